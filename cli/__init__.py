@@ -1,0 +1,1 @@
+"""Command line of landslide-map: parse, call one library function, print."""

@@ -1,0 +1,86 @@
+"""The one target grid: decided first, and everything is read into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil, floor
+
+import numpy as np
+import numpy.typing as npt
+from affine import Affine
+from rasterio.crs import CRS
+
+RESOLUTION_M = 10.0
+BLOCK = 1024
+"""Edge of the fixed lattice of blocks, pixels: the tile size of Sentinel-2 JPEG 2000."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A rectangle of grid pixels, ``[row, row + height) x [col, col + width)``."""
+
+    row: int
+    col: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A north-up projected pixel grid; `transform` maps pixel corners to `crs`."""
+
+    crs: CRS
+    transform: Affine
+    width: int
+    height: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(rows, columns)``."""
+        return self.height, self.width
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """``(left, bottom, right, top)`` in `crs` units."""
+        left, top = self.transform * (0, 0)
+        right, bottom = self.transform * (self.width, self.height)
+        return left, bottom, right, top
+
+    @property
+    def x(self) -> npt.NDArray[np.float64]:
+        """Pixel-centre eastings, ``(width,)``."""
+        return self.transform.c + (np.arange(self.width) + 0.5) * self.transform.a
+
+    @property
+    def y(self) -> npt.NDArray[np.float64]:
+        """Pixel-centre northings, ``(height,)``, decreasing."""
+        return self.transform.f + (np.arange(self.height) + 0.5) * self.transform.e
+
+    def blocks(self, size: int = BLOCK) -> Iterator[Block]:
+        """Yield the blocks of a lattice anchored at the grid's origin, row by row."""
+        for row in range(0, self.height, size):
+            for col in range(0, self.width, size):
+                yield Block(row, col, min(size, self.height - row), min(size, self.width - col))
+
+    def same_lattice(self, other: Grid, tolerance: float = 1e-3) -> bool:
+        """Whether `other`'s pixels coincide with this grid's, up to a whole-pixel shift."""
+        if self.crs != other.crs:
+            return False
+        a, b = self.transform, other.transform
+        if max(abs(a.a - b.a), abs(a.e - b.e)) * max(other.shape) > tolerance * abs(a.a):
+            return False
+        shifts = ((b.c - a.c) / a.a, (b.f - a.f) / a.e)
+        return all(abs(shift - round(shift)) < tolerance for shift in shifts)
+
+    @classmethod
+    def covering(
+        cls, crs: CRS, bounds: tuple[float, float, float, float], resolution: float = RESOLUTION_M
+    ) -> Grid:
+        """Return the smallest grid on multiples of `resolution` that contains `bounds`."""
+        left, bottom, right, top = bounds
+        # Bounds that are multiples already must not gain a row through rounding noise.
+        x0, x1 = floor(left / resolution + 1e-6), ceil(right / resolution - 1e-6)
+        y0, y1 = floor(bottom / resolution + 1e-6), ceil(top / resolution - 1e-6)
+        transform = Affine(resolution, 0, x0 * resolution, 0, -resolution, y1 * resolution)
+        return cls(crs, transform, x1 - x0, y1 - y0)

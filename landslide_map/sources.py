@@ -1,0 +1,111 @@
+"""What the readers found on disk, product family forgotten.
+
+Readers turn files into these values; alignment turns these values into pixels on the grid.
+Nothing here opens a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from landslide_map.errors import Notice
+from landslide_map.grid import Grid
+
+BackscatterUnits = Literal["db", "power", "amplitude"]
+Quantity = Literal["sigma0", "gamma0", "gamma0_rtc"]
+
+
+@dataclass(frozen=True, slots=True)
+class RasterBand:
+    """One band of one raster file."""
+
+    path: str
+    """What GDAL opens: a file path or ``/vsizip/...``."""
+    grid: Grid
+    """The band's own pixel grid; may be in any CRS and resolution."""
+    index: int = 1
+    """One-based band number."""
+    nodata: tuple[float, ...] = ()
+    """Values that mean "no data", beside NaN (which always does)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpticalImage:
+    """A post-event Sentinel-2 image; training DN = ``stored * scale + offset``."""
+
+    bands: dict[str, RasterBand]
+    """``red, green, blue, nir``."""
+    scale: float
+    """1 for digital numbers, 10000 for reflectance."""
+    offset: float
+    """1000 where the stored numbers lack the baseline-04.00 offset, else 0."""
+    offset_reason: str
+    """How the offset was decided, one sentence."""
+    acquired: datetime | None = None
+    """UTC."""
+    scene_classification: RasterBand | None = None
+    """SCL (20 m), where the product has it."""
+    product: str = ""
+    """Product name or first file name, for reports."""
+    baseline: str | None = None
+    """Processing baseline, e.g. ``05.09``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RadarImage:
+    """One Sentinel-1 acquisition of one track: VV and VH of one datatake."""
+
+    bands: dict[str, tuple[RasterBand, ...]]
+    """``vv, vh`` -> slices, bursts or frames of the same datatake (usually one)."""
+    units: BackscatterUnits
+    quantity: Quantity
+    acquired: datetime
+    """UTC."""
+    orbit: str
+    """``descending`` or ``ascending``."""
+    relative_orbit: int | None = None
+    platform: str | None = None
+    """``S1A`` ..."""
+    product: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RadarComposite:
+    """A ready four-band composite in dB; ``post_vv, post_vh, diff_vv, diff_vh``."""
+
+    bands: dict[str, RasterBand]
+    quantity: Quantity
+    product: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RadarTrack:
+    """All of one orbit direction: either images before and after, or a composite."""
+
+    orbit: str
+    pre: tuple[RadarImage, ...] = ()
+    post: tuple[RadarImage, ...] = ()
+    composite: RadarComposite | None = None
+
+    @property
+    def quantity(self) -> Quantity:
+        """Radiometry of the absolute bands."""
+        return self.composite.quantity if self.composite else self.post[0].quantity
+
+
+@dataclass(frozen=True, slots=True)
+class SceneInputs:
+    """Everything a run reads, checked, and the grid it is read into."""
+
+    grid: Grid
+    event_time: datetime
+    optical: OpticalImage | None
+    tracks: dict[str, RadarTrack]
+    """Orbit direction -> track; a missing direction has no entry."""
+    dem: RasterBand | None = None
+    files: tuple[Path, ...] = ()
+    """Every file on disk that is read, for the manifest."""
+    notices: tuple[Notice, ...] = field(default=())
