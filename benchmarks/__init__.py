@@ -1,0 +1,1 @@
+"""Measurements, never assertions: each module is one command that prints what it found."""

@@ -1,0 +1,94 @@
+"""The ``landslide-map`` command group; ``run`` is what happens when no command is named."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from landslide_map import __version__
+from landslide_map.errors import LandslideMapError
+
+from .check import check
+from .evaluate import evaluate
+from .run import run
+from .stack import stack
+from .train import train
+
+INTERRUPTED = 130
+
+
+class DefaultToRun(click.Group):
+    """A group whose first argument may also be a scene or an option of ``run``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put ``run`` in front unless a command, ``--help`` or ``--version`` comes first."""
+        if args and args[0] not in {*self.commands, "--help", "-h", "--version"}:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=DefaultToRun, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="landslide-map")
+def cli() -> None:
+    """Landslide maps from post-event Sentinel-2 and pre/post Sentinel-1 scenes.
+
+    \b
+    landslide-map scene.yaml --out results/    map a scene (the same as `landslide-map run`)
+    landslide-map check scene.yaml             validate everything first, without inference
+    """
+
+
+for command in (run, check, stack, train, evaluate):
+    cli.add_command(command)
+
+
+def _stop(signum: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its documented status; no traceback reaches a user."""
+    signal.signal(signal.SIGTERM, _stop)  # a polite kill cleans up as Ctrl-C does
+    sys.exit(_status(args))
+
+
+def _status(args: list[str] | None) -> int:
+    try:
+        result = cli.main(args=args, prog_name="landslide-map", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted: nothing was written", err=True)
+        return INTERRUPTED
+    except LandslideMapError as error:
+        click.echo(f"error {error}", err=True)
+        return error.exit_status
+    except MemoryError:
+        click.echo("error E602: out of memory; close other programs or map a smaller area (grid: aoi)", err=True)
+        return 6
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _internal_error(error)
+    return result if isinstance(result, int) else 0
+
+
+def _internal_error(error: Exception) -> int:
+    if os.environ.get("LANDSLIDE_MAP_TRACEBACK"):
+        traceback.print_exception(error)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    click.echo(
+        f"error E999: {type(error).__name__} in {os.path.basename(where.filename)}:{where.lineno}: {error}. "
+        "This is a bug in landslide-map: please report it, with the output of the same command run with "
+        "LANDSLIDE_MAP_TRACEBACK=1 in the environment",
+        err=True,
+    )
+    return 1

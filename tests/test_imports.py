@@ -1,0 +1,60 @@
+"""Imports point one way only; a cycle or an upward import is a design error."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = [
+    {"codes", "errors", "reasons", "bands"},
+    {"grid", "sources", "backscatter"},
+    {"scene", "windows", "moments", "indices", "resample"},
+    {"readers", "features"},
+    {"stack", "models", "products"},
+    {"check", "scoring", "evaluation", "training"},
+    {"pipeline"},
+    {"landslide_map"},
+    {"cli"},
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+FILES = sorted([*ROOT.glob("landslide_map/**/*.py"), *ROOT.glob("cli/*.py")])
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    if parts[0] == "cli":
+        return "cli"
+    return "landslide_map" if parts[1] == "__init__" else parts[1]
+
+
+def imported(tree: ast.AST) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            parts = node.module.split(".")
+            if parts[0] == "landslide_map":
+                names |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {
+                a.name.split(".")[1] for a in node.names if a.name.startswith("landslide_map.") and "." in a.name
+            }
+    return {name for name in names if name in LEVEL}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_module_imports_only_from_its_own_layer_or_below(path: Path) -> None:
+    own = module_of(path)
+    assert own in LEVEL, f"{own} has no layer: add it to LAYERS and to docs/architecture.md"
+    above = {name for name in imported(ast.parse(path.read_text())) if LEVEL[name] > LEVEL[own]}
+    assert not above, f"{own} imports upwards: {sorted(above)}"
+
+
+def test_nothing_imports_the_command_line_folder_by_its_bare_name() -> None:
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+            assert not [n for n in names if n.split(".")[0] == "cli"], path
