@@ -1,0 +1,131 @@
+"""The text side of ``scene.yaml``: YAML in, and pydantic's complaints out as one clear sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final, TypeAlias, get_args
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
+from ruamel.yaml.error import YAMLError
+
+from landslide_map.errors import SceneError
+
+Keys: TypeAlias = tuple[str | int, ...]
+Model: TypeAlias = type[BaseModel]
+NAIVE_TIME: Final = "naive_time"
+
+
+class _TextTimes(SafeConstructor):
+    """Leave times as text: YAML would drop the zone of ``2024-04-02T23:58:00+02:00``, or its absence."""
+
+
+_TextTimes.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Return the mapping that the YAML file `path` holds; SceneError E001 for anything else."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _TextTimes
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise SceneError("E001", f"{path}: no such file; expected a scene.yaml") from None
+    except OSError as error:
+        raise SceneError(
+            "E001", f"{path}: cannot be read ({error.strerror}); expected a scene.yaml"
+        ) from None
+    except UnicodeDecodeError:
+        raise SceneError("E001", f"{path}: is not UTF-8 text; expected a scene.yaml") from None
+    except DuplicateKeyError as error:
+        raise SceneError("E001", f"{path}: {_where(error)}{error.problem}; write each key once") from None
+    except YAMLError as error:
+        problem = getattr(error, "problem", None) or str(error)
+        raise SceneError("E001", f"{path}: {_where(error)}not YAML: {problem}") from None
+    if not isinstance(document, dict):
+        found = "nothing" if document is None else f"a {type(document).__name__}"
+        raise SceneError(
+            "E001", f"{path}: holds {found}; expected a mapping with event, s2, s1 (docs/scene-format.md)"
+        )
+    return document
+
+
+def _where(error: YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f"line {mark.line + 1}: " if mark else ""
+
+
+def explain(error: ValidationError, path: Path, root: Model) -> SceneError:
+    """Return the one error that says best what is wrong: unknown keys first, as they cause others."""
+    details = error.errors(include_url=False)
+    first = min(details, key=lambda detail: detail["type"] != "extra_forbidden")
+    keys: Keys = tuple(first["loc"])
+    rest = f" ({len(details) - 1} more to fix after this one)" if len(details) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        return SceneError("E002", f"{path}: unknown key {dotted(keys)}; {_suggestion(root, keys)}{rest}")
+    code = "E390" if first["type"] == NAIVE_TIME else "E003"
+    return SceneError(code, f"{path}: {dotted(keys) or 'scene'}: {_sentence(first)}{rest}")
+
+
+def _sentence(detail: Any) -> str:
+    if detail["type"] == "missing":
+        return "this key is missing"
+    if detail["type"] == "model_type":
+        return f"expected a mapping; found {detail['input']!r}"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    found = detail["input"]
+    return message if isinstance(found, dict | BaseModel) else f"{message}; found {found!r}"
+
+
+def dotted(keys: Keys) -> str:
+    """Return ``("s1", "pre", 0, "vv")`` as ``s1.pre[0].vv``."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    return text.removeprefix(".")
+
+
+def _suggestion(root: Model, keys: Keys) -> str:
+    """Name the nearest valid key: among its siblings, else the same name elsewhere."""
+    parent, wrong = keys[:-1], str(keys[-1])
+    siblings = _names(_model_at(root, parent))
+    folded = {name.lower(): name for name in siblings}
+    near = get_close_matches(wrong.lower(), folded, n=1)
+    if near:
+        return f"did you mean {dotted((*parent, folded[near[0]]))}?"
+    elsewhere = next((path for path in _all_keys(root) if path[-1] == wrong), None)
+    hint = f"did you mean {dotted(elsewhere)}? " if elsewhere else ""
+    return f"{hint}Valid keys of {dotted(parent) or 'the scene'}: {', '.join(siblings)}"
+
+
+def _names(model: Model) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _children(model: Model) -> dict[str, Model]:
+    """Keys of `model` that hold a mapping, or a list of mappings."""
+    fields = ((field.alias or name, field.annotation) for name, field in model.model_fields.items())
+    found = ((name, _model_in(annotation)) for name, annotation in fields)
+    return {name: child for name, child in found if child is not None}
+
+
+def _model_in(annotation: Any) -> Model | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
+
+
+def _model_at(root: Model, keys: Keys) -> Model:
+    model = root
+    for key in keys:
+        if isinstance(key, str):
+            model = _children(model)[key]
+    return model
+
+
+def _all_keys(model: Model, parent: Keys = ()) -> Iterator[Keys]:
+    yield from ((*parent, name) for name in _names(model))
+    for name, child in _children(model).items():
+        yield from _all_keys(child, (*parent, name))
