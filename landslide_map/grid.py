@@ -43,19 +43,18 @@ class Grid:
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """``(left, bottom, right, top)`` in `crs` units."""
-        left, top = self.transform * (0, 0)
-        right, bottom = self.transform * (self.width, self.height)
-        return left, bottom, right, top
+        t = self.transform  # by hand: affine 3 deprecates ``*``, affine 2 has no ``@``
+        return t.c, t.f + self.height * t.e, t.c + self.width * t.a, t.f
 
     @property
     def x(self) -> npt.NDArray[np.float64]:
         """Pixel-centre eastings, ``(width,)``."""
-        return self.transform.c + (np.arange(self.width) + 0.5) * self.transform.a
+        return self.transform.c + (np.arange(self.width, dtype=np.float64) + 0.5) * self.transform.a
 
     @property
     def y(self) -> npt.NDArray[np.float64]:
         """Pixel-centre northings, ``(height,)``, decreasing."""
-        return self.transform.f + (np.arange(self.height) + 0.5) * self.transform.e
+        return self.transform.f + (np.arange(self.height, dtype=np.float64) + 0.5) * self.transform.e
 
     def blocks(self, size: int = BLOCK) -> Iterator[Block]:
         """Yield the blocks of a lattice anchored at the grid's origin, row by row."""
