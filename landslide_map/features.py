@@ -1,0 +1,258 @@
+"""Statistics of windows: streamed from a lazy stack of any size, or from ready windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from dask.base import compute
+from dask.delayed import delayed
+
+from landslide_map import moments
+from landslide_map.grid import BLOCK
+from landslide_map.windows import WindowPlan
+
+STATISTICS: Final = ("valid_fraction", "mean", "std", "min", "max", "skew", "kurtosis")
+"""The statistics of every window, in order; `MEDIAN` follows them where asked for."""
+MEDIAN: Final = "median"
+
+SLAB: Final = 65_536
+"""Windows yielded at once, unless one row of windows is more."""
+
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+
+def window_statistics(
+    stack: xr.DataArray,
+    plan: WindowPlan,
+    *,
+    channels: Sequence[str] | None = None,
+    median: bool = False,
+    workers: int | None = None,
+    slab: int = SLAB,
+) -> Iterator[tuple[int, xr.DataArray]]:
+    """Yield the statistics of all windows of a stack, whole rows of windows at a time.
+
+    Each pixel is read once, block row by block row, and only what unfinished windows need is
+    kept: the moments of their cells, and with `median` their pixels (float32 ``channels x
+    (1024 + 63) x width``). The result has the same bits for any chunks and any number of workers.
+
+    Parameters
+    ----------
+    stack : xr.DataArray, (band, y, x), NaN = missing
+        Backed by dask or NumPy. A chunk that is one broadcast NaN costs nothing.
+    plan : WindowPlan
+        Planned for the stack's shape.
+    channels : sequence of str, optional
+        The bands to describe, in this order; by default all.
+    median : bool
+        Whether to append the median, which costs several times all the others.
+    workers : int, optional
+        Threads; by default what dask is configured to use.
+    slab : int
+        Windows yielded at once, at least one row of windows.
+
+    Yields
+    ------
+    int, xr.DataArray
+        The first row of windows, and ``(window, channel, statistic)`` float64, windows row-major.
+        Pixels that are not finite do not count. `std` has ddof 0, `skew` and `kurtosis` are
+        biased, `kurtosis` is Fisher's; both are NaN for a constant window, and all but
+        `valid_fraction` are NaN for an empty one.
+    """
+    names = [str(name) for name in stack["band"].values] if channels is None else list(channels)
+    if stack.shape[1:] != plan.shape:
+        raise ValueError(f"the stack has {stack.shape[1:]} pixels, its windows were planned for {plan.shape}")
+    # Cells end at the lattice whatever the chunks are, so that the chunks never show in a result.
+    data = stack.sel(band=names).chunk(y=BLOCK, x=BLOCK).data
+    row_edges, col_edges = _cuts(plan.row_starts, plan.size), _cuts(plan.col_starts, plan.size)
+    kept_type = _pixel_type(data.dtype) if median else None
+    unfinished = _Unfinished(plan, row_edges, col_edges, len(names), kept_type)
+    slab_rows = max(slab // plan.grid_shape[1], 1)
+    first = 0
+    for block_row, top in enumerate(range(0, plan.shape[0], BLOCK)):
+        bottom = min(top + BLOCK, plan.shape[0])
+        edges = row_edges[(row_edges >= top) & (row_edges <= bottom)]
+        unfinished.extend(*_reduce(data.blocks[:, block_row], edges - top, col_edges, median, workers))
+        stop = int(np.searchsorted(plan.row_starts, bottom - plan.size, side="right"))
+        for row in range(first, stop, slab_rows):
+            values = unfinished.statistics(row, min(row + slab_rows, stop))
+            yield row, _labelled(values, names)
+        unfinished.drop_before(stop)
+        first = stop
+
+
+def array_statistics(
+    windows: npt.NDArray[Any], channels: Sequence[str], *, median: bool = False
+) -> xr.DataArray:
+    """Return the statistics of ready windows, by the same kernels as :func:`window_statistics`.
+
+    Parameters
+    ----------
+    windows : array, (window, row, col, channel) or (window, channel, row, col)
+        Pixels that are not finite do not count.
+    channels : sequence of str
+        Their number tells which axis holds them.
+    median : bool
+        Whether to append the median.
+
+    Returns
+    -------
+    xr.DataArray, (window, channel, statistic), float64
+
+    Raises
+    ------
+    ValueError
+        If the channels are on neither axis, or could be on both.
+    """
+    if windows.ndim != 4 or (windows.shape[1] == len(channels)) == (windows.shape[3] == len(channels)):
+        raise ValueError(
+            f"windows of shape {windows.shape} do not have the {len(channels)} channels on either the "
+            "second or the last of four axes"
+        )
+    if windows.shape[3] == len(channels):
+        windows = np.moveaxis(windows, 3, 1)
+    count, bands, rows, cols = windows.shape
+    values = np.empty((count, bands, len(STATISTICS) + median))
+    row_edges, col_edges, origin = np.array([0, rows]), np.array([0, cols]), np.array([0])
+    for window, band in np.ndindex(count, bands):
+        plane = _plane(windows[window, band])
+        cell = moments.cell_moments(plane, row_edges, col_edges)
+        values[window, band, : len(STATISTICS)] = moments.summarise(cell, plane.size)[0, 0]
+        if median:
+            values[window, band, -1] = moments.window_medians(plane, origin, origin, plane.shape)[0, 0]
+    return _labelled(values, channels)
+
+
+class _Unfinished:
+    """What the windows that reach below the rows read so far need of them."""
+
+    def __init__(
+        self, plan: WindowPlan, row_edges: Indices, col_edges: Indices, bands: int, pixel_type: Any
+    ) -> None:
+        self._plan = plan
+        self._cols = _span(plan.col_starts, plan.size, col_edges)
+        self._rows = _span(plan.row_starts, plan.size, row_edges)
+        self._cells = [np.empty((0, moments.MOMENTS, plan.grid_shape[1])) for _ in range(bands)]
+        self._first_cell = 0
+        self._pixels = None if pixel_type is None else np.empty((bands, 0, plan.shape[1]), pixel_type)
+        self._first_pixel = 0
+
+    def extend(self, cells: list[Floats], blocks: list[npt.NDArray[Any]]) -> None:
+        """Append one row of blocks: per channel its cells, and its pixels, block by block."""
+        merged = [moments.merge_columns(new, *self._cols) for new in cells]
+        self._cells = [np.concatenate(pair) for pair in zip(self._cells, merged, strict=True)]
+        if self._pixels is not None:
+            self._pixels = _append_rows(self._pixels, blocks)
+
+    def statistics(self, first: int, stop: int) -> Floats:
+        """Return ``(window, channel, statistic)`` of the rows of windows ``first`` to ``stop - 1``."""
+        plan, pixels = self._plan, self._pixels
+        cell_first, cell_stop = (span[first:stop] - self._first_cell for span in self._rows)
+        width = len(STATISTICS) + (pixels is not None)
+        values = np.empty((stop - first, plan.grid_shape[1], len(self._cells), width))
+        for band, cells in enumerate(self._cells):
+            merged = moments.merge_rows(cells, cell_first, cell_stop)
+            values[:, :, band, : len(STATISTICS)] = moments.summarise(merged, plan.size**2)
+            if pixels is not None:
+                starts = plan.row_starts[first:stop] - self._first_pixel
+                size = (plan.size, plan.size)
+                values[:, :, band, -1] = moments.window_medians(pixels[band], starts, plan.col_starts, size)
+        return values.reshape(-1, len(self._cells), width)
+
+    def drop_before(self, window_row: int) -> None:
+        """Forget what no window of `window_row` and below needs."""
+        if window_row == len(self._plan.row_starts):
+            return
+        cell, pixel = int(self._rows[0][window_row]), int(self._plan.row_starts[window_row])
+        # Copies: a view would keep the whole strip in memory.
+        self._cells = [cells[cell - self._first_cell :].copy() for cells in self._cells]
+        self._first_cell = cell
+        if self._pixels is not None:
+            self._pixels = self._pixels[:, pixel - self._first_pixel :].copy()
+            self._first_pixel = pixel
+
+
+def _reduce(
+    blocks: da.Array, row_edges: Indices, col_edges: Indices, keep_pixels: bool, workers: int | None
+) -> tuple[list[Floats], list[npt.NDArray[Any]]]:
+    """Read one row of blocks.
+
+    Returns per channel its cells, ``(cell row, 7, cell column)``, and where the median needs them
+    the pixels of each block, ``(channel, row, col)``.
+    """
+    tasks = []
+    left = 0
+    for col, width in enumerate(blocks.chunks[2]):
+        edges = col_edges[(col_edges >= left) & (col_edges <= left + width)] - left
+        parts = blocks.blocks[:, :, col].to_delayed().ravel()
+        tasks.append([delayed(_reduce_block)(part, row_edges, edges, keep_pixels) for part in parts])
+        left += width
+    how = {} if workers is None else {"scheduler": "threads", "num_workers": workers}
+    (reduced,) = compute(tasks, **how)  # type: ignore[no-untyped-call]
+    by_block = [[cells for part, _ in parts for cells in part] for parts in reduced]
+    cells = [np.concatenate(pieces, axis=2) for pieces in zip(*by_block, strict=True)]
+    pixels = [np.concatenate([part for _, part in parts]) for parts in reduced] if keep_pixels else []
+    return cells, pixels
+
+
+def _reduce_block(
+    block: npt.NDArray[Any], row_edges: Indices, col_edges: Indices, keep_pixels: bool
+) -> tuple[list[Floats], npt.NDArray[Any] | None]:
+    """Reduce the channels of one chunk to cells; the pixels come back too where they are kept."""
+    cells = []
+    for plane in block:
+        if plane.strides == (0, 0) and not np.isfinite(plane[0, 0]):
+            # A band that is not there: one NaN broadcast to a block, and nothing to read.
+            cells.append(moments.empty_cells(len(row_edges) - 1, len(col_edges) - 1))
+        else:
+            cells.append(moments.cell_moments(_plane(plane), row_edges, col_edges))
+    return cells, block if keep_pixels else None
+
+
+def _append_rows(kept: npt.NDArray[Any], blocks: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Return `kept` and below it a row of `blocks`, which are taken off the list to be freed."""
+    bands, top, width = kept.shape
+    pixels = np.empty((bands, top + blocks[0].shape[1], width), dtype=kept.dtype)
+    pixels[:, :top] = kept
+    right = width
+    while blocks:
+        block = blocks.pop()
+        left = right - block.shape[2]
+        pixels[:, top:, left:right] = block
+        right = left
+    return pixels
+
+
+def _cuts(starts: Indices, size: int) -> Indices:
+    """Return every cell edge of an axis: window starts and ends, and the lattice of blocks."""
+    end = starts[-1] + size
+    return np.unique(np.concatenate([starts, starts + size, np.arange(0, end, BLOCK)]))
+
+
+def _span(starts: Indices, size: int, edges: Indices) -> tuple[Indices, Indices]:
+    """Return the first and last + 1 cell of every window of an axis."""
+    return np.searchsorted(edges, starts), np.searchsorted(edges, starts + size)
+
+
+def _pixel_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return what the kernels are compiled for: float32 as it is, all else as float64."""
+    return np.dtype(np.float32 if dtype == np.float32 else np.float64)
+
+
+def _plane(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.ascontiguousarray(pixels, dtype=_pixel_type(pixels.dtype))
+
+
+def _labelled(values: Floats, channels: Sequence[str]) -> xr.DataArray:
+    names = (*STATISTICS, MEDIAN)[: values.shape[2]]
+    return xr.DataArray(
+        values,
+        dims=("window", "channel", "statistic"),
+        coords={"channel": list(channels), "statistic": list(names)},
+    )
