@@ -36,14 +36,15 @@ CLASS_NAMES: Final[Mapping[int, str]] = {
 }
 """Value of ``class.tif`` -> meaning."""
 CLASS_COLOURS: Final[Mapping[int, tuple[int, int, int, int]]] = {
-    NOT_LANDSLIDE: (0, 0, 0, 0),
+    NOT_LANDSLIDE: (240, 240, 236, 255),  # the colour table of a TIFF has no transparency
     LANDSLIDE: (203, 24, 29, 255),
-    Reason.SNOW_OR_CLOUD: (189, 215, 231, 255),
+    Reason.SNOW_OR_CLOUD: (158, 202, 225, 255),
     Reason.MISSING_CHANNELS: (189, 189, 189, 255),
     Reason.NO_DATA: (255, 255, 255, 0),
 }
 """Value of ``class.tif`` -> red, green, blue, alpha."""
 
+_REASONS = [int(reason) for reason in Reason if reason]
 _TILE = 512
 Strip = Callable[[npt.NDArray[Any]], None]
 """Takes the next rows, ``(rows, width)``, from the top of the grid downwards."""
@@ -74,8 +75,8 @@ def classify(
     threshold : float or (rows, cols)
         A pixel at the threshold is a landslide; only read where there is a probability.
     reason : int or (rows, cols)
-        Why there is no probability, a ``Reason``; only read where there is none. ``Reason.ANALYSED``
-        there becomes ``NO_DATA``: a pixel without a probability is never "no landslide".
+        Why there is no probability, a ``Reason``; only read where there is none. Anything else there
+        becomes ``NO_DATA``: a pixel without a probability is never "no landslide".
 
     Returns
     -------
@@ -87,7 +88,7 @@ def classify(
     >>> classify(np.float32([[0.2, 0.5, np.nan, np.nan]]), 0.5, [[0, 0, 251, 0]]).tolist()
     [[0, 1, 251, 255]]
     """
-    unanalysed = np.where(np.asarray(reason) == Reason.ANALYSED, Reason.NO_DATA, reason)
+    unanalysed = np.where(np.isin(reason, _REASONS), reason, Reason.NO_DATA)
     above = probability >= np.asarray(threshold, dtype=np.float32)
     return np.where(np.isnan(probability), unanalysed, above).astype(np.uint8)
 
@@ -127,7 +128,9 @@ def probability_raster(
 
         def write_checked(strip: npt.NDArray[Any]) -> None:
             if np.any(strip < 0) or np.any(strip > 1):
-                raise ValueError(f"probabilities from {np.nanmin(strip)} to {np.nanmax(strip)}, not in [0, 1]")
+                raise ValueError(
+                    f"probabilities from {np.nanmin(strip)} to {np.nanmax(strip)}, not in [0, 1]"
+                )
             write(strip)
 
         yield write_checked
@@ -177,7 +180,7 @@ def _cog(path: Path, grid: Grid, layer: _Layer, tags: Mapping[str, str]) -> Iter
                     raise ValueError(f"strip {strip.shape} at row {next_row} does not fit {grid.shape}")
                 strip = np.ascontiguousarray(strip, dtype=layer.dtype)
                 target.write(strip, 1, window=Window(0, next_row, grid.width, rows))
-                checksum = zlib.crc32(strip, checksum)
+                checksum = zlib.crc32(strip.data, checksum)
                 next_row += rows
 
             yield write
@@ -226,9 +229,14 @@ def _convert(source: Path, path: Path, layer: _Layer) -> None:
 
 def _checksum(path: Path) -> int:
     checksum = 0
-    with rasterio.open(path) as written:
-        for row in range(0, written.height, _TILE):
-            rows = min(_TILE, written.height - row)
-            strip = written.read(1, window=Window(0, row, written.width, rows))
-            checksum = zlib.crc32(np.ascontiguousarray(strip), checksum)
+    for _, strip in strips(path):
+        checksum = zlib.crc32(np.ascontiguousarray(strip).data, checksum)
     return checksum
+
+
+def strips(path: Path, rows: int = _TILE) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    """Yield ``(first row, (rows, width) array)`` of the first band, from the top downwards."""
+    with rasterio.open(path) as source:
+        for row in range(0, source.height, rows):
+            height = min(rows, source.height - row)
+            yield row, source.read(1, window=Window(0, row, source.width, height))

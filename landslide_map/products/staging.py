@@ -143,7 +143,7 @@ def _refuse_unfit(out: Path, names: tuple[str, ...], overwrite: bool) -> None:
 
 def _install(stage: Path, out: Path, overwrite: bool) -> None:
     """Move the staged files to `out`, the manifest last, the previous result's manifest away first."""
-    staged = sorted(os.listdir(stage / _NEW), key=_manifest_last)
+    staged = sorted((path.name for path in (stage / _NEW).iterdir()), key=_manifest_last)
     names = tuple(dict.fromkeys((*FILES, *staged)))
     _refuse_unfit(out, names, overwrite)
     journal = stage / _JOURNAL
@@ -165,7 +165,7 @@ def _discard(stage: Path, out: Path) -> None:
         for name in json.loads(journal.read_text(encoding="utf-8")):
             if not (stage / _NEW / name).exists():
                 (out / name).replace(stage / _NEW / name)
-        for name in sorted(os.listdir(stage / _OLD), key=_manifest_last):
+        for name in sorted((path.name for path in (stage / _OLD).iterdir()), key=_manifest_last):
             (stage / _OLD / name).replace(out / name)
         journal.unlink()
     shutil.rmtree(stage, ignore_errors=True)

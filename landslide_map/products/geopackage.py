@@ -1,0 +1,171 @@
+"""``landslides.gpkg``: two layers that open finished in QGIS - styled, indexed and explained."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import geopandas as gpd
+import pyogrio
+
+from landslide_map.errors import ResourceError
+from landslide_map.products import styles
+
+LANDSLIDES: Final = "landslides"
+ANALYSED: Final = "analysed"
+
+COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
+    LANDSLIDES: {
+        "id": ("Number", "1 is the landslide with the highest probability"),
+        "prob_mean": ("Probability, mean", "Mean over the pixels of the outline, 0 to 1"),
+        "prob_max": ("Probability, highest", "Highest of the pixels of the outline, 0 to 1"),
+        "area_m2": ("Area, m2", "True area of the outline on the ellipsoid"),
+        "windows": ("Windows", "Analysed windows that share a pixel with the outline"),
+        "windows_above": ("Windows above", "Those whose own probability reaches the threshold"),
+        "scenario": ("Scenario", "Set of channels that most of the windows above were judged by"),
+        "event_time": ("Event", "Time of the event, UTC"),
+    },
+    ANALYSED: {
+        "status": ("Status", "analysed or not analysed"),
+        "reason": ("Reason", "Why this area was not analysed"),
+        "scenario": ("Scenario", "Set of channels this area was judged by"),
+        "area_m2": ("Area, m2", "True area on the ellipsoid"),
+    },
+}
+"""Layer -> column -> (title, description), where they need words."""
+
+_LAYERS: Final = {
+    LANDSLIDES: (
+        "Landslides",
+        "Outlines where the probability of a landslide within the window around a pixel reaches the"
+        " threshold. They say where to look, not where the edge of a scar is.",
+        styles.landslides_qml,
+    ),
+    ANALYSED: (
+        "Area analysed",
+        "Where the map has an answer, by which set of channels, and where it has none and why.",
+        styles.analysed_qml,
+    ),
+}
+_STYLE_TABLE: Final = """
+CREATE TABLE layer_styles (
+  id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
+  f_table_catalog TEXT(256), f_table_schema TEXT(256), f_table_name TEXT(256), f_geometry_column TEXT(256),
+  styleName TEXT(30), styleQML TEXT, styleSLD TEXT, useAsDefault BOOLEAN, description TEXT,
+  owner TEXT(30), ui TEXT(30), update_time DATETIME
+)"""
+_COLUMN_TABLE: Final = """
+CREATE TABLE gpkg_data_columns (
+  table_name TEXT NOT NULL, column_name TEXT NOT NULL, name TEXT, title TEXT, description TEXT,
+  mime_type TEXT, constraint_name TEXT,
+  CONSTRAINT pk_gdc PRIMARY KEY (table_name, column_name),
+  CONSTRAINT gdc_tn UNIQUE (table_name, name)
+)"""
+
+
+def write_geopackage(
+    path: Path,
+    landslides: gpd.GeoDataFrame,
+    analysed: gpd.GeoDataFrame,
+    changed: datetime,
+    metadata: Mapping[str, str],
+) -> None:
+    """Write both layers with spatial index, default styles, column titles and metadata.
+
+    Parameters
+    ----------
+    path : Path
+        File to write; must not exist.
+    landslides, analysed : GeoDataFrame
+        As from ``products.polygons``; may be empty.
+    changed : datetime
+        Written as the time of last change. Give the event's time, not the clock's: the same data then
+        make the same bytes.
+    metadata : mapping of str to str
+        About the run as a whole, kept in the file's ``gpkg_metadata``.
+
+    Raises
+    ------
+    ResourceError
+        E601: the file does not hold what was written.
+    """
+    stamp = changed.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    frames = {LANDSLIDES: landslides, ANALYSED: analysed}
+    with _clock(stamp):
+        for layer, frame in frames.items():
+            title, description, _ = _LAYERS[layer]
+            pyogrio.write_dataframe(
+                frame,
+                path,
+                layer=layer,
+                driver="GPKG",
+                append=path.exists(),
+                geometry_type="MultiPolygon",
+                dataset_metadata=None if path.exists() else dict(metadata),
+                # 1.2 is what GDAL and QGIS of the last decade read without a warning.
+                dataset_options=None if path.exists() else {"VERSION": "1.2"},
+                layer_options={"SPATIAL_INDEX": "YES", "IDENTIFIER": title, "DESCRIPTION": description},
+            )
+    with closing(sqlite3.connect(path)) as database, database:
+        _add_styles(database, stamp)
+        _add_column_titles(database, frames)
+    for layer, frame in frames.items():
+        found = pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"]
+        if found != len(frame):
+            raise ResourceError(
+                "E601",
+                f"{path.name}: layer {layer} holds {found} features of {len(frame)}. Is the disk full?",
+            )
+
+
+@contextmanager
+def _clock(stamp: str) -> Iterator[None]:
+    """Have GDAL write `stamp` wherever it would write the current time."""
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": stamp})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
+
+
+def _add_styles(database: sqlite3.Connection, stamp: str) -> None:
+    database.execute(_STYLE_TABLE)
+    # Registered as GDAL does it, so that readers do not take the table for a foreign one.
+    database.execute(
+        "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change)"
+        " VALUES ('layer_styles', 'attributes', 'layer_styles', '', ?)",
+        (stamp,),
+    )
+    for layer, (title, _, qml) in _LAYERS.items():
+        column = database.execute(
+            "SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?", (layer,)
+        ).fetchone()[0]
+        database.execute(
+            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column,"
+            " styleName, styleQML, styleSLD, useAsDefault, description, owner, update_time)"
+            " VALUES ('', '', ?, ?, ?, ?, '', 1, ?, '', ?)",
+            (layer, column, layer, qml(), title, stamp),
+        )
+
+
+def _add_column_titles(database: sqlite3.Connection, frames: Mapping[str, gpd.GeoDataFrame]) -> None:
+    database.execute(_COLUMN_TABLE)
+    database.execute(
+        "INSERT INTO gpkg_extensions (table_name, column_name, extension_name, definition, scope)"
+        " VALUES ('gpkg_data_columns', NULL, 'gpkg_schema',"
+        " 'http://www.geopackage.org/spec121/#extension_schema', 'read-write')"
+    )
+    database.executemany(
+        "INSERT INTO gpkg_data_columns (table_name, column_name, name, title, description)"
+        " VALUES (?, ?, ?, ?, ?)",
+        [
+            (layer, column, column, *COLUMNS[layer][column])
+            for layer, frame in frames.items()
+            for column in frame.columns
+            if column in COLUMNS[layer]
+        ],
+    )

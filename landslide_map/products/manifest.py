@@ -1,0 +1,161 @@
+"""``run.json``: what went in, what was decided, with which software, and what came out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, date, datetime
+from enum import Enum
+from importlib import metadata
+from pathlib import Path, PurePath
+from typing import Any, Final
+
+import numpy as np
+import pyogrio
+import rasterio
+
+from landslide_map import __version__
+from landslide_map.errors import Notice
+
+FORMAT_VERSION: Final = 1
+HEADER_BYTES: Final = 65536
+_DISTRIBUTIONS: Final = (
+    "dask",
+    "geopandas",
+    "lightgbm",
+    "numba",
+    "numpy",
+    "pandas",
+    "pyogrio",
+    "pyproj",
+    "rasterio",
+    "rioxarray",
+    "scipy",
+    "shapely",
+    "xarray",
+    "xgboost",
+)
+
+
+def run_manifest(
+    *,
+    configuration: Mapping[str, Any],
+    inputs: Iterable[Path],
+    bundle: Mapping[str, Any],
+    counts: Mapping[str, Any],
+    notices: Iterable[Notice],
+    timings: Mapping[str, float],
+    started: datetime,
+    outputs: Path,
+) -> dict[str, Any]:
+    """Return everything about a run as plain JSON values.
+
+    Parameters
+    ----------
+    configuration : mapping
+        The scene as it was understood, defaults filled in.
+    inputs : iterable of Path
+        Files read; of a folder, every file in it.
+    bundle : mapping
+        Name, version, hash.
+    counts : mapping
+        Windows, analysed windows, windows per scenario and reason, landslides.
+    notices : iterable of Notice
+        What the user must know.
+    timings : mapping of str to float
+        Stage -> seconds.
+    started : datetime
+        With time zone.
+    outputs : Path
+        Folder with the finished files, before they are moved.
+    """
+    return {
+        "format_version": FORMAT_VERSION,
+        "started": _plain(started.astimezone(UTC)),
+        "configuration": _plain(configuration),
+        "inputs": [input_identity(path) for path in _files(inputs)],
+        "bundle": _plain(bundle),
+        "counts": _plain(counts),
+        "notices": [_plain(notice) for notice in notices],
+        "seconds": {stage: round(float(spent), 3) for stage, spent in timings.items()},
+        "versions": versions(),
+        "outputs": {path.name: output_identity(path) for path in _files([outputs])},
+    }
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write strict JSON, keys sorted; appears whole or not at all."""
+    text = json.dumps(_plain(manifest), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def input_identity(path: Path) -> dict[str, Any]:
+    """Return path, size and the hash of the first 64 KiB: enough to tell files apart, at any size."""
+    with path.open("rb") as file:
+        header = file.read(HEADER_BYTES)
+    return {
+        "path": str(path),
+        "bytes": path.stat().st_size,
+        "header_sha256": hashlib.sha256(header).hexdigest(),
+    }
+
+
+def output_identity(path: Path) -> dict[str, Any]:
+    """Return size and hash of a whole file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": digest}
+
+
+def versions() -> dict[str, str]:
+    """Return versions of this package, Python, GDAL and the libraries; imports none of them anew."""
+    found = {"landslide-map": __version__, "python": platform.python_version()}
+    # The wheels of rasterio and pyogrio each bring their own GDAL.
+    found["gdal (rasterio)"] = rasterio.__gdal_version__
+    found["gdal (pyogrio)"] = pyogrio.__gdal_version_string__
+    for name in _DISTRIBUTIONS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    found: set[Path] = set()
+    for path in map(Path, paths):
+        found.update(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else found.add(path)
+    return sorted(found)
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` in JSON's own types; what is not a finite number becomes null."""
+    if isinstance(value, Mapping):
+        return {str(_plain(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        items = sorted(value) if isinstance(value, set | frozenset) else value
+        return [_plain(item) for item in items]
+    if isinstance(value, datetime | date):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"{value!r} of type {type(value).__name__} has no place in run.json")
