@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"codes", "errors", "reasons", "bands"},
     {"grid", "sources", "backscatter"},
-    {"scene", "scene_text", "windows", "moments", "indices", "resample"},
+    {"scene", "scene_text", "windows", "moments", "indices", "lattice", "kernels", "quality", "resample"},
     {"readers", "features"},
     {"stack", "models", "products"},
     {"check", "scoring", "evaluation", "training"},

@@ -1,0 +1,276 @@
+"""SceneInputs -> twelve acquisitions -> eighteen channels, by name, lazily, NaN = missing.
+
+:func:`read_acquisition` is the whole of it for one block, without dask; the lazy arrays call it once
+per acquisition and block, so that a consumer that takes blocks in order reads every file once.
+"""
+
+# mypy: untyped-calls-exclude=dask
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+from uuid import uuid4
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+import rioxarray  # noqa: F401  (registers the .rio accessor)
+import xarray as xr
+
+from landslide_map.backscatter import FLOOR_DB, mask_db, to_db, to_power
+from landslide_map.bands import (
+    ACQUISITIONS,
+    CHANNELS,
+    INDEX_PAIRS,
+    OPTICAL,
+    ORBITS,
+    POLARISATIONS,
+    SNOW_OR_CLOUD,
+    acquisition,
+    backscatter,
+    difference,
+)
+from landslide_map.grid import BLOCK, Block, Grid
+from landslide_map.indices import normalised_difference
+from landslide_map.kernels import median_of_valid
+from landslide_map.quality import snow_or_cloud_pixels
+from landslide_map.resample import read_block
+from landslide_map.sources import (
+    BackscatterUnits,
+    OpticalImage,
+    RadarComposite,
+    RadarImage,
+    RadarTrack,
+    RasterBand,
+    SceneInputs,
+)
+
+Pixels = npt.NDArray[np.float32]
+
+RADAR: Final = {
+    acquisition(orbit, side, pol): (orbit, side, pol)
+    for orbit in ORBITS
+    for side in ("pre", "post")
+    for pol in POLARISATIONS
+}
+"""Radar acquisition -> orbit, side and polarisation."""
+_POST: Final = {
+    name(orbit, pol): acquisition(orbit, "post", pol)
+    for orbit in ORBITS
+    for pol in POLARISATIONS
+    for name in (backscatter, difference)
+}
+_PRE: Final = {
+    difference(orbit, pol): acquisition(orbit, "pre", pol) for orbit in ORBITS for pol in POLARISATIONS
+}
+
+
+def acquisitions(inputs: SceneInputs, chunk: int = BLOCK) -> xr.DataArray:
+    """Return the twelve aligned acquisitions of a scene.
+
+    Parameters
+    ----------
+    inputs : SceneInputs
+        What the readers found. Nothing is read until the result is computed.
+    chunk : int
+        Edge of the dask chunks, pixels; the pixels are the same for any.
+
+    Returns
+    -------
+    DataArray, (band=12, y, x), float32
+        Bands :data:`bands.ACQUISITIONS`: optical in training DN, radar in dB, NaN = missing; the bands of an
+        absent sensor are all NaN. Coordinates are pixel centres in the grid's CRS (``.rio.crs``).
+
+    Raises
+    ------
+    InputError
+        When computed: E101 if a file cannot be read.
+    """
+    layers = [
+        _lazy(partial(read_acquisition, inputs, name), inputs.grid, chunk, name)
+        if _present(inputs, name)
+        else da.full(inputs.grid.shape, np.nan, dtype=np.float32, chunks=chunk)
+        for name in ACQUISITIONS
+    ]
+    array = xr.DataArray(
+        da.stack(layers),
+        dims=("band", "y", "x"),
+        coords={"band": list(ACQUISITIONS), "y": inputs.grid.y, "x": inputs.grid.x},
+    )
+    placed: xr.DataArray = array.rio.write_crs(inputs.grid.crs).rio.write_transform(inputs.grid.transform)
+    return placed
+
+
+def channels(acquired: xr.DataArray) -> xr.DataArray:
+    """Return the eighteen model channels of aligned acquisitions.
+
+    Parameters
+    ----------
+    acquired : DataArray, (band, y, x), float32
+        Holds :data:`bands.ACQUISITIONS` by name, in any order; dask or numpy.
+
+    Returns
+    -------
+    DataArray, (band=18, y, x), float32
+        Bands :data:`bands.CHANNELS`: optical, post-event backscatter, post - pre, indices; NaN where a band
+        that a channel is made of is NaN. Computing some channels reads only the acquisitions these need.
+    """
+    named = {name: acquired.sel(band=name).data for name in ACQUISITIONS}
+    layers = [make_channel(name, named) for name in CHANNELS]
+    stacked = (da if acquired.chunks else np).stack(layers)
+    return _with_coordinates(stacked, CHANNELS, acquired)
+
+
+def snow_or_cloud(inputs: SceneInputs, acquired: xr.DataArray) -> xr.DataArray:
+    """Return the quality channel: 1 for snow or cloud, 0 for anything else, NaN where optical is missing.
+
+    Parameters
+    ----------
+    inputs : SceneInputs
+        Gives the scene classification, where the product has one.
+    acquired : DataArray, (band, y, x), float32, dask
+        Of :func:`acquisitions`.
+
+    Returns
+    -------
+    DataArray, (y, x), float32
+        Named :data:`bands.SNOW_OR_CLOUD`, chunked as `acquired`.
+    """
+    layers = [acquired.sel(band=name).data for name in OPTICAL]
+    scl = inputs.optical.scene_classification if inputs.optical else None
+    if scl is not None:
+        read = partial(read_block, scl, inputs.grid, nearest=True)
+        layers.append(_lazy(read, inputs.grid, layers[0].chunks, "scene_classification"))
+    data = da.map_blocks(_quality, *layers, dtype=np.float32, meta=_META)
+    return _with_coordinates(data, SNOW_OR_CLOUD, acquired).rename(SNOW_OR_CLOUD)
+
+
+def read_acquisition(inputs: SceneInputs, name: str, block: Block) -> Pixels:
+    """Read one acquisition in one block of the grid.
+
+    Parameters
+    ----------
+    inputs : SceneInputs
+        What the readers found.
+    name : str
+        One of :data:`bands.ACQUISITIONS`.
+    block : Block
+        Pixels of ``inputs.grid``.
+
+    Returns
+    -------
+    ndarray, (block.height, block.width), float32
+        Training DN or dB, NaN = missing; all NaN if the scene lacks the sensor.
+
+    Raises
+    ------
+    InputError
+        E101 if a file cannot be read.
+    """
+    if not _present(inputs, name):
+        return np.full((block.height, block.width), np.nan, np.float32)
+    if name in OPTICAL:
+        assert inputs.optical is not None
+        return _read_optical(inputs.optical, name, inputs.grid, block)
+    orbit, side, pol = RADAR[name]
+    track = inputs.tracks[orbit]
+    if track.composite is not None:
+        return _read_composite(track.composite, side, pol, inputs.grid, block)
+    images = track.pre if side == "pre" else track.post
+    dates = [_read_image(image, pol, inputs.grid, block) for image in images]
+    return dates[0] if len(dates) == 1 else np.asarray(median_of_valid(np.stack(dates)))
+
+
+def make_channel(name: str, acquired: Mapping[str, Any]) -> Any:
+    """Make one of :data:`bands.CHANNELS` from acquisitions by name, numpy or dask arrays of equal shape."""
+    if name in OPTICAL:
+        return acquired[name]
+    if name in INDEX_PAIRS:
+        a, b = (acquired[band] for band in INDEX_PAIRS[name])
+        if isinstance(a, da.Array):
+            return da.map_blocks(normalised_difference, a, b, dtype=np.float32, meta=_META)
+        return normalised_difference(a, b)
+    post = acquired[_POST[name]]
+    return post - acquired[_PRE[name]] if name in _PRE else post
+
+
+def _read_optical(image: OpticalImage, name: str, grid: Grid, block: Block) -> Pixels:
+    """One optical band as training DN, interpolated in DN."""
+    scale, offset = np.float32(image.scale), np.float32(image.offset)
+    values = read_block(image.bands[name], grid, block)
+    # Products with the offset cannot hold less than 1 (0 is "no data"); products without it can, in deep
+    # shade, and the models' ratios have a pole there.
+    dn: Pixels = np.maximum(values * scale + offset, np.float32(1))
+    return dn
+
+
+def _read_image(image: RadarImage, pol: str, grid: Grid, block: Block) -> Pixels:
+    """One radar acquisition in dB: slices of its datatake, the first valid one in every pixel."""
+    first, *others = image.bands[pol]
+    mosaic = _read_backscatter(first, image.units, grid, block)
+    for band in others:
+        missing = np.isnan(mosaic)
+        if not missing.any():
+            break
+        mosaic[missing] = _read_backscatter(band, image.units, grid, block)[missing]
+    return mosaic
+
+
+def _read_backscatter(band: RasterBand, units: BackscatterUnits, grid: Grid, block: Block) -> Pixels:
+    """Backscatter in dB; interpolated as power, copied as it is where nothing has to be interpolated."""
+    if units == "db" and grid.same_lattice(band.grid):
+        return np.maximum(read_block(band, grid, block, decode=mask_db, trim=True), np.float32(FLOOR_DB))
+    return to_db(read_block(band, grid, block, decode=partial(to_power, units=units), trim=True))
+
+
+def _read_composite(composite: RadarComposite, side: str, pol: str, grid: Grid, block: Block) -> Pixels:
+    """Post-event backscatter of a composite, or what its difference says was there before."""
+    post = _read_backscatter(composite.bands[f"post_{pol}"], "db", grid, block)
+    if side == "post":
+        return post
+    # The difference is a ratio of two powers, not a power: it is interpolated as it is, in dB.
+    return post - read_block(composite.bands[f"diff_{pol}"], grid, block, decode=mask_db, trim=True)
+
+
+_META: Final = np.empty((0, 0), np.float32)
+
+
+def _present(inputs: SceneInputs, name: str) -> bool:
+    """Whether the scene has the sensor that measures this acquisition."""
+    if name in OPTICAL:
+        return inputs.optical is not None and name in inputs.optical.bands
+    orbit, side, _ = RADAR[name]
+    track: RadarTrack | None = inputs.tracks.get(orbit)
+    return track is not None and bool(track.composite or (track.pre if side == "pre" else track.post))
+
+
+def _quality(*layers: Pixels) -> Pixels:
+    """One block of the quality channel; `layers` are the optical bands and, if there is one, the SCL."""
+    return snow_or_cloud_pixels(dict(zip(OPTICAL, layers, strict=False)), *layers[len(OPTICAL) :])
+
+
+def _lazy(read: Callable[[Block], Pixels], grid: Grid, chunks: Any, name: str) -> da.Array:
+    """Return a dask array of the whole grid whose chunks are blocks that `read` reads."""
+
+    def chunk(block_info: Any) -> Pixels:
+        (top, bottom), (left, right) = block_info[None]["array-location"]
+        return read(Block(top, left, bottom - top, right - left))
+
+    array: da.Array = da.map_blocks(
+        chunk,
+        chunks=da.core.normalize_chunks(chunks, grid.shape),
+        dtype=np.float32,
+        meta=_META,
+        name=f"{name}-{uuid4().hex}",
+    )
+    return array
+
+
+def _with_coordinates(data: Any, names: Any, like: xr.DataArray) -> xr.DataArray:
+    """Name the bands of `data` and put it where `like` is."""
+    dims = ("y", "x") if isinstance(names, str) else ("band", "y", "x")
+    coords = {key: like.coords[key] for key in ("y", "x", "spatial_ref") if key in like.coords}
+    array = xr.DataArray(data, dims=dims, coords=coords)
+    return array if isinstance(names, str) else array.assign_coords(band=list(names))
