@@ -1,0 +1,91 @@
+"""Gradient-boosted trees and small networks on window statistics: the members of the default bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from landslide_map.errors import BundleError
+from landslide_map.models.crossed import feature_table
+from landslide_map.models.perceptron import Perceptron
+
+Features = npt.NDArray[np.float32]
+Predictor = Callable[[Features], npt.NDArray[np.float64]]
+
+
+def lightgbm_predictor(content: bytes) -> Predictor:
+    """Return the predictor of a LightGBM model in its text format."""
+    import lightgbm
+
+    try:
+        booster = lightgbm.Booster(params={"verbosity": -1}, model_str=content.decode("ascii"))
+    except lightgbm.basic.LightGBMError as error:
+        raise ValueError(str(error)) from error
+    return lambda features: np.asarray(booster.predict(features), dtype=np.float64)
+
+
+def xgboost_predictor(content: bytes) -> Predictor:
+    """Return the predictor of an XGBoost model in its UBJ format."""
+    import xgboost
+
+    booster = xgboost.Booster(model_file=bytearray(content))
+    return lambda features: booster.inplace_predict(features).astype(np.float64)
+
+
+def perceptron_predictor(content: bytes) -> Predictor:
+    """Return the predictor of small networks."""
+    return Perceptron.from_bytes(content).probability
+
+
+PREDICTORS: Final[dict[str, Callable[[bytes], Predictor]]] = {
+    "lightgbm": lightgbm_predictor,
+    "xgboost": xgboost_predictor,
+    "perceptron": perceptron_predictor,
+}
+"""Kind of member -> how one fold's file becomes a predictor."""
+
+
+@dataclass(frozen=True)
+class StatisticsMember:
+    """Folds of one model on the features of window statistics; a :class:`Member`."""
+
+    name: str
+    kind: str
+    """A key of :data:`PREDICTORS`."""
+    channels: tuple[str, ...]
+    folds: tuple[bytes, ...] = field(repr=False)
+    """One model file per fold."""
+    input: Literal["statistics"] = "statistics"
+
+    @cached_property
+    def predictors(self) -> tuple[Predictor, ...]:
+        """The folds, parsed at first use: most runs need few of a bundle's members."""
+        try:
+            return tuple(PREDICTORS[self.kind](content) for content in self.folds)
+        except ValueError as error:  # XGBoostError is one
+            raise BundleError(
+                "E506", f"member {self.name!r} of the bundle cannot be loaded: {error}"
+            ) from error
+
+    def predict(self, x: xr.DataArray) -> npt.NDArray[np.float64]:
+        """Return the mean over the folds, ``(window,)``."""
+        return self.predict_features(feature_table(x, self.channels)[0])
+
+    def predict_features(self, features: Features) -> npt.NDArray[np.float64]:
+        """As :meth:`predict`, from the member's features: members of equal channels share them."""
+        votes: Sequence[npt.NDArray[np.float64]] = [predict(features) for predict in self.predictors]
+        mean: npt.NDArray[np.float64] = np.mean(votes, axis=0)
+        return mean
+
+
+def load_statistics_member(entry: Any, contents: dict[str, bytes]) -> StatisticsMember:
+    """Return the member that a bundle's entry describes; `contents` are its verified files."""
+    return StatisticsMember(
+        entry.name, entry.kind, tuple(entry.channels), tuple(contents[name] for name in entry.files)
+    )

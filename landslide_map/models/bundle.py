@@ -1,0 +1,273 @@
+"""The bundle on disk: a folder without pickles, verified before anything in it is loaded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib import import_module
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from pydantic import ValidationError
+
+from landslide_map.bands import CHANNELS
+from landslide_map.errors import BundleError, OutputExistsError, ResourceError
+from landslide_map.models.bundle_format import (
+    FORMAT,
+    FORMAT_VERSION,
+    BundleDocument,
+    FileEntry,
+    MemberEntry,
+    ScenarioEntry,
+)
+from landslide_map.models.ensemble import MIN_VALID_FRACTION, Scenario, Votes, vote
+from landslide_map.models.member import Member
+
+DEFAULT: Final = Path(__file__).resolve().parents[1] / "bundles" / "default"
+"""The bundle that ships inside the package."""
+DOCUMENT: Final = "bundle.json"
+
+_LOADERS: Final = {
+    "lightgbm": "landslide_map.models.boosters:load_statistics_member",
+    "xgboost": "landslide_map.models.boosters:load_statistics_member",
+    "perceptron": "landslide_map.models.boosters:load_statistics_member",
+    "network": "landslide_map.models.network_member:load_network_member",
+}
+"""Kind of member -> the function that loads it; imported when needed, so boosters never import torch."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Members and scenarios, ready to vote."""
+
+    document: BundleDocument
+    members: tuple[Member, ...]
+    scenarios: tuple[Scenario, ...]
+    sha256: str
+    """Hash of ``bundle.json``, which holds the hashes of all other files."""
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Name and version, e.g. ``default 1.0.0``."""
+        return f"{self.document.name} {self.document.version}"
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Every channel that some member reads, in the published order."""
+        used = {name for member in self.members for name in member.channels}
+        return tuple(name for name in CHANNELS if name in used)
+
+    def vote(
+        self,
+        statistics: xr.DataArray,
+        *,
+        excluded: Collection[str] = (),
+        min_valid_fraction: float = MIN_VALID_FRACTION,
+        pixels: npt.NDArray[np.float32] | None = None,
+    ) -> Votes:
+        """Judge windows; see :func:`landslide_map.models.ensemble.vote`."""
+        return vote(
+            self.members,
+            self.scenarios,
+            statistics,
+            excluded=excluded,
+            min_valid_fraction=min_valid_fraction,
+            pixels=pixels,
+        )
+
+
+def load_bundle(path: str | PathLike[str] | None = None) -> Bundle:
+    """Read a bundle, its format version and every hash checked first.
+
+    Parameters
+    ----------
+    path : path, optional
+        Folder with ``bundle.json``; the default bundle if not given.
+
+    Raises
+    ------
+    BundleError
+        E501 missing or incomplete, E502 changed, E503 of another format version, E504 with a file
+        that is not listed, E505 not a valid description, E506 a file that cannot be loaded.
+    """
+    folder = DEFAULT if path is None else Path(path)
+    content = _read_document(folder)
+    document = _parse(content, folder)
+    contents = _verified(folder, document)
+    members = tuple(_load_member(entry, contents, folder) for entry in document.members)
+    scenarios = tuple(_scenario(entry) for entry in document.scenarios)
+    return Bundle(document, members, scenarios, sha256(content).hexdigest(), folder)
+
+
+def save_bundle(
+    folder: str | PathLike[str],
+    document: Mapping[str, Any],
+    contents: Mapping[str, bytes],
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write a bundle; it appears complete or not at all.
+
+    Parameters
+    ----------
+    folder : path
+        Must not exist, or be empty, or be replaced with `overwrite`.
+    document : mapping
+        Everything of ``bundle.json`` but ``files``, which is made from `contents`.
+    contents : mapping
+        File name -> bytes.
+    overwrite : bool
+        Replace an existing bundle (and nothing else).
+
+    Raises
+    ------
+    OutputExistsError
+        E401 if the folder holds something already.
+    BundleError
+        E505 if the document is not valid.
+    """
+    folder = Path(folder)
+    check_free(folder, overwrite=overwrite)
+    files = {
+        name: FileEntry(sha256=sha256(data).hexdigest(), bytes=len(data)) for name, data in contents.items()
+    }
+    try:
+        checked = BundleDocument.model_validate({**document, "files": files})
+    except ValidationError as error:
+        raise _invalid(folder, error) from None
+    text = json.dumps(checked.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        for name, data in {**contents, DOCUMENT: text.encode()}.items():
+            (staging / name).write_bytes(data)
+        staging.chmod(0o755)
+        if folder.exists():
+            retired = staging.with_name(staging.name + ".old")
+            folder.rename(retired)
+            staging.rename(folder)
+            shutil.rmtree(retired)
+        else:
+            staging.rename(folder)
+    except OSError as error:
+        raise ResourceError("E601", f"{folder}: the bundle cannot be written ({error}).") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def check_free(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder in which a bundle must not be written."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / DOCUMENT).is_file():
+        raise OutputExistsError("E401", f"{folder}: exists and is not a bundle; choose another folder.")
+    if not overwrite:
+        raise OutputExistsError("E401", f"{folder}: holds a bundle already; use --overwrite to replace it.")
+
+
+def _read_document(folder: Path) -> bytes:
+    if not folder.is_dir():
+        raise BundleError(
+            "E501", f"{folder}: no such folder; expected a model bundle (a folder with {DOCUMENT})."
+        )
+    try:
+        return (folder / DOCUMENT).read_bytes()
+    except FileNotFoundError:
+        raise BundleError(
+            "E501", f"{folder}: holds no {DOCUMENT}, so it is not a model bundle. Check the path."
+        ) from None
+    except OSError as error:
+        raise BundleError("E501", f"{folder / DOCUMENT}: cannot be read ({error}).") from error
+
+
+def _parse(content: bytes, folder: Path) -> BundleDocument:
+    try:
+        raw = json.loads(content)
+    except ValueError as error:
+        raise BundleError("E505", f"{folder / DOCUMENT}: is not JSON ({error}).") from None
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        raise BundleError(
+            "E505", f"{folder / DOCUMENT}: does not say format: {FORMAT!r}; it is no model bundle."
+        )
+    if raw.get("format_version") != FORMAT_VERSION:
+        raise BundleError(
+            "E503",
+            f"{folder / DOCUMENT}: format version {raw.get('format_version')!r}, but this "
+            f"landslide-map reads version {FORMAT_VERSION}. Update landslide-map, or train the bundle again.",
+        )
+    try:
+        return BundleDocument.model_validate_json(content)
+    except ValidationError as error:
+        raise _invalid(folder, error) from None
+
+
+def _invalid(folder: Path, error: ValidationError) -> BundleError:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the document"
+    return BundleError(
+        "E505", f"{folder / DOCUMENT}: {where}: {first['msg']} ({error.error_count()} in all)."
+    )
+
+
+def _verified(folder: Path, document: BundleDocument) -> dict[str, bytes]:
+    """Return the content of every listed file, read once and checked."""
+    contents = {}
+    for name, entry in document.files.items():
+        try:
+            data = (folder / name).read_bytes()
+        except OSError:
+            raise BundleError(
+                "E501",
+                f"{folder / name}: listed in {DOCUMENT} but missing or unreadable. Restore the bundle.",
+            ) from None
+        if len(data) != entry.bytes or sha256(data).hexdigest() != entry.sha256:
+            raise BundleError(
+                "E502",
+                f"{folder / name}: differs from the hash in {DOCUMENT} ({len(data)} bytes, expected "
+                f"{entry.bytes}); it was changed or damaged. Restore the bundle.",
+            )
+        contents[name] = data
+    found = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    if unlisted := sorted(found - set(contents) - {DOCUMENT}):
+        raise BundleError(
+            "E504",
+            f"{folder / unlisted[0]}: not listed in {DOCUMENT} ({len(unlisted)} such files); nothing "
+            "unlisted belongs in a bundle. Remove it, or restore the bundle.",
+        )
+    return contents
+
+
+def _load_member(entry: MemberEntry, contents: Mapping[str, bytes], folder: Path) -> Member:
+    if entry.kind not in _LOADERS:
+        raise BundleError(
+            "E503",
+            f"{folder / DOCUMENT}: member {entry.name!r} is of kind {entry.kind!r}; this "
+            f"landslide-map knows {', '.join(_LOADERS)}. Update landslide-map.",
+        )
+    module, _, function = _LOADERS[entry.kind].partition(":")
+    load: Callable[[MemberEntry, Mapping[str, bytes]], Member] = getattr(import_module(module), function)
+    try:
+        return load(entry, contents)
+    except (ValueError, KeyError) as error:
+        raise BundleError("E506", f"{folder}: member {entry.name!r} cannot be loaded ({error}).") from error
+
+
+def _scenario(entry: ScenarioEntry) -> Scenario:
+    return Scenario(
+        name=entry.name,
+        weights=dict(entry.weights),
+        threshold=entry.threshold,
+        needs_all=entry.needs == "all",
+        clear_sky=entry.clear_sky,
+        calibration=entry.calibration,
+        metrics=entry.metrics,
+    )

@@ -1,0 +1,204 @@
+"""The vote: which members speak in which window, and what they say together."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from landslide_map.bands import CHANNELS, SNOW_OR_CLOUD
+from landslide_map.models.boosters import StatisticsMember
+from landslide_map.models.calibration import IDENTITY, Calibration
+from landslide_map.models.crossed import BASE_STATISTICS, feature_table
+from landslide_map.models.member import Member
+from landslide_map.reasons import Reason
+
+MIN_VALID_FRACTION: Final = 0.75
+"""A channel with fewer valid pixels than this share of a window is missing there."""
+MOSTLY: Final = 0.5
+"""Share of snow or cloud above which a window's optical image says nothing about the ground."""
+_ROWS: Final = 16384
+"""Windows predicted at a time: bounds memory, long enough for every thread."""
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A set of channels that users really have, with the members that vote in it."""
+
+    name: str
+    weights: Mapping[str, float]
+    """Member name -> weight in the mean of probabilities."""
+    threshold: float
+    """A window is a landslide where the calibrated probability is above it."""
+    needs_all: bool = True
+    """Whether every member must be able to vote, or any one of them."""
+    clear_sky: bool = False
+    """Whether it is silent where the optical image is mostly snow or cloud."""
+    calibration: Calibration = IDENTITY
+    metrics: Mapping[str, Any] | None = None
+    """Out-of-fold figures, window level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """What an ensemble says about windows; all arrays have one row per window."""
+
+    probability: Floats
+    """``(window,)`` calibrated; NaN where nobody could vote."""
+    scenario: npt.NDArray[np.int8]
+    """``(window,)`` index into the ensemble's scenarios; -1 where none fits."""
+    threshold: Floats
+    """``(window,)`` of the window's scenario; NaN where none fits."""
+    members: Floats
+    """``(window, member)`` uncalibrated; NaN where the member did not vote."""
+    reason: npt.NDArray[np.uint8]
+    """``(window,)`` :class:`~landslide_map.reasons.Reason`."""
+
+    @property
+    def landslide(self) -> Bools:
+        """``(window,)``; false where nobody could vote."""
+        above: Bools = self.probability > self.threshold
+        return above
+
+
+def vote(
+    members: Sequence[Member],
+    scenarios: Sequence[Scenario],
+    statistics: xr.DataArray,
+    *,
+    excluded: Collection[str] = (),
+    min_valid_fraction: float = MIN_VALID_FRACTION,
+    pixels: npt.NDArray[np.float32] | None = None,
+) -> Votes:
+    """Let each window be judged by the members of the first scenario that fits it.
+
+    Parameters
+    ----------
+    members, scenarios : sequence
+        Scenarios best first.
+    statistics : xr.DataArray, (window, channel, statistic)
+        With ``valid_fraction`` and the statistics of :data:`~landslide_map.models.crossed.BASE_STATISTICS`.
+        Absent channels count as missing everywhere. May hold the quality channel ``snow_or_cloud``.
+    excluded : collection of str
+        Channels that no member may use, e.g. absolute backscatter of terrain-flattened products.
+    min_valid_fraction : float
+        A channel is missing in windows with fewer valid pixels.
+    pixels : ndarray, (window, y, x, 12), optional
+        Model bands, for members whose input is pixels.
+
+    Returns
+    -------
+    Votes
+    """
+    available = _available_channels(statistics, excluded, min_valid_fraction)
+    able = {member.name: np.all([available[name] for name in member.channels], axis=0) for member in members}
+    snowy = _mostly_snow_or_cloud(statistics)
+    chosen, silenced = _choose(scenarios, able, snowy)
+    wanted = {
+        member.name: able[member.name]
+        & np.isin(chosen, [i for i, scenario in enumerate(scenarios) if member.name in scenario.weights])
+        for member in members
+    }
+    said = _predict(members, wanted, statistics, pixels)
+    probability = np.full(len(chosen), np.nan)
+    threshold = np.full(len(chosen), np.nan)
+    for i, scenario in enumerate(scenarios):
+        rows = chosen == i
+        weights = np.array([scenario.weights.get(member.name, 0.0) for member in members])
+        probability[rows] = scenario.calibration(_weighted_mean(said[rows], weights))
+        threshold[rows] = scenario.threshold
+    something = np.any(list(available.values()), axis=0)
+    reason = np.select(
+        [chosen >= 0, ~something, silenced],
+        [Reason.ANALYSED, Reason.NO_DATA, Reason.SNOW_OR_CLOUD],
+        Reason.MISSING_CHANNELS,
+    ).astype(np.uint8)
+    return Votes(probability, chosen, threshold, said, reason)
+
+
+def _available_channels(
+    statistics: xr.DataArray, excluded: Collection[str], min_valid_fraction: float
+) -> dict[str, Bools]:
+    """Channel -> where it is allowed, valid enough and complete.
+
+    A constant window has no skewness: such a channel is a fill value, not a measurement.
+    """
+    present = [str(name) for name in statistics.channel.values]
+    nowhere = np.zeros(statistics.sizes["window"], dtype=np.bool_)
+    available = {}
+    for name in CHANNELS:
+        if name in excluded or name not in present:
+            available[name] = nowhere
+            continue
+        own = statistics.sel(channel=name)
+        complete = np.isfinite(own.sel(statistic=list(BASE_STATISTICS)).values).all(axis=1)
+        available[name] = complete & (own.sel(statistic="valid_fraction").values >= min_valid_fraction)
+    return available
+
+
+def _mostly_snow_or_cloud(statistics: xr.DataArray) -> Bools:
+    if SNOW_OR_CLOUD not in statistics.channel.values:
+        return np.zeros(statistics.sizes["window"], dtype=np.bool_)
+    share = statistics.sel(channel=SNOW_OR_CLOUD, statistic="mean").values
+    mostly: Bools = share > MOSTLY  # NaN, where the optical image is missing, is not above
+    return mostly
+
+
+def _choose(
+    scenarios: Sequence[Scenario], able: Mapping[str, Bools], snowy: Bools
+) -> tuple[npt.NDArray[np.int8], Bools]:
+    """Return the scenario of each window and where snow or cloud silenced one that would have fitted."""
+    chosen = np.full(len(snowy), -1, dtype=np.int8)
+    silenced = np.zeros(len(snowy), dtype=np.bool_)
+    for i, scenario in enumerate(scenarios):
+        join = np.all if scenario.needs_all else np.any
+        fits = join([able[name] for name in scenario.weights], axis=0)
+        if scenario.clear_sky:
+            silenced |= fits & snowy
+            fits = fits & ~snowy
+        chosen[(chosen < 0) & fits] = i
+    return chosen, silenced
+
+
+def _predict(
+    members: Sequence[Member],
+    wanted: Mapping[str, Bools],
+    statistics: xr.DataArray,
+    pixels: npt.NDArray[np.float32] | None,
+) -> Floats:
+    """Return what each member says where it is wanted, NaN elsewhere; ``(window, member)``."""
+    said = np.full((statistics.sizes["window"], len(members)), np.nan)
+    for start in range(0, len(said), _ROWS):
+        batch = slice(start, start + _ROWS)
+        features: dict[tuple[tuple[str, ...], bytes], npt.NDArray[np.float32]] = {}
+        for column, member in enumerate(members):
+            rows = start + np.flatnonzero(wanted[member.name][batch])
+            if not rows.size:
+                continue
+            if member.input == "pixels":
+                if pixels is None:
+                    raise ValueError(f"member {member.name} judges pixels, but only statistics were given")
+                said[rows, column] = member.predict(pixels[rows])
+            elif isinstance(member, StatisticsMember):
+                key = (member.channels, rows.tobytes())
+                if key not in features:
+                    features[key] = feature_table(statistics.isel(window=rows), member.channels)[0]
+                said[rows, column] = member.predict_features(features[key])
+            else:
+                said[rows, column] = member.predict(statistics.isel(window=rows))
+    return said
+
+
+def _weighted_mean(said: Floats, weights: Floats) -> Floats:
+    """Mean over the members that voted, their weights renormalised."""
+    voted = np.isfinite(said) * weights
+    total = voted.sum(axis=1)
+    mean: Floats = (np.nan_to_num(said) * voted).sum(axis=1) / np.where(total > 0, total, np.nan)
+    return mean

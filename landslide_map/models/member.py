@@ -1,0 +1,33 @@
+"""A member: anything that turns windows into probabilities from channels it names."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+MemberInput = Literal["statistics", "pixels"]
+
+
+class Member(Protocol):
+    """One voice of an ensemble; its folds are averaged inside."""
+
+    @property
+    def name(self) -> str:
+        """Unique in its bundle."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channels that must be valid in a window for the member to vote there."""
+
+    @property
+    def input(self) -> MemberInput:
+        """What :meth:`predict` takes."""
+
+    def predict(self, x: Any) -> npt.NDArray[np.float64]:
+        """Return the probability of landslide, ``(window,)``, in [0, 1].
+
+        `x` is a complete ``(window, channel, statistic)`` DataArray for ``statistics`` and a
+        ``(window, channel, y, x)`` DataArray of pixels for ``pixels``; never NaN in `channels`.
+        """

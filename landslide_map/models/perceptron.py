@@ -1,0 +1,103 @@
+"""Small fully connected networks on window statistics, evaluated with numpy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+_FIELDS: Final = ("knots", "scores", "weights0", "bias0")
+
+
+@dataclass(frozen=True, slots=True)
+class Perceptron:
+    """Several networks of one shape that share their input scaling; their logits are averaged.
+
+    Each feature is first mapped to a normal score, piecewise linearly between quantiles of the
+    training windows, so that no outlier of a new scene can push the networks far outside what they saw.
+    """
+
+    knots: npt.NDArray[np.float32]
+    """``(feature, knot)``, increasing: training quantiles of each feature."""
+    scores: npt.NDArray[np.float32]
+    """``(knot,)``: the normal score of each quantile."""
+    weights: tuple[npt.NDArray[np.float32], ...]
+    """Per layer ``(network, inputs, outputs)``."""
+    biases: tuple[npt.NDArray[np.float32], ...]
+    """Per layer ``(network, 1, outputs)``."""
+
+    def probability(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return the mean over the networks, ``(window,)``, of ``(window, feature)``."""
+        layer = normal_scores(features, self.knots, self.scores)[np.newaxis]
+        last = len(self.weights) - 1
+        for depth, (weights, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            layer = layer @ weights + bias
+            if depth < last:
+                layer *= _sigmoid(layer)  # SiLU
+        logits = layer[:, :, 0].astype(np.float64)
+        probability: npt.NDArray[np.float64] = _sigmoid(logits).mean(axis=0)
+        return probability
+
+    def to_bytes(self) -> bytes:
+        """Return the networks as an ``.npz`` archive without pickles; weights in half precision."""
+        arrays = {"knots": self.knots, "scores": self.scores}
+        for depth, (weights, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            arrays |= {f"weights{depth}": weights.astype(np.float16), f"bias{depth}": bias}
+        buffer = BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Perceptron:
+        """Return what :meth:`to_bytes` wrote; ``ValueError`` where it is not that."""
+        with np.load(BytesIO(content), allow_pickle=False) as archive:
+            if missing := [name for name in _FIELDS if name not in archive]:
+                raise ValueError(f"no array {missing[0]} in the archive")
+            depth = sum(name.startswith("weights") for name in archive)
+            arrays = {name: archive[name].astype(np.float32) for name in archive}
+        return cls(
+            arrays["knots"],
+            arrays["scores"],
+            tuple(arrays[f"weights{i}"] for i in range(depth)),
+            tuple(arrays[f"bias{i}"] for i in range(depth)),
+        )
+
+
+def normal_scores(
+    features: npt.NDArray[np.float32], knots: npt.NDArray[np.float32], scores: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Map each feature to its normal score by linear interpolation between training quantiles.
+
+    Parameters
+    ----------
+    features : ndarray, (window, feature)
+    knots : ndarray, (feature, knot), never decreasing
+    scores : ndarray, (knot,)
+
+    Returns
+    -------
+    ndarray, (window, feature), float32
+        Values beyond the outermost quantiles get their scores.
+    """
+    mapped = np.empty(features.shape, dtype=np.float32)
+    for i in range(features.shape[1]):
+        values, first = np.unique(knots[i], return_index=True)
+        mapped[:, i] = np.interp(features[:, i], values, scores[first])
+    return mapped
+
+
+def stack_layers(
+    networks: Sequence[Sequence[npt.NDArray[np.float32]]],
+) -> tuple[npt.NDArray[np.float32], ...]:
+    """Join the same layer of several networks along a new first axis."""
+    return tuple(np.stack(layer).astype(np.float32) for layer in zip(*networks, strict=True))
+
+
+def _sigmoid(x: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    with np.errstate(over="ignore"):  # exp overflows to inf, and 1 / (1 + inf) is the right 0
+        result: npt.NDArray[np.floating] = 1 / (1 + np.exp(-x))
+    return result
