@@ -40,10 +40,7 @@ def difference(orbit: str, polarisation: str) -> str:
 
 
 ACQUISITIONS: Final = OPTICAL + tuple(
-    acquisition(orbit, side, pol)
-    for orbit in ORBITS
-    for side in ("pre", "post")
-    for pol in POLARISATIONS
+    acquisition(orbit, side, pol) for orbit in ORBITS for side in ("pre", "post") for pol in POLARISATIONS
 )
 MODEL_BANDS: Final = OPTICAL + tuple(
     name(orbit, pol) for orbit in ORBITS for name in (backscatter, difference) for pol in POLARISATIONS
@@ -78,22 +75,36 @@ GROUPS: Final = {
 }
 """Sensor group -> its channels. A window is judged for validity group by group."""
 
-TRAINING_QUANTILES: Final = dict(
-    zip(
-        MODEL_BANDS,
-        zip(
-            (1054, 1141, 1108, 1432, -23.84737916, -43.12207857, -7.87792338, -11.21783106)
-            + (-20.88170549, -40.68729514, -3.84420443, -7.63233113),
-            (1511, 1656, 1560, 2975, -10.2171109, -16.5654301, -0.284631043, -0.0757945780)
-            + (-11.4755997, -17.7631617, 0.388509645, -0.0633488874),
-            (4000, 3942, 3864, 5508, 2.51268458, -5.03906754, 3.69729500, 5.10263839)
-            + (-0.0337361028, -7.10041075, 5.82530082, 6.01170365),
-            strict=True,
-        ),
-        strict=True,
-    )
-)
+TRAINING_QUANTILES: Final = {
+    "red": (1054, 1511, 4000),
+    "green": (1141, 1656, 3942),
+    "blue": (1108, 1560, 3864),
+    "nir": (1432, 2975, 5508),
+    "desc_vv": (-23.84737916, -10.2171109, 2.51268458),
+    "desc_vh": (-43.12207857, -16.5654301, -5.03906754),
+    "desc_diff_vv": (-7.87792338, -0.284631043, 3.697295),
+    "desc_diff_vh": (-11.21783106, -0.075794578, 5.10263839),
+    "asc_vv": (-20.88170549, -11.4755997, -0.0337361028),
+    "asc_vh": (-40.68729514, -17.7631617, -7.10041075),
+    "asc_diff_vv": (-3.84420443, 0.388509645, 5.82530082),
+    "asc_diff_vh": (-7.63233113, -0.0633488874, 6.01170365),
+}
 """Model band -> (5 %, 50 %, 95 %) quantile of the training and test pixels (Nasios 2026)."""
+TRAINING_MOMENTS: Final = {
+    "red": (1851.85963, 1341.69370135),
+    "green": (1928.38193, 1273.92620502),
+    "blue": (1867.25082, 1278.76344252),
+    "nir": (3117.47824, 1466.91812707),
+    "desc_vv": (-10.558554, 8.34187043),
+    "desc_vh": (-18.8282667, 10.65859149),
+    "desc_diff_vv": (-0.96007893, 4.33202752),
+    "desc_diff_vh": (-0.749858269, 5.08455682),
+    "asc_vv": (-11.3484484, 6.43914294),
+    "asc_vh": (-20.1162665, 9.9298614),
+    "asc_diff_vv": (0.581196265, 2.93451315),
+    "asc_diff_vh": (-0.275804596, 4.50931721),
+}
+"""Model band -> (mean, standard deviation) of the training and test pixels (Nasios 2026)."""
 
 
 def group(channel: str) -> str:

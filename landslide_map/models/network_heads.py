@@ -1,0 +1,84 @@
+"""The network architectures, as torch modules whose parameter names are the published ones."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from landslide_map.models.network_spec import Head, NetworkSpec
+
+ENCODER_FEATURES: Final = 256
+"""Numbers that each encoder of a joined head returns."""
+DROPOUT: Final = 0.1
+_REDUCED: Final[dict[Head, int]] = {"v2": 256, "v3": 512, "v3c": 256, "v4": 512}
+"""Head -> width of `feats`."""
+
+
+class JoinedEncoders(nn.Module):
+    """Several encoders side by side, their outputs `c` joined by one of the published heads.
+
+    ``v2``: ``clf([c, bn(feats(c))])``; ``v3`` and ``v4``: ``clf(dropout(comb([c, bn(feats(c))])))``;
+    ``v3c``: ``clf([c, relu(feats(c))])``. The exact head of the published ``v4`` is not public; here it is
+    ``v3`` with a fourth encoder.
+    """
+
+    def __init__(self, head: Head, encoders: list[nn.Module], planes: list[int]) -> None:
+        super().__init__()
+        self._names = [f"model{i}" for i in range(1, len(encoders) + 1)]
+        self._planes = planes
+        for name, encoder in zip(self._names, encoders, strict=True):
+            self.add_module(name, encoder)
+        joined, reduced = ENCODER_FEATURES * len(encoders), _REDUCED[head]
+        self.feats = nn.Linear(joined, reduced)
+        self.bn = nn.ReLU() if head == "v3c" else nn.BatchNorm1d(reduced)
+        self.comb: nn.Module = nn.Identity()
+        classified = joined + reduced
+        if head in ("v3", "v4"):
+            self.comb = nn.Linear(classified, reduced)
+            classified = reduced
+        self.dropout = nn.Dropout(DROPOUT if head in ("v3", "v4") else 0.0)
+        self.clf = nn.Linear(classified, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits ``(n, 1)`` of `images` ``(n, planes of all encoders in turn, y, x)``."""
+        parts = torch.split(images, self._planes, dim=1)
+        encoders = (self.get_submodule(name) for name in self._names)
+        joined = torch.cat([encoder(part) for encoder, part in zip(encoders, parts, strict=True)], dim=1)
+        combined = torch.cat([joined, self.bn(self.feats(joined))], dim=1)
+        return torch.as_tensor(self.clf(self.dropout(self.comb(combined))))
+
+
+def build_network(spec: NetworkSpec) -> nn.Module:
+    """Return the network that `spec` describes, with fresh random weights and in training mode.
+
+    Its input is ``(n, planes, image_size, image_size)``: the groups of `spec`, one after another (a channel
+    that two encoders see is given twice). Nothing is ever downloaded.
+
+    Raises
+    ------
+    ValueError
+        If an encoder is not known to the installed timm.
+    """
+    outputs = 1 if spec.head == "single" else ENCODER_FEATURES
+    planes = [len(group) for group in spec.groups]
+    encoders = [
+        _encoder(name, count, outputs, spec.image_size)
+        for name, count in zip(spec.encoders, planes, strict=True)
+    ]
+    return encoders[0] if spec.head == "single" else JoinedEncoders(spec.head, encoders, planes)
+
+
+def _encoder(name: str, planes: int, outputs: int, image_size: int) -> nn.Module:
+    if not timm.is_model(name):
+        raise ValueError(
+            f"timm {timm.__version__} has no encoder {name!r}; timm.list_models() names those it has"
+        )
+    settings = timm.get_pretrained_cfg(name)
+    resized = settings is not None and settings.fixed_input_size and settings.input_size[-1] != image_size
+    options: dict[str, Any] = {"img_size": image_size} if resized else {}
+    encoder = timm.create_model(name, pretrained=False, in_chans=planes, num_classes=outputs, **options)
+    assert isinstance(encoder, nn.Module)
+    return encoder

@@ -1,0 +1,76 @@
+"""The seven published networks give the logits of the published procedure, whoever wrote the weights.
+
+The numbers below were computed elsewhere, from the author's procedure, for three synthetic windows and filled
+weights (seed 11); ``filled_weights`` makes both again.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from landslide_map.models.network_heads import build_network
+from landslide_map.models.networks import FLIPS, enlarge, logits, planes, scale
+from landslide_map.models.published import NETWORKS
+
+from .filled_weights import filled, synthetic_windows
+
+SEED = 11
+PLAIN = {
+    "v10": (0.69367748, 0.81711286, 0.56301296),
+    "v20": (-0.45926186, 0.47876093, -0.60682154),
+    "v31": (0.015029816, -1.7390378, -1.4630892),
+    "v33": (-0.53619015, -2.3537381, -1.5329707),
+    "v37": (-0.40453792, 0.25656578, -0.082794145),
+    "v39": (-0.45772666, -0.65243167, 0.6786809),
+    "v46": (-0.077483065, 0.42785901, -0.40674809),
+}
+FLIPPED = {
+    "v10": (0.68626815, 0.75717986, 0.56230724),
+    "v20": (0.24058795, 0.65192688, -0.24406476),
+    "v31": (-0.062022589, -1.7476354, -1.4519747),
+    "v33": (-0.56978571, -2.3887169, -1.5139189),
+    "v37": (-0.46157473, 0.094413623, 0.74215198),
+    "v39": (-0.51394165, -0.52988911, 0.59353685),
+    "v46": (-0.068173446, 0.41160977, -0.43532738),
+}
+MEAN_PROBABILITY = (0.47351804, 0.43802443, 0.45154646)
+"""Mean over the seven networks of the sigmoid of `FLIPPED`."""
+TOLERANCE = 1e-4
+"""Of logits of about 1; float32 rounding moves them by less than 1e-6 on one machine."""
+
+FAST = {"v20", "v33"}
+EVERY_NETWORK = [pytest.param(v, marks=() if v in FAST else pytest.mark.slow) for v in NETWORKS]
+
+
+@cache
+def computed(version: str, flips: tuple[tuple[int, ...], ...]) -> npt.NDArray[np.float32]:
+    spec = NETWORKS[version]
+    network = build_network(spec).eval()
+    network.load_state_dict(filled(network.state_dict(), SEED))
+    scaled = scale(synthetic_windows(SEED, 3), spec.scaling, spec.indices)
+    images = enlarge(torch.from_numpy(scaled[:, planes(spec)]), spec.image_size)
+    with torch.inference_mode():
+        return logits(network, images, flips).numpy()
+
+
+@pytest.mark.parametrize("version", EVERY_NETWORK)
+def test_logits_without_flips_are_the_published_ones(version: str) -> None:
+    np.testing.assert_allclose(computed(version, ((),)), PLAIN[version], atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    "version", [pytest.param(v, marks=() if v == "v20" else pytest.mark.slow) for v in NETWORKS]
+)
+def test_logits_averaged_over_four_flips_are_the_published_ones(version: str) -> None:
+    np.testing.assert_allclose(computed(version, FLIPS), FLIPPED[version], atol=TOLERANCE)
+
+
+@pytest.mark.slow
+def test_the_mean_of_the_seven_networks_is_the_published_one() -> None:
+    probabilities = [1 / (1 + np.exp(-computed(v, FLIPS).astype(np.float64))) for v in NETWORKS]
+    np.testing.assert_allclose(np.mean(probabilities, axis=0), MEAN_PROBABILITY, atol=1e-5)
