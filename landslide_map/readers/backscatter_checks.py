@@ -1,0 +1,283 @@
+"""Whether pixels are the backscatter they are declared to be: pure functions on samples of pixels.
+
+They refuse what is clearly wrong and warn of what is doubtful. The limits come from the 6,075 labelled
+training windows and from the real scenes named in docs/decisions/0013-backscatter-limits.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from landslide_map.backscatter import to_db, to_power
+from landslide_map.errors import InputError, Notice
+from landslide_map.sources import BackscatterUnits
+
+Pixels = npt.NDArray[np.float64]
+
+SPIKE: Final = 0.005
+"""Share of pixels that one exact value must exceed to be suspicious; real data reach 0.0032."""
+MOSTLY: Final = 0.2
+ENOUGH: Final = 100
+"""Fewer valid pixels than this decide nothing."""
+SENTINELS: Final = (-999.0, -9999.0, -32768.0, float(np.finfo(np.float32).min), float(np.finfo(float).min))
+"""Values that are fill wherever they occur; 0 is fill only where it is frequent."""
+VH_AMPLITUDE_DB, RATIO_AMPLITUDE_DB = -10.5, 4.0
+"""Amplitude read as power halves every dB value: VH above the one and VV - VH below the other together
+occur in fewer than 1 in 5,000 real windows."""
+RATIO_REFUSED_DB, RATIO_DOUBTFUL_DB = -2.0, 2.0
+"""VV - VH: real windows span -0.8 (both at the noise floor) to 22, scenes 4.9 to 13.3."""
+FILTERED_IQR_DB: Final = 1.8
+"""Inter-quartile range of post - pre: 3.1 unfiltered at 30 m, 0.6 after total-variation filtering."""
+
+
+def fill_values(pixels: Pixels, where: str, integer: bool = False) -> tuple[tuple[float, ...], list[Notice]]:
+    """Find the values that mean "no data" although nobody says so.
+
+    Parameters
+    ----------
+    pixels : ndarray, any shape, float64
+        Stored values, declared nodata already NaN.
+    where : str
+        File and band, for the message.
+    integer : bool
+        Whether whole numbers are stored, where frequent values are natural.
+
+    Returns
+    -------
+    values : tuple of float
+        To be added to the nodata of the band.
+    notices : list of Notice
+        I350 for each of them; W350 for a frequent value that may be clipping.
+
+    Raises
+    ------
+    InputError
+        E350 where one value that is no known fill makes up a fifth of the pixels.
+    """
+    finite = pixels[np.isfinite(pixels)]
+    if finite.size == 0:
+        return (), []
+    values, counts = np.unique(finite, return_counts=True)
+    frequent = counts > SPIKE * finite.size
+    known = np.isin(values, SENTINELS) | ((values == 0) & frequent)
+    notices = [
+        Notice(
+            "I350",
+            f"{where}: the value {value:g} fills {count} of {finite.size} sampled pixels "
+            f"({count / finite.size:.1%}) and is taken as no data",
+        )
+        for value, count in zip(values[known], counts[known], strict=True)
+    ]
+    # Quantised data repeat every value: a spike also stands out from the other common values.
+    usual = np.sort(counts[~known])[-10:][0] if (~known).any() else 0
+    for value, count in zip(values, counts, strict=True):
+        share = count / finite.size
+        if value in values[known] or integer or share <= SPIKE or count < 8 * usual:
+            continue
+        found = f"{where}: the value {value:g} fills {share:.1%} of the sampled pixels"
+        if share > MOSTLY:
+            raise InputError(
+                "E350", f"{found} and no nodata value is declared for it; add nodata: {value:g} in scene.yaml"
+            )
+        notices.append(Notice("W350", f"{found}: clipped data, or a nodata value that must be declared"))
+    return tuple(float(value) for value in values[known]), notices
+
+
+def infer_units(vv: Pixels, vh: Pixels, where: str) -> tuple[BackscatterUnits, Notice]:
+    """Return dB where the pixels leave no doubt.
+
+    Raises
+    ------
+    InputError
+        E301: power and amplitude cannot be told apart safely, so they must be declared.
+    """
+    medians = [float(np.median(band[np.isfinite(band)])) for band in (vv, vh) if np.isfinite(band).any()]
+    if medians and max(_share_negative(vv), _share_negative(vh)) > 0.95 and min(medians) > -50:
+        return "db", Notice("I301", f"{where}: units not declared; values are negative, taken as dB")
+    raise InputError(
+        "E301",
+        f"{where}: the units are neither declared nor known from the product name (median VV, VH "
+        f"{', '.join(f'{m:.4g}' for m in medians) or 'none'}); set units: db, power or amplitude",
+    )
+
+
+def check_units(vv: Pixels, vh: Pixels, units: BackscatterUnits, where: str) -> list[Notice]:
+    """Refuse pixels that cannot be backscatter in `units`.
+
+    Parameters
+    ----------
+    vv, vh : ndarray, float64
+        Stored values, NaN = no data; not necessarily of the same shape.
+
+    Returns
+    -------
+    list of Notice
+        W301 where power and amplitude may be confused, or values lie outside what is possible.
+
+    Raises
+    ------
+    InputError
+        E301, saying what the pixels look like.
+    """
+    for name, band in (("VV", vv), ("VH", vh)):
+        finite = band[np.isfinite(band)]
+        if finite.size >= ENOUGH:
+            _check_band_units(finite, name, units, where)
+    if min(np.isfinite(vv).sum(), np.isfinite(vh).sum()) < ENOUGH:
+        return []
+    vv_db, vh_db = median_db(vv, units), median_db(vh, units)
+    ratio = vv_db - vh_db
+    measured = f"median VV {vv_db:.1f} dB, VH {vh_db:.1f} dB as {units}"
+    if units == "power" and 0 < ratio < RATIO_AMPLITUDE_DB and vh_db > VH_AMPLITUDE_DB:
+        raise InputError(
+            "E301",
+            f"{where}: declared power, but the pixels look like amplitude ({measured}; VV/VH is 5-8 dB in "
+            "power over land); set units: amplitude",
+        )
+    if units == "amplitude" and ratio > 9.5 and vh_db < -28:
+        return [
+            Notice(
+                "W301",
+                f"{where}: declared amplitude, {measured}: only water looks like that; if the scene is "
+                "mostly land, the pixels are power",
+            )
+        ]
+    return []
+
+
+def _check_band_units(finite: Pixels, name: str, units: BackscatterUnits, where: str) -> None:
+    """Judge one band, at least ENOUGH finite values."""
+    median = float(np.median(finite))
+    span = f"{name} {finite.min():.4g} to {finite.max():.4g}, median {median:.4g}"
+    negative = _share_negative(finite)
+
+    def refuse(looks: str, remedy: str) -> InputError:
+        return InputError("E301", f"{where}: declared {units}, but {looks} ({span}); {remedy}")
+
+    if units == "db":
+        # Training windows: mean VH never above -1.6 dB, and no scene without a single negative VV.
+        if negative == 0 or (name == "VH" and median >= 0):
+            if median > 100:
+                raise refuse("the values are digital numbers", "give calibrated backscatter")
+            raise refuse("the values are not negative as dB are", "set units: power or amplitude")
+        if not -50 <= median <= 30:
+            raise refuse(
+                "no backscatter is like that; values scaled by 100?", "write plain dB as floating point"
+            )
+    elif negative > (MOSTLY if units == "power" else 0.01):
+        raise refuse(f"{negative:.0%} of the values are negative", "set units: db if they are dB")
+    elif median > 10:
+        raise refuse("the values are digital numbers, not calibrated", "give calibrated backscatter")
+
+
+def check_polarisations(vv: Pixels, vh: Pixels, units: BackscatterUnits, where: str) -> list[Notice]:
+    """Refuse VV and VH that are swapped or the same.
+
+    Returns
+    -------
+    list of Notice
+        W305 where VV is hardly brighter than VH.
+
+    Raises
+    ------
+    InputError
+        E305.
+    """
+    if vv.shape == vh.shape:
+        both = np.isfinite(vv) & np.isfinite(vh)
+        if both.sum() >= ENOUGH and np.mean(vv[both] == vh[both]) > 0.5:
+            raise InputError("E305", f"{where}: VV and VH hold the same values; give one file of each")
+    if min(np.isfinite(vv).sum(), np.isfinite(vh).sum()) < ENOUGH:
+        return []
+    vv_db, vh_db = median_db(vv, units), median_db(vh, units)
+    found = f"median VV {vv_db:.1f} dB and VH {vh_db:.1f} dB; expected VV 5-8 dB brighter over land"
+    if vv_db - vh_db < RATIO_REFUSED_DB:
+        raise InputError("E305", f"{where}: VV is weaker than VH ({found}); swap vv and vh in scene.yaml")
+    if vv_db - vh_db < RATIO_DOUBTFUL_DB:
+        return [Notice("W305", f"{where}: {found}; check that both are what their names say")]
+    return []
+
+
+def check_change(pre_db: Pixels, post_db: Pixels, where: str) -> list[Notice]:
+    """Judge post - pre of two images sampled at the same places.
+
+    Parameters
+    ----------
+    pre_db, post_db : ndarray, float64, same shape
+        Backscatter of one polarisation, dB.
+
+    Returns
+    -------
+    list of Notice
+        W314 where the difference is too quiet for unfiltered speckle.
+
+    Raises
+    ------
+    InputError
+        E306 where more than half of the pixels did not change at all.
+    """
+    change = (post_db - pre_db)[np.isfinite(pre_db) & np.isfinite(post_db)]
+    return check_difference(change, where)
+
+
+def check_difference(change: Pixels, where: str) -> list[Notice]:
+    """Judge valid differences post - pre, dB; see :func:`check_change`."""
+    if change.size < ENOUGH:
+        return []
+    same = float(np.mean(change == 0))
+    if same > 0.5:
+        raise InputError(
+            "E306",
+            f"{where}: {same:.0%} of the pixels are equal before and after; the same image is on both sides",
+        )
+    low, high = np.quantile(change, (0.25, 0.75))
+    if high - low < FILTERED_IQR_DB:
+        return [
+            Notice(
+                "W314",
+                f"{where}: the middle half of post - pre spans only {high - low:.1f} dB (3-4 in training): "
+                "speckle seems filtered or strongly averaged, probabilities may be off",
+            )
+        ]
+    return []
+
+
+def check_composite(change: Pixels, name: str, where: str) -> list[Notice]:
+    """Judge a stored difference band of a composite: dB, post - pre, around zero.
+
+    Raises
+    ------
+    InputError
+        E301 where it cannot be a difference in dB; E306 where nothing changed.
+    """
+    finite = change[np.isfinite(change)]
+    if finite.size < ENOUGH:
+        return []
+    negative, median = _share_negative(finite), float(np.median(finite))
+    if negative in (0.0, 1.0) or abs(median) > 10:
+        raise InputError(
+            "E301",
+            f"{where}: {name} spans {finite.min():.3g} to {finite.max():.3g}, median {median:.3g}; expected "
+            "post - pre in dB, around 0; check the band order (post_vv, post_vh, diff_vv, diff_vh)",
+        )
+    return check_difference(finite, f"{where}, {name}")
+
+
+def median_db(pixels: Pixels, units: BackscatterUnits) -> float:
+    """Return the median of the valid pixels in dB; NaN if there are none."""
+    decibels = decibels_of(pixels, units)
+    finite = decibels[np.isfinite(decibels)]
+    return float(np.median(finite)) if finite.size else float("nan")
+
+
+def decibels_of(pixels: Pixels, units: BackscatterUnits) -> Pixels:
+    """Return stored `pixels` in `units` as dB, NaN where they are no measurement."""
+    return to_db(to_power(pixels, units)).astype(np.float64)
+
+
+def _share_negative(pixels: npt.NDArray[Any]) -> float:
+    finite = pixels[np.isfinite(pixels)]
+    return float(np.mean(finite < 0)) if finite.size else 0.0

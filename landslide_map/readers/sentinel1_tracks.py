@@ -1,0 +1,291 @@
+"""Whether the images of one orbit direction belong together: dates, direction, track, radiometry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.warp import transform
+
+from landslide_map.errors import InputError, Notice
+from landslide_map.grid import Grid
+from landslide_map.readers import backscatter_checks
+from landslide_map.readers.orbits import (
+    Identity,
+    direction,
+    has_time_of_day,
+    local_solar_hour,
+    time_of_day_gap,
+)
+from landslide_map.scene import RadarSpec
+from landslide_map.sources import Quantity, RadarImage
+
+PRE_DAYS, POST_DAYS = 60, 12
+"""The training medians: up to 60 days before and 12 days after the event."""
+TRACK_GAP_S: Final = 240.0
+"""Half the 8.2 minutes by which neighbouring tracks differ in time of day over one place."""
+COARSE_M: Final = 15.0
+_METRES_PER_DEGREE: Final = 111_320.0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedImage:
+    """An image with what is known about it beyond what alignment needs."""
+
+    image: RadarImage
+    identity: Identity
+    spec: RadarSpec
+    vv_pixels: npt.NDArray[np.float64]
+    """Sample of the first VV slice, stored values, NaN = no data."""
+    told_date: datetime | None
+    """When the tags or the name say that it was taken, whatever scene.yaml declares."""
+    notices: tuple[Notice, ...]
+
+    @property
+    def where(self) -> str:
+        """The first file, for messages."""
+        return self.image.bands["vv"][0].path
+
+
+def check(
+    orbit: str, pre: Sequence[OpenedImage], post: Sequence[OpenedImage], event_time: datetime
+) -> list[Notice]:
+    """Refuse images that must not be compared; return what is doubtful about the others.
+
+    Raises
+    ------
+    InputError
+        E302, E303, E304, E306, E315, E316; see :func:`landslide_map.readers.sentinel1.open_track`.
+    """
+    _check_files_differ([*pre, *post])
+    _check_dates(pre, post, event_time)
+    notices = _declared_dates(pre, post, event_time)
+    for image in (*pre, *post):
+        notices += _check_direction(orbit, image)
+    _check_same_track(pre, post)
+    notices += _check_radiometry(pre, post)
+    notices += _check_pixels_differ(pre, post)
+    notices += _compositing(orbit, pre, post, event_time)
+    grids = [band.grid for item in (*pre, *post) for band in item.image.bands["vv"]]
+    return notices + product_notices(orbit, post[0].image.quantity, grids)
+
+
+def product_notices(orbit: str, quantity: Quantity, grids: Iterable[Grid]) -> list[Notice]:
+    """Say how the product differs from the training data: terrain-flattened (W313), coarse (W312)."""
+    notices = []
+    if quantity != "sigma0":
+        notices.append(
+            Notice(
+                "W313",
+                f"{orbit}: {quantity} is not the ellipsoid sigma0 of training; absolute backscatter of "
+                "terrain-flattened images is not used, only the differences"
+                if quantity == "gamma0_rtc"
+                else f"{orbit}: gamma0 is 0.6-1.6 dB above the sigma0 of training in absolute backscatter; "
+                "differences are unaffected",
+            )
+        )
+    coarsest = max(resolution_m(grid) for grid in grids)
+    if coarsest > COARSE_M:
+        notices.append(
+            Notice(
+                "W312",
+                f"{orbit}: Sentinel-1 pixels of {coarsest:.0f} m; training had 10 m, small slides are lost",
+            )
+        )
+    return notices
+
+
+def resolution_m(grid: Grid) -> float:
+    """Return the pixel height in metres, roughly for geographic grids."""
+    factor = _METRES_PER_DEGREE if grid.crs.is_geographic else float(grid.crs.linear_units_factor[1])
+    return abs(grid.transform.e) * factor
+
+
+def _check_files_differ(images: Sequence[OpenedImage]) -> None:
+    seen: dict[tuple[str, int], str] = {}
+    for item in images:
+        for name, slices in item.image.bands.items():
+            for band in slices:
+                key = (band.path, band.index)
+                if key in seen:
+                    same = "twice" if seen[key] == name else f"as {seen[key]} and as {name}"
+                    raise InputError(
+                        "E306" if seen[key] == name else "E305",
+                        f"{band.path}: band {band.index} is listed {same}; list every image once",
+                    )
+                seen[key] = name
+
+
+def _check_dates(pre: Sequence[OpenedImage], post: Sequence[OpenedImage], event_time: datetime) -> None:
+    """Refuse images on the wrong side of the event (E302)."""
+    late = [item for item in pre if item.image.acquired >= event_time]
+    early = [item for item in post if item.image.acquired <= event_time]
+    hint = "; pre and post look swapped" if len(late) == len(pre) and len(early) == len(post) else ""
+    for item, side, relation in [(i, "pre", "after") for i in late] + [(i, "post", "before") for i in early]:
+        if _is_event_day(item, event_time):
+            continue
+        raise InputError(
+            "E302",
+            f"{item.where}: listed under {side}, but taken {item.image.acquired:%Y-%m-%d %H:%M} UTC, "
+            f"{relation} the event ({event_time:%Y-%m-%d %H:%M} UTC){hint}; correct scene.yaml",
+        )
+    for item in (*pre, *post):
+        if _is_event_day(item, event_time):
+            raise InputError(
+                "E302",
+                f"{item.where}: taken on the day of the event ({event_time:%Y-%m-%d %H:%M} UTC), but its "
+                "time of day is unknown; give datetime: with the time in scene.yaml",
+            )
+
+
+def _is_event_day(item: OpenedImage, event_time: datetime) -> bool:
+    """Whether only the date is known, and it is the event's."""
+    return not has_time_of_day(item.image.acquired) and item.image.acquired.date() == event_time.date()
+
+
+def _declared_dates(
+    pre: Sequence[OpenedImage], post: Sequence[OpenedImage], event_time: datetime
+) -> list[Notice]:
+    """Compare declared dates with those in tags and names, where there are both."""
+    notices = []
+    for item in (*pre, *post):
+        told, declared = item.told_date, item.spec.datetime
+        if told is None or declared is None or abs(told - declared) <= timedelta(days=1):
+            continue
+        message = f"{item.where}: declared {declared:%Y-%m-%d}, but its tags or name say {told:%Y-%m-%d}"
+        if (told < event_time) != (declared < event_time):
+            raise InputError("E302", f"{message}, on the other side of the event; correct scene.yaml")
+        notices.append(Notice("W317", f"{message}; the declared date is used"))
+    return notices
+
+
+def _check_direction(orbit: str, item: OpenedImage) -> list[Notice]:
+    """Refuse ascending listed under descending and the reverse (E303)."""
+    told, acquired = item.identity.orbit, item.image.acquired
+    if told and told != orbit:
+        raise InputError(
+            "E303", f"{item.where}: listed under {orbit}, but its metadata say {told}; move it in scene.yaml"
+        )
+    if not has_time_of_day(acquired):
+        return [
+            Notice(
+                "W318",
+                f"{item.where}: the time of day is unknown, so orbit direction and track cannot be verified",
+            )
+        ]
+    longitude, latitude = _centre(item.image.bands["vv"][0].grid)
+    implied = direction(acquired, longitude, latitude)
+    hour = local_solar_hour(acquired, longitude)
+    found = f"{item.where}: listed under {orbit}, but {acquired:%H:%M} UTC is {hour:.1f} h solar time"
+    if implied and implied != orbit:
+        raise InputError(
+            "E303",
+            f"{found}, which is {implied}; move it in scene.yaml, or correct datetime: (UTC)",
+        )
+    if implied is None and abs(latitude) < 70:
+        return [Notice("W318", f"{found}, when Sentinel-1 never passes; check datetime: (UTC)")]
+    return []
+
+
+def _centre(grid: Grid) -> tuple[float, float]:
+    """Return longitude and latitude of the grid's centre."""
+    left, bottom, right, top = grid.bounds
+    (longitude,), (latitude,) = transform(grid.crs, "EPSG:4326", [(left + right) / 2], [(bottom + top) / 2])
+    return longitude, latitude
+
+
+def _check_same_track(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]) -> None:
+    """Refuse different tracks: by relative orbit, else by time of day (E304)."""
+    reference = post[0]
+    for item in (*pre, *post[1:]):
+        one, other = item.image.relative_orbit, reference.image.relative_orbit
+        if one is not None and other is not None:
+            if one != other:
+                raise InputError(
+                    "E304",
+                    f"{item.where} is of track {one}, {reference.where} of track {other}; another track sees "
+                    "the slopes from another angle and the difference is meaningless. List one track only",
+                )
+            continue
+        times = item.image.acquired, reference.image.acquired
+        if all(has_time_of_day(t) for t in times) and time_of_day_gap(*times) > TRACK_GAP_S:
+            raise InputError(
+                "E304",
+                f"{item.where} was taken at {times[0]:%H:%M:%S} UTC, {reference.where} at "
+                f"{times[1]:%H:%M:%S}; images of one track repeat to the minute, "
+                "so these are of different tracks. List one only",
+            )
+
+
+def _check_radiometry(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]) -> list[Notice]:
+    """Refuse mixed radiometry (E315); warn of mixed products (W307) and satellites (W308)."""
+    reference = post[0]
+    for item in (*pre, *post):
+        if item.image.quantity != reference.image.quantity:
+            raise InputError(
+                "E315",
+                f"{item.where} is {item.image.quantity}, {reference.where} is {reference.image.quantity}; "
+                "their difference would show the terrain. Use one kind of product before and after",
+            )
+    notices = []
+    for what, code, before, after in (
+        ("products", "W307", _kinds(pre), _kinds(post)),
+        ("satellites", "W308", _platforms(pre), _platforms(post)),
+    ):
+        if before and after and before != after:
+            notices.append(
+                Notice(
+                    code,
+                    f"{reference.where}: {what} differ, {' + '.join(sorted(before))} before the event and "
+                    f"{' + '.join(sorted(after))} after; the differences contain that too",
+                )
+            )
+    return notices
+
+
+def _kinds(images: Sequence[OpenedImage]) -> set[str]:
+    """Name the products: family, filtering and pixel size."""
+    return {
+        f"{item.identity.family or 'unnamed'}{' filtered' if item.identity.filtered else ''} "
+        f"{resolution_m(band.grid):.0f} m"
+        for item in images
+        for band in item.image.bands["vv"]
+    }
+
+
+def _platforms(images: Sequence[OpenedImage]) -> set[str]:
+    return {item.image.platform for item in images if item.image.platform}
+
+
+def _check_pixels_differ(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]) -> list[Notice]:
+    """Compare the last image before with the first after, where both were sampled at the same places."""
+    before = max(pre, key=lambda item: item.image.acquired)
+    after = min(post, key=lambda item: item.image.acquired)
+    if before.image.bands["vv"][0].grid != after.image.bands["vv"][0].grid:
+        return []
+    pre_db, post_db = (
+        backscatter_checks.decibels_of(item.vv_pixels, item.image.units) for item in (before, after)
+    )
+    return backscatter_checks.check_change(pre_db, post_db, f"{before.where} and {after.where}")
+
+
+def _compositing(
+    orbit: str, pre: Sequence[OpenedImage], post: Sequence[OpenedImage], event_time: datetime
+) -> list[Notice]:
+    """Say which dates lie outside the window of the training medians (W319)."""
+    notices = []
+    for images, days, side in ((pre, PRE_DAYS, "before"), (post, POST_DAYS, "after")):
+        gaps = [abs((item.image.acquired - event_time) / timedelta(days=1)) for item in images]
+        if max(gaps) > days:
+            notices.append(
+                Notice(
+                    "W319",
+                    f"{orbit}: an image was taken {max(gaps):.0f} days {side} the event; training used "
+                    f"at most {days}, so seasons and other changes may show",
+                )
+            )
+    return notices
