@@ -92,8 +92,9 @@ def identify(names: Iterable[str]) -> Identity:
     known = Identity()
     for depth, name in enumerate(names):
         known = known.completed(_from_name(name))
-        if depth == 0 and (found := _POLARISATION.findall(name.replace("_", " "))):
-            known = replace(known, polarisation=found[-1].upper())
+        if depth == 0:
+            found = {text.upper() for text in _POLARISATION.findall(name.replace("_", " "))}
+            known = replace(known, polarisation=found.pop() if len(found) == 1 else None)
     return known
 
 
@@ -160,7 +161,7 @@ def from_tags(tags: Mapping[str, str]) -> Identity:
         product,
         acquired=min(times)
         if times
-        else _utc(first("zero_doppler_start_time", "start_datetime", "datetime", "system:time_start")),
+        else _utc(first("zero_doppler_start_time", "start_datetime", "datetime", "date")),
         platform=platform if re.fullmatch(r"S1[ABCD]", platform) else None,
         absolute_orbit=_integer(first("absolute_orbit_number", "sat:absolute_orbit")),
         relative_orbit=_integer(first("track_number", "sat:relative_orbit", "relative_orbit")),
