@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -77,6 +77,16 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
+M = TypeVar("M", bound=_Model)
+
+
+def _no_repeats(model: M, numbers: dict[str, int]) -> M:
+    """Return `model` if each band has a number of its own."""
+    if not numbers or len(set(numbers.values())) < len(numbers):
+        raise ValueError(f"expected a different number for each band; found {numbers}")
+    return model
+
+
 class Event(_Model):
     """The trigger event."""
 
@@ -116,6 +126,15 @@ class OpticalBands(_Model):
     green: PositiveInt | None = None
     blue: PositiveInt | None = None
     nir: PositiveInt | None = None
+
+    @property
+    def given(self) -> dict[str, int]:
+        """Band name -> number, for those given."""
+        return {name: number for name, number in self if number is not None}
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        return _no_repeats(self, self.given)
 
 
 class OpticalSpec(_Model):
@@ -166,6 +185,10 @@ class RadarBands(_Model):
     vv: PositiveInt
     vh: PositiveInt
 
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        return _no_repeats(self, dict(self))
+
 
 class RadarSpec(_Model):
     """One Sentinel-1 acquisition: `vv` and `vh` files (lists are slices of one datatake), or one `path`."""
@@ -204,6 +227,10 @@ class CompositeBands(_Model):
     post_vh: PositiveInt = 2
     diff_vv: PositiveInt = 3
     diff_vh: PositiveInt = 4
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        return _no_repeats(self, dict(self))
 
 
 class CompositeSpec(_Model):

@@ -46,7 +46,12 @@ def file_of(band: RasterBand) -> Path:
     return next((parent for parent in path.parents if parent.suffix.lower() == ".zip"), path)
 
 
-def open_band(path: str | Path, index: int = 1, nodata: tuple[float, ...] | None = None) -> RasterBand:
+def open_band(
+    path: str | Path,
+    index: int = 1,
+    nodata: tuple[float, ...] | None = None,
+    default: tuple[float, ...] = (),
+) -> RasterBand:
     """Open one band, check that it is whole and placed on the ground, and describe it.
 
     Parameters
@@ -56,7 +61,9 @@ def open_band(path: str | Path, index: int = 1, nodata: tuple[float, ...] | None
     index : int
         One-based band number.
     nodata : tuple of float, optional
-        Values that mean "no data"; by default what the file itself says.
+        Values that mean "no data"; None for what the file itself says.
+    default : tuple of float
+        The same, where neither says.
 
     Raises
     ------
@@ -74,14 +81,16 @@ def open_band(path: str | Path, index: int = 1, nodata: tuple[float, ...] | None
         grid = _grid(path, dataset)
         tag = dataset.nodatavals[index - 1]
         if nodata is None:
-            nodata = () if tag is None or math.isnan(tag) else (tag,)
+            nodata = default if tag is None else (tag,)
         last = Window(dataset.width - 1, dataset.height - 1, 1, 1)  # what a cut-off file lacks first
         dataset.read(index, window=last)
     return RasterBand(gdal_path(path), grid, index, tuple(value for value in nodata if not math.isnan(value)))
 
 
-def decimated(band: RasterBand, shape: tuple[int, int] | None = None) -> npt.NDArray[np.float32]:
-    """Return a thinned look at the whole band, ``(rows, columns)`` float32, NaN where there is no data.
+def decimated(
+    band: RasterBand, shape: tuple[int, int] | None = None, window: Window | None = None
+) -> npt.NDArray[np.float32]:
+    """Return a thinned look at a band, ``(rows, columns)`` float32, NaN where there is no data.
 
     Overviews and JPEG 2000 resolution levels are used where the file has them, so that the cost is
     bounded; without them every n-th pixel is taken. All bands of one grid get the same shape.
@@ -90,6 +99,8 @@ def decimated(band: RasterBand, shape: tuple[int, int] | None = None) -> npt.NDA
     ----------
     shape : tuple of int, optional
         The ``(rows, columns)`` to return, to lay bands of different resolution over each other.
+    window : rasterio.windows.Window, optional
+        Part of the band to look at; by default all of it.
 
     Raises
     ------
@@ -97,9 +108,8 @@ def decimated(band: RasterBand, shape: tuple[int, int] | None = None) -> npt.NDA
         E101 where the pixels cannot be read.
     """
     with opened(band.path) as dataset:
-        stored = dataset.read(
-            band.index, out_shape=shape or look_shape(band.grid.shape), resampling=Resampling.nearest
-        )
+        full = shape or look_shape(band.grid.shape)
+        stored = dataset.read(band.index, window=window, out_shape=full, resampling=Resampling.nearest)
     with np.errstate(over="ignore", invalid="ignore"):
         missing = ~np.isfinite(stored.astype(np.float64))
         for value in band.nodata:

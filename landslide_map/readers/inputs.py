@@ -1,0 +1,60 @@
+"""Scene -> SceneInputs: every file opened once, the grid decided, everything that matters noticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from landslide_map.errors import Notice
+from landslide_map.readers.coverage import coverage_notices
+from landslide_map.readers.raster import file_of, open_band
+from landslide_map.readers.sentinel1 import open_track
+from landslide_map.readers.sentinel2 import open_optical
+from landslide_map.readers.target import decide_grid
+from landslide_map.scene import Scene
+from landslide_map.sources import RadarTrack, RasterBand, SceneInputs
+
+
+def open_inputs(scene: Scene) -> SceneInputs:
+    """Open and check everything that `scene` names, and decide the grid.
+
+    Metadata and thinned pixels are read, nothing is aligned.
+
+    Raises
+    ------
+    InputError
+        For every file that does not hold what the scene says (docs/error-codes.md).
+    """
+    notices: list[Notice] = []
+    files: list[Path] = []
+    optical = None
+    if scene.s2 is not None:
+        optical, found, read = open_optical(scene.s2.post, scene.event.time)
+        notices += found
+        files += read
+    tracks = {}
+    for orbit, spec in (scene.s1.tracks if scene.s1 else {}).items():
+        tracks[orbit], found = open_track(orbit, spec, scene.event.time)
+        notices += found
+        files += [file_of(band) for band in radar_bands(tracks[orbit])]
+    dem = None if scene.dem is None else open_band(scene.dem)
+    if dem is not None:
+        files.append(file_of(dem))
+    grid = decide_grid(scene.grid, optical, tracks)
+    notices += coverage_notices(grid, optical, tracks, dem)
+    return SceneInputs(
+        grid=grid,
+        event_time=scene.event.time,
+        optical=optical,
+        tracks=tracks,
+        dem=dem,
+        files=tuple(dict.fromkeys(files)),
+        notices=tuple(notices),
+    )
+
+
+def radar_bands(track: RadarTrack) -> list[RasterBand]:
+    """Return every raster band of a track."""
+    if track.composite is not None:
+        return list(track.composite.bands.values())
+    images = (*track.pre, *track.post)
+    return [band for image in images for slices in image.bands.values() for band in slices]

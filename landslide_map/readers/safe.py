@@ -1,0 +1,222 @@
+"""A Sentinel-2 Level-2A product in ESA's SAFE layout, as a folder or a zip: what its XML says.
+
+``MTD_MSIL2A.xml`` names the images and the radiometric offset, ``MTD_TL.xml`` the tile's grid. File
+names are matched without regard to case, because real products differ there.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from xml.etree import ElementTree
+
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+
+from landslide_map.errors import InputError
+from landslide_map.grid import Grid
+
+PRODUCT_XML = "mtd_msil2a.xml"
+IMAGES = {"red": "B04_10m", "green": "B03_10m", "blue": "B02_10m", "nir": "B08_10m"}
+CLASSIFICATION = "SCL_20m"
+MODEL_BAND_IDS = ("1", "2", "3", "7")
+"""``band_id`` of B02, B03, B04 and B08 in the product metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class SafeProduct:
+    """What the metadata of one product say, before any pixel is read."""
+
+    name: str
+    """``S2A_MSIL2A_..._T01KAB_....SAFE``."""
+    baseline: str
+    """Processing baseline, e.g. ``05.09``."""
+    quantification: float
+    """Digital numbers per unit of reflectance, 10000."""
+    add_offset: float | None
+    """BOA_ADD_OFFSET, -1000 from baseline 04.00 on; None where the product has none."""
+    acquired: datetime
+    """Start of the datatake, UTC."""
+    grid: Grid | None
+    """The tile's 10 m grid."""
+    sun_zenith: float | None
+    """Mean over the tile, degrees."""
+    images: dict[str, str]
+    """``red, green, blue, nir`` and, where there is one, ``scl`` -> path."""
+    metadata: tuple[Path, ...]
+    """Files (or the zip) the metadata were read from."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """The files of a product below its top folder, in a folder or in a zip."""
+
+    path: Path
+    top: str
+    """The product's folder inside the zip; empty for a folder."""
+    names: dict[str, str]
+    """Lower-case name below `top` -> true name."""
+
+    def find(self, name: str) -> str | None:
+        return self.names.get(name.lower())
+
+    def location(self, name: str) -> str:
+        return str(PurePosixPath(self.path.as_posix(), self.top, name))
+
+    def xml(self, name: str) -> ElementTree.Element:
+        try:
+            if self.path.is_dir():
+                return ElementTree.fromstring((self.path / name).read_bytes())
+            with zipfile.ZipFile(self.path) as archive:
+                return ElementTree.fromstring(archive.read(str(PurePosixPath(self.top, name))))
+        except (ElementTree.ParseError, OSError, KeyError, zlib.error, zipfile.BadZipFile) as error:
+            raise InputError(
+                "E101", f"{self.location(name)}: cannot be read ({error}); fetch it again"
+            ) from None
+
+
+def is_product(path: Path) -> bool:
+    """Whether `path` is meant as a SAFE product: a folder, a zip, or the product's own XML."""
+    return path.is_dir() or path.suffix.lower() in {".zip", ".xml"}
+
+
+def read_product(path: Path) -> SafeProduct:
+    """Read the metadata of a SAFE folder or zip.
+
+    Raises
+    ------
+    InputError
+        E101 no or damaged product, or an image missing; E201 Level-1C; E107 several tiles in one product.
+    """
+    tree = _tree(path.parent if path.suffix.lower() == ".xml" else path)
+    product_name = next(name for low, name in tree.names.items() if low == PRODUCT_XML)
+    product = tree.xml(product_name)
+    kind = _text(product, "PRODUCT_TYPE") or ""
+    if "1C" in kind:
+        raise _level_1c(path, kind)
+    tile_name = next((name for low, name in tree.names.items() if low.endswith("/mtd_tl.xml")), None)
+    tile = tree.xml(tile_name) if tile_name else None
+    return SafeProduct(
+        name=_text(product, "PRODUCT_URI") or path.name,
+        baseline=_required(product, "PROCESSING_BASELINE", tree, product_name),
+        quantification=float(_text(product, "BOA_QUANTIFICATION_VALUE") or 10000),
+        add_offset=_add_offset(product, tree.location(product_name)),
+        acquired=datetime.fromisoformat(_required(product, "PRODUCT_START_TIME", tree, product_name)),
+        grid=None if tile is None else _grid(tile, tree.location(str(tile_name))),
+        sun_zenith=_sun_zenith(tile),
+        images=_images(product, tree),
+        metadata=_metadata_files(tree, product_name, tile_name),
+    )
+
+
+def _tree(path: Path) -> _Tree:
+    if not path.exists():
+        raise InputError("E101", f"{path}: no such file or folder; correct s2.post in scene.yaml")
+    if path.is_dir():
+        names = [file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()]
+    else:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+        except zipfile.BadZipFile:
+            raise InputError("E101", f"{path}: is not a whole zip file; fetch it again") from None
+    found = sorted((name for name in names if PurePosixPath(name).name.lower() == PRODUCT_XML), key=len)
+    if not found:
+        if any("msil1c" in name.lower() for name in [*names, path.name]):
+            raise _level_1c(path, "MSIL1C")
+        raise InputError(
+            "E101",
+            f"{path}: there is no MTD_MSIL2A.xml; expected a Level-2A product (SAFE folder or zip)",
+        )
+    if len(found) > 1:
+        raise InputError("E107", f"{path}: holds {len(found)} products; name one of {', '.join(found)}")
+    top = str(PurePosixPath(found[0]).parent).removeprefix(".")
+    if path.is_dir() and top:
+        return _tree(path / top)
+    prefix = f"{top}/" if top else ""
+    inside = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+    return _Tree(path, top, {name.lower(): name for name in inside})
+
+
+def _level_1c(path: Path, found: str) -> InputError:
+    return InputError(
+        "E201",
+        f"{path}: is Level-1C (top of atmosphere, {found}); Level-2A is needed: fetch MSIL2A or run sen2cor",
+    )
+
+
+def _images(product: ElementTree.Element, tree: _Tree) -> dict[str, str]:
+    listed = [f"{(element.text or '').strip()}.jp2" for element in product.iter("IMAGE_FILE")]
+    present = [name for name in map(tree.find, listed) if name] or list(tree.names.values())
+    granules = {PurePosixPath(name).parts[1] for name in present if name.upper().startswith("GRANULE/")}
+    if len(granules) > 1:
+        raise InputError(
+            "E107",
+            f"{tree.location('')}: holds {len(granules)} tiles (it is from before December 2016); give the "
+            "files of one tile as B04, B03, B02, B08 in scene.yaml",
+        )
+    images = {}
+    for band, ending in {**IMAGES, "scl": CLASSIFICATION}.items():
+        pattern = re.compile(rf"_{ending}\.jp2$", re.IGNORECASE)
+        name = next((name for name in present if pattern.search(name)), None)
+        if name is not None:
+            images[band] = tree.location(name)
+        elif band != "scl":
+            raise InputError(
+                "E101", f"{tree.location('')}: {ending} not found; looked for *_{ending}.jp2 below GRANULE"
+            )
+    return images
+
+
+def _metadata_files(tree: _Tree, *names: str | None) -> tuple[Path, ...]:
+    if not tree.path.is_dir():
+        return (tree.path,)
+    return tuple(tree.path / name for name in names if name)
+
+
+def _add_offset(product: ElementTree.Element, where: str) -> float | None:
+    offsets = {e.get("band_id"): float(e.text or "nan") for e in product.iter("BOA_ADD_OFFSET")}
+    if not offsets:
+        return None
+    used = {offsets.get(band) for band in MODEL_BAND_IDS}
+    if len(used) > 1 or None in used:
+        raise InputError("E101", f"{where}: BOA_ADD_OFFSET differs between B02, B03, B04 and B08: {offsets}")
+    return used.pop()
+
+
+def _grid(tile: ElementTree.Element, where: str) -> Grid:
+    try:
+        size = next(e for e in tile.iter("Size") if e.get("resolution") == "10")
+        corner = next(e for e in tile.iter("Geoposition") if e.get("resolution") == "10")
+        x, y, dx, dy = (float(_text(corner, key) or "") for key in ("ULX", "ULY", "XDIM", "YDIM"))
+        crs = CRS.from_user_input(_text(tile, "HORIZONTAL_CS_CODE"))
+        return Grid(
+            crs, Affine(dx, 0, x, 0, dy, y), int(_text(size, "NCOLS") or ""), int(_text(size, "NROWS") or "")
+        )
+    except (StopIteration, ValueError, CRSError):
+        raise InputError(
+            "E101", f"{where}: does not tell the tile's 10 m grid; fetch the product again"
+        ) from None
+
+
+def _sun_zenith(tile: ElementTree.Element | None) -> float | None:
+    mean = None if tile is None else next(tile.iter("Mean_Sun_Angle"), None)
+    zenith = None if mean is None else _text(mean, "ZENITH_ANGLE")
+    return None if zenith is None else float(zenith)
+
+
+def _text(element: ElementTree.Element, tag: str) -> str | None:
+    found = next(element.iter(tag), None)
+    return found.text.strip() if found is not None and found.text else None
+
+
+def _required(element: ElementTree.Element, tag: str, tree: _Tree, name: str) -> str:
+    text = _text(element, tag)
+    if text is None:
+        raise InputError("E101", f"{tree.location(name)}: {tag} is missing; fetch the product again")
+    return text
