@@ -86,7 +86,7 @@ def write_geopackage(
         Written as the time of last change. Give the event's time, not the clock's: the same data then
         make the same bytes.
     metadata : mapping of str to str
-        About the run as a whole, kept in the file's ``gpkg_metadata``.
+        About the run as a whole, kept in ``gpkg_metadata`` for each layer.
 
     Raises
     ------
@@ -105,7 +105,8 @@ def write_geopackage(
                 driver="GPKG",
                 append=path.exists(),
                 geometry_type="MultiPolygon",
-                dataset_metadata=None if path.exists() else dict(metadata),
+                # On the layer: of metadata on the file, GDAL makes an .aux.xml whenever it is read.
+                layer_metadata=dict(metadata),
                 # 1.2 is what GDAL and QGIS of the last decade read without a warning.
                 dataset_options=None if path.exists() else {"VERSION": "1.2"},
                 layer_options={"SPATIAL_INDEX": "YES", "IDENTIFIER": title, "DESCRIPTION": description},

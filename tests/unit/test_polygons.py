@@ -1,0 +1,238 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pyproj
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from rasterio.crs import CRS
+
+from landslide_map.grid import Grid
+from landslide_map.products.coverage import WindowRecord, paint_codes
+from landslide_map.products.polygons import analysed_areas, landslides, regions
+from landslide_map.reasons import Reason
+
+UTM32 = CRS.from_epsg(32632)
+DATES = {"event_time": datetime(2024, 4, 2, 23, 58, tzinfo=UTC), "s2_post": None}
+
+
+def grid_of(shape, crs=UTM32, left=500000.0, top=5000000.0):
+    height, width = shape
+    return Grid.covering(crs, (left, top - 10 * height, left + 10 * width, top))
+
+
+def pixel_box(grid, row, col, rows=1, cols=1):
+    left, top = grid.bounds[0] + 10 * col, grid.bounds[3] - 10 * row
+    return shapely.box(left, top - 10 * rows, left + 10 * cols, top)
+
+
+def record_of(shape, size=4, stride=3, seed=0, scenarios=("all", "optical only")):
+    """A lattice of windows with random outcomes; every pixel is covered."""
+    rng = np.random.default_rng(seed)
+    starts = [np.unique(np.append(np.arange(0, n - size, stride), n - size)) for n in shape]
+    lattice = (len(starts[0]), len(starts[1]))
+    scenario = rng.integers(-1, len(scenarios), lattice)
+    probability = np.where(scenario < 0, np.nan, rng.random(lattice))
+    threshold = np.where(scenario < 0, np.nan, np.array([0.4, 0.6])[scenario])
+    reason = np.where(scenario < 0, rng.choice([251, 252, 255], lattice), 0)
+    return WindowRecord(*starts, size, probability, threshold, scenario, reason, scenarios)
+
+
+def outline(mask, **options):
+    """Landslides of a mask with a smooth made-up probability."""
+    grid = grid_of(mask.shape)
+    probability = np.linspace(0.5, 0.999, mask.size, dtype=np.float32).reshape(mask.shape)
+    record = record_of(mask.shape)
+    return landslides(mask.astype(np.uint8), [(0, probability)], record, grid, DATES, **options)
+
+
+def components_by_shapely(mask, grid):
+    """Unions of pixel boxes, those that share even one point taken together."""
+    parts = [
+        shapely.MultiPolygon([pixel_box(grid, int(r), int(c))])
+        for r, c in zip(*np.nonzero(mask), strict=True)
+    ]
+    found = []
+    while parts:
+        group = parts.pop()
+        while touching := [part for part in parts if part.intersects(group)]:
+            parts = [part for part in parts if not part.intersects(group)]
+            group = shapely.union_all([group, *touching])
+        found.append(group)
+    return found
+
+
+masks = hnp.arrays(bool, st.tuples(st.integers(4, 11), st.integers(4, 11)))
+
+
+@settings(deadline=None, max_examples=60)
+@given(masks)
+def test_outlines_are_the_unions_of_touching_pixels(mask):
+    found = list(outline(mask).geometry)
+    expected = components_by_shapely(mask, grid_of(mask.shape))
+    assert all(polygon.is_valid and polygon.geom_type == "MultiPolygon" for polygon in found)
+    assert len(found) == len(expected)
+    assert all(any(polygon.equals(other) for other in expected) for polygon in found)
+
+
+@settings(deadline=None, max_examples=40)
+@given(masks, st.integers(1, 5), st.integers(0, 99))
+def test_attributes_agree_with_brute_force(mask, strip, seed):
+    grid, record = grid_of(mask.shape), record_of(mask.shape, seed=seed)
+    probability = np.random.default_rng(seed).random(mask.shape, dtype=np.float32)
+    strips = [(row, probability[row : row + strip]) for row in range(0, len(mask), strip)]
+    frame = landslides(mask.astype(np.uint8), strips, record, grid, DATES)
+    x, y = np.meshgrid(grid.x, grid.y)
+    for landslide in frame.itertuples():
+        inside = shapely.contains_xy(landslide.geometry, x, y)
+        assert landslide.prob_mean == pytest.approx(probability[inside].mean(), abs=6e-4)
+        assert landslide.prob_max == pytest.approx(probability[inside].max(), abs=6e-4)
+        analysed, above = 0, []
+        for i, row in enumerate(record.row_starts):
+            for j, col in enumerate(record.col_starts):
+                window = pixel_box(grid, row, col, record.size, record.size)
+                if window.intersection(landslide.geometry).area > 0 and record.scenario[i, j] >= 0:
+                    analysed += 1
+                    if record.probability[i, j] >= record.threshold[i, j]:
+                        above.append(record.scenarios[record.scenario[i, j]])
+        assert (landslide.windows, landslide.windows_above) == (analysed, len(above))
+        if above:
+            assert above.count(landslide.scenario) == max(map(above.count, above))
+
+
+def test_pixels_that_meet_at_a_corner_are_one_landslide():
+    frame = outline(np.array([[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]], dtype=bool))
+    assert sorted(len(polygon.geoms) for polygon in frame.geometry) == [1, 2]
+
+
+def test_only_class_one_is_a_landslide():
+    classes = np.full((4, 4), Reason.NO_DATA, dtype=np.uint8)
+    classes[0, 0], classes[3, 3], classes[2, 0] = 1, Reason.SNOW_OR_CLOUD, 0
+    frame = landslides(classes, [(0, np.full((4, 4), 0.9))], record_of((4, 4)), grid_of((4, 4)), DATES)
+    assert frame.geometry.area.tolist() == [100.0]
+
+
+def test_ids_run_from_the_most_probable_and_do_not_depend_on_strips():
+    mask = np.zeros((9, 9), dtype=bool)
+    mask[0, 0] = mask[4, 4] = mask[8, 8] = True
+    frame = outline(mask)
+    assert frame["id"].tolist() == [1, 2, 3]
+    assert frame["prob_max"].is_monotonic_decreasing
+    assert frame.geometry[0].centroid.x == 500085.0
+
+
+def test_small_landslides_are_left_out_and_the_limit_itself_is_kept():
+    mask = np.zeros((6, 6), dtype=bool)
+    mask[0, :3] = mask[3:5, 1:3] = mask[5, 5] = True
+    assert outline(mask).geometry.area.tolist() == [100.0, 400.0, 300.0]
+    assert outline(mask, min_area_m2=301).geometry.area.tolist() == [400.0]
+    assert outline(mask, min_area_m2=300).geometry.area.tolist() == [400.0, 300.0]
+    assert outline(mask, min_area_m2=300)["id"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("crs", "left", "top"),
+    [
+        (UTM32, 499000, 5000000),
+        (UTM32, 166100, 40000),
+        (UTM32, 830000, 7000000),
+        (CRS.from_epsg(3035), 2700000, 1800000),
+    ],
+)
+def test_area_is_the_geodesic_area(crs, left, top):
+    mask = np.zeros((60, 60), dtype=np.uint8)
+    mask[5:50, 7:40] = 1
+    grid = grid_of(mask.shape, crs, left, top)
+    frame = landslides(mask, [(0, mask * 0.9)], record_of(mask.shape), grid, DATES)
+    degrees = frame.to_crs(frame.crs.geodetic_crs).geometry[0]
+    expected = abs(frame.crs.get_geod().geometry_area_perimeter(degrees)[0])
+    assert frame["area_m2"][0] == pytest.approx(expected, rel=2e-5)
+
+
+def test_grid_area_differs_from_true_area_where_utm_is_stretched():
+    mask = np.ones((50, 50), dtype=np.uint8)
+    grid = grid_of(mask.shape, left=166100, top=40000)
+    frame = landslides(mask, [(0, mask * 0.9)], record_of(mask.shape), grid, DATES)
+    assert frame.geometry.area[0] / frame["area_m2"][0] == pytest.approx(1.00196, abs=1e-4)
+
+
+def test_no_landslide_is_a_layer_with_the_same_columns_and_types():
+    empty, full = outline(np.zeros((5, 5), dtype=bool)), outline(np.ones((5, 5), dtype=bool))
+    assert len(empty) == 0
+    assert empty.dtypes.equals(full.dtypes)
+    assert empty.crs == full.crs == pyproj.CRS.from_epsg(32632)
+    assert full["event_time"][0] == DATES["event_time"]
+    assert full["s2_post"].isna().all()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(4, 14), st.integers(4, 14), st.integers(1, 4), st.integers(0, 99), st.integers(1, 14))
+def test_pixel_codes_are_the_smallest_of_their_windows(height, width, stride, seed, strip):
+    record = record_of((height, width), stride=stride, seed=seed)
+    expected = np.full((height, width), 255)
+    for i, row in enumerate(record.row_starts):
+        for j, col in enumerate(record.col_starts):
+            view = expected[row : row + 4, col : col + 4]
+            code = record.scenario[i, j] if record.scenario[i, j] >= 0 else record.reason[i, j]
+            np.minimum(view, code, out=view)
+    found = [paint_codes(record, row, min(strip, height - row), width) for row in range(0, height, strip)]
+    np.testing.assert_array_equal(np.concatenate(found), expected)
+
+
+def test_a_pixel_without_a_window_has_no_data():
+    record = record_of((4, 4))
+    assert paint_codes(record, 3, 3, 6)[1:].tolist() == [[255] * 6] * 2
+
+
+@settings(deadline=None, max_examples=40)
+@given(hnp.arrays(np.uint8, (9, 8), elements=st.sampled_from([0, 1, 251, 252, 255])))
+def test_analysed_areas_cover_the_grid_once_and_say_why(codes):
+    grid = grid_of(codes.shape)
+    frame = analysed_areas(codes, ("all", "optical only"), grid)
+    assert frame.geometry.is_valid.all()
+    assert frame.geometry.area.sum() == pytest.approx(codes.size * 100)
+    assert shapely.union_all(frame.geometry).equals(pixel_box(grid, 0, 0, *codes.shape))
+    words = {251: "snow or cloud", 252: "no usable combination of sensors", 255: "no data"}
+    for row in frame.itertuples():
+        (code,) = np.unique(codes[shapely.contains_xy(row.geometry, *np.meshgrid(grid.x, grid.y))])
+        if code >= 250:
+            assert (row.status, row.reason, row.scenario) == ("not analysed", words[code], "")
+        else:
+            assert (row.status, row.reason, row.scenario) == ("analysed", "", ("all", "optical only")[code])
+
+
+def test_a_region_keeps_its_holes():
+    values = np.ones((5, 5), dtype=np.uint8)
+    values[2, 2] = 7
+    found = regions(values, grid_of(values.shape))
+    assert found[1].area == 2400
+    assert shapely.Polygon(found[1].geoms[0].interiors[0]).equals(found[7])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"probability": np.zeros((1, 1))}, "probability has shape"),
+        ({"probability": np.array([[0.5, 0.5]])}, "exactly where it has a scenario"),
+        ({"reason": np.array([[0, 0]])}, "exactly where it has no scenario"),
+        ({"scenario": np.array([[3, -1]])}, "out of range"),
+        ({"members": {"lgbm": np.zeros((2, 2))}}, "lgbm has shape"),
+    ],
+)
+def test_a_contradictory_record_is_refused(change, message):
+    nan = np.nan
+    good = {
+        "row_starts": np.array([0]),
+        "col_starts": np.array([0, 4]),
+        "size": 4,
+        "probability": np.array([[0.5, nan]]),
+        "threshold": np.array([[0.4, nan]]),
+        "scenario": np.array([[0, -1]]),
+        "reason": np.array([[0, 251]]),
+        "scenarios": ("all",),
+    }
+    WindowRecord(**good)
+    with pytest.raises(ValueError, match=message):
+        WindowRecord(**{**good, **change})
