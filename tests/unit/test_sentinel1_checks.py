@@ -1,0 +1,205 @@
+"""The pixel checks: real scenes pass under their true units and are refused under wrong ones."""
+
+import numpy as np
+import pytest
+import rasterio
+
+from landslide_map.errors import InputError
+from landslide_map.readers.backscatter_checks import (
+    check_change,
+    check_composite,
+    check_polarisations,
+    check_units,
+    fill_values,
+    infer_units,
+)
+from tests.radar_files import decibels, land
+from tests.shared_data import shared_data
+
+VV, VH = (decibels(land(seed, mean)).astype(float) for seed, mean in ((1, -10.0), (2, -16.5)))
+
+
+def linear(values, power=1.0):
+    return 10 ** (values / 10 * power)
+
+
+def read(path, index=1):
+    with rasterio.open(path) as dataset:
+        return dataset.read(index).astype(float)
+
+
+def real_db():
+    """(name, VV, VH) in dB of all eleven real dB scenes."""
+    for path in sorted(shared_data("real", "terramind", "S1RTC").glob("*.tif")):
+        yield path.stem, read(path, 1), read(path, 2)
+    for path in sorted(shared_data("real", "bigearthnet", "BigEarthNet-S1-Example").rglob("*_VV.tif")):
+        yield path.stem, read(path), read(path.with_name(path.name.replace("_VV", "_VH")))
+
+
+def real_power():
+    """(name, VV, VH) in power: ten dates over Enga and eight bursts, half of them mostly water."""
+    for folder in (
+        shared_data("real", "opera_png_timeseries", "tests", "test_data", "T009_019294_IW2_cropped_tv"),
+        shared_data("fixtures", "opera_rtc_s1_cropped", "10SGD_T137"),
+    ):
+        for path in sorted(folder.rglob("*_VV*.tif")):
+            yield path.name, read(path), read(path.with_name(path.name.replace("_VV", "_VH")))
+
+
+def test_every_real_scene_passes_under_its_true_units():
+    scenes = [(*scene, "db") for scene in real_db()] + [(*scene, "power") for scene in real_power()]
+    assert len(scenes) == 29
+    for name, vv, vh, units in scenes:
+        assert check_units(vv, vh, units, name) == []
+        assert check_polarisations(vv, vh, units, name) == []
+        for band in (vv, vh):
+            assert fill_values(band, name) == ((), [])
+
+
+def test_every_real_scene_passes_as_amplitude_when_it_is():
+    for name, vv, vh in real_db():
+        assert check_units(linear(vv, 0.5), linear(vh, 0.5), "amplitude", name) == []
+
+
+def test_real_decibels_are_refused_as_anything_else():
+    for name, vv, vh in real_db():
+        for units in ("power", "amplitude"):
+            with pytest.raises(InputError, match=r"E301: .*negative"):
+                check_units(vv, vh, units, name)
+
+
+def test_real_power_is_refused_as_decibels():
+    for name, vv, vh in real_power():
+        with pytest.raises(InputError, match=r"E301: .*not negative as dB are"):
+            check_units(vv, vh, "db", name)
+
+
+def test_amplitude_of_land_is_refused_as_power():
+    refused = 0
+    for name, vv, vh in real_db():
+        try:
+            check_units(linear(vv, 0.5), linear(vh, 0.5), "power", name)
+        except InputError as error:
+            assert "E301" in str(error) and "look like amplitude" in str(error)
+            refused += 1
+    # The one that is let through is mostly open water and snow, where the ratio tells nothing.
+    assert refused >= 9
+
+
+def test_swapped_polarisations_of_every_real_scene_are_refused():
+    scenes = [(*scene, "db") for scene in real_db()] + [(*scene, "power") for scene in real_power()]
+    for name, vv, vh, units in scenes:
+        with pytest.raises(InputError, match=r"E305: .*VV is weaker than VH"):
+            check_polarisations(vh, vv, units, name)
+
+
+@pytest.mark.parametrize(
+    ("vv", "vh", "units", "match"),
+    [
+        (VV * 100, VH * 100, "db", "scaled by 100"),
+        (np.abs(VV) * 30, np.abs(VH) * 20, "db", "digital numbers"),
+        (linear(VV) * 1e5, linear(VH) * 1e5, "power", "digital numbers"),
+        (linear(VV, 0.5) * 300, linear(VH, 0.5) * 300, "amplitude", "digital numbers"),
+        (linear(VV), VH, "db", "VV .*not negative"),
+        (VV, linear(VH), "db", "VH .*not negative"),
+    ],
+)
+def test_other_encodings_are_refused(vv, vh, units, match):
+    with pytest.raises(
+        InputError, match=f"(?s)E301.*{match}|{match}.*E301|E301: s: .*{match.split('.*')[-1]}"
+    ):
+        check_units(vv, vh, units, "s")
+
+
+def test_power_declared_amplitude_is_doubtful_because_water_looks_the_same():
+    (notice,) = check_units(linear(VV), linear(VH), "amplitude", "s")
+    assert notice.code == "W301"
+
+
+def test_noise_subtracted_power_may_hold_some_negatives():
+    vh = linear(VH)
+    vh.flat[: vh.size // 10] = -1e-4
+    assert check_units(linear(VV), vh, "power", "s") == []
+
+
+def test_decibels_are_inferred_and_linear_values_are_not():
+    units, notice = infer_units(VV, VH, "s")
+    assert (units, notice.code) == ("db", "I301")
+    with pytest.raises(InputError, match="E301: s: the units are neither declared nor known"):
+        infer_units(linear(VV), linear(VH), "s")
+
+
+def test_equal_bands_are_not_two_polarisations():
+    with pytest.raises(InputError, match="E305: s: VV and VH hold the same values"):
+        check_polarisations(VV, VV, "db", "s")
+
+
+def test_a_weak_difference_of_polarisations_is_doubtful():
+    (notice,) = check_polarisations(VV, VV - 1.0, "db", "s")
+    assert notice.code == "W305"
+
+
+@pytest.mark.parametrize("fill", [0.0, -9999.0, -32768.0, -999.0, float(np.finfo(np.float32).min)])
+def test_known_fill_becomes_nodata_with_its_count(fill):
+    pixels = VV.copy()
+    pixels.flat[:720] = fill  # a tenth
+    values, (notice,) = fill_values(pixels, "s")
+    assert values == (fill,)
+    assert notice.code == "I350"
+    assert "720 of 7200" in notice.message
+
+
+def test_a_few_exact_zeros_are_measurements():
+    pixels = linear(VH)
+    pixels.flat[:3] = 0
+    assert fill_values(pixels, "s") == ((), [])
+
+
+def test_clipping_is_doubtful_and_an_unknown_fill_is_refused():
+    clipped = np.maximum(VV, np.quantile(VV, 0.02))
+    values, (notice,) = fill_values(clipped, "s")
+    assert (values, notice.code) == ((), "W350")
+    filled = VV.copy()
+    filled.flat[:2000] = -77.0
+    with pytest.raises(InputError, match=r"E350: s: the value -77 fills 27\.8%.*nodata: -77"):
+        fill_values(filled, "s")
+
+
+def test_quantised_decibels_have_no_spikes():
+    assert fill_values(np.round(VV, 1), "s") == ((), [])
+    assert fill_values(np.round(VV), "s", integer=True) == ((), [])
+
+
+def test_too_few_pixels_decide_nothing():
+    few = np.full((5, 5), 3.0)
+    assert check_units(few, few, "db", "s") == []
+    assert check_polarisations(few, few, "db", "s") == []
+
+
+def test_the_same_image_on_both_sides_is_refused():
+    with pytest.raises(InputError, match="E306: s: 100% of the pixels are equal"):
+        check_change(VV, VV, "s")
+
+
+def test_real_repeat_passes_are_told_from_filtered_ones():
+    folder = shared_data("real", "opera_png_timeseries", "tests", "test_data")
+    plain, filtered = (
+        sorted((folder / name).glob("*_VH_*.tif"))[:2]
+        for name in ("T009_019294_IW2_cropped", "T009_019294_IW2_cropped_tv")
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        first, second = (10 * np.log10(read(path)) for path in plain)
+    assert check_change(first, second, "s") == []
+    first, second = (10 * np.log10(read(path)) for path in filtered)
+    assert [notice.code for notice in check_change(first, second, "s")] == ["W314"]
+
+
+@pytest.mark.parametrize("band", [linear(VV - VV.mean()), VV, np.abs(VV)])
+def test_a_composite_difference_is_around_zero_in_decibels(band):
+    with pytest.raises(InputError, match="E301: s: diff_vv spans"):
+        check_composite(band, "diff_vv", "s")
+
+
+def test_an_honest_composite_difference_passes():
+    after = decibels(land(7, -10.5)).astype(float)
+    assert check_composite(after - VV, "diff_vv", "s") == []
