@@ -75,15 +75,11 @@ def test_real_power_is_refused_as_decibels():
 
 
 def test_amplitude_of_land_is_refused_as_power():
-    refused = 0
     for name, vv, vh in real_db():
-        try:
+        if np.median(vh) < -21:
+            continue  # calm water and dry snow: nothing in the pixels tells power from amplitude
+        with pytest.raises(InputError, match=r"E301: .*look like amplitude"):
             check_units(linear(vv, 0.5), linear(vh, 0.5), "power", name)
-        except InputError as error:
-            assert "E301" in str(error) and "look like amplitude" in str(error)
-            refused += 1
-    # The one that is let through is mostly open water and snow, where the ratio tells nothing.
-    assert refused >= 9
 
 
 def test_swapped_polarisations_of_every_real_scene_are_refused():
@@ -100,8 +96,8 @@ def test_swapped_polarisations_of_every_real_scene_are_refused():
         (np.abs(VV) * 30, np.abs(VH) * 20, "db", "digital numbers"),
         (linear(VV) * 1e5, linear(VH) * 1e5, "power", "digital numbers"),
         (linear(VV, 0.5) * 300, linear(VH, 0.5) * 300, "amplitude", "digital numbers"),
-        (linear(VV), VH, "db", "VV .*not negative"),
-        (VV, linear(VH), "db", "VH .*not negative"),
+        (linear(VV), VH, "db", r"not negative as dB are \(VV"),
+        (VV, linear(VH), "db", r"not negative as dB are \(VH"),
     ],
 )
 def test_other_encodings_are_refused(vv, vh, units, match):
