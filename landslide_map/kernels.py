@@ -28,27 +28,31 @@ def compiled(function: _Function) -> _Function:
 
 
 @compiled
-def _between(nodes: Nodes, i: int, j: int, down: float, across: float) -> Any:
-    """Bilinear value in lattice cell (i, j), `down` and `across` in [0, 1]; NaN if a node is infinite."""
-    left = nodes[i, j] + (nodes[i + 1, j] - nodes[i, j]) * down
-    right = nodes[i, j + 1] + (nodes[i + 1, j + 1] - nodes[i, j + 1]) * down
-    return left + (right - left) * across
+def _row_of_nodes(nodes: Nodes, i: int, down: float) -> Any:
+    """Node values on a line that is `down`, in [0, 1], of the way from node row i to the next."""
+    return nodes[i] + (nodes[i + 1] - nodes[i]) * down
 
 
 @compiled
 def _sample(pixels: Pixels, pixels_row: int, pixels_col: int, row: float, col: float) -> Any:
     """Weighted sum of the valid neighbours of a source position, and their weight."""
     height, width = pixels.shape
-    total, weight = 0.0, 0.0
     row_floor, col_floor = np.floor(row - 0.5), np.floor(col - 0.5)
-    # Compared as floats first: NaN and far-away values must not become integers.
+    # Compared as floats first: NaN (from an infinite node) and far-away values must not become integers.
     if not (pixels_row - 1 <= row_floor < pixels_row + height):
-        return total, weight
+        return 0.0, 0.0
     if not (pixels_col - 1 <= col_floor < pixels_col + width):
-        return total, weight
+        return 0.0, 0.0
     top, left = int(row_floor) - pixels_row, int(col_floor) - pixels_col
     # Weights come from the place in the whole source: subtracting the window's first would round.
     below, right = row - 0.5 - row_floor, col - 0.5 - col_floor
+    if 0 <= top < height - 1 and 0 <= left < width - 1:
+        upper = pixels[top, left] * (1 - right) + pixels[top, left + 1] * right
+        lower = pixels[top + 1, left] * (1 - right) + pixels[top + 1, left + 1] * right
+        total = upper * (1 - below) + lower * below
+        if not np.isnan(total):
+            return total, 1.0
+    total, weight = 0.0, 0.0
     for y in range(2):
         for x in range(2):
             if 0 <= top + y < height and 0 <= left + x < width:
@@ -93,17 +97,22 @@ def bilinear(
     out : ndarray, (row, col), float32
         Written where the valid neighbours of the samples carry at least half of the weight.
     """
+    lines = np.empty((samples_down, 2, node_rows.shape[1]))
     for r in range(out.shape[0]):
         i, row_in_cell = divmod(block_row + r, step)
+        for a in range(samples_down):
+            down = (row_in_cell + (a + 0.5) / samples_down) / step
+            lines[a, 0] = _row_of_nodes(node_rows, i, down)
+            lines[a, 1] = _row_of_nodes(node_cols, i, down)
         for c in range(out.shape[1]):
             j, col_in_cell = divmod(block_col + c, step)
             total, weight = 0.0, 0.0
             for a in range(samples_down):
-                down = (row_in_cell + (a + 0.5) / samples_down) / step
+                rows, cols = lines[a, 0], lines[a, 1]
                 for b in range(samples_across):
                     across = (col_in_cell + (b + 0.5) / samples_across) / step
-                    row = _between(node_rows, i, j, down, across)
-                    col = _between(node_cols, i, j, down, across)
+                    row = rows[j] + (rows[j + 1] - rows[j]) * across
+                    col = cols[j] + (cols[j + 1] - cols[j]) * across
                     value, share = _sample(pixels, pixels_row, pixels_col, row, col)
                     total += value
                     weight += share
@@ -127,12 +136,14 @@ def nearest_pixel(
     height, width = pixels.shape
     for r in range(out.shape[0]):
         i, row_in_cell = divmod(block_row + r, step)
+        down = (row_in_cell + 0.5) / step
+        rows, cols = _row_of_nodes(node_rows, i, down), _row_of_nodes(node_cols, i, down)
         for c in range(out.shape[1]):
             j, col_in_cell = divmod(block_col + c, step)
-            down, across = (row_in_cell + 0.5) / step, (col_in_cell + 0.5) / step
+            across = (col_in_cell + 0.5) / step
             # Nested lattices put centres on pixel edges; rounding noise must not choose the neighbour.
-            row = np.floor(_between(node_rows, i, j, down, across) + 1e-6)
-            col = np.floor(_between(node_cols, i, j, down, across) + 1e-6)
+            row = np.floor(rows[j] + (rows[j + 1] - rows[j]) * across + 1e-6)
+            col = np.floor(cols[j] + (cols[j + 1] - cols[j]) * across + 1e-6)
             if pixels_row <= row < pixels_row + height and pixels_col <= col < pixels_col + width:
                 out[r, c] = pixels[int(row) - pixels_row, int(col) - pixels_col]
 

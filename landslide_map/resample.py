@@ -205,7 +205,8 @@ def _read(band: RasterBand, window: Window, grid: Grid, block: Block) -> npt.NDA
             "E101",
             f"{band.path}: band {band.index} cannot be read from row {window.row_off}, "
             f"column {window.col_off}, {window.height} x {window.width} pixels "
-            f"(grid block at {left:.0f}, {top:.0f}): {error.__cause__ or error}. The file is probably truncated or damaged: fetch it again",
+            f"(grid block at {left:.0f}, {top:.0f}): {error.__cause__ or error}. "
+            "The file is probably truncated or damaged: fetch it again",
         ) from error
     return _without_nodata(pixels, band.nodata)
 
