@@ -20,7 +20,9 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 import rasterio.shutil
+from rasterio._err import CPLE_BaseError  # what GDAL's own errors arrive as; there is no public name
 from rasterio.enums import ColorInterp
+from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from landslide_map.errors import ResourceError
@@ -46,6 +48,7 @@ CLASS_COLOURS: Final[Mapping[int, tuple[int, int, int, int]]] = {
 
 _REASONS = [int(reason) for reason in Reason if reason]
 _TILE = 512
+_ADVICE = "Is the disk full or faulty? Free some space, or choose another --out."
 Strip = Callable[[npt.NDArray[Any]], None]
 """Takes the next rows, ``(rows, width)``, from the top of the grid downwards."""
 
@@ -179,25 +182,33 @@ def _cog(path: Path, grid: Grid, layer: _Layer, tags: Mapping[str, str]) -> Iter
                 if strip.shape != (rows, grid.width) or next_row + rows > grid.height:
                     raise ValueError(f"strip {strip.shape} at row {next_row} does not fit {grid.shape}")
                 strip = np.ascontiguousarray(strip, dtype=layer.dtype)
-                target.write(strip, 1, window=Window(0, next_row, grid.width, rows))
+                with _explained(path):
+                    target.write(strip, 1, window=Window(0, next_row, grid.width, rows))
                 checksum = zlib.crc32(strip.data, checksum)
                 next_row += rows
 
             yield write
             if next_row != grid.height:
                 raise ValueError(f"{next_row} rows of {grid.height} were written to {path.name}")
-        _convert(temporary, path, layer)
-        if _checksum(path) != checksum:
-            raise ResourceError(
-                "E601",
-                f"{path.name} does not read back as it was written. Is the disk full or faulty?"
-                " Free some space, or choose another --out.",
-            )
+        with _explained(path):
+            _convert(temporary, path, layer)
+            written = _checksum(path)
+        if written != checksum:
+            raise ResourceError("E601", f"{path.name} does not read back as it was written. {_ADVICE}")
     except BaseException:
         path.unlink(missing_ok=True)
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn GDAL's failure to write or read our own files into E601."""
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError) as error:
+        raise ResourceError("E601", f"{path.name} could not be written ({error}). {_ADVICE}") from error
 
 
 def _describe(target: Any, layer: _Layer, tags: Mapping[str, str]) -> None:

@@ -19,6 +19,11 @@ def fill(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
+def fail_after_filling(stage: Path, error: type[BaseException]) -> None:
+    fill(stage, NEW)
+    raise error
+
+
 def content(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.iterdir()}
 
@@ -34,8 +39,7 @@ def test_files_appear_at_the_end_and_nothing_else_stays(tmp_path):
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_a_failed_run_leaves_no_trace_of_a_new_folder(tmp_path, error):
     with pytest.raises(error), staging.outputs(tmp_path / "a" / "b") as stage:
-        fill(stage, NEW)
-        raise error
+        fail_after_filling(stage, error)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -43,8 +47,7 @@ def test_a_failed_run_leaves_no_trace_of_a_new_folder(tmp_path, error):
 def test_a_failed_overwrite_leaves_the_previous_result(tmp_path, error):
     fill(tmp_path, OLD)
     with pytest.raises(error), staging.outputs(tmp_path, overwrite=True) as stage:
-        fill(stage, NEW)
-        raise error
+        fail_after_filling(stage, error)
     assert content(tmp_path) == OLD
 
 

@@ -1,0 +1,111 @@
+"""Full disks, lost permissions and lying libraries: no result at all rather than half of one."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.crs import CRS
+
+from landslide_map.errors import ResourceError
+from landslide_map.grid import Grid
+from landslide_map.products import rasters, staging
+
+GRID = Grid.covering(CRS.from_epsg(32632), (500000, 5000000, 513000, 5012000))
+NOISE = np.random.default_rng(0).random(GRID.shape, dtype=np.float32)
+
+
+def write_probability(folder):
+    with rasters.probability_raster(folder / "probability.tif", GRID, {}) as write:
+        for row in range(0, GRID.height, 200):
+            write(NOISE[row : row + 200])
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of its own whose size the test sets; only root may mount one."""
+    point = tmp_path / "disk"
+    point.mkdir()
+
+    def mount(size):
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(point)]
+        if (
+            sys.platform != "linux"
+            or os.geteuid() != 0
+            or subprocess.run(command, capture_output=True).returncode
+        ):
+            pytest.skip("needs a Linux machine where a tmpfs can be mounted")
+        return point
+
+    yield mount
+    if point.is_mount():
+        subprocess.run(["umount", str(point)], check=True)
+
+
+# The strips take 9.4 MB, the result 6.6 MB and its overviews some more while it is made: the disk fills
+# up while strips are written, while they are flushed, and at several points of the conversion.
+@pytest.mark.parametrize("size", ["2m", "9m", "11m", "14m", "17m"])
+def test_a_disk_that_fills_up_leaves_the_previous_result(small_disk, size):
+    disk = small_disk(size)
+    (disk / "run.json").write_text("old")
+    with (
+        pytest.raises(ResourceError, match="disk") as refusal,
+        staging.outputs(disk, overwrite=True) as stage,
+    ):
+        write_probability(stage)
+    assert (refusal.value.code, refusal.value.exit_status) == ("E601", 6)
+    assert [path.name for path in disk.iterdir()] == ["run.json"]
+    assert (disk / "run.json").read_text() == "old"
+
+
+def test_a_disk_that_is_large_enough_is_enough(small_disk):
+    disk = small_disk("40m")
+    with staging.outputs(disk) as stage:
+        write_probability(stage)
+    with rasterio.open(disk / "probability.tif") as raster:
+        np.testing.assert_array_equal(raster.read(1), NOISE)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_disk_reported_by_the_system_is_a_resource_error(tmp_path, number):
+    with (
+        pytest.raises(ResourceError, match="full or read-only") as refusal,
+        staging.outputs(tmp_path / "out"),
+    ):
+        raise OSError(number, os.strerror(number))
+    assert refusal.value.code == "E601"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_permission_is_a_resource_error(tmp_path, monkeypatch):
+    def denied(prefix, dir):
+        raise PermissionError(errno.EACCES, "Permission denied", str(Path(dir) / prefix))
+
+    monkeypatch.setattr(staging.tempfile, "mkdtemp", denied)
+    with pytest.raises(ResourceError, match="not writable"), staging.outputs(tmp_path):
+        pass
+
+
+def test_an_unreadable_input_is_not_blamed_on_the_output_folder(tmp_path):
+    with pytest.raises(PermissionError), staging.outputs(tmp_path / "out"):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "input.tif"))
+
+
+def test_a_raster_that_reads_back_differently_is_refused(tmp_path, monkeypatch):
+    convert = rasters._convert
+
+    def lossy(source, path, layer):
+        with rasterio.open(source, "r+") as raster:
+            pixel = raster.read(1, window=((700, 701), (900, 901)))
+            raster.write(1 - pixel, 1, window=((700, 701), (900, 901)))
+        convert(source, path, layer)
+
+    monkeypatch.setattr(rasters, "_convert", lossy)
+    with pytest.raises(ResourceError, match="does not read back") as refusal:
+        write_probability(tmp_path)
+    assert refusal.value.code == "E601"
+    assert list(tmp_path.iterdir()) == []
