@@ -65,7 +65,11 @@ def window_statistics(
         biased, `kurtosis` is Fisher's; both are NaN for a constant window, and all but
         `valid_fraction` are NaN for an empty one.
     """
-    names = [str(name) for name in stack["band"].values] if channels is None else list(channels)
+    available = [str(name) for name in stack["band"].values]
+    names = available if channels is None else list(channels)
+    for name in names:
+        if name not in available:
+            raise ValueError(f"the stack has no band {name!r}; it has {', '.join(available)}")
     if stack.shape[1:] != plan.shape:
         raise ValueError(f"the stack has {stack.shape[1:]} pixels, its windows were planned for {plan.shape}")
     # Cells end at the lattice whatever the chunks are, so that the chunks never show in a result.
@@ -188,10 +192,10 @@ def _reduce(
     """
     tasks = []
     left = 0
-    for col, width in enumerate(blocks.chunks[2]):
+    # One graph for the whole row: dask would read what two blocks share once for each otherwise.
+    for chunks, width in zip(blocks.to_delayed()[:, 0].T, blocks.chunks[2], strict=True):
         edges = col_edges[(col_edges >= left) & (col_edges <= left + width)] - left
-        parts = blocks.blocks[:, :, col].to_delayed().ravel()
-        tasks.append([delayed(_reduce_block)(part, row_edges, edges, keep_pixels) for part in parts])
+        tasks.append([delayed(_reduce_block)(chunk, row_edges, edges, keep_pixels) for chunk in chunks])
         left += width
     how = {} if workers is None else {"scheduler": "threads", "num_workers": workers}
     (reduced,) = compute(tasks, **how)  # type: ignore[no-untyped-call]

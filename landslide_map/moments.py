@@ -32,6 +32,7 @@ EPSILON: Final = float(np.finfo(np.float64).eps)
 Floats: TypeAlias = npt.NDArray[np.float64]
 Indices: TypeAlias = npt.NDArray[np.int64]
 Plane: TypeAlias = npt.NDArray[np.floating[Any]]
+Moments: TypeAlias = tuple[float, float, float, float, float, float, float]
 
 _kernel = njit(nogil=True, cache=True, error_model="numpy")
 
@@ -68,12 +69,12 @@ def cell_moments(plane: Plane, row_edges: Indices, col_edges: Indices) -> Floats
         for start in range(0, plane.shape[1], TILE):
             _sum_columns(strip, start, start + TILE, columns)
         for j in range(cols):
-            _fold_first_pass(columns, col_edges[j], col_edges[j + 1], cells[i, :, j])
+            _fold_first_pass(columns, col_edges[j], col_edges[j + 1], cells, i, j)
             mean[col_edges[j] : col_edges[j + 1]] = cells[i, MEAN, j]
         for start in range(0, plane.shape[1], TILE):
             _sum_deviations(strip, start, start + TILE, mean, columns)
         for j in range(cols):
-            _fold_second_pass(columns, col_edges[j], col_edges[j + 1], cells[i, :, j])
+            _fold_second_pass(columns, col_edges[j], col_edges[j + 1], cells, i, j)
     return cells
 
 
@@ -125,22 +126,22 @@ def _sum_deviations(strip: Plane, start: int, stop: int, means: Floats, columns:
 
 
 @_kernel
-def _fold_first_pass(columns: Floats, start: int, stop: int, cell: Floats) -> None:
-    """Set count, mean and extremes of one cell from its columns."""
+def _fold_first_pass(columns: Floats, start: int, stop: int, cells: Floats, i: int, j: int) -> None:
+    """Set count, mean and extremes of cell ``i, j`` from its columns."""
     count, total, low, high = 0.0, 0.0, np.inf, -np.inf
     for x in range(start, stop):
         count += columns[COUNT, x]
         total += columns[MEAN, x]
         low = min(low, columns[LOW, x])
         high = max(high, columns[HIGH, x])
-    cell[COUNT], cell[LOW], cell[HIGH] = count, low, high
+    cells[i, COUNT, j], cells[i, LOW, j], cells[i, HIGH, j] = count, low, high
     # A rounded mean would give a constant cell a spread.
-    cell[MEAN] = 0.0 if count == 0.0 else (low if low == high else total / count)
+    cells[i, MEAN, j] = 0.0 if count == 0.0 else (low if low == high else total / count)
 
 
 @_kernel
-def _fold_second_pass(columns: Floats, start: int, stop: int, cell: Floats) -> None:
-    """Set the higher moments of one cell from its columns, freed of the rounding of the mean."""
+def _fold_second_pass(columns: Floats, start: int, stop: int, cells: Floats, i: int, j: int) -> None:
+    """Set the higher moments of cell ``i, j`` from its columns, freed of the rounding of the mean."""
     s1, s2, s3, s4 = 0.0, 0.0, 0.0, 0.0
     for x in range(start, stop):
         s1 += columns[MEAN, x]
@@ -148,11 +149,12 @@ def _fold_second_pass(columns: Floats, start: int, stop: int, cell: Floats) -> N
         s3 += columns[M3, x]
         s4 += columns[M4, x]
     # Deviations were taken from a mean that is off by s1 / n: move the sums to the true one.
-    shift = s1 / cell[COUNT] if cell[COUNT] > 0.0 else 0.0
-    cell[MEAN] += shift
-    cell[M2] = max(s2 - shift * s1, 0.0)
-    cell[M3] = s3 - shift * (3.0 * s2 - 2.0 * shift * s1)
-    cell[M4] = max(s4 - shift * (4.0 * s3 - shift * (6.0 * s2 - 3.0 * shift * s1)), 0.0)
+    count = cells[i, COUNT, j]
+    shift = s1 / count if count > 0.0 else 0.0
+    cells[i, MEAN, j] += shift
+    cells[i, M2, j] = max(s2 - shift * s1, 0.0)
+    cells[i, M3, j] = s3 - shift * (3.0 * s2 - 2.0 * shift * s1)
+    cells[i, M4, j] = max(s4 - shift * (4.0 * s3 - shift * (6.0 * s2 - 3.0 * shift * s1)), 0.0)
 
 
 @_kernel
@@ -164,9 +166,10 @@ def merge_columns(cells: Floats, first: Indices, stop: Indices) -> Floats:
     merged = np.empty((cells.shape[0], MOMENTS, first.size))
     for i in range(cells.shape[0]):
         for j in range(first.size):
-            merged[i, :, j] = cells[i, :, first[j]]
+            total = _load(cells, i, first[j])
             for k in range(first[j] + 1, stop[j]):
-                _merge(merged[i], j, cells[i], k)
+                total = _merge(total, _load(cells, i, k))
+            _store(merged, i, j, total)
     return merged
 
 
@@ -178,38 +181,60 @@ def merge_rows(cells: Floats, first: Indices, stop: Indices) -> Floats:
     """
     merged = np.empty((first.size, MOMENTS, cells.shape[2]))
     for i in range(first.size):
-        merged[i] = cells[first[i]]
-        for k in range(first[i] + 1, stop[i]):
-            for j in range(cells.shape[2]):
-                _merge(merged[i], j, cells[k], j)
+        for j in range(cells.shape[2]):
+            total = _load(cells, first[i], j)
+            for k in range(first[i] + 1, stop[i]):
+                total = _merge(total, _load(cells, k, j))
+            _store(merged, i, j, total)
     return merged
 
 
 @_kernel
-def _merge(into: Floats, j: int, other: Floats, k: int) -> None:
-    """Add the moments ``other[:, k]`` to ``into[:, j]`` (Pébay 2008, equation 3.1 for p = 2, 3, 4)."""
-    na, nb = into[COUNT, j], other[COUNT, k]
-    if nb == 0.0:
-        return
-    if na == 0.0:
-        into[:, j] = other[:, k]
-        return
-    n = na + nb
-    delta = other[MEAN, k] - into[MEAN, j]
-    step = delta / n
-    a2, a3, b2, b3 = into[M2, j], into[M3, j], other[M2, k], other[M3, k]
-    between = delta * step * na * nb
-    into[COUNT, j] = n
-    into[MEAN, j] += step * nb
-    into[M2, j] += b2 + between
-    into[M3, j] += b3 + step * (between * (na - nb) + 3.0 * (na * b2 - nb * a2))
-    into[M4, j] += (
-        other[M4, k]
-        + step * step * (between * (na * na - na * nb + nb * nb) + 6.0 * (na * na * b2 + nb * nb * a2))
-        + 4.0 * step * (na * b3 - nb * a3)
+def _load(cells: Floats, i: int, j: int) -> Moments:
+    return (
+        cells[i, COUNT, j],
+        cells[i, MEAN, j],
+        cells[i, M2, j],
+        cells[i, M3, j],
+        cells[i, M4, j],
+        cells[i, LOW, j],
+        cells[i, HIGH, j],
     )
-    into[LOW, j] = min(into[LOW, j], other[LOW, k])
-    into[HIGH, j] = max(into[HIGH, j], other[HIGH, k])
+
+
+@_kernel
+def _store(cells: Floats, i: int, j: int, values: Moments) -> None:
+    for moment in range(MOMENTS):
+        cells[i, moment, j] = values[moment]
+
+
+@_kernel
+def _merge(a: Moments, b: Moments) -> Moments:
+    """Merge the moments of two disjoint sets (Pébay 2008, equation 3.1 for p = 2, 3, 4)."""
+    na, mean_a, a2, a3, a4, low_a, high_a = a
+    nb, mean_b, b2, b3, b4, low_b, high_b = b
+    if nb == 0.0:
+        return a
+    if na == 0.0:
+        return b
+    n = na + nb
+    delta = mean_b - mean_a
+    step = delta / n
+    between = delta * step * na * nb
+    m3 = step * (between * (na - nb) + 3.0 * (na * b2 - nb * a2))
+    m4 = step * (
+        step * (between * (na * na - na * nb + nb * nb) + 6.0 * (na * na * b2 + nb * nb * a2))
+        + 4.0 * (na * b3 - nb * a3)
+    )
+    return (
+        n,
+        mean_a + step * nb,
+        a2 + b2 + between,
+        a3 + b3 + m3,
+        a4 + b4 + m4,
+        min(low_a, low_b),
+        max(high_a, high_b),
+    )
 
 
 @_kernel
@@ -230,21 +255,22 @@ def summarise(moments: Floats, area: int) -> Floats:
         is nothing but rounding, by SciPy's rule ``variance <= (eps * mean) ** 2``.
     """
     rows, cols = moments.shape[0], moments.shape[2]
-    statistics = np.empty((rows, cols, MOMENTS))
+    statistics = np.full((rows, cols, MOMENTS), nan)
     for i in range(rows):
         for j in range(cols):
-            n, mean = moments[i, COUNT, j], moments[i, MEAN, j]
-            out = statistics[i, j]
-            out[0] = n / area
-            out[1:] = nan
+            n, mean, m2, m3, m4, low, high = _load(moments, i, j)
+            statistics[i, j, 0] = n / area
             if n == 0.0:
                 continue
-            variance = moments[i, M2, j] / n
-            out[1], out[2] = mean, sqrt(variance)
-            out[3], out[4] = moments[i, LOW, j], moments[i, HIGH, j]
+            variance = m2 / n
+            std = sqrt(variance)
+            statistics[i, j, 1] = mean
+            statistics[i, j, 2] = std
+            statistics[i, j, 3] = low
+            statistics[i, j, 4] = high
             if variance > (EPSILON * mean) ** 2:
-                out[5] = moments[i, M3, j] / n / variance**1.5
-                out[6] = moments[i, M4, j] / n / variance**2 - 3.0
+                statistics[i, j, 5] = m3 / n / (variance * std)
+                statistics[i, j, 6] = m4 / n / (variance * variance) - 3.0
     return statistics
 
 

@@ -144,7 +144,7 @@ def paint(values: npt.ArrayLike, plan: WindowPlan, rows: Rows) -> npt.NDArray[np
         within the range of its windows, and equals them where they agree.
     """
     start, stop = _strip(rows, plan)
-    grid = np.asarray(values, dtype=np.float64).reshape(plan.grid_shape)
+    grid = _on_grid(np.asarray(values, dtype=np.float64), plan)
     row_edges = _edges(plan.row_starts, plan.size, start, stop)
     col_edges = _edges(plan.col_starts, plan.size, 0, plan.shape[1])
     row_span = _covering(plan.row_starts, plan.size, row_edges)
@@ -172,10 +172,16 @@ def paint_nearest(values: npt.NDArray[Any], plan: WindowPlan, rows: Rows) -> npt
     array of the dtype of `values`, (stop - start, width)
     """
     start, stop = _strip(rows, plan)
-    grid = np.asarray(values).reshape(plan.grid_shape)
+    grid = _on_grid(values, plan)
     row_of = _nearest(plan.row_starts, plan.size, start, stop)
     col_of = _nearest(plan.col_starts, plan.size, 0, plan.shape[1])
     return grid[np.ix_(row_of, col_of)]
+
+
+def _on_grid(values: npt.NDArray[Any], plan: WindowPlan) -> npt.NDArray[Any]:
+    if values.shape != (plan.count,):
+        raise ValueError(f"values of shape {values.shape} are not one for each of {plan.count} windows")
+    return values.reshape(plan.grid_shape)
 
 
 def _strip(rows: Rows, plan: WindowPlan) -> tuple[int, int]:
