@@ -14,7 +14,7 @@ LAYERS = [
     {"scene", "scene_text", "windows", "moments", "indices", "lattice", "kernels", "quality", "resample"},
     {"readers", "features"},
     {"stack", "models", "products"},
-    {"check", "scoring", "evaluation", "training"},
+    {"check", "check_text", "scoring", "evaluation", "training"},
     {"pipeline"},
     {"landslide_map"},
     {"cli"},

@@ -22,6 +22,8 @@ Verdict = Literal["present", "absent", "undecided"]
 OFFSET_DN = 1000.0
 PRESENT_FROM, ABSENT_TO = 900.0, 700.0
 """A dark quantile from / up to which the offset is there / is not there (DN)."""
+PLANTS_TO = 1500.0
+"""Plants that are brighter in blue or red even with the offset stand in haze or snow, and prove nothing."""
 VEGETATION_STEP_DN = 1500.0
 """NIR - red of dense vegetation is larger, whatever the offset."""
 BRIGHT_DN = 6000.0
@@ -89,14 +91,15 @@ def offset_verdict(look: Look, scale: float = 1.0) -> tuple[Verdict, str]:
             told += "; P5 over vegetation of " + ", ".join(
                 f"{name} {value:.0f}" for name, value in greens.items()
             )
-            return _verdict(greens, can_prove_presence=True), told
-    return _verdict(lowest, can_prove_presence=False), told
+            return _verdict(lowest, greens), told
+    return _verdict(lowest, None), told
 
 
-def _verdict(dark: dict[str, float], *, can_prove_presence: bool) -> Verdict:
-    if min(dark.values()) <= ABSENT_TO:
+def _verdict(lowest: dict[str, float], plants: dict[str, float] | None) -> Verdict:
+    if min((plants or lowest).values()) <= ABSENT_TO:
         return "absent"
-    return "present" if can_prove_presence and min(dark.values()) >= PRESENT_FROM else "undecided"
+    proven = plants is not None and max(plants.values()) <= PLANTS_TO
+    return "present" if proven and min(lowest.values()) >= PRESENT_FROM else "undecided"
 
 
 def decide_offset(

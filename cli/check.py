@@ -1,0 +1,30 @@
+"""``landslide-map check``: validate a scene and say what was understood, without mapping it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("scene", type=click.Path(path_type=Path))
+@click.option("--bundle", type=click.Path(path_type=Path), help="Model bundle instead of the scene's.")
+@click.option("--stride", type=click.IntRange(8, 64), help="Step between windows, pixels (8 to 64).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def check(scene: Path, bundle: Path | None, stride: int | None, as_json: bool) -> None:
+    """Check SCENE (a scene.yaml) and everything it names, without mapping it.
+
+    Prints date, orbit, units, nodata and projection of every file, how the Sentinel-2 offset was decided,
+    the distribution of every band next to the training data's, the number of windows and the expected cost.
+    """
+    from landslide_map.check import check_scene
+    from landslide_map.check_text import report_lines
+
+    report = check_scene(scene, bundle=bundle, stride=stride)
+    if as_json:
+        click.echo(json.dumps(report, indent=2, allow_nan=False))
+    else:
+        for line in report_lines(report):
+            click.echo(line)

@@ -1,0 +1,248 @@
+"""``landslide-map check``: everything understood and verified, nothing mapped.
+
+:func:`describe_inputs` is plain data and feeds ``run.json`` too; :func:`check_scene` adds what a user wants
+to know before a run: the numbers next to the training data's, the windows, and the cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from affine import Affine
+
+from landslide_map import bands
+from landslide_map.errors import Notice
+from landslide_map.grid import Grid
+from landslide_map.sources import OpticalImage, RadarImage, RadarTrack, RasterBand, SceneInputs
+
+CHIPS, CHIP_PIXELS = 4, 128
+"""The distribution of every channel is taken from this many chips along each axis, of this edge."""
+DRIFT_SHIFT, DRIFT_SPREAD = 0.5, (0.4, 2.5)
+"""A band is far from the training data if its median lies farther from theirs than this part of their
+5-95 % range, or if its own range, over theirs, is outside these limits."""
+DIFFERENCE_STEP_DB = 3.0
+
+# Cost of a run on 2 cores with the default bundle.
+SECONDS_START: Final = 3.0
+SECONDS_PER_MEGAPIXEL: Final = 0.10
+"""Reading, aligning and counting one raster band, per million grid pixels."""
+SECONDS_PER_WINDOW: Final = 1.2e-3
+MEGABYTES_START: Final = 450.0
+MEGABYTES_PER_BAND_ROW: Final = 0.025
+"""Strips of one channel in flight, per grid column."""
+
+
+def check_scene(
+    path: str | PathLike[str],
+    *,
+    bundle: str | PathLike[str] | None = None,
+    stride: int | None = None,
+    threshold: float | None = None,
+) -> dict[str, Any]:
+    """Validate a scene without mapping it; return all that was understood, ready for JSON.
+
+    Raises
+    ------
+    LandslideMapError
+        As :func:`landslide_map.map_scene`, for everything that can be known beforehand.
+    """
+    from landslide_map.models.bundle import load_bundle
+    from landslide_map.readers import open_inputs
+    from landslide_map.scene import load_scene
+    from landslide_map.windows import plan_windows
+
+    scene = load_scene(
+        Path(path), bundle=None if bundle is None else str(bundle), stride=stride, threshold=threshold
+    )
+    ensemble = load_bundle(scene.bundle)
+    inputs = open_inputs(scene)
+    plan = plan_windows(inputs.grid.shape, scene.stride)
+    quantiles = channel_quantiles(inputs)
+    notices = (*inputs.notices, *drift_notices(quantiles))
+    return {
+        **describe_inputs(inputs),
+        "bundle": {"name": ensemble.name, "sha256": ensemble.sha256, "path": str(ensemble.path)},
+        "quantiles": quantiles,
+        "windows": {"stride": scene.stride, "count": len(plan.row_starts) * len(plan.col_starts)},
+        "estimate": estimate(inputs, scene.stride),
+        "notices": [{"code": notice.code, "message": notice.message} for notice in notices],
+    }
+
+
+def describe_inputs(inputs: SceneInputs) -> dict[str, Any]:
+    """Return what was understood of every input, ready for JSON: no pixel is read."""
+    return {
+        "event_time": inputs.event_time.isoformat(),
+        "grid": _grid(inputs.grid),
+        "sentinel2": None if inputs.optical is None else _optical(inputs.optical, inputs),
+        "sentinel1": {orbit: _track(track) for orbit, track in inputs.tracks.items()},
+        "dem": None if inputs.dem is None else _band(inputs.dem),
+        "files": [str(path) for path in inputs.files],
+        "notices": [{"code": notice.code, "message": notice.message} for notice in inputs.notices],
+    }
+
+
+def _grid(grid: Grid) -> dict[str, Any]:
+    return {
+        "crs": _crs(grid),
+        "bounds": list(grid.bounds),
+        "width": grid.width,
+        "height": grid.height,
+        "area_km2": round(grid.width * grid.height * grid.transform.a**2 / 1e6, 2),
+    }
+
+
+def _crs(grid: Grid) -> str:
+    epsg = grid.crs.to_epsg()
+    return f"EPSG:{epsg}" if epsg else str(grid.crs.to_wkt())
+
+
+def _band(band: RasterBand) -> dict[str, Any]:
+    return {
+        "path": band.path,
+        "band": band.index,
+        "crs": _crs(band.grid),
+        "pixel": band.grid.transform.a,
+        "width": band.grid.width,
+        "height": band.grid.height,
+        "nodata": [value for value in band.nodata if np.isfinite(value)],
+    }
+
+
+def _optical(image: OpticalImage, inputs: SceneInputs) -> dict[str, Any]:
+    days = None if image.acquired is None else (image.acquired - inputs.event_time).total_seconds() / 86400
+    return {
+        "product": image.product,
+        "acquired": None if image.acquired is None else image.acquired.isoformat(),
+        "days_after_event": None if days is None else round(days, 2),
+        "baseline": image.baseline,
+        "scale": image.scale,
+        "offset": image.offset,
+        "offset_reason": image.offset_reason,
+        "bands": {name: _band(band) for name, band in image.bands.items()},
+        "scene_classification": (
+            None if image.scene_classification is None else _band(image.scene_classification)
+        ),
+    }
+
+
+def _track(track: RadarTrack) -> dict[str, Any]:
+    if track.composite is not None:
+        return {
+            "composite": {
+                "product": track.composite.product,
+                "units": "db",
+                "quantity": track.composite.quantity,
+                "bands": {name: _band(band) for name, band in track.composite.bands.items()},
+            }
+        }
+    return {
+        "pre": [_radar(image) for image in track.pre],
+        "post": [_radar(image) for image in track.post],
+    }
+
+
+def _radar(image: RadarImage) -> dict[str, Any]:
+    return {
+        "product": image.product,
+        "acquired": image.acquired.isoformat(),
+        "platform": image.platform,
+        "relative_orbit": image.relative_orbit,
+        "units": image.units,
+        "quantity": image.quantity,
+        "bands": {name: [_band(band) for band in slices] for name, slices in image.bands.items()},
+    }
+
+
+def channel_quantiles(inputs: SceneInputs) -> dict[str, dict[str, Any]]:
+    """Return the distribution of every model band on this scene next to the training data's.
+
+    Up to 4 x 4 chips of 128 x 128 pixels, spread over the grid, are aligned as a run would align
+    them, so that units, offset, sign and medians over dates are all in the numbers.
+
+    Returns
+    -------
+    dict
+        Model band -> ``valid`` (share), ``scene`` and ``training`` (quantiles 5, 50, 95 %; None if no pixel).
+    """
+    from landslide_map.stack import acquisitions, channels
+
+    samples: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in bands.MODEL_BANDS}
+    for grid in _chips(inputs.grid):
+        chip = channels(acquisitions(replace(inputs, grid=grid))).sel(band=list(bands.MODEL_BANDS)).compute()
+        for name in bands.MODEL_BANDS:
+            samples[name].append(chip.sel(band=name).to_numpy().ravel())
+    return {name: _distribution(name, np.concatenate(parts)) for name, parts in samples.items()}
+
+
+def _distribution(name: str, pixels: npt.NDArray[np.float32]) -> dict[str, Any]:
+    valid = pixels[np.isfinite(pixels)]
+    scene = np.quantile(valid, (0.05, 0.5, 0.95)).tolist() if valid.size else None
+    return {
+        "valid": round(valid.size / pixels.size, 4),
+        "scene": scene,
+        "training": list(bands.TRAINING_QUANTILES[name]),
+    }
+
+
+def _chips(grid: Grid) -> Iterator[Grid]:
+    """Yield small grids spread over `grid`, on its pixels."""
+    for row in _starts(grid.height):
+        for col in _starts(grid.width):
+            t = grid.transform
+            corner = Affine(t.a, 0, t.c + col * t.a, 0, t.e, t.f + row * t.e)
+            yield Grid(grid.crs, corner, min(CHIP_PIXELS, grid.width), min(CHIP_PIXELS, grid.height))
+
+
+def _starts(length: int) -> list[int]:
+    last = max(length - CHIP_PIXELS, 0)
+    return sorted({round(last * (i + 0.5) / CHIPS) for i in range(CHIPS)})
+
+
+def drift_notices(quantiles: dict[str, dict[str, Any]]) -> list[Notice]:
+    """Return a notice (W340) for each band whose distribution is far from the training data's."""
+    notices = []
+    for name, numbers in quantiles.items():
+        if numbers["scene"] is None:
+            continue
+        (low, middle, high), (t_low, t_middle, t_high) = numbers["scene"], numbers["training"]
+        shift, spread = (middle - t_middle) / (t_high - t_low), (high - low) / (t_high - t_low)
+        stepped = name in bands.DIFFERENCES and abs(middle) > DIFFERENCE_STEP_DB
+        if stepped:
+            why = f"its median is {middle:+.1f} dB: wet snow, a calibration step or different tracks?"
+        elif abs(shift) > DRIFT_SHIFT:
+            why = f"its median {middle:.4g} is far from {t_middle:.4g} in the training data"
+        elif not DRIFT_SPREAD[0] <= spread <= DRIFT_SPREAD[1]:
+            why = f"its 5-95 % range is {spread:.2g} times that of the training data"
+        else:
+            continue
+        notices.append(Notice("W340", f"{name}: {why}"))
+    return notices
+
+
+def estimate(inputs: SceneInputs, stride: int) -> dict[str, float]:
+    """Return the expected ``seconds`` and peak memory (``megabytes``) of a run, from measured constants."""
+    from landslide_map.windows import plan_windows
+
+    plan = plan_windows(inputs.grid.shape, stride)
+    megapixels = inputs.grid.width * inputs.grid.height / 1e6
+    count = sum(1 for _ in _raster_bands(inputs))
+    windows = len(plan.row_starts) * len(plan.col_starts)
+    seconds = SECONDS_START + SECONDS_PER_MEGAPIXEL * megapixels * count + SECONDS_PER_WINDOW * windows
+    megabytes = MEGABYTES_START + MEGABYTES_PER_BAND_ROW * inputs.grid.width * len(bands.CHANNELS) / 4
+    return {"seconds": round(seconds, 1), "megabytes": round(megabytes)}
+
+
+def _raster_bands(inputs: SceneInputs) -> Iterator[RasterBand]:
+    from landslide_map.readers.inputs import radar_bands
+
+    if inputs.optical is not None:
+        yield from inputs.optical.bands.values()
+    for track in inputs.tracks.values():
+        yield from radar_bands(track)
