@@ -64,8 +64,7 @@ _HYP3: Final = re.compile(
     re.IGNORECASE,
 )
 _POLARISATION: Final = re.compile(r"(?<![A-Za-z0-9])(VV|VH|HH|HV)(?![A-Za-z0-9])", re.IGNORECASE)
-_MOSAIC: Final = re.compile(r"mosaic", re.IGNORECASE)
-_SENTINEL1: Final = re.compile(r"sentinel[-_ ]?1|(?<![A-Za-z0-9])S1(?![A-Za-z0-9])", re.IGNORECASE)
+_MONTHLY_MOSAIC: Final = re.compile(r"mosaic_\d{4}_M\d{2}|monthly[-_ ]?mosaic", re.IGNORECASE)
 _SCALES: Final[dict[str, BackscatterUnits]] = {"p": "power", "d": "db", "a": "amplitude"}
 
 
@@ -170,9 +169,11 @@ def from_tags(tags: Mapping[str, str]) -> Identity:
 
 
 def is_monthly_mosaic(names: Iterable[str]) -> bool:
-    """Whether a name says "mosaic" and Sentinel-1: such products mix both orbit directions."""
-    joined = "/".join(names)
-    return bool(_MOSAIC.search(joined) and _SENTINEL1.search(joined.replace("_", " ")))
+    """Whether a name is that of a monthly mosaic, which mixes both orbit directions.
+
+    A user's own mosaic of the slices of one pass is none.
+    """
+    return any(_MONTHLY_MOSAIC.search(name) for name in names)
 
 
 def relative_orbit(platform: str | None, absolute_orbit: int | None) -> int | None:

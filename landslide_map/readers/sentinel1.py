@@ -77,7 +77,9 @@ def open_image(orbit: str, spec: RadarSpec) -> sentinel1_tracks.OpenedImage:
     parts = _radar_files(spec)
     files = [file for group in parts.values() for file, _ in group]
     where = str(files[0].path)
-    known = _identity(spec, files)
+    told = _told(files)
+    declared = Identity(spec.datetime, spec.platform, relative_orbit=spec.relative_orbit, orbit=spec.orbit)
+    known = declared.completed(told)
     bands: dict[str, list[SampledBand]] = {}
     notices: list[Notice] = []
     for name, group in parts.items():
@@ -104,12 +106,11 @@ def open_image(orbit: str, spec: RadarSpec) -> sentinel1_tracks.OpenedImage:
         quantity=quantity,
         acquired=known.acquired,
         orbit=orbit,
-        relative_orbit=known.relative_orbit or relative_orbit(known.platform, known.absolute_orbit),
+        relative_orbit=known.relative_orbit,
         platform=known.platform,
         product=files[0].path.name,
     )
-    told = min((f.identity.acquired for f in files if f.identity.acquired), default=None)
-    return sentinel1_tracks.OpenedImage(image, known, spec, bands["vv"][0].pixels, told, tuple(notices))
+    return sentinel1_tracks.OpenedImage(image, spec, told, bands["vv"][0].pixels, tuple(notices))
 
 
 def _radar_files(spec: RadarSpec) -> dict[str, list[tuple[RadarFile, int]]]:
@@ -168,8 +169,8 @@ def _two_bands(file: RadarFile) -> tuple[int, int]:
     )
 
 
-def _identity(spec: RadarSpec, files: Sequence[RadarFile]) -> Identity:
-    """Join what scene.yaml and all files of one acquisition say; scene.yaml is trusted most."""
+def _told(files: Sequence[RadarFile]) -> Identity:
+    """Join what the tags and names of all files of one acquisition say; the earliest time counts."""
     times = [file.identity.acquired for file in files if file.identity.acquired]
     if times and (max(times) - min(times)).total_seconds() > SAME_PASS_S:
         raise InputError(
@@ -178,11 +179,11 @@ def _identity(spec: RadarSpec, files: Sequence[RadarFile]) -> Identity:
             f"{min(times):%Y-%m-%d %H:%M:%S} to {max(times):%Y-%m-%d %H:%M:%S} UTC; "
             "give each pass as an item of its own",
         )
-    known = Identity(spec.datetime, spec.platform, relative_orbit=spec.relative_orbit, orbit=spec.orbit)
-    known = known.completed(Identity(min(times) if times else None))
+    told = Identity(min(times) if times else None)
     for file in files:
-        known = known.completed(file.identity)
-    return known
+        told = told.completed(file.identity)
+    track = told.relative_orbit or relative_orbit(told.platform, told.absolute_orbit)
+    return replace(told, relative_orbit=track)
 
 
 def _units(

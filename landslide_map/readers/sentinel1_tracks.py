@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Final
 
 import numpy as np
@@ -37,12 +38,11 @@ class OpenedImage:
     """An image with what is known about it beyond what alignment needs."""
 
     image: RadarImage
-    identity: Identity
     spec: RadarSpec
+    told: Identity
+    """What the tags and names of its files say, whatever scene.yaml declares."""
     vv_pixels: npt.NDArray[np.float64]
     """Sample of the first VV slice, stored values, NaN = no data."""
-    told_date: datetime | None
-    """When the tags or the name say that it was taken, whatever scene.yaml declares."""
     notices: tuple[Notice, ...]
 
     @property
@@ -63,7 +63,7 @@ def check(
     """
     _check_files_differ([*pre, *post])
     _check_dates(pre, post, event_time)
-    notices = _declared_dates(pre, post, event_time)
+    notices = _compare_declarations([*pre, *post], event_time)
     for image in (*pre, *post):
         notices += _check_direction(orbit, image)
     _check_same_track(pre, post)
@@ -147,13 +147,20 @@ def _is_event_day(item: OpenedImage, event_time: datetime) -> bool:
     return not has_time_of_day(item.image.acquired) and item.image.acquired.date() == event_time.date()
 
 
-def _declared_dates(
-    pre: Sequence[OpenedImage], post: Sequence[OpenedImage], event_time: datetime
-) -> list[Notice]:
-    """Compare declared dates with those in tags and names, where there are both."""
+def _compare_declarations(images: Sequence[OpenedImage], event_time: datetime) -> list[Notice]:
+    """Compare declared track and date with those in tags and names, where there are both (W317, E302)."""
     notices = []
-    for item in (*pre, *post):
-        told, declared = item.told_date, item.spec.datetime
+    for item in images:
+        track = item.spec.relative_orbit
+        if track and item.told.relative_orbit and track != item.told.relative_orbit:
+            notices.append(
+                Notice(
+                    "W317",
+                    f"{item.where}: declared relative orbit {track}, but its tags or name say "
+                    f"{item.told.relative_orbit}; the declared one is used",
+                )
+            )
+        told, declared = item.told.acquired, item.spec.datetime
         if told is None or declared is None or abs(told - declared) <= timedelta(days=1):
             continue
         message = f"{item.where}: declared {declared:%Y-%m-%d}, but its tags or name say {told:%Y-%m-%d}"
@@ -165,11 +172,12 @@ def _declared_dates(
 
 def _check_direction(orbit: str, item: OpenedImage) -> list[Notice]:
     """Refuse ascending listed under descending and the reverse (E303)."""
-    told, acquired = item.identity.orbit, item.image.acquired
-    if told and told != orbit:
-        raise InputError(
-            "E303", f"{item.where}: listed under {orbit}, but its metadata say {told}; move it in scene.yaml"
-        )
+    acquired = item.image.acquired
+    for told, source in ((item.spec.orbit, "declared pass:"), (item.told.orbit, "its tags say")):
+        if told and told != orbit:
+            raise InputError(
+                "E303", f"{item.where}: listed under {orbit}, but {source} {told}; move it in scene.yaml"
+            )
     if not has_time_of_day(acquired):
         return [
             Notice(
@@ -250,7 +258,7 @@ def _check_radiometry(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]) -
 def _kinds(images: Sequence[OpenedImage]) -> set[str]:
     """Name the products: family, filtering and pixel size."""
     return {
-        f"{item.identity.family or 'unnamed'}{' filtered' if item.identity.filtered else ''} "
+        f"{item.told.family or 'unnamed'}{' filtered' if item.told.filtered else ''} "
         f"{resolution_m(band.grid):.0f} m"
         for item in images
         for band in item.image.bands["vv"]
@@ -262,15 +270,17 @@ def _platforms(images: Sequence[OpenedImage]) -> set[str]:
 
 
 def _check_pixels_differ(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]) -> list[Notice]:
-    """Compare the last image before with the first after, where both were sampled at the same places."""
-    before = max(pre, key=lambda item: item.image.acquired)
-    after = min(post, key=lambda item: item.image.acquired)
-    if before.image.bands["vv"][0].grid != after.image.bands["vv"][0].grid:
-        return []
-    pre_db, post_db = (
-        backscatter_checks.decibels_of(item.vv_pixels, item.image.units) for item in (before, after)
-    )
-    return backscatter_checks.check_change(pre_db, post_db, f"{before.where} and {after.where}")
+    """Compare every image before with every one after that was sampled at the same places."""
+    notices = []
+    decibels = {
+        item.where: backscatter_checks.decibels_of(item.vv_pixels, item.image.units) for item in (*pre, *post)
+    }
+    for before, after in product(pre, post):
+        if before.image.bands["vv"][0].grid == after.image.bands["vv"][0].grid:
+            notices += backscatter_checks.check_change(
+                decibels[before.where], decibels[after.where], f"{before.where} and {after.where}"
+            )
+    return notices[:1]  # one example is enough: all images of a track come from the same processing
 
 
 def _compositing(

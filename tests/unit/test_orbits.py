@@ -229,7 +229,7 @@ def test_midnight_is_a_date_without_a_time():
     [
         (["VV.tif", "Sentinel-1_IW_mosaic_2024_M04_32TQM_0_0"], True),
         (["S1_monthly_mosaic_VV.tif"], True),
-        (["s2_mosaic.tif"], False),
+        (["S1_pre_mosaic_vv.tif", "sentinel-1"], False),
         (["S1A_IW_GRDH_1SDV_20170613T165043_VV.tif"], False),
     ],
 )

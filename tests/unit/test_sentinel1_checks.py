@@ -101,9 +101,7 @@ def test_swapped_polarisations_of_every_real_scene_are_refused():
     ],
 )
 def test_other_encodings_are_refused(vv, vh, units, match):
-    with pytest.raises(
-        InputError, match=f"(?s)E301.*{match}|{match}.*E301|E301: s: .*{match.split('.*')[-1]}"
-    ):
+    with pytest.raises(InputError, match=f"E301: s: declared {units}, but .*{match}"):
         check_units(vv, vh, units, "s")
 
 
