@@ -1,0 +1,76 @@
+"""What covers the relief: forest, grass, fields, bare ground and water, as fractions of each pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from sample_scenes.simulator.noise import Field, power_law_field, smoothstep
+from sample_scenes.simulator.terrain import PIXEL_M, Relief
+
+COVERS = ("forest", "grass", "field", "bare", "water", "scar")
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Fractions of the covers and what varies inside them."""
+
+    fractions: dict[str, Field]
+    """Cover -> fraction of the pixel, summing to 1."""
+    vigour: Field
+    """Slow variation of the vegetation (species, age, water), mean 0, deviation 1."""
+    crop: Field
+    """Per parcel: 0 ploughed to 1 fully grown."""
+
+    def with_scars(self, scar: Field) -> Cover:
+        """Return the cover after the scars (fraction of each pixel) stripped it; water stays."""
+        scar = scar * (1 - self.fractions["water"])
+        fractions = {name: fraction * (1 - scar) for name, fraction in self.fractions.items()}
+        fractions["scar"] = scar
+        return replace(self, fractions=_normalised(fractions))
+
+
+def _normalised(fractions: dict[str, Field]) -> dict[str, Field]:
+    total = sum(fractions.values())
+    return {name: fraction / total for name, fraction in fractions.items()}
+
+
+def _parcels(shape: tuple[int, int], rng: np.random.Generator) -> tuple[Field, Field]:
+    """Return per pixel a value of its parcel in 0..1, and 1 on parcel borders."""
+    count = int(shape[0] * shape[1] / 90)
+    points = rng.uniform(0, 1, (count, 2)) * shape
+    grid = np.stack(np.meshgrid(*(np.arange(n) + 0.5 for n in shape), indexing="ij"), -1)
+    stretched = np.array([1.0, 0.55])  # parcels are longer than wide
+    distance, owner = cKDTree(points * stretched).query(grid.reshape(-1, 2) * stretched, k=2)
+    value = rng.uniform(0, 1, count)[owner[:, 0]].reshape(shape)
+    border = (distance[:, 1] - distance[:, 0] < 0.5).reshape(shape)
+    return value, border.astype(float)
+
+
+def make_cover(relief: Relief, rng: np.random.Generator) -> Cover:
+    """Return the cover before the event."""
+    shape = relief.elevation.shape
+    slope = np.degrees(np.arctan(np.hypot(*relief.gradient(smooth=3))))
+    vigour = power_law_field(shape, rng, exponent=1.1, longest=80)
+    patch = power_law_field(shape, rng, exponent=1.4, longest=60)
+    patch += 0.25 * power_law_field(shape, rng, exponent=0.6, longest=10)
+    crop, border = _parcels(shape, rng)
+
+    water = ndimage.gaussian_filter(relief.water.astype(float), 0.5)
+    land = 1 - water
+    gravel = ndimage.gaussian_filter(relief.water.astype(float), 2.0) * relief.floor
+    bare = smoothstep(gravel + 0.15 * patch, 0.25, 0.5) * land
+    bare = np.maximum(bare, 0.6 * smoothstep(slope + 4 * patch, 54, 62) * land)
+    farmed = smoothstep(relief.floor + 0.25 * patch, 0.5, 0.8) * (land - bare).clip(0)
+    grass = smoothstep(patch + (25 - slope) / 25, 1.0, 1.7) * (land - bare - farmed).clip(0)
+    grass += 0.5 * border * farmed
+    farmed = farmed * (1 - 0.5 * border)
+    forest = (1 - water - bare - farmed - grass).clip(0)
+    fractions = dict(forest=forest, grass=grass, field=farmed, bare=bare, water=water)
+    return Cover(_normalised(fractions | {"scar": np.zeros(shape)}), vigour, crop)
+
+
+__all__ = ["COVERS", "PIXEL_M", "Cover", "make_cover"]

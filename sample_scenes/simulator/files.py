@@ -1,0 +1,105 @@
+"""Write the simulated event as a user would have it: band files, geocoded acquisitions, outlines, scene.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from affine import Affine
+from rasterio import features
+from shapely.geometry import shape as as_shape
+
+SIMULATED = "SIMULATED data of an event that never happened; not satellite data"
+STEP_DB = 1 / 8
+"""Backscatter is kept in steps far below speckle, so that files stay small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """Where a raster lies."""
+
+    epsg: int
+    transform: Affine
+    width: int
+    height: int
+
+
+def write_raster(
+    path: Path, image: npt.NDArray[np.generic], lattice: Lattice, *, description: str, **tags: str
+) -> None:
+    """Write one band as a compressed tiled GeoTIFF that says it is simulated."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    floating = image.dtype.kind == "f"
+    if floating:
+        image = (np.round(image / STEP_DB) * STEP_DB).astype(np.float32)
+    profile = dict(
+        driver="GTiff",
+        dtype=image.dtype,
+        count=1,
+        width=lattice.width,
+        height=lattice.height,
+        crs=rasterio.crs.CRS.from_epsg(lattice.epsg),
+        transform=lattice.transform,
+        nodata=np.nan if floating else 0,
+        tiled=True,
+        blockxsize=256,
+        blockysize=256,
+        compress="deflate",
+        zlevel=9,
+        predictor=1 if floating else 2,
+    )
+    with rasterio.open(path, "w", **profile) as out:
+        out.write(image, 1)
+        out.set_band_description(1, description)
+        out.update_tags(TIFFTAG_IMAGEDESCRIPTION=SIMULATED, **tags)
+
+
+def write_outlines(path: Path, label: npt.NDArray[np.int32], lattice: Lattice) -> None:
+    """Write the true outlines: one polygon per slide, with its area."""
+    shapes = features.shapes(label, mask=label > 0, transform=lattice.transform, connectivity=8)
+    frame = gpd.GeoDataFrame(
+        [(int(value), as_shape(geometry)) for geometry, value in shapes],
+        columns=["slide", "geometry"],
+        geometry="geometry",
+        crs=f"EPSG:{lattice.epsg}",
+    ).dissolve(by="slide", as_index=False)
+    frame["area_m2"] = frame.area
+    frame["origin"] = "simulated"
+    path.unlink(missing_ok=True)
+    frame.to_file(path, layer="landslides_truth", driver="GPKG")
+
+
+def write_scene(
+    path: Path,
+    *,
+    event: str,
+    seed: int,
+    optical: dict[str, str],
+    radar: dict[str, dict[str, list[dict[str, str]]]],
+) -> None:
+    """Write ``scene.yaml``; file names are relative to it."""
+    lines = [
+        f"# {SIMULATED}.",
+        f"# Made by sample_scenes/make_scene.py with seed {seed}; the coordinates lie in the open Philippine Sea.",
+        "event:",
+        f"  time: {event}",
+        "  name: simulated",
+        "s2:",
+        "  post:",
+        *(f"    {key}: {value}" for key, value in optical.items()),
+        "    units: dn",
+        "    offset: present      # digital numbers are 10000 * reflectance + 1000",
+        "s1:",
+    ]
+    for orbit, sides in radar.items():
+        lines.append(f"  {orbit}:")
+        for side, acquisitions in sides.items():
+            lines.append(f"    {side}:")
+            for acquisition in acquisitions:
+                items = ", ".join(f"{key}: {value}" for key, value in acquisition.items())
+                lines.append(f"      - {{{items}, units: db, quantity: sigma0}}")
+    path.write_text("\n".join(lines) + "\n")

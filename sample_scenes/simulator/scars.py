@@ -1,0 +1,121 @@
+"""Landslides: where they start, how far they run, and what they do to the surface.
+
+Sizes follow the inverse gamma law of Malamud et al. (2004, doi:10.1002/esp.1064); events cluster where
+the shaking or rain was strongest; masses start on steep slopes and follow the fall line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from sample_scenes.simulator.noise import Field, power_law_field, smoothstep
+from sample_scenes.simulator.terrain import PIXEL_M, Relief
+
+SHAPE, SCALE_M2, SHIFT_M2 = 1.4, 1280.0, 132.0
+"""Inverse gamma law of landslide areas."""
+LEAST_M2 = 2000.0
+"""Smaller slides than twenty pixels are hardly seen at 10 m and are left out."""
+LARGEST_M2 = 300_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scars:
+    """The slides of the event."""
+
+    label: npt.NDArray[np.int32]
+    """0 outside, else the number of the slide that came last."""
+    fraction: Field
+    """Fraction of each pixel that slid, 0 to 1 (a blurred edge)."""
+    downslope: Field
+    """0 at the crown to 1 at the toe, inside the scars."""
+    elevation_change: Field
+    """Metres: negative where material left, positive where it came to rest, rough."""
+
+
+def _areas(count: int, rng: np.random.Generator) -> Field:
+    """Return landslide areas in m2, largest first."""
+    areas = np.empty(0)
+    while areas.size < count:
+        draw = SCALE_M2 / rng.gamma(SHAPE, size=4 * count) - SHIFT_M2
+        areas = np.concatenate([areas, draw[(draw > LEAST_M2) & (draw < LARGEST_M2)]])
+    return np.sort(areas[:count])[::-1]
+
+
+def _path(start: tuple[int, int], length: float, down: Field, right: Field, slope: Field) -> Field:
+    """Follow the fall line from `start` for `length` pixels, with inertia; return (n, 2) points."""
+    point = np.array(start, float)
+    heading = np.zeros(2)
+    points = [point.copy()]
+    left = length
+    while left > 0:
+        r, c = int(point[0]), int(point[1])
+        if not (2 <= r < slope.shape[0] - 2 and 2 <= c < slope.shape[1] - 2):
+            break
+        fall = -np.array([down[r, c], right[r, c]])
+        heading = 0.55 * heading + 0.45 * fall / (np.linalg.norm(fall) + 1e-6)
+        heading /= np.linalg.norm(heading) + 1e-6
+        point = point + heading
+        points.append(point.copy())
+        left -= 1.0 if slope[r, c] > 15 else 2.0  # friction stops the mass on gentle ground
+    return np.array(points)
+
+
+def _stamp(points: Field, width: float, rough: Field) -> tuple[npt.NDArray[np.int64], Field, tuple[int, int]]:
+    """Return a ragged footprint along `points` as (inside, progress, corner) of its bounding box."""
+    t = np.linspace(0, 1, len(points))
+    half = width / 2 * (0.75 + 0.5 * np.exp(-(((t - 0.22) / 0.2) ** 2)) + 0.25 * smoothstep(t, 0.75, 1.0))
+    half *= np.minimum(1, (t + 0.03) / 0.12) ** 0.5
+    reach = int(np.ceil(half.max())) + 3
+    low = np.maximum(points.min(0).astype(int) - reach, 0)
+    high = np.minimum(points.max(0).astype(int) + reach + 1, rough.shape)
+    rows, cols = np.meshgrid(*(np.arange(a, b) for a, b in zip(low, high, strict=True)), indexing="ij")
+    best = np.full(rows.shape, -np.inf)
+    progress = np.zeros(rows.shape)
+    for (r, c), h, along in zip(points, half, t, strict=True):
+        margin = h - np.hypot(rows - r, cols - c)
+        closer = margin > best
+        best[closer], progress[closer] = margin[closer], along
+    box = rough[low[0] : high[0], low[1] : high[1]]
+    inside = best + (0.35 + 0.12 * width) * box > 0
+    return inside.astype(np.int64), progress, (int(low[0]), int(low[1]))
+
+
+def make_scars(relief: Relief, rng: np.random.Generator, *, count: int) -> Scars:
+    """Return `count` slides on the steep slopes of `relief`."""
+    shape = relief.elevation.shape
+    down, right = relief.gradient(smooth=4)
+    slope = np.degrees(np.arctan(np.hypot(down, right)))
+    unit = power_law_field(shape, rng, exponent=1.8, longest=shape[0] / 4)
+    weak = smoothstep(unit, 0.75, 0.95)  # a geological unit of weak rock, with sharp contacts
+    east = right / (np.hypot(down, right) + 0.05)  # rain or shaking from one side strips slopes of one aspect
+    weight = smoothstep(slope, 22, 36) * (0.006 + weak) * np.exp(-0.5 * east) * ~relief.water
+    weight /= weight.sum()
+    rough = power_law_field(shape, rng, exponent=0.9, longest=12)
+
+    label = np.zeros(shape, np.int32)
+    downslope = np.zeros(shape)
+    change = np.zeros(shape)
+    starts = rng.choice(weight.size, size=count, p=weight.ravel())
+    for number, (area, start) in enumerate(zip(_areas(count, rng), starts, strict=True), 1):
+        pixels = area / PIXEL_M**2
+        elongation = rng.lognormal(np.log(3.6), 0.35)
+        length = np.sqrt(pixels * elongation)
+        points = _path(np.unravel_index(start, shape), length, down, right, slope)
+        if len(points) < 4:
+            continue
+        inside, progress, (r, c) = _stamp(points, pixels / length, rough)
+        box = np.s_[r : r + inside.shape[0], c : c + inside.shape[1]]
+        inside = (inside == 1) & ~relief.water[box] & (slope[box] > 6)
+        label[box][inside] = number
+        downslope[box][inside] = progress[inside]
+        depth = min(0.35 * (pixels * PIXEL_M**2) ** 0.3, 12)  # volume grows faster than area
+        change[box][inside] = (depth * (1.6 * progress - 0.95))[inside]
+    mask = label > 0
+    fraction = ndimage.gaussian_filter(mask.astype(float), 0.55)
+    roughness = power_law_field(shape, rng, exponent=0.8, longest=8)
+    change = ndimage.gaussian_filter(change, 1.2) + 1.3 * roughness * fraction
+    return Scars(label, fraction, downslope, change * smoothstep(fraction, 0.1, 0.6))
