@@ -100,8 +100,13 @@ def _minimum_over(
     """Return, per position, the minimum along axis 0 over the windows that contain it."""
     first = np.searchsorted(starts, positions - size, side="right")
     stop = np.searchsorted(starts, positions, side="right")
+    # Neighbouring positions mostly lie in the same windows: reduce once per run of such positions.
+    opens = np.ones(len(positions), dtype=bool)
+    opens[1:] = (np.diff(first) != 0) | (np.diff(stop) != 0)
+    pairs = np.stack([first[opens], stop[opens]], axis=1)
     # reduceat takes [first, stop) pairs; the padding row makes `stop == len(starts)` a valid index.
     padded = np.concatenate([codes, np.full_like(codes[:1], Reason.NO_DATA)])
-    result = np.minimum.reduceat(padded, np.stack([first, stop], axis=1).ravel(), axis=0)[::2]
-    result[first == stop] = Reason.NO_DATA
-    return result
+    result = np.minimum.reduceat(padded, pairs.ravel(), axis=0)[::2]
+    result[pairs[:, 0] == pairs[:, 1]] = Reason.NO_DATA
+    painted: npt.NDArray[np.uint8] = result[np.cumsum(opens) - 1]
+    return painted

@@ -26,6 +26,7 @@ from landslide_map.products.rasters import LANDSLIDE
 from landslide_map.reasons import REASON_NAMES, Reason
 
 _CORNERS: Final = np.ones((3, 3), dtype=int)
+_STRIP: Final = 512
 LANDSLIDE_COLUMNS: Final = {
     "id": "int32",
     "prob_mean": "float64",
@@ -146,12 +147,17 @@ def _components(
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
     """Label the components of at least `min_pixels`, 1 to n by first pixel; return labels and sizes."""
     labels = np.zeros(mask.shape, dtype=np.int32)
-    ndimage.label(mask, structure=_CORNERS, output=labels)
-    sizes = np.bincount(labels.ravel())
+    count = ndimage.label(mask, structure=_CORNERS, output=labels)
+    sizes = np.zeros(count + 1, dtype=np.int64)
+    strips = [labels[row : row + _STRIP] for row in range(0, len(labels), _STRIP)]
+    for strip in strips:  # whole, bincount and indexing would take several times the memory of `labels`
+        sizes += np.bincount(strip.ravel(), minlength=count + 1)
     keep = sizes >= min_pixels
     keep[0] = False
     renumbered = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-    return renumbered[labels], sizes[keep]
+    for strip in strips:
+        strip[:] = renumbered[strip]
+    return labels, sizes[keep]
 
 
 def _zonal_mean_and_maximum(

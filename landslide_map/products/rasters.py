@@ -47,6 +47,8 @@ CLASS_COLOURS: Final[Mapping[int, tuple[int, int, int, int]]] = {
 """Value of ``class.tif`` -> red, green, blue, alpha."""
 
 _REASONS = [int(reason) for reason in Reason if reason]
+_ROUNDING = 1e-6
+"""How far a mean of probabilities may lie outside [0, 1]."""
 _TILE = 512
 _ADVICE = "Is the disk full or faulty? Free some space, or choose another --out."
 Strip = Callable[[npt.NDArray[Any]], None]
@@ -67,13 +69,13 @@ class _Layer:
 
 
 def classify(
-    probability: npt.NDArray[np.float32], threshold: npt.ArrayLike, reason: npt.ArrayLike
+    probability: npt.NDArray[np.floating], threshold: npt.ArrayLike, reason: npt.ArrayLike
 ) -> npt.NDArray[np.uint8]:
     """Return the class of every pixel.
 
     Parameters
     ----------
-    probability : (rows, cols) float32
+    probability : (rows, cols)
         NaN where there is none.
     threshold : float or (rows, cols)
         A pixel at the threshold is a landslide; only read where there is a probability.
@@ -92,6 +94,8 @@ def classify(
     [[0, 1, 251, 255]]
     """
     unanalysed = np.where(np.isin(reason, _REASONS), reason, Reason.NO_DATA)
+    # As stored: whoever compares the file with the threshold finds the same class.
+    probability = np.asarray(probability, dtype=np.float32)
     above = probability >= np.asarray(threshold, dtype=np.float32)
     return np.where(np.isnan(probability), unanalysed, above).astype(np.uint8)
 
@@ -130,11 +134,11 @@ def probability_raster(
     with _cog(path, grid, layer, tags) as write:
 
         def write_checked(strip: npt.NDArray[Any]) -> None:
-            if np.any(strip < 0) or np.any(strip > 1):
+            if np.any(strip < -_ROUNDING) or np.any(strip > 1 + _ROUNDING):
                 raise ValueError(
                     f"probabilities from {np.nanmin(strip)} to {np.nanmax(strip)}, not in [0, 1]"
                 )
-            write(strip)
+            write(np.clip(strip, 0, 1))
 
         yield write_checked
 
@@ -235,6 +239,7 @@ def _convert(source: Path, path: Path, layer: _Layer) -> None:
         OVERVIEW_RESAMPLING=layer.overviews,
         STATISTICS="YES" if layer.statistics else "NO",
         BIGTIFF="IF_SAFER",
+        NUM_THREADS="ALL_CPUS",
     )
 
 

@@ -160,6 +160,14 @@ def test_a_probability_equal_to_the_threshold_in_float32_counts():
     assert rasters.classify(np.array([[0.49]], np.float32), 0.49, 255).tolist() == [[1]]
 
 
+def test_the_rounding_of_a_mean_is_no_error(tmp_path):
+    values = np.full(GRID.shape, 1 + 1e-12)
+    values[0, 0] = -1e-17
+    with rasterio.open(write_probability(tmp_path / "p.tif", values)) as raster:
+        found = raster.read(1)
+    assert (found[0, 0], found.min(), found[1:].min(), found.max()) == (0, 0, 1, 1)
+
+
 @pytest.mark.parametrize("bad", [-0.01, 1.01, np.inf])
 def test_a_value_that_is_no_probability_is_refused(tmp_path, bad):
     values = probabilities()
