@@ -14,6 +14,7 @@ from dask.delayed import delayed
 
 from landslide_map import moments
 from landslide_map.grid import BLOCK
+from landslide_map.medians import window_medians
 from landslide_map.windows import WindowPlan
 
 STATISTICS: Final = ("valid_fraction", "mean", "std", "min", "max", "skew", "kurtosis")
@@ -129,7 +130,7 @@ def array_statistics(
         cell = moments.cell_moments(plane, row_edges, col_edges)
         values[window, band, : len(STATISTICS)] = moments.summarise(cell, plane.size)[0, 0]
         if median:
-            values[window, band, -1] = moments.window_medians(plane, origin, origin, plane.shape)[0, 0]
+            values[window, band, -1] = window_medians(plane, origin, origin, plane.shape)[0, 0]
     return _labelled(values, channels)
 
 
@@ -166,7 +167,7 @@ class _Unfinished:
             if pixels is not None:
                 starts = plan.row_starts[first:stop] - self._first_pixel
                 size = (plan.size, plan.size)
-                values[:, :, band, -1] = moments.window_medians(pixels[band], starts, plan.col_starts, size)
+                values[:, :, band, -1] = window_medians(pixels[band], starts, plan.col_starts, size)
         return values.reshape(-1, len(self._cells), width)
 
     def drop_before(self, window_row: int) -> None:
@@ -193,7 +194,8 @@ def _reduce(
     tasks = []
     left = 0
     # One graph for the whole row: dask would read what two blocks share once for each otherwise.
-    for chunks, width in zip(blocks.to_delayed()[:, 0].T, blocks.chunks[2], strict=True):
+    columns = blocks.to_delayed()[:, 0].T  # type: ignore[no-untyped-call]
+    for chunks, width in zip(columns, blocks.chunks[2], strict=True):
         edges = col_edges[(col_edges >= left) & (col_edges <= left + width)] - left
         tasks.append([delayed(_reduce_block)(chunk, row_edges, edges, keep_pixels) for chunk in chunks])
         left += width

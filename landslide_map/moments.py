@@ -272,24 +272,3 @@ def summarise(moments: Floats, area: int) -> Floats:
                 statistics[i, j, 5] = m3 / n / (variance * std)
                 statistics[i, j, 6] = m4 / n / (variance * variance) - 3.0
     return statistics
-
-
-@_kernel
-def window_medians(plane: Plane, row_starts: Indices, col_starts: Indices, size: tuple[int, int]) -> Floats:
-    """Return the median of the finite pixels of every window, NaN where there is none.
-
-    `plane` is ``(row, col)``, `size` the rows and columns of a window; the result is
-    ``(window row, window column)``.
-    """
-    medians = np.empty((row_starts.size, col_starts.size))
-    valid = np.empty(size[0] * size[1])
-    for i in range(row_starts.size):
-        for j in range(col_starts.size):
-            count = 0
-            for row in range(row_starts[i], row_starts[i] + size[0]):
-                for col in range(col_starts[j], col_starts[j] + size[1]):
-                    value = np.float64(plane[row, col])
-                    valid[count] = value
-                    count += 1 if abs(value) < np.inf else 0
-            medians[i, j] = np.median(valid[:count]) if count else nan
-    return medians

@@ -11,7 +11,18 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"codes", "errors", "reasons", "bands"},
     {"grid", "sources", "backscatter"},
-    {"scene", "scene_text", "windows", "moments", "indices", "lattice", "kernels", "quality", "resample"},
+    {
+        "scene",
+        "scene_text",
+        "windows",
+        "moments",
+        "medians",
+        "indices",
+        "lattice",
+        "kernels",
+        "quality",
+        "resample",
+    },
     {"readers", "features"},
     {"stack", "models", "products"},
     {"check", "check_text", "scoring", "evaluation", "training"},
@@ -39,7 +50,9 @@ def imported(tree: ast.AST) -> set[str]:
                 names |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
         elif isinstance(node, ast.Import):
             names |= {
-                a.name.split(".")[1] for a in node.names if a.name.startswith("landslide_map.") and "." in a.name
+                a.name.split(".")[1]
+                for a in node.names
+                if a.name.startswith("landslide_map.") and "." in a.name
             }
     return {name for name in names if name in LEVEL}
 

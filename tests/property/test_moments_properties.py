@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from landslide_map.moments import cell_moments, merge_columns, merge_rows, summarise, window_medians
+from landslide_map.moments import cell_moments, merge_columns, merge_rows, summarise
 
 PIXEL = st.one_of(st.floats(-1e4, 1e4, width=32), st.just(float("nan")), st.sampled_from([0.0, 1000.0]))
 PLANES = hnp.arrays(
@@ -59,12 +59,3 @@ def test_merging_cells_equals_computing_at_once(data, plane):
 def test_the_order_along_an_axis_changes_nothing_but_rounding(plane):
     got = summarise(whole(np.ascontiguousarray(plane[::-1, ::-1])), plane.size)
     np.testing.assert_allclose(got, summarise(whole(plane), plane.size), **CLOSE)
-
-
-@settings(deadline=None)
-@given(PLANES)
-def test_the_median_is_that_of_numpy(plane):
-    origin = np.array([0])
-    got = window_medians(plane, origin, origin, plane.shape)[0, 0]
-    pixels = plane[np.isfinite(plane)].astype(np.float64)
-    assert np.isnan(got) if pixels.size == 0 else got == np.median(pixels)

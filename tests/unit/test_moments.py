@@ -21,7 +21,6 @@ from landslide_map.moments import (
     merge_columns,
     merge_rows,
     summarise,
-    window_medians,
 )
 
 NAN = float("nan")
@@ -132,18 +131,3 @@ def test_merging_leaves_empty_cells_out():
     np.testing.assert_array_equal(merged[0, :, 1], full[0, :, 0])
     np.testing.assert_array_equal(merged[0, :, 2], full[0, :, 0])
     np.testing.assert_array_equal(merged[0, :, 3], empty_cells(1, 1)[0, :, 0])
-
-
-def test_medians_are_those_of_numpy():
-    rng = np.random.default_rng(8)
-    plane = rng.integers(0, 30, (20, 30)).astype(np.float32)
-    plane[rng.random(plane.shape) < 0.4] = NAN
-    plane[:8, :8] = NAN
-    starts = np.array([0, 5, 12]), np.array([0, 3, 22])
-    medians = window_medians(plane, *starts, (8, 8))
-    for i, j in np.ndindex(3, 3):
-        window = plane[starts[0][i] :, starts[1][j] :][:8, :8]
-        if i == j == 0:
-            assert np.isnan(medians[i, j])
-        else:
-            assert medians[i, j] == np.nanmedian(window.astype(np.float64))
