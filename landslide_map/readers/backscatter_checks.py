@@ -61,8 +61,11 @@ def fill_values(pixels: Pixels, where: str, integer: bool = False) -> tuple[tupl
     if finite.size == 0:
         return (), []
     values, counts = np.unique(finite, return_counts=True)
-    frequent = counts > SPIKE * finite.size
-    known = np.isin(values, SENTINELS) | ((values == 0) & frequent)
+    # Quantised data repeat every value: a spike also stands out from the other common values.
+    ordinary = counts[~np.isin(values, (*SENTINELS, 0.0))]
+    usual = int(np.sort(ordinary)[-10:][0]) if ordinary.size else 0
+    spike = (counts > SPIKE * finite.size) & (counts >= 8 * usual)
+    known = np.isin(values, SENTINELS) | ((values == 0) & spike)
     notices = [
         Notice(
             "I350",
@@ -71,12 +74,9 @@ def fill_values(pixels: Pixels, where: str, integer: bool = False) -> tuple[tupl
         )
         for value, count in zip(values[known], counts[known], strict=True)
     ]
-    # Quantised data repeat every value: a spike also stands out from the other common values.
-    usual = np.sort(counts[~known])[-10:][0] if (~known).any() else 0
-    for value, count in zip(values, counts, strict=True):
+    unknown = spike & ~known & (not integer)
+    for value, count in zip(values[unknown], counts[unknown], strict=True):
         share = count / finite.size
-        if value in values[known] or integer or share <= SPIKE or count < 8 * usual:
-            continue
         found = f"{where}: the value {value:g} fills {share:.1%} of the sampled pixels"
         if share > MOSTLY:
             raise InputError(

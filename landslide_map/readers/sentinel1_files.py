@@ -110,7 +110,7 @@ def sampled_band(
     index : int
         One-based band number.
     nodata : tuple of float, optional
-        Declared in scene.yaml; added to what the file says.
+        Declared in scene.yaml, instead of what the file says.
 
     Raises
     ------
@@ -118,8 +118,6 @@ def sampled_band(
         As :func:`~landslide_map.readers.raster.open_band`; E106 where nothing is valid, E350.
     """
     band = open_band(path, index, nodata)
-    if nodata is not None:
-        band = replace(band, nodata=tuple(dict.fromkeys((*band.nodata, *_tagged_nodata(path, index)))))
     pixels, integer = sample(band)
     values, notices = backscatter_checks.fill_values(pixels, f"{path} band {index}", integer)
     band = replace(band, nodata=(*band.nodata, *values))
@@ -159,12 +157,6 @@ def sample(band: RasterBand) -> tuple[npt.NDArray[np.float64], bool]:
         rounded = [float(np.float32(value)) for value in band.nodata]
     pixels[np.isin(pixels, [*band.nodata, *rounded])] = np.nan
     return pixels, bool(integer)
-
-
-def _tagged_nodata(path: Path, index: int) -> tuple[float, ...]:
-    with opened(path) as dataset:
-        value = dataset.nodatavals[index - 1]
-    return () if value is None or np.isnan(value) else (float(value),)
 
 
 def _listed(values: tuple[float, ...]) -> str:

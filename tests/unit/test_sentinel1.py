@@ -109,11 +109,12 @@ def test_zeros_in_decibels_become_nodata_in_addition_to_the_tag(tmp_path):
     assert codes(notices) == ["I350", "I350", "I319"]
 
 
-def test_declared_nodata_is_added_to_the_tag(tmp_path):
+def test_declared_nodata_replaces_the_tag(tmp_path):
     items = passes(tmp_path, nodata=-32768.0)
-    items["pre"]["nodata"] = -25
+    items["pre"]["nodata"] = [-25, -26]
     found, _ = track(items)
-    assert found.pre[0].bands["vv"][0].nodata == (-25.0, -32768.0)
+    assert found.pre[0].bands["vv"][0].nodata == (-25.0, -26.0)
+    assert found.post[0].bands["vv"][0].nodata == (-32768.0,)
 
 
 def test_terrain_flattened_and_coarse_products_say_so(tmp_path):

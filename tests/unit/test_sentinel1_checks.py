@@ -164,6 +164,14 @@ def test_quantised_decibels_have_no_spikes():
     assert fill_values(np.round(VV), "s", integer=True) == ((), [])
 
 
+def test_a_zero_among_quantised_values_is_a_measurement():
+    change = np.round(VV - decibels(land(9, -10.0)), 1)
+    assert (change == 0).mean() > 0.005
+    assert fill_values(change, "s") == ((), [])
+    change.flat[:3600] = 0
+    assert fill_values(change, "s")[0] == (0.0,)
+
+
 def test_too_few_pixels_decide_nothing():
     few = np.full((5, 5), 3.0)
     assert check_units(few, few, "db", "s") == []
