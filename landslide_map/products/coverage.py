@@ -60,8 +60,9 @@ class WindowRecord:
 
     @property
     def positive(self) -> npt.NDArray[np.bool_]:
-        """Whether the window's own probability reaches its threshold."""
-        return self.probability >= self.threshold
+        """Whether the window's own probability is above its threshold, in the precision of the files."""
+        above: npt.NDArray[np.bool_] = self.probability.astype(np.float32) > self.threshold.astype(np.float32)
+        return above
 
     @property
     def codes(self) -> npt.NDArray[np.uint8]:

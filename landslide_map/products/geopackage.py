@@ -25,7 +25,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "prob_max": ("Probability, highest", "Highest of the pixels of the outline, 0 to 1"),
         "area_m2": ("Area, m2", "True area of the outline on the ellipsoid"),
         "windows": ("Windows", "Analysed windows that share a pixel with the outline"),
-        "windows_above": ("Windows above", "Those whose own probability reaches the threshold"),
+        "windows_above": ("Windows above", "Those whose own probability is above the threshold"),
         "scenario": ("Scenario", "Set of channels that most of the windows above were judged by"),
         "event_time": ("Event", "Time of the event, UTC"),
     },
@@ -41,7 +41,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
 _LAYERS: Final = {
     LANDSLIDES: (
         "Landslides",
-        "Outlines where the probability of a landslide within the window around a pixel reaches the"
+        "Outlines where the probability of a landslide in the windows around a pixel is above the"
         " threshold. They say where to look, not where the edge of a scar is.",
         styles.landslides_qml,
     ),

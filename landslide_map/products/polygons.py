@@ -184,7 +184,7 @@ def _touching_windows(
     Returns
     -------
     dict
-        `analysed` and `above` (windows whose own probability reaches the threshold), and `scenario`,
+        `analysed` and `above` (windows whose own probability is above the threshold), and `scenario`,
         the commonest index among the windows above; each ``(count,)``.
     """
     above = np.zeros((count + 1, len(record.scenarios)), dtype=np.int64)

@@ -47,8 +47,6 @@ CLASS_COLOURS: Final[Mapping[int, tuple[int, int, int, int]]] = {
 """Value of ``class.tif`` -> red, green, blue, alpha."""
 
 _REASONS = [int(reason) for reason in Reason if reason]
-_ROUNDING = 1e-6
-"""How far a mean of probabilities may lie outside [0, 1]."""
 _TILE = 512
 _ADVICE = "Is the disk full or faulty? Free some space, or choose another --out."
 Strip = Callable[[npt.NDArray[Any]], None]
@@ -78,7 +76,7 @@ def classify(
     probability : (rows, cols)
         NaN where there is none.
     threshold : float or (rows, cols)
-        A pixel at the threshold is a landslide; only read where there is a probability.
+        A pixel above the threshold is a landslide, one at it is not; only read where there is a probability.
     reason : int or (rows, cols)
         Why there is no probability, a ``Reason``; only read where there is none. Anything else there
         becomes ``NO_DATA``: a pixel without a probability is never "no landslide".
@@ -90,13 +88,13 @@ def classify(
 
     Examples
     --------
-    >>> classify(np.float32([[0.2, 0.5, np.nan, np.nan]]), 0.5, [[0, 0, 251, 0]]).tolist()
+    >>> classify(np.float32([[0.5, 0.6, np.nan, np.nan]]), 0.5, [[0, 0, 251, 0]]).tolist()
     [[0, 1, 251, 255]]
     """
     unanalysed = np.where(np.isin(reason, _REASONS), reason, Reason.NO_DATA)
     # As stored: whoever compares the file with the threshold finds the same class.
     probability = np.asarray(probability, dtype=np.float32)
-    above = probability >= np.asarray(threshold, dtype=np.float32)
+    above = probability > np.asarray(threshold, dtype=np.float32)
     return np.where(np.isnan(probability), unanalysed, above).astype(np.uint8)
 
 
@@ -134,11 +132,11 @@ def probability_raster(
     with _cog(path, grid, layer, tags) as write:
 
         def write_checked(strip: npt.NDArray[Any]) -> None:
-            if np.any(strip < -_ROUNDING) or np.any(strip > 1 + _ROUNDING):
+            if np.any(strip < 0) or np.any(strip > 1):
                 raise ValueError(
                     f"probabilities from {np.nanmin(strip)} to {np.nanmax(strip)}, not in [0, 1]"
                 )
-            write(np.clip(strip, 0, 1))
+            write(strip)
 
         yield write_checked
 

@@ -95,7 +95,7 @@ def test_attributes_agree_with_brute_force(mask, strip, seed):
                 window = pixel_box(grid, row, col, record.size, record.size)
                 if window.intersection(landslide.geometry).area > 0 and record.scenario[i, j] >= 0:
                     analysed += 1
-                    if record.probability[i, j] >= record.threshold[i, j]:
+                    if record.probability[i, j] > record.threshold[i, j]:
                         above.append(record.scenarios[record.scenario[i, j]])
         assert (landslide.windows, landslide.windows_above) == (analysed, len(above))
         if above:

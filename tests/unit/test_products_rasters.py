@@ -149,23 +149,18 @@ def test_gdal_finds_the_category_names(tmp_path):
 
 def test_classify_by_hand():
     nan = np.nan
-    probability = np.array([[0.49, 0.5, 0.51, nan, nan, nan]], np.float32)
+    probability = np.array([[0.49, 0.5, 0.59, nan, nan, nan]], np.float32)
     threshold = np.array([[0.5, 0.5, 0.6, 0.1, 0.1, nan]])
     codes = np.array([[0, 3, 0, 251, 255, 1]])  # 1 is a scenario: no reason to have no probability
-    assert rasters.classify(probability, threshold, codes).tolist() == [[0, 1, 0, 251, 255, 255]]
+    assert rasters.classify(probability, threshold, codes).tolist() == [[0, 0, 0, 251, 255, 255]]
     assert rasters.classify(probability, threshold, codes).dtype == np.uint8
 
 
-def test_a_probability_equal_to_the_threshold_in_float32_counts():
-    assert rasters.classify(np.array([[0.49]], np.float32), 0.49, 255).tolist() == [[1]]
-
-
-def test_the_rounding_of_a_mean_is_no_error(tmp_path):
-    values = np.full(GRID.shape, 1 + 1e-12)
-    values[0, 0] = -1e-17
-    with rasterio.open(write_probability(tmp_path / "p.tif", values)) as raster:
-        found = raster.read(1)
-    assert (found[0, 0], found.min(), found[1:].min(), found.max()) == (0, 0, 1, 1)
+def test_only_above_the_threshold_is_a_landslide_in_the_precision_of_the_file():
+    # 0.49 in float32 is a little more than 0.49 in float64; the comparison must not see that.
+    probability = np.array([[0.49, np.nextafter(np.float32(0.49), np.float32(1))]], np.float32)
+    assert rasters.classify(probability, 0.49, 255).tolist() == [[0, 1]]
+    assert rasters.classify(np.array([[0.49, 0.4900001]]), 0.49, 255).tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize("bad", [-0.01, 1.01, np.inf])
