@@ -280,6 +280,10 @@ def _check_pixels_differ(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]
             notices += backscatter_checks.check_change(
                 decibels[before.where], decibels[after.where], f"{before.where} and {after.where}"
             )
+    filtered = [item for item in (*pre, *post) if item.told.filtered]
+    if filtered and not notices:
+        message = f"{filtered[0].where}: speckle was filtered, as its name says; training images were not"
+        notices = [Notice("W314", message)]
     return notices[:1]  # one example is enough: all images of a track come from the same processing
 
 

@@ -126,6 +126,18 @@ def test_terrain_flattened_and_coarse_products_say_so(tmp_path):
     assert codes(notices) == ["W313", "W312", "I319"]
 
 
+def test_speckle_filtering_is_known_from_a_hyp3_name(tmp_path):
+    items = passes(tmp_path, "power")
+    for side, moment in (("pre", "20240315T100000"), ("post", "20240408T100000")):
+        for name in ("vv", "vh"):
+            hyp3 = tmp_path / f"S1A_IW_{moment}_DVP_RTC10_G_gpufed_FD6A_{name.upper()}.tif"
+            items[side][name] = items[side][name].rename(hyp3)
+        del items[side]["units"]
+    found, notices = track(items)
+    assert (found.pre[0].units, found.quantity, found.pre[0].relative_orbit) == ("power", "gamma0_rtc", None)
+    assert codes(notices) == ["W314", "W313", "I319"]
+
+
 def test_a_date_alone_leaves_direction_and_track_unverified(tmp_path):
     items = passes(tmp_path)
     for item, day in zip(items.values(), ("2024-03-15", "2024-04-08"), strict=True):
