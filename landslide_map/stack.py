@@ -188,12 +188,20 @@ def make_channel(name: str, acquired: Mapping[str, Any]) -> Any:
     if name in OPTICAL:
         return acquired[name]
     if name in INDEX_PAIRS:
-        a, b = (acquired[band] for band in INDEX_PAIRS[name])
-        if isinstance(a, da.Array):
-            return da.map_blocks(normalised_difference, a, b, dtype=np.float32, meta=_META)
-        return normalised_difference(a, b)
+        a, b = INDEX_PAIRS[name]
+        return _combine(normalised_difference, acquired[a], acquired[b])
     post = acquired[_POST[name]]
-    return post - acquired[_PRE[name]] if name in _PRE else post
+    return _combine(np.subtract, post, acquired[_PRE[name]]) if name in _PRE else post
+
+
+def _combine(formula: Callable[[Pixels, Pixels], Pixels], a: Any, b: Any) -> Any:
+    """Apply `formula` to two bands, block by block where they are lazy; a missing band stays one NaN."""
+    if isinstance(a, da.Array):
+        return da.map_blocks(partial(_combine, formula), a, b, dtype=np.float32, meta=_META)
+    for band in (a, b):
+        if band.strides == (0, 0) and np.isnan(band[0, 0]):
+            return band  # one NaN broadcast to a block: nothing to compute, here or later
+    return formula(a, b)
 
 
 def _read_optical(image: OpticalImage, name: str, grid: Grid, block: Block) -> Pixels:

@@ -184,7 +184,7 @@ def test_a_coarser_source_is_interpolated_between_its_centres(tmp_path):
     grid = grid_at(32633, 300_000, 5_200_020, (3, 6))
     values = np.array([[1, 4]], np.float32)
     band = write_band(tmp_path / "30m.tif", values, grid_at(32633, 300_000, 5_200_020, (1, 2), 30.0))
-    # 10 m centres lie at 5, 15 ... 55 m, 30 m centres at 15 and 45 m; beyond them the nearest is all there is.
+    # 10 m centres lie at 5, 15 ... 55 m, 30 m centres at 15 and 45 m; beyond these the nearest is used.
     np.testing.assert_allclose(read_block(band, grid, whole(grid))[1], [1, 1, 2, 3, 4, 4], rtol=1e-6)
 
 

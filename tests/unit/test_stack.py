@@ -291,7 +291,7 @@ def test_a_file_that_breaks_during_the_run_stops_it(full_scene):
     inputs, _ = full_scene
     path = Path(inputs.tracks["ascending"].post[0].bands["vh"][0].path)
     path.write_bytes(path.read_bytes()[:9000])
-    with pytest.raises(InputError, match="asc_post_vh.tif: band 1 cannot be read"):
+    with pytest.raises(InputError, match=r"asc_post_vh\.tif: band 1 cannot be read"):
         stack.channels(stack.acquisitions(inputs)).compute()
 
 
