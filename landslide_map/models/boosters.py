@@ -12,7 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from landslide_map.errors import BundleError
-from landslide_map.models.crossed import feature_table
+from landslide_map.models.crossed import FEATURE_SET, feature_table
 from landslide_map.models.perceptron import Perceptron
 
 Features = npt.NDArray[np.float32]
@@ -24,7 +24,7 @@ def lightgbm_predictor(content: bytes) -> Predictor:
     import lightgbm
 
     try:
-        booster = lightgbm.Booster(params={"verbosity": -1}, model_str=content.decode("ascii"))
+        booster = lightgbm.Booster(model_str=content.decode("ascii"))
     except lightgbm.basic.LightGBMError as error:
         raise ValueError(str(error)) from error
     return lambda features: np.asarray(booster.predict(features), dtype=np.float64)
@@ -86,6 +86,10 @@ class StatisticsMember:
 
 def load_statistics_member(entry: Any, contents: dict[str, bytes]) -> StatisticsMember:
     """Return the member that a bundle's entry describes; `contents` are its verified files."""
+    if entry.settings.get("features") != FEATURE_SET:
+        raise ValueError(
+            f"features {entry.settings.get('features')!r}; this version computes {FEATURE_SET!r}"
+        )
     return StatisticsMember(
         entry.name, entry.kind, tuple(entry.channels), tuple(contents[name] for name in entry.files)
     )

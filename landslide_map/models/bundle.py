@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
@@ -35,6 +35,9 @@ DEFAULT: Final = Path(__file__).resolve().parents[1] / "bundles" / "default"
 """The bundle that ships inside the package."""
 DOCUMENT: Final = "bundle.json"
 
+TRAINING_WINDOWS: Final = "training-windows.txt"
+"""Optional file: the hashes of the names of the training windows, one per line."""
+
 _LOADERS: Final = {
     "lightgbm": "landslide_map.models.boosters:load_statistics_member",
     "xgboost": "landslide_map.models.boosters:load_statistics_member",
@@ -54,6 +57,8 @@ class Bundle:
     sha256: str
     """Hash of ``bundle.json``, which holds the hashes of all other files."""
     path: Path
+    training_windows: frozenset[str] = frozenset()
+    """:func:`window_hash` of the name of every window it was trained on, where known."""
 
     @property
     def name(self) -> str:
@@ -65,6 +70,10 @@ class Bundle:
         """Every channel that some member reads, in the published order."""
         used = {name for member in self.members for name in member.channels}
         return tuple(name for name in CHANNELS if name in used)
+
+    def trained_on(self, ids: Iterable[str]) -> int:
+        """Return how many of the windows named `ids` the bundle was trained on."""
+        return len(self.training_windows & set(map(window_hash, ids)))
 
     def vote(
         self,
@@ -105,7 +114,13 @@ def load_bundle(path: str | PathLike[str] | None = None) -> Bundle:
     contents = _verified(folder, document)
     members = tuple(_load_member(entry, contents, folder) for entry in document.members)
     scenarios = tuple(_scenario(entry) for entry in document.scenarios)
-    return Bundle(document, members, scenarios, sha256(content).hexdigest(), folder)
+    known = frozenset(contents.get(TRAINING_WINDOWS, b"").decode().split())
+    return Bundle(document, members, scenarios, sha256(content).hexdigest(), folder, known)
+
+
+def window_hash(name: str) -> str:
+    """Return a short hash of a window's name: tells the same window, but not its name."""
+    return sha256(name.encode()).hexdigest()[:12]
 
 
 def save_bundle(
@@ -266,6 +281,7 @@ def _scenario(entry: ScenarioEntry) -> Scenario:
         name=entry.name,
         weights=dict(entry.weights),
         threshold=entry.threshold,
+        average=entry.average,
         needs_all=entry.needs == "all",
         clear_sky=entry.clear_sky,
         calibration=entry.calibration,

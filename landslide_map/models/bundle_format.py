@@ -48,7 +48,9 @@ class ScenarioEntry(_Strict):
 
     name: str
     weights: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
-    """Member name -> weight in the mean of probabilities."""
+    """Member name -> weight in the mean."""
+    average: Literal["probability", "logit"] = "probability"
+    """What is averaged over members."""
     needs: Literal["all", "any"] = "all"
     """``all``: fits where every member can vote; ``any``: where one can, the others' weights renormalised."""
     clear_sky: bool = False

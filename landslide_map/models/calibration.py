@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Floats = npt.NDArray[np.float64]
 
-_EDGE = 1e-7
+EDGE = 1e-7
 """Votes are kept this far from 0 and 1, where logarithms end."""
 
 
@@ -32,7 +32,7 @@ class Calibration(BaseModel):
 
     def __call__(self, votes: Floats) -> Floats:
         """Return calibrated probabilities; NaN stays NaN."""
-        p = np.clip(votes, _EDGE, 1 - _EDGE)
+        p = np.clip(votes, EDGE, 1 - EDGE)
         score = self.lower * np.log(p) - self.upper * np.log1p(-p) + self.shift
         calibrated: Floats = 1 / (1 + np.exp(-score))
         return calibrated

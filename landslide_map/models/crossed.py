@@ -20,6 +20,8 @@ import xarray as xr
 
 from landslide_map.bands import CHANNELS, OPTICAL, ORBITS, PREFIX
 
+FEATURE_SET: Final = "crossed-1"
+"""Name of this very set of features, kept in bundles: another definition needs another name."""
 BASE_STATISTICS: Final = ("mean", "std", "min", "max", "skew", "kurtosis")
 _RADAR: Final = ("vv", "vh", "diff_vv", "diff_vh")
 """Radar channels of one track, without its prefix."""

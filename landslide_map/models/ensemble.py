@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from scipy.special import expit, logit
 
 from landslide_map.bands import CHANNELS, SNOW_OR_CLOUD
 from landslide_map.models.boosters import StatisticsMember
-from landslide_map.models.calibration import IDENTITY, Calibration
+from landslide_map.models.calibration import EDGE, IDENTITY, Calibration
 from landslide_map.models.crossed import BASE_STATISTICS, feature_table
 from landslide_map.models.member import Member
 from landslide_map.reasons import Reason
@@ -25,6 +26,7 @@ _ROWS: Final = 16384
 """Windows predicted at a time: bounds memory, long enough for every thread."""
 
 Bools = npt.NDArray[np.bool_]
+Average = Literal["probability", "logit"]
 Floats = npt.NDArray[np.float64]
 
 
@@ -34,9 +36,11 @@ class Scenario:
 
     name: str
     weights: Mapping[str, float]
-    """Member name -> weight in the mean of probabilities."""
+    """Member name -> weight in the mean."""
     threshold: float
     """A window is a landslide where the calibrated probability is above it."""
+    average: Average = "probability"
+    """What is averaged over members."""
     needs_all: bool = True
     """Whether every member must be able to vote, or any one of them."""
     clear_sky: bool = False
@@ -112,7 +116,7 @@ def vote(
     for i, scenario in enumerate(scenarios):
         rows = chosen == i
         weights = np.array([scenario.weights.get(member.name, 0.0) for member in members])
-        probability[rows] = scenario.calibration(_weighted_mean(said[rows], weights))
+        probability[rows] = scenario.calibration(weighted_mean(said[rows], weights, scenario.average))
         threshold[rows] = scenario.threshold
     something = np.any(list(available.values()), axis=0)
     reason = np.select(
@@ -196,9 +200,26 @@ def _predict(
     return said
 
 
-def _weighted_mean(said: Floats, weights: Floats) -> Floats:
-    """Mean over the members that voted, their weights renormalised."""
+def weighted_mean(said: Floats, weights: Floats, average: Average = "probability") -> Floats:
+    """Return the mean over the members that voted, their weights renormalised.
+
+    Parameters
+    ----------
+    said : ndarray, (window, member)
+        Probabilities; NaN where a member did not vote.
+    weights : ndarray, (member,)
+    average : str
+        ``logit`` averages log-odds, so that one sure member counts for more than in ``probability``.
+
+    Returns
+    -------
+    ndarray, (window,)
+        A probability; NaN where nobody voted.
+    """
     voted = np.isfinite(said) * weights
     total = voted.sum(axis=1)
-    mean: Floats = (np.nan_to_num(said) * voted).sum(axis=1) / np.where(total > 0, total, np.nan)
-    return mean
+    filled = np.where(np.isfinite(said), said, 0.5)
+    if average == "logit":
+        filled = logit(np.clip(filled, EDGE, 1 - EDGE))
+    mean: Floats = (filled * voted).sum(axis=1) / np.where(total > 0, total, np.nan)
+    return expit(mean) if average == "logit" else mean

@@ -9,7 +9,6 @@ into the channels that a map run computes, so that one model serves both.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -50,11 +49,6 @@ class LabelledStatistics:
     """``(window,)``; 1 is landslide."""
     ids: npt.NDArray[np.str_]
     """``(window,)``, unique."""
-
-    @property
-    def ids_sha256(self) -> str:
-        """Hash of the sorted window names: the same set of windows in any order has the same."""
-        return sha256("\n".join(sorted(self.ids.tolist())).encode()).hexdigest()
 
 
 def read_statistics_table(path: str | Path) -> LabelledStatistics:

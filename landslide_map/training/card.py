@@ -1,0 +1,57 @@
+"""The model card that travels with a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_FIGURES = ("f1", "precision", "recall", "auc", "brier", "ece")
+
+
+def write_card(document: Mapping[str, Any]) -> str:
+    """Return the card of a bundle as Markdown, from what its ``bundle.json`` will say."""
+    training = document["training"]
+    lines = [
+        f"# {document['name']} {document['version']}",
+        "",
+        document["description"],
+        "",
+        f"One probability answers for one window: {document['unit']}.",
+        "",
+        "## Figures",
+        "",
+        f"Out of fold on {training['windows']} labelled windows ({training['landslides']} with landslide), "
+        f"{training['folds']} stratified folds; calibration and threshold of every fold come from the other "
+        "folds. The standard error of F1 is about 0.007.",
+        "",
+        "| scenario | threshold | F1 | precision | recall | AUC | Brier | ECE |",
+        "|---|---|---|---|---|---|---|---|",
+        *(_row(scenario) for scenario in document["scenarios"]),
+        "",
+        "A window takes the first scenario of this table whose channels are all valid there.",
+        "",
+        "## Training data",
+        "",
+        *(f"- {key}: {training[key]}" for key in ("source", "licence", "attribution") if key in training),
+        *(["- " + training["changes"]] if "changes" in training else []),
+        "",
+        "## Limits",
+        "",
+        "- A window is 640 m wide: the probability says that a landslide is in it, not where or how large.",
+        "- Folds are random, not spatial: windows of one event are in several folds. In a region and season "
+        "that the training data do not hold, expect lower figures.",
+        "- Snow, cloud and bright bare ground look like fresh scars. Optical-only scenarios are silent where "
+        "most of a window is snow or cloud.",
+        "- Absolute backscatter must be ellipsoid sigma0 in dB, not terrain-flattened; scenarios with "
+        "differences alone serve flattened products.",
+        "- Probabilities are calibrated to the share of landslides in the training windows "
+        f"({training['landslides'] / training['windows']:.0%}); where landslides are rarer they promise too "
+        "much.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _row(scenario: Mapping[str, Any]) -> str:
+    figures = (f"{scenario['metrics'][name]:.3f}" for name in _FIGURES)
+    return f"| {scenario['name']} | {scenario['threshold']:.3f} | {' | '.join(figures)} |"

@@ -1,0 +1,109 @@
+"""Recipes: readable files that say which members a bundle has and how they are trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from landslide_map.bands import CHANNELS
+from landslide_map.errors import UsageError
+
+RECIPES: Final = Path(__file__).resolve().parents[1] / "recipes"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelRecipe(_Strict):
+    """How one kind of model is trained."""
+
+    kind: Literal["lightgbm", "xgboost", "perceptron"]
+    settings: dict[str, Any]
+    """The kind's own parameters; for boosters also ``trees``."""
+
+
+class ChannelSet(_Strict):
+    """Channels that users have together, and the models trained on them."""
+
+    channels: tuple[str, ...] = Field(min_length=1)
+    models: tuple[str, ...] = Field(min_length=1)
+    """Each becomes the member ``<channel set>.<model>``."""
+
+
+class ScenarioRecipe(_Strict):
+    """Which members vote together."""
+
+    name: str
+    weights: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    average: Literal["probability", "logit"] = "logit"
+    clear_sky: bool = False
+
+
+class Recipe(_Strict):
+    """Everything that makes a bundle from labelled window statistics, but the labels."""
+
+    name: str
+    version: str
+    description: str
+    data: dict[str, str] = {}
+    """Source, licence and attribution of the labels; copied into the bundle and its card."""
+    folds: int = Field(ge=2, le=20)
+    seed: int = Field(ge=0)
+    models: dict[str, ModelRecipe]
+    channel_sets: dict[str, ChannelSet]
+    scenarios: tuple[ScenarioRecipe, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        for name, own in self.channel_sets.items():
+            if unknown := set(own.channels) - set(CHANNELS):
+                raise ValueError(f"channel set {name!r} has unknown channels: {', '.join(sorted(unknown))}")
+            if unknown := set(own.models) - set(self.models):
+                raise ValueError(f"channel set {name!r} has unknown models: {', '.join(sorted(unknown))}")
+        members = {name for name, _, _ in self.members()}
+        for scenario in self.scenarios:
+            if unknown := set(scenario.weights) - members:
+                raise ValueError(
+                    f"scenario {scenario.name!r} has unknown members: {', '.join(sorted(unknown))}"
+                )
+        return self
+
+    def members(self) -> list[tuple[str, tuple[str, ...], ModelRecipe]]:
+        """Return name, channels and model of every member, in the recipe's order."""
+        return [
+            (f"{set_name}.{model}", own.channels, self.models[model])
+            for set_name, own in self.channel_sets.items()
+            for model in own.models
+        ]
+
+
+def read_recipe(name: str | Path) -> Recipe:
+    """Return a recipe that ships with the package, by name, or one from a YAML file.
+
+    Raises
+    ------
+    UsageError
+        E510 if there is none of that name, or it is not valid.
+    """
+    path = Path(name) if Path(name).suffix in (".yaml", ".yml") else RECIPES / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(found.stem for found in RECIPES.glob("*.yaml")))
+        raise UsageError(
+            "E510", f"no recipe {str(name)!r}; there is {known}, or give the path of a .yaml file."
+        )
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return Recipe.model_validate(content)
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise UsageError("E510", f"{path}: is not YAML ({error}).") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the recipe"
+        raise UsageError(
+            "E510", f"{path}: {where}: {first['msg']} ({error.error_count()} problems in all)."
+        ) from None
