@@ -55,11 +55,11 @@ def outputs(out: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Pa
         raise UsageError("E402", f"{out} is a file; --out must name a folder. Give another name.")
     created: list[Path] = []
     try:
-        with _explained(out):
-            _create(out, created)
-            with _locked(out), _stage(out, overwrite) as stage:
-                yield stage / _NEW
-                _install(stage, out, overwrite)
+        _create(out, created)
+        # Explained first: once the stage is removed, a disk that was full no longer is.
+        with _locked(out), _stage(out, overwrite) as stage, _explained(out):
+            yield stage / _NEW
+            _install(stage, out, overwrite)
     except BaseException:
         for folder in reversed(created):
             with suppress(OSError):
@@ -106,13 +106,15 @@ def _locked(out: Path) -> Iterator[None]:
 @contextmanager
 def _stage(out: Path, overwrite: bool) -> Iterator[Path]:
     """Clear what killed runs left, check that `out` may be written, and yield a fresh stage."""
-    for leftover in sorted(out.glob(STAGE_PREFIX + "*")):
-        _discard(leftover, out)
-    _refuse_unfit(out, FILES, overwrite)
-    stage = Path(tempfile.mkdtemp(prefix=STAGE_PREFIX, dir=out))
+    with _explained(out):
+        for leftover in sorted(out.glob(STAGE_PREFIX + "*")):
+            _discard(leftover, out)
+        _refuse_unfit(out, FILES, overwrite)
+        stage = Path(tempfile.mkdtemp(prefix=STAGE_PREFIX, dir=out))
     try:
-        (stage / _NEW).mkdir()
-        (stage / _OLD).mkdir()
+        with _explained(out):
+            (stage / _NEW).mkdir()
+            (stage / _OLD).mkdir()
         yield stage
     finally:
         _discard(stage, out)

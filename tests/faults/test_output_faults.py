@@ -4,16 +4,22 @@ import errno
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from rasterio.crs import CRS
 
 from landslide_map.errors import ResourceError
 from landslide_map.grid import Grid
 from landslide_map.products import rasters, staging
+from landslide_map.products.coverage import WindowRecord
+from landslide_map.products.geopackage import write_geopackage
+from landslide_map.products.windows_file import windows_dataset, write_windows
 
 GRID = Grid.covering(CRS.from_epsg(32632), (500000, 5000000, 513000, 5012000))
 NOISE = np.random.default_rng(0).random(GRID.shape, dtype=np.float32)
@@ -60,6 +66,31 @@ def test_a_disk_that_fills_up_leaves_the_previous_result(small_disk, size):
     assert (refusal.value.code, refusal.value.exit_status) == ("E601", 6)
     assert [path.name for path in disk.iterdir()] == ["run.json"]
     assert (disk / "run.json").read_text() == "old"
+
+
+def write_polygons(folder):
+    boxes = gpd.GeoSeries(
+        [shapely.MultiPolygon([shapely.box(i, 0, i + 1, 1)]) for i in range(20_000)], crs=32632
+    )
+    frame = gpd.GeoDataFrame({"status": "analysed"}, index=boxes.index, geometry=boxes)
+    write_geopackage(folder / "landslides.gpkg", frame, frame, datetime(2024, 1, 1, tzinfo=UTC), {})
+
+
+def write_record(folder):
+    nothing = np.full((400, 400), np.nan)
+    starts = np.arange(400) * 2
+    none = np.full((400, 400), -1)
+    record = WindowRecord(starts, starts, 64, nothing, nothing, none, none * 0 + 255, ("all",))
+    write_windows(folder / "windows.nc", windows_dataset(record, GRID, {}))
+
+
+@pytest.mark.parametrize("write", [write_polygons, write_record])
+def test_every_writer_survives_a_full_disk(small_disk, write):
+    disk = small_disk("1m")
+    with pytest.raises(ResourceError, match="disk") as refusal, staging.outputs(disk) as stage:
+        write(stage)
+    assert refusal.value.code == "E601"
+    assert list(disk.iterdir()) == []
 
 
 def test_a_disk_that_is_large_enough_is_enough(small_disk):
