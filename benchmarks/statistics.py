@@ -109,7 +109,7 @@ def measure(size: int) -> dict[str, object]:
     # NumPy's float32 sums of 4,096 pixels are good to about 1e-6 of the spread.
     np.testing.assert_allclose(loop(plain, True), described[chosen, :, 1:], rtol=1e-3, atol=1e-4)
     seconds = {stride: best(lambda s=stride: library(s)) for stride in (64, 32, 16, 8)}
-    with_median = best(lambda: library(64, median=True), 1)
+    with_median = best(lambda: library(64, median=True))
     per_window = {
         "ours": seconds[64] / plan.count,
         "loop": best(lambda: loop(plain, False)) / len(chosen),

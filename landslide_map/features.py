@@ -148,7 +148,7 @@ class _Unfinished:
         self._pixels = None if pixel_type is None else np.empty((bands, 0, plan.shape[1]), pixel_type)
         self._first_pixel = 0
 
-    def extend(self, cells: list[Floats], blocks: list[npt.NDArray[Any]]) -> None:
+    def extend(self, cells: list[Floats], blocks: list[list[npt.NDArray[Any]]]) -> None:
         """Append one row of blocks: per channel its cells, and its pixels, block by block."""
         merged = [moments.merge_columns(new, *self._cols) for new in cells]
         self._cells = [np.concatenate(pair) for pair in zip(self._cells, merged, strict=True)]
@@ -185,11 +185,11 @@ class _Unfinished:
 
 def _reduce(
     blocks: da.Array, row_edges: Indices, col_edges: Indices, keep_pixels: bool, workers: int | None
-) -> tuple[list[Floats], list[npt.NDArray[Any]]]:
+) -> tuple[list[Floats], list[list[npt.NDArray[Any]]]]:
     """Read one row of blocks.
 
     Returns per channel its cells, ``(cell row, 7, cell column)``, and where the median needs them
-    the pixels of each block, ``(channel, row, col)``.
+    the pixels of each block: its chunks along the channel axis, ``(channel, row, col)``.
     """
     tasks = []
     left = 0
@@ -203,8 +203,7 @@ def _reduce(
     (reduced,) = compute(tasks, **how)  # type: ignore[no-untyped-call]
     by_block = [[cells for part, _ in parts for cells in part] for parts in reduced]
     cells = [np.concatenate(pieces, axis=2) for pieces in zip(*by_block, strict=True)]
-    pixels = [np.concatenate([part for _, part in parts]) for parts in reduced] if keep_pixels else []
-    return cells, pixels
+    return cells, [[part for _, part in parts] for parts in reduced] if keep_pixels else []
 
 
 def _reduce_block(
@@ -221,16 +220,16 @@ def _reduce_block(
     return cells, block if keep_pixels else None
 
 
-def _append_rows(kept: npt.NDArray[Any], blocks: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+def _append_rows(kept: npt.NDArray[Any], blocks: list[list[npt.NDArray[Any]]]) -> npt.NDArray[Any]:
     """Return `kept` and below it a row of `blocks`, which are taken off the list to be freed."""
     bands, top, width = kept.shape
-    pixels = np.empty((bands, top + blocks[0].shape[1], width), dtype=kept.dtype)
+    pixels = np.empty((bands, top + blocks[0][0].shape[1], width), dtype=kept.dtype)
     pixels[:, :top] = kept
     right = width
     while blocks:
-        block = blocks.pop()
-        left = right - block.shape[2]
-        pixels[:, top:, left:right] = block
+        parts = blocks.pop()
+        left = right - parts[0].shape[2]
+        np.concatenate(parts, out=pixels[:, top:, left:right])
         right = left
     return pixels
 
