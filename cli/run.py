@@ -1,0 +1,51 @@
+"""``landslide-map run`` (or just ``landslide-map scene.yaml``): map a scene end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("scene", type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option("--bundle", type=click.Path(path_type=Path), help="Model bundle instead of the scene's.")
+@click.option("--stride", type=click.IntRange(8, 64), help="Step between windows, pixels (8 to 64).")
+@click.option(
+    "--threshold", type=click.FloatRange(0, 1), help="Probability from which a window is a landslide."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing result.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only the summary.")
+def run(
+    scene: Path,
+    out: Path,
+    bundle: Path | None,
+    stride: int | None,
+    threshold: float | None,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Map SCENE (a scene.yaml) and write the results into --out.
+
+    Writes probability.tif, class.tif, landslides.gpkg, windows.nc and run.json; they appear together, when all are
+    complete. Finding no landslide is a result, not an error.
+    """
+    from contextlib import nullcontext
+
+    from landslide_map.pipeline import map_scene
+    from landslide_map.progress import on_stderr, silent
+
+    with nullcontext(silent) if quiet else on_stderr() as progress:
+        result = map_scene(
+            scene,
+            out,
+            bundle=bundle,
+            stride=stride,
+            threshold=threshold,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    for notice in result.notices:
+        click.echo(f"note {notice}", err=True)
+    click.echo(result.summary())

@@ -1,0 +1,195 @@
+"""``map_scene``: the one place that strings the steps together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from landslide_map import progress as reporting
+from landslide_map.classification import Classification, classify_windows
+from landslide_map.errors import Notice
+from landslide_map.models.bundle import Bundle, load_bundle
+from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY, WINDOWS
+from landslide_map.products.manifest import run_manifest, write_manifest
+from landslide_map.products.map_files import write_map
+from landslide_map.products.staging import outputs
+from landslide_map.readers import open_inputs
+from landslide_map.reasons import REASON_NAMES, Reason
+from landslide_map.scene import Scene, load_scene
+from landslide_map.sources import SceneInputs
+from landslide_map.windows import plan_windows
+
+
+@dataclass(frozen=True, slots=True)
+class MapResult:
+    """What a run made: the files, and the numbers a person asks for first."""
+
+    out: Path
+    landslides: int
+    """Polygons in the layer `landslides`."""
+    windows: Mapping[str, int]
+    """Windows: ``planned``, ``analysed``, ``landslide``, and per scenario and reason."""
+    notices: tuple[Notice, ...]
+    seconds: float
+
+    @property
+    def probability(self) -> Path:
+        """Probability of every pixel's windows, COG."""
+        return self.out / PROBABILITY
+
+    @property
+    def classes(self) -> Path:
+        """Landslide, not, or why not analysed, COG."""
+        return self.out / CLASSES
+
+    @property
+    def polygons(self) -> Path:
+        """GeoPackage with the landslides and the area analysed."""
+        return self.out / LANDSLIDES
+
+    @property
+    def window_record(self) -> Path:
+        """The choice made in every window, netCDF."""
+        return self.out / WINDOWS
+
+    @property
+    def manifest(self) -> Path:
+        """What went in, was decided, and came out, JSON."""
+        return self.out / MANIFEST
+
+    def summary(self) -> str:
+        """Return one paragraph for a person."""
+        planned, analysed = self.windows["planned"], self.windows["analysed"]
+        found = "no landslide found" if self.landslides == 0 else f"{self.landslides} landslide areas"
+        return (
+            f"{found}; {analysed} of {planned} windows analysed, {self.windows['landslide']} above the "
+            f"threshold ({self.seconds:.1f} s). Results in {self.out}"
+        )
+
+
+def map_scene(
+    scene: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    bundle: str | PathLike[str] | None = None,
+    stride: int | None = None,
+    threshold: float | None = None,
+    overwrite: bool = False,
+    progress: reporting.Report = reporting.silent,
+) -> MapResult:
+    """Map a scene: from ``scene.yaml`` to probability raster and landslide polygons.
+
+    Parameters
+    ----------
+    scene : path
+        A ``scene.yaml``.
+    out : path
+        Folder for the results; they appear together, when all are complete.
+    bundle, stride, threshold : optional
+        Instead of what the scene says.
+    overwrite : bool
+        Replace an existing result.
+    progress : callable
+        Called as ``progress(stage, done, total)``.
+
+    Raises
+    ------
+    LandslideMapError
+        With a documented code, when an input, the bundle or the output folder is not as it must be.
+    """
+    started = datetime.now(UTC)
+    clock = reporting.Stopwatch()
+    with outputs(out, overwrite=overwrite) as stage:
+        with clock.stage("check inputs"):
+            settings = load_scene(
+                Path(scene),
+                bundle=None if bundle is None else str(bundle),
+                stride=stride,
+                threshold=threshold,
+            )
+            ensemble = load_bundle(settings.bundle)
+            inputs = open_inputs(settings)
+            plan = plan_windows(inputs.grid.shape, settings.stride)
+        with clock.stage("classify windows"):
+            result = classify_windows(inputs, ensemble, plan, settings.min_valid_fraction, progress)
+        with clock.stage("write map"):
+            found = write_map(
+                stage,
+                result.record(settings.threshold),
+                plan,
+                inputs.grid,
+                dates=acquisition_dates(inputs),
+                tags=_tags(settings, inputs, ensemble),
+                min_area_m2=settings.output.min_area_m2,
+                progress=progress,
+            )
+        notices = (*inputs.notices, *result.notices)
+        windows = _counts(result, settings.threshold)
+        manifest = run_manifest(
+            configuration=settings.model_dump(mode="json", by_alias=True),
+            inputs=inputs.files,
+            bundle={"name": ensemble.name, "sha256": ensemble.sha256, "path": ensemble.path},
+            counts={"windows": windows, "landslides": found},
+            notices=notices,
+            timings=clock.seconds,
+            started=started,
+            outputs=stage,
+        )
+        write_manifest(stage / MANIFEST, manifest)
+    return MapResult(Path(out), found, windows, notices, sum(clock.seconds.values()))
+
+
+def acquisition_dates(inputs: SceneInputs) -> dict[str, datetime | None]:
+    """Return the dates every landslide carries: the event, Sentinel-2, and the pair around it per track."""
+    dates: dict[str, datetime | None] = {
+        "event_time": inputs.event_time,
+        "s2_post": inputs.optical.acquired if inputs.optical else None,
+    }
+    for orbit in ("descending", "ascending"):
+        track = inputs.tracks.get(orbit)
+        pre = [image.acquired for image in track.pre] if track else []
+        post = [image.acquired for image in track.post] if track else []
+        dates[f"{orbit}_pre"] = max(pre, default=None)
+        dates[f"{orbit}_post"] = min(post, default=None)
+    return dates
+
+
+def _tags(settings: Scene, inputs: SceneInputs, ensemble: Bundle) -> dict[str, str]:
+    """Describe the run inside its files; nothing here depends on the clock."""
+    from landslide_map import __version__
+
+    dates = {name: when.isoformat() for name, when in acquisition_dates(inputs).items() if when}
+    products = [inputs.optical.product] if inputs.optical else []
+    for track in inputs.tracks.values():
+        images = (*track.pre, *track.post, *([track.composite] if track.composite else []))
+        products += [image.product for image in images]
+    return {
+        "TIFFTAG_SOFTWARE": f"landslide-map {__version__}",
+        "bundle": ensemble.name,
+        "bundle_sha256": ensemble.sha256,
+        "window_size": "64 px (640 m)",
+        "stride": f"{settings.stride} px ({settings.stride * 10} m)",
+        "effective_resolution": "640 m: a value answers for the windows around a pixel, not for the pixel",
+        "threshold": "of each window's scenario" if settings.threshold is None else f"{settings.threshold:g}",
+        "event": settings.event.name or "",
+        "products": "; ".join(products),
+        **dates,
+    }
+
+
+def _counts(result: Classification, threshold: float | None) -> dict[str, Any]:
+    record = result.record(threshold)
+    reasons = Counter(record.reason.ravel().tolist())
+    scenarios = Counter(record.scenario.ravel().tolist())
+    return {
+        "planned": int(record.reason.size),
+        "analysed": reasons[Reason.ANALYSED],
+        "landslide": int(record.positive.sum()),
+        "scenarios": {name: scenarios[i] for i, name in enumerate(record.scenarios) if scenarios[i]},
+        "not_analysed": {REASON_NAMES[r]: reasons[r] for r in Reason if r and reasons[r]},
+    }
