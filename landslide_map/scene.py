@@ -198,7 +198,7 @@ class RadarSpec(_Model):
     path: FilePath | None = None
     bands: RadarBands | None = None
     units: BackscatterUnits | None = None
-    quantity: Quantity = "sigma0"
+    quantity: Quantity | None = None
     datetime: UtcTime | None = None
     orbit: Literal["ascending", "descending"] | None = Field(default=None, alias="pass")
     relative_orbit: Annotated[int, Field(ge=1, le=175)] | None = None
@@ -237,7 +237,7 @@ class CompositeSpec(_Model):
     """A ready four-band composite in dB: post VV, post VH, post - pre VV, post - pre VH."""
 
     path: FilePath
-    quantity: Quantity = "sigma0"
+    quantity: Quantity | None = None
     bands: CompositeBands | None = None
     nodata: NodataValues = None
 

@@ -1,0 +1,221 @@
+"""open_inputs: the grid, coverage, and what may be missing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+from affine import Affine
+from pyproj import Transformer
+from rasterio.crs import CRS
+from shapely.geometry import Polygon, box
+
+from landslide_map.errors import InputError
+from landslide_map.grid import Grid
+from landslide_map.readers import open_inputs
+from landslide_map.readers.coverage import covered
+from landslide_map.readers.raster import open_band
+from landslide_map.readers.target import decide_grid
+from landslide_map.scene import GridSpec, Scene
+from landslide_map.sources import OpticalImage, SceneInputs
+from tests.radar_files import passes
+from tests.rasters import grid_at, write_band
+from tests.safe_product import land, write_product
+
+EVENT = "2024-04-02T23:58:00Z"
+
+
+def scene(**sections: object) -> Scene:
+    return Scene.model_validate({"event": {"time": EVENT}, **sections})
+
+
+def image_on(grid: Grid, folder: Path) -> OpticalImage:
+    band = write_band(folder / "red.tif", np.ones(grid.shape, np.uint16), grid)
+    return OpticalImage({"red": band}, 1, 0, "test")
+
+
+def aoi(folder: Path, area: Polygon, crs: str = "EPSG:4326") -> GridSpec:
+    path = folder / "aoi.gpkg"
+    gpd.GeoDataFrame(geometry=[area], crs=crs).to_file(path)
+    return GridSpec(aoi=path)
+
+
+def test_the_grid_is_the_images_by_default(tmp_path: Path) -> None:
+    inputs = open_inputs(scene(s2={"post": write_product(tmp_path, land(1000))}))
+    assert inputs.grid == Grid(CRS.from_epsg(32651), Affine(10, 0, 300000, 0, -10, 2700000), 120, 128)
+    assert inputs.event_time == datetime(2024, 4, 2, 23, 58, tzinfo=UTC)
+    assert inputs.tracks == {}
+    messages = [notice.message for notice in inputs.notices if notice.code == "W360"]
+    assert [m.split(";")[0] for m in messages] == [
+        "no descending Sentinel-1 track",
+        "no ascending Sentinel-1 track",
+    ]
+    assert len(inputs.files) == 6
+
+
+def test_an_explicit_grid_is_taken_as_it_is() -> None:
+    spec = GridSpec(epsg=32651, ulx=300000, uly=2700000, width=100, height=90)
+    grid = decide_grid(spec, None, {})
+    assert grid == Grid(CRS.from_epsg(32651), Affine(10, 0, 300000, 0, -10, 2700000), 100, 90)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (GridSpec(epsg=4326, ulx=0, uly=0, width=100, height=100), "expected a projected north-up grid"),
+        (
+            GridSpec(epsg=2263, ulx=0, uly=0, width=100, height=100),
+            "expected a projected north-up grid",
+        ),  # feet
+        (GridSpec(epsg=99999, ulx=0, uly=0, width=100, height=100), "EPSG:99999 is not known"),
+        (GridSpec(epsg=32651, ulx=0, uly=0, width=63, height=100), "expected 64 to"),
+        (GridSpec(epsg=32651, ulx=0, uly=0, width=100, height=70000), "expected 64 to"),
+    ],
+)
+def test_an_unusable_target_is_refused(spec: GridSpec, said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        decide_grid(spec, None, {})
+    assert caught.value.code == "E102"
+
+
+@pytest.mark.parametrize("grid", [grid_at(4326, 10, 50, (80, 80), 1e-4), grid_at(32633, 0, 0, (80, 80), 20)])
+def test_an_image_that_cannot_be_the_target_is_refused(tmp_path: Path, grid: Grid) -> None:
+    with pytest.raises(InputError, match="projected north-up grid of 10 m") as caught:
+        decide_grid(None, image_on(grid, tmp_path), {})
+    assert caught.value.code == "E102"
+
+
+def test_an_area_in_degrees_is_wholly_inside_the_grid(tmp_path: Path) -> None:
+    """Points along the outline, by pyproj, lie inside; the grid is no larger than needed."""
+    area = box(121.2, 24.1, 121.5, 24.3)
+    grid = decide_grid(aoi(tmp_path, area), None, {})
+    assert grid.crs.to_epsg() == 32651
+    t = grid.transform
+    assert (t.a, t.e, t.c % 10, t.f % 10) == (10, -10, 0, 0)
+    along = np.linspace(0, 1, 2001)[:-1]
+    points = np.array([area.exterior.interpolate(part, normalized=True).coords[0] for part in along])
+    x, y = Transformer.from_crs(4326, 32651, always_xy=True).transform(points[:, 0], points[:, 1])
+    left, bottom, right, top = grid.bounds
+    assert 0 <= x.min() - left < 12
+    assert 0 <= right - x.max() < 12
+    assert 0 <= y.min() - bottom < 12
+    assert 0 <= top - y.max() < 12
+
+
+def test_an_area_snaps_to_the_images_own_lattice(tmp_path: Path) -> None:
+    image = image_on(grid_at(32651, 300003.5, 2700007.25, (200, 200)), tmp_path)
+    grid = decide_grid(aoi(tmp_path, box(300500, 2698500, 301400, 2699300), "EPSG:32651"), image, {})
+    assert grid.same_lattice(image.bands["red"].grid)
+    left, bottom, right, top = grid.bounds
+    assert left <= 300500 < left + 10
+    assert right - 10 < 301400 <= right
+    assert bottom <= 2698500 < bottom + 10
+    assert top - 10 < 2699300 <= top
+
+
+def test_a_small_area_gets_one_window_around_it(tmp_path: Path) -> None:
+    grid = decide_grid(aoi(tmp_path, box(300500, 2698500, 300600, 2698540), "EPSG:32651"), None, {})
+    assert 64 <= grid.width <= 66
+    assert 64 <= grid.height <= 66
+    left, bottom, right, top = grid.bounds
+    assert (left + right) / 2 == pytest.approx(300550, abs=10)
+    assert (bottom + top) / 2 == pytest.approx(2698520, abs=10)
+
+
+def test_a_declared_projection_wins_for_an_area(tmp_path: Path) -> None:
+    spec = aoi(tmp_path, box(121.2, 24.1, 121.25, 24.15)).model_copy(update={"epsg": 32650})
+    assert decide_grid(spec, None, {}).crs.to_epsg() == 32650
+
+
+def test_an_unusable_area_is_refused(tmp_path: Path) -> None:
+    gpd.GeoDataFrame(geometry=[box(0, 0, 1, 1)], crs=4326).to_file(tmp_path / "plain.shp")
+    (tmp_path / "plain.prj").unlink()
+    cases = [
+        (GridSpec(aoi=tmp_path / "absent.gpkg"), "E101", "no such file"),
+        (GridSpec(aoi=tmp_path / "plain.shp"), "E103", "no coordinate reference system"),
+    ]
+    (tmp_path / "text.geojson").write_text("hello")
+    cases.append((GridSpec(aoi=tmp_path / "text.geojson"), "E101", "cannot be read"))
+    (tmp_path / "empty.geojson").write_text('{"type": "FeatureCollection", "features": []}')
+    cases.append((GridSpec(aoi=tmp_path / "empty.geojson"), "E101", "holds no geometry"))
+    for spec, code, said in cases:
+        with pytest.raises(InputError, match=said) as caught:
+            decide_grid(spec, None, {})
+        assert caught.value.code == code
+
+
+def test_radar_alone_needs_a_grid_and_is_told_which(tmp_path: Path) -> None:
+    track = passes(tmp_path)
+    with pytest.raises(
+        InputError, match=r"names no Sentinel-2 image.*for the grid of the ascending track"
+    ) as caught:
+        open_inputs(scene(s1={"ascending": track}))
+    assert caught.value.code == "E107"
+    told = caught.value.message.split("grid: {epsg: ")[-1]
+    numbers = [float(part.split(": ")[-1].strip("}")) for part in f"epsg: {told}".split(", ")]
+    spec = dict(zip(("epsg", "ulx", "uly", "width", "height"), numbers, strict=True))
+    inputs = open_inputs(scene(s1={"ascending": track}, grid=spec))
+    assert inputs.optical is None
+    assert set(inputs.tracks) == {"ascending"}
+    assert [n.message.split(";")[0] for n in inputs.notices if n.code == "W360"] == [
+        "no Sentinel-2 image",
+        "no descending Sentinel-1 track",
+    ]
+
+
+def test_coverage_counts_the_points_with_a_value(tmp_path: Path) -> None:
+    """A raster over the left three quarters of the grid, its upper half empty: 0.375 by hand."""
+    grid = grid_at(32651, 300000, 2700000, (256, 256))
+    values = np.full((256, 192), 5, np.float32)
+    values[:128] = np.nan
+    write_band(tmp_path / "a.tif", values, grid_at(32651, 300000, 2700000, (256, 192)))
+    found = covered(open_band(tmp_path / "a.tif"), grid)
+    assert found is not None
+    assert found.mean() == pytest.approx(0.375)
+    assert found[32:, :48].all()
+
+
+def test_coverage_in_another_zone(tmp_path: Path) -> None:
+    """The same ground seen from the neighbouring UTM zone is covered wholly."""
+    grid = grid_at(32633, 300000, 5500000, (128, 128))
+    x, y = Transformer.from_crs(32633, 32632, always_xy=True).transform(300640, 5499360)
+    write_band(
+        tmp_path / "a.tif", np.ones((400, 400), np.float32), grid_at(32632, x - 2000, y + 2000, (400, 400))
+    )
+    found = covered(open_band(tmp_path / "a.tif"), grid)
+    assert found is not None
+    assert found.all()
+
+
+def test_a_partly_covered_grid_is_told(tmp_path: Path) -> None:
+    pixels = land(1000)
+    for band in pixels.values():
+        band[:, 90:] = 0
+    inputs = open_inputs(scene(s2={"post": write_product(tmp_path, pixels)}))
+    assert "the Sentinel-2 image covers 75.0% of the grid" in [notice.message for notice in inputs.notices]
+
+
+def open_with_dem(folder: Path, grid: Grid, values: float) -> SceneInputs:
+    write_band(folder / "dem.tif", np.full(grid.shape, values, np.float32), grid)
+    return open_inputs(scene(s2={"post": write_product(folder, land(1000))}, dem=folder / "dem.tif"))
+
+
+def test_a_source_beside_the_grid_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"dem\.tif: lies at .* beside the target grid") as caught:
+        open_with_dem(tmp_path, grid_at(32651, 400000, 2700000, (50, 50)), 5)
+    assert caught.value.code == "E105"
+
+
+def test_a_source_without_values_on_the_grid_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"dem\.tif: has no valid pixel on the target grid") as caught:
+        open_with_dem(tmp_path, grid_at(32651, 300000, 2700000, (128, 120)), np.nan)
+    assert caught.value.code == "E106"
+
+
+def test_the_dem_is_opened_and_listed(tmp_path: Path) -> None:
+    inputs = open_with_dem(tmp_path, grid_at(32651, 299000, 2701000, (400, 400)), 100)
+    assert inputs.dem is not None
+    assert tmp_path / "dem.tif" in inputs.files

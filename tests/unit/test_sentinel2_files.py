@@ -1,0 +1,222 @@
+"""Loose Sentinel-2 rasters: which band is which, date and baseline from names, the offset, zeros."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from landslide_map.readers.optical_checks import Look, offset_verdict
+from landslide_map.readers.sentinel2 import open_optical
+from landslide_map.readers.sentinel2_files import baseline_in_names, dates_in_names
+from landslide_map.scene import OpticalSpec
+from landslide_map.sources import OpticalImage
+from tests.rasters import grid_at, write_band
+from tests.safe_product import BANDS, land
+from tests.shared_data import shared_data
+
+EVENT = datetime(2017, 1, 1, tzinfo=UTC)
+GRID = grid_at(32651, 300000, 2700000, (128, 120))
+
+
+def opened(**spec: object) -> tuple[OpticalImage, list[str]]:
+    image, notices, _ = open_optical(OpticalSpec(**spec), EVENT)
+    return image, [notice.code for notice in notices]
+
+
+def band_files(folder: Path, offset: int, prefix: str = "", nodata: float | None = None) -> dict[str, Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {BANDS[band]: folder / f"{prefix}{BANDS[band]}_10m.tif" for band in BANDS}
+    for band, values in land(offset).items():
+        write_band(files[BANDS[band]], values, GRID)
+        if nodata is not None:
+            with rasterio.open(files[BANDS[band]], "r+") as dataset:
+                dataset.nodata = nodata
+    return files
+
+
+def multi_band(path: Path, order: list[str], descriptions: list[str | None], offset: int = 1000) -> Path:
+    pixels = land(offset)
+    profile = {"width": 120, "height": 128, "count": len(order), "dtype": "uint16"}
+    with rasterio.open(
+        path, "w", driver="GTiff", crs=GRID.crs, transform=GRID.transform, **profile
+    ) as dataset:
+        for number, (band, description) in enumerate(zip(order, descriptions, strict=True), 1):
+            dataset.write(pixels[band], number)
+            if description:
+                dataset.set_band_description(number, description)
+    return path
+
+
+@pytest.mark.parametrize(
+    "descriptions",
+    [
+        ["B02", "B03", "B04", "B08"],
+        ["B2", "B3", "B4", "B8"],
+        ["blue", "green", "red", "nir"],
+        ["B2_blue", "B3_green", "B4_red", "B8 (NIR)"],
+    ],
+)
+def test_band_descriptions_tell_which_band_is_which(tmp_path: Path, descriptions: list[str | None]) -> None:
+    path = multi_band(tmp_path / "s2.tif", ["blue", "green", "red", "nir"], descriptions)
+    image, codes = opened(path=path)
+    assert {name: band.index for name, band in image.bands.items()} == {
+        "blue": 1,
+        "green": 2,
+        "red": 3,
+        "nir": 4,
+    }
+    assert image.offset == 0
+    assert "W213" in codes  # nothing tells the date
+
+
+def test_the_narrow_infrared_and_red_edge_are_not_taken_for_nir_and_red(tmp_path: Path) -> None:
+    order = ["red", "red", "nir", "nir", "green", "blue"]
+    names: list[str | None] = ["red edge 1", "B04", "B8A narrow nir", "B08", "B03", "B02"]
+    image, _ = opened(path=multi_band(tmp_path / "s2.tif", order, names))
+    assert {name: band.index for name, band in image.bands.items()} == {
+        "red": 2,
+        "nir": 4,
+        "green": 5,
+        "blue": 6,
+    }
+
+
+def test_declared_numbers_win_over_descriptions(tmp_path: Path) -> None:
+    path = multi_band(tmp_path / "s2.tif", ["red", "green", "blue", "nir"], [None] * 4)
+    image, _ = opened(path=path, bands={"red": 1, "green": 2, "blue": 3, "nir": 4})
+    assert image.bands["nir"].index == 4
+
+
+def test_a_lacking_band_is_noticed_and_has_no_entry(tmp_path: Path) -> None:
+    path = multi_band(
+        tmp_path / "s2.tif", ["red", "green", "blue"], ["B4_red", "B3_green", "B2_blue"], offset=0
+    )
+    image, codes = opened(path=path)
+    assert set(image.bands) == {"red", "green", "blue"}
+    assert "W211" in codes
+
+
+def test_date_and_baseline_come_from_the_parent_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "S2B_MSIL2A_20220413T150759_N0400_R025_T33XWJ_20220414T082126.SAFE" / "R10m"
+    image, codes = opened(**band_files(folder, 1000, "T33XWJ_20220413T150759_"))
+    assert image.acquired == datetime(2022, 4, 13, 15, 7, 59, tzinfo=UTC)
+    assert image.baseline == "04.00"
+    assert image.offset_reason.startswith("processing baseline 04.00")
+    assert "W213" not in codes
+
+
+@pytest.mark.parametrize(
+    ("path", "date", "baseline"),
+    [
+        ("/a/T33XWJ_20220413T150759_B02_10m.jp2", datetime(2022, 4, 13, 15, 7, 59, tzinfo=UTC), None),
+        ("/S2A_MSIL2A_20190212T192651_N0212_R013_T07HFE_20201007T160857/x.tif",
+         datetime(2019, 2, 12, 19, 26, 51, tzinfo=UTC), "02.12"),
+        # The clock of this BigEarthNet folder lost its zero and names a 61st second.
+        ("/S2B_MSIL2A_20180204T94161_57_38/B02.tif", datetime(2018, 2, 4, 9, 42, 1, tzinfo=UTC), None),
+        ("/data/red.tif", None, None),
+    ],
+)  # fmt: skip
+def test_names_tell_date_and_baseline(path: str, date: datetime | None, baseline: str | None) -> None:
+    assert dates_in_names([path]) == date
+    assert baseline_in_names([path]) == baseline
+
+
+def test_a_declared_date_wins_over_the_name_and_says_so(tmp_path: Path) -> None:
+    when = datetime(2022, 5, 1, tzinfo=UTC)
+    image, codes = opened(**band_files(tmp_path, 1000, "T33XWJ_20220413T150759_"), datetime=when)
+    assert image.acquired == when
+    assert "W213" in codes
+
+
+@pytest.mark.parametrize(("stored", "added"), [(0, 1000), (1000, 0)])
+@pytest.mark.parametrize("stated", ["auto", "right"])
+def test_the_offset_of_loose_files_is_decided_on_pixels_or_stated(
+    tmp_path: Path, stored: int, added: int, stated: str
+) -> None:
+    offset = stated if stated == "auto" else ("present" if stored else "absent")
+    image, codes = opened(**band_files(tmp_path, stored), offset=offset)
+    assert (image.scale, image.offset) == (1, added)
+    assert ("W202" in codes) == (added == 1000)
+
+
+def test_reflectance_becomes_training_numbers(tmp_path: Path) -> None:
+    """A reflectance of 0.03 is a training DN of 1300, by hand."""
+    files = {}
+    for band, values in land(0).items():
+        files[BANDS[band]] = tmp_path / f"{band}.tif"
+        write_band(files[BANDS[band]], (values / 10000).astype(np.float32), GRID)
+    image, _ = opened(**files, units="reflectance")
+    assert 0.03 * image.scale + image.offset == pytest.approx(1300)
+
+
+def test_nodata_is_declared_tagged_or_zero(tmp_path: Path) -> None:
+    plain, _ = opened(**band_files(tmp_path / "plain", 1000))
+    tagged, _ = opened(**band_files(tmp_path / "tagged", 1000, nodata=65535))
+    declared, _ = opened(**band_files(tmp_path / "declared", 1000, nodata=65535), nodata=(7,))
+    none, _ = opened(**band_files(tmp_path / "none", 1000), nodata=())
+    assert [image.bands["red"].nodata for image in (plain, tagged, declared, none)] == [
+        (0,),
+        (65535,),
+        (7,),
+        (),
+    ]
+
+
+def test_zeros_in_one_band_only_are_told(tmp_path: Path) -> None:
+    files = band_files(tmp_path, 0)
+    dark = land(0)["nir"]
+    dark[:5] = 0
+    write_band(files["B08"], dark, GRID)
+    assert "I212" in opened(**files)[1]
+    assert "I212" not in opened(**files, nodata=())[1]
+
+
+def test_cloud_in_the_classification_does_not_hide_the_offset() -> None:
+    """Two thirds cloud, told by SCL: the rest decides."""
+    pixels = land(0)
+    classes = np.full((128, 120), 4, np.float32)
+    classes[:85] = 9
+    for band in pixels.values():
+        band[:85] = 9000
+    look = Look({name: values.astype(np.float32) for name, values in pixels.items()}, classes)
+    assert offset_verdict(look)[0] == "absent"
+
+
+def test_snow_does_not_prove_the_offset() -> None:
+    snow = {band: np.full((50, 50), level, np.float32) for band, level in
+            {"blue": 7000, "green": 6900, "red": 6800, "nir": 6000}.items()}  # fmt: skip
+    assert offset_verdict(Look(snow))[0] == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("site", "verdict"),
+    [
+        ("282D_485L_3_3", "absent"),
+        ("38D_378R_2_3", "absent"),
+        ("433D_629L_3_1", "present"),  # its lowest B12, which haze cannot lift, is 1087
+        ("609U_541L_3_0", "undecided"),  # snow
+        ("637U_59R_1_3", "absent"),
+    ],
+)
+def test_the_verdict_on_real_images(site: str, verdict: str) -> None:
+    with rasterio.open(shared_data("real", "terramind", "S2L2A", f"{site}.tif")) as dataset:
+        stored = dataset.read([2, 3, 4, 8]).astype(np.float32)
+    assert offset_verdict(Look(dict(zip(("blue", "green", "red", "nir"), stored, strict=True))))[0] == verdict
+
+
+def test_the_real_snowy_image_is_not_taken_for_one_with_the_offset() -> None:
+    name = "S2B_MSIL2A_20180204T94161_57_38"
+    folder = shared_data("real", "bigearthnet", "BigEarthNet-S2-Example", name)
+    image, _ = opened(**{band: folder / f"{name}_{band}.tif" for band in BANDS.values()}, offset="absent")
+    assert image.offset == 1000
+
+
+def test_the_hokkaido_image_is_read_without_nir() -> None:
+    image, codes = opened(path=shared_data("real", "hokkaido_2018", "s2_post_rgb_utm54n_10m.tif"))
+    assert {name: band.index for name, band in image.bands.items()} == {"red": 1, "green": 2, "blue": 3}
+    assert image.offset == 1000
+    assert "W211" in codes
