@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    {"codes", "errors", "reasons", "bands"},
+    {"codes", "errors", "reasons", "bands", "progress"},
     {"grid", "sources", "backscatter"},
     {
         "scene",
@@ -25,7 +25,7 @@ LAYERS = [
     },
     {"readers", "features"},
     {"stack", "models", "products"},
-    {"check", "check_text", "scoring", "evaluation", "training"},
+    {"check", "check_text", "classification", "scoring", "evaluation", "training"},
     {"pipeline"},
     {"landslide_map"},
     {"cli"},
