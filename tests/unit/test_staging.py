@@ -158,7 +158,8 @@ with staging.outputs(Path(sys.argv[1]), overwrite=True) as stage:
 def test_the_next_run_restores_what_a_killed_run_had_moved(tmp_path, renames):
     fill(tmp_path, OLD)
     command = [sys.executable, "-c", KILLED, str(tmp_path), str(renames)]
-    assert subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": os.getcwd()}).returncode == 9  # noqa: PTH109
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    assert subprocess.run(command, check=False, env=environment).returncode == 9
     assert any(name.name.startswith(staging.STAGE_PREFIX) for name in tmp_path.iterdir())
     with pytest.raises(OutputExistsError), staging.outputs(tmp_path):
         pass
