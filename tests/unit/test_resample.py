@@ -326,6 +326,27 @@ def test_a_truncated_file_is_refused_and_never_read_as_missing(tmp_path, target)
     assert caught.value.code == "E101"
 
 
+def test_a_truncated_jpeg_2000_file_is_refused(tmp_path, target):
+    path = tmp_path / "cut.jp2"
+    values = RNG.integers(1, 5000, target.shape).astype(np.uint16)
+    profile = {
+        "width": target.width,
+        "height": target.height,
+        "count": 1,
+        "dtype": "uint16",
+        "crs": target.crs,
+    }
+    with rasterio.open(
+        path, "w", driver="JP2OpenJPEG", transform=target.transform, QUALITY=100, REVERSIBLE="YES", **profile
+    ) as dataset:
+        dataset.write(values, 1)
+    band = RasterBand(str(path), target)
+    np.testing.assert_array_equal(read_block(band, target, whole(target)), values)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"cut\.jp2: band 1 cannot be read"):
+        read_block(band, target, whole(target))
+
+
 def test_a_file_that_is_gone_or_lacks_the_band_is_refused(tmp_path, target):
     band = write_band(tmp_path / "one.tif", speckle(target.shape), target)
     with pytest.raises(InputError, match=r"one\.tif: band 3"):

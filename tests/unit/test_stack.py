@@ -143,7 +143,7 @@ def test_channels_by_hand_on_three_by_three_pixels(tmp_path):
 def test_each_index_takes_its_own_pair_of_bands(full_scene):
     inputs, written = full_scene
     made = stack.channels(stack.acquisitions(inputs)).compute()
-    r, g, b, n = (written[name].astype(np.float64) for name in OPTICAL)
+    r, g, b, n = (written[name].astype(np.float64) for name in ("red", "green", "blue", "nir"))
     for name, (x, y) in {
         "ndvi": (n, r), "gndvi": (n, g), "bndvi": (n, b),
         "nd_blue_green": (b, g), "nd_blue_red": (b, r), "nd_green_red": (g, r),

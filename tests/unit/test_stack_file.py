@@ -88,7 +88,7 @@ def test_an_existing_file_is_kept_unless_overwriting_is_asked_for(inputs, tmp_pa
         write_stack(inputs, tmp_path, overwrite=True)
     write_stack(inputs, path, overwrite=True)
     with rasterio.open(path) as dataset:
-        assert dataset.descriptions[0] == "red"
+        assert dataset.descriptions[0] == OPTICAL[0]
 
 
 def test_an_input_that_breaks_leaves_what_was_there(inputs, tmp_path):
