@@ -52,6 +52,8 @@ CODES: Final[dict[str, str]] = {
     "E505": "bundle.json is not a valid description",
     "E506": "a model file of the bundle cannot be loaded",
     "E510": "the recipe is unknown or invalid",
+    "E602": "out of memory",
+    "E999": "an error that landslide-map did not expect: a bug",
     "E601": "the disk is full or not writable",
     "W202": "the Sentinel-2 offset is absent and was added",
     "W203": "Sentinel-2 metadata and pixels disagree about the offset, or neither decides it",
@@ -60,6 +62,7 @@ CODES: Final[dict[str, str]] = {
     "W210": "the Sentinel-2 image is mostly without data",
     "W211": "the Sentinel-2 image lacks a band",
     "W213": "the date of the Sentinel-2 image is unknown or contradicted",
+    "W214": "the Sentinel-2 pixels are not 10 m",
     "W301": "Sentinel-1 pixels declared as amplitude look like power",
     "W305": "VV is hardly brighter than VH",
     "W307": "Sentinel-1 products before and after the event are of different kinds",
@@ -80,3 +83,38 @@ CODES: Final[dict[str, str]] = {
     "I319": "only one Sentinel-1 image before the event",
     "I350": "a known fill value was found in the pixels and is taken as no data",
 }
+
+SECTIONS: Final = {
+    "E0": "scene.yaml (exit status 3)",
+    "E1": "Files, tables and grids (exit status 4)",
+    "E2": "Sentinel-2 (exit status 4)",
+    "E3": "Sentinel-1 and alignment (exit status 4)",
+    "E4": "Command line and output folder (exit status 2)",
+    "E5": "Bundles (exit status 5)",
+    "E6": "Resources (exit status 6)",
+    "E9": "Bugs (exit status 1)",
+    "W": "Warnings: the run goes on, read the result with care",
+    "I": "For information",
+}
+"""Prefix of a code -> heading of its section in the documentation."""
+
+
+def as_markdown() -> str:
+    """Return ``docs/error-codes.md``."""
+    lines = [
+        "# Codes",
+        "",
+        "What every code means; the message beside it says what was found, what was expected, where, and what to do.",
+        "A refusal (`E...`) stops the run and writes nothing; remarks (`W...`, `I...`) are printed, and kept in `run.json`.",
+        "An interrupted run ends with exit status 130 and leaves nothing half-written.",
+    ]
+    for prefix, title in SECTIONS.items():
+        lines += ["", f"## {title}", "", "| code | meaning |", "|---|---|"]
+        lines += [
+            f"| {code} | {meaning} |" for code, meaning in sorted(CODES.items()) if code.startswith(prefix)
+        ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")

@@ -32,6 +32,8 @@ def _absolute(value: object, info: ValidationInfo) -> object:
     """Resolve a path against the folder of scene.yaml."""
     if not isinstance(value, str | Path) or not str(value).strip():
         raise ValueError("expected a path")
+    if "://" in str(value):
+        raise ValueError("expected a file on this machine, not an address; download it first")
     folder = (info.context or {}).get("folder", Path.cwd())
     return Path(folder, Path(value).expanduser()).absolute()
 

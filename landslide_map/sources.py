@@ -37,7 +37,7 @@ class OpticalImage:
     """A post-event Sentinel-2 image; training DN = ``stored * scale + offset``."""
 
     bands: dict[str, RasterBand]
-    """``red, green, blue, nir``."""
+    """Of ``red, green, blue, nir``, those that exist; a band that the files lack has no entry."""
     scale: float
     """1 for digital numbers, 10000 for reflectance."""
     offset: float

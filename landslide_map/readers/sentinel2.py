@@ -13,7 +13,7 @@ from pathlib import Path
 
 from landslide_map import bands
 from landslide_map.errors import InputError, Notice
-from landslide_map.grid import Grid
+from landslide_map.grid import RESOLUTION_M, Grid
 from landslide_map.readers import optical_checks, safe
 from landslide_map.readers.optical_checks import OFFSET_DN, Look, OffsetDecision
 from landslide_map.readers.raster import decimated, file_of, look_shape, open_band
@@ -65,7 +65,7 @@ def open_optical(
     is_product = spec.path is not None and safe.is_product(spec.path)
     found = _from_product(spec, spec.path) if is_product and spec.path else _from_files(spec)
     optical = {name: raster for name, raster in found.rasters.items() if name in bands.OPTICAL}
-    _check_one_grid(optical)
+    _check_one_grid(optical, found.rasters.get("scl"))
     acquired, notices = _acquired(found, spec.datetime, event_time)
     decision, seen = _look_at_pixels(found, spec, optical)
     image = OpticalImage(
@@ -127,7 +127,8 @@ def _from_files(spec: OpticalSpec) -> _Found:
     return _Found(Path(paths[0]).name, rasters, offset, dates_in_names(paths), baseline)
 
 
-def _check_one_grid(rasters: dict[str, RasterBand]) -> None:
+def _check_one_grid(rasters: dict[str, RasterBand], classes: RasterBand | None) -> None:
+    """Bands must share their pixels, and the classification their ground."""
     first, *others = rasters.values()
     for other in others:
         if not _equal(first.grid, other.grid):
@@ -135,6 +136,15 @@ def _check_one_grid(rasters: dict[str, RasterBand]) -> None:
                 "E109",
                 f"{other.path}: lies at {_place(other.grid)}, {Path(first.path).name} at "
                 f"{_place(first.grid)}; expected the 10 m bands of one image, on one grid",
+            )
+    if classes is not None:
+        ends = zip(classes.grid.bounds, first.grid.bounds, strict=True)
+        pixel = abs(classes.grid.transform.a)
+        if classes.grid.crs != first.grid.crs or any(abs(a - b) > pixel for a, b in ends):
+            raise InputError(
+                "E109",
+                f"{classes.path}: lies at {_place(classes.grid)}, {Path(first.path).name} at "
+                f"{_place(first.grid)}; expected the SCL of the same image",
             )
 
 
@@ -206,5 +216,13 @@ def _season(found: _Found) -> list[Notice]:
 
 
 def _missing(name: str, rasters: dict[str, RasterBand]) -> list[Notice]:
+    """Notice bands that are not there, and pixels that are not those of Sentinel-2."""
+    notices = []
     missing = " and ".join(band for band in bands.OPTICAL if band not in rasters)
-    return [Notice("W211", f"{name}: lacks {missing}; members that need it do not vote")] if missing else []
+    if missing:
+        notices.append(Notice("W211", f"{name}: lacks {missing}; members that need it do not vote"))
+    grid = next(iter(rasters.values())).grid
+    if grid.crs.is_projected and not math.isclose(grid.transform.a, RESOLUTION_M, rel_tol=0.05):
+        told = f"its pixels are {grid.transform.a:g} wide; the models know pixels of 10 m"
+        notices.append(Notice("W214", f"{name}: {told}"))
+    return notices

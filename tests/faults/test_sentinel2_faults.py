@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
 from landslide_map.errors import InputError
 from landslide_map.readers.sentinel2 import open_optical
 from landslide_map.scene import OpticalSpec
 from tests.rasters import grid_at, write_band
-from tests.safe_product import BANDS, land, write_jp2, write_product, zipped
+from tests.safe_product import BANDS, land, write_product, zipped
 
 EVENT = datetime(2024, 4, 2, 23, 58, tzinfo=UTC)
 GRID = grid_at(32651, 300000, 2700000, (128, 120))
@@ -109,6 +110,13 @@ def test_bands_of_different_grids(tmp_path: Path) -> None:
     refused("E109", "on one grid", **files)
 
 
+def test_a_classification_of_another_tile(tmp_path: Path) -> None:
+    files = band_files(tmp_path, land(1000))
+    elsewhere = grid_at(32651, 409800, 2700000, (64, 60), 20)
+    write_band(tmp_path / "scl.tif", np.full((64, 60), 4, np.uint8), elsewhere)
+    refused("E109", "expected the SCL of the same image", **files, SCL=tmp_path / "scl.tif")
+
+
 def test_bands_of_different_dates(tmp_path: Path) -> None:
     files = band_files(tmp_path, land(1000), "T51RUH_20240410T022529_")
     files["B04"] = files["B04"].rename(tmp_path / "T51RUH_20240415T022529_B04.tif")
@@ -175,9 +183,6 @@ def test_a_band_number_that_does_not_exist(tmp_path: Path) -> None:
 
 def test_a_raster_without_projection(tmp_path: Path) -> None:
     files = band_files(tmp_path, land(1000))
-    write_jp2(tmp_path / "plain.jp2", land(1000)["red"], 10)
-    import rasterio
-
     with rasterio.open(files["B04"]) as dataset:
         values = dataset.read(1)
     profile = {"width": 120, "height": 128, "count": 1, "dtype": "uint16", "transform": GRID.transform}

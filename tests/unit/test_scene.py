@@ -171,6 +171,7 @@ def test_a_time_without_zone_is_refused(tmp_path: Path, when: str) -> None:
         (MINIMAL + "threshold: .nan\n", "threshold"),
         (MINIMAL + "min_valid_fraction: 0\n", "min_valid_fraction"),
         (MINIMAL + "dem: ''\n", "dem: expected a path"),
+        (MINIMAL + "dem: https://example.org/dem.tif\n", "dem: expected a file on this machine"),
         (MINIMAL + "grid: utm\n", "grid: expected a mapping; found 'utm'"),
         (MINIMAL + "grid: {epsg: 32633, ulx: 0}\n", "missing uly, width, height"),
         (MINIMAL + "grid: {aoi: a.gpkg, width: 3}\n", "either aoi or ulx"),

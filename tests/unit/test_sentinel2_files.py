@@ -220,3 +220,10 @@ def test_the_hokkaido_image_is_read_without_nir() -> None:
     assert {name: band.index for name, band in image.bands.items()} == {"red": 1, "green": 2, "blue": 3}
     assert image.offset == 1000
     assert "W211" in codes
+
+
+def test_coarse_pixels_are_told(tmp_path: Path) -> None:
+    files = band_files(tmp_path, 1000)
+    for band, values in land(1000).items():
+        write_band(files[BANDS[band]], values[::2, ::2], grid_at(32651, 300000, 2700000, (64, 60), 20))
+    assert "W214" in opened(**files)[1]
