@@ -222,5 +222,6 @@ def _without_nodata(pixels: npt.NDArray[Any], nodata: tuple[float, ...]) -> npt.
             missing |= pixels == int(value)
     if not np.issubdtype(pixels.dtype, np.floating):
         pixels = pixels.astype(np.float32)
-    pixels[missing | np.isinf(pixels)] = np.nan
+    # Beyond float32 there is no measurement, only fill that nobody declared; false for NaN too.
+    pixels[missing | ~(np.abs(pixels) <= np.finfo(np.float32).max)] = np.nan
     return pixels
