@@ -45,9 +45,19 @@ def optical(out: Path, size: int, driver: str, rng: np.random.Generator) -> dict
     """Write B02, B03, B04, B08; return their names."""
     tile = surface(rng, 1098)
     profile = {
-        "driver": "GTiff", "dtype": "uint16", "count": 1, "width": size, "height": size, "nodata": 0,
-        "crs": CRS.from_epsg(EPSG), "transform": from_origin(*ORIGIN, 10, 10), "tiled": True, "blockxsize": 512,
-        "blockysize": 512, "compress": "deflate", "predictor": 2,
+        "driver": "GTiff",
+        "dtype": "uint16",
+        "count": 1,
+        "width": size,
+        "height": size,
+        "nodata": 0,
+        "crs": CRS.from_epsg(EPSG),
+        "transform": from_origin(*ORIGIN, 10, 10),
+        "tiled": True,
+        "blockxsize": 512,
+        "blockysize": 512,
+        "compress": "deflate",
+        "predictor": 2,
     }
     names = {}
     for band, key in {"red": "B04", "green": "B03", "blue": "B02", "nir": "B08"}.items():
@@ -79,9 +89,20 @@ def radar(out: Path, size: int, rng: np.random.Generator) -> dict[str, dict[str,
     west, south, east, north = transform_bounds(EPSG, NEIGHBOUR, *extent, densify_pts=101)
     width, height = int((east - west) / 10) + 3, int((north - south) / 10) + 3
     profile = {
-        "driver": "GTiff", "dtype": "float32", "count": 1, "width": width, "height": height, "nodata": 0,
-        "crs": CRS.from_epsg(NEIGHBOUR), "transform": from_origin(west - 10, north + 10, 10, 10), "tiled": True,
-        "blockxsize": 512, "blockysize": 512, "compress": "zstd", "predictor": 3, "BIGTIFF": "IF_SAFER",
+        "driver": "GTiff",
+        "dtype": "float32",
+        "count": 1,
+        "width": width,
+        "height": height,
+        "nodata": 0,
+        "crs": CRS.from_epsg(NEIGHBOUR),
+        "transform": from_origin(west - 10, north + 10, 10, 10),
+        "tiled": True,
+        "blockxsize": 512,
+        "blockysize": 512,
+        "compress": "zstd",
+        "predictor": 3,
+        "BIGTIFF": "IF_SAFER",
     }
     tile = surface(rng, 1098)
     names: dict[str, dict[str, dict[str, str]]] = {}
@@ -131,7 +152,9 @@ def make_tile(out: Path, size: int, optical_driver: str = "cog", seed: int = 7) 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--size", default=10980, show_default=True, help="Edge of the tile, pixels.")
-@click.option("--optical", "optical_driver", type=click.Choice(["cog", "jp2"]), default="cog", show_default=True)
+@click.option(
+    "--optical", "optical_driver", type=click.Choice(["cog", "jp2"]), default="cog", show_default=True
+)
 def main(out: Path, size: int, optical_driver: str) -> None:
     """Make a simulated tile for timing."""
     click.echo(make_tile(out, size, optical_driver))

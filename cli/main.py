@@ -71,7 +71,9 @@ def _status(args: list[str] | None) -> int:
         click.echo(f"error {error}", err=True)
         return error.exit_status
     except MemoryError:
-        click.echo("error E602: out of memory; close other programs or map a smaller area (grid: aoi)", err=True)
+        click.echo(
+            "error E602: out of memory; close other programs or map a smaller area (grid: aoi)", err=True
+        )
         return 6
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

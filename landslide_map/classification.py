@@ -91,13 +91,14 @@ def classify_windows(
             valid[name].append(_poorest(statistics, [c for c in wanted if group(c) == name]))
         done += statistics.sizes["window"]
         progress(STAGE, done, plan.count)
+    joined = _joined(votes)
     return Classification(
         plan=plan,
-        votes=_joined(votes),
+        votes=joined,
         valid_fraction={name: np.concatenate(parts) for name, parts in valid.items()},
         scenarios=tuple(scenario.name for scenario in ensemble.scenarios),
         members=tuple(member.name for member in ensemble.members),
-        notices=_remarks(inputs, excluded, _joined(votes)),
+        notices=_remarks(joined),
     )
 
 
@@ -134,17 +135,9 @@ def _fields(votes: Votes) -> tuple[npt.NDArray[np.generic], ...]:
     return votes.probability, votes.scenario, votes.threshold, votes.members, votes.reason
 
 
-def _remarks(inputs: SceneInputs, excluded: frozenset[str], votes: Votes) -> tuple[Notice, ...]:
-    """Say what the votes alone show: members kept silent, and windows nobody could judge."""
+def _remarks(votes: Votes) -> tuple[Notice, ...]:
+    """Say what the votes alone show."""
     notices = []
-    if excluded:
-        notices.append(
-            Notice(
-                "W313",
-                f"terrain-flattened backscatter (gamma0_rtc): {', '.join(sorted(excluded))} lie outside the "
-                "training domain; members that read them did not vote, differences were used",
-            )
-        )
     snowy = int((votes.reason == Reason.SNOW_OR_CLOUD).sum())
     if snowy:
         notices.append(

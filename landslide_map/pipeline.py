@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from landslide_map import __version__
 from landslide_map import progress as reporting
 from landslide_map.classification import Classification, classify_windows
 from landslide_map.errors import Notice
@@ -161,15 +162,13 @@ def acquisition_dates(inputs: SceneInputs) -> dict[str, datetime | None]:
 
 def _tags(settings: Scene, inputs: SceneInputs, ensemble: Bundle) -> dict[str, str]:
     """Describe the run inside its files; nothing here depends on the clock."""
-    from landslide_map import __version__
-
     dates = {name: when.isoformat() for name, when in acquisition_dates(inputs).items() if when}
     products = [inputs.optical.product] if inputs.optical else []
     for track in inputs.tracks.values():
-        images = (*track.pre, *track.post, *([track.composite] if track.composite else []))
-        products += [image.product for image in images]
+        products += [image.product for image in (*track.pre, *track.post)]
+        products += [track.composite.product] if track.composite else []
     return {
-        "TIFFTAG_SOFTWARE": f"landslide-map {__version__}",
+        "software": f"landslide-map {__version__}",
         "bundle": ensemble.name,
         "bundle_sha256": ensemble.sha256,
         "window_size": "64 px (640 m)",

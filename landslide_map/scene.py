@@ -252,7 +252,10 @@ RadarList = Annotated[
 
 
 class TrackSpec(_Model):
-    """One orbit direction: acquisitions before and after the event, or a ready composite."""
+    """One orbit direction: acquisitions before and after the event, or a ready composite.
+
+    Without `pre` the track has no differences; members that need them do not vote.
+    """
 
     pre: RadarList | None = None
     post: RadarList | None = None
@@ -262,7 +265,7 @@ class TrackSpec(_Model):
     def _one_of_two(self) -> Self:
         if self.composite is not None and (self.pre or self.post):
             raise ValueError("give either composite, or pre and post, not both")
-        if self.composite is None and not (self.pre and self.post):
+        if self.composite is None and not self.post:
             raise ValueError("expected pre and post (at least one acquisition each), or composite")
         return self
 

@@ -153,31 +153,6 @@ def paint(values: npt.ArrayLike, plan: WindowPlan, rows: Rows) -> npt.NDArray[np
     return tiles.repeat(np.diff(col_edges), axis=1).repeat(np.diff(row_edges), axis=0)
 
 
-def paint_nearest(values: npt.NDArray[Any], plan: WindowPlan, rows: Rows) -> npt.NDArray[Any]:
-    """Paint window values on pixels: the value of the window whose centre is nearest.
-
-    For codes, which have no mean. The nearest window always covers its pixel. Of windows
-    equally near, the upper and then the left one counts.
-
-    Parameters
-    ----------
-    values : array, (plan.count,)
-        One value per window, row-major, of any dtype.
-    plan : WindowPlan
-    rows : slice or (start, stop)
-        The strip of pixel rows to paint.
-
-    Returns
-    -------
-    array of the dtype of `values`, (stop - start, width)
-    """
-    start, stop = _strip(rows, plan)
-    grid = _on_grid(values, plan)
-    row_of = _nearest(plan.row_starts, plan.size, start, stop)
-    col_of = _nearest(plan.col_starts, plan.size, 0, plan.shape[1])
-    return grid[np.ix_(row_of, col_of)]
-
-
 def _on_grid(values: npt.NDArray[Any], plan: WindowPlan) -> npt.NDArray[Any]:
     if values.shape != (plan.count,):
         raise ValueError(f"values of shape {values.shape} are not one for each of {plan.count} windows")
@@ -204,14 +179,6 @@ def _covering(
     """Return the first and last + 1 window that covers each interval between `edges`."""
     first = np.searchsorted(starts + size, edges[:-1], side="right")
     return first, np.searchsorted(starts, edges[:-1], side="right")
-
-
-def _nearest(starts: npt.NDArray[np.int64], size: int, low: int, high: int) -> npt.NDArray[np.intp]:
-    """Return the window with the nearest centre, for every pixel of ``range(low, high)``."""
-    # In half pixels everything is an integer: centres 2 s + size, pixel centres 2 p + 1. A pixel
-    # belongs to the earlier of two windows up to and including the middle between their centres.
-    middles = starts[:-1] + starts[1:] + size
-    return np.searchsorted(middles, 2 * np.arange(low, high) + 1, side="left")
 
 
 @njit(nogil=True, cache=True)

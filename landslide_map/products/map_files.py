@@ -45,7 +45,7 @@ def write_map(
     dates : mapping of str to datetime or None
         Columns every landslide carries; must hold ``event_time``.
     tags : mapping of str to str
-        About the run, written into every file.
+        About the run, written into every file; must hold ``software``.
     min_area_m2 : float
         Smaller landslides are left out of the polygons; the rasters keep them.
     progress : callable
@@ -75,6 +75,7 @@ def _write_rasters(
     classes = np.empty(grid.shape, dtype=np.uint8)
     codes = np.empty(grid.shape, dtype=np.uint8)
     window_m = record.size * grid.transform.a
+    tags = {**tags, "TIFFTAG_SOFTWARE": tags["software"]}
     with (
         rasters.probability_raster(folder / products.PROBABILITY, grid, tags, window_m) as write_probability,
         rasters.class_raster(folder / products.CLASSES, grid, tags) as write_classes,

@@ -62,6 +62,10 @@ def open_track(orbit: str, spec: TrackSpec, event_time: datetime) -> tuple[Radar
     notices = [notice for images in opened.values() for image in images for notice in image.notices]
     notices += sentinel1_tracks.check(orbit, opened["pre"], opened["post"], event_time)
     pre, post = (_joined([image.image for image in opened[side]]) for side in ("pre", "post"))
+    if not pre:
+        notices.append(
+            Notice("W360", f"{orbit}: no image before the event; only members that do without differences vote")
+        )
     if len(pre) == 1:
         notices.append(
             Notice(

@@ -124,7 +124,7 @@ def _check_dates(pre: Sequence[OpenedImage], post: Sequence[OpenedImage], event_
     """Refuse images on the wrong side of the event (E302)."""
     late = [item for item in pre if item.image.acquired >= event_time]
     early = [item for item in post if item.image.acquired <= event_time]
-    hint = "; pre and post look swapped" if len(late) == len(pre) and len(early) == len(post) else ""
+    hint = "; pre and post look swapped" if pre and len(late) == len(pre) and len(early) == len(post) else ""
     for item, side, relation in [(i, "pre", "after") for i in late] + [(i, "post", "before") for i in early]:
         if _is_event_day(item, event_time):
             continue
@@ -294,7 +294,7 @@ def _compositing(
     notices = []
     for images, days, side in ((pre, PRE_DAYS, "before"), (post, POST_DAYS, "after")):
         gaps = [abs((item.image.acquired - event_time) / timedelta(days=1)) for item in images]
-        if max(gaps) > days:
+        if max(gaps, default=0) > days:
             notices.append(
                 Notice(
                     "W319",

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landslide_map.windows import WindowPlan, offsets, paint, paint_nearest
+from landslide_map.windows import WindowPlan, offsets, paint
 
 
 @st.composite
@@ -90,18 +90,5 @@ def test_strips_painted_one_by_one_are_the_whole_bit_for_bit(data, plan):
         *sorted(data.draw(st.sets(st.integers(1, plan.shape[0]), max_size=5)) - {plan.shape[0]}),
         plan.shape[0],
     ]
-    for painter in (paint, paint_nearest):
-        strips = [painter(values, plan, pair) for pair in pairwise(edges)]
-        assert np.concatenate(strips).tobytes() == painter(values, plan, slice(None)).tobytes()
-
-
-@settings(deadline=None, max_examples=60)
-@given(plans())
-def test_a_code_comes_from_the_covering_window_with_the_nearest_centre(plan):
-    painted = paint_nearest(np.arange(plan.count), plan, slice(None))
-    tops, lefts = np.meshgrid(plan.row_starts, plan.col_starts, indexing="ij")
-    tops, lefts = tops.ravel(), lefts.ravel()
-    for row, col in np.ndindex(plan.shape):
-        over = covering(plan, row, col)
-        away = (tops + plan.size / 2 - row - 0.5) ** 2 + (lefts + plan.size / 2 - col - 0.5) ** 2
-        assert painted[row, col] == min(over, key=lambda window: (away[window], window))
+    strips = [paint(values, plan, pair) for pair in pairwise(edges)]
+    assert np.concatenate(strips).tobytes() == paint(values, plan, slice(None)).tobytes()

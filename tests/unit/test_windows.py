@@ -5,7 +5,7 @@ import pytest
 
 from landslide_map.codes import CODES
 from landslide_map.errors import InputError, UsageError
-from landslide_map.windows import WindowPlan, offsets, paint, paint_nearest, plan_windows
+from landslide_map.windows import WindowPlan, offsets, paint, plan_windows
 
 NAN = float("nan")
 
@@ -108,11 +108,3 @@ def test_a_rounded_mean_never_leaves_the_range_of_its_values():
     value = np.float64(0.1)
     plan = plan_windows((100, 100), 8)
     assert set(paint(np.full(plan.count, value), plan, (0, 100)).ravel()) == {np.float32(value)}
-
-
-def test_the_nearest_centre_decides_a_code_and_the_left_one_wins_a_tie():
-    # Centres at 2, 4, 6 and 7; pixel centres at 0.5, 1.5, ...: 6.5 is as near to 6 as to 7.
-    codes = np.array([10, 20, 30, 40], dtype=np.uint8)
-    painted = paint_nearest(codes, row_plan(9, stride=2), (1, 2))
-    assert painted.tolist() == [[10, 10, 10, 20, 20, 30, 30, 40, 40]]
-    assert painted.dtype == np.uint8
