@@ -22,8 +22,8 @@ import click
 def train(statistics: Path, recipe: str, out: Path, seed: int | None, overwrite: bool, quiet: bool) -> None:
     """Train a model bundle on a table of labelled window statistics.
 
-    The bundle holds its members, their calibration and thresholds, and figures estimated out of fold. The same
-    table, recipe, seed and library versions give the same probabilities.
+    The bundle holds its members, their calibration and thresholds, and figures estimated out of fold. The
+    same table, recipe, seed and library versions give the same probabilities.
     """
     from contextlib import nullcontext
     from hashlib import sha256

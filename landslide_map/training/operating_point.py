@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
+from scipy.special import logit
 
 from landslide_map.models.calibration import EDGE, Calibration
 
@@ -16,44 +17,36 @@ Labels = npt.NDArray[np.integer[Any]]
 
 GRID: Final = np.arange(0.05, 0.951, 0.005)
 """Thresholds that are considered."""
-_SMOOTHING: Final = 0.05
-"""F1 is averaged over this far on both sides: its highest point alone is mostly luck."""
 
 
 def fit_calibration(votes: Floats, labels: Labels) -> Calibration:
-    """Return the strictly rising curve from votes to probabilities that makes the labels most likely.
-
-    Two parameters, slope and shift of the logit (Platt scaling); beta calibration's third was not worth
-    its freedom on this table (docs/decisions).
-    """
-    p = np.clip(votes, EDGE, 1 - EDGE)
-    logit = np.log(p) - np.log1p(-p)
+    """Return the slope and shift of the logit that make the labels most likely (Platt scaling)."""
+    scores = logit(np.clip(votes, EDGE, 1 - EDGE))
 
     def loss(parameters: Floats) -> float:
-        score = np.exp(parameters[0]) * logit + parameters[1]
+        score = np.exp(parameters[0]) * scores + parameters[1]  # exp keeps the slope positive
         return float(np.mean(np.logaddexp(0, score) - labels * score))
 
-    slope, shift = minimize(
-        loss, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-10}
-    ).x
-    return Calibration(lower=float(np.exp(slope)), upper=float(np.exp(slope)), shift=float(shift))
+    best = minimize(loss, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-10})
+    return Calibration(slope=float(np.exp(best.x[0])), shift=float(best.x[1]))
 
 
-def choose_threshold(probability: Floats, labels: Labels) -> float:
-    """Return the threshold with the best F1, smoothed over its neighbours.
+def choose_threshold(probability: Floats) -> float:
+    """Return the threshold with the best F1 that calibrated probabilities promise.
+
+    The promise needs no labels: a window of probability p is a hit p times. Hits counted from labels give a
+    threshold that follows the luck of the draw (standard deviation over folds 0.02 against 0.003) and, on
+    windows left out, not a better F1.
 
     Parameters
     ----------
-    probability, labels : ndarray, (window,)
+    probability : ndarray, (window,)
         Calibrated; a window counts as landslide above the threshold.
     """
     called = probability[:, np.newaxis] > GRID
-    hits = (called & (labels[:, np.newaxis] == 1)).sum(axis=0)
-    f1 = 2 * hits / (called.sum(axis=0) + labels.sum())
-    reach = round(_SMOOTHING / 0.005)
-    padded = np.pad(f1, reach, mode="edge")
-    smooth = np.convolve(padded, np.ones(2 * reach + 1) / (2 * reach + 1), mode="valid")
-    return float(np.round(GRID[int(smooth.argmax())], 3))
+    hits = (probability[:, np.newaxis] * called).sum(axis=0)
+    f1 = 2 * hits / (called.sum(axis=0) + probability.sum())
+    return float(np.round(GRID[int(f1.argmax())], 3))
 
 
 def nested(
@@ -78,7 +71,7 @@ def nested(
     for rows in folds:
         others = np.setdiff1d(np.arange(len(votes)), rows)
         calibration = fit_calibration(votes[others], labels[others])
-        threshold = choose_threshold(calibration(votes[others]), labels[others])
+        threshold = choose_threshold(calibration(votes[others]))
         probability[rows] = calibration(votes[rows])
         landslide[rows] = probability[rows] > threshold
     return probability, landslide

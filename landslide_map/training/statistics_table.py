@@ -91,7 +91,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
         raise InputError("E120", f"{path}: no such file; expected a CSV table of window statistics.")
     try:
         # IDs are names: "007" must not become 7.
-        table = pd.read_csv(path, dtype={"ID": str}, float_precision="round_trip", keep_default_na=True)
+        table = pd.read_csv(path, dtype={"ID": str})
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError("E120", f"{path}: cannot be read as a CSV table ({error}).") from error
     missing = [name for name in ("ID", "label", *_columns()) if name not in table.columns]

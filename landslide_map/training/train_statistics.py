@@ -201,7 +201,7 @@ def _scenarios(
             "average": scenario.average,
             "clear_sky": scenario.clear_sky,
             "calibration": calibration.model_dump(),
-            "threshold": choose_threshold(calibration(joined), labels),
+            "threshold": choose_threshold(calibration(joined)),
             "metrics": _figures(joined, labels, folds),
         }
 
