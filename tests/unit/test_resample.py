@@ -146,6 +146,22 @@ def test_any_chunking_gives_the_same_bytes_from_finer_and_coarser_sources(tmp_pa
         np.testing.assert_array_equal(chunked.view(np.uint32), once.view(np.uint32))
 
 
+@pytest.mark.parametrize("trim", [False, True])
+@pytest.mark.parametrize(
+    ("pixel", "shift"), [(10.0, 0.0), (10.0, 3.0), (30.0, 7.0), (30.0, 18.0), (5.0, 1.0)]
+)
+def test_blocks_that_end_at_lattice_nodes_see_as_far_as_the_whole_does(tmp_path, target, pixel, shift, trim):
+    """Without rotation nothing is read beyond what a block needs: a row or column too few would show."""
+    shape = (int(1300 / pixel) + 3, int(1500 / pixel) + 3)
+    source = grid_at(32633, 300_000 - pixel - shift, 5_200_020 + pixel + shift, shape, pixel)
+    band = write_band(tmp_path / "holes.tif", speckle(shape, missing=0.2), source)
+    once = read_block(band, target, whole(target), trim=trim)
+    assert 0.2 < np.isfinite(once).mean() < 1
+    for size in (16, 32, 64):
+        chunked = tiled(band, target, size, size, trim=trim)
+        np.testing.assert_array_equal(chunked.view(np.uint32), once.view(np.uint32))
+
+
 def test_blocks_of_a_large_grid_far_from_its_origin_equal_the_whole_to_the_byte(tmp_path):
     grid = grid_at(32633, 300_000, 5_200_020, (3000, 2100))
     x, y = Transformer.from_crs(32633, 32632, always_xy=True).transform(310_240, 5_189_780)
