@@ -16,7 +16,9 @@ from landslide_map.errors import LandslideMapError
 
 from .check import check
 from .evaluate import evaluate
+from .models import models
 from .run import run
+from .score import score
 from .stack import stack
 from .train import train
 
@@ -44,7 +46,7 @@ def cli() -> None:
     """
 
 
-for command in (run, check, stack, train, evaluate):
+for command in (run, check, stack, train, evaluate, score, models):
     cli.add_command(command)
 
 

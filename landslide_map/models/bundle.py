@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
@@ -19,7 +19,7 @@ import xarray as xr
 from pydantic import ValidationError
 
 from landslide_map.bands import CHANNELS
-from landslide_map.errors import BundleError, OutputExistsError, ResourceError
+from landslide_map.errors import BundleError, LandslideMapError, OutputExistsError, ResourceError
 from landslide_map.models.bundle_format import (
     FORMAT,
     FORMAT_VERSION,
@@ -30,6 +30,7 @@ from landslide_map.models.bundle_format import (
 )
 from landslide_map.models.ensemble import MIN_VALID_FRACTION, Scenario, Votes, vote
 from landslide_map.models.member import Member
+from landslide_map.models.published_boosters import PublishedBooster
 
 DEFAULT: Final = Path(__file__).resolve().parents[1] / "bundles" / "default"
 """The bundle that ships inside the package."""
@@ -42,6 +43,8 @@ _LOADERS: Final = {
     "lightgbm": "landslide_map.models.boosters:load_statistics_member",
     "xgboost": "landslide_map.models.boosters:load_statistics_member",
     "perceptron": "landslide_map.models.boosters:load_statistics_member",
+    "lightgbm-126": "landslide_map.models.published_boosters:load_published_booster",
+    "xgboost-126": "landslide_map.models.published_boosters:load_published_booster",
     "network": "landslide_map.models.network_member:load_network_member",
 }
 """Kind of member -> the function that loads it; imported when needed, so boosters never import torch."""
@@ -75,13 +78,24 @@ class Bundle:
         """Return how many of the windows named `ids` the bundle was trained on."""
         return len(self.training_windows & set(map(window_hash, ids)))
 
+    @property
+    def needs_pixels(self) -> bool:
+        """Whether some member judges pixels, so that :meth:`vote` must be given them."""
+        return any(member.input == "pixels" for member in self.members)
+
+    @property
+    def needs_median(self) -> bool:
+        """Whether some member reads the median of its channels."""
+        return any(isinstance(member, PublishedBooster) for member in self.members)
+
     def vote(
         self,
         statistics: xr.DataArray,
         *,
         excluded: Collection[str] = (),
         min_valid_fraction: float = MIN_VALID_FRACTION,
-        pixels: npt.NDArray[np.float32] | None = None,
+        pixels: npt.NDArray[np.floating] | None = None,
+        constants_are_fill: bool = True,
     ) -> Votes:
         """Judge windows; see :func:`landslide_map.models.ensemble.vote`."""
         return vote(
@@ -91,6 +105,7 @@ class Bundle:
             excluded=excluded,
             min_valid_fraction=min_valid_fraction,
             pixels=pixels,
+            constants_are_fill=constants_are_fill,
         )
 
 
@@ -114,7 +129,8 @@ def load_bundle(path: str | PathLike[str] | None = None) -> Bundle:
     contents = _verified(folder, document)
     members = tuple(_load_member(entry, contents, folder) for entry in document.members)
     scenarios = tuple(_scenario(entry) for entry in document.scenarios)
-    known = frozenset(contents.get(TRAINING_WINDOWS, b"").decode().split())
+    listed = contents.get(TRAINING_WINDOWS, b"")
+    known = frozenset(listed.decode().split() if isinstance(listed, bytes) else ())
     return Bundle(document, members, scenarios, sha256(content).hexdigest(), folder, known)
 
 
@@ -126,7 +142,7 @@ def window_hash(name: str) -> str:
 def save_bundle(
     folder: str | PathLike[str],
     document: Mapping[str, Any],
-    contents: Mapping[str, bytes],
+    contents: Mapping[str, bytes | Callable[[Path], None]],
     *,
     overwrite: bool = False,
 ) -> None:
@@ -139,7 +155,7 @@ def save_bundle(
     document : mapping
         Everything of ``bundle.json`` but ``files``, which is made from `contents`.
     contents : mapping
-        File name -> bytes.
+        File name -> bytes, or for large files a function that writes the file at the path it is given.
     overwrite : bool
         Replace an existing bundle (and nothing else).
 
@@ -152,19 +168,18 @@ def save_bundle(
     """
     folder = Path(folder)
     check_free(folder, overwrite=overwrite)
-    files = {
-        name: FileEntry(sha256=sha256(data).hexdigest(), bytes=len(data)) for name, data in contents.items()
-    }
-    try:
-        checked = BundleDocument.model_validate({**document, "files": files})
-    except ValidationError as error:
-        raise _invalid(folder, error) from None
-    text = json.dumps(checked.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        for name, data in {**contents, DOCUMENT: text.encode()}.items():
-            (staging / name).write_bytes(data)
+        for name, content in contents.items():
+            if isinstance(content, bytes):
+                (staging / name).write_bytes(content)
+            else:
+                content(staging / name)
+        files = {name: _entry(staging / name) for name in contents}
+        checked = BundleDocument.model_validate({**document, "files": files})
+        text = json.dumps(checked.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+        (staging / DOCUMENT).write_text(text, encoding="utf-8")
         staging.chmod(0o755)
         if folder.exists():
             retired = staging.with_name(staging.name + ".old")
@@ -173,6 +188,10 @@ def save_bundle(
             shutil.rmtree(retired)
         else:
             staging.rename(folder)
+    except ValidationError as error:
+        raise _invalid(folder, error) from None
+    except LandslideMapError:
+        raise
     except OSError as error:
         raise ResourceError("E601", f"{folder}: the bundle cannot be written ({error}).") from error
     finally:
@@ -233,21 +252,32 @@ def _invalid(folder: Path, error: ValidationError) -> BundleError:
     )
 
 
-def _verified(folder: Path, document: BundleDocument) -> dict[str, bytes]:
-    """Return the content of every listed file, read once and checked."""
-    contents = {}
+def _entry(path: Path) -> FileEntry:
+    with path.open("rb") as file:
+        return FileEntry(sha256=file_digest(file, "sha256").hexdigest(), bytes=path.stat().st_size)
+
+
+def _verified(folder: Path, document: BundleDocument) -> dict[str, bytes | Path]:
+    """Return the content of every listed file, read once and checked; of networks' large files the path."""
+    large = {name for member in document.members if member.kind == "network" for name in member.files}
+    contents: dict[str, bytes | Path] = {}
     for name, entry in document.files.items():
         try:
-            data = (folder / name).read_bytes()
+            if name in large:
+                data: bytes | Path = folder / name
+                read = _entry(folder / name)
+            else:
+                data = (folder / name).read_bytes()
+                read = FileEntry(sha256=sha256(data).hexdigest(), bytes=len(data))
         except OSError:
             raise BundleError(
                 "E501",
                 f"{folder / name}: listed in {DOCUMENT} but missing or unreadable. Restore the bundle.",
             ) from None
-        if len(data) != entry.bytes or sha256(data).hexdigest() != entry.sha256:
+        if read != entry:
             raise BundleError(
                 "E502",
-                f"{folder / name}: differs from the hash in {DOCUMENT} ({len(data)} bytes, expected "
+                f"{folder / name}: differs from the hash in {DOCUMENT} ({read.bytes} bytes, expected "
                 f"{entry.bytes}); it was changed or damaged. Restore the bundle.",
             )
         contents[name] = data
@@ -261,7 +291,7 @@ def _verified(folder: Path, document: BundleDocument) -> dict[str, bytes]:
     return contents
 
 
-def _load_member(entry: MemberEntry, contents: Mapping[str, bytes], folder: Path) -> Member:
+def _load_member(entry: MemberEntry, contents: Mapping[str, bytes | Path], folder: Path) -> Member:
     if entry.kind not in _LOADERS:
         raise BundleError(
             "E503",
@@ -269,9 +299,17 @@ def _load_member(entry: MemberEntry, contents: Mapping[str, bytes], folder: Path
             f"landslide-map knows {', '.join(_LOADERS)}. Update landslide-map.",
         )
     module, _, function = _LOADERS[entry.kind].partition(":")
-    load: Callable[[MemberEntry, Mapping[str, bytes]], Member] = getattr(import_module(module), function)
     try:
+        load: Callable[[MemberEntry, Mapping[str, bytes | Path]], Member] = getattr(
+            import_module(module), function
+        )
         return load(entry, contents)
+    except ModuleNotFoundError as error:
+        raise ResourceError(
+            "E612",
+            f"{folder}: member {entry.name!r} is a {entry.kind}, which needs the package {error.name!r}. "
+            "Install it with: pip install 'landslide-map[networks]'",
+        ) from error
     except (ValueError, KeyError) as error:
         raise BundleError("E506", f"{folder}: member {entry.name!r} cannot be loaded ({error}).") from error
 

@@ -79,7 +79,8 @@ def vote(
     *,
     excluded: Collection[str] = (),
     min_valid_fraction: float = MIN_VALID_FRACTION,
-    pixels: npt.NDArray[np.float32] | None = None,
+    pixels: npt.NDArray[np.floating] | None = None,
+    constants_are_fill: bool = True,
 ) -> Votes:
     """Let each window be judged by the members of the first scenario that fits it.
 
@@ -96,13 +97,30 @@ def vote(
         A channel is missing in windows with fewer valid pixels.
     pixels : ndarray, (window, y, x, 12), optional
         Model bands, for members whose input is pixels.
+    constants_are_fill : bool
+        Whether a channel that is constant over a window counts as missing there. Where it does not, members
+        that do without its skewness judge it as it is.
 
     Returns
     -------
     Votes
     """
     available = _available_channels(statistics, excluded, min_valid_fraction)
-    able = {member.name: np.all([available[name] for name in member.channels], axis=0) for member in members}
+    lenient = (
+        available
+        if constants_are_fill
+        else _available_channels(statistics, excluded, min_valid_fraction, complete=False)
+    )
+    able = {
+        member.name: np.all(
+            [
+                (available if isinstance(member, StatisticsMember) else lenient)[name]
+                for name in member.channels
+            ],
+            axis=0,
+        )
+        for member in members
+    }
     snowy = _mostly_snow_or_cloud(statistics)
     chosen, silenced = _choose(scenarios, able, snowy)
     wanted = {
@@ -118,7 +136,7 @@ def vote(
         weights = np.array([scenario.weights.get(member.name, 0.0) for member in members])
         probability[rows] = scenario.calibration(weighted_mean(said[rows], weights, scenario.average))
         threshold[rows] = scenario.threshold
-    something = np.any(list(available.values()), axis=0)
+    something = np.any(list(lenient.values()), axis=0)
     reason = np.select(
         [chosen >= 0, ~something, silenced],
         [Reason.ANALYSED, Reason.NO_DATA, Reason.SNOW_OR_CLOUD],
@@ -128,9 +146,9 @@ def vote(
 
 
 def _available_channels(
-    statistics: xr.DataArray, excluded: Collection[str], min_valid_fraction: float
+    statistics: xr.DataArray, excluded: Collection[str], min_valid_fraction: float, complete: bool = True
 ) -> dict[str, Bools]:
-    """Channel -> where it is allowed, valid enough and complete.
+    """Channel -> where it is allowed, valid enough and (if asked) complete.
 
     A constant window has no skewness: such a channel is a fill value, not a measurement.
     """
@@ -142,8 +160,9 @@ def _available_channels(
             available[name] = nowhere
             continue
         own = statistics.sel(channel=name)
-        complete = np.isfinite(own.sel(statistic=list(BASE_STATISTICS)).values).all(axis=1)
-        available[name] = complete & (own.sel(statistic="valid_fraction").values >= min_valid_fraction)
+        available[name] = own.sel(statistic="valid_fraction").values >= min_valid_fraction
+        if complete:
+            available[name] &= np.isfinite(own.sel(statistic=list(BASE_STATISTICS)).values).all(axis=1)
     return available
 
 
@@ -175,7 +194,7 @@ def _predict(
     members: Sequence[Member],
     wanted: Mapping[str, Bools],
     statistics: xr.DataArray,
-    pixels: npt.NDArray[np.float32] | None,
+    pixels: npt.NDArray[np.floating] | None,
 ) -> Floats:
     """Return what each member says where it is wanted, NaN elsewhere; ``(window, member)``."""
     said = np.full((statistics.sizes["window"], len(members)), np.nan)

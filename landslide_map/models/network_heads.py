@@ -71,6 +71,12 @@ def build_network(spec: NetworkSpec) -> nn.Module:
     return encoders[0] if spec.head == "single" else JoinedEncoders(spec.head, encoders, planes)
 
 
+def expected_tensors(spec: NetworkSpec) -> dict[str, Tensor]:
+    """Return a network's state dict without values: key -> tensor on torch's ``meta`` device."""
+    with torch.device("meta"):
+        return build_network(spec).state_dict()
+
+
 def _encoder(name: str, planes: int, outputs: int, image_size: int) -> nn.Module:
     if not timm.is_model(name):
         raise ValueError(

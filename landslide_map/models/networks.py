@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Final, Literal
+from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -20,17 +18,14 @@ from landslide_map.models.network_spec import IndexStage, NetworkSpec, Scaling
 
 FLIPS: Final[tuple[tuple[int, ...], ...]] = ((), (2,), (3,), (2, 3))
 """Axes of ``(n, channel, y, x)`` that are reversed: not at all, rows, columns, both."""
-Precision = Literal["float32", "bfloat16", "float16"]
 
 
-def scale(
-    windows: npt.NDArray[np.floating], scaling: Scaling, indices: IndexStage = "after"
-) -> npt.NDArray[np.float32]:
+def scale(windows: Tensor, scaling: Scaling, indices: IndexStage = "after") -> Tensor:
     """Return all 18 channels as the networks want them.
 
     Parameters
     ----------
-    windows : ndarray, (n, y, x, 12)
+    windows : Tensor, (n, 12, y, x), float64
         Model bands in the order of ``bands.MODEL_BANDS`` and their units; NaN = missing. A missing pixel
         becomes its band's training median.
     scaling, indices
@@ -40,20 +35,21 @@ def scale(
 
     Returns
     -------
-    ndarray, (n, 18, y, x), float32
+    Tensor, (n, 18, y, x), float32
     """
-    raw = np.moveaxis(np.asarray(windows, dtype=np.float64), -1, 1)
-    medians = np.array([TRAINING_QUANTILES[name][1] for name in MODEL_BANDS])[:, None, None]
-    raw = np.where(np.isnan(raw), medians, raw)
-    centre, spread = (np.array(values)[:, None, None] for values in zip(*_constants(scaling), strict=True))
-    scaled = ((raw - centre) / spread).astype(np.float32)
+    medians = [TRAINING_QUANTILES[name][1] for name in MODEL_BANDS]
+    centres, spreads = zip(*_constants(scaling), strict=True)
+    raw = torch.where(windows.isnan(), _per_band(medians, windows), windows)
+    scaled = ((raw - _per_band(centres, raw)) / _per_band(spreads, raw)).float()
     base = scaled if indices == "after" else raw
-    out = np.empty((len(raw), len(CHANNELS), *raw.shape[2:]), dtype=np.float32)
-    out[:, : len(MODEL_BANDS)] = scaled
-    for channel, (a, b) in enumerate(INDEX_PAIRS.values(), start=len(MODEL_BANDS)):
-        first, second = base[:, MODEL_BANDS.index(a)], base[:, MODEL_BANDS.index(b)]
-        out[:, channel] = (first - second) / (first + second + 1e-10) + 0.5
-    return out
+    bands = {name: base[:, i] for i, name in enumerate(MODEL_BANDS)}
+    pairs = [(bands[a], bands[b]) for a, b in INDEX_PAIRS.values()]
+    computed = [((a - b) / (a + b + 1e-10) + 0.5).float() for a, b in pairs]
+    return torch.cat([scaled, torch.stack(computed, dim=1)], dim=1)
+
+
+def _per_band(values: Sequence[float], like: Tensor) -> Tensor:
+    return torch.tensor(values, dtype=like.dtype, device=like.device)[:, None, None]
 
 
 def _constants(scaling: Scaling) -> Iterable[tuple[float, float]]:

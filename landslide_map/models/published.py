@@ -41,9 +41,23 @@ NETWORKS: Final[dict[str, NetworkSpec]] = {
 """Version name -> network."""
 
 BOOSTERS: Final = {"v18b": "lightgbm", "v44": "xgboost"}
-"""Version name -> library; both read the 126 features of :data:`STATISTICS` of all 18 channels."""
-STATISTICS: Final = ("mean", "median", "min", "max", "std", "skew", "kurtosis")
-"""Order of the boosters' features within a channel; channels in the order of ``bands.CHANNELS``."""
-
+"""Version name -> library; both read 126 statistics of all 18 channels."""
 MEMBERS: Final = (*NETWORKS, *BOOSTERS)
 """All nine version names; their probabilities are averaged with equal weights."""
+
+GFLOP: Final = {"v10": 13.4, "v20": 21.6, "v31": 17.5, "v33": 17.5, "v37": 26.3, "v39": 32.8, "v46": 63.9}
+"""Network -> cost of one forward pass of one window, one fold, one flip."""
+PUBLISHED_F1: Final = {
+    "v10": 0.8744,
+    "v20": 0.8496,
+    "v31": 0.8976,
+    "v33": 0.8963,
+    "v37": 0.9003,
+    "v39": 0.8986,
+    "v46": 0.8943,
+    "v18b": 0.8740,
+    "v44": 0.8708,
+}
+"""Member -> out-of-fold F1 (window level) that the author reports for five folds."""
+ENSEMBLE_F1: Final = 0.9216
+"""As :data:`PUBLISHED_F1`, of all nine."""

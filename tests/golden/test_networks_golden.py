@@ -52,8 +52,8 @@ def computed(version: str, flips: tuple[tuple[int, ...], ...]) -> npt.NDArray[np
     spec = NETWORKS[version]
     network = build_network(spec).eval()
     network.load_state_dict(filled(network.state_dict(), SEED))
-    scaled = scale(synthetic_windows(SEED, 3), spec.scaling, spec.indices)
-    images = enlarge(torch.from_numpy(scaled[:, planes(spec)]), spec.image_size)
+    windows = torch.from_numpy(synthetic_windows(SEED, 3)).permute(0, 3, 1, 2)
+    images = enlarge(scale(windows, spec.scaling, spec.indices)[:, planes(spec)], spec.image_size)
     with torch.inference_mode():
         return logits(network, images, flips).numpy()
 

@@ -1,0 +1,61 @@
+"""``landslide-map models``: bring in, look at and verify bundles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def models() -> None:
+    """Bring in, look at and verify model bundles."""
+
+
+@models.command("import-nasios")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder of the new bundle.")
+@click.option("--trust-pickles", is_flag=True, help="Unpickle the boosters: this can run any program.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
+def import_nasios(folder: Path, out: Path, trust_pickles: bool, overwrite: bool, quiet: bool) -> None:
+    """Turn the author's weight files in FOLDER into a bundle.
+
+    Reads Landslide_Class_S2S1_<version>_Fold<k>_last.pt for whatever versions and folds are there, and with
+    --trust-pickles the boosters Landslide_Class_S2S1_<v18b|v44>_fold<k>.
+    """
+    from contextlib import nullcontext
+
+    from landslide_map.models.import_nasios import import_nasios as convert
+    from landslide_map.progress import on_stderr, silent
+
+    with nullcontext(silent) if quiet else on_stderr() as report:
+        found = convert(folder, out, trust_pickles=trust_pickles, overwrite=overwrite, report=report)
+    for notice in found.notices:
+        click.echo(f"note {notice}", err=True)
+    for name, folds in found.folds.items():
+        click.echo(f"{name}: folds {', '.join(map(str, folds))}")
+    click.echo(f"{out}: a bundle of {len(found.folds)} members")
+
+
+@models.command()
+@click.argument("bundle", required=False, type=click.Path(path_type=Path))
+def show(bundle: Path | None) -> None:
+    """Say what BUNDLE (by default the built-in one) holds."""
+    from landslide_map.models.bundle import load_bundle
+    from landslide_map.models.profiles import describe
+
+    for line in describe(load_bundle(bundle)):
+        click.echo(line)
+
+
+@models.command()
+@click.argument("bundle", required=False, type=click.Path(path_type=Path))
+def verify(bundle: Path | None) -> None:
+    """Check every hash of BUNDLE, and that every model file can be loaded."""
+    from landslide_map.models.bundle import load_bundle
+    from landslide_map.models.verify import verify_members
+
+    ready = load_bundle(bundle)
+    files = verify_members(ready)
+    click.echo(f"{ready.name}: {files} model files of {len(ready.members)} members are whole and load")

@@ -1,0 +1,70 @@
+"""``landslide-map score``: probabilities of ready windows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+
+@click.command()
+@click.argument("windows", type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="CSV file to write.")
+@click.option("--bundle", type=click.Path(path_type=Path), help="Model bundle; by default the built-in one.")
+@click.option("--profile", help="Members to use: all, networks, boosters, optical-only, ...")
+@click.option("--ids", type=click.Path(path_type=Path), help="CSV with a column ID, e.g. Test.csv.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Of the networks' matrix products.",
+)
+@click.option("--batch-size", type=click.IntRange(1), help="Windows in one forward pass of a network.")
+@click.option("--submission", "as_submission", is_flag=True, help="Write the competition's columns ID,label.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing CSV file.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
+def score(
+    windows: Path,
+    out: Path,
+    bundle: Path | None,
+    profile: str | None,
+    ids: Path | None,
+    device: Literal["auto", "cpu", "cuda"],
+    precision: Literal["float32", "bfloat16", "float16"],
+    batch_size: int | None,
+    as_submission: bool,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Score WINDOWS: an .npy file of shape (n, 64, 64, 12), or a folder of <ID>.npy.
+
+    Writes id, probability, landslide and one column p_<member> for each member. The probabilities are of
+    windows of 64 x 64 pixels (window level). Bands are red, green, blue, nir, then vv, vh, diff_vv, diff_vh
+    of the descending and of the ascending track.
+    """
+    from contextlib import nullcontext
+
+    from landslide_map import scoring
+    from landslide_map.progress import on_stderr, silent
+    from landslide_map.window_files import Windows, read_ids
+
+    scoring.check_output(out, overwrite=overwrite)
+    source = Windows.open(windows, None if ids is None else read_ids(ids))
+    with nullcontext(silent) if quiet else on_stderr() as report:
+        table = scoring.score(
+            source,
+            bundle,
+            profile=profile,
+            device=device,
+            precision=precision,
+            batch_size=batch_size,
+            report=report,
+        )
+    scoring.write_csv(scoring.submission(table) if as_submission else table, out)
+    for notice in table.attrs["notices"]:
+        click.echo(f"note {notice}", err=True)
+    landslides = int(table["landslide"].sum())
+    click.echo(f"{out}: {len(table)} windows, {landslides} of them landslides (window level)")

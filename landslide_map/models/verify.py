@@ -1,0 +1,41 @@
+"""Whether every model file of a bundle can be loaded, beyond its hash."""
+
+from __future__ import annotations
+
+from landslide_map.errors import BundleError
+from landslide_map.models.boosters import StatisticsMember
+from landslide_map.models.bundle import Bundle
+from landslide_map.models.published_boosters import PublishedBooster
+
+
+def verify_members(bundle: Bundle) -> int:
+    """Load every member's files and return how many there are; E506 names the first that cannot be used."""
+    files = 0
+    for member in bundle.members:
+        if isinstance(member, StatisticsMember | PublishedBooster):
+            files += len(member.predictors)
+        else:
+            files += _verify_network(member)
+    return files
+
+
+def _verify_network(member: object) -> int:
+    from safetensors import SafetensorError, safe_open
+
+    from landslide_map.models.network_heads import expected_tensors
+    from landslide_map.models.network_member import NetworkMember
+
+    assert isinstance(member, NetworkMember)
+    wanted = {key: list(tensor.shape) for key, tensor in expected_tensors(member.spec).items()}
+    for path in member.folds:
+        try:
+            with safe_open(path, framework="pt") as file:
+                found = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise BundleError("E506", f"{path}: is no safetensors file ({error}).") from error
+        if found != wanted:
+            wrong = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
+            raise BundleError(
+                "E506", f"{path}: {wrong[0]} does not fit its network ({len(wrong)} such tensors)."
+            )
+    return len(member.folds)

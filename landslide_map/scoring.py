@@ -1,0 +1,201 @@
+"""Probabilities of ready windows: arrays in, one row per window out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from landslide_map.bands import CHANNELS, GROUPS, INDEX_PAIRS, MODEL_BANDS
+from landslide_map.errors import InputError, Notice, OutputExistsError, ResourceError
+from landslide_map.features import array_statistics
+from landslide_map.models.bundle import Bundle, load_bundle
+from landslide_map.models.profiles import with_profile
+from landslide_map.progress import Report, silent
+from landslide_map.window_files import Windows
+
+CHUNK: Final = 512
+"""Windows in memory at once; every fold's weights are read once for each chunk."""
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+def score(
+    windows: Windows | npt.NDArray[np.floating],
+    bundle: Bundle | str | PathLike[str] | None = None,
+    *,
+    profile: str | None = None,
+    device: Device = "auto",
+    precision: Precision = "float32",
+    batch_size: int | None = None,
+    report: Report = silent,
+) -> pd.DataFrame:
+    """Return the probability of landslide of every window, and what each member says.
+
+    Parameters
+    ----------
+    windows : ndarray, (window, 64, 64, 12), or Windows
+        Model bands in the order and units of ``bands.MODEL_BANDS``. A band that is NaN in the whole window
+        is a sensor without data there; a band that is NaN in places is refused.
+    bundle : Bundle or path, optional
+        The default bundle if not given.
+    profile : str, optional
+        A key of :data:`~landslide_map.models.profiles.PROFILES`.
+    device, precision, batch_size
+        For networks; see :class:`~landslide_map.models.network_member.Runtime`.
+    report : Report
+        Told of the progress.
+
+    Returns
+    -------
+    DataFrame
+        ``id``; ``probability``, calibrated, NaN where no member could vote; ``landslide``, 1 where it is
+        above the threshold and NA where it is NaN; one ``p_<member>`` for each member, uncalibrated, NaN
+        where it did not vote. ``attrs["notices"]`` are the notices, window level.
+
+    Raises
+    ------
+    InputError
+        E140 wrong shape, E141 missing or infinite pixels.
+    ResourceError
+        E610 CUDA asked for and absent, E611 memory of the graphics card exhausted.
+    """
+    source = windows if isinstance(windows, Windows) else Windows.of_array(windows)
+    ready = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
+    if profile is not None:
+        ready = with_profile(ready, profile)
+    ready = _on_device(ready, device, precision, batch_size, report)
+    parts = [_score_chunk(ready, ids, chunk) for ids, chunk in _chunks(source)]
+    table = pd.concat(parts, ignore_index=True)
+    table.attrs["notices"] = _notices(table)
+    return table
+
+
+def submission(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the two columns of the competition, ``ID`` and ``label``, from a table of :func:`score`.
+
+    Raises
+    ------
+    InputError
+        E143 if some window could not be judged.
+    """
+    unjudged = table["landslide"].isna()
+    if unjudged.any():
+        raise InputError(
+            "E143",
+            f"window {table['id'][unjudged].iloc[0]} ({int(unjudged.sum())} in all): no member of the bundle "
+            "could judge it, but a submission needs a label for each. Use members that need fewer sensors.",
+        )
+    return pd.DataFrame({"ID": table["id"], "label": table["landslide"].astype(int)})
+
+
+def check_output(path: str | PathLike[str], *, overwrite: bool) -> None:
+    """Refuse a CSV file that must not be written (E401), before any work."""
+    path = Path(path)
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise OutputExistsError("E401", f"{path}: exists already; use --overwrite or another name.")
+
+
+def write_csv(table: pd.DataFrame, path: str | PathLike[str]) -> None:
+    """Write a table; the file appears complete or not at all (E601 where it cannot be written)."""
+    path = Path(path)
+    staged = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(staged, index=False)
+        staged.replace(path)
+    except OSError as error:
+        raise ResourceError("E601", f"{path}: cannot be written ({error}).") from error
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def eighteen_channels(windows: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Return bands and indices of windows ``(n, y, x, 12)`` as ``(n, 18, y, x)``, indices of raw values."""
+    bands = np.moveaxis(np.asarray(windows, dtype=np.float64), -1, 1)
+    by_name = {name: bands[:, i] for i, name in enumerate(MODEL_BANDS)}
+    pairs = [(by_name[a], by_name[b]) for a, b in INDEX_PAIRS.values()]
+    # Not `indices.normalised_difference`, which rounds to float32: the published features do not.
+    indices = [(a - b) / (a + b + 1e-10) + 0.5 for a, b in pairs]
+    return np.concatenate([bands, np.stack(indices, axis=1)], axis=1)
+
+
+def _on_device(
+    bundle: Bundle, device: Device, precision: Precision, batch_size: int | None, report: Report
+) -> Bundle:
+    if not bundle.needs_pixels:
+        return bundle
+    from landslide_map.models.network_member import NetworkMember, Runtime
+
+    runtime = Runtime(device, precision, batch_size, report)
+    runtime.torch_device()  # refuse before any work
+    members = tuple(
+        replace(member, runtime=runtime) if isinstance(member, NetworkMember) else member
+        for member in bundle.members
+    )
+    return replace(bundle, members=members)
+
+
+def _chunks(source: Windows) -> Iterator[tuple[Sequence[str], npt.NDArray[np.floating]]]:
+    for start in range(0, len(source.ids), CHUNK):
+        ids = source.ids[start : start + CHUNK]
+        chunk = source.read(start, start + CHUNK)
+        _check_pixels(ids, chunk)
+        yield ids, chunk
+
+
+def _check_pixels(ids: Sequence[str], chunk: npt.NDArray[np.floating]) -> None:
+    """Refuse infinite pixels, bands with holes, and windows without anything (E141)."""
+    missing = np.isnan(chunk).mean(axis=(1, 2))
+    infinite = np.isinf(chunk).any(axis=(1, 2))
+    for wrong, what in (
+        (infinite, "infinite values"),
+        ((missing > 0) & (missing < 1), "missing pixels (NaN) beside measured ones"),
+    ):
+        if wrong.any():
+            window, band = np.argwhere(wrong)[0]
+            raise InputError(
+                "E141",
+                f"window {ids[window]}: band {MODEL_BANDS[band]} holds {what} (in "
+                f"{int(wrong.any(axis=1).sum())} windows of {len(ids)} read together). Fill or drop them; a sensor "
+                "without data is NaN in the whole window.",
+            )
+    if (empty := (missing == 1).all(axis=1)).any():
+        raise InputError(
+            "E141", f"window {ids[int(np.argmax(empty))]}: every pixel is missing (NaN). Drop it."
+        )
+
+
+def _score_chunk(bundle: Bundle, ids: Sequence[str], chunk: npt.NDArray[np.floating]) -> pd.DataFrame:
+    statistics = array_statistics(eighteen_channels(chunk), CHANNELS, median=bundle.needs_median)
+    # A ready window is what it is: the published procedure judges constant bands too.
+    votes = bundle.vote(statistics, pixels=chunk, constants_are_fill=False)
+    judged = np.isfinite(votes.probability)
+    landslide = pd.array(votes.landslide.astype(np.int64), dtype="Int64")
+    landslide[~judged] = pd.NA
+    columns = {"id": list(ids), "probability": votes.probability, "landslide": landslide}
+    columns |= {f"p_{member.name}": votes.members[:, i] for i, member in enumerate(bundle.members)}
+    return pd.DataFrame(columns)
+
+
+def _notices(table: pd.DataFrame) -> list[Notice]:
+    members = table.filter(like="p_")
+    fewer = int((members.isna().any(axis=1) & table["probability"].notna()).sum())
+    nobody = int(table["probability"].isna().sum())
+    if not fewer and not nobody:
+        return []
+    return [
+        Notice(
+            "W141",
+            f"of {len(table)} windows {fewer} are judged by some of the members only and {nobody} by none: a "
+            f"sensor ({', '.join(GROUPS)}) has no data there, or the bundle has a better choice of members.",
+        )
+    ]
