@@ -3,7 +3,7 @@
 Three stacks have the same length or overlap in meaning and must never be confused:
 
 * the *acquisitions* (12): what the satellites measured, aligned to the grid;
-* the *model bands* (12): the published order, with post-event backscatter and differences;
+* the *model bands* (12): the order of the labelled windows, with post-event backscatter and differences;
 * the *channels* (18): the model bands followed by six optical indices.
 
 Names, never positions, select a band anywhere outside this module.
@@ -19,6 +19,8 @@ POLARISATIONS: Final = ("vv", "vh")
 
 OPTICAL: Final = ("red", "green", "blue", "nir")
 """Post-event Sentinel-2 as training DN: 10000 * reflectance + 1000."""
+MODEL_OPTICAL: Final = ("blue", "green", "red", "nir")
+"""The same in the order of the labelled windows, whatever is published: docs/decisions/0020."""
 
 PREFIX: Final = {"descending": "desc", "ascending": "asc"}
 """Orbit direction -> prefix of its band names."""
@@ -42,21 +44,21 @@ def difference(orbit: str, polarisation: str) -> str:
 ACQUISITIONS: Final = OPTICAL + tuple(
     acquisition(orbit, side, pol) for orbit in ORBITS for side in ("pre", "post") for pol in POLARISATIONS
 )
-MODEL_BANDS: Final = OPTICAL + tuple(
+MODEL_BANDS: Final = MODEL_OPTICAL + tuple(
     name(orbit, pol) for orbit in ORBITS for name in (backscatter, difference) for pol in POLARISATIONS
 )
 
 INDEX_PAIRS: Final = {
-    "ndvi": ("nir", "red"),
-    "gndvi": ("nir", "green"),
     "bndvi": ("nir", "blue"),
-    "nd_blue_green": ("blue", "green"),
-    "nd_blue_red": ("blue", "red"),
-    "nd_green_red": ("green", "red"),
+    "gndvi": ("nir", "green"),
+    "ndvi": ("nir", "red"),
+    "nd_red_green": ("red", "green"),
+    "nd_red_blue": ("red", "blue"),
+    "nd_green_blue": ("green", "blue"),
 }
-"""Index name -> (a, b) of ``(a - b) / (a + b + 1e-10) + 0.5``, published order.
+"""Index name -> (a, b) of ``(a - b) / (a + b + 1e-10) + 0.5``, published order by position.
 
-The source calls ``gndvi`` "NDWI"; the standard name is used here.
+The source, which takes position 0 for red, calls the first of them NDVI; ``gndvi`` it calls NDWI.
 """
 INDICES: Final = tuple(INDEX_PAIRS)
 CHANNELS: Final = MODEL_BANDS + INDICES
@@ -76,9 +78,9 @@ GROUPS: Final = {
 """Sensor group -> its channels. A window is judged for validity group by group."""
 
 TRAINING_QUANTILES: Final = {
-    "red": (1054, 1511, 4000),
+    "blue": (1054, 1511, 4000),
     "green": (1141, 1656, 3942),
-    "blue": (1108, 1560, 3864),
+    "red": (1108, 1560, 3864),
     "nir": (1432, 2975, 5508),
     "desc_vv": (-23.84737916, -10.2171109, 2.51268458),
     "desc_vh": (-43.12207857, -16.5654301, -5.03906754),
@@ -91,9 +93,9 @@ TRAINING_QUANTILES: Final = {
 }
 """Model band -> (5 %, 50 %, 95 %) quantile of the training and test pixels (Nasios 2026)."""
 TRAINING_MOMENTS: Final = {
-    "red": (1851.85963, 1341.69370135),
+    "blue": (1851.85963, 1341.69370135),
     "green": (1928.38193, 1273.92620502),
-    "blue": (1867.25082, 1278.76344252),
+    "red": (1867.25082, 1278.76344252),
     "nir": (3117.47824, 1466.91812707),
     "desc_vv": (-10.558554, 8.34187043),
     "desc_vh": (-18.8282667, 10.65859149),

@@ -66,7 +66,9 @@ class MapResult:
     def summary(self) -> str:
         """Return one paragraph for a person."""
         planned, analysed = self.windows["planned"], self.windows["analysed"]
-        found = "no landslide found" if self.landslides == 0 else f"{self.landslides} landslide areas"
+        found = f"{self.landslides} landslide areas" if self.landslides else "no landslide found"
+        if analysed == 0:
+            found = "NOTHING COULD BE ANALYSED, see the notes; this is not the same as no landslide"
         return (
             f"{found}; {analysed} of {planned} windows analysed, {self.windows['landslide']} above the "
             f"threshold ({self.seconds:.1f} s). Results in {self.out}"

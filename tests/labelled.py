@@ -14,7 +14,7 @@ from landslide_map.training import train
 from landslide_map.training.recipe import Recipe
 from landslide_map.training.statistics_table import TABLE_CHANNELS, TABLE_STATISTICS
 
-OPTICAL = ("red", "green", "blue", "nir", "ndvi", "gndvi")
+OPTICAL = ("red", "green", "blue", "nir", "bndvi", "gndvi")
 CHANGE = ("desc_diff_vv", "desc_diff_vh", "asc_diff_vv", "asc_diff_vh")
 
 
@@ -36,7 +36,7 @@ def made_up_statistics(count: int = 120, seed: int = 0) -> tuple[xr.DataArray, n
     statistics.loc[{"statistic": "max"}] = statistics.sel(statistic="mean") + 3 * statistics.sel(
         statistic="std"
     )
-    statistics.loc[{"statistic": "mean", "channel": "ndvi"}] -= 1.5 * labels
+    statistics.loc[{"statistic": "mean", "channel": "bndvi"}] -= 1.5 * labels
     statistics.loc[{"statistic": "std", "channel": "desc_diff_vv"}] += 1.5 * labels
     return statistics, labels
 
@@ -57,7 +57,7 @@ def tiny_recipe(**changes: Any) -> Recipe:
                 "xgboost": {"kind": "xgboost", "settings": {"trees": 20, "eta": 0.2, "max_depth": 2}},
                 "perceptron": {
                     "kind": "perceptron",
-                    "settings": {"networks": 2, "hidden": [8], "epochs": 5, "batch": 16},
+                    "settings": {"networks": 2, "hidden": [8], "epochs": 20, "batch": 16},
                 },
             },
             "channel_sets": {

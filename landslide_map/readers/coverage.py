@@ -77,8 +77,8 @@ def coverage_notices(
 def _track(track: RadarTrack, grid: Grid) -> Covered:
     if track.composite is not None:
         return _some((track.composite.bands["diff_vv"],), grid)
-    before, after = (_side(images, grid) for images in (track.pre, track.post))
-    return before & after
+    sides = [_side(images, grid) for images in (track.pre, track.post) if images]
+    return np.asarray(np.stack(sides).all(axis=0))
 
 
 def _side(images: tuple[RadarImage, ...], grid: Grid) -> Covered:

@@ -1,9 +1,9 @@
 """The published table of window statistics, read into this package's own names.
 
-The table has one row per labelled 64 x 64 window: ``ID``, ``label`` and, for twelve bands and two
-indices, mean, std, min, max, kurt and skew. Its ``ndvi`` lacks the + 0.5 of the published index
-formula, and its ``ndwi = (G - NIR) / (G + NIR)`` is the mirror image of GNDVI; both are turned
-into the channels that a map run computes, so that one model serves both.
+The table has one row per labelled 64 x 64 window: ``ID``, ``label`` and, for twelve bands and two indices,
+mean, std, min, max, kurt and skew. Its ``ndvi`` is that of band 1, which is blue (docs/decisions/0020), and
+lacks the + 0.5 of the published index formula; its ``ndwi = (G - NIR) / (G + NIR)`` is the mirror image of
+GNDVI. Both are turned into the channels that a map run computes, so that one model serves both.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import xarray as xr
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.errors import InputError
 
-TABLE_CHANNELS: Final = (*MODEL_BANDS, "ndvi", "gndvi")
+TABLE_CHANNELS: Final = (*MODEL_BANDS, "bndvi", "gndvi")
 """Channels that the table describes: the twelve model bands and two of the six indices."""
 TABLE_STATISTICS: Final = ("valid_fraction", "mean", "std", "min", "max", "skew", "kurtosis")
 
@@ -34,7 +34,7 @@ _SUFFIXES: Final = {
 }
 _PREFIXES: Final = {
     **{name: f"band{number}" for number, name in enumerate(MODEL_BANDS, start=1)},
-    "ndvi": "ndvi",
+    "bndvi": "ndvi",
     "gndvi": "ndwi",
 }
 
@@ -149,7 +149,7 @@ def _statistics(numbers: dict[str, npt.NDArray[np.float64]]) -> xr.DataArray:
     for i, channel in enumerate(TABLE_CHANNELS):
         own = {name: numbers[f"{_PREFIXES[channel]}_{suffix}"] for name, suffix in _SUFFIXES.items()}
         own["valid_fraction"] = np.ones(count)
-        if channel == "ndvi":
+        if channel == "bndvi":
             own = _shift(own, 0.5)
         elif channel == "gndvi":  # 0.5 - ndwi: a mirror image has its least and its greatest value swapped
             own |= {"mean": -own["mean"], "min": -own["max"], "max": -own["min"], "skew": -own["skew"]}

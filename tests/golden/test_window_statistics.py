@@ -33,7 +33,7 @@ def test_a_real_window_gives_its_row_of_the_competition_table():
         for statistic, column in TABLE_NAMES.items():
             expected = row[f"band{band}_{column}"]
             assert float(got.sel(channel=name, statistic=statistic)) == pytest.approx(expected, rel=1e-4)
-    ndvi, gndvi = got.sel(channel="ndvi"), got.sel(channel="gndvi")
+    ndvi, gndvi = got.sel(channel="bndvi"), got.sel(channel="gndvi")
     for statistic, column in TABLE_NAMES.items():
         shift = 0.5 if statistic in ("mean", "min", "max") else 0.0
         found = float(ndvi.sel(statistic=statistic)) - shift

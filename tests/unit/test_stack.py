@@ -133,7 +133,7 @@ def test_channels_by_hand_on_three_by_three_pixels(tmp_path):
     # (nir - red) / (nir + red) + 0.5, with the offset left in; 0 is no data.
     ndvi = [[1.0, 0.5, 0.5], [1.1, 0.0, np.nan], [0.499001996, 1.1, 0.0]]
     np.testing.assert_allclose(made.sel(band="ndvi"), ndvi, atol=1e-6)
-    np.testing.assert_allclose(made.sel(band="nd_blue_green"), np.full((3, 3), 0.5))
+    np.testing.assert_allclose(made.sel(band="nd_red_green"), np.full((3, 3), 0.5))
     difference = [[-3, 0, 5], [4, -0.25, np.nan], [np.nan, 0.5, 0]]
     np.testing.assert_allclose(made.sel(band="asc_diff_vv"), difference, atol=1e-6)
     np.testing.assert_array_equal(made.sel(band="asc_vv"), post)
@@ -146,7 +146,7 @@ def test_each_index_takes_its_own_pair_of_bands(full_scene):
     r, g, b, n = (written[name].astype(np.float64) for name in ("red", "green", "blue", "nir"))
     for name, (x, y) in {
         "ndvi": (n, r), "gndvi": (n, g), "bndvi": (n, b),
-        "nd_blue_green": (b, g), "nd_blue_red": (b, r), "nd_green_red": (g, r),
+        "nd_red_green": (r, g), "nd_red_blue": (r, b), "nd_green_blue": (g, b),
     }.items():  # fmt: skip
         np.testing.assert_allclose(
             made.sel(band=name), x / (x + y) - y / (x + y) + 0.5, atol=1e-6, err_msg=name

@@ -15,7 +15,7 @@ from tests.shared_data import shared_data
 
 def test_channels_are_the_model_bands_in_order_then_two_indices(tmp_path: Path) -> None:
     data = read_statistics_table(write_table(tmp_path / "t.csv", band7_mean=np.arange(40.0)))
-    assert (*MODEL_BANDS, "ndvi", "gndvi") == TABLE_CHANNELS
+    assert (*MODEL_BANDS, "bndvi", "gndvi") == TABLE_CHANNELS
     np.testing.assert_array_equal(
         data.statistics.sel(channel="desc_diff_vv", statistic="mean"), np.arange(40.0)
     )
@@ -37,11 +37,11 @@ def test_the_real_window_yields_its_row_through_the_published_index_formulae() -
     pixels = np.load(shared_data("zindi", "ID_005GY8.npy"))
     data = read_statistics_table(shared_data("zindi", "patch_statistics.csv"))
     row = data.statistics.isel(window=data.ids.tolist().index("ID_005GY8"))
-    red, green, nir = pixels[..., 0], pixels[..., 1], pixels[..., 3]
+    blue, green, nir = pixels[..., 0], pixels[..., 1], pixels[..., 3]
     channels = {
         "desc_diff_vh": pixels[..., 7],
         "asc_vv": pixels[..., 8],
-        "ndvi": (nir - red) / (nir + red + 1e-10) + 0.5,
+        "bndvi": (nir - blue) / (nir + blue + 1e-10) + 0.5,
         "gndvi": (nir - green) / (nir + green + 1e-10) + 0.5,
     }
     for name, values in channels.items():

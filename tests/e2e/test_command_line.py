@@ -1,0 +1,200 @@
+"""The installed command, as a user meets it: outputs, exit statuses, and nothing half-written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+import xarray as xr
+
+from landslide_map.models.bundle import DEFAULT
+
+COMMAND = Path(sys.executable).with_name("landslide-map")
+SCENE = Path(__file__).parents[2] / "sample_scenes" / "simulated_event" / "scene.yaml"
+FILES = {"probability.tif", "class.tif", "landslides.gpkg", "windows.nc", "run.json"}
+
+
+def command(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(COMMAND), *map(str, arguments)], capture_output=True, text=True, timeout=300, **options
+    )
+
+
+def edited_scene(folder: Path, *changes: tuple[str, str]) -> Path:
+    """Write the sample scene below `folder` with its paths made absolute and `changes` applied."""
+    text = re.sub(r"(?<=[ :])(s[12]/)", f"{SCENE.parent}/\\1", SCENE.read_text())
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path = folder / "scene.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("map") / "results"
+    done = command(SCENE, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "windows analysed" in done.stdout
+    assert "windows: 100 %" in done.stderr  # plain lines where there is no terminal
+    return out
+
+
+def test_the_result_is_complete_and_consistent(result: Path) -> None:
+    assert {path.name for path in result.iterdir()} >= FILES
+    assert not [path for path in result.iterdir() if path.name.startswith(".")]
+    with rasterio.open(result / "probability.tif") as source:
+        probability = source.read(1)
+        assert source.tags()["LANDSLIDE_MAP_BUNDLE"].startswith("default")
+        assert source.crs.to_epsg() == 32651
+        grid = source.shape, source.transform
+    with rasterio.open(result / "class.tif") as source:
+        classes = source.read(1)
+        assert (source.shape, source.transform) == grid
+    np.testing.assert_array_equal(classes == 255, np.isnan(probability))
+    manifest = json.loads((result / "run.json").read_text())
+    outlines = pyogrio.read_dataframe(result / "landslides.gpkg", layer="landslides")
+    assert len(outlines) == manifest["counts"]["landslides"] > 0
+    for name, identity in manifest["outputs"].items():
+        assert hashlib.sha256((result / name).read_bytes()).hexdigest() == identity["sha256"]
+    with xr.open_dataset(result / "windows.nc", engine="scipy") as windows:
+        assert windows.probability.size == manifest["counts"]["windows"]["planned"]
+
+
+def test_the_same_scene_gives_the_same_bytes_whatever_the_threads(result: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    done = command(SCENE, "--out", again, "--quiet", env={**os.environ, "DASK_NUM_WORKERS": "1"})
+    assert done.returncode == 0, done.stderr
+    assert "windows: " not in done.stderr
+    for name in FILES - {"run.json"}:
+        assert (again / name).read_bytes() == (result / name).read_bytes(), name
+
+
+def test_an_existing_result_is_kept_without_overwrite(result: Path) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in result.iterdir()}
+    done = command(SCENE, "--out", result)
+    assert done.returncode == 2
+    assert "E401" in done.stderr
+    assert "--overwrite" in done.stderr
+    assert {path.name: path.stat().st_mtime_ns for path in result.iterdir()} == before
+
+
+def test_a_threshold_no_window_reaches_is_a_valid_empty_result(tmp_path: Path) -> None:
+    done = command(SCENE, "--threshold", "0.9999", "--out", tmp_path / "none")
+    assert done.returncode == 0, done.stderr
+    assert "no landslide found" in done.stdout
+    layer = pyogrio.read_info(tmp_path / "none" / "landslides.gpkg", layer="landslides")
+    assert layer["features"] == 0
+    assert "prob_mean" in layer["fields"]
+
+
+REFUSALS = {
+    "unknown key": (("stride:", "strid:"), 3, "E002", "stride"),
+    "missing file": (("desc_20240716_vv.tif", "absent.tif"), 4, "E101", "absent.tif"),
+    "image after the event": (("2024-07-16T21:31:00Z", "2024-08-21T21:31:00Z"), 4, "E30", "desc_20240716"),
+    "ascending under descending": (
+        ("datetime: 2024-07-16T21:31:00Z, relative_orbit: 134", "datetime: 2024-07-16T09:38:00Z"),
+        4,
+        "E303",
+        "ascending",
+    ),
+    "declared dB that is power": (("units: db", "units: power"), 4, "E301", "power"),
+    "bands swapped": (
+        ("{vv: " + f"{SCENE.parent}/s1/desc_20240716_vv.tif, vh: {SCENE.parent}/s1/desc_20240716_vh.tif", "{vv: "
+         + f"{SCENE.parent}/s1/desc_20240716_vh.tif, vh: {SCENE.parent}/s1/desc_20240716_vv.tif"),
+        4,
+        "E305",
+        "VV",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_wrong_scene_is_refused_in_one_line_with_its_status(name: str, tmp_path: Path) -> None:
+    change, status, code, word = REFUSALS[name]
+    scene = edited_scene(tmp_path)
+    text = scene.read_text() + "\nstride: 64\n"
+    assert change[0] in text
+    scene.write_text(text.replace(*change))
+    done = command(scene, "--out", tmp_path / "out")
+    assert done.returncode == status, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error")]
+    assert code in line
+    assert word in line
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_changed_byte_in_a_bundle_is_refused(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(DEFAULT, bundle)
+    model = next(path for path in sorted(bundle.iterdir()) if path.suffix == ".ubj")
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(bytes(content))
+    done = command(SCENE, "--bundle", bundle, "--out", tmp_path / "out")
+    assert done.returncode == 5
+    assert "E502" in done.stderr
+    assert model.name in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--stride", "65"], ["--no-such-option"], []])
+def test_a_wrong_call_is_usage(arguments: list[str], tmp_path: Path) -> None:
+    out = ["--out", str(tmp_path / "out")] if arguments else []
+    done = command(SCENE, *out, *arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing(sent: signal.Signals, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run = subprocess.Popen(
+        [str(COMMAND), str(SCENE), "--stride", "8", "--out", str(out)], stderr=subprocess.PIPE, text=True
+    )
+    assert run.stderr is not None
+    assert run.stderr.readline().startswith("windows: 0 %")
+    time.sleep(0.2)
+    run.send_signal(sent)
+    _, said = run.communicate(timeout=120)
+    assert run.returncode == 130, said
+    assert "interrupted" in said
+    assert not out.exists()
+
+
+def test_help_answers_fast_and_names_every_command() -> None:
+    done = command("--help")
+    assert done.returncode == 0
+    for name in ("run", "check", "stack", "train", "evaluate"):
+        assert re.search(rf"^  {name} ", done.stdout, re.MULTILINE)
+    heavy = "import sys, landslide_map_cli.main; print(sorted(set(sys.modules) & set(sys.argv[1:])))"
+    slow = ["rasterio", "xarray", "dask", "numba", "lightgbm", "xgboost", "torch", "pandas", "scipy"]
+    loaded = subprocess.run([sys.executable, "-c", heavy, *slow], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_a_run_with_the_default_bundle_imports_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from landslide_map import map_scene; map_scene(sys.argv[1], sys.argv[2]); "
+        "print('torch' in sys.modules, 'sklearn' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(SCENE), str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "False False"
