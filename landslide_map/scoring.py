@@ -165,8 +165,8 @@ def _check_pixels(ids: Sequence[str], chunk: npt.NDArray[np.floating]) -> None:
             raise InputError(
                 "E141",
                 f"window {ids[window]}: band {MODEL_BANDS[band]} holds {what} (in "
-                f"{int(wrong.any(axis=1).sum())} windows of {len(ids)} read together). Fill or drop them; a sensor "
-                "without data is NaN in the whole window.",
+                f"{int(wrong.any(axis=1).sum())} windows of {len(ids)} read together). Fill or drop them; a "
+                "sensor without data is NaN in the whole window.",
             )
     if (empty := (missing == 1).all(axis=1)).any():
         raise InputError(

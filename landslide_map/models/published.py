@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from landslide_map.bands import BACKSCATTER, CHANNELS, DIFFERENCES, INDICES, OPTICAL
+from landslide_map.bands import BACKSCATTER, CHANNELS, DIFFERENCES, MODEL_BANDS
 from landslide_map.models.network_spec import Head, NetworkSpec, Scaling
 
 THRESHOLD: Final = 0.49
@@ -21,8 +21,10 @@ FOLDS: Final = 5
 _PWEE: Final = "vit_pwee_patch16_reg1_gap_256.sbb_in1k"
 _CAFORMER: Final = "caformer_s18.sail_in22k_ft_in1k"
 _ROPE: Final = "vit_medium_patch16_rope_reg1_gap_256.sbb_in1k"
-_OPTICAL_AND_CHANGE: Final = (OPTICAL, DIFFERENCES)
-_WITH_INDICES: Final = (OPTICAL, DIFFERENCES, INDICES)
+# By position, as published: an encoder's planes are in the order of the labelled windows.
+_OPTICAL: Final = MODEL_BANDS[:4]
+_OPTICAL_AND_CHANGE: Final = (_OPTICAL, DIFFERENCES)
+_WITH_INDICES: Final = (_OPTICAL, DIFFERENCES, CHANNELS[12:])
 
 
 def _fusion(head: Head, encoder: str, groups: tuple[tuple[str, ...], ...], scaling: Scaling) -> NetworkSpec:
@@ -30,13 +32,13 @@ def _fusion(head: Head, encoder: str, groups: tuple[tuple[str, ...], ...], scali
 
 
 NETWORKS: Final[dict[str, NetworkSpec]] = {
-    "v10": _fusion("single", "maxvit_rmlp_tiny_rw_256.sw_in1k", (OPTICAL,), "robust"),
+    "v10": _fusion("single", "maxvit_rmlp_tiny_rw_256.sw_in1k", (_OPTICAL,), "robust"),
     "v20": _fusion("single", "vit_medium_patch16_reg4_gap_256.sbb_in12k_ft_in1k", (CHANNELS[4:],), "robust"),
     "v31": _fusion("v2", _PWEE, _OPTICAL_AND_CHANGE, "standard"),
     "v33": _fusion("v2", _PWEE, _OPTICAL_AND_CHANGE, "robust"),
     "v37": _fusion("v3", _PWEE, _WITH_INDICES, "standard"),
     "v39": _fusion("v3", _CAFORMER, _WITH_INDICES, "standard"),
-    "v46": _fusion("v3c", _ROPE, (OPTICAL, BACKSCATTER, DIFFERENCES), "standard"),
+    "v46": _fusion("v3c", _ROPE, (_OPTICAL, BACKSCATTER, DIFFERENCES), "standard"),
 }
 """Version name -> network."""
 
