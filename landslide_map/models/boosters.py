@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -79,7 +81,11 @@ class StatisticsMember:
 
     def predict_features(self, features: Features) -> npt.NDArray[np.float64]:
         """As :meth:`predict`, from the member's features: members of equal channels share them."""
-        votes: Sequence[npt.NDArray[np.float64]] = [predict(features) for predict in self.predictors]
+        if self.kind == "perceptron":  # numpy computes on one thread, the tree libraries on all
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                votes = list(pool.map(lambda predict: predict(features), self.predictors))
+        else:
+            votes = [predict(features) for predict in self.predictors]
         mean: npt.NDArray[np.float64] = np.mean(votes, axis=0)
         return mean
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
@@ -10,6 +9,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+_ROWS: Final = 1024
+"""Windows at a time: what a layer makes of them stays in the processor's cache."""
 _FIELDS: Final = ("knots", "scores", "weights0", "bias0")
 
 
@@ -32,7 +33,12 @@ class Perceptron:
 
     def probability(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Return the mean over the networks, ``(window,)``, of ``(window, feature)``."""
-        layer = normal_scores(features, self.knots, self.scores)[np.newaxis]
+        inputs = normal_scores(features, self.knots, self.scores)
+        parts = [self._forward(inputs[start : start + _ROWS]) for start in range(0, len(inputs), _ROWS)]
+        return np.concatenate([np.empty(0), *parts])
+
+    def _forward(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        layer = inputs[np.newaxis]
         last = len(self.weights) - 1
         for depth, (weights, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             layer = layer @ weights + bias
@@ -88,13 +94,6 @@ def normal_scores(
         values, first = np.unique(knots[i], return_index=True)
         mapped[:, i] = np.interp(features[:, i], values, scores[first])
     return mapped
-
-
-def stack_layers(
-    networks: Sequence[Sequence[npt.NDArray[np.float32]]],
-) -> tuple[npt.NDArray[np.float32], ...]:
-    """Join the same layer of several networks along a new first axis."""
-    return tuple(np.stack(layer).astype(np.float32) for layer in zip(*networks, strict=True))
 
 
 def _sigmoid(x: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
