@@ -1,8 +1,8 @@
 """Make a simulated Sentinel tile of any size, for timing and memory, not for accuracy.
 
 ``python -m benchmarks.make_tile OUT --size 10980`` writes four optical rasters (COG or JPEG 2000), eight
-float32 radar rasters (power) in the neighbouring UTM zone, and the ``scene.yaml`` that maps them. Pixels are plausible in
-level and texture, so that decoding, warping and statistics cost what real scenes cost.
+float32 radar rasters (power) in the neighbouring UTM zone, and the ``scene.yaml`` that maps them. Pixels
+are plausible in level and texture, so that decoding, warping and statistics cost what real scenes cost.
 """
 
 from __future__ import annotations

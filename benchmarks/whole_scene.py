@@ -1,9 +1,9 @@
 """Time and memory of a whole scene, beside the floor measured on the same machine in the same run.
 
-``python -m benchmarks.whole_scene SCENE [--stride 64 --stride 16]`` prints JSON and a Markdown table. The floor is what no
-mapper can avoid: decode every optical raster once, and warp every radar raster once onto the grid (GDAL, bilinear, the fast exact-kernel settings),
-on as many threads as the run uses. The run itself is the installed command in a process of its own, so that its
-peak memory is its own.
+``python -m benchmarks.whole_scene SCENE [--stride 64 --stride 16]`` prints JSON and a Markdown table. The
+floor is what no mapper can avoid: decode every optical raster once, and warp every radar raster once onto
+the grid (GDAL, bilinear, with its fast exact-kernel settings), on as many threads as the run uses. The run
+itself is the installed command in a process of its own, so that its peak memory is its own.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -38,7 +39,7 @@ class DefaultToRun(click.Group):
 @click.group(cls=DefaultToRun, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="landslide-map")
 def cli() -> None:
-    """Landslide maps from post-event Sentinel-2 and pre/post Sentinel-1 scenes.
+    r"""Landslide maps from post-event Sentinel-2 and pre/post Sentinel-1 scenes.
 
     \b
     landslide-map scene.yaml --out results/    map a scene (the same as `landslide-map run`)
@@ -50,7 +51,7 @@ for command in (run, check, stack, train, evaluate, score, models):
     cli.add_command(command)
 
 
-def _stop(signum: int, frame: FrameType | None) -> NoReturn:
+def _stop(_signum: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
@@ -90,7 +91,7 @@ def _internal_error(error: Exception) -> int:
         traceback.print_exception(error)
     where = traceback.extract_tb(error.__traceback__)[-1]
     click.echo(
-        f"error E999: {type(error).__name__} in {os.path.basename(where.filename)}:{where.lineno}: {error}. "
+        f"error E999: {type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}. "
         "This is a bug in landslide-map: please report it, with the output of the same command run with "
         "LANDSLIDE_MAP_TRACEBACK=1 in the environment",
         err=True,

@@ -28,8 +28,8 @@ def run(
 ) -> None:
     """Map SCENE (a scene.yaml) and write the results into --out.
 
-    Writes probability.tif, class.tif, landslides.gpkg, windows.nc and run.json; they appear together, when all are
-    complete. Finding no landslide is a result, not an error.
+    Writes probability.tif, class.tif, landslides.gpkg, windows.nc and run.json; they appear together, when
+    all are complete. Finding no landslide is a result, not an error.
     """
     from contextlib import nullcontext
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import rasterio
 from rasterio.warp import transform
+
 from tests.shared_data import shared_data
 
 TERRAMIND = ("282D_485L_3_3", "38D_378R_2_3", "433D_629L_3_1", "609U_541L_3_0", "637U_59R_1_3")
@@ -29,7 +30,7 @@ def orbit_of(raster: Path, acquired: datetime) -> str:
     with rasterio.open(raster) as source:
         (longitude,), _ = transform(source.crs, "EPSG:4326", [source.bounds.left], [source.bounds.top])
     hour = (acquired.hour + acquired.minute / 60 + longitude / 15) % 24
-    return "ascending" if 12 < hour else "descending"
+    return "ascending" if hour > 12 else "descending"
 
 
 def write_scene(folder: Path, name: str) -> Path:
@@ -50,7 +51,8 @@ def _terramind(name: str) -> str:
     with rasterio.open(radar) as source:
         acquired = datetime.fromisoformat(source.tags()["datetime"][:19]).replace(tzinfo=UTC)
     return (
-        f"s2: {{post: {{path: {optical}, bands: {{blue: 2, green: 3, red: 4, nir: 8}}, offset: {_offset(name)}}}}}\n"
+        f"s2: {{post: {{path: {optical}, bands: {{blue: 2, green: 3, red: 4, nir: 8}}, "
+        f"offset: {_offset(name)}}}}}\n"
         f"s1: {{{orbit_of(radar, acquired)}: {{post: [{{path: {radar}, bands: {{vv: 1, vh: 2}}, units: db, "
         f"quantity: gamma0_rtc, datetime: {acquired.isoformat()}}}]}}}}\n"
     )

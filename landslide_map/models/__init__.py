@@ -1,0 +1,1 @@
+"""Members, the bundle on disk, and the vote."""

@@ -64,7 +64,7 @@ def open_track(orbit: str, spec: TrackSpec, event_time: datetime) -> tuple[Radar
     pre, post = (_joined([image.image for image in opened[side]]) for side in ("pre", "post"))
     if not pre:
         notices.append(
-            Notice("W360", f"{orbit}: no image before the event; only members that do without differences vote")
+            Notice("W360", f"{orbit}: no image before the event; members that need differences do not vote")
         )
     if len(pre) == 1:
         notices.append(
