@@ -118,9 +118,8 @@ def main(scene: Path, strides: tuple[int, ...], threads: int, extra: tuple[str, 
     runs = [run(scene, stride, extra) for stride in strides]
     report = {"grid": inputs.grid.shape, "threads": threads, "floor_seconds": floor, "runs": runs}
     click.echo(json.dumps(report, indent=1))
-    click.echo(
-        f"\n| {inputs.grid.height} x {inputs.grid.width} | seconds | of the floor | peak GiB |\n|---|---|---|---|"
-    )
+    shape = f"{inputs.grid.height} x {inputs.grid.width}"
+    click.echo(f"\n| {shape} | seconds | of the floor | peak GiB |\n|---|---|---|---|")
     click.echo(
         f"| floor: decode {floor['decode']:.1f} s + warp {floor['warp']:.1f} s | {least:.1f} | 1.00 | |"
     )
