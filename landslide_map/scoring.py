@@ -169,9 +169,7 @@ def _check_pixels(ids: Sequence[str], chunk: npt.NDArray[np.floating]) -> None:
                 "sensor without data is NaN in the whole window.",
             )
     if (empty := (missing == 1).all(axis=1)).any():
-        raise InputError(
-            "E141", f"window {ids[int(np.argmax(empty))]}: every pixel is missing (NaN). Drop it."
-        )
+        raise InputError("E141", f"window {ids[int(np.argmax(empty))]}: every pixel is NaN. Drop it.")
 
 
 def _score_chunk(bundle: Bundle, ids: Sequence[str], chunk: npt.NDArray[np.floating]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ LAYERS = [
         "scene",
         "scene_text",
         "windows",
+        "window_files",
         "moments",
         "medians",
         "indices",
