@@ -15,7 +15,7 @@ import xarray as xr
 
 from landslide_map.errors import BundleError
 from landslide_map.models.crossed import FEATURE_SET, feature_table
-from landslide_map.models.perceptron import Perceptron
+from landslide_map.models.perceptron import Perceptron, one_blas_thread
 
 Features = npt.NDArray[np.float32]
 Predictor = Callable[[Features], npt.NDArray[np.float64]]
@@ -82,7 +82,7 @@ class StatisticsMember:
     def predict_features(self, features: Features) -> npt.NDArray[np.float64]:
         """As :meth:`predict`, from the member's features: members of equal channels share them."""
         if self.kind == "perceptron":  # numpy computes on one thread, the tree libraries on all
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
+            with one_blas_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
                 votes = list(pool.map(lambda predict: predict(features), self.predictors))
         else:
             votes = [predict(features) for predict in self.predictors]

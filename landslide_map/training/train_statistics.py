@@ -21,6 +21,7 @@ from landslide_map.models.boosters import PREDICTORS
 from landslide_map.models.bundle import TRAINING_WINDOWS, window_hash
 from landslide_map.models.crossed import FEATURE_SET, feature_table
 from landslide_map.models.ensemble import weighted_mean
+from landslide_map.models.perceptron import one_blas_thread
 from landslide_map.progress import Report, silent
 from landslide_map.training.card import write_card
 from landslide_map.training.fit_perceptron import PerceptronSettings, fit_perceptron
@@ -151,7 +152,7 @@ def _train_members(
     }
     trained: dict[str, bytes] = {}
     progress("training", 0, len(jobs))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
         waiting = {pool.submit(_fit_fold, job, labels, folds[job.fold], seed): job for job in jobs}
         for done, future in enumerate(as_completed(waiting), start=1):
             job = waiting[future]
