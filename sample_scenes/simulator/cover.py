@@ -9,9 +9,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from sample_scenes.simulator.noise import Field, power_law_field, smoothstep
-from sample_scenes.simulator.terrain import PIXEL_M, Relief
-
-COVERS = ("forest", "grass", "field", "bare", "water", "scar")
+from sample_scenes.simulator.terrain import Relief
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +37,13 @@ def _normalised(fractions: dict[str, Field]) -> dict[str, Field]:
 
 
 def _parcels(shape: tuple[int, int], rng: np.random.Generator) -> tuple[Field, Field]:
-    """Return per pixel a value of its parcel in 0..1, and 1 on parcel borders."""
+    """Return per pixel the growth of its parcel (most fields are green in September), and 1 on borders."""
     count = int(shape[0] * shape[1] / 90)
     points = rng.uniform(0, 1, (count, 2)) * shape
     grid = np.stack(np.meshgrid(*(np.arange(n) + 0.5 for n in shape), indexing="ij"), -1)
     stretched = np.array([1.0, 0.55])  # parcels are longer than wide
     distance, owner = cKDTree(points * stretched).query(grid.reshape(-1, 2) * stretched, k=2)
-    value = rng.uniform(0, 1, count)[owner[:, 0]].reshape(shape)
+    value = rng.uniform(0.3, 1, count)[owner[:, 0]].reshape(shape)
     border = (distance[:, 1] - distance[:, 0] < 0.5).reshape(shape)
     return value, border.astype(float)
 
@@ -59,10 +57,10 @@ def make_cover(relief: Relief, rng: np.random.Generator) -> Cover:
     patch += 0.25 * power_law_field(shape, rng, exponent=0.6, longest=10)
     crop, border = _parcels(shape, rng)
 
-    water = ndimage.gaussian_filter(relief.water.astype(float), 0.5)
+    water = ndimage.gaussian_filter(relief.water, 0.4)
     land = 1 - water
-    gravel = ndimage.gaussian_filter(relief.water.astype(float), 2.0) * relief.floor
-    bare = smoothstep(gravel + 0.15 * patch, 0.25, 0.5) * land
+    gravel = ndimage.gaussian_filter((relief.water > 0.2).astype(float), 1.5) * relief.floor
+    bare = 0.75 * smoothstep(gravel + 0.15 * patch, 0.25, 0.5) * land
     bare = np.maximum(bare, 0.6 * smoothstep(slope + 4 * patch, 54, 62) * land)
     farmed = smoothstep(relief.floor + 0.25 * patch, 0.5, 0.8) * (land - bare).clip(0)
     grass = smoothstep(patch + (25 - slope) / 25, 1.0, 1.7) * (land - bare - farmed).clip(0)
@@ -71,6 +69,3 @@ def make_cover(relief: Relief, rng: np.random.Generator) -> Cover:
     forest = (1 - water - bare - farmed - grass).clip(0)
     fractions = dict(forest=forest, grass=grass, field=farmed, bare=bare, water=water)
     return Cover(_normalised(fractions | {"scar": np.zeros(shape)}), vigour, crop)
-
-
-__all__ = ["COVERS", "PIXEL_M", "Cover", "make_cover"]

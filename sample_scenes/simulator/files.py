@@ -1,4 +1,4 @@
-"""Write the simulated event as a user would have it: band files, geocoded acquisitions, outlines, scene.yaml."""
+"""Write the simulated event as a user would have it: rasters, outlines and scene.yaml."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
+import pyogrio
 import rasterio
 from affine import Affine
 from rasterio import features
 from shapely.geometry import shape as as_shape
 
 SIMULATED = "SIMULATED data of an event that never happened; not satellite data"
+WRITTEN = "2026-11-21T00:00:00.000Z"
+"""A fixed time stamp for the GeoPackage."""
 STEP_DB = 1 / 8
 """Backscatter is kept in steps far below speckle, so that files stay small."""
 
@@ -50,7 +53,7 @@ def write_raster(
         blockysize=256,
         compress="deflate",
         zlevel=9,
-        predictor=1 if floating else 2,
+        predictor=3 if floating else 2,
     )
     with rasterio.open(path, "w", **profile) as out:
         out.write(image, 1)
@@ -58,19 +61,20 @@ def write_raster(
         out.update_tags(TIFFTAG_IMAGEDESCRIPTION=SIMULATED, **tags)
 
 
-def write_outlines(path: Path, label: npt.NDArray[np.int32], lattice: Lattice) -> None:
-    """Write the true outlines: one polygon per slide, with its area."""
-    shapes = features.shapes(label, mask=label > 0, transform=lattice.transform, connectivity=8)
-    frame = gpd.GeoDataFrame(
-        [(int(value), as_shape(geometry)) for geometry, value in shapes],
-        columns=["slide", "geometry"],
-        geometry="geometry",
-        crs=f"EPSG:{lattice.epsg}",
-    ).dissolve(by="slide", as_index=False)
+def write_outlines(path: Path, slid: npt.NDArray[np.bool_], lattice: Lattice) -> None:
+    """Write the true outlines, layer ``landslides_truth``: slides that ran together are one polygon."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shapes = features.shapes(slid.astype(np.uint8), mask=slid, transform=lattice.transform)
+    outlines = [as_shape(geometry) for geometry, _ in shapes]
+    frame = gpd.GeoDataFrame(geometry=outlines, crs=f"EPSG:{lattice.epsg}")
     frame["area_m2"] = frame.area
     frame["origin"] = "simulated"
     path.unlink(missing_ok=True)
-    frame.to_file(path, layer="landslides_truth", driver="GPKG")
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": WRITTEN})  # same seed, same bytes
+    try:
+        frame.to_file(path, layer="landslides_truth", driver="GPKG", engine="pyogrio")
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 
 def write_scene(
@@ -84,7 +88,8 @@ def write_scene(
     """Write ``scene.yaml``; file names are relative to it."""
     lines = [
         f"# {SIMULATED}.",
-        f"# Made by sample_scenes/make_scene.py with seed {seed}; the coordinates lie in the open Philippine Sea.",
+        f"# Made by sample_scenes/make_scene.py with seed {seed}.",
+        "# The coordinates lie in the open Philippine Sea.",
         "event:",
         f"  time: {event}",
         "  name: simulated",

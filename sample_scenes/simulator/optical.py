@@ -12,8 +12,8 @@ from sample_scenes.simulator.scars import Scars
 from sample_scenes.simulator.terrain import PIXEL_M
 
 BANDS = ("B02", "B03", "B04", "B08")
-SUN_ELEVATION, SUN_AZIMUTH = 52.0, 135.0
-"""Degrees; azimuth clockwise from north."""
+SUN_ELEVATION, SUN_AZIMUTH = 63.0, 124.0
+"""Degrees, azimuth clockwise from north: 24 N on 3 September at 10.5 h local solar time."""
 DIFFUSE = np.array([0.30, 0.22, 0.16, 0.09])
 """Share of sky light on flat ground, falling with wavelength."""
 HAZE = np.array([0.012, 0.010, 0.006, 0.003])
@@ -54,7 +54,7 @@ def _mixed(cover: Cover, scars: Scars, rng: np.random.Generator) -> Field:
     ploughed, grown = (np.array(v)[:, None, None] for v in (PLOUGHED, GROWN))
     total = cover.fractions["field"] * (ploughed + (grown - ploughed) * cover.crop) * np.exp(0.05 * grain)
     # More leaves: darker in the visible, brighter in the near infrared.
-    leaf = np.array([-0.10, -0.06, -0.14, 0.10])[:, None, None] * cover.vigour
+    leaf = np.array([-0.12, -0.07, -0.16, 0.13])[:, None, None] * cover.vigour
     canopy = np.array([0.10, 0.11, 0.12, 0.14])[:, None, None] * grain
     # Fresh debris: brightest near the crown, darker and wetter towards the toe, tree remains throughout.
     fresh = 0.18 * (0.5 - scars.downslope) + 0.26 * stones + 0.16 * wet + 0.07 * grain

@@ -21,21 +21,25 @@ from sample_scenes.simulator.terrain import PIXEL_M
 
 OVERSAMPLING = 3
 """Facets per pixel along the range."""
-LOOKS = 4.5
+LOOKS = 4
 """Independent looks; Sentinel-1 IW GRD at full resolution has 4.4."""
 CORRELATION = 0.8
 """Width (pixels) of the correlation of the field: 20 m resolution at 10 m spacing."""
-NOISE_DB = {"vv": -25.0, "vh": -26.5}
-"""Noise equivalent sigma0."""
+NOISE_DB = {"vv": -26.0, "vh": -28.5}
+"""Noise equivalent sigma0; IW reaches -24 at the worst and -30 at the best."""
 FLOOR_DB = -49.0
 """What one digital number of the product means, the least that is left after noise removal."""
 HEADING = {"ascending": 348.0, "descending": 192.0}
 
 GAMMA0_DB = {
-    "vv": {"forest": -7.3, "grass": -10.0, "field": -10.2, "bare": -10.5, "water": -20.0, "scar": -7.0},
-    "vh": {"forest": -13.3, "grass": -17.0, "field": -17.5, "bare": -19.0, "water": -33.0, "scar": -14.2},
+    "vv": {"forest": -7.3, "grass": -10.0, "field": -10.2, "bare": -10.5, "water": -18.0, "scar": -7.4},
+    "vh": {"forest": -13.7, "grass": -17.0, "field": -17.5, "bare": -19.0, "water": -28.0, "scar": -14.2},
 }
-ANGULAR = {"forest": 0.0, "grass": 0.4, "field": 0.6, "bare": 1.0, "water": 2.0, "scar": 0.8}
+DEBRIS_DB = 2.4
+"""Texture that boulders and wet patches add inside scars."""
+RESOLUTION = 0.85
+"""Standard deviation of the impulse response, pixels: 20 m resolution."""
+ANGULAR = {"forest": 0.3, "grass": 0.5, "field": 0.6, "bare": 1.0, "water": 2.0, "scar": 1.0}
 """Backscatter also goes with cos(local incidence) to this power: surfaces reflect, canopies scatter."""
 MOISTURE_DB = {"forest": 0.3, "grass": 0.9, "field": 1.2, "bare": 1.0, "water": 1.5, "scar": 1.0}
 """Change of backscatter per unit of wetness."""
@@ -143,7 +147,7 @@ class Geometry:
 def speckle(shape: tuple[int, int], rng: np.random.Generator) -> Field:
     """Return unit-mean speckle of LOOKS looks, correlated between neighbours as oversampled pixels are."""
     total = np.zeros(shape)
-    for _ in range(round(2 * LOOKS)):
+    for _ in range(2 * LOOKS):
         part = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), CORRELATION, mode="wrap")
         total += part.astype(float) ** 2
     return total / total.mean()
@@ -165,6 +169,7 @@ def acquire(
 ) -> npt.NDArray[np.float32]:
     """Return one geocoded acquisition in dB: thermal noise added, speckled, noise removed, geocoded."""
     noise = 10 ** (NOISE_DB[polarisation] / 10)
+    clean = ndimage.gaussian_filter(clean, RESOLUTION)
     measured = (clean + noise) * speckle(clean.shape, rng) - noise
     measured = np.maximum(measured, 10 ** (FLOOR_DB / 10))
     return (10 * np.log10(geometry.geocode(measured, *where))).astype(np.float32)

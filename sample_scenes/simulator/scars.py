@@ -89,10 +89,10 @@ def make_scars(relief: Relief, rng: np.random.Generator, *, count: int) -> Scars
     shape = relief.elevation.shape
     down, right = relief.gradient(smooth=4)
     slope = np.degrees(np.arctan(np.hypot(down, right)))
-    unit = power_law_field(shape, rng, exponent=1.8, longest=shape[0] / 4)
-    weak = smoothstep(unit, 0.75, 0.95)  # a geological unit of weak rock, with sharp contacts
+    unit = power_law_field(shape, rng, exponent=2.4, longest=shape[0])
+    weak = smoothstep(unit, 0.6, 0.7)  # a geological unit of weak rock, with sharp contacts
     east = right / (np.hypot(down, right) + 0.05)  # rain or shaking from one side strips slopes of one aspect
-    weight = smoothstep(slope, 22, 36) * (0.006 + weak) * np.exp(-0.5 * east) * ~relief.water
+    weight = smoothstep(slope, 20, 34) * (0.001 + weak) * np.exp(-0.8 * east) * (relief.water < 0.3)
     weight /= weight.sum()
     rough = power_law_field(shape, rng, exponent=0.9, longest=12)
 
@@ -109,7 +109,7 @@ def make_scars(relief: Relief, rng: np.random.Generator, *, count: int) -> Scars
             continue
         inside, progress, (r, c) = _stamp(points, pixels / length, rough)
         box = np.s_[r : r + inside.shape[0], c : c + inside.shape[1]]
-        inside = (inside == 1) & ~relief.water[box] & (slope[box] > 6)
+        inside = (inside == 1) & (relief.water[box] < 0.3) & (slope[box] > 6)
         label[box][inside] = number
         downslope[box][inside] = progress[inside]
         depth = min(0.35 * (pixels * PIXEL_M**2) ** 0.3, 12)  # volume grows faster than area
@@ -117,5 +117,5 @@ def make_scars(relief: Relief, rng: np.random.Generator, *, count: int) -> Scars
     mask = label > 0
     fraction = ndimage.gaussian_filter(mask.astype(float), 0.55)
     roughness = power_law_field(shape, rng, exponent=0.8, longest=8)
-    change = ndimage.gaussian_filter(change, 1.2) + 1.3 * roughness * fraction
+    change = ndimage.gaussian_filter(change, 1.2) + 1.8 * roughness * fraction
     return Scars(label, fraction, downslope, change * smoothstep(fraction, 0.1, 0.6))

@@ -37,8 +37,8 @@ class Relief:
 
     elevation: Field
     """Metres."""
-    water: npt.NDArray[np.bool_]
-    """Lake and river."""
+    water: Field
+    """Fraction of the pixel under a lake or river."""
     floor: Field
     """0 to 1: how much a pixel belongs to a flat valley floor."""
 
@@ -103,7 +103,7 @@ def _carve(shape: tuple[int, int], rng: np.random.Generator) -> tuple[Field, Fie
     middle = int(shape[1] * rng.uniform(0.35, 0.65))
     outlet = (shape[0] - 1) * shape[1] + np.arange(middle - 2, middle + 3)
     z = _pit_free_start(shape, outlet, rng)
-    stable = np.tan(np.radians(33 + 4 * power_law_field(shape, rng, exponent=1.2, longest=shape[0] / 3)))
+    stable = np.tan(np.radians(29 + 4 * power_law_field(shape, rng, exponent=1.2, longest=shape[0] / 3)))
     limit = np.clip(stable, 0.45, 1.0).ravel()
     erodibility = UPLIFT_M / STEEPNESS
     for _ in range(STEPS):
@@ -148,7 +148,11 @@ def make_relief(shape: tuple[int, int], rng: np.random.Generator, *, lake_depth_
 
     lake_level = float(coarse.min()) + lake_depth_m
     lake = (z < lake_level) & (ndimage.gaussian_filter(floor, 8) > 0.02)
-    meander = 0.2 * width * power_law_field(shape, rng, exponent=1.8, longest=50)
-    river = (away + meander < 0.18 * width) & (drained > 4e6)
+    # Regime width of mountain rivers: about 5 m times the square root of the area in km2.
+    half_width = 2.5 * np.sqrt(drained / 1e6)
+    within = ndimage.distance_transform_edt(channel, sampling=PIXEL_M)
+    off_centre = np.maximum(away - within + CELL_M / 2, 0)  # the channel is an erosion cell wide
+    off_centre += 6 * power_law_field(shape, rng, exponent=1.3, longest=20)
+    river = np.clip(0.5 + (half_width - off_centre) / PIXEL_M, 0, 1) * (drained > 3e6)
     z = np.where(lake, lake_level, z)
-    return Relief(ndimage.gaussian_filter(z, 0.7), lake | river, floor)
+    return Relief(ndimage.gaussian_filter(z, 0.7), np.maximum(lake, river), floor)
