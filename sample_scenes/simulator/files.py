@@ -32,13 +32,18 @@ class Lattice:
 
 
 def write_raster(
-    path: Path, image: npt.NDArray[np.generic], lattice: Lattice, *, description: str, **tags: str
+    path: Path,
+    image: npt.NDArray[np.float32] | npt.NDArray[np.uint16],
+    lattice: Lattice,
+    *,
+    description: str,
+    **tags: str,
 ) -> None:
     """Write one band as a compressed tiled GeoTIFF that says it is simulated."""
     path.parent.mkdir(parents=True, exist_ok=True)
     floating = image.dtype.kind == "f"
     if floating:
-        image = (np.round(image / STEP_DB) * STEP_DB).astype(np.float32)
+        image = (np.round(image.astype(float) / STEP_DB) * STEP_DB).astype(np.float32)
     profile = dict(
         driver="GTiff",
         dtype=image.dtype,

@@ -27,7 +27,7 @@ def power_law_field(
     amplitude = (fy**2 + fx**2 + (1 / longest) ** 2) ** (-exponent / 2)
     amplitude[0, 0] = 0
     field = np.fft.irfft2(np.fft.rfft2(rng.standard_normal(shape)) * amplitude, s=shape)
-    return (field - field.mean()) / field.std()
+    return np.asarray((field - field.mean()) / field.std())
 
 
 def smoothstep(values: Field, low: float, high: float) -> Field:

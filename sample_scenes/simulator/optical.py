@@ -42,7 +42,7 @@ def _direct_light(elevation: Field) -> Field:
             elevation, (step * np.cos(azimuth), -step * np.sin(azimuth)), order=1, mode="nearest"
         )
         lit = np.minimum(lit, 1 - smoothstep(blocked - ray, -2, 6))
-    return np.clip(cosine, 0, None) / up * ndimage.gaussian_filter(lit, 0.8)
+    return np.asarray(np.clip(cosine, 0, None) / up * ndimage.gaussian_filter(lit, 0.8))
 
 
 def _mixed(cover: Cover, scars: Scars, rng: np.random.Generator) -> Field:
@@ -67,7 +67,7 @@ def _mixed(cover: Cover, scars: Scars, rng: np.random.Generator) -> Field:
     for name, reflectance in REFLECTANCE.items():
         flat = np.array(reflectance)[:, None, None]
         total = total + cover.fractions[name] * flat * np.exp(fresh if name == "scar" else texture[name])
-    return total
+    return np.asarray(total)
 
 
 def digital_numbers(

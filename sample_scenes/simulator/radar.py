@@ -49,7 +49,7 @@ MOISTURE_DB = {"forest": 0.3, "grass": 0.9, "field": 1.2, "bare": 1.0, "water": 
 class Facets:
     """The surface cut into facets, lines of them along the range."""
 
-    where: Field
+    where: npt.NDArray[np.float32]
     """(2, line, facet) row and column on the map."""
     gain: Field
     """(line, facet) sigma0 in its bin for gamma0 = 1; 0 in shadow."""
@@ -64,9 +64,9 @@ class Facets:
         """Return the noise-free sigma0 in slant range of a map of gamma0 (power)."""
         power = ndimage.map_coordinates(gamma0, self.where, order=1, mode="nearest") * self.gain
         size = self.shape[0] * self.shape[1]
-        out = np.bincount(self.index, (power * (1 - self.weight)).ravel(), size)
-        out += np.bincount(self.index + 1, (power * self.weight).ravel(), size)
-        return out.reshape(self.shape)
+        near = np.bincount(self.index, (power * (1 - self.weight)).ravel(), size)
+        far = np.bincount(self.index + 1, (power * self.weight).ravel(), size)
+        return np.asarray(near + far, float).reshape(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +102,11 @@ class Geometry:
         (a0, a1), (g0, g1) = ((np.floor(c.min()), np.ceil(c.max())) for c in corners)
         return np.arange(a0, a1 + 1), np.arange(g0, g1 + 1, 1 / OVERSAMPLING)
 
-    def _bin(self, ground: Field | float, height: Field | float) -> Field | float:
+    def _bin(self, ground: Field, height: Field) -> Field:
         """Slant-range bin; on level ground bins are one pixel apart."""
         theta = np.radians(self.incidence)
         reference = float(self.elevation.max())
-        return ground + (reference - height) / PIXEL_M / np.tan(theta)
+        return np.asarray(ground + (reference - height) / PIXEL_M / np.tan(theta))
 
     def facets(self, cover: Cover, elevation: Field) -> Facets:
         """Return how every facet of the surface `elevation` (m) with `cover` answers this track."""
@@ -125,7 +125,7 @@ class Geometry:
         exponent = ndimage.map_coordinates(exponent, where, order=1, mode="nearest")
         gain = facing * np.maximum(cosine, 1e-3) ** exponent * seen / OVERSAMPLING
 
-        width = int(ground[-1] - self._origin + self._bin(0.0, float(self.elevation.min()) - 50)) + 8
+        width = int(self._bin(ground[-1], self.elevation.min() - 50.0) - self._origin) + 8
         bins = np.clip(self._bin(ground[None, :], height) - self._origin, 0, width - 2)
         first = np.floor(bins).astype(np.int64)
         index = np.arange(len(along))[:, None] * width + first
@@ -141,7 +141,7 @@ class Geometry:
         along, ground = self._ground(row, col)
         lines = along - self._frame()[0][0]
         bins = self._bin(ground, height) - self._origin
-        return ndimage.map_coordinates(slant, (lines, bins), order=1, mode="nearest")
+        return np.asarray(ndimage.map_coordinates(slant, (lines, bins), order=1, mode="nearest"))
 
 
 def speckle(shape: tuple[int, int], rng: np.random.Generator) -> Field:
@@ -150,7 +150,7 @@ def speckle(shape: tuple[int, int], rng: np.random.Generator) -> Field:
     for _ in range(2 * LOOKS):
         part = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), CORRELATION, mode="wrap")
         total += part.astype(float) ** 2
-    return total / total.mean()
+    return np.asarray(total / total.mean())
 
 
 def gamma0(cover: Cover, texture_db: Field, wetness: Field, polarisation: str) -> Field:

@@ -46,10 +46,10 @@ class Relief:
         """Return the slopes towards south and east (rows, columns), rise over run."""
         z = ndimage.gaussian_filter(self.elevation, smooth) if smooth else self.elevation
         down, right = np.gradient(z, PIXEL_M)
-        return down, right
+        return np.asarray(down), np.asarray(right)
 
 
-@numba.njit(cache=False)  # type: ignore[untyped-decorator]
+@numba.njit(cache=False)
 def _erode(z, receiver, distance, order, limit, erodibility):  # type: ignore[no-untyped-def]
     """Lower `z` in place by one implicit step; return the drained area in cells."""
     area = np.ones(z.size)

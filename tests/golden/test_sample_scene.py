@@ -87,7 +87,7 @@ def stack(scene: Scene) -> dict[str, Image]:
 def scarred() -> npt.NDArray[np.bool_]:
     with rasterio.open(FOLDER / "s2" / "B02.tif") as like:
         outlines = gpd.read_file(FOLDER / "landslides_truth.gpkg").geometry
-        return rasterize(outlines, out_shape=like.shape, transform=like.transform).astype(bool)
+        return np.asarray(rasterize(outlines, out_shape=like.shape, transform=like.transform), bool)
 
 
 def _windows(image: Image) -> Image:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from sample_scenes.simulator.cover import Cover
 from sample_scenes.simulator.radar import ANGULAR, LOOKS, Facets, Geometry, speckle
 
+Image = npt.NDArray[np.float64]
 SHAPE = (48, 160)
 INCIDENCE = 40.0
 
@@ -18,7 +20,7 @@ def _forest() -> Cover:
     return Cover({"forest": zero + 1, **dict.fromkeys(names, zero)}, zero, zero)
 
 
-def _geocoded(elevation: np.ndarray, orbit: str) -> np.ndarray:
+def _geocoded(elevation: Image, orbit: str) -> Image:
     """Return noise-free sigma0 for gamma0 = 1, in the middle of the map."""
     geometry = Geometry(orbit, INCIDENCE, elevation)
     facets: Facets = geometry.facets(_forest(), elevation)
@@ -26,11 +28,11 @@ def _geocoded(elevation: np.ndarray, orbit: str) -> np.ndarray:
     return geometry.geocode(facets.power(np.ones(SHAPE)), row, col)
 
 
-def _rising_along_the_look(orbit: str, rise: float) -> np.ndarray:
+def _rising_along_the_look(orbit: str, rise: float) -> Image:
     """Return a plane that rises by `rise` (m per m) away from the sensor."""
     azimuth = np.radians({"ascending": 348.0, "descending": 192.0}[orbit] + 90)
     row, col = np.indices(SHAPE)
-    return 10 * rise * (col * np.sin(azimuth) - row * np.cos(azimuth))
+    return np.asarray(10 * rise * (col * np.sin(azimuth) - row * np.cos(azimuth)))
 
 
 @pytest.mark.parametrize("orbit", ["ascending", "descending"])
