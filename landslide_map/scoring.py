@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import xarray as xr
 
 from landslide_map.bands import CHANNELS, GROUPS, INDEX_PAIRS, MODEL_BANDS
 from landslide_map.errors import InputError, Notice, OutputExistsError, ResourceError
 from landslide_map.features import array_statistics
 from landslide_map.models.bundle import Bundle, load_bundle
+from landslide_map.models.placement import Device, Precision, on_device
 from landslide_map.models.profiles import with_profile
+from landslide_map.models.thresholds import decided_at
+from landslide_map.operating_points import OperatingPoint
 from landslide_map.progress import Report, silent
 from landslide_map.window_files import Windows
 
 CHUNK: Final = 512
 """Windows in memory at once; every fold's weights are read once for each chunk."""
-
-Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["float32", "bfloat16", "float16"]
 
 
 def score(
@@ -33,6 +33,8 @@ def score(
     bundle: Bundle | str | PathLike[str] | None = None,
     *,
     profile: str | None = None,
+    threshold: float | None = None,
+    operating_point: OperatingPoint | None = None,
     device: Device = "auto",
     precision: Precision = "float32",
     batch_size: int | None = None,
@@ -49,6 +51,8 @@ def score(
         The default bundle if not given.
     profile : str, optional
         A key of :data:`~landslide_map.models.profiles.PROFILES`.
+    threshold, operating_point : optional
+        Instead of the bundle's thresholds; see :func:`~landslide_map.models.thresholds.decided_at`.
     device, precision, batch_size
         For networks; see :class:`~landslide_map.models.network_member.Runtime`.
     report : Report
@@ -72,8 +76,9 @@ def score(
     ready = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
     if profile is not None:
         ready = with_profile(ready, profile)
-    ready = _on_device(ready, device, precision, batch_size, report)
-    parts = [_score_chunk(ready, ids, chunk) for ids, chunk in _chunks(source)]
+    ready = decided_at(ready, threshold, operating_point)
+    ready = on_device(ready, device, precision, batch_size, report)
+    parts = [_score_chunk(ready, ids, chunk) for ids, chunk in checked_chunks(source)]
     table = pd.concat(parts, ignore_index=True)
     table.attrs["notices"] = _notices(table)
     return table
@@ -128,23 +133,8 @@ def eighteen_channels(windows: npt.NDArray[np.floating]) -> npt.NDArray[np.float
     return np.concatenate([bands, np.stack(indices, axis=1)], axis=1)
 
 
-def _on_device(
-    bundle: Bundle, device: Device, precision: Precision, batch_size: int | None, report: Report
-) -> Bundle:
-    if not bundle.needs_pixels:
-        return bundle
-    from landslide_map.models.network_member import NetworkMember, Runtime
-
-    runtime = Runtime(device, precision, batch_size, report)
-    runtime.torch_device()  # refuse before any work
-    members = tuple(
-        replace(member, runtime=runtime) if isinstance(member, NetworkMember) else member
-        for member in bundle.members
-    )
-    return replace(bundle, members=members)
-
-
-def _chunks(source: Windows) -> Iterator[tuple[Sequence[str], npt.NDArray[np.floating]]]:
+def checked_chunks(source: Windows) -> Iterator[tuple[Sequence[str], npt.NDArray[np.floating]]]:
+    """Yield IDs and pixels of some windows at a time; E141 for pixels that cannot be judged."""
     for start in range(0, len(source.ids), CHUNK):
         ids = source.ids[start : start + CHUNK]
         chunk = source.read(start, start + CHUNK)
@@ -172,8 +162,13 @@ def _check_pixels(ids: Sequence[str], chunk: npt.NDArray[np.floating]) -> None:
         raise InputError("E141", f"window {ids[int(np.argmax(empty))]}: every pixel is NaN. Drop it.")
 
 
+def chunk_statistics(bundle: Bundle, chunk: npt.NDArray[np.floating]) -> xr.DataArray:
+    """Return what the bundle's members read of ready windows, ``(window, channel, statistic)``."""
+    return array_statistics(eighteen_channels(chunk), CHANNELS, median=bundle.needs_median)
+
+
 def _score_chunk(bundle: Bundle, ids: Sequence[str], chunk: npt.NDArray[np.floating]) -> pd.DataFrame:
-    statistics = array_statistics(eighteen_channels(chunk), CHANNELS, median=bundle.needs_median)
+    statistics = chunk_statistics(bundle, chunk)
     # A ready window is what it is: the published procedure judges constant bands too.
     votes = bundle.vote(statistics, pixels=chunk, constants_are_fill=False)
     judged = np.isfinite(votes.probability)

@@ -9,13 +9,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    {"codes", "errors", "reasons", "bands", "progress"},
+    {"codes", "errors", "reasons", "bands", "progress", "operating_points", "metrics"},
     {"grid", "sources", "backscatter"},
     {
         "scene",
         "scene_text",
         "windows",
         "window_files",
+        "labelled_windows",
         "moments",
         "medians",
         "indices",

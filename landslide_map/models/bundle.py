@@ -323,5 +323,6 @@ def _scenario(entry: ScenarioEntry) -> Scenario:
         needs_all=entry.needs == "all",
         clear_sky=entry.clear_sky,
         calibration=entry.calibration,
+        operating_points=dict(entry.operating_points),
         metrics=entry.metrics,
     )

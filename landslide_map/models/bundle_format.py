@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from landslide_map.bands import CHANNELS
 from landslide_map.models.calibration import IDENTITY, Calibration
 from landslide_map.models.member import MemberInput
+from landslide_map.operating_points import OperatingPoint
 
 FORMAT: Final = "landslide-map bundle"
 FORMAT_VERSION: Final = 1
@@ -58,6 +59,8 @@ class ScenarioEntry(_Strict):
     calibration: Calibration = IDENTITY
     threshold: float = Field(gt=0, lt=1)
     """On the calibrated probability; a window is a landslide above it."""
+    operating_points: dict[OperatingPoint, Annotated[float, Field(gt=0, lt=1)]] = {}
+    """Other thresholds, learned out of fold."""
     metrics: dict[str, Any] = {}
 
 

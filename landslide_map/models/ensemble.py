@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from landslide_map.models.boosters import StatisticsMember
 from landslide_map.models.calibration import EDGE, IDENTITY, Calibration
 from landslide_map.models.crossed import BASE_STATISTICS, feature_table
 from landslide_map.models.member import Member
+from landslide_map.operating_points import OperatingPoint
 from landslide_map.reasons import Reason
 
 MIN_VALID_FRACTION: Final = 0.75
@@ -46,6 +47,8 @@ class Scenario:
     clear_sky: bool = False
     """Whether it is silent where the optical image is mostly snow or cloud."""
     calibration: Calibration = IDENTITY
+    operating_points: Mapping[OperatingPoint, float] = field(default_factory=dict)
+    """Name (:mod:`landslide_map.operating_points`) -> threshold learned for it."""
     metrics: Mapping[str, Any] | None = None
     """Out-of-fold figures, window level."""
 
@@ -121,21 +124,15 @@ def vote(
         )
         for member in members
     }
-    snowy = _mostly_snow_or_cloud(statistics)
-    chosen, silenced = _choose(scenarios, able, snowy)
+    snowy = mostly_snow_or_cloud(statistics)
+    chosen, silenced = choose(scenarios, able, snowy)
     wanted = {
         member.name: able[member.name]
         & np.isin(chosen, [i for i, scenario in enumerate(scenarios) if member.name in scenario.weights])
         for member in members
     }
     said = _predict(members, wanted, statistics, pixels)
-    probability = np.full(len(chosen), np.nan)
-    threshold = np.full(len(chosen), np.nan)
-    for i, scenario in enumerate(scenarios):
-        rows = chosen == i
-        weights = np.array([scenario.weights.get(member.name, 0.0) for member in members])
-        probability[rows] = scenario.calibration(weighted_mean(said[rows], weights, scenario.average))
-        threshold[rows] = scenario.threshold
+    probability, threshold = settle([member.name for member in members], scenarios, said, chosen)
     something = np.any(list(lenient.values()), axis=0)
     reason = np.select(
         [chosen >= 0, ~something, silenced],
@@ -166,7 +163,8 @@ def _available_channels(
     return available
 
 
-def _mostly_snow_or_cloud(statistics: xr.DataArray) -> Bools:
+def mostly_snow_or_cloud(statistics: xr.DataArray) -> Bools:
+    """Return where most pixels of the optical image are snow or cloud, ``(window,)``."""
     if SNOW_OR_CLOUD not in statistics.channel.values:
         return np.zeros(statistics.sizes["window"], dtype=np.bool_)
     share = statistics.sel(channel=SNOW_OR_CLOUD, statistic="mean").values
@@ -174,10 +172,13 @@ def _mostly_snow_or_cloud(statistics: xr.DataArray) -> Bools:
     return mostly
 
 
-def _choose(
+def choose(
     scenarios: Sequence[Scenario], able: Mapping[str, Bools], snowy: Bools
 ) -> tuple[npt.NDArray[np.int8], Bools]:
-    """Return the scenario of each window and where snow or cloud silenced one that would have fitted."""
+    """Return the scenario of each window and where snow or cloud silenced one that would have fitted.
+
+    `able` says, member by member, in which windows it can vote.
+    """
     chosen = np.full(len(snowy), -1, dtype=np.int8)
     silenced = np.zeros(len(snowy), dtype=np.bool_)
     for i, scenario in enumerate(scenarios):
@@ -188,6 +189,30 @@ def _choose(
             fits = fits & ~snowy
         chosen[(chosen < 0) & fits] = i
     return chosen, silenced
+
+
+def settle(
+    members: Sequence[str], scenarios: Sequence[Scenario], said: Floats, chosen: npt.NDArray[np.int8]
+) -> tuple[Floats, Floats]:
+    """Return probability and threshold of windows, ``(window,)``, from what the members said in them.
+
+    Parameters
+    ----------
+    members : sequence of str
+        Names of the columns of `said`.
+    scenarios : sequence of Scenario
+    said : ndarray, (window, member)
+    chosen : ndarray, (window,)
+        Index of each window's scenario; -1 for none, where both are NaN.
+    """
+    probability = np.full(len(chosen), np.nan)
+    threshold = np.full(len(chosen), np.nan)
+    for i, scenario in enumerate(scenarios):
+        rows = chosen == i
+        weights = np.array([scenario.weights.get(name, 0.0) for name in members])
+        probability[rows] = scenario.calibration(weighted_mean(said[rows], weights, scenario.average))
+        threshold[rows] = scenario.threshold
+    return probability, threshold
 
 
 def _predict(

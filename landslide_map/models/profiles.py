@@ -46,8 +46,8 @@ PROFILES: Final[dict[str, tuple[str, _Rule]]] = {
 def with_profile(bundle: Bundle, profile: str) -> Bundle:
     """Return `bundle` with the members of a profile only.
 
-    A scenario keeps its threshold with fewer members; one whose calibration was fitted to all of its members
-    is left out unless the profile has them all.
+    A scenario keeps its threshold with fewer members, but not its operating points; one whose calibration was
+    fitted to all of its members is left out unless the profile has them all.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def _reduced(scenario: Scenario, names: set[str]) -> Scenario | None:
         return scenario
     if not weights or scenario.calibration != IDENTITY:
         return None
-    return replace(scenario, weights=weights, metrics=None)
+    return replace(scenario, weights=weights, operating_points={}, metrics=None)
 
 
 def describe(bundle: Bundle) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _FIGURES = ("f1", "precision", "recall", "auc", "brier", "ece")
@@ -30,6 +30,7 @@ def write_card(document: Mapping[str, Any]) -> str:
         "",
         "A window takes the first scenario of this table whose channels are all valid there.",
         "",
+        *_operating_points(document["scenarios"]),
         "## Training data",
         "",
         *(f"- {key}: {training[key]}" for key in ("source", "licence", "attribution") if key in training),
@@ -50,6 +51,33 @@ def write_card(document: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _operating_points(scenarios: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the section on other thresholds, if there are any."""
+    rows = [
+        f"| {scenario['name']} | {name} | {scenario['operating_points'][name]:.3f} | "
+        f"{_three(figures['precision'])} | {_three(figures['recall'])} | {_three(figures['f1'])} |"
+        for scenario in scenarios
+        for name, figures in scenario["metrics"].get("operating_points", {}).items()
+        if name != "f1"
+    ]
+    if not rows:
+        return []
+    return [
+        "## Operating points",
+        "",
+        "Other thresholds, learned out of fold (`--operating-point`); figures as above, window level.",
+        "",
+        "| scenario | operating point | threshold | precision | recall | F1 |",
+        "|---|---|---|---|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def _three(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _row(scenario: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from landslide_map import __version__
 from landslide_map.errors import UsageError
-from landslide_map.evaluation import UNIT, scores
+from landslide_map.metrics import UNIT, scores
 from landslide_map.models.boosters import PREDICTORS
 from landslide_map.models.bundle import TRAINING_WINDOWS, window_hash
 from landslide_map.models.crossed import FEATURE_SET, feature_table
@@ -27,7 +27,7 @@ from landslide_map.training.card import write_card
 from landslide_map.training.fit_perceptron import PerceptronSettings, fit_perceptron
 from landslide_map.training.fit_trees import fit_lightgbm, fit_xgboost
 from landslide_map.training.folds import stratified_folds
-from landslide_map.training.operating_point import choose_threshold, fit_calibration, nested
+from landslide_map.training.operating_point import figures_at, fit_calibration, nested, operating_points
 from landslide_map.training.recipe import ModelRecipe, Recipe, read_recipe
 
 Floats = npt.NDArray[np.float64]
@@ -196,21 +196,24 @@ def _scenarios(
         said = np.stack([votes[name] for name in scenario.weights], axis=1)
         joined = weighted_mean(said, np.array(list(scenario.weights.values())), scenario.average)
         calibration = fit_calibration(joined, labels)
+        points = operating_points(calibration(joined))
         yield {
             "name": scenario.name,
             "weights": scenario.weights,
             "average": scenario.average,
             "clear_sky": scenario.clear_sky,
             "calibration": calibration.model_dump(),
-            "threshold": choose_threshold(calibration(joined)),
-            "metrics": _figures(joined, labels, folds),
+            "threshold": points["f1"],
+            "operating_points": points,
+            "metrics": _figures(joined, labels, folds)
+            | {"operating_points": figures_at(points, joined, labels, folds)},
         }
 
 
 def _figures(votes: Floats, labels: Labels, folds: Sequence[Rows]) -> dict[str, Any]:
     """Figures of votes that no scored label has touched: not in training, calibration or threshold."""
-    probability, landslide = nested(votes, labels, folds)
-    figures = scores(labels, probability, landslide)
+    probability, threshold = nested(votes, labels, folds)
+    figures = scores(labels, probability, probability > threshold)
     return {
         "estimate": "out of fold; calibration and threshold from the other folds",
         **{key: round(value, 4) if isinstance(value, float) else value for key, value in figures.items()},

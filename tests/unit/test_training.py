@@ -163,11 +163,11 @@ def test_nested_decisions_ignore_the_labels_of_their_own_fold() -> None:
     generator = np.random.default_rng(0)
     votes, labels = generator.random(60), (generator.random(60) < 0.3).astype(int)
     folds = [np.arange(i, 60, 3) for i in range(3)]
-    probability, landslide = nested(votes, labels, folds)
+    probability, threshold = nested(votes, labels, folds)
     labels[folds[1]] = 1 - labels[folds[1]]
-    again, decisions = nested(votes, labels, folds)
+    again, thresholds = nested(votes, labels, folds)
     np.testing.assert_array_equal(again[folds[1]], probability[folds[1]])
-    np.testing.assert_array_equal(decisions[folds[1]], landslide[folds[1]])
+    np.testing.assert_array_equal(thresholds[folds[1]], threshold[folds[1]])
     assert not np.array_equal(again, probability)
 
 

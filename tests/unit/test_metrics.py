@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landslide_map import evaluation
+from landslide_map import metrics
 
 PROBABILITIES = st.lists(
     st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.5000001, 0.9, 1.0])),
@@ -23,7 +23,7 @@ def test_auc_is_the_share_of_pairs_in_the_right_order(rows) -> None:
     truth, p = arrays(rows)
     pairs = [(a > b) + (a == b) / 2 for a in p[truth] for b in p[~truth]]
     expected = sum(pairs) / len(pairs) if pairs else None
-    assert evaluation.roc_auc(truth, p) == pytest.approx(expected)
+    assert metrics.roc_auc(truth, p) == pytest.approx(expected)
 
 
 @given(PROBABILITIES)
@@ -35,7 +35,7 @@ def test_average_precision_sums_precision_over_gains_of_recall(rows) -> None:
         new_recall = (truth & called).sum() / max(truth.sum(), 1)
         expected += (new_recall - recall) * (truth & called).sum() / called.sum()
         recall = new_recall
-    found = evaluation.average_precision(truth, p)
+    found = metrics.average_precision(truth, p)
     assert found == pytest.approx(expected) if truth.any() else found is None
 
 
@@ -47,13 +47,13 @@ def test_calibration_error_is_the_weighted_gap_of_the_bins(rows) -> None:
         inside = (p >= low / 4) & ((p < (low + 1) / 4) | (low == 3))
         if inside.any():
             expected += inside.mean() * abs(p[inside].mean() - truth[inside].mean())
-    assert evaluation.expected_calibration_error(truth, p, bins=4) == pytest.approx(expected)
+    assert metrics.expected_calibration_error(truth, p, bins=4) == pytest.approx(expected)
 
 
 def test_scores_by_hand() -> None:
     labels = np.array([1, 1, 1, 0, 0, 0, 0, 0])
     p = np.array([0.9, 0.8, 0.2, 0.7, 0.1, 0.1, 0.0, 0.0])
-    found = evaluation.scores(labels, p, p > 0.5)
+    found = metrics.scores(labels, p, p > 0.5)
     assert found["confusion"] == {"tp": 2, "fp": 1, "fn": 1, "tn": 4}
     assert found["precision"] == found["recall"] == found["f1"] == pytest.approx(2 / 3)
     assert found["auc"] == pytest.approx(14 / 15)
@@ -62,18 +62,18 @@ def test_scores_by_hand() -> None:
 
 
 def test_figures_that_are_not_defined_are_none_not_zero() -> None:
-    found = evaluation.scores(np.zeros(3), np.array([0.1, 0.2, 0.3]), np.zeros(3, dtype=bool))
+    found = metrics.scores(np.zeros(3), np.array([0.1, 0.2, 0.3]), np.zeros(3, dtype=bool))
     assert found["auc"] is found["f1"] is found["precision"] is found["recall"] is None
     assert found["average_precision"] is None
 
 
 def test_sklearn_agrees() -> None:
-    metrics = pytest.importorskip("sklearn.metrics")
+    sklearn = pytest.importorskip("sklearn.metrics")
     generator = np.random.default_rng(0)
     truth = generator.random(500) < 0.2
     p = np.clip(np.round(generator.normal(0.3 + 0.3 * truth, 0.2), 2), 0, 1)
-    found = evaluation.scores(truth, p, p > 0.5)
-    assert found["auc"] == pytest.approx(metrics.roc_auc_score(truth, p))
-    assert found["average_precision"] == pytest.approx(metrics.average_precision_score(truth, p))
-    assert found["f1"] == pytest.approx(metrics.f1_score(truth, p > 0.5))
-    assert found["brier"] == pytest.approx(metrics.brier_score_loss(truth, p))
+    found = metrics.scores(truth, p, p > 0.5)
+    assert found["auc"] == pytest.approx(sklearn.roc_auc_score(truth, p))
+    assert found["average_precision"] == pytest.approx(sklearn.average_precision_score(truth, p))
+    assert found["f1"] == pytest.approx(sklearn.f1_score(truth, p > 0.5))
+    assert found["brier"] == pytest.approx(sklearn.brier_score_loss(truth, p))

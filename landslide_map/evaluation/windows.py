@@ -1,0 +1,271 @@
+"""Window-level figures of an ensemble, its members, scenarios and profiles against labels."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from landslide_map.errors import BundleError, InputError
+from landslide_map.evaluation.out_of_fold import settle_nested, training_folds
+from landslide_map.evaluation.votes import Data, Floats, MemberVotes, ask_members, window_count
+from landslide_map.labelled_windows import checked_labels
+from landslide_map.metrics import LEVEL, UNIT, Labels, scores, threshold_curve
+from landslide_map.models.bundle import Bundle, load_bundle
+from landslide_map.models.calibration import IDENTITY
+from landslide_map.models.ensemble import Scenario
+from landslide_map.models.profiles import PROFILES, with_profile
+from landslide_map.models.thresholds import decided_at
+from landslide_map.operating_points import OperatingPoint
+from landslide_map.window_files import Windows
+
+_EVEN = 0.5
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Labelled windows and everything that was said about them."""
+
+    bundle: Bundle
+    labels: Labels
+    votes: MemberVotes
+    folds: npt.NDArray[np.int64] | None = None
+    """The fold each window was left out of, where the votes are out of fold."""
+    moved: bool = False
+    """Whether thresholds were given, rather than learned with the calibration."""
+
+    def settle(self, scenarios: tuple[Scenario, ...]) -> tuple[Floats, Floats, npt.NDArray[np.int8]]:
+        """Return probability, threshold and scenario of each window."""
+        probability, threshold, chosen = self.votes.settle(scenarios)
+        if self.folds is None:
+            return probability, threshold, chosen
+        honest, learned, _ = settle_nested(self.votes, scenarios, self.labels, self.folds)
+        return honest, threshold if self.moved else learned, chosen
+
+
+def evaluate(
+    windows: Data | npt.NDArray[np.floating],
+    labels: npt.ArrayLike,
+    *,
+    bundle: Bundle | None = None,
+    profile: str | None = None,
+    threshold: float | None = None,
+    operating_point: OperatingPoint | None = None,
+    excluded: Collection[str] = (),
+    ids: Iterable[str] = (),
+    everyone: bool = False,
+    out_of_fold: bool = False,
+    folds: npt.NDArray[np.int64] | None = None,
+) -> dict[str, Any]:
+    """Score a bundle on labelled windows: window-level figures.
+
+    Parameters
+    ----------
+    windows : DataArray, ndarray or Windows
+        Statistics ``(window, channel, statistic)``, or pixels ``(window, 64, 64, 12)`` in the order and units
+        of ``bands.MODEL_BANDS``.
+    labels : array, (window,), 0 or 1
+    bundle : Bundle, optional
+        The default bundle if not given.
+    profile : str, optional
+        Only the members of this profile.
+    threshold, operating_point : optional
+        Instead of each scenario's own threshold.
+    excluded : collection of str
+        Channels taken away, to see what remains without them.
+    ids : iterable of str, optional
+        Names of the windows, to tell those that the bundle was trained on.
+    everyone : bool
+        Ask every member, and add the figures of every scenario and profile.
+    out_of_fold : bool
+        Let only the fold vote that was not trained on the window; `windows` are those of the training.
+    folds : ndarray, (window,), optional
+        That fold, where the bundle does not say.
+
+    Returns
+    -------
+    dict
+        Plain JSON values, ``level`` with each set of figures: ``n`` windows scored, ``unscored`` windows in
+        which nobody could vote, ``threshold`` (a number where all windows share it), what
+        :func:`landslide_map.metrics.scores` returns, ``threshold_curve``, ``members``,
+        ``member_correlation``, and with `everyone` ``scenarios`` and ``profiles``.
+
+    Raises
+    ------
+    InputError
+        E122 labels other than 0 and 1 or all the same, E140 or E141 windows that cannot be judged, E142
+        another number of labels than windows, E145 no window that could be judged.
+    """
+    judged = judge(
+        windows,
+        labels,
+        bundle=bundle,
+        profile=profile,
+        threshold=threshold,
+        operating_point=operating_point,
+        excluded=excluded,
+        everyone=everyone,
+        out_of_fold=out_of_fold,
+        folds=folds,
+    )
+    return figures(judged, ids=ids, everyone=everyone) | {"operating_point": operating_point}
+
+
+def judge(
+    windows: Data | npt.NDArray[np.floating],
+    labels: npt.ArrayLike,
+    *,
+    bundle: Bundle | None = None,
+    profile: str | None = None,
+    threshold: float | None = None,
+    operating_point: OperatingPoint | None = None,
+    excluded: Collection[str] = (),
+    everyone: bool = False,
+    out_of_fold: bool = False,
+    folds: npt.NDArray[np.int64] | None = None,
+) -> Judged:
+    """Ask a bundle's members about labelled windows; parameters as of :func:`evaluate`."""
+    data = Windows.of_array(windows) if isinstance(windows, np.ndarray) else windows
+    known = checked_labels(labels, "labels")
+    if len(known) != window_count(data):
+        raise InputError(
+            "E142", f"{len(known)} labels for {window_count(data)} windows; expected one for each, in order."
+        )
+    ready = bundle or load_bundle()
+    if profile is not None:
+        ready = with_profile(ready, profile)
+    ready = decided_at(ready, threshold, operating_point)
+    left_out = training_folds(ready, known, folds) if out_of_fold else None
+    votes = ask_members(data, ready, everyone=everyone, folds=left_out, excluded=excluded)
+    return Judged(ready, known, votes, left_out, threshold is not None or operating_point is not None)
+
+
+def figures(judged: Judged, *, ids: Iterable[str] = (), everyone: bool = False) -> dict[str, Any]:
+    """Return what :func:`evaluate` returns, from votes."""
+    bundle = judged.bundle
+    seen = bundle.trained_on(ids)
+    probability, threshold, chosen = judged.settle(bundle.scenarios)
+    if not (chosen >= 0).any():
+        raise InputError(
+            "E145",
+            f"none of the {len(judged.labels)} windows could be judged by a member of {bundle.name}: it has "
+            "no scenario for the channels that are valid in them.",
+        )
+    names = [scenario.name for scenario in bundle.scenarios]
+    counts = np.bincount(chosen[chosen >= 0], minlength=len(names))
+    result = {
+        "level": LEVEL,
+        "unit": UNIT,
+        "bundle": bundle.name,
+        "estimate": "as given" if judged.folds is None else "out of fold",
+        **_scored(judged.labels, probability, threshold),
+        "unscored": int((chosen < 0).sum()),
+        "trained_on": seen > 0,
+        "trained_on_windows": seen,
+        "windows_per_scenario": {names[i]: int(count) for i, count in enumerate(counts) if count},
+        "threshold_curve": _thresholds(judged.labels, probability),
+        "members": _members(judged),
+        "member_correlation": member_correlation(judged.votes, judged.labels),
+    }
+    if everyone:
+        result["scenarios"] = _scenarios(judged)
+        result["profiles"] = _profiles(judged)
+    return result
+
+
+def member_correlation(votes: MemberVotes, labels: Labels) -> dict[str, Any]:
+    """Return Pearson correlations of members' probabilities and of their errors (probability - label).
+
+    Pairs are compared over the windows in which both voted; None where that is not defined.
+    """
+    voters = [i for i in range(len(votes.members)) if np.isfinite(votes.said[:, i]).any()]
+    said = votes.said[:, voters]
+    return {
+        "level": LEVEL,
+        "members": [votes.members[i] for i in voters],
+        "probability": _correlations(said),
+        "error": _correlations(said - np.asarray(labels)[:, np.newaxis]),
+    }
+
+
+def _correlations(columns: Floats) -> list[list[float | None]]:
+    def pair(a: Floats, b: Floats) -> float | None:
+        both = np.isfinite(a) & np.isfinite(b)
+        if both.sum() < 2 or not a[both].std() or not b[both].std():
+            return None
+        return float(np.corrcoef(a[both], b[both])[0, 1])
+
+    return [[pair(a, b) for b in columns.T] for a in columns.T]
+
+
+def _scored(labels: Labels, probability: Floats, threshold: Floats) -> dict[str, Any]:
+    voted = np.isfinite(probability)
+    used = sorted(set(threshold[voted].tolist()))
+    return {
+        "level": LEVEL,
+        "n": int(voted.sum()),
+        "threshold": used[0] if len(used) == 1 else (used or None),
+        **scores(labels[voted], probability[voted], probability[voted] > threshold[voted]),
+    }
+
+
+def _thresholds(labels: Labels, probability: Floats) -> dict[str, Any]:
+    voted = np.isfinite(probability)
+    curve = threshold_curve(labels[voted] == 1, probability[voted])
+    return {"level": LEVEL} | {
+        name: [None if np.isnan(value) else float(np.round(value, 6)) for value in values]
+        for name, values in curve.items()
+    }
+
+
+def _members(judged: Judged) -> dict[str, Any]:
+    """Return the figures of every member that voted.
+
+    Members are not calibrated. They are judged at the ensemble's threshold where that is not calibrated
+    either, and at even odds otherwise; the best F1 any threshold gives *on these very windows* says what the
+    choice costs, and flatters.
+    """
+    plain = {s.threshold for s in judged.bundle.scenarios if s.calibration == IDENTITY}
+    limit = plain.pop() if len(plain) == 1 else _EVEN
+    found = {}
+    for name, said in zip(judged.votes.members, judged.votes.said.T, strict=True):
+        voted = np.isfinite(said)
+        if not voted.any():
+            continue
+        curve = threshold_curve(judged.labels[voted] == 1, said[voted])
+        best = int(np.argmax(curve["f1"]))
+        found[name] = _scored(judged.labels, said, np.full(len(said), limit)) | {
+            "best_f1_on_these_windows": float(curve["f1"][best]),
+            "best_threshold_on_these_windows": float(curve["threshold"][best]),
+        }
+    return found
+
+
+def _scenarios(judged: Judged) -> dict[str, Any]:
+    """Return the figures of every scenario that fits some window, as if it were the only one."""
+    found = {}
+    for scenario in judged.bundle.scenarios:
+        probability, threshold, _ = judged.settle((scenario,))
+        if np.isfinite(probability).any():
+            found[scenario.name] = _scored(judged.labels, probability, threshold)
+    return found
+
+
+def _profiles(judged: Judged) -> dict[str, Any]:
+    """Return the figures of every profile; None for those that the bundle has no members for."""
+    found: dict[str, Any] = {}
+    for name in PROFILES:
+        try:
+            reduced = with_profile(judged.bundle, name)
+        except BundleError:
+            found[name] = None
+            continue
+        probability, threshold, _ = judged.settle(reduced.scenarios)
+        voted = np.isfinite(probability).any()
+        found[name] = _scored(judged.labels, probability, threshold) if voted else None
+        if found[name]:
+            found[name]["members"] = [member.name for member in reduced.members]
+    return found
