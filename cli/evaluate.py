@@ -28,15 +28,14 @@ def evaluate(
 ) -> None:
     """Score a bundle on a table of labelled window statistics. Figures are at window level."""
     from landslide_map.evaluation import evaluate as score
-    from landslide_map.evaluation import evaluate_scenarios
     from landslide_map.models.bundle import load_bundle
     from landslide_map.training import read_statistics_table
 
     data = read_statistics_table(statistics)
     loaded = load_bundle(bundle)
-    result = score(data.statistics, data.labels, bundle=loaded, threshold=threshold, ids=data.ids)
-    if scenarios:
-        result["scenarios"] = evaluate_scenarios(data.statistics, data.labels, bundle=loaded)
+    result = score(
+        data.statistics, data.labels, bundle=loaded, threshold=threshold, ids=data.ids, everyone=scenarios
+    )
     if result["trained_on"]:
         click.echo(
             f"note: the bundle was trained on {result['trained_on_windows']} of these windows, so these "
