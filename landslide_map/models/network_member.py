@@ -24,8 +24,8 @@ from landslide_map.progress import Report, silent
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float32", "bfloat16", "float16"]
 
-BATCH: Final = {"cpu": 16, "cuda": 64}
-"""Windows in one forward pass."""
+BATCH: Final = {"cpu": 4, "cuda": 64}
+"""Windows in one forward pass. A CPU is fastest while activations fit its caches: see docs/decisions/0010."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class NetworkMember:
         """
         device = self.runtime.torch_device()
         prepared = self._prepared(x)
-        network = build_network(self.spec).eval()
+        network = build_network(self.spec).eval().to(memory_format=torch.channels_last)
         total = np.zeros(len(x))
         for fold, path in enumerate(self.folds):
             _load(network, path)
@@ -127,7 +127,8 @@ class NetworkMember:
         kind: torch.dtype = getattr(torch, self.runtime.precision)
         mixed = torch.autocast(batch.device.type, kind) if kind != torch.float32 else nullcontext()
         with torch.inference_mode(), mixed:
-            found = logits(network, enlarge(batch, self.spec.image_size))
+            images = enlarge(batch, self.spec.image_size).contiguous(memory_format=torch.channels_last)
+            found = logits(network, images)
         probability: npt.NDArray[np.float64] = torch.sigmoid(found.double()).cpu().numpy()
         return probability
 
