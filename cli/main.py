@@ -22,6 +22,7 @@ from .run import run
 from .score import score
 from .stack import stack
 from .train import train
+from .windows import windows
 
 INTERRUPTED = 130
 
@@ -47,7 +48,7 @@ def cli() -> None:
     """
 
 
-for command in (run, check, stack, train, evaluate, score, models):
+for command in (run, check, stack, windows, train, evaluate, score, models):
     cli.add_command(command)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -15,6 +16,15 @@ import click
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), help="Probability from which a window is a landslide."
 )
+@click.option("--profile", help="Members that vote: all, networks, boosters, optical-only, ...")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Of the networks' matrix products.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing result.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only the summary.")
 def run(
@@ -23,6 +33,9 @@ def run(
     bundle: Path | None,
     stride: int | None,
     threshold: float | None,
+    profile: str | None,
+    device: Literal["auto", "cpu", "cuda"],
+    precision: Literal["float32", "bfloat16", "float16"],
     overwrite: bool,
     quiet: bool,
 ) -> None:
@@ -43,6 +56,9 @@ def run(
             bundle=bundle,
             stride=stride,
             threshold=threshold,
+            profile=profile,
+            device=device,
+            precision=precision,
             overwrite=overwrite,
             progress=progress,
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +13,17 @@ import xarray as xr
 
 from landslide_map import progress as reporting
 from landslide_map import stack
-from landslide_map.bands import GROUPS, POLARISATIONS, SNOW_OR_CLOUD, backscatter, group
+from landslide_map.bands import (
+    GROUPS,
+    INDEX_PAIRS,
+    MODEL_BANDS,
+    POLARISATIONS,
+    SNOW_OR_CLOUD,
+    backscatter,
+    group,
+)
 from landslide_map.errors import Notice
-from landslide_map.features import window_statistics
+from landslide_map.features import SLAB, statistics_and_pixels
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.ensemble import Votes
 from landslide_map.products.coverage import WindowRecord
@@ -22,6 +32,8 @@ from landslide_map.sources import SceneInputs
 from landslide_map.windows import WindowPlan
 
 STAGE = "windows"
+PIXEL_SLAB: Final = 512
+"""Windows judged at once where pixels are needed: 200 kB each; weights are read again for each slab."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +92,14 @@ def classify_windows(
     excluded = outside_training_domain(inputs)
     wanted = [name for name in ensemble.channels if group(name) in _present_groups(inputs)]
     wanted = [name for name in wanted if name not in excluded]
-    lazy = model_stack(inputs)
     votes: list[Votes] = []
     valid: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in GROUPS}
     progress(STAGE, 0, plan.count)
     done = 0
-    for _, statistics in window_statistics(lazy, plan, channels=[*wanted, SNOW_OR_CLOUD]):
-        votes.append(ensemble.vote(statistics, excluded=excluded, min_valid_fraction=min_valid_fraction))
+    for statistics, pixels in described_windows(inputs, plan, ensemble, wanted):
+        votes.append(
+            ensemble.vote(statistics, excluded=excluded, min_valid_fraction=min_valid_fraction, pixels=pixels)
+        )
         for name in GROUPS:
             valid[name].append(_poorest(statistics, [c for c in wanted if group(c) == name]))
         done += statistics.sizes["window"]
@@ -100,6 +113,43 @@ def classify_windows(
         members=tuple(member.name for member in ensemble.members),
         notices=_remarks(joined),
     )
+
+
+def described_windows(
+    inputs: SceneInputs, plan: WindowPlan, ensemble: Bundle, channels: Sequence[str]
+) -> Iterator[tuple[xr.DataArray, npt.NDArray[np.float32] | None]]:
+    """Yield what an ensemble must know of the windows of `plan`, a few rows of windows at a time.
+
+    Parameters
+    ----------
+    channels : sequence of str
+        The channels that members may read here.
+
+    Yields
+    ------
+    DataArray, ndarray or None
+        Statistics ``(window, channel, statistic)`` of `channels` and of the snow and cloud mask; and pixels
+        ``(window, y, x, 12)``, model bands, where some member judges pixels: NaN in bands that none needs.
+    """
+    seen = chain.from_iterable(m.channels for m in ensemble.members if m.input == "pixels")
+    made_of = set(chain.from_iterable(INDEX_PAIRS.get(name, (name,)) for name in seen if name in channels))
+    bands = [name for name in MODEL_BANDS if name in made_of]
+    positions = [MODEL_BANDS.index(name) for name in bands]
+    described = [*channels, *(name for name in bands if name not in channels), SNOW_OR_CLOUD]
+    for _, statistics, found in statistics_and_pixels(
+        model_stack(inputs),
+        plan,
+        bands,
+        channels=described,
+        median=ensemble.needs_median,
+        slab=PIXEL_SLAB if bands else SLAB,
+    ):
+        if not bands:
+            yield statistics, None
+            continue
+        pixels = np.full((*found.shape[:3], len(MODEL_BANDS)), np.nan, np.float32)
+        pixels[..., positions] = found
+        yield statistics, pixels
 
 
 def model_stack(inputs: SceneInputs) -> xr.DataArray:

@@ -26,6 +26,8 @@ SLAB: Final = 65_536
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
+Kept = npt.NDArray[np.bool_]
+"""Per channel, whether its pixels are kept."""
 
 
 def window_statistics(
@@ -42,6 +44,7 @@ def window_statistics(
     Each pixel is read once, block row by block row, and only what unfinished windows need is
     kept: the moments of their cells, and with `median` their pixels (float32 ``channels x
     (1024 + 63) x width``). The result has the same bits for any chunks and any number of workers.
+    Where the pixels themselves are wanted too, see :func:`statistics_and_pixels`.
 
     Parameters
     ----------
@@ -66,28 +69,63 @@ def window_statistics(
         biased, `kurtosis` is Fisher's; both are NaN for a constant window, and all but
         `valid_fraction` are NaN for an empty one.
     """
+    for row, statistics, _ in statistics_and_pixels(
+        stack, plan, (), channels=channels, median=median, workers=workers, slab=slab
+    ):
+        yield row, statistics
+
+
+def statistics_and_pixels(
+    stack: xr.DataArray,
+    plan: WindowPlan,
+    pixels: Sequence[str],
+    *,
+    channels: Sequence[str] | None = None,
+    median: bool = False,
+    workers: int | None = None,
+    slab: int = SLAB,
+) -> Iterator[tuple[int, xr.DataArray, npt.NDArray[Any]]]:
+    """Yield the statistics of windows as :func:`window_statistics` does, and some of their pixels.
+
+    Parameters
+    ----------
+    stack, plan, channels, median, workers
+        As there.
+    pixels : sequence of str
+        The bands whose pixels are wanted, among `channels`. Those of unfinished windows are kept.
+    slab : int
+        Windows yielded at once, at least one row of windows: what is in memory, when pixels are wanted.
+
+    Yields
+    ------
+    int, xr.DataArray, ndarray
+        As there, and ``(window, y, x, band)`` in the stack's precision, bands in the order of `pixels`.
+    """
     available = [str(name) for name in stack["band"].values]
     names = available if channels is None else list(channels)
-    for name in names:
-        if name not in available:
+    for name in (*names, *pixels):
+        if name not in (names if name in pixels else available):
             raise ValueError(f"the stack has no band {name!r}; it has {', '.join(available)}")
     if stack.shape[1:] != plan.shape:
         raise ValueError(f"the stack has {stack.shape[1:]} pixels, its windows were planned for {plan.shape}")
     # Cells end at the lattice whatever the chunks are, so that the chunks never show in a result.
     data = stack.sel(band=names).chunk(y=BLOCK, x=BLOCK).data
     row_edges, col_edges = _cuts(plan.row_starts, plan.size), _cuts(plan.col_starts, plan.size)
-    kept_type = _pixel_type(data.dtype) if median else None
-    unfinished = _Unfinished(plan, row_edges, col_edges, len(names), kept_type)
+    kept = np.array([median or name in pixels for name in names])
+    kept_names = [name for name, keep in zip(names, kept, strict=True) if keep]
+    wanted = [kept_names.index(name) for name in pixels]
+    nothing = np.empty((len(kept_names), 0, plan.shape[1]), _pixel_type(data.dtype))
+    unfinished = _Unfinished(plan, row_edges, col_edges, len(names), nothing, median)
     slab_rows = max(slab // plan.grid_shape[1], 1)
     first = 0
     for block_row, top in enumerate(range(0, plan.shape[0], BLOCK)):
         bottom = min(top + BLOCK, plan.shape[0])
         edges = row_edges[(row_edges >= top) & (row_edges <= bottom)]
-        unfinished.extend(*_reduce(data.blocks[:, block_row], edges - top, col_edges, median, workers))
+        unfinished.extend(*_reduce(data.blocks[:, block_row], edges - top, col_edges, kept, workers))
         stop = int(np.searchsorted(plan.row_starts, bottom - plan.size, side="right"))
         for row in range(first, stop, slab_rows):
-            values = unfinished.statistics(row, min(row + slab_rows, stop))
-            yield row, _labelled(values, names)
+            rows = (row, min(row + slab_rows, stop))
+            yield row, _labelled(unfinished.statistics(*rows), names), unfinished.windows(*rows, wanted)
         unfinished.drop_before(stop)
         first = stop
 
@@ -138,37 +176,53 @@ class _Unfinished:
     """What the windows that reach below the rows read so far need of them."""
 
     def __init__(
-        self, plan: WindowPlan, row_edges: Indices, col_edges: Indices, bands: int, pixel_type: Any
+        self,
+        plan: WindowPlan,
+        row_edges: Indices,
+        col_edges: Indices,
+        bands: int,
+        pixels: npt.NDArray[Any],
+        median: bool,
     ) -> None:
         self._plan = plan
         self._cols = _span(plan.col_starts, plan.size, col_edges)
         self._rows = _span(plan.row_starts, plan.size, row_edges)
         self._cells = [np.empty((0, moments.MOMENTS, plan.grid_shape[1])) for _ in range(bands)]
         self._first_cell = 0
-        self._pixels = None if pixel_type is None else np.empty((bands, 0, plan.shape[1]), pixel_type)
+        self._pixels = pixels
         self._first_pixel = 0
+        self._median = median
 
     def extend(self, cells: list[Floats], blocks: list[list[npt.NDArray[Any]]]) -> None:
-        """Append one row of blocks: per channel its cells, and its pixels, block by block."""
+        """Append one row of blocks: per channel its cells, and the pixels that are kept, block by block."""
         merged = [moments.merge_columns(new, *self._cols) for new in cells]
         self._cells = [np.concatenate(pair) for pair in zip(self._cells, merged, strict=True)]
-        if self._pixels is not None:
-            self._pixels = _append_rows(self._pixels, blocks)
+        self._pixels = _append_rows(self._pixels, blocks)
 
     def statistics(self, first: int, stop: int) -> Floats:
         """Return ``(window, channel, statistic)`` of the rows of windows ``first`` to ``stop - 1``."""
-        plan, pixels = self._plan, self._pixels
+        plan = self._plan
         cell_first, cell_stop = (span[first:stop] - self._first_cell for span in self._rows)
-        width = len(STATISTICS) + (pixels is not None)
+        width = len(STATISTICS) + self._median
         values = np.empty((stop - first, plan.grid_shape[1], len(self._cells), width))
         for band, cells in enumerate(self._cells):
             merged = moments.merge_rows(cells, cell_first, cell_stop)
             values[:, :, band, : len(STATISTICS)] = moments.summarise(merged, plan.size**2)
-            if pixels is not None:
+            if self._median:
                 starts = plan.row_starts[first:stop] - self._first_pixel
                 size = (plan.size, plan.size)
-                values[:, :, band, -1] = window_medians(pixels[band], starts, plan.col_starts, size)
+                values[:, :, band, -1] = window_medians(self._pixels[band], starts, plan.col_starts, size)
         return values.reshape(-1, len(self._cells), width)
+
+    def windows(self, first: int, stop: int, kept: Sequence[int]) -> npt.NDArray[Any]:
+        """Return ``(window, y, x, band)`` of rows of windows; `kept` numbers the bands that are kept."""
+        size, cols = self._plan.size, self._plan.col_starts
+        rows = self._plan.row_starts[first:stop] - self._first_pixel
+        found = np.empty((len(rows), len(cols), size, size, len(kept)), self._pixels.dtype)
+        for band, position in enumerate(kept):
+            everywhere = np.lib.stride_tricks.sliding_window_view(self._pixels[position], (size, size))
+            found[..., band] = everywhere[np.ix_(rows, cols)]
+        return found.reshape(len(rows) * len(cols), size, size, len(kept))
 
     def drop_before(self, window_row: int) -> None:
         """Forget what no window of `window_row` and below needs."""
@@ -178,38 +232,43 @@ class _Unfinished:
         # Copies: a view would keep the whole strip in memory.
         self._cells = [cells[cell - self._first_cell :].copy() for cells in self._cells]
         self._first_cell = cell
-        if self._pixels is not None:
-            self._pixels = self._pixels[:, pixel - self._first_pixel :].copy()
-            self._first_pixel = pixel
+        self._pixels = self._pixels[:, pixel - self._first_pixel :].copy()
+        self._first_pixel = pixel
 
 
 def _reduce(
-    blocks: da.Array, row_edges: Indices, col_edges: Indices, keep_pixels: bool, workers: int | None
+    blocks: da.Array, row_edges: Indices, col_edges: Indices, keep: Kept, workers: int | None
 ) -> tuple[list[Floats], list[list[npt.NDArray[Any]]]]:
     """Read one row of blocks.
 
-    Returns per channel its cells, ``(cell row, 7, cell column)``, and where the median needs them
-    the pixels of each block: its chunks along the channel axis, ``(channel, row, col)``.
+    Returns per channel its cells, ``(cell row, 7, cell column)``, and of each block the pixels of the
+    channels that are kept: its chunks along the channel axis, ``(channel, row, col)``.
     """
     tasks = []
     left = 0
+    kept = np.split(keep, np.cumsum(blocks.chunks[0])[:-1])
     # One graph for the whole row: dask would read what two blocks share once for each otherwise.
     columns = blocks.to_delayed()[:, 0].T  # type: ignore[no-untyped-call]
     for chunks, width in zip(columns, blocks.chunks[2], strict=True):
         edges = col_edges[(col_edges >= left) & (col_edges <= left + width)] - left
-        tasks.append([delayed(_reduce_block)(chunk, row_edges, edges, keep_pixels) for chunk in chunks])
+        tasks.append(
+            [
+                delayed(_reduce_block)(chunk, row_edges, edges, own)
+                for chunk, own in zip(chunks, kept, strict=True)
+            ]
+        )
         left += width
     how = {} if workers is None else {"scheduler": "threads", "num_workers": workers}
     (reduced,) = compute(tasks, **how)  # type: ignore[no-untyped-call]
     by_block = [[cells for part, _ in parts for cells in part] for parts in reduced]
     cells = [np.concatenate(pieces, axis=2) for pieces in zip(*by_block, strict=True)]
-    return cells, [[part for _, part in parts] for parts in reduced] if keep_pixels else []
+    return cells, [[part for _, part in parts] for parts in reduced]
 
 
 def _reduce_block(
-    block: npt.NDArray[Any], row_edges: Indices, col_edges: Indices, keep_pixels: bool
-) -> tuple[list[Floats], npt.NDArray[Any] | None]:
-    """Reduce the channels of one chunk to cells; the pixels come back too where they are kept."""
+    block: npt.NDArray[Any], row_edges: Indices, col_edges: Indices, keep: Kept
+) -> tuple[list[Floats], npt.NDArray[Any]]:
+    """Reduce the channels of one chunk to cells; the pixels come back of those that are kept."""
     cells = []
     for plane in block:
         if plane.strides == (0, 0) and not np.isfinite(plane[0, 0]):
@@ -217,7 +276,7 @@ def _reduce_block(
             cells.append(moments.empty_cells(len(row_edges) - 1, len(col_edges) - 1))
         else:
             cells.append(moments.cell_moments(_plane(plane), row_edges, col_edges))
-    return cells, block if keep_pixels else None
+    return cells, block if keep.all() else block[keep]
 
 
 def _append_rows(kept: npt.NDArray[Any], blocks: list[list[npt.NDArray[Any]]]) -> npt.NDArray[Any]:

@@ -15,6 +15,8 @@ from landslide_map import progress as reporting
 from landslide_map.classification import Classification, classify_windows
 from landslide_map.errors import Notice
 from landslide_map.models.bundle import Bundle, load_bundle
+from landslide_map.models.placement import Device, Precision, on_device
+from landslide_map.models.profiles import with_profile
 from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY, WINDOWS
 from landslide_map.products.manifest import run_manifest, write_manifest
 from landslide_map.products.map_files import write_map
@@ -82,6 +84,9 @@ def map_scene(
     bundle: str | PathLike[str] | None = None,
     stride: int | None = None,
     threshold: float | None = None,
+    profile: str | None = None,
+    device: Device = "auto",
+    precision: Precision = "float32",
     overwrite: bool = False,
     progress: reporting.Report = reporting.silent,
 ) -> MapResult:
@@ -95,6 +100,10 @@ def map_scene(
         Folder for the results; they appear together, when all are complete.
     bundle, stride, threshold : optional
         Instead of what the scene says.
+    profile : str, optional
+        Which members vote; a key of :data:`~landslide_map.models.profiles.PROFILES`.
+    device, precision : str
+        Where and how networks are computed, if the bundle has any.
     overwrite : bool
         Replace an existing result.
     progress : callable
@@ -116,6 +125,9 @@ def map_scene(
                 threshold=threshold,
             )
             ensemble = load_bundle(settings.bundle)
+            if profile is not None:
+                ensemble = with_profile(ensemble, profile)
+            ensemble = on_device(ensemble, device, precision)
             inputs = open_inputs(settings)
             plan = plan_windows(inputs.grid.shape, settings.stride)
         with clock.stage("classify windows"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import timm
@@ -51,11 +52,17 @@ class JoinedEncoders(nn.Module):
         return torch.as_tensor(self.clf(self.dropout(self.comb(combined))))
 
 
-def build_network(spec: NetworkSpec) -> nn.Module:
+def build_network(spec: NetworkSpec, start: Mapping[str, Mapping[str, Any]] | None = None) -> nn.Module:
     """Return the network that `spec` describes, with fresh random weights and in training mode.
 
     Its input is ``(n, planes, image_size, image_size)``: the groups of `spec`, one after another (a channel
-    that two encoders see is given twice). Nothing is ever downloaded.
+    that two encoders see is given twice). Nothing is downloaded unless `start` says so.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    start : mapping, optional
+        Encoder name -> options of ``timm.create_model`` for the weights it starts from.
 
     Raises
     ------
@@ -65,7 +72,7 @@ def build_network(spec: NetworkSpec) -> nn.Module:
     outputs = 1 if spec.head == "single" else ENCODER_FEATURES
     planes = [len(group) for group in spec.groups]
     encoders = [
-        _encoder(name, count, outputs, spec.image_size)
+        _encoder(name, count, outputs, spec.image_size, (start or {}).get(name, {}))
         for name, count in zip(spec.encoders, planes, strict=True)
     ]
     return encoders[0] if spec.head == "single" else JoinedEncoders(spec.head, encoders, planes)
@@ -77,14 +84,14 @@ def expected_tensors(spec: NetworkSpec) -> dict[str, Tensor]:
         return build_network(spec).state_dict()
 
 
-def _encoder(name: str, planes: int, outputs: int, image_size: int) -> nn.Module:
+def _encoder(name: str, planes: int, outputs: int, image_size: int, start: Mapping[str, Any]) -> nn.Module:
     if not timm.is_model(name):
         raise ValueError(
             f"timm {timm.__version__} has no encoder {name!r}; timm.list_models() names those it has"
         )
     settings = timm.get_pretrained_cfg(name)
     resized = settings is not None and settings.fixed_input_size and settings.input_size[-1] != image_size
-    options: dict[str, Any] = {"img_size": image_size} if resized else {}
-    encoder = timm.create_model(name, pretrained=False, in_chans=planes, num_classes=outputs, **options)
+    options: dict[str, Any] = {"pretrained": False, **start} | ({"img_size": image_size} if resized else {})
+    encoder = timm.create_model(name, in_chans=planes, num_classes=outputs, **options)
     assert isinstance(encoder, nn.Module)
     return encoder

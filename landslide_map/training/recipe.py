@@ -82,14 +82,8 @@ class Recipe(_Strict):
         ]
 
 
-def read_recipe(name: str | Path) -> Recipe:
-    """Return a recipe that ships with the package, by name, or one from a YAML file.
-
-    Raises
-    ------
-    UsageError
-        E510 if there is none of that name, or it is not valid.
-    """
+def recipe_content(name: str | Path) -> tuple[Path, Any]:
+    """Return the file of a recipe, by name or path, and what it holds; E510 where there is none."""
     path = Path(name) if Path(name).suffix in (".yaml", ".yml") else RECIPES / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(found.stem for found in RECIPES.glob("*.yaml")))
@@ -97,10 +91,29 @@ def read_recipe(name: str | Path) -> Recipe:
             "E510", f"no recipe {str(name)!r}; there is {known}, or give the path of a .yaml file."
         )
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-        return Recipe.model_validate(content)
+        return path, YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
         raise UsageError("E510", f"{path}: is not YAML ({error}).") from error
+
+
+def trains_on_windows(content: Any) -> bool:
+    """Whether a recipe's content is for pixels of windows rather than for a table of statistics."""
+    return isinstance(content, dict) and bool({"networks", "boosters"} & set(content))
+
+
+def read_recipe(name: str | Path) -> Recipe:
+    """Return a recipe for statistics that ships with the package, by name, or one from a YAML file.
+
+    Raises
+    ------
+    UsageError
+        E510 if there is none of that name, or it is not valid.
+    """
+    path, content = recipe_content(name)
+    if trains_on_windows(content):
+        raise UsageError("E510", f"{path}: trains on pixels, a table of statistics is not enough. Give DATA.")
+    try:
+        return Recipe.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the recipe"

@@ -1,0 +1,81 @@
+"""``landslide-map windows``: labelled windows from a scene and an inventory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+
+@click.command()
+@click.argument("scene", type=click.Path(path_type=Path))
+@click.option("--labels", required=True, type=click.Path(path_type=Path), help="Polygons of landslides.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the windows.")
+@click.option("--layer", help="Layer of --labels; by default its first.")
+@click.option("--area", type=click.Path(path_type=Path), help="Polygons of where the inventory is complete.")
+@click.option("--stride", type=click.IntRange(8, 64), default=64, show_default=True, help="Step, pixels.")
+@click.option(
+    "--positive", default=0.25, show_default=True, help="Covered share from which a window is a landslide."
+)
+@click.option("--negative", default=0.0, show_default=True, help="Covered share up to which it is none.")
+@click.option(
+    "--between",
+    type=click.Choice(["leave-out", "positive", "negative"]),
+    default="leave-out",
+    show_default=True,
+    help="What windows between the two shares become.",
+)
+@click.option("--allow-missing", is_flag=True, help="Keep windows that lack bands; these are NaN there.")
+@click.option("--group-km", type=click.FloatRange(min=0.64), default=5.0, show_default=True)
+@click.option("--name", help="Beginning of the windows' IDs; by default the event's name.")
+@click.option("--overwrite", is_flag=True, help="Replace windows that were cut before.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only the summary.")
+def windows(
+    scene: Path,
+    labels: Path,
+    out: Path,
+    layer: str | None,
+    area: Path | None,
+    stride: int,
+    positive: float,
+    negative: float,
+    between: Literal["leave-out", "positive", "negative"],
+    allow_missing: bool,
+    group_km: float,
+    name: str | None,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Cut labelled windows from SCENE (a scene.yaml), to train or evaluate with.
+
+    Writes Train.csv (ID, label, and where each window lies) and one 64 x 64 x 12 array for each window, the
+    layout that `train` and `evaluate` read. Windows that no polygon touches count as free of landslides:
+    where the inventory is not complete, say so with --area.
+    """
+    from contextlib import nullcontext
+
+    from landslide_map.cut_windows import LabelRule, cut_windows
+    from landslide_map.progress import on_stderr, silent
+
+    with nullcontext(silent) if quiet else on_stderr() as progress:
+        cut = cut_windows(
+            scene,
+            labels,
+            out,
+            layer=layer,
+            area=area,
+            stride=stride,
+            rule=LabelRule(positive, negative, between),
+            allow_missing=allow_missing,
+            group_km=group_km,
+            name=name,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    for notice in cut.notices:
+        click.echo(f"note {notice}", err=True)
+    click.echo(
+        f"{out}: {cut.windows} windows, {cut.landslides} of them landslides, in {cut.groups} spatial groups; "
+        f"left out: {cut.unlabelled} without a clear label, {cut.incomplete} incomplete"
+    )

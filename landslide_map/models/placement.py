@@ -1,0 +1,33 @@
+"""Where and how a bundle's networks are computed, said without importing torch until there is one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from landslide_map.models.bundle import Bundle
+from landslide_map.progress import Report, silent
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+def on_device(
+    bundle: Bundle,
+    device: Device = "auto",
+    precision: Precision = "float32",
+    batch_size: int | None = None,
+    report: Report = silent,
+) -> Bundle:
+    """Return `bundle` with its networks told where and how to compute; E610 before any work."""
+    if not bundle.needs_pixels:
+        return bundle
+    from landslide_map.models.network_member import NetworkMember, Runtime
+
+    runtime = Runtime(device, precision, batch_size, report)
+    runtime.torch_device()  # refuse before any work
+    members = tuple(
+        replace(member, runtime=runtime) if isinstance(member, NetworkMember) else member
+        for member in bundle.members
+    )
+    return replace(bundle, members=members)
