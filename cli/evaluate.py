@@ -1,55 +1,237 @@
-"""``landslide-map evaluate``: score a bundle on labelled windows."""
+"""``landslide-map evaluate``: score a bundle on labelled windows, or a map against an inventory."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+if TYPE_CHECKING:
+    from landslide_map.evaluation.windows import Judged
+    from landslide_map.operating_points import OperatingPoint
+    from landslide_map.progress import Report
+
+_PATH = click.Path(path_type=Path)
+
 
 @click.command()
+@click.argument("windows", required=False, type=_PATH)
 @click.option(
-    "--statistics",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="CSV table of labelled window statistics.",
+    "--labels", type=_PATH, help="CSV with columns ID,label (and fold), unless WINDOWS has Train.csv."
 )
-@click.option("--bundle", type=click.Path(path_type=Path), help="Model bundle; the default one if not given.")
+@click.option("--statistics", type=_PATH, help="CSV table of labelled window statistics, instead of WINDOWS.")
+@click.option("--map", "results", type=_PATH, help="Results of a run, to compare with --inventory.")
+@click.option("--inventory", type=_PATH, help="Polygons of known landslides.")
+@click.option("--layer", help="Of an inventory with several layers.")
+@click.option("--id-column", help="Features with the same value there are one landslide.")
+@click.option("--each-part", is_flag=True, help="Each part of a multipolygon is a landslide of its own.")
+@click.option("--area", type=_PATH, help="Polygons in which the inventory is complete; the rest is left out.")
+@click.option("--bundle", type=_PATH, help="Model bundle; the default one if not given.")
+@click.option("--profile", help="Members to use: all, networks, boosters, optical-only, ...")
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Instead of the scenario's own.")
 @click.option(
-    "--scenarios",
-    is_flag=True,
-    help="Also every other scenario, on its own channels, as if the rest were missing.",
+    "--operating-point",
+    type=click.Choice(["f1", "recall90", "precision90"]),
+    help="A threshold learned out of fold and stored in the bundle.",
 )
+@click.option("--scenarios", is_flag=True, help="Also every other member, scenario and profile.")
+@click.option(
+    "--out-of-fold",
+    is_flag=True,
+    help="For windows that the bundle was trained on: let only those models vote that did not see them.",
+)
+@click.option(
+    "--ablation",
+    type=click.Choice(["retrained", "permuted"]),
+    help="Leave out each modality and each statistic: train a quick model without, or shuffle it.",
+)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Of the networks' matrix products.",
+)
+@click.option("--batch-size", type=click.IntRange(1), help="Windows in one forward pass of a network.")
+@click.option("--report", type=_PATH, help="Folder for a report: Markdown, JSON and pictures.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing report.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def evaluate(
-    statistics: Path, bundle: Path | None, threshold: float | None, scenarios: bool, as_json: bool
-) -> None:
-    """Score a bundle on a table of labelled window statistics. Figures are at window level."""
-    from landslide_map.evaluation import evaluate as score
-    from landslide_map.models.bundle import load_bundle
-    from landslide_map.training import read_statistics_table
+@click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
+def evaluate(windows: Path | None, statistics: Path | None, results: Path | None, **options: Any) -> None:
+    """Score a bundle on labelled windows, or a map against an inventory of landslides.
 
-    data = read_statistics_table(statistics)
-    loaded = load_bundle(bundle)
-    result = score(
-        data.statistics, data.labels, bundle=loaded, threshold=threshold, ids=data.ids, everyone=scenarios
-    )
-    if result["trained_on"]:
-        click.echo(
-            f"note: the bundle was trained on {result['trained_on_windows']} of these windows, so these "
-            "figures flatter it; bundle.json holds out-of-fold figures",
-            err=True,
-        )
-    if as_json:
+    \b
+    landslide-map evaluate DATA                                 DATA holds Train.csv and train_data/
+    landslide-map evaluate windows.npy --labels labels.csv      or a folder of <ID>.npy
+    landslide-map evaluate --statistics TABLE.csv               window statistics
+    landslide-map evaluate --map results/ --inventory known.gpkg
+
+    Figures of windows are at window level, those of a map against an inventory at object level.
+    """  # noqa: D301 - click reads \b as the character, which keeps the lines apart
+    from contextlib import nullcontext
+
+    from landslide_map.progress import on_stderr, silent
+
+    _check(windows, statistics, results, options)
+    with nullcontext(silent) if options["quiet"] else on_stderr() as progress:
+        if results is not None:
+            result = _objects(results, options)
+        else:
+            result = _windows(windows, statistics, options, progress)
+    if options["as_json"]:
         click.echo(json.dumps(result, allow_nan=False))
     else:
         _print(result)
+    if options["report"]:
+        click.echo(f"report in {options['report']}", err=options["as_json"])
 
 
-def _print(result: dict[str, object]) -> None:
-    click.echo(f"{result['bundle']}, {result['unit']}")
-    for name in ("n", "positives", "threshold", "f1", "precision", "recall", "auc", "brier", "ece"):
-        value = result[name]
-        click.echo(f"  {name:10} {value:.4f}" if isinstance(value, float) else f"  {name:10} {value}")
+def _check(
+    windows: Path | None, statistics: Path | None, results: Path | None, options: Mapping[str, Any]
+) -> None:
+    """Refuse combinations that make no sense (E402)."""
+    from landslide_map.errors import UsageError
+
+    given = [path for path in (windows, statistics, results) if path is not None]
+    if len(given) != 1:
+        raise UsageError(
+            "E402", f"give one of WINDOWS, --statistics or --map; {len(given) or 'none'} of them was given."
+        )
+    if options["threshold"] is not None and options["operating_point"] is not None:
+        raise UsageError("E402", "give either --threshold or --operating-point, not both.")
+    of_map = ("inventory", "layer", "id_column", "each_part", "area")
+    of_windows = (
+        (
+            "bundle",
+            "profile",
+            "threshold",
+            "operating_point",
+            "scenarios",
+            "out_of_fold",
+            "ablation",
+            "labels",
+        )
+        if results is not None
+        else (() if windows is not None else ("labels",))
+    )
+    wrong = [name for name in (*of_windows, *(of_map if results is None else ())) if options[name]]
+    if wrong:
+        raise UsageError("E402", f"--{wrong[0].replace('_', '-')} says nothing about what is evaluated here.")
+    if results is not None and options["inventory"] is None:
+        raise UsageError("E402", "--map needs --inventory: the polygons of known landslides.")
+
+
+def _windows(
+    windows: Path | None, statistics: Path | None, options: Mapping[str, Any], progress: Report
+) -> dict[str, Any]:
+    from landslide_map.evaluation.importance import feature_importance
+    from landslide_map.evaluation.plots import require_matplotlib
+    from landslide_map.evaluation.report import write_window_report
+    from landslide_map.evaluation.windows import figures, judge
+    from landslide_map.models.bundle import load_bundle
+    from landslide_map.models.placement import on_device
+
+    if options["report"]:
+        require_matplotlib()
+    data, labels, ids, folds = _open(windows, statistics, options["labels"])
+    bundle = on_device(
+        load_bundle(options["bundle"]),
+        options["device"],
+        options["precision"],
+        options["batch_size"],
+        progress,
+    )
+    everyone = bool(options["scenarios"] or options["report"])
+    judged = judge(
+        data,
+        labels,
+        bundle=bundle,
+        profile=options["profile"],
+        threshold=options["threshold"],
+        operating_point=options["operating_point"],
+        everyone=everyone,
+        out_of_fold=options["out_of_fold"],
+        folds=folds,
+    )
+    point: OperatingPoint | None = options["operating_point"]
+    result = figures(judged, ids=ids, everyone=everyone) | {"operating_point": point}
+    if options["ablation"]:
+        result["ablation"] = _ablation(options["ablation"], data, judged, progress)
+    if options["report"]:
+        result["importance"] = feature_importance(judged.bundle)
+        write_window_report(options["report"], result, judged, overwrite=options["overwrite"])
+    if result["trained_on"] and not options["out_of_fold"]:
+        click.echo(
+            f"note: the bundle was trained on {result['trained_on_windows']} of these windows, so these "
+            "figures flatter it; --out-of-fold gives honest ones",
+            err=True,
+        )
+    return result
+
+
+def _open(windows: Path | None, statistics: Path | None, labels: Path | None) -> tuple[Any, Any, Any, Any]:
+    """Return windows or their statistics, labels, IDs and folds."""
+    from landslide_map.labelled_windows import read_labelled_windows
+    from landslide_map.training import read_statistics_table
+
+    if statistics is not None:
+        table = read_statistics_table(statistics)
+        return table.statistics, table.labels, table.ids, None
+    assert windows is not None
+    known = read_labelled_windows(windows, labels)
+    if known.unlabelled:
+        click.echo(f"note: {known.unlabelled} windows have no label and are left out", err=True)
+    return known.windows, known.labels, known.windows.ids, known.folds
+
+
+def _ablation(
+    method: Literal["retrained", "permuted"], data: Any, judged: Judged, progress: Report
+) -> dict[str, Any]:
+    from landslide_map.evaluation.ablation import permuted_ablation, retrained_ablation
+    from landslide_map.evaluation.votes import statistics_of
+
+    statistics = statistics_of(data, judged.bundle)
+    if method == "retrained":
+        return retrained_ablation(statistics, judged.labels, report=progress)
+    return permuted_ablation(statistics, judged.labels, judged.bundle, folds=judged.folds, report=progress)
+
+
+def _objects(results: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    from landslide_map.evaluation.objects import evaluate_map
+    from landslide_map.evaluation.report import write_object_report
+
+    result = evaluate_map(
+        results,
+        options["inventory"],
+        layer=options["layer"],
+        id_column=options["id_column"],
+        each_part=options["each_part"],
+        area=options["area"],
+    )
+    for notice in result["notices"]:
+        click.echo(f"note {notice}", err=True)
+    if options["report"]:
+        write_object_report(options["report"], result, overwrite=options["overwrite"])
+    return result
+
+
+def _print(result: Mapping[str, Any]) -> None:
+    if result["level"] == "object level":
+        click.echo(f"{result['map']} against {result['inventory_file']}, {result['unit']}")
+        rows = {name: result[name] for name in ("hit_rate", "precision")}
+        rows |= {f"hit rate {own['name']}": own["hit_rate"] for own in result["size_classes"]}
+        rows |= {"area recall": result["area"]["recall"], "area precision": result["area"]["precision"]}
+        rows["mapped share of the area"] = result["area"]["mapped_share"]
+    else:
+        click.echo(f"{result['bundle']}, {result['unit']}")
+        names = ("n", "positives", "threshold", "f1", "precision", "recall", "auc")
+        rows = {name: result[name] for name in (*names, "average_precision", "brier", "ece")}
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        click.echo(
+            f"  {name:{width}} {value:.4f}" if isinstance(value, float) else f"  {name:{width}} {value}"
+        )

@@ -52,8 +52,51 @@ def read_inventory(
         E150 missing, unreadable or empty, E151 without CRS, E152 other shapes than polygons, E153 no polygon
         on the grid.
     """
+    held, notices = read_polygons(path, layer)
+    projected = held.geometry.to_crs(grid.crs)
+    inside = projected[projected.intersects(shapely.box(*grid.bounds))]
+    if inside.empty:
+        west, south, east, north = projected.total_bounds
+        raise InputError(
+            "E153",
+            f"{path}: none of its {len(held)} polygons is on the scene's grid: they lie at x {west:.0f} to "
+            f"{east:.0f}, y {south:.0f} to {north:.0f}, the grid at x {grid.bounds[0]:.0f} to "
+            f"{grid.bounds[2]:.0f}, y {grid.bounds[1]:.0f} to {grid.bounds[3]:.0f} ({grid.crs}). Check that "
+            "inventory and scene are of one place, and that the inventory states its CRS rightly.",
+        )
+    if outside := len(held) - len(inside):
+        notices.append(Notice("W151", f"{path}: {outside} of {len(held)} polygons lie outside the grid."))
+    merged = shapely.get_parts(shapely.union_all(inside.to_numpy()))
+    return merged[shapely.area(merged) > 0], notices
+
+
+def read_polygons(
+    path: str | PathLike[str], layer: str | None = None, columns: Sequence[str] = ()
+) -> tuple[gpd.GeoDataFrame, list[Notice]]:
+    """Read the polygons of a vector file, valid and in its own CRS.
+
+    Parameters
+    ----------
+    path, layer
+        As above.
+    columns : sequence of str
+        Attributes to read with the shapes.
+
+    Returns
+    -------
+    table : GeoDataFrame
+        One row for each feature with a shape.
+    notices : list of Notice
+        W150 broken outlines that were repaired.
+
+    Raises
+    ------
+    InputError
+        E150 missing, unreadable, empty or without the columns, E151 without CRS, E152 other shapes than
+        polygons.
+    """
     path = Path(path)
-    table = _read(path, layer)
+    table = _read(path, layer, columns)
     if table.crs is None:
         raise InputError("E151", f"{path}: has no coordinate reference system. {_RELEASE}")
     held = table[~(table.geometry.isna() | table.geometry.is_empty)]
@@ -71,21 +114,7 @@ def read_inventory(
     broken = int((~held.geometry.is_valid).sum())
     if broken:
         notices.append(Notice("W150", f"{path}: {broken} outlines cross themselves; they were repaired."))
-    projected = held.geometry.make_valid().to_crs(grid.crs)
-    inside = projected[projected.intersects(shapely.box(*grid.bounds))]
-    if inside.empty:
-        west, south, east, north = projected.total_bounds
-        raise InputError(
-            "E153",
-            f"{path}: none of its {len(held)} polygons is on the scene's grid: they lie at x {west:.0f} to "
-            f"{east:.0f}, y {south:.0f} to {north:.0f}, the grid at x {grid.bounds[0]:.0f} to "
-            f"{grid.bounds[2]:.0f}, y {grid.bounds[1]:.0f} to {grid.bounds[3]:.0f} ({grid.crs}). Check that "
-            "inventory and scene are of one place, and that the inventory states its CRS rightly.",
-        )
-    if outside := len(held) - len(inside):
-        notices.append(Notice("W151", f"{path}: {outside} of {len(held)} polygons lie outside the grid."))
-    merged = shapely.get_parts(shapely.union_all(inside.to_numpy()))
-    return merged[shapely.area(merged) > 0], notices
+    return held.set_geometry(held.geometry.make_valid()), notices
 
 
 def covered_fraction(shapes: Sequence[Any] | Shapes, plan: WindowPlan, grid: Grid) -> Floats:
@@ -104,13 +133,15 @@ def covered_fraction(shapes: Sequence[Any] | Shapes, plan: WindowPlan, grid: Gri
     return share
 
 
-def _read(path: Path, layer: str | None) -> gpd.GeoDataFrame:
+def _read(path: Path, layer: str | None, columns: Sequence[str]) -> gpd.GeoDataFrame:
     if not path.exists():
         raise InputError("E150", f"{path}: no such file; expected an inventory of polygons.")
     try:
-        table = pyogrio.read_dataframe(path, layer=layer, columns=[])
+        table = pyogrio.read_dataframe(path, layer=layer, columns=list(columns))
     except (DataSourceError, DataLayerError, ValueError) as error:
         raise InputError("E150", f"{path}: cannot be read as a vector file ({error}).") from error
     if not isinstance(table, gpd.GeoDataFrame):
         raise InputError("E150", f"{path}: is a table without shapes; expected polygons.")
+    if missing := [name for name in columns if name not in table.columns]:
+        raise InputError("E150", f"{path}: has no column {missing[0]!r}.")
     return table

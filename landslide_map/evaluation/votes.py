@@ -85,6 +85,11 @@ def ask_members(
     )
 
 
+def statistics_of(data: Data, bundle: Bundle) -> xr.DataArray:
+    """Return the statistics of all windows, ``(window, channel, statistic)``."""
+    return xr.concat([statistics for _, statistics, _ in _batches(data, bundle)], dim="window")
+
+
 def window_count(data: Data) -> int:
     """Return how many windows there are."""
     return len(data.ids) if isinstance(data, Windows) else int(data.sizes["window"])

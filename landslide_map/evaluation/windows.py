@@ -13,7 +13,7 @@ from landslide_map.errors import BundleError, InputError
 from landslide_map.evaluation.out_of_fold import settle_nested, training_folds
 from landslide_map.evaluation.votes import Data, Floats, MemberVotes, ask_members, window_count
 from landslide_map.labelled_windows import checked_labels
-from landslide_map.metrics import LEVEL, UNIT, Labels, scores, threshold_curve
+from landslide_map.metrics import LEVEL, UNIT, Labels, reliability_curve, scores, threshold_curve
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.calibration import IDENTITY
 from landslide_map.models.ensemble import Scenario
@@ -90,8 +90,9 @@ def evaluate(
     dict
         Plain JSON values, ``level`` with each set of figures: ``n`` windows scored, ``unscored`` windows in
         which nobody could vote, ``threshold`` (a number where all windows share it), what
-        :func:`landslide_map.metrics.scores` returns, ``threshold_curve``, ``members``,
-        ``member_correlation``, and with `everyone` ``scenarios`` and ``profiles``.
+        :func:`landslide_map.metrics.scores` returns, ``operating_points`` of the commonest scenario,
+        ``threshold_curve``, ``reliability``, ``members``, ``member_correlation``, and with `everyone`
+        ``scenarios`` and ``profiles``.
 
     Raises
     ------
@@ -166,7 +167,9 @@ def figures(judged: Judged, *, ids: Iterable[str] = (), everyone: bool = False) 
         "trained_on": seen > 0,
         "trained_on_windows": seen,
         "windows_per_scenario": {names[i]: int(count) for i, count in enumerate(counts) if count},
+        "operating_points": dict(bundle.scenarios[int(counts.argmax())].operating_points),
         "threshold_curve": _thresholds(judged.labels, probability),
+        "reliability": _reliability(judged.labels, probability),
         "members": _members(judged),
         "member_correlation": member_correlation(judged.votes, judged.labels),
     }
@@ -219,6 +222,12 @@ def _thresholds(labels: Labels, probability: Floats) -> dict[str, Any]:
         name: [None if np.isnan(value) else float(np.round(value, 6)) for value in values]
         for name, values in curve.items()
     }
+
+
+def _reliability(labels: Labels, probability: Floats) -> dict[str, Any]:
+    voted = np.isfinite(probability)
+    curve = reliability_curve(labels[voted] == 1, probability[voted])
+    return {"level": LEVEL} | {name: values.round(6).tolist() for name, values in curve.items()}
 
 
 def _members(judged: Judged) -> dict[str, Any]:

@@ -30,7 +30,9 @@ _NEARLY_FULL = 1 << 20
 
 
 @contextmanager
-def outputs(out: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
+def outputs(
+    out: str | os.PathLike[str], overwrite: bool = False, names: tuple[str, ...] = FILES
+) -> Iterator[Path]:
     """Yield an empty folder to write into; its files move to `out` when the block ends without error.
 
     Parameters
@@ -38,8 +40,10 @@ def outputs(out: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Pa
     out : path
         Output folder; created, with its parents, if absent, and removed again if nothing comes of it.
     overwrite : bool
-        Replace an existing result, at the very end. Files whose names are not in ``products.FILES``
+        Replace an existing result, at the very end. Files whose names are not in `names`
         and that the run did not write are never touched.
+    names : tuple of str
+        Every file that such a result may consist of.
 
     Raises
     ------
@@ -57,9 +61,9 @@ def outputs(out: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Pa
     try:
         _create(out, created)
         # Explained first: once the stage is removed, a disk that was full no longer is.
-        with _locked(out), _stage(out, overwrite) as stage, _explained(out):
+        with _locked(out), _stage(out, overwrite, names) as stage, _explained(out):
             yield stage / _NEW
-            _install(stage, out, overwrite)
+            _install(stage, out, overwrite, names)
     except BaseException:
         for folder in reversed(created):
             with suppress(OSError):
@@ -104,12 +108,12 @@ def _locked(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _stage(out: Path, overwrite: bool) -> Iterator[Path]:
+def _stage(out: Path, overwrite: bool, names: tuple[str, ...]) -> Iterator[Path]:
     """Clear what killed runs left, check that `out` may be written, and yield a fresh stage."""
     with _explained(out):
         for leftover in sorted(out.glob(STAGE_PREFIX + "*")):
             _discard(leftover, out)
-        _refuse_unfit(out, FILES, overwrite)
+        _refuse_unfit(out, names, overwrite)
         stage = Path(tempfile.mkdtemp(prefix=STAGE_PREFIX, dir=out))
     try:
         with _explained(out):
@@ -143,10 +147,10 @@ def _refuse_unfit(out: Path, names: tuple[str, ...], overwrite: bool) -> None:
             )
 
 
-def _install(stage: Path, out: Path, overwrite: bool) -> None:
+def _install(stage: Path, out: Path, overwrite: bool, names: tuple[str, ...]) -> None:
     """Move the staged files to `out`, the manifest last, the previous result's manifest away first."""
     staged = sorted((path.name for path in (stage / _NEW).iterdir()), key=_manifest_last)
-    names = tuple(dict.fromkeys((*FILES, *staged)))
+    names = tuple(dict.fromkeys((*names, *staged)))
     _refuse_unfit(out, names, overwrite)
     journal = stage / _JOURNAL
     partial = journal.with_suffix(".tmp")

@@ -23,7 +23,13 @@ _UNREAD: Final = (
 
 
 def fit_lightgbm(features: Floats, labels: Labels, settings: dict[str, Any], seed: int) -> bytes:
-    """Train one LightGBM model; `settings` are its own parameters and ``trees``.
+    """Train one LightGBM model; `settings` are its own parameters and ``trees``."""
+    booster = train_lightgbm(features, labels, settings, seed)
+    return compact_lightgbm(booster.model_to_string()).encode("ascii")
+
+
+def train_lightgbm(features: Floats, labels: Labels, settings: dict[str, Any], seed: int) -> Any:
+    """Return a LightGBM booster, as :func:`fit_lightgbm` before it is written short.
 
     One thread, so that the same seed gives the same trees on any number of cores.
     """
@@ -38,8 +44,7 @@ def fit_lightgbm(features: Floats, labels: Labels, settings: dict[str, Any], see
         "verbosity": -1,
     }
     data = lightgbm.Dataset(features, labels, params={"verbosity": -1})
-    booster = lightgbm.train(parameters, data, num_boost_round=int(settings["trees"]))
-    return compact_lightgbm(booster.model_to_string()).encode("ascii")
+    return lightgbm.train(parameters, data, num_boost_round=int(settings["trees"]))
 
 
 def fit_xgboost(features: Floats, labels: Labels, settings: dict[str, Any], seed: int) -> bytes:

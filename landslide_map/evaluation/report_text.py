@@ -1,0 +1,246 @@
+"""The words and tables of a report, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+FIGURES: Final = {
+    "f1": "F1",
+    "precision": "precision",
+    "recall": "recall",
+    "auc": "AUC",
+    "average_precision": "average precision",
+    "brier": "Brier",
+    "ece": "calibration error",
+}
+"""Key -> heading, in the order of the tables."""
+_LOSSES: Final = {"f1": "F1", "auc": "AUC", "average_precision": "average precision"}
+
+
+def window_text(result: Mapping[str, Any], pictures: set[str]) -> str:
+    """Return the report of windows; `pictures` are the files that lie beside it."""
+    lines = [
+        "# Evaluation at window level",
+        "",
+        f"Bundle: {result['bundle']}. Every figure is at {result['unit']}.",
+        "",
+        *_cautions(result),
+        f"{result['n']} windows scored, {result['positives']} of them with landslide; {result['unscored']} "
+        f"could not be judged. Threshold: {_threshold(result['threshold'])}"
+        + (f" (operating point {result['operating_point']})." if result.get("operating_point") else "."),
+        "",
+        "## Ensemble (window level)",
+        "",
+        *_table(["", *FIGURES.values()], [["ensemble", *_row(result)]]),
+        *_confusion(result["confusion"]),
+        *_pictures(pictures, ("precision_recall.png", "roc.png", "reliability.png", "thresholds.png")),
+    ]
+    if points := result.get("operating_points"):
+        lines += [
+            "Stored operating points: " + ", ".join(f"{k} {v:.3g}" for k, v in points.items()) + ".",
+            "",
+        ]
+    lines += _group("Members", result["members"], "Members are not calibrated; threshold as stated.")
+    lines += _pictures(pictures, ("member_correlation.png",))
+    if scenarios := result.get("scenarios"):
+        lines += _group(
+            "Scenarios", scenarios, "Each as if it were the only one, in the windows that it fits."
+        )
+    if profiles := result.get("profiles"):
+        held = {name: own for name, own in profiles.items() if own}
+        absent = [name for name in profiles if name not in held]
+        said = f"This bundle has no members for: {', '.join(absent)}." if absent else ""
+        lines += _group("Profiles", held, said)
+    if ablation := result.get("ablation"):
+        lines += _ablation(ablation, pictures)
+    if importance := result.get("importance"):
+        lines += _importance(importance)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def object_text(result: Mapping[str, Any]) -> str:
+    """Return the report of a map against an inventory."""
+    inventory, mapped, area = result["inventory"], result["mapped"], result["area"]
+    distances = result["centroid_distance_m"]
+    return (
+        "\n".join(
+            [
+                "# Evaluation at object level",
+                "",
+                f"Map: {result['map']}. Inventory: {result['inventory_file']}. "
+                f"Every figure is at {result['unit']}.",
+                "",
+                *(f"- {notice}" for notice in result["notices"]),
+                *([""] if result["notices"] else []),
+                "## Landslides (object level)",
+                "",
+                *_table(
+                    ["", "landslides", "left out", "right", "share"],
+                    [
+                        [
+                            "inventory: hit",
+                            str(inventory["landslides"]),
+                            str(inventory["left_out"]),
+                            str(inventory["hit"]),
+                            number(result["hit_rate"]),
+                        ],
+                        [
+                            "map: on a landslide",
+                            str(mapped["landslides"]),
+                            str(mapped["left_out"]),
+                            str(mapped["right"]),
+                            number(result["precision"]),
+                        ],
+                    ],
+                ),
+                "A landslide of the inventory is hit where mapped landslides share area with it; a mapped "
+                "one is right where it shares area with the inventory. Left out: more than half outside the "
+                "area that was compared.",
+                "",
+                "## By size (object level)",
+                "",
+                *_table(
+                    ["area on the ground", "landslides", "hit", "hit rate"],
+                    [
+                        [own["name"], str(own["landslides"]), str(own["hit"]), number(own["hit_rate"])]
+                        for own in result["size_classes"]
+                    ],
+                ),
+                "![Hit rate by size](hit_rate.png)",
+                "",
+                "## Area (object level)",
+                "",
+                *_table(
+                    ["", "km2"],
+                    [
+                        [what, f"{area[key] / 1e6:.4f}"]
+                        for key, what in (
+                            ("analysed_m2", "compared"),
+                            ("inventory_m2", "landslides of the inventory"),
+                            ("mapped_m2", "mapped landslides"),
+                            ("shared_m2", "shared"),
+                        )
+                    ],
+                ),
+                f"Of the inventory's area {number(area['recall'])} is mapped, of the mapped area "
+                f"{number(area['precision'])} is landslide, intersection over union {number(area['iou'])}. "
+                f"The map calls {number(area['mapped_share'])} of the compared area landslide: a map drawn "
+                "at random would find about that share of the inventory's area.",
+                "",
+                "## Position (object level)",
+                "",
+                *_table(
+                    ["distance of centroids", "pairs", "median", "mean", "90 % within"],
+                    [
+                        [words, str(distances[key]["pairs"]), *_metres(distances[key])]
+                        for key, words in (
+                            ("known", "known landslide, and the mapped one that shares most area with it"),
+                            ("mapped", "mapped landslide, and all that it shares with known ones"),
+                        )
+                    ],
+                ),
+            ]
+        )
+        + "\n"
+    )
+
+
+def number(value: float | None) -> str:
+    """Return a figure with four decimals; a dash where it is not defined."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _metres(own: Mapping[str, Any]) -> list[str]:
+    return ["-" if own[key] is None else f"{own[key]:.0f} m" for key in ("median", "mean", "p90")]
+
+
+def _cautions(result: Mapping[str, Any]) -> list[str]:
+    if result["estimate"] == "out of fold":
+        return [
+            "**Out of fold**: every vote comes from models that were not trained on the window; calibration "
+            "and threshold come from the other folds where the bundle learned them.",
+            "",
+        ]
+    if result["trained_on"]:
+        return [
+            f"**The bundle was trained on {result['trained_on_windows']} of these windows: the figures "
+            "flatter it.** Use `--out-of-fold` for honest ones.",
+            "",
+        ]
+    return []
+
+
+def _threshold(threshold: Any) -> str:
+    if isinstance(threshold, list):
+        return f"{min(threshold):.3g} to {max(threshold):.3g}, by fold or scenario"
+    return "-" if threshold is None else f"{threshold:.3g}"
+
+
+def _row(own: Mapping[str, Any]) -> list[str]:
+    return [number(own[key]) for key in FIGURES]
+
+
+def _group(title: str, members: Mapping[str, Mapping[str, Any]], words: str) -> list[str]:
+    rows = [[name, str(own["n"]), _threshold(own["threshold"]), *_row(own)] for name, own in members.items()]
+    return [
+        f"## {title} (window level)",
+        "",
+        *([words, ""] if words else []),
+        *_table(["", "windows", "threshold", *FIGURES.values()], rows),
+    ]
+
+
+def _confusion(counts: Mapping[str, int]) -> list[str]:
+    return _table(
+        ["windows", "called landslide", "called none"],
+        [
+            ["landslide", str(counts["tp"]), str(counts["fn"])],
+            ["none", str(counts["fp"]), str(counts["tn"])],
+        ],
+    )
+
+
+def _ablation(ablation: Mapping[str, Any], pictures: set[str]) -> list[str]:
+    whole = ablation["all"]
+    lines = [
+        "## Ablations (window level)",
+        "",
+        f"Method: {ablation['method']}. With everything: "
+        + ", ".join(f"{words} {number(whole[key])}" for key, words in _LOSSES.items())
+        + ".",
+        "",
+    ]
+    for group, words in (("without_modality", "left out"), ("without_statistic", "statistic left out")):
+        rows = [
+            [name, *(number(own[key]) for key in _LOSSES), *(f"{own[f'{key}_loss']:+.4f}" for key in _LOSSES)]
+            for name, own in ablation[group].items()
+        ]
+        lines += _table([words, *_LOSSES.values(), *(f"loss of {name}" for name in _LOSSES.values())], rows)
+    return lines + _pictures(pictures, ("ablation_modalities.png", "ablation_statistics.png"))
+
+
+def _importance(importance: Mapping[str, Any]) -> list[str]:
+    lines = ["## Feature importance (window level)", ""]
+    for name, own in importance.items():
+        listed = ", ".join(f"{feature} {share:.1%}" for feature, share in list(own["features"].items())[:8])
+        lines += [f"- {name} (share of {own['measure']}): {listed}"]
+    return [*lines, ""]
+
+
+def _pictures(present: set[str], names: Sequence[str]) -> list[str]:
+    lines = []
+    for name in names:
+        if name in present:
+            title = name.removesuffix(".png").replace("_", " ").capitalize()
+            lines += [f"![{title}]({name})", ""]
+    return lines
+
+
+def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [
+        f"| {' | '.join(heading)} |",
+        f"|{'---|' * len(heading)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+    ]
