@@ -3,55 +3,174 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from landslide_map.progress import Report
+    from landslide_map.training import TrainedBundle
+
+_PATH = click.Path(path_type=Path)
+_FOR_NETWORKS = ("members", "folds", "weights", "from_scratch", "device", "precision", "restart")
+
 
 @click.command()
-@click.option(
-    "--statistics",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="CSV table of labelled window statistics.",
-)
+@click.argument("data", nargs=-1, type=_PATH)
+@click.option("--statistics", type=_PATH, help="CSV table of labelled window statistics, instead of DATA.")
 @click.option("--recipe", default="default", show_default=True, help="Name of a recipe, or a .yaml file.")
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the bundle.")
-@click.option("--seed", type=click.IntRange(min=0), help="Instead of the recipe's.")
+@click.option("-o", "--out", required=True, type=_PATH, help="Folder for the bundle.")
+@click.option("--members", help="Train only these, e.g. v31,v37.")
+@click.option("--folds", type=click.Choice(["shuffled", "grouped"]), help="Instead of the recipe's.")
+@click.option("--weights", type=_PATH, help="Folder with the pretrained encoders, where timm's hub is away.")
+@click.option("--from-scratch", is_flag=True, help="Start encoders from random numbers.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Of the networks' matrix products; the last two are mixed precision.",
+)
+@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), help="Instead of the recipe's.")
+@click.option("--restart", is_flag=True, help="Throw away the work of an unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only the summary.")
-def train(statistics: Path, recipe: str, out: Path, seed: int | None, overwrite: bool, quiet: bool) -> None:
-    """Train a model bundle on a table of labelled window statistics.
+def train(data: tuple[Path, ...], statistics: Path | None, recipe: str, out: Path, **options: Any) -> None:
+    """Train a model bundle on labelled windows.
 
-    The bundle holds its members, their calibration and thresholds, and figures estimated out of fold. The
-    same table, recipe, seed and library versions give the same probabilities.
-    """
+    \b
+    landslide-map train DATA --recipe nasios-9 --out BUNDLE     networks and boosters, on pixels
+    landslide-map train DATA --out BUNDLE                       the default recipe, on their statistics
+    landslide-map train --statistics TABLE.csv --out BUNDLE     the same, from a table of statistics
+
+    DATA holds Train.csv (ID,label) and train_data/<ID>.npy, as the competition's data and as what
+    `landslide-map windows` writes; several folders are joined. The bundle holds its members, thresholds and
+    figures estimated out of fold. Training networks can be interrupted: the same command goes on.
+    """  # noqa: D301 - click reads \b as the character, which keeps the lines apart
     from contextlib import nullcontext
+
+    from landslide_map.models.bundle import check_free
+    from landslide_map.progress import on_stderr, silent
+    from landslide_map.training.recipe import recipe_content, trains_on_windows
+
+    if bool(data) == (statistics is not None):
+        raise click.UsageError("give either DATA or --statistics TABLE.csv")
+    check_free(out, overwrite=options["overwrite"])
+    on_windows = trains_on_windows(recipe_content(recipe)[1])
+    with nullcontext(silent) if options["quiet"] else on_stderr() as progress:
+        if on_windows and data:
+            scenarios = _train_on_windows(data, recipe, out, progress, **options)
+        else:
+            scenarios = _train_on_statistics(data, statistics, recipe, out, progress, **options)
+    for scenario in scenarios:
+        shown = {name: _shown(scenario["metrics"].get(name)) for name in ("f1", "precision", "recall", "auc")}
+        click.echo(
+            f"  {scenario['name']}: F1 {shown['f1']}, precision {shown['precision']}, "
+            f"recall {shown['recall']}, AUC {shown['auc']}, threshold {scenario['threshold']:.3f}"
+        )
+
+
+def _train_on_windows(
+    data: tuple[Path, ...], recipe: str, out: Path, progress: Report, **options: Any
+) -> list[dict[str, Any]]:
+    from landslide_map.training.train_windows import train as train_windows
+    from landslide_map.training.training_data import read_training_data
+
+    known = read_training_data(data)
+
+    def say(text: str) -> None:
+        if not options["quiet"]:
+            from tqdm import tqdm
+
+            with tqdm.external_write_mode():
+                click.echo(text, err=True)
+
+    try:
+        trained = train_windows(
+            known.windows,
+            known.labels,
+            out,
+            recipe=recipe,
+            members=options["members"].split(",") if options["members"] else None,
+            division=options["folds"],
+            groups=known.groups,
+            origin=known.origin,
+            seed=options["seed"],
+            weights=options["weights"],
+            from_scratch=options["from_scratch"],
+            device=options["device"],
+            precision=options["precision"],
+            provenance=known.provenance,
+            restart=options["restart"],
+            overwrite=options["overwrite"],
+            say=say,
+            report=progress,
+        )
+    except KeyboardInterrupt:
+        click.echo(f"{out}.training keeps what is finished: the same command goes on from there", err=True)
+        raise
+    for notice in trained.notices:
+        click.echo(f"note {notice}", err=True)
+    click.echo(f"{out}: {len(trained.document['members'])} members, out of fold at window level:")
+    scenarios: list[dict[str, Any]] = trained.document["scenarios"]
+    return scenarios
+
+
+def _train_on_statistics(
+    data: tuple[Path, ...], statistics: Path | None, recipe: str, out: Path, progress: Report, **options: Any
+) -> list[dict[str, Any]]:
+    from landslide_map.models.bundle import save_bundle
+
+    if needless := [name for name in _FOR_NETWORKS if options[name] not in (None, False, "auto", "float32")]:
+        raise click.UsageError(
+            f"recipe {recipe} trains on statistics; --{needless[0].replace('_', '-')} is for networks"
+        )
+    trained = (
+        _from_table(statistics, recipe, options["seed"], progress)
+        if statistics is not None
+        else _from_windows(data, recipe, options["seed"], progress)
+    )
+    save_bundle(out, trained.document, trained.contents, overwrite=options["overwrite"])
+    size = sum(map(len, trained.contents.values())) / 1e6
+    click.echo(f"{out}: {size:.1f} MB, out of fold at window level:")
+    scenarios: list[dict[str, Any]] = trained.document["scenarios"]
+    return scenarios
+
+
+def _from_table(table: Path, recipe: str, seed: int | None, progress: Report) -> TrainedBundle:
     from hashlib import sha256
 
-    from landslide_map.models.bundle import check_free, save_bundle
-    from landslide_map.progress import on_stderr, silent
     from landslide_map.training import read_statistics_table
     from landslide_map.training import train as train_bundle
 
-    check_free(out, overwrite=overwrite)
-    data = read_statistics_table(statistics)
-    with nullcontext(silent) if quiet else on_stderr() as progress:
-        trained = train_bundle(
-            data.statistics,
-            data.labels,
-            recipe=recipe,
-            seed=seed,
-            ids=data.ids,
-            provenance={"table_sha256": sha256(statistics.read_bytes()).hexdigest()},
-            progress=progress,
-        )
-    save_bundle(out, trained.document, trained.contents, overwrite=overwrite)
-    click.echo(
-        f"{out}: {sum(map(len, trained.contents.values())) / 1e6:.1f} MB, out of fold at window level:"
+    known = read_statistics_table(table)
+    return train_bundle(
+        known.statistics,
+        known.labels,
+        recipe=recipe,
+        seed=seed,
+        ids=known.ids,
+        provenance={"table_sha256": sha256(table.read_bytes()).hexdigest()},
+        progress=progress,
     )
-    for scenario in trained.document["scenarios"]:
-        figures = scenario["metrics"]
-        click.echo(
-            f"  {scenario['name']}: F1 {figures['f1']:.3f}, precision {figures['precision']:.3f}, "
-            f"recall {figures['recall']:.3f}, AUC {figures['auc']:.3f}, threshold {scenario['threshold']:.3f}"
-        )
+
+
+def _from_windows(data: tuple[Path, ...], recipe: str, seed: int | None, progress: Report) -> TrainedBundle:
+    from landslide_map.training import train as train_bundle
+    from landslide_map.training.training_data import complete_statistics, read_training_data
+
+    known = read_training_data(data)
+    return train_bundle(
+        complete_statistics(known, progress),
+        known.labels,
+        recipe=recipe,
+        seed=seed,
+        ids=known.windows.ids,
+        provenance=known.provenance,
+        progress=progress,
+    )
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -171,7 +171,7 @@ def cut_windows(
         _check_labels(kept, int(wanted.sum()), scene)
         columns = ["ID", "label", "group", "scene", "row", "col", "x", "y", "covered"]
         kept[columns].to_csv(stage / LABELS, index=False)
-        record = _record(scene, Path(labels), inputs.grid, stride, rule, group_km)
+        record = {"event": settings.event.name} | _record(scene, Path(labels), grid, stride, rule, group_km)
         (stage / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return CutWindows(
         out=out,

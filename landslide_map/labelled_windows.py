@@ -31,6 +31,8 @@ class LabelledWindows:
     """``(window,)``, the column ``fold`` of the table of labels, if it has one."""
     unlabelled: int = 0
     """Files in the folder that no row of the table names; they are left out."""
+    table: pd.DataFrame | None = None
+    """All columns of the table of labels: ``group``, perhaps, and ``scene, row, col`` of the first pixel."""
 
 
 def read_labelled_windows(
@@ -71,6 +73,7 @@ def read_labelled_windows(
         checked_labels(table["label"], str(table_path)),
         _folds(table, table_path),
         present - len(ids),
+        table,
     )
 
 

@@ -64,12 +64,12 @@ def grouped_folds(
     Raises
     ------
     InputError
-        E145 if there are fewer groups than folds, or a fold would have no landslide or nothing else.
+        E146 if there are fewer groups than folds, or a fold would have no landslide or nothing else.
     """
     names, group = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     if len(names) < count:
         raise InputError(
-            "E145",
+            "E146",
             f"the windows are in {len(names)} spatial groups; {count} folds need at least {count}. Cut "
             "windows with a smaller --group-km, use fewer folds, or add scenes.",
         )
@@ -84,7 +84,7 @@ def grouped_folds(
     if (poor := (held[:, 0] == 0) | (held[:, 0] == held[:, 1])).any():
         fold = int(np.argmax(poor))
         raise InputError(
-            "E145",
+            "E146",
             f"dealing {len(names)} spatial groups to {count} folds leaves one with {held[fold, 0]} "
             f"landslides in {held[fold, 1]} windows. Cut windows with a smaller --group-km, "
             "or use fewer folds.",

@@ -1,0 +1,274 @@
+"""Training one fold of one network, epoch by epoch, from wherever a checkpoint says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from landslide_map.errors import ResourceError
+from landslide_map.models.network_heads import build_network
+from landslide_map.models.network_member import BATCH
+from landslide_map.models.network_spec import NetworkSpec
+from landslide_map.models.networks import FLIPS, enlarge, logits
+from landslide_map.training.learning import augmented, learning_rate, loss
+from landslide_map.training.window_recipe import Learning, NetworkRecipe
+from landslide_map.training.workspace import Workspace
+
+Rows = npt.NDArray[np.intp]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """Everything that decides the weights of one fold, but the windows."""
+
+    member: str
+    fold: int
+    spec: NetworkSpec
+    recipe: NetworkRecipe
+    learning: Learning
+    seed: int
+    start: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    """Encoder -> options for its pretrained weights."""
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        return f"{self.member}_fold{self.fold}"
+
+    def seed_of(self, epoch: int) -> int:
+        """Return a seed of its own for every member, fold and epoch (-1: the first weights)."""
+        text = f"{self.seed} {self.member} {self.fold} {epoch}"
+        return int.from_bytes(sha256(text.encode()).digest()[:6])
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What is told after each epoch; window level."""
+
+    member: str
+    fold: int
+    epoch: int
+    """Counted from 1."""
+    epochs: int
+    loss: float
+    """Mean over the training windows."""
+    f1: float
+    """Of the training windows at probability 0.5, as they were seen."""
+    f1_held_out: float
+    """Of the windows left out, without flips."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a network is trained, and who is told."""
+
+    device: torch.device
+    precision: str
+    stepped: Callable[[str, int], None]
+    """Told the member and the windows learned from, after every batch."""
+    tell_epoch: Callable[[Epoch], None]
+    tell_halved: Callable[[str, int], None]
+    """Told the member and the new batch size."""
+
+
+def fit_fold(
+    job: FoldJob,
+    windows: Tensor,
+    labels: Tensor,
+    learned: Rows,
+    held_out: Rows,
+    machine: Machine,
+    workspace: Workspace,
+) -> None:
+    """Train one fold and keep it in the workspace, weights and votes on `held_out`.
+
+    The same job gives the same weights whether or not it was interrupted, as every epoch has a seed of
+    its own. Where the graphics card's memory is not enough, the batch is halved from the last checkpoint on.
+
+    Parameters
+    ----------
+    windows : Tensor, (window, plane, y, x), float32
+        Scaled, not yet enlarged.
+    labels : Tensor, (window,), float32
+    learned, held_out : ndarray
+        Row numbers.
+
+    Raises
+    ------
+    ResourceError
+        E611 if two windows are too many for the graphics card, E601 if the disk is full.
+    """
+    batch = job.recipe.batch
+    while True:
+        try:
+            with _own_chance(machine.device):
+                _train(job, windows, labels, learned, held_out, machine, workspace, batch)
+            return
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            if batch <= 2:
+                raise ResourceError(
+                    "E611",
+                    f"the memory of the graphics card is not enough to train {job.member} on two windows at "
+                    "once. Close other programs on it, use --precision bfloat16, or use --device cpu. "
+                    "Finished folds are kept.",
+                ) from None
+            batch = max(2, batch // 2)
+            machine.tell_halved(job.member, batch)
+
+
+def _train(
+    job: FoldJob,
+    windows: Tensor,
+    labels: Tensor,
+    learned: Rows,
+    held_out: Rows,
+    machine: Machine,
+    workspace: Workspace,
+    batch: int,
+) -> None:
+    torch.manual_seed(job.seed_of(-1))
+    path = workspace.checkpoint(job.name)
+    network = build_network(job.spec, None if path.exists() else job.start).to(machine.device)
+    rate = job.recipe.learning_rate
+    optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=job.learning.weight_decay)
+    scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "float16")
+    history: list[dict[str, float]] = []
+    if path.exists():
+        history = _restore(path, network, optimiser, scaler, machine.device)
+    for epoch in range(len(history), job.recipe.epochs):
+        begin = time.monotonic()
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(rate, epoch, job.recipe.epochs)
+        figures = _epoch(job, epoch, network, optimiser, scaler, windows, labels, learned, machine, batch)
+        votes = _votes(network, job.spec, windows, held_out, machine, ((),))
+        figures["f1_held_out"] = _f1(votes > 0.5, labels[held_out].numpy() > 0)
+        figures["seconds"] = time.monotonic() - begin
+        history.append(figures)
+        machine.tell_epoch(Epoch(job.member, job.fold, epoch + 1, job.recipe.epochs, **figures))
+        if epoch + 1 < job.recipe.epochs:
+            content = {
+                "network": network.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "scaler": scaler.state_dict(),
+                "history": history,
+            }
+            workspace.write(path.name, partial(torch.save, content))
+    votes = _votes(network, job.spec, windows, held_out, machine, FLIPS)
+    tensors = {key: value.cpu().contiguous().clone() for key, value in network.state_dict().items()}
+    record = {"epochs": history, "batch": batch}
+    workspace.finish(job.name, lambda target: save_file(tensors, target), "safetensors", votes, record)
+
+
+def _epoch(
+    job: FoldJob,
+    epoch: int,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    windows: Tensor,
+    labels: Tensor,
+    learned: Rows,
+    machine: Machine,
+    batch: int,
+) -> dict[str, float]:
+    """Learn once from every window; return mean loss and F1."""
+    torch.manual_seed(job.seed_of(epoch))  # of dropout
+    chance = torch.Generator().manual_seed(job.seed_of(epoch))
+    network.train()
+    order = torch.from_numpy(learned)[torch.randperm(len(learned), generator=chance)]
+    total, seen = 0.0, 0
+    said, true = [], []
+    for rows in _batches(order, batch):
+        images = augmented(windows[rows], job.learning.augmentation, chance).to(machine.device)
+        wanted = labels[rows].to(machine.device)
+        with _mixed(machine):
+            found = network(enlarge(images, job.spec.image_size))[:, 0]
+        value = loss(found.float(), wanted, job.learning.loss)
+        optimiser.zero_grad(set_to_none=True)
+        scaler.scale(value).backward()  # type: ignore[no-untyped-call]
+        scaler.step(optimiser)
+        scaler.update()
+        total += float(value.detach()) * len(rows)
+        seen += len(rows)
+        said.append((found.detach() > 0).cpu().numpy())
+        true.append(labels[rows].numpy() > 0)
+        machine.stepped(job.member, len(rows))
+    if not np.isfinite(total):
+        raise ResourceError(
+            "E621",
+            f"the loss of {job.member} is no number any more in epoch {epoch + 1} of fold {job.fold}. Use "
+            "--precision float32, or a smaller learning rate in the recipe. Finished folds are kept.",
+        )
+    return {"loss": total / seen, "f1": _f1(np.concatenate(said), np.concatenate(true))}
+
+
+def _batches(order: Tensor, batch: int) -> Iterator[Tensor]:
+    """Divide an epoch; a last window on its own is left out, as it has no variance to normalise by."""
+    for rows in torch.split(order, batch):
+        if len(rows) > 1:
+            yield rows
+
+
+def _votes(
+    network: nn.Module,
+    spec: NetworkSpec,
+    windows: Tensor,
+    rows: Rows,
+    machine: Machine,
+    flips: tuple[tuple[int, ...], ...],
+) -> Floats:
+    """Return the probability of landslide in windows, ``(len(rows),)``."""
+    network.eval()
+    parts = [np.empty(0)]
+    for some in torch.split(torch.from_numpy(rows), BATCH[machine.device.type]):
+        with torch.inference_mode(), _mixed(machine):
+            found = logits(network, enlarge(windows[some].to(machine.device), spec.image_size), flips)
+        parts.append(torch.sigmoid(found.double()).cpu().numpy())
+    return np.concatenate(parts)
+
+
+def _f1(said: npt.NDArray[np.bool_], true: npt.NDArray[np.bool_]) -> float:
+    return float(2 * (said & true).sum() / max(said.sum() + true.sum(), 1))
+
+
+def _mixed(machine: Machine) -> Any:
+    if machine.precision == "float32":
+        return nullcontext()
+    return torch.autocast(machine.device.type, getattr(torch, machine.precision))
+
+
+@contextmanager
+def _own_chance(device: torch.device) -> Iterator[None]:
+    """Leave the caller's random numbers as they are."""
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device.type == "cuda" else []):
+        yield
+
+
+def _restore(
+    path: Path,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    device: torch.device,
+) -> list[dict[str, float]]:
+    state = torch.load(path, map_location=device, weights_only=True)
+    network.load_state_dict(state["network"])
+    optimiser.load_state_dict(state["optimiser"])
+    scaler.load_state_dict(state["scaler"])
+    history: list[dict[str, float]] = state["history"]
+    return history
