@@ -16,6 +16,11 @@ import click
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), help="Probability from which a window is a landslide."
 )
+@click.option(
+    "--operating-point",
+    type=click.Choice(["f1", "recall90", "precision90"]),
+    help="Instead of a threshold: the best F1, nine in ten landslides found, or nine in ten alarms right.",
+)
 @click.option("--profile", help="Members that vote: all, networks, boosters, optical-only, ...")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option(
@@ -33,6 +38,7 @@ def run(
     bundle: Path | None,
     stride: int | None,
     threshold: float | None,
+    operating_point: Literal["f1", "recall90", "precision90"] | None,
     profile: str | None,
     device: Literal["auto", "cpu", "cuda"],
     precision: Literal["float32", "bfloat16", "float16"],
@@ -56,6 +62,7 @@ def run(
             bundle=bundle,
             stride=stride,
             threshold=threshold,
+            operating_point=operating_point,
             profile=profile,
             device=device,
             precision=precision,

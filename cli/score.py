@@ -13,6 +13,12 @@ import click
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="CSV file to write.")
 @click.option("--bundle", type=click.Path(path_type=Path), help="Model bundle; by default the built-in one.")
 @click.option("--profile", help="Members to use: all, networks, boosters, optical-only, ...")
+@click.option("--threshold", type=click.FloatRange(0, 1), help="Instead of the bundle's.")
+@click.option(
+    "--operating-point",
+    type=click.Choice(["f1", "recall90", "precision90"]),
+    help="Instead of a threshold: the best F1, nine in ten landslides found, or nine in ten alarms right.",
+)
 @click.option("--ids", type=click.Path(path_type=Path), help="CSV with a column ID, e.g. Test.csv.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option(
@@ -31,6 +37,8 @@ def score(
     out: Path,
     bundle: Path | None,
     profile: str | None,
+    threshold: float | None,
+    operating_point: Literal["f1", "recall90", "precision90"] | None,
     ids: Path | None,
     device: Literal["auto", "cpu", "cuda"],
     precision: Literal["float32", "bfloat16", "float16"],
@@ -58,6 +66,8 @@ def score(
             source,
             bundle,
             profile=profile,
+            threshold=threshold,
+            operating_point=operating_point,
             device=device,
             precision=precision,
             batch_size=batch_size,

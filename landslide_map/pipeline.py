@@ -17,6 +17,8 @@ from landslide_map.errors import Notice
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.placement import Device, Precision, on_device
 from landslide_map.models.profiles import with_profile
+from landslide_map.models.thresholds import decided_at
+from landslide_map.operating_points import OperatingPoint
 from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY, WINDOWS
 from landslide_map.products.manifest import run_manifest, write_manifest
 from landslide_map.products.map_files import write_map
@@ -84,6 +86,7 @@ def map_scene(
     bundle: str | PathLike[str] | None = None,
     stride: int | None = None,
     threshold: float | None = None,
+    operating_point: OperatingPoint | None = None,
     profile: str | None = None,
     device: Device = "auto",
     precision: Precision = "float32",
@@ -98,8 +101,8 @@ def map_scene(
         A ``scene.yaml``.
     out : path
         Folder for the results; they appear together, when all are complete.
-    bundle, stride, threshold : optional
-        Instead of what the scene says.
+    bundle, stride, threshold, operating_point : optional
+        Instead of what the scene says; an operating point and a threshold exclude each other.
     profile : str, optional
         Which members vote; a key of :data:`~landslide_map.models.profiles.PROFILES`.
     device, precision : str
@@ -123,10 +126,12 @@ def map_scene(
                 bundle=None if bundle is None else str(bundle),
                 stride=stride,
                 threshold=threshold,
+                operating_point=operating_point,
             )
             ensemble = load_bundle(settings.bundle)
             if profile is not None:
                 ensemble = with_profile(ensemble, profile)
+            ensemble = decided_at(ensemble, operating_point=settings.operating_point)
             ensemble = on_device(ensemble, device, precision)
             inputs = open_inputs(settings)
             plan = plan_windows(inputs.grid.shape, settings.stride)
@@ -188,11 +193,18 @@ def _tags(settings: Scene, inputs: SceneInputs, ensemble: Bundle) -> dict[str, s
         "window_size": "64 px (640 m)",
         "stride": f"{settings.stride} px ({settings.stride * 10} m)",
         "effective_resolution": "640 m: a value answers for the windows around a pixel, not for the pixel",
-        "threshold": "of each window's scenario" if settings.threshold is None else f"{settings.threshold:g}",
+        "threshold": _threshold(settings),
         "event": settings.event.name or "",
         "products": "; ".join(products),
         **dates,
     }
+
+
+def _threshold(settings: Scene) -> str:
+    if settings.threshold is not None:
+        return f"{settings.threshold:g}"
+    point = settings.operating_point
+    return "of each window's scenario" + (f" (operating point {point})" if point else "")
 
 
 def _counts(result: Classification, threshold: float | None) -> dict[str, Any]:

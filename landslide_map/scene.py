@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from landslide_map.operating_points import OperatingPoint
 from landslide_map.scene_text import NAIVE_TIME, explain, read_mapping
 from landslide_map.sources import BackscatterUnits, Quantity
 
@@ -300,6 +301,7 @@ class Scene(_Model):
     bundle: Annotated[FilePath | None, _none_for("default")] = None
     stride: Annotated[int, Field(ge=MIN_STRIDE, le=MAX_STRIDE)] = 64
     threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
+    operating_point: OperatingPoint | None = None
     min_valid_fraction: Annotated[float, Field(gt=0, le=1)] = 0.75
     output: Output = Output()
 
@@ -309,6 +311,12 @@ class Scene(_Model):
             raise ValueError("expected s2, s1.descending or s1.ascending; there is nothing to map")
         return self
 
+    @model_validator(mode="after")
+    def _decides_once(self) -> Self:
+        if self.threshold is not None and self.operating_point is not None:
+            raise ValueError("give either threshold or operating_point, not both")
+        return self
+
 
 def load_scene(
     path: str | Path,
@@ -316,6 +324,7 @@ def load_scene(
     bundle: str | Path | None = None,
     stride: int | None = None,
     threshold: float | None = None,
+    operating_point: OperatingPoint | None = None,
 ) -> Scene:
     """Read and check ``scene.yaml``.
 
@@ -323,7 +332,7 @@ def load_scene(
     ----------
     path : str or Path
         The YAML file; relative paths inside it resolve against its folder.
-    bundle, stride, threshold : optional
+    bundle, stride, threshold, operating_point : optional
         What the command line says instead of the file; a relative `bundle` resolves against the
         working directory.
 
@@ -336,9 +345,8 @@ def load_scene(
     document = read_mapping(path)
     if bundle is not None:
         document["bundle"] = str(bundle) if str(bundle) == "default" else Path.cwd() / bundle
-    document |= {
-        key: value for key, value in {"stride": stride, "threshold": threshold}.items() if value is not None
-    }
+    said = {"stride": stride, "threshold": threshold, "operating_point": operating_point}
+    document |= {key: value for key, value in said.items() if value is not None}
     try:
         return Scene.model_validate(document, context={"folder": path.absolute().parent})
     except ValidationError as error:

@@ -134,8 +134,8 @@ def compare(
     -------
     dict
         ``inventory`` and ``mapped``: counts. ``hit_rate``: share of the counted known landslides that share
-        at least 1 m2 with mapped ones. ``precision``: share of the counted mapped landslides that share as much
-        with known ones. ``size_classes``: hit rate by the whole area of the known landslide.
+        at least 1 m2 with mapped ones. ``precision``: share of the counted mapped landslides that
+        share as much with known ones. ``size_classes``: hit rate by the whole area of the known landslide.
         ``centroid_distance_m``: of each hit landslide and the mapped one that shares most area with it
         (``known``), and of each right mapped landslide and all that it shares with known ones (``mapped``).
         ``area``: of the unions recall, precision, intersection over union, and the share of the compared area

@@ -163,6 +163,7 @@ def bars(path: Path, title: str, label: str, values: Mapping[str, float | None],
     for place, length, note in zip(places, lengths, notes, strict=True):
         axes.annotate(note, (max(length, 0.0) + room / 20, place), va="center", fontsize=8)
     axes.set(xlabel=label, xlim=(low - room * (low < 0) / 4, high + room))
+    axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= high + room / 20])
     axes.set_title(title, loc="left", fontsize=11)
     _finish(figure, path)
 
