@@ -65,6 +65,8 @@ CHANNELS: Final = MODEL_BANDS + INDICES
 
 SNOW_OR_CLOUD: Final = "snow_or_cloud"
 """Quality channel (0 or 1, NaN where optical is invalid); never an input of a member."""
+STEEP: Final = "steep"
+"""Quality channel (0 or 1, NaN where there is no elevation); never an input of a member."""
 
 BACKSCATTER: Final = tuple(backscatter(orbit, pol) for orbit in ORBITS for pol in POLARISATIONS)
 """Channels in absolute backscatter: outside the training domain for terrain-flattened products."""
@@ -118,4 +120,4 @@ def unit(name: str) -> str:
     """Return the unit of a band or channel, as written into files."""
     if name in OPTICAL:
         return "10000 * reflectance + 1000"
-    return "1" if name in INDICES or name == SNOW_OR_CLOUD else "dB"
+    return "1" if name in (*INDICES, SNOW_OR_CLOUD, STEEP) else "dB"

@@ -19,6 +19,7 @@ from landslide_map.bands import (
     MODEL_BANDS,
     POLARISATIONS,
     SNOW_OR_CLOUD,
+    STEEP,
     backscatter,
     group,
 )
@@ -128,14 +129,14 @@ def described_windows(
     Yields
     ------
     DataArray, ndarray or None
-        Statistics ``(window, channel, statistic)`` of `channels` and of the snow and cloud mask; and pixels
+        Statistics ``(window, channel, statistic)`` of `channels` and of the quality channels; and pixels
         ``(window, y, x, 12)``, model bands, where some member judges pixels: NaN in bands that none needs.
     """
     seen = chain.from_iterable(m.channels for m in ensemble.members if m.input == "pixels")
     made_of = set(chain.from_iterable(INDEX_PAIRS.get(name, (name,)) for name in seen if name in channels))
     bands = [name for name in MODEL_BANDS if name in made_of]
     positions = [MODEL_BANDS.index(name) for name in bands]
-    described = [*channels, *(name for name in bands if name not in channels), SNOW_OR_CLOUD]
+    described = [*channels, *(name for name in bands if name not in channels), SNOW_OR_CLOUD, STEEP]
     for _, statistics, found in statistics_and_pixels(
         model_stack(inputs),
         plan,
@@ -153,10 +154,11 @@ def described_windows(
 
 
 def model_stack(inputs: SceneInputs) -> xr.DataArray:
-    """Return the channels of a scene and its quality channel, lazy, ``(band, y, x)``."""
+    """Return the channels of a scene and its quality channels, lazy, ``(band, y, x)``."""
     acquired = stack.acquisitions(inputs)
-    quality = stack.snow_or_cloud(inputs, acquired).expand_dims(band=[SNOW_OR_CLOUD])
-    return xr.concat([stack.channels(acquired), quality], dim="band", coords="minimal", compat="override")
+    quality = (stack.snow_or_cloud(inputs, acquired), stack.steep(inputs))
+    parts = [stack.channels(acquired), *(layer.expand_dims(band=[layer.name]) for layer in quality)]
+    return xr.concat(parts, dim="band", coords="minimal", compat="override")
 
 
 def outside_training_domain(inputs: SceneInputs) -> frozenset[str]:
@@ -195,6 +197,14 @@ def _remarks(votes: Votes) -> tuple[Notice, ...]:
                 "W207",
                 f"{snowy} of {len(votes.reason)} windows are mostly snow or cloud and no radar could decide: "
                 "they have no probability, which is not the same as no landslide",
+            )
+        )
+    flat = int((votes.reason == Reason.FLAT).sum())
+    if flat:
+        notices.append(
+            Notice(
+                "I380",
+                f"{flat} of {len(votes.reason)} windows are flat ground, as the dem says: not analysed",
             )
         )
     return tuple(notices)

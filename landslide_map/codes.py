@@ -116,6 +116,7 @@ CODES: Final[dict[str, str]] = {
     "I213": "the Sentinel-2 image has no scene classification (SCL)",
     "I301": "Sentinel-1 units were inferred as dB",
     "I319": "only one Sentinel-1 image before the event",
+    "I380": "windows of flat ground were not analysed",
     "I350": "a known fill value was found in the pixels and is taken as no data",
 }
 

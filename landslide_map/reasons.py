@@ -14,6 +14,8 @@ class Reason(IntEnum):
     """Outcome of a window: analysed, or why not."""
 
     ANALYSED = 0
+    FLAT = 250
+    """The ground is flat, as the elevation model says: landslides need slopes."""
     SNOW_OR_CLOUD = 251
     """The optical image is mostly snow or cloud, which the classifier cannot tell from bare ground."""
     MISSING_CHANNELS = 252
@@ -24,6 +26,7 @@ class Reason(IntEnum):
 
 REASON_NAMES: Final = {
     Reason.ANALYSED: "analysed",
+    Reason.FLAT: "flat ground",
     Reason.SNOW_OR_CLOUD: "snow or cloud",
     Reason.MISSING_CHANNELS: "no usable combination of sensors",
     Reason.NO_DATA: "no data",

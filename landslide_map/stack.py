@@ -28,6 +28,7 @@ from landslide_map.bands import (
     ORBITS,
     POLARISATIONS,
     SNOW_OR_CLOUD,
+    STEEP,
     acquisition,
     backscatter,
     difference,
@@ -46,6 +47,7 @@ from landslide_map.sources import (
     RasterBand,
     SceneInputs,
 )
+from landslide_map.terrain import steep_block
 
 Pixels = npt.NDArray[np.float32]
 
@@ -145,6 +147,28 @@ def snow_or_cloud(inputs: SceneInputs, acquired: xr.DataArray) -> xr.DataArray:
         layers.append(_lazy(read, inputs.grid, layers[0].chunks, "scene_classification"))
     data = da.map_blocks(_quality, *layers, dtype=np.float32, meta=_META)
     return _with_coordinates(data, SNOW_OR_CLOUD, acquired).rename(SNOW_OR_CLOUD)
+
+
+def steep(inputs: SceneInputs) -> xr.DataArray:
+    """Return the quality channel of slopes: 1 for steep ground, 0 for flat, NaN where elevation is missing.
+
+    Parameters
+    ----------
+    inputs : SceneInputs
+        With a `dem`; without one all is NaN, at no cost.
+
+    Returns
+    -------
+    DataArray, (y, x), float32, dask
+        Named :data:`bands.STEEP`.
+    """
+    grid = inputs.grid
+    data = (
+        da.full(grid.shape, np.nan, dtype=np.float32, chunks=BLOCK)
+        if inputs.dem is None
+        else _lazy(partial(steep_block, inputs.dem, grid), grid, BLOCK, STEEP)
+    )
+    return xr.DataArray(data, dims=("y", "x"), coords={"y": grid.y, "x": grid.x}, name=STEEP)
 
 
 def read_acquisition(inputs: SceneInputs, name: str, block: Block) -> Pixels:

@@ -26,7 +26,7 @@ LAYERS = [
         "quality",
         "resample",
     },
-    {"readers", "features"},
+    {"terrain", "readers", "features"},
     {"stack", "models", "products"},
     {"check", "check_text", "classification", "cut_windows", "scoring", "evaluation", "training"},
     {"pipeline"},

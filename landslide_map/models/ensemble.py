@@ -11,7 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 from scipy.special import expit, logit
 
-from landslide_map.bands import CHANNELS, SNOW_OR_CLOUD
+from landslide_map.bands import CHANNELS, SNOW_OR_CLOUD, STEEP
 from landslide_map.models.boosters import StatisticsMember
 from landslide_map.models.calibration import EDGE, IDENTITY, Calibration
 from landslide_map.models.crossed import BASE_STATISTICS, feature_table
@@ -23,6 +23,8 @@ MIN_VALID_FRACTION: Final = 0.75
 """A channel with fewer valid pixels than this share of a window is missing there."""
 MOSTLY: Final = 0.5
 """Share of snow or cloud above which a window's optical image says nothing about the ground."""
+FLAT_SHARE: Final = 0.1
+"""Share of steep ground below which a window is flat. Runout lies on flats: single pixels do not count."""
 _ROWS: Final = 16384
 """Windows predicted at a time: bounds memory, long enough for every thread."""
 
@@ -93,7 +95,8 @@ def vote(
         Scenarios best first.
     statistics : xr.DataArray, (window, channel, statistic)
         With ``valid_fraction`` and the statistics of :data:`~landslide_map.models.crossed.BASE_STATISTICS`.
-        Absent channels count as missing everywhere. May hold the quality channel ``snow_or_cloud``.
+        Absent channels count as missing everywhere. May hold the quality channels ``snow_or_cloud``
+        and ``steep``.
     excluded : collection of str
         Channels that no member may use, e.g. absolute backscatter of terrain-flattened products.
     min_valid_fraction : float
@@ -126,6 +129,8 @@ def vote(
     }
     snowy = mostly_snow_or_cloud(statistics)
     chosen, silenced = choose(scenarios, able, snowy)
+    flat = _flat(statistics)
+    chosen[flat] = -1
     wanted = {
         member.name: able[member.name]
         & np.isin(chosen, [i for i, scenario in enumerate(scenarios) if member.name in scenario.weights])
@@ -135,8 +140,8 @@ def vote(
     probability, threshold = settle([member.name for member in members], scenarios, said, chosen)
     something = np.any(list(lenient.values()), axis=0)
     reason = np.select(
-        [chosen >= 0, ~something, silenced],
-        [Reason.ANALYSED, Reason.NO_DATA, Reason.SNOW_OR_CLOUD],
+        [chosen >= 0, ~something, flat, silenced],
+        [Reason.ANALYSED, Reason.NO_DATA, Reason.FLAT, Reason.SNOW_OR_CLOUD],
         Reason.MISSING_CHANNELS,
     ).astype(np.uint8)
     return Votes(probability, chosen, threshold, said, reason)
@@ -170,6 +175,14 @@ def mostly_snow_or_cloud(statistics: xr.DataArray) -> Bools:
     share = statistics.sel(channel=SNOW_OR_CLOUD, statistic="mean").values
     mostly: Bools = share > MOSTLY  # NaN, where the optical image is missing, is not above
     return mostly
+
+
+def _flat(statistics: xr.DataArray) -> Bools:
+    """Return where hardly any ground is steep: the 90 % quantile of slope is below the limit."""
+    if STEEP not in statistics.channel.values:
+        return np.zeros(statistics.sizes["window"], dtype=np.bool_)
+    flat: Bools = statistics.sel(channel=STEEP, statistic="mean").values < FLAT_SHARE  # NaN is not below
+    return flat
 
 
 def choose(

@@ -40,6 +40,7 @@ CLASS_NAMES: Final[Mapping[int, str]] = {
 CLASS_COLOURS: Final[Mapping[int, tuple[int, int, int, int]]] = {
     NOT_LANDSLIDE: (240, 240, 236, 255),  # the colour table of a TIFF has no transparency
     LANDSLIDE: (203, 24, 29, 255),
+    Reason.FLAT: (217, 217, 200, 255),
     Reason.SNOW_OR_CLOUD: (158, 202, 225, 255),
     Reason.MISSING_CHANNELS: (189, 189, 189, 255),
     Reason.NO_DATA: (255, 255, 255, 0),

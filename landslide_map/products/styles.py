@@ -34,6 +34,7 @@ LANDSLIDE_STEPS: Final = (
 """Mean probability from, to -> fill of a landslide."""
 ANALYSED_FILLS: Final[tuple[tuple[str, Colour], ...]] = (
     ("", (0, 0, 0, 0)),
+    (REASON_NAMES[Reason.FLAT], (217, 217, 200, 110)),
     (REASON_NAMES[Reason.SNOW_OR_CLOUD], (158, 202, 225, 150)),
     (REASON_NAMES[Reason.MISSING_CHANNELS], (150, 150, 150, 130)),
     (REASON_NAMES[Reason.NO_DATA], (80, 80, 80, 110)),

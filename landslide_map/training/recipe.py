@@ -11,6 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from landslide_map.bands import CHANNELS
 from landslide_map.errors import UsageError
+from landslide_map.operating_points import OperatingPoint
 
 RECIPES: Final = Path(__file__).resolve().parents[1] / "recipes"
 
@@ -42,6 +43,8 @@ class ScenarioRecipe(_Strict):
     weights: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
     average: Literal["probability", "logit"] = "logit"
     clear_sky: bool = False
+    operating_point: OperatingPoint = "f1"
+    """Which of its operating points is the scenario's threshold."""
 
 
 class Recipe(_Strict):

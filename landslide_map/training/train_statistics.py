@@ -22,6 +22,7 @@ from landslide_map.models.bundle import TRAINING_WINDOWS, window_hash
 from landslide_map.models.crossed import FEATURE_SET, feature_table
 from landslide_map.models.ensemble import weighted_mean
 from landslide_map.models.perceptron import one_blas_thread
+from landslide_map.operating_points import OperatingPoint
 from landslide_map.progress import Report, silent
 from landslide_map.training.card import write_card
 from landslide_map.training.fit_perceptron import PerceptronSettings, fit_perceptron
@@ -203,16 +204,23 @@ def _scenarios(
             "average": scenario.average,
             "clear_sky": scenario.clear_sky,
             "calibration": calibration.model_dump(),
-            "threshold": points["f1"],
+            "threshold": points.get(scenario.operating_point, points["f1"]),
             "operating_points": points,
-            "metrics": _figures(joined, labels, folds)
+            "metrics": _figures(joined, labels, folds, scenario.operating_point)
             | {"operating_points": figures_at(points, joined, labels, folds)},
         }
 
 
-def _figures(votes: Floats, labels: Labels, folds: Sequence[Rows]) -> dict[str, Any]:
+def _figures(
+    votes: Floats, labels: Labels, folds: Sequence[Rows], point: OperatingPoint = "f1"
+) -> dict[str, Any]:
     """Figures of votes that no scored label has touched: not in training, calibration or threshold."""
-    probability, threshold = nested(votes, labels, folds)
+
+    def choose(probability: Floats) -> float:
+        points = operating_points(probability)
+        return points.get(point, points["f1"])
+
+    probability, threshold = nested(votes, labels, folds, choose)
     figures = scores(labels, probability, probability > threshold)
     return {
         "estimate": "out of fold; calibration and threshold from the other folds",

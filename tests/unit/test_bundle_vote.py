@@ -11,7 +11,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landslide_map.bands import BACKSCATTER, CHANNELS, SNOW_OR_CLOUD
+from landslide_map.bands import BACKSCATTER, CHANNELS, SNOW_OR_CLOUD, STEEP
 from landslide_map.models.calibration import Calibration
 from landslide_map.models.ensemble import Scenario, vote
 from landslide_map.reasons import Reason
@@ -168,3 +168,18 @@ def test_any_pattern_of_gaps_gives_a_probability_exactly_where_a_scenario_fits(p
     np.testing.assert_array_equal(np.isfinite(votes.probability), votes.scenario >= 0)
     np.testing.assert_array_equal(votes.reason == Reason.ANALYSED, votes.scenario >= 0)
     np.testing.assert_array_equal(votes.scenario < 0, [gaps[0] for gaps in pattern])
+
+
+def test_flat_ground_is_not_analysed_and_costs_no_vote() -> None:
+    statistics = windows(4)
+    steep = statistics.sel(channel=SNOW_OR_CLOUD).assign_coords(channel=STEEP).expand_dims("channel")
+    statistics = xr.concat([statistics, steep.transpose("window", "channel", "statistic")], dim="channel")
+    # Just flat, just not, elevation unknown, and flat without any image.
+    statistics.loc[{"channel": STEEP, "statistic": "mean"}] = [0.09, 0.1, np.nan, 0.0]
+    statistics.loc[{"channel": list(CHANNELS), "window": 3}] = np.nan
+    member = Constant("optical", ("red",), 0.2)
+    votes = vote([member], [Scenario("optical", {"optical": 1}, threshold=0.3)], statistics)
+    assert votes.reason.tolist() == [Reason.FLAT, Reason.ANALYSED, Reason.ANALYSED, Reason.NO_DATA]
+    assert votes.scenario.tolist() == [-1, 0, 0, -1]
+    assert np.isnan(votes.probability[[0, 3]]).all()
+    assert member.asked == [2]

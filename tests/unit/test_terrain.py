@@ -1,0 +1,59 @@
+"""Slopes against hand arithmetic and scipy, and the same in any block."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from landslide_map.grid import Block
+from landslide_map.terrain import slope_degrees, steep_block
+from tests.rasters import grid_at, whole, write_band
+
+
+def hills(shape: tuple[int, int], relief_m: float = 6) -> np.ndarray:
+    noise = np.random.default_rng(3).normal(size=shape)
+    smooth = ndimage.gaussian_filter(noise, 6)
+    return (500 + relief_m * smooth / smooth.std()).astype(np.float32)
+
+
+def test_a_plane_has_one_slope_whichever_way_it_falls() -> None:
+    row, col = np.mgrid[0:6, 0:7].astype(np.float32)
+    plane = 3 * row - 4 * col  # 5 m over 10 m
+    np.testing.assert_allclose(slope_degrees(plane, 10.0), np.degrees(np.arctan(0.5)), rtol=1e-6)
+
+
+def test_horn_by_scipy_after_smoothing(tmp_path: Path) -> None:
+    grid = grid_at(32633, 500000, 5000000, (60, 70))
+    elevation = hills(grid.shape)
+    band = write_band(tmp_path / "dem.tif", elevation, grid)
+    steep = steep_block(band, grid, whole(grid))
+    smooth = ndimage.uniform_filter(elevation.astype(float), 3)
+    kernel = np.outer([1, 2, 1], [-1, 0, 1]) / 80
+    gradient = np.hypot(ndimage.correlate(smooth, kernel), ndimage.correlate(smooth, kernel.T))
+    inner = (slice(2, -2), slice(2, -2))
+    np.testing.assert_array_equal(steep[inner], (np.degrees(np.arctan(gradient)) >= 5)[inner])
+    assert 0.1 < steep[inner].mean() < 0.9
+    assert np.isnan(steep[0]).all()  # what lies beyond the model is not flat
+
+
+def test_any_block_gives_the_same_bytes_from_another_projection(tmp_path: Path) -> None:
+    grid = grid_at(32633, 500000, 5000000, (90, 100))
+    band = write_band(tmp_path / "dem.tif", hills((90, 90)), grid_at(32632, 970700, 5018500, (90, 90), 30.0))
+    once = steep_block(band, grid, whole(grid))
+    assert np.isfinite(once).any()
+    pieces = [
+        np.hstack([steep_block(band, grid, Block(r, c, min(37, 90 - r), 25)) for c in range(0, 100, 25)])
+        for r in range(0, 90, 37)
+    ]
+    assert np.vstack(pieces).tobytes() == once.tobytes()
+
+
+def test_missing_elevation_is_not_flat(tmp_path: Path) -> None:
+    grid = grid_at(32633, 500000, 5000000, (30, 30))
+    elevation = np.zeros(grid.shape, np.float32)
+    elevation[10, 10] = np.nan
+    steep = steep_block(write_band(tmp_path / "dem.tif", elevation, grid), grid, whole(grid))
+    assert np.isnan(steep[8:13, 8:13]).all()
+    assert steep[20, 20] == 0
