@@ -28,8 +28,8 @@ MARGIN = 96
 """Pixels simulated around the scene: what falls into it by layover, and the corners of the turned grid."""
 EPSG, ULX, ULY = 32651, 800_040.0, 2_660_040.0
 """125.95 E, 24.0 N: nothing but sea, next to the border of UTM zones 51 and 52."""
-SLIDES_PER_KM2 = 40.0
-"""As many as where the slopes failed most densely in Iburi, Hokkaido, in 2018."""
+SLIDES_PER_KM2 = 75.0
+"""Over the whole map. About half of them are left when none starts where another has slid."""
 
 EVENT = "2024-08-20T03:12:00Z"
 OPTICAL_TIME = "2024-09-03T02:07:00Z"
@@ -184,7 +184,7 @@ def make_scene(
     size : int
         Edge of the square scene in 10 m pixels, a multiple of 4, at least 64.
     slides_per_km2 : float
-        Mean density of the slides, most of which fall into one geological unit.
+        Slides drawn per km2 of the map, nearly all in one rock unit; those drawn in a scar are left out.
 
     Returns
     -------

@@ -16,17 +16,17 @@ SUN_ELEVATION, SUN_AZIMUTH = 63.0, 124.0
 """Degrees, azimuth clockwise from north: 24 N on 3 September at 10.5 h local solar time."""
 DIFFUSE = np.array([0.30, 0.22, 0.16, 0.09])
 """Share of sky light on flat ground, falling with wavelength."""
-HAZE = np.array([0.012, 0.010, 0.006, 0.003])
+HAZE = np.array([0.005, 0.004, 0.003, 0.002])
 """Reflectance that an imperfect atmospheric correction leaves."""
 
 REFLECTANCE = {
-    "forest": (0.020, 0.040, 0.022, 0.275),
-    "grass": (0.035, 0.070, 0.055, 0.300),
-    "bare": (0.105, 0.130, 0.150, 0.190),
-    "water": (0.030, 0.034, 0.014, 0.006),
-    "scar": (0.115, 0.145, 0.175, 0.235),
+    "forest": (0.019, 0.041, 0.030, 0.260),
+    "grass": (0.032, 0.066, 0.055, 0.290),
+    "bare": (0.090, 0.115, 0.135, 0.190),
+    "water": (0.042, 0.058, 0.050, 0.032),
+    "scar": (0.098, 0.126, 0.155, 0.228),
 }
-PLOUGHED, GROWN = (0.065, 0.085, 0.105, 0.170), (0.028, 0.062, 0.040, 0.360)
+PLOUGHED, GROWN = (0.050, 0.070, 0.085, 0.170), (0.024, 0.056, 0.038, 0.340)
 
 
 def _direct_light(elevation: Field) -> Field:
@@ -54,10 +54,10 @@ def _mixed(cover: Cover, scars: Scars, rng: np.random.Generator) -> Field:
     ploughed, grown = (np.array(v)[:, None, None] for v in (PLOUGHED, GROWN))
     total = cover.fractions["field"] * (ploughed + (grown - ploughed) * cover.crop) * np.exp(0.05 * grain)
     # More leaves: darker in the visible, brighter in the near infrared.
-    leaf = np.array([-0.12, -0.07, -0.16, 0.13])[:, None, None] * cover.vigour
-    canopy = np.array([0.10, 0.11, 0.12, 0.14])[:, None, None] * grain
+    leaf = np.array([-0.14, -0.09, -0.18, 0.13])[:, None, None] * cover.vigour
+    canopy = np.array([0.17, 0.15, 0.18, 0.14])[:, None, None] * grain
     # Fresh debris: brightest near the crown, darker and wetter towards the toe, tree remains throughout.
-    fresh = 0.18 * (0.5 - scars.downslope) + 0.26 * stones + 0.16 * wet + 0.07 * grain
+    fresh = 0.18 * (0.5 - scars.downslope) + 0.22 * stones + 0.14 * wet + 0.07 * grain
     texture = {
         "forest": leaf + canopy,
         "grass": 1.2 * leaf + 0.7 * canopy,

@@ -23,9 +23,9 @@ OVERSAMPLING = 3
 """Facets per pixel along the range."""
 LOOKS = 4
 """Independent looks; Sentinel-1 IW GRD at full resolution has 4.4."""
-CORRELATION = 0.8
-"""Width (pixels) of the correlation of the field: 20 m resolution at 10 m spacing."""
-NOISE_DB = {"vv": -26.0, "vh": -28.5}
+CORRELATION = 0.88
+"""Width (pixels) of the correlation of the field: 20 m resolution at 10 m spacing allows 0.8 to 1.2."""
+NOISE_DB = {"vv": -26.0, "vh": -27.5}
 """Noise equivalent sigma0; IW reaches -24 at the worst and -30 at the best."""
 FLOOR_DB = -49.0
 """What one digital number of the product means, the least that is left after noise removal."""
@@ -39,7 +39,7 @@ DEBRIS_DB = 2.4
 """Texture that boulders and wet patches add inside scars."""
 RESOLUTION = 0.85
 """Standard deviation of the impulse response, pixels: 20 m resolution."""
-ANGULAR = {"forest": 0.3, "grass": 0.5, "field": 0.6, "bare": 1.0, "water": 2.0, "scar": 1.0}
+ANGULAR = {"forest": 0.2, "grass": 0.5, "field": 0.6, "bare": 1.0, "water": 2.0, "scar": 1.0}
 """Backscatter also goes with cos(local incidence) to this power: surfaces reflect, canopies scatter."""
 MOISTURE_DB = {"forest": 0.3, "grass": 0.9, "field": 1.2, "bare": 1.0, "water": 1.5, "scar": 1.0}
 """Change of backscatter per unit of wetness."""

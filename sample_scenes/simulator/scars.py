@@ -1,7 +1,8 @@
 """Landslides: where they start, how far they run, and what they do to the surface.
 
-Sizes follow the inverse gamma law of Malamud et al. (2004, doi:10.1002/esp.1064); events cluster where
-the shaking or rain was strongest; masses start on steep slopes and follow the fall line.
+Sizes follow the inverse gamma law of Malamud et al. (2004, doi:10.1002/esp.1064). Slopes fail densely in
+one unit of weak rock and hardly anywhere else, as those under thick pumice did in Iburi, Hokkaido, in 2018;
+masses start on steep slopes and follow the fall line. What has slid does not slide again.
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ SHAPE, SCALE_M2, SHIFT_M2 = 1.4, 1280.0, 132.0
 LEAST_M2 = 2000.0
 """Smaller slides than twenty pixels are hardly seen at 10 m and are left out."""
 LARGEST_M2 = 300_000.0
+WEAK_SHARE = 0.5
+"""Share of the map that the weak rock unit underlies, on one side of a contact."""
+STEEP = (16.0, 28.0)
+"""Slopes (degrees) that begin to fail, and that fail as readily as steeper ones."""
+STRONG = 0.002
+"""How often slopes of the stronger rock fail, relative to those of the weak unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +91,24 @@ def _stamp(points: Field, width: float, rough: Field) -> tuple[npt.NDArray[np.in
     return inside.astype(np.int64), progress, (int(low[0]), int(low[1]))
 
 
+def _weak_unit(shape: tuple[int, int], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Return where the rock is weak: one side of a steep contact, slightly folded, striking about north."""
+    strike = rng.choice([0.0, np.pi]) + rng.uniform(-0.2, 0.2)
+    rows, cols = np.meshgrid(*(np.arange(n, dtype=float) for n in shape), indexing="ij")
+    across = cols * np.cos(strike) + rows * np.sin(strike)
+    across += 10 * power_law_field(shape, rng, exponent=2.4, longest=120)
+    return np.asarray(across < np.quantile(across, WEAK_SHARE))
+
+
 def make_scars(relief: Relief, rng: np.random.Generator, *, count: int) -> Scars:
-    """Return `count` slides on the steep slopes of `relief`."""
+    """Return the scars of up to `count` slides on the steep slopes of `relief`."""
     shape = relief.elevation.shape
     down, right = relief.gradient(smooth=4)
     slope = np.degrees(np.arctan(np.hypot(down, right)))
-    unit = power_law_field(shape, rng, exponent=2.4, longest=shape[0])
-    weak = smoothstep(unit, 0.6, 0.7)  # a geological unit of weak rock, with sharp contacts
+    weak = _weak_unit(shape, rng)
     east = right / (np.hypot(down, right) + 0.05)  # rain or shaking from one side strips slopes of one aspect
-    weight = smoothstep(slope, 20, 34) * (0.001 + weak) * np.exp(-0.8 * east) * (relief.water < 0.3)
+    weight = smoothstep(slope, STEEP[0], STEEP[1]) * np.where(weak, 1, STRONG) * np.exp(-0.5 * east)
+    weight *= relief.water < 0.3
     weight /= weight.sum()
     rough = power_law_field(shape, rng, exponent=0.9, longest=12)
 
@@ -101,6 +117,8 @@ def make_scars(relief: Relief, rng: np.random.Generator, *, count: int) -> Scars
     change = np.zeros(shape)
     starts = rng.choice(weight.size, size=count, p=weight.ravel())
     for number, (area, start) in enumerate(zip(_areas(count, rng), starts, strict=True), 1):
+        if label.flat[start]:
+            continue
         pixels = area / PIXEL_M**2
         elongation = rng.lognormal(np.log(3.6), 0.35)
         length = np.sqrt(pixels * elongation)

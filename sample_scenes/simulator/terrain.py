@@ -103,7 +103,7 @@ def _carve(shape: tuple[int, int], rng: np.random.Generator) -> tuple[Field, Fie
     middle = int(shape[1] * rng.uniform(0.35, 0.65))
     outlet = (shape[0] - 1) * shape[1] + np.arange(middle - 2, middle + 3)
     z = _pit_free_start(shape, outlet, rng)
-    stable = np.tan(np.radians(29 + 4 * power_law_field(shape, rng, exponent=1.2, longest=shape[0] / 3)))
+    stable = np.tan(np.radians(27 + 4 * power_law_field(shape, rng, exponent=1.2, longest=shape[0] / 3)))
     limit = np.clip(stable, 0.45, 1.0).ravel()
     erodibility = UPLIFT_M / STEEPNESS
     for _ in range(STEPS):
