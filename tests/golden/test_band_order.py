@@ -47,7 +47,7 @@ def scene_windows(name: str) -> Floats:
                 layers.append(source.read(1).astype(float))
         pixels = np.stack(layers)
     pixels += 0 if name == WITH_OFFSET else 1000
-    starts = [range(0, length - 63, 32) for length in pixels.shape[1:]]
+    starts = [range(0, length - 63, 16) for length in pixels.shape[1:]]
     return np.stack([pixels[:, r : r + 64, c : c + 64] for r in starts[0] for c in starts[1]])
 
 
