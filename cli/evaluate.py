@@ -68,6 +68,7 @@ def evaluate(windows: Path | None, statistics: Path | None, results: Path | None
     landslide-map evaluate DATA                                 DATA holds Train.csv and train_data/
     landslide-map evaluate windows.npy --labels labels.csv      or a folder of <ID>.npy
     landslide-map evaluate --statistics TABLE.csv               window statistics
+    landslide-map evaluate --bundle BUNDLE --out-of-fold        the votes a trained bundle keeps
     landslide-map evaluate --map results/ --inventory known.gpkg
 
     Figures of windows are at window level, those of a map against an inventory at object level.
@@ -97,7 +98,7 @@ def _check(
     from landslide_map.errors import UsageError
 
     given = [path for path in (windows, statistics, results) if path is not None]
-    if len(given) != 1:
+    if len(given) != 1 and not (options["out_of_fold"] and not given):
         raise UsageError(
             "E402", f"give one of WINDOWS, --statistics or --map; {len(given) or 'none'} of them was given."
         )
@@ -117,6 +118,8 @@ def _check(
         )
         if results is not None
         else (() if windows is not None else ("labels",))
+        if given
+        else ("labels", "profile", "ablation")
     )
     wrong = [name for name in (*of_windows, *(of_map if results is None else ())) if options[name]]
     if wrong:
@@ -131,33 +134,32 @@ def _windows(
     from landslide_map.evaluation.importance import feature_importance
     from landslide_map.evaluation.plots import require_matplotlib
     from landslide_map.evaluation.report import write_window_report
-    from landslide_map.evaluation.windows import figures, judge
+    from landslide_map.evaluation.windows import figures, judge, judge_kept
     from landslide_map.models.bundle import load_bundle
     from landslide_map.models.placement import on_device
 
     if options["report"]:
         require_matplotlib()
-    data, labels, ids, folds = _open(windows, statistics, options["labels"])
-    bundle = on_device(
-        load_bundle(options["bundle"]),
-        options["device"],
-        options["precision"],
-        options["batch_size"],
-        progress,
-    )
     everyone = bool(options["scenarios"] or options["report"])
-    judged = judge(
-        data,
-        labels,
-        bundle=bundle,
-        profile=options["profile"],
-        threshold=options["threshold"],
-        operating_point=options["operating_point"],
-        everyone=everyone,
-        out_of_fold=options["out_of_fold"],
-        folds=folds,
-    )
     point: OperatingPoint | None = options["operating_point"]
+    decided = {"threshold": options["threshold"], "operating_point": point}
+    bundle, ids = load_bundle(options["bundle"]), ()
+    if windows is None and statistics is None:
+        judged = judge_kept(bundle, **decided)
+    else:
+        bundle = on_device(bundle, options["device"], options["precision"], options["batch_size"], progress)
+        data, labels, ids, folds = _open(windows, statistics, options["labels"])
+        judged = judge(
+            data,
+            labels,
+            ids=ids,
+            bundle=bundle,
+            profile=options["profile"],
+            everyone=everyone,
+            out_of_fold=options["out_of_fold"],
+            folds=folds,
+            **decided,
+        )
     result = figures(judged, ids=ids, everyone=everyone) | {"operating_point": point}
     if options["ablation"]:
         result["ablation"] = _ablation(options["ablation"], data, judged, progress)

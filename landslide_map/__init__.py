@@ -2,23 +2,35 @@
 
 >>> import landslide_map
 >>> landslide_map.map_scene("scene.yaml", out="results")  # doctest: +SKIP
+>>> table = landslide_map.score(windows)  # doctest: +SKIP
+>>> figures = landslide_map.evaluate(windows, labels)  # doctest: +SKIP
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from landslide_map.evaluation import evaluate
     from landslide_map.pipeline import MapResult, map_scene
+    from landslide_map.scoring import score
+    from landslide_map.training import train
 
 __version__ = "0.1.0"
-__all__ = ["MapResult", "__version__", "map_scene"]
+__all__ = ["MapResult", "__version__", "evaluate", "map_scene", "score", "train"]
+
+_HOMES = {
+    "MapResult": "landslide_map.pipeline",
+    "evaluate": "landslide_map.evaluation",
+    "map_scene": "landslide_map.pipeline",
+    "score": "landslide_map.scoring",
+    "train": "landslide_map.training",
+}
 
 
 def __getattr__(name: str) -> Any:
     # Lazy, so that `landslide-map --help` does not wait for rasterio, dask and numba.
-    if name in ("MapResult", "map_scene"):
-        from landslide_map import pipeline
-
-        return getattr(pipeline, name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

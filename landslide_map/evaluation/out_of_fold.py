@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from landslide_map.errors import UsageError
 from landslide_map.evaluation.votes import Floats, MemberVotes, fold_count
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.calibration import IDENTITY
 from landslide_map.models.ensemble import Scenario, settle
-from landslide_map.training.folds import stratified_folds
+from landslide_map.training.folds import shuffled_folds, stratified_folds
 from landslide_map.training.operating_point import nested
+from landslide_map.training.window_bundle import VOTES
 
 Labels = npt.NDArray[np.integer[Any]]
 Folds = npt.NDArray[np.int64]
 
 
-def training_folds(bundle: Bundle, labels: Labels, given: Folds | None = None) -> Folds:
+def training_folds(
+    bundle: Bundle, labels: Labels, ids: Sequence[str] = (), given: Folds | None = None
+) -> Folds:
     """Return the fold that each window was left out of, ``(window,)``.
+
+    Taken from `given`, or from the votes that the bundle keeps, by ID, or drawn again with the seed that the
+    bundle records.
 
     Parameters
     ----------
     bundle : Bundle
     labels : ndarray, (window,)
-        In the order of the training table.
+        To draw folds again: of all training windows, in the order of the training.
+    ids : sequence of str
+        Names of the windows, for bundles that keep their out-of-fold votes.
     given : ndarray, (window,), optional
-        What the user says; by default folds are drawn again with the seed that the bundle records.
+        What the user says.
 
     Raises
     ------
@@ -37,7 +47,6 @@ def training_folds(bundle: Bundle, labels: Labels, given: Folds | None = None) -
         E526 if the bundle does not say how it was divided, or these are not its training windows.
     """
     count = fold_count(bundle)
-    record = bundle.document.training
     if count is None:
         raise UsageError("E526", f"{bundle.path}: members have different numbers of folds.")
     if given is not None:
@@ -46,22 +55,71 @@ def training_folds(bundle: Bundle, labels: Labels, given: Folds | None = None) -
                 "E526", f"column fold names fold {int(given.max())}, but members have folds 0 to {count - 1}."
             )
         return given
-    if record.get("folds") != count or not isinstance(record.get("seed"), int):
+    if VOTES in bundle.document.files and ids:
+        return _kept_folds(bundle, ids)
+    return _drawn_folds(bundle, labels, count)
+
+
+def kept_votes(bundle: Bundle) -> tuple[MemberVotes, Labels, Folds]:
+    """Return the out-of-fold votes that a bundle keeps, with labels and folds of its training windows.
+
+    Raises
+    ------
+    UsageError
+        E526 if it keeps none.
+    """
+    if VOTES not in bundle.document.files:
+        raise UsageError(
+            "E526",
+            f"{bundle.path}: keeps no out-of-fold votes ({VOTES}); name the windows that it was trained on.",
+        )
+    table = _read_votes(bundle)
+    names = tuple(member.name for member in bundle.members)
+    said = table[[f"p_{name}" for name in names]].to_numpy(dtype=np.float64)
+    votes = MemberVotes(names, said, np.zeros(len(table), dtype=np.bool_))
+    return votes, table["label"].to_numpy(dtype=np.int8), table["fold"].to_numpy(dtype=np.int64)
+
+
+def _kept_folds(bundle: Bundle, ids: Sequence[str]) -> Folds:
+    known = _read_votes(bundle).set_index("id")["fold"]
+    names = list(ids)
+    if absent := [name for name in names if name not in known.index]:
+        raise UsageError(
+            "E526",
+            f"{bundle.path}: was not trained on window {absent[0]} ({len(absent)} of {len(names)} such "
+            "windows), so there is nothing to leave out.",
+        )
+    return known.loc[names].to_numpy(dtype=np.int64)
+
+
+def _read_votes(bundle: Bundle) -> pd.DataFrame:
+    return pd.read_csv(bundle.path / VOTES, dtype={"id": str})
+
+
+def _drawn_folds(bundle: Bundle, labels: Labels, count: int) -> Folds:
+    record = bundle.document.training
+    division = record.get("division", "stratified")
+    known = division in ("stratified", "shuffled")
+    if not known or record.get("folds") != count or not isinstance(record.get("seed"), int):
         raise UsageError(
             "E526",
             f"{bundle.path}: does not say which windows each fold was trained on. Add a column fold, the "
             "number of the model that did not see the window, to the table of labels.",
         )
-    same = record.get("windows") == len(labels) and record.get("landslides") == int(labels.sum())
-    if not same:
+    if record.get("windows") != len(labels) or record.get("landslides") != int(labels.sum()):
         raise UsageError(
             "E526",
             f"{bundle.path}: was trained on {record.get('windows')} windows with {record.get('landslides')} "
             f"landslides; here are {len(labels)} with {int(labels.sum())}. Out-of-fold figures need the very "
             "windows of its training, in the same order.",
         )
+    drawn = (
+        stratified_folds(labels, count, record["seed"])
+        if division == "stratified"
+        else shuffled_folds(len(labels), count, record["seed"])
+    )
     folds = np.empty(len(labels), dtype=np.int64)
-    for fold, rows in enumerate(stratified_folds(labels, count, record["seed"])):
+    for fold, rows in enumerate(drawn):
         folds[rows] = fold
     return folds
 

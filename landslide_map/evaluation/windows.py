@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landslide_map.errors import BundleError, InputError
-from landslide_map.evaluation.out_of_fold import settle_nested, training_folds
+from landslide_map.evaluation.out_of_fold import kept_votes, settle_nested, training_folds
 from landslide_map.evaluation.votes import Data, Floats, MemberVotes, ask_members, window_count
 from landslide_map.labelled_windows import checked_labels
 from landslide_map.metrics import LEVEL, UNIT, Labels, reliability_curve, scores, threshold_curve
@@ -100,9 +100,11 @@ def evaluate(
         E122 labels other than 0 and 1 or all the same, E140 or E141 windows that cannot be judged, E142
         another number of labels than windows, E145 no window that could be judged.
     """
+    names = tuple(ids) or (windows.ids if isinstance(windows, Windows) else ())
     judged = judge(
         windows,
         labels,
+        ids=names,
         bundle=bundle,
         profile=profile,
         threshold=threshold,
@@ -112,13 +114,14 @@ def evaluate(
         out_of_fold=out_of_fold,
         folds=folds,
     )
-    return figures(judged, ids=ids, everyone=everyone) | {"operating_point": operating_point}
+    return figures(judged, ids=names, everyone=everyone) | {"operating_point": operating_point}
 
 
 def judge(
     windows: Data | npt.NDArray[np.floating],
     labels: npt.ArrayLike,
     *,
+    ids: Sequence[str] = (),
     bundle: Bundle | None = None,
     profile: str | None = None,
     threshold: float | None = None,
@@ -139,9 +142,18 @@ def judge(
     if profile is not None:
         ready = with_profile(ready, profile)
     ready = decided_at(ready, threshold, operating_point)
-    left_out = training_folds(ready, known, folds) if out_of_fold else None
+    left_out = training_folds(ready, known, ids, folds) if out_of_fold else None
     votes = ask_members(data, ready, everyone=everyone, folds=left_out, excluded=excluded)
     return Judged(ready, known, votes, left_out, threshold is not None or operating_point is not None)
+
+
+def judge_kept(
+    bundle: Bundle, *, threshold: float | None = None, operating_point: OperatingPoint | None = None
+) -> Judged:
+    """Return the out-of-fold votes that a bundle keeps, no window being read; E526 if it keeps none."""
+    votes, labels, folds = kept_votes(bundle)
+    moved = threshold is not None or operating_point is not None
+    return Judged(decided_at(bundle, threshold, operating_point), labels, votes, folds, moved)
 
 
 def figures(judged: Judged, *, ids: Iterable[str] = (), everyone: bool = False) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def choose_threshold(probability: Floats) -> float:
     """
     called = probability[:, np.newaxis] > GRID
     hits = (probability[:, np.newaxis] * called).sum(axis=0)
-    f1 = 2 * hits / (called.sum(axis=0) + probability.sum())
+    f1 = 2 * hits / np.maximum(called.sum(axis=0) + probability.sum(), EDGE)
     return float(np.round(GRID[int(f1.argmax())], 3))
 
 

@@ -77,3 +77,53 @@ def test_sklearn_agrees() -> None:
     assert found["average_precision"] == pytest.approx(sklearn.average_precision_score(truth, p))
     assert found["f1"] == pytest.approx(sklearn.f1_score(truth, p > 0.5))
     assert found["brier"] == pytest.approx(sklearn.brier_score_loss(truth, p))
+
+
+@given(PROBABILITIES)
+def test_curves_are_counts_at_every_value(rows) -> None:
+    truth, p = arrays(rows)
+    roc, pr = metrics.roc_curve(truth, p), metrics.precision_recall_curve(truth, p)
+    limits = sorted(set(p), reverse=True)
+    share = [0.0, *[(p[~truth] >= limit).sum() / max((~truth).sum(), 1) for limit in limits]]
+    np.testing.assert_allclose(roc["false_positive_rate"], share)
+    found = [(p[truth] >= limit).sum() / max(truth.sum(), 1) for limit in limits]
+    np.testing.assert_allclose(roc["true_positive_rate"], [0.0, *found])
+    np.testing.assert_allclose(pr["recall"], found)
+    np.testing.assert_allclose(pr["precision"], [truth[p >= limit].mean() for limit in limits])
+    np.testing.assert_allclose(pr["probability"], limits)
+
+
+@given(PROBABILITIES)
+def test_the_area_under_the_roc_curve_is_the_auc(rows) -> None:
+    truth, p = arrays(rows)
+    if truth.any() and not truth.all():
+        curve = metrics.roc_curve(truth, p)
+        area = np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"])
+        assert area == pytest.approx(metrics.roc_auc(truth, p))
+
+
+@given(PROBABILITIES)
+def test_the_threshold_curve_is_the_scores_at_every_threshold(rows) -> None:
+    truth, p = arrays(rows)
+    curve = metrics.threshold_curve(truth, p)
+    assert len(curve["threshold"]) == 99
+    for i in (0, 9, 24, 49, 98):
+        figures = metrics.scores(truth, p, p > curve["threshold"][i])
+        for name in ("f1", "precision", "recall"):
+            expected = figures[name]
+            if expected is None:
+                assert np.isnan(curve[name][i]) or curve[name][i] == 0
+            else:
+                assert curve[name][i] == pytest.approx(expected)
+
+
+@given(PROBABILITIES)
+def test_reliability_holds_every_window_in_its_bin(rows) -> None:
+    truth, p = arrays(rows)
+    curve = metrics.reliability_curve(truth, p, bins=4)
+    assert curve["windows"].sum() == len(p)
+    bins = [(p >= low / 4) & ((p < (low + 1) / 4) | (low == 3)) for low in range(4)]
+    np.testing.assert_allclose(curve["promised"], [p[b].mean() for b in bins if b.any()])
+    np.testing.assert_allclose(curve["found"], [truth[b].mean() for b in bins if b.any()])
+    gap = (np.abs(curve["promised"] - curve["found"]) * curve["windows"]).sum() / len(p)
+    assert gap == pytest.approx(metrics.expected_calibration_error(truth, p, bins=4))

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import landslide_map
+from landslide_map.errors import BundleError, InputError, UsageError
+from landslide_map.evaluation import evaluate
+from landslide_map.evaluation.out_of_fold import VOTES, training_folds
+from landslide_map.evaluation.votes import ask_members
+from landslide_map.evaluation.windows import figures, judge, judge_kept
+from landslide_map.metrics import scores
+from landslide_map.models.bundle import Bundle, load_bundle, save_bundle
+from landslide_map.training import train
+from tests.golden.filled_weights import synthetic_windows
+from tests.labelled import CHANGE, made_up_statistics, tiny_bundle, tiny_recipe
+
+FIGURES = ("f1", "precision", "recall", "auc", "average_precision", "brier", "ece")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+def test_the_ensemble_is_scored_as_it_votes(bundle: Bundle) -> None:
+    statistics, labels = made_up_statistics(90, seed=5)
+    found = evaluate(statistics, labels, bundle=bundle)
+    votes = bundle.vote(statistics)
+    expected = scores(labels, votes.probability, votes.landslide)
+    assert {key: found[key] for key in expected} == expected
+    assert (found["n"], found["unscored"], found["threshold"]) == (90, 0, bundle.scenarios[0].threshold)
+    json.dumps(found, allow_nan=False)
+
+
+def test_every_set_of_figures_says_window_level(bundle: Bundle) -> None:
+    statistics, labels = made_up_statistics()
+    found = evaluate(statistics, labels, bundle=bundle, everyone=True)
+    groups = [found[name] for name in ("threshold_curve", "reliability", "member_correlation")]
+    groups += [own for name in ("members", "scenarios", "profiles") for own in found[name].values() if own]
+    assert {own["level"] for own in [found, *groups]} == {"window level"}
+
+
+def test_asking_everyone_once_gives_what_each_scenario_votes_alone(bundle: Bundle) -> None:
+    statistics, labels = made_up_statistics(60, seed=3)
+    holed = statistics.copy(deep=True)
+    holed.loc[{"channel": list(CHANGE), "statistic": "valid_fraction"}] = np.where(np.arange(60) < 20, 0, 1)[
+        :, None
+    ]
+    found = evaluate(holed, labels, bundle=bundle, everyone=True)
+    for scenario in bundle.scenarios:
+        votes = replace(bundle, scenarios=(scenario,)).vote(holed)
+        judged = votes.scenario >= 0
+        alone = scores(labels[judged], votes.probability[judged], votes.landslide[judged])
+        assert found["scenarios"][scenario.name]["n"] == judged.sum()
+        assert {key: found["scenarios"][scenario.name][key] for key in alone} == alone
+    votes = bundle.vote(holed)
+    assert found["confusion"] == scores(labels, votes.probability, votes.landslide)["confusion"]
+    assert found["windows_per_scenario"] == {"optical and change": 40, "optical": 20}
+
+
+def test_profiles_are_scored_as_the_reduced_bundle_votes(bundle: Bundle) -> None:
+    statistics, labels = made_up_statistics(60, seed=3)
+    found = evaluate(statistics, labels, bundle=bundle, everyone=True)["profiles"]
+    alone = evaluate(statistics, labels, bundle=bundle, profile="optical-only")
+    assert found["networks"] is None
+    assert found["optical-only"]["members"] == ["optical.lightgbm"]
+    assert all(found["optical-only"][key] == alone[key] for key in FIGURES)
+
+
+def test_out_of_fold_figures_are_those_of_the_training(bundle: Bundle) -> None:
+    statistics, labels = made_up_statistics()
+    found = evaluate(statistics, labels, bundle=bundle, everyone=True, out_of_fold=True)
+    assert found["estimate"] == "out of fold"
+    for scenario in bundle.scenarios:
+        stored, again = scenario.metrics, found["scenarios"][scenario.name]
+        assert {key: round(again[key], 4) for key in FIGURES} == {key: stored[key] for key in FIGURES}
+        assert again["confusion"] == stored["confusion"]
+
+
+def test_out_of_fold_votes_are_those_of_the_model_left_out(bundle: Bundle) -> None:
+    statistics, labels = made_up_statistics()
+    folds = training_folds(bundle, labels)
+    votes = ask_members(statistics, bundle, everyone=True, folds=folds)
+    trained = train(statistics, labels, recipe=tiny_recipe())
+    for i, name in enumerate(votes.members):
+        np.testing.assert_array_equal(votes.said[:, i], trained.votes[name], err_msg=name)
+
+
+def test_other_windows_than_those_of_the_training_have_no_out_of_fold_figures(bundle: Bundle) -> None:
+    statistics, labels = made_up_statistics(90)
+    with pytest.raises(UsageError, match="the very windows of its training") as refusal:
+        evaluate(statistics, labels, bundle=bundle, out_of_fold=True)
+    assert refusal.value.code == "E526"
+    given = np.arange(90) // 3 % 3
+    assert evaluate(statistics, labels, bundle=bundle, out_of_fold=True, folds=given)["n"] == 90
+    with pytest.raises(UsageError, match="names fold 7"):
+        evaluate(statistics, labels, bundle=bundle, out_of_fold=True, folds=given + 5)
+
+
+def test_votes_that_a_bundle_keeps_are_evaluated_without_windows(bundle: Bundle, tmp_path: Path) -> None:
+    statistics, labels = made_up_statistics()
+    trained = train(statistics, labels, recipe=tiny_recipe())
+    folds = training_folds(bundle, labels)
+    table = pd.DataFrame({"id": [f"{i:03}" for i in range(len(labels))], "label": labels, "fold": folds})
+    table = table.assign(**{f"p_{name}": said for name, said in trained.votes.items()})
+    save_bundle(
+        tmp_path / "b", trained.document, trained.contents | {VOTES: table.to_csv(index=False).encode()}
+    )
+    kept = load_bundle(tmp_path / "b")
+    found = figures(judge_kept(kept), everyone=True)
+    asked = evaluate(statistics, labels, bundle=bundle, everyone=True, out_of_fold=True)
+    for key in FIGURES:
+        assert found[key] == pytest.approx(asked[key]), key
+    # By ID, in any order and any part.
+    some = np.array([40, 3, 77])
+    named = training_folds(kept, labels[some], [f"{i:03}" for i in some])
+    np.testing.assert_array_equal(named, folds[some])
+    with pytest.raises(UsageError, match="was not trained on window x"):
+        training_folds(kept, labels[:1], ["x"])
+    with pytest.raises(UsageError, match="keeps no out-of-fold votes"):
+        judge_kept(bundle)
+
+
+def test_members_are_scored_each_for_itself(bundle: Bundle) -> None:
+    statistics, labels = made_up_statistics(90, seed=8)
+    found = evaluate(statistics, labels, bundle=bundle)["members"]
+    assert set(found) == set(bundle.scenarios[0].weights)
+    said = bundle.members[0].predict(statistics)
+    own = found[bundle.members[0].name]
+    assert own["threshold"] == 0.5
+    assert own["auc"] == scores(labels, said, said > 0.5)["auc"]
+    best = max((scores(labels, said, said > t / 100)["f1"] or 0) for t in range(1, 100))
+    assert own["best_f1_on_these_windows"] == pytest.approx(best)
+
+
+def test_member_correlations_are_pearsons(bundle: Bundle) -> None:
+    statistics, labels = made_up_statistics(90, seed=8)
+    found = evaluate(statistics, labels, bundle=bundle)["member_correlation"]
+    said = np.array([member.predict(statistics) for member in bundle.members[:3]])
+    assert found["members"] == [member.name for member in bundle.members[:3]]
+    np.testing.assert_allclose(found["probability"], np.corrcoef(said), atol=1e-12)
+    np.testing.assert_allclose(found["error"], np.corrcoef(said - labels), atol=1e-12)
+
+
+def test_arrays_and_statistics_of_the_same_windows_score_alike() -> None:
+    windows = synthetic_windows(1, 12)
+    labels = np.arange(12) % 2
+    found = landslide_map.evaluate(windows, labels)
+    table = landslide_map.score(windows)
+    landslide = table["landslide"].to_numpy(dtype=bool)
+    expected = scores(labels, table["probability"].to_numpy(), landslide)
+    assert {key: found[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "code", "words"),
+    [
+        (np.arange(12) % 3, "E122", "neither 0 nor 1"),
+        (np.zeros(12), "E122", "every label is 0"),
+        ([0, 1], "E142", "2 labels for 12 windows"),
+        ([0.0, np.nan] * 6, "E122", "6 of 12 labels"),
+    ],
+)
+def test_labels_that_are_none_are_refused(labels, code: str, words: str) -> None:
+    statistics, _ = made_up_statistics(12)
+    with pytest.raises(InputError, match=words) as refusal:
+        evaluate(statistics, labels)
+    assert refusal.value.code == code
+
+
+def test_windows_that_nobody_can_judge_are_refused(bundle: Bundle) -> None:
+    statistics, labels = made_up_statistics(12)
+    statistics.loc[{"statistic": "valid_fraction"}] = 0.0
+    with pytest.raises(InputError, match="none of the 12 windows") as refusal:
+        evaluate(statistics, labels, bundle=bundle)
+    assert refusal.value.code == "E145"
+
+
+def test_thresholds_can_be_moved_but_not_twice(bundle: Bundle) -> None:
+    statistics, labels = made_up_statistics(60, seed=2)
+    votes = bundle.vote(statistics)
+    found = evaluate(statistics, labels, bundle=bundle, threshold=0.9)
+    assert found["confusion"] == scores(labels, votes.probability, votes.probability > 0.9)["confusion"]
+    point = bundle.scenarios[0].operating_points["recall90"]
+    found = evaluate(statistics, labels, bundle=bundle, operating_point="recall90")
+    assert found["threshold"] == point
+    assert found["confusion"] == scores(labels, votes.probability, votes.probability > point)["confusion"]
+    with pytest.raises(UsageError, match="not both"):
+        evaluate(statistics, labels, bundle=bundle, operating_point="f1", threshold=0.5)
+    with pytest.raises(UsageError, match="no operating point 'f2'"):
+        evaluate(statistics, labels, bundle=bundle, operating_point="f2")  # type: ignore[arg-type]
+    without = replace(bundle, scenarios=tuple(replace(s, operating_points={}) for s in bundle.scenarios))
+    with pytest.raises(BundleError, match="has no operating point 'f1'") as refusal:
+        judge(statistics, labels, bundle=without, operating_point="f1")
+    assert refusal.value.code == "E525"
