@@ -159,7 +159,6 @@ def _train(
         figures["f1_held_out"] = _f1(votes > 0.5, labels[held_out].numpy() > 0)
         figures["seconds"] = time.monotonic() - begin
         history.append(figures)
-        machine.tell_epoch(Epoch(job.member, job.fold, epoch + 1, job.recipe.epochs, **figures))
         if epoch + 1 < job.recipe.epochs:
             content = {
                 "network": network.state_dict(),
@@ -168,6 +167,7 @@ def _train(
                 "history": history,
             }
             workspace.write(path.name, partial(torch.save, content))
+        machine.tell_epoch(Epoch(job.member, job.fold, epoch + 1, job.recipe.epochs, **figures))
     votes = _votes(network, job.spec, windows, held_out, machine, FLIPS)
     tensors = {key: value.cpu().contiguous().clone() for key, value in network.state_dict().items()}
     record = {"epochs": history, "batch": batch}

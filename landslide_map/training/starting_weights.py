@@ -31,7 +31,8 @@ def starting_weights(
         timm names, with the tag of their weights.
     folder : path, optional
         Holds ``<name>.safetensors`` (or a state dict ``.pt``, ``.pth``, ``.bin``) or
-        ``<name>/model.safetensors``, or is a Hugging Face cache. Without it timm looks in its cache and then on its hub.
+        ``<name>/model.safetensors``, or is a Hugging Face cache. Without it timm looks in its own cache and
+        then on its hub.
 
     Raises
     ------

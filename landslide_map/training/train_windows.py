@@ -2,55 +2,46 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
-from torch import Tensor
 
-from landslide_map.bands import CHANNELS, INDEX_PAIRS, MODEL_BANDS
+from landslide_map.bands import CHANNELS
 from landslide_map.errors import InputError, Notice, UsageError
 from landslide_map.features import array_statistics
 from landslide_map.labelled_windows import checked_labels
-from landslide_map.models.boosters import PREDICTORS
 from landslide_map.models.bundle import check_free, save_bundle
 from landslide_map.models.network_member import Runtime
-from landslide_map.models.networks import planes, scale
 from landslide_map.models.placement import Device, Precision
 from landslide_map.models.published_boosters import published_features
 from landslide_map.progress import Report, silent
 from landslide_map.scoring import checked_chunks, eighteen_channels
-from landslide_map.training.fit_network import Epoch, FoldJob, Machine, fit_fold
-from landslide_map.training.fit_published import ENDING, fit_published
 from landslide_map.training.folds import grouped_folds, overlapping_windows, shuffled_folds
-from landslide_map.training.pace import Pace
 from landslide_map.training.recipe import recipe_content
 from landslide_map.training.starting_weights import starting_weights
 from landslide_map.training.window_bundle import Trained, bundle_contents, bundle_document
 from landslide_map.training.window_recipe import Division, WindowRecipe, parse_window_recipe
+from landslide_map.training.window_run import (
+    Bools,
+    Floats,
+    Labels,
+    Rows,
+    Run,
+    Say,
+    collected_votes,
+    train_boosters,
+    train_networks,
+)
 from landslide_map.training.workspace import Workspace
 from landslide_map.window_files import WINDOW_SHAPE, Windows
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Labels = npt.NDArray[np.int8]
-Rows = npt.NDArray[np.intp]
-Say = Callable[[str], None]
-
-_HELD_OUT_COST: Final = 1 / 3
-"""Judging a window costs about a third of learning from it."""
-_PREPARED_AT_ONCE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,36 +54,6 @@ class TrainedWindows:
     votes: pd.DataFrame
     """One row per window: ``id, label, fold`` and ``p_<member>``, out of fold."""
     notices: tuple[Notice, ...]
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One training run: what is to be done with which windows."""
-
-    recipe: WindowRecipe
-    windows: Windows
-    labels: Labels
-    folds: Sequence[Rows]
-    missing: Bools
-    """``(window, band)``; the band is NaN in the whole window."""
-    features: Floats
-    """``(window, 126)``, if there are boosters."""
-    workspace: Workspace
-    say: Say
-    report: Report
-
-    def usable(self, member: str) -> Bools:
-        """Return the windows that have every band that a member reads."""
-        bands = {band for name in self.recipe.channels(member) for band in INDEX_PAIRS.get(name, (name,))}
-        columns = [MODEL_BANDS.index(name) for name in bands]
-        complete: Bools = self.missing[:, columns].sum(axis=1) == 0
-        return complete
-
-    def rows(self, member: str, fold: int) -> tuple[Rows, Rows]:
-        """Return the windows that a member learns from in a fold, and those it is tested on."""
-        usable = self.usable(member)
-        inside = np.isin(np.arange(len(usable)), self.folds[fold])
-        return np.flatnonzero(usable & ~inside), np.flatnonzero(usable & inside)
 
 
 def train(
@@ -191,11 +152,11 @@ def train(
         "precision": precision,
     }
     workspace = Workspace.open(out, configuration, restart=restart)
-    run = _Run(recipe, source, known, folds, missing, features, workspace, say, report)
+    run = Run(recipe, source, known, folds, missing, features, workspace, say, report)
     _check_classes(run)
-    _train_networks(run, start, machine_device, precision, notices)
-    _train_boosters(run)
-    votes = _collected(run)
+    train_networks(run, start, machine_device, precision, notices)
+    train_boosters(run)
+    votes = collected_votes(run)
     trained = Trained(recipe, division, known, tuple(folds), votes, workspace)
     table = trained.table(source.ids)
     document = bundle_document(
@@ -283,7 +244,7 @@ def _survey(source: Windows, with_features: bool, report: Report) -> tuple[Bools
     return np.concatenate(missing), np.concatenate(features[1:] or features), digest.hexdigest()
 
 
-def _check_classes(run: _Run) -> None:
+def _check_classes(run: Run) -> None:
     """Refuse, before any training, a fold in which some member would see one class only."""
     for member in run.recipe.members:
         for fold in range(len(run.folds)):
@@ -311,122 +272,3 @@ def _start_in_words(recipe: WindowRecipe, weights: str | PathLike[str] | None) -
     if not _pretrained(recipe):
         return "random numbers"
     return "pretrained, from timm's hub" if weights is None else "pretrained, from files"
-
-
-def _train_networks(
-    run: _Run,
-    start: Mapping[str, Mapping[str, Any]],
-    device: torch.device,
-    precision: str,
-    notices: list[Notice],
-) -> None:
-    pending = [
-        (name, fold)
-        for name in run.recipe.networks
-        for fold in range(len(run.folds))
-        if run.workspace.finished(f"{name}_fold{fold}") is None
-    ]
-    skipped = len(run.recipe.networks) * len(run.folds) - len(pending)
-    if skipped:
-        run.say(f"{skipped} folds of networks were finished before; {len(pending)} are to be trained")
-    costs = _costs(run.recipe)
-    total = sum(_work(run, name, fold) * costs[name] for name, fold in pending)
-    pace = Pace(costs, total, run.say, run.report)
-
-    def told(epoch: Epoch) -> None:
-        pace.done += len(run.rows(epoch.member, epoch.fold)[1]) * _HELD_OUT_COST * costs[epoch.member]
-        run.say(
-            f"{epoch.member} fold {epoch.fold + 1} of {len(run.folds)}, "
-            f"epoch {epoch.epoch} of {epoch.epochs}: "
-            f"loss {epoch.loss:.3f}, F1 {epoch.f1:.3f}, held out {epoch.f1_held_out:.3f} "
-            f"({epoch.seconds:.1f} s; {pace.remaining()} to go)"
-        )
-
-    def halved(member: str, batch: int) -> None:
-        notices.append(
-            Notice("W531", f"{member}: the graphics card's memory allowed batches of {batch} windows only.")
-        )
-        run.say(str(notices[-1]))
-
-    machine = Machine(device, precision, pace.stepped, told, halved)
-    labels = torch.from_numpy(run.labels.astype(np.float32))
-    prepared: tuple[str, Tensor] | None = None
-    for name, fold in pending:
-        if prepared is None or prepared[0] != name:
-            prepared = None  # freed before the next is made
-            prepared = (name, _prepared(run, name))
-        recipe = run.recipe.networks[name]
-        job = FoldJob(
-            name,
-            fold,
-            run.recipe.spec(name),
-            recipe,
-            run.recipe.learning,
-            run.recipe.seed,
-            start if recipe.pretrained else {},
-        )
-        fit_fold(job, prepared[1], labels, *run.rows(name, fold), machine, run.workspace)
-
-
-def _costs(recipe: WindowRecipe) -> dict[str, float]:
-    """Work of one window, relative to each other; equal where a recipe does not say."""
-    known = [network.gflop for network in recipe.networks.values()]
-    return {n: own.gflop if own.gflop and all(known) else 1.0 for n, own in recipe.networks.items()}
-
-
-def _work(run: _Run, name: str, fold: int) -> float:
-    learned, held_out = run.rows(name, fold)
-    return run.recipe.networks[name].epochs * (len(learned) + len(held_out) * _HELD_OUT_COST)
-
-
-def _prepared(run: _Run, name: str) -> Tensor:
-    """Return all windows as a network wants them, not yet enlarged; ``(window, plane, y, x)`` float32."""
-    spec = run.recipe.spec(name)
-    wanted = planes(spec)
-    count = len(run.windows.ids)
-    out = torch.empty(count, len(wanted), *WINDOW_SHAPE[:2])
-    for start in range(0, count, _PREPARED_AT_ONCE):
-        part = np.asarray(run.windows.read(start, start + _PREPARED_AT_ONCE), dtype=np.float64)
-        bands = torch.from_numpy(part).permute(0, 3, 1, 2)
-        out[start : start + len(part)] = scale(bands, spec.scaling, spec.indices)[:, wanted]
-    return out
-
-
-def _train_boosters(run: _Run) -> None:
-    pending = [
-        (name, fold)
-        for name in run.recipe.boosters
-        for fold in range(len(run.folds))
-        if run.workspace.finished(f"{name}_fold{fold}") is None
-    ]
-    if not pending:
-        return
-    run.report("training boosters", 0, len(pending))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        waiting = {pool.submit(_train_booster, run, name, fold): (name, fold) for name, fold in pending}
-        for done, future in enumerate(as_completed(waiting), start=1):
-            future.result()
-            run.report("training boosters", done, len(pending))
-
-
-def _train_booster(run: _Run, name: str, fold: int) -> None:
-    recipe = run.recipe.boosters[name]
-    learned, held_out = run.rows(name, fold)
-    content = fit_published(recipe, run.features[learned], run.labels[learned])
-    features: npt.NDArray[Any] = run.features[held_out]
-    votes = PREDICTORS[recipe.library](content)(features)
-    write = partial(_write_bytes, content)
-    run.workspace.finish(f"{name}_fold{fold}", write, ENDING[recipe.library], votes, {})
-
-
-def _write_bytes(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
-
-
-def _collected(run: _Run) -> dict[str, Floats]:
-    """Return every member's out-of-fold votes, NaN where it could not judge; ``(window,)``."""
-    votes = {name: np.full(len(run.labels), np.nan) for name in run.recipe.members}
-    for name, said in votes.items():
-        for fold in range(len(run.folds)):
-            said[run.rows(name, fold)[1]] = run.workspace.votes(f"{name}_fold{fold}")
-    return votes

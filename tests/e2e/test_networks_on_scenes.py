@@ -1,0 +1,115 @@
+"""A map made with networks says in every window exactly what scoring says of that window, cut out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from landslide_map import classification
+from landslide_map.bands import MODEL_BANDS
+from landslide_map.cut_windows import LabelRule, cut_windows
+from landslide_map.errors import ResourceError
+from landslide_map.features import statistics_and_pixels
+from landslide_map.labelled_windows import read_labelled_windows
+from landslide_map.models.bundle import load_bundle
+from landslide_map.pipeline import map_scene
+from landslide_map.readers import open_inputs
+from landslide_map.scene import load_scene
+from landslide_map.scoring import score
+from landslide_map.training.train_windows import train
+from landslide_map.windows import plan_windows
+from sample_scenes.make_scene import make_scene
+from tests.network_recipes import labelled_windows, tiny_window_recipe
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_scene(tmp_path_factory.mktemp("scene"), seed=5, size=160)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    out = tmp_path_factory.mktemp("bundle") / "bundle"
+    train(*labelled_windows(16), out, recipe=tiny_window_recipe())
+    yield out
+    torch.set_num_threads(threads)
+
+
+def test_map_and_scores_agree(
+    scene: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = map_scene(scene, tmp_path / "map", bundle=bundle, stride=48, device="cpu")
+    truth = scene.with_name("landslides_truth.gpkg")
+    everything = LabelRule(between="negative")
+    cut_windows(scene, truth, tmp_path / "data", stride=48, rule=everything, name="s")
+    data = read_labelled_windows(tmp_path / "data")
+    assert data.windows.ids[4] == "s_00048_00048"
+    scored = score(data.windows, bundle, device="cpu")
+    with xr.open_dataset(result.window_record, engine="scipy") as windows:
+        said = windows.load()
+    assert len(scored) == said.probability.size == 9
+    for member in ("one", "two"):
+        np.testing.assert_array_equal(
+            said.member_probability.sel(member=member).values.ravel(), scored[f"p_{member}"].astype("f4")
+        )
+    np.testing.assert_allclose(said.probability.values.ravel(), scored["probability"], atol=1e-6)
+    monkeypatch.setattr(classification, "PIXEL_SLAB", 3)  # one row of windows at a time, in other batches
+    inputs = open_inputs(load_scene(scene))
+    rows = classification.classify_windows(inputs, load_bundle(bundle), plan_windows((160, 160), 48), 0.75)
+    np.testing.assert_allclose(rows.votes.probability, scored["probability"], atol=1e-6)
+    assert len(set(np.round(scored["p_one"], 4))) > 3
+
+
+def test_a_bundle_without_networks_keeps_no_pixels(
+    scene: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[object, ...]] = []
+
+    def spied(stack: object, plan: object, pixels: list[str], **options: object) -> object:
+        seen.append((tuple(pixels), options["slab"]))
+        return statistics_and_pixels(stack, plan, pixels, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(classification, "statistics_and_pixels", spied)
+    recipe = tiny_window_recipe()
+    assert load_bundle(bundle).needs_pixels
+    train(*labelled_windows(16), tmp_path / "trees", recipe=recipe, members=["trees", "more"])
+    map_scene(scene, tmp_path / "map", bundle=tmp_path / "trees", stride=64)
+    assert seen == [((), classification.SLAB)]
+
+
+def test_cuda_that_is_absent_is_refused_before_anything_is_read(
+    scene: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ResourceError, match="no CUDA device") as caught:
+        map_scene(scene, tmp_path / "map", bundle=bundle, device="cuda")
+    assert caught.value.code == "E610"
+    assert not (tmp_path / "map").exists()
+
+
+@pytest.mark.parametrize("chunks", [None, (1, 1024, 1024), (3, 200, 40)])
+@pytest.mark.parametrize("median", [False, True])
+def test_streamed_pixels_are_those_of_the_stack(chunks: tuple[int, ...] | None, median: bool) -> None:
+    rng = np.random.default_rng(0)
+    names = list(MODEL_BANDS[:3])
+    values = rng.normal(size=(3, 1100, 80)).astype(np.float32)
+    stack = xr.DataArray(values, dims=("band", "y", "x"), coords={"band": names})
+    plan = plan_windows((1100, 80), 60)  # windows cross the edge of a block at 1024
+    wanted = [names[2], names[0]]
+    lazy = stack if chunks is None else stack.chunk(dict(zip(("band", "y", "x"), chunks, strict=True)))
+    rows = []
+    for first, _, pixels in statistics_and_pixels(lazy, plan, wanted, median=median, slab=5):
+        for i, window in enumerate(pixels):
+            row, col = divmod(first * plan.grid_shape[1] + i, plan.grid_shape[1])
+            top, left = plan.row_starts[row], plan.col_starts[col]
+            part = values[[2, 0], top : top + 64, left : left + 64]
+            np.testing.assert_array_equal(window, np.moveaxis(part, 0, -1))
+            rows.append((row, col))
+    assert len(rows) == plan.count
