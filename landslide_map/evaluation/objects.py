@@ -28,7 +28,8 @@ UNIT: Final = "object level (one known, one mapped landslide); never comparable 
 SIZE_EDGES: Final = (1e3, 1e4, 1e5, 1e6)
 """Limits of the size classes, m2 on the ground; a limit belongs to the class above it."""
 MIN_SHARED_M2: Final = 1.0
-"""Shapes that share less only touch: rounding of coordinates shifts borders by millimetres."""
+"""Shapes that share less only touch: rounding of coordinates shifts borders by millimetres. Of shapes below
+2 m2, which inventories have, half is enough."""
 MOSTLY: Final = 0.5
 """Share of a landslide that must lie in the area compared, or it is left out."""
 
@@ -179,13 +180,14 @@ def _clip(shapes: Shapes, area: shapely.Geometry) -> _Clipped:
 def _shared(
     known: Shapes, mapped: Shapes, least: float
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]:
-    """Return index pairs of shapes that share at least `least` area, and how much."""
+    """Return index pairs of shapes that share at least `least`, or half of the smaller, and how much."""
     if not len(known) or not len(mapped):
         none = np.zeros(0, dtype=np.intp)
         return none, none, np.zeros(0)
     a, b = shapely.STRtree(mapped).query(known, predicate="intersects")
     areas = shapely.area(shapely.intersection(known[a], mapped[b]))
-    enough = areas >= least
+    smaller = np.minimum(shapely.area(known[a]), shapely.area(mapped[b]))
+    enough = areas >= np.minimum(least, smaller / 2)
     return a[enough], b[enough], areas[enough]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from landslide_map.models.bundle import Bundle
 from landslide_map.models.calibration import IDENTITY
 from landslide_map.models.ensemble import Scenario, settle
 from landslide_map.training.folds import shuffled_folds, stratified_folds
-from landslide_map.training.operating_point import nested
+from landslide_map.training.operating_point import nested, operating_points
 from landslide_map.training.window_bundle import VOTES
 
 Labels = npt.NDArray[np.integer[Any]]
@@ -140,5 +140,18 @@ def settle_nested(
         if scenario.calibration == IDENTITY or not rows.size:
             continue
         own = [np.flatnonzero(folds[rows] == fold) for fold in np.unique(folds[rows])]
-        probability[rows], threshold[rows] = nested(probability[rows], labels[rows], own)
+        learned = nested(probability[rows], labels[rows], own, _chooser(scenario))
+        probability[rows], threshold[rows] = learned
     return probability, threshold, chosen
+
+
+def _chooser(scenario: Scenario) -> Callable[[Floats], float]:
+    """Return what chooses a fold's threshold as the scenario's own was chosen: by its operating point."""
+    points = scenario.operating_points
+    name = next((name for name, value in points.items() if value == scenario.threshold), "f1")
+
+    def choose(probability: Floats) -> float:
+        found = operating_points(probability)
+        return found.get(name, found["f1"])
+
+    return choose

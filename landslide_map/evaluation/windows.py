@@ -35,7 +35,7 @@ class Judged:
     folds: npt.NDArray[np.int64] | None = None
     """The fold each window was left out of, where the votes are out of fold."""
     moved: bool = False
-    """Whether thresholds were given, rather than learned with the calibration."""
+    """Whether the threshold was given as a number, rather than learned with the calibration."""
 
     def settle(self, scenarios: tuple[Scenario, ...]) -> tuple[Floats, Floats, npt.NDArray[np.int8]]:
         """Return probability, threshold and scenario of each window."""
@@ -144,7 +144,7 @@ def judge(
     ready = decided_at(ready, threshold, operating_point)
     left_out = training_folds(ready, known, ids, folds) if out_of_fold else None
     votes = ask_members(data, ready, everyone=everyone, folds=left_out, excluded=excluded)
-    return Judged(ready, known, votes, left_out, threshold is not None or operating_point is not None)
+    return Judged(ready, known, votes, left_out, moved=threshold is not None)
 
 
 def judge_kept(
@@ -152,8 +152,8 @@ def judge_kept(
 ) -> Judged:
     """Return the out-of-fold votes that a bundle keeps, no window being read; E526 if it keeps none."""
     votes, labels, folds = kept_votes(bundle)
-    moved = threshold is not None or operating_point is not None
-    return Judged(decided_at(bundle, threshold, operating_point), labels, votes, folds, moved)
+    ready = decided_at(bundle, threshold, operating_point)
+    return Judged(ready, labels, votes, folds, moved=threshold is not None)
 
 
 def figures(judged: Judged, *, ids: Iterable[str] = (), everyone: bool = False) -> dict[str, Any]:

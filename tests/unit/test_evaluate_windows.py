@@ -83,6 +83,13 @@ def test_out_of_fold_figures_are_those_of_the_training(bundle: Bundle) -> None:
         assert again["confusion"] == stored["confusion"]
 
 
+def test_out_of_fold_figures_at_a_point_are_those_of_the_training(bundle: Bundle) -> None:
+    statistics, labels = made_up_statistics()
+    for point, stored in bundle.scenarios[0].metrics["operating_points"].items():
+        found = evaluate(statistics, labels, bundle=bundle, operating_point=point, out_of_fold=True)
+        assert {key: round(found[key], 4) for key in stored} == stored
+
+
 def test_out_of_fold_votes_are_those_of_the_model_left_out(bundle: Bundle) -> None:
     statistics, labels = made_up_statistics()
     folds = training_folds(bundle, labels)
