@@ -15,6 +15,7 @@ from landslide_map.evaluation.votes import Floats, MemberVotes, fold_count
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.calibration import IDENTITY
 from landslide_map.models.ensemble import Scenario, settle
+from landslide_map.operating_points import OperatingPoint
 from landslide_map.training.folds import shuffled_folds, stratified_folds
 from landslide_map.training.operating_point import nested, operating_points
 from landslide_map.training.window_bundle import VOTES
@@ -147,8 +148,8 @@ def settle_nested(
 
 def _chooser(scenario: Scenario) -> Callable[[Floats], float]:
     """Return what chooses a fold's threshold as the scenario's own was chosen: by its operating point."""
-    points = scenario.operating_points
-    name = next((name for name, value in points.items() if value == scenario.threshold), "f1")
+    at_it = [name for name, value in scenario.operating_points.items() if value == scenario.threshold]
+    name: OperatingPoint = at_it[0] if at_it else "f1"
 
     def choose(probability: Floats) -> float:
         found = operating_points(probability)

@@ -24,6 +24,9 @@ DPI: Final = 150
 NAMED: Final = 9
 """Members beside the ensemble that are told apart by colour and dash; more would be a tangle."""
 
+_FEW: Final = 5
+"""Curves whose legend fits inside the axes."""
+
 Curves = Mapping[str, Mapping[str, npt.NDArray[np.float64]]]
 """Who (the ensemble first) -> arrays."""
 
@@ -54,9 +57,9 @@ def roc(path: Path, curves: Curves, areas: Mapping[str, float | None]) -> None:
             corner.plot(x, y, **style)
         axes.indicate_inset_zoom(corner, edgecolor=_GREY)
         axes.set(xlabel="False alarms among windows without landslide", ylabel="Landslide windows found")
-        axes.legend(loc="lower right")
+        _legend(axes, len(curves), loc="lower right")
 
-    _save(path, "ROC, window level", draw)
+    _save(path, "ROC, window level", draw, len(curves))
 
 
 def precision_recall(
@@ -72,9 +75,9 @@ def precision_recall(
             axes.plot(chosen["recall"], chosen["precision"], "o", color=ENSEMBLE, label="at the threshold")
         axes.axhline(share, color=_GREY, linewidth=0.8, label=f"calling every window ({share:.3f})")
         axes.set(xlabel="Recall: landslide windows found", ylabel="Precision: alarms that are right")
-        axes.legend(loc="lower left", bbox_to_anchor=(0.0, share if share < 0.3 else 0.0))
+        _legend(axes, len(curves), loc="lower left", bbox_to_anchor=(0.0, share if share < 0.3 else 0.0))
 
-    _save(path, "Precision and recall, window level", draw)
+    _save(path, "Precision and recall, window level", draw, len(curves))
 
 
 def reliability(path: Path, curve: Mapping[str, npt.NDArray[np.float64]], error: float | None) -> None:
@@ -177,8 +180,15 @@ def _styled(curves: Curves) -> list[tuple[dict[str, Any], tuple[str, Mapping[str
     return list(zip(styles, curves.items(), strict=True))
 
 
-def _save(path: Path, title: str, draw: Callable[[Axes], None]) -> None:
-    figure = _figure((5.2, 4.6))
+def _legend(axes: Axes, curves: int, **inside: Any) -> None:
+    """Draw the legend inside, or beside the axes where it is long."""
+    if curves > _FEW:
+        inside = {"loc": "upper left", "bbox_to_anchor": (1.02, 1)}
+    axes.legend(**inside)
+
+
+def _save(path: Path, title: str, draw: Callable[[Axes], None], curves: int = 1) -> None:
+    figure = _figure((5.2 if curves <= _FEW else 7.8, 4.6))
     axes = figure.subplots()
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     axes.set_title(title, loc="left", fontsize=11)

@@ -78,7 +78,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         read_labelled_windows(tmp_path / "nowhere")
     assert refusal.value.code == "E140"
     folder_of_windows(tmp_path / "data")
-    with pytest.raises(InputError, match="has no Train.csv") as refusal:
+    with pytest.raises(InputError, match=r"has no Train\.csv") as refusal:
         read_labelled_windows(tmp_path / "data")
     assert refusal.value.code == "E144"
     with pytest.raises(InputError, match="no such file; expected a CSV") as refusal:

@@ -105,7 +105,7 @@ def test_an_existing_report_is_replaced_only_on_request_and_nothing_else_is_touc
     shutil.copytree(written, folder)
     (folder / "notes.txt").write_text("mine")
     (folder / "probability.tif").write_text("a map")
-    with pytest.raises(OutputExistsError, match="holds report.md") as refusal:
+    with pytest.raises(OutputExistsError, match=r"holds report\.md") as refusal:
         write_window_report(folder, result, judged)
     assert refusal.value.code == "E401"
     write_window_report(folder, result | {"bundle": "another"}, judged, overwrite=True)
