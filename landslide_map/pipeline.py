@@ -70,7 +70,9 @@ class MapResult:
     def summary(self) -> str:
         """Return one paragraph for a person."""
         planned, analysed = self.windows["planned"], self.windows["analysed"]
-        found = f"{self.landslides} landslide areas" if self.landslides else "no landslide found"
+        found = "1 landslide area" if self.landslides == 1 else f"{self.landslides} landslide areas"
+        if self.landslides == 0:
+            found = "no landslide found"
         if analysed == 0:
             found = "NOTHING COULD BE ANALYSED, see the notes; this is not the same as no landslide"
         return (

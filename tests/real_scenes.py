@@ -33,9 +33,14 @@ def orbit_of(raster: Path, acquired: datetime) -> str:
     return "ascending" if hour > 12 else "descending"
 
 
-def write_scene(folder: Path, name: str) -> Path:
-    """Write the scene called `name` below `folder`; a single radar date has no differences."""
+def write_scene(folder: Path, name: str, *, dem: bool = False) -> Path:
+    """Write the scene called `name` below `folder`, with its `dem` where it has one.
+
+    A single radar date has no differences.
+    """
     text = f"event: {{time: {EVENT}}}\n" + (_terramind(name) if name in TERRAMIND else _bigearthnet(name))
+    if dem and name in TERRAMIND:
+        text += f"dem: {shared_data('real', 'terramind', 'DEM', f'{name}.tif')}\n"
     path = folder / f"{name}.yaml"
     path.write_text(text)
     return path

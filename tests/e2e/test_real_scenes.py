@@ -52,7 +52,17 @@ def test_what_is_missing_is_said(results: dict[str, MapResult], name: str) -> No
     said = " ".join(str(notice) for notice in results[name].notices if notice.code == "W360")
     assert "no image before the event" in said
     assert "no ascending Sentinel-1 track" in said or "no descending Sentinel-1 track" in said
-    assert set(results[name].windows["scenarios"]) <= {"optical"}
+    without_before = {f"optical and {orbit} track after the event" for orbit in ("descending", "ascending")}
+    assert set(results[name].windows["scenarios"]) <= {"optical", *without_before}
+
+
+def test_flat_ground_is_left_out_where_an_elevation_model_says_so(tmp_path: Path) -> None:
+    name = "282D_485L_3_3"  # a beach, bright and bare: the optical members alone take it for a scar
+    result = map_scene(write_scene(tmp_path, name, dem=True), tmp_path / "out", stride=STRIDE)
+    assert result.windows["landslide"] == 0
+    assert result.windows["not_analysed"]["flat ground"] > 0.8 * result.windows["planned"]
+    with rasterio.open(result.classes) as classes:
+        assert (classes.read(1) == Reason.FLAT).mean() > 0.8
 
 
 def test_an_offset_that_no_pixel_tells_is_asked_for(tmp_path: Path) -> None:
