@@ -24,6 +24,8 @@ DPI: Final = 150
 NAMED: Final = 9
 """Members beside the ensemble that are told apart by colour and dash; more would be a tangle."""
 
+_CORNERED: Final = 0.95
+"""Area under ROC curves above which they leave the middle of the picture free."""
 _FEW: Final = 5
 """Curves whose legend fits inside the axes."""
 
@@ -48,18 +50,25 @@ def roc(path: Path, curves: Curves, areas: Mapping[str, float | None]) -> None:
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8, label="chance")
-        corner = axes.inset_axes((0.28, 0.42, 0.5, 0.46))
-        corner.set(xlim=(0, 0.15), ylim=(0.75, 1))
-        corner.tick_params(labelsize=7)
         for style, (name, curve) in _styled(curves):
             x, y = curve["false_positive_rate"], curve["true_positive_rate"]
             axes.plot(x, y, label=f"{name} (AUC {_number(areas.get(name))})", **style)
-            corner.plot(x, y, **style)
-        axes.indicate_inset_zoom(corner, edgecolor=_GREY)
+        if min(area or 0.0 for area in areas.values()) > _CORNERED:
+            _enlarge_corner(axes, curves)
         axes.set(xlabel="False alarms among windows without landslide", ylabel="Landslide windows found")
         _legend(axes, len(curves), loc="lower right")
 
     _save(path, "ROC, window level", draw, len(curves))
+
+
+def _enlarge_corner(axes: Axes, curves: Curves) -> None:
+    """Show the upper left corner in the free middle, where all curves run close to it."""
+    corner = axes.inset_axes((0.28, 0.42, 0.5, 0.46))
+    corner.set(xlim=(0, 0.15), ylim=(0.75, 1))
+    corner.tick_params(labelsize=7)
+    for style, (_, curve) in _styled(curves):
+        corner.plot(curve["false_positive_rate"], curve["true_positive_rate"], **style)
+    axes.indicate_inset_zoom(corner, edgecolor=_GREY)
 
 
 def precision_recall(
