@@ -40,12 +40,12 @@ class DefaultToRun(click.Group):
 @click.group(cls=DefaultToRun, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="landslide-map")
 def cli() -> None:
-    r"""Landslide maps from post-event Sentinel-2 and pre/post Sentinel-1 scenes.
+    """Landslide maps from post-event Sentinel-2 and pre/post Sentinel-1 scenes.
 
     \b
-    landslide-map scene.yaml --out results/    map a scene (the same as `landslide-map run`)
-    landslide-map check scene.yaml             validate everything first, without inference
-    """
+    landslide-map scene.yaml --out results/   map a scene (`run` needs no name)
+    landslide-map check scene.yaml            validate first, without inference
+    """  # noqa: D301
 
 
 for command in (run, check, stack, windows, train, evaluate, score, models):
