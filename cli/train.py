@@ -74,9 +74,17 @@ def train(data: tuple[Path, ...], statistics: Path | None, recipe: str, out: Pat
 def _train_on_windows(
     data: tuple[Path, ...], recipe: str, out: Path, progress: Report, **options: Any
 ) -> list[dict[str, Any]]:
-    from landslide_map.training.train_windows import train as train_windows
+    from landslide_map.errors import ResourceError
     from landslide_map.training.training_data import read_training_data
 
+    try:
+        from landslide_map.training.train_windows import train as train_windows
+    except ModuleNotFoundError as error:
+        raise ResourceError(
+            "E612",
+            f"training on windows needs the package {error.name!r}. "
+            "Install it with: pip install 'landslide-map[networks]'",
+        ) from error
     known = read_training_data(data)
 
     def say(text: str) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from landslide_map.evaluation import evaluate
     from landslide_map.pipeline import MapResult, map_scene
     from landslide_map.scoring import score
-    from landslide_map.training import train
+    from landslide_map.training.train_windows import train
 
 __version__ = "0.1.0"
 __all__ = ["MapResult", "__version__", "evaluate", "map_scene", "score", "train"]
@@ -25,7 +25,7 @@ _HOMES = {
     "evaluate": "landslide_map.evaluation",
     "map_scene": "landslide_map.pipeline",
     "score": "landslide_map.scoring",
-    "train": "landslide_map.training",
+    "train": "landslide_map.training.train_windows",
 }
 
 

@@ -155,7 +155,7 @@ def _train(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(rate, epoch, job.recipe.epochs)
         figures = _epoch(job, epoch, network, optimiser, scaler, windows, labels, learned, machine, batch)
-        votes = _votes(network, job.spec, windows, held_out, machine, ((),))
+        votes = _votes(network, job, windows, held_out, machine, ((),))
         figures["f1_held_out"] = _f1(votes > 0.5, labels[held_out].numpy() > 0)
         figures["seconds"] = time.monotonic() - begin
         history.append(figures)
@@ -168,7 +168,7 @@ def _train(
             }
             workspace.write(path.name, partial(torch.save, content))
         machine.tell_epoch(Epoch(job.member, job.fold, epoch + 1, job.recipe.epochs, **figures))
-    votes = _votes(network, job.spec, windows, held_out, machine, FLIPS)
+    votes = _votes(network, job, windows, held_out, machine, FLIPS)
     tensors = {key: value.cpu().contiguous().clone() for key, value in network.state_dict().items()}
     record = {"epochs": history, "batch": batch}
     workspace.finish(job.name, lambda target: save_file(tensors, target), "safetensors", votes, record)
@@ -226,7 +226,7 @@ def _batches(order: Tensor, batch: int) -> Iterator[Tensor]:
 
 def _votes(
     network: nn.Module,
-    spec: NetworkSpec,
+    job: FoldJob,
     windows: Tensor,
     rows: Rows,
     machine: Machine,
@@ -235,9 +235,10 @@ def _votes(
     """Return the probability of landslide in windows, ``(len(rows),)``."""
     network.eval()
     parts = [np.empty(0)]
-    for some in torch.split(torch.from_numpy(rows), BATCH[machine.device.type]):
+    at_once = max(BATCH[machine.device.type], job.recipe.batch)  # what fits in learning fits here
+    for some in torch.split(torch.from_numpy(rows), at_once):
         with torch.inference_mode(), _mixed(machine):
-            found = logits(network, enlarge(windows[some].to(machine.device), spec.image_size), flips)
+            found = logits(network, enlarge(windows[some].to(machine.device), job.spec.image_size), flips)
         parts.append(torch.sigmoid(found.double()).cpu().numpy())
     return np.concatenate(parts)
 

@@ -151,12 +151,13 @@ def _scenario(trained: Trained, scenario: ScenarioRecipe) -> dict[str, Any]:
     judged = count == len(scenario.weights) if scenario.needs == "all" else count > 0
     mean = weighted_mean(said[judged], np.array(list(scenario.weights.values())))
     labels = trained.labels[judged]
-    learned = fit_calibration(mean, labels)
+    wanted: Any = _softened(labels)
+    learned = fit_calibration(mean, wanted)
     points = {str(name): value for name, value in operating_points(learned(mean)).items()}
     if trained.recipe.threshold is None:
         position = np.cumsum(judged) - 1
         folds = [position[rows[judged[rows]]] for rows in trained.folds]
-        probability, threshold = nested(mean, labels, [rows for rows in folds if len(rows)])
+        probability, threshold = nested(mean, wanted, [rows for rows in folds if len(rows)])
         estimate = "out of fold; calibration and threshold from the other folds"
         calibration, decided = learned, points["f1"]
     else:
@@ -174,6 +175,13 @@ def _scenario(trained: Trained, scenario: ScenarioRecipe) -> dict[str, Any]:
         "operating_points": points,
         "metrics": {"estimate": estimate, "windows": len(labels), **_rounded(figures)},
     }
+
+
+def _softened(labels: Labels) -> Floats:
+    """Return Platt's targets, a little inside 0 and 1: few windows told apart wholly must not promise all."""
+    landslides = int(labels.sum())
+    others = len(labels) - landslides
+    return np.where(labels == 1, (landslides + 1) / (landslides + 2), 1 / (others + 2))
 
 
 def _before(calibration: Calibration, threshold: float) -> float:
