@@ -49,7 +49,7 @@ def training_folds(
     """
     count = fold_count(bundle)
     if count is None:
-        raise UsageError("E526", f"{bundle.path}: members have different numbers of folds.")
+        raise UsageError("E526", f"{bundle.path}: its members lack folds, or have different numbers of them.")
     if given is not None:
         if given.max() >= count:
             raise UsageError(

@@ -96,9 +96,12 @@ def window_count(data: Data) -> int:
 
 
 def fold_count(bundle: Bundle) -> int | None:
-    """Return how many folds each member has; None if they differ."""
-    counts = {len(entry.files) for entry in bundle.document.members}
-    return counts.pop() if len(counts) == 1 else None
+    """Return how many folds each member has; None if they differ, or some were not imported."""
+    members = bundle.document.members
+    counts = {len(entry.files) for entry in members}
+    count = counts.pop()
+    whole = all(entry.settings.get("folds") in (None, list(range(count))) for entry in members)
+    return count if whole and not counts else None
 
 
 def _batches(

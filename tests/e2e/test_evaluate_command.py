@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from cli.main import main
 from landslide_map import scoring
@@ -16,6 +17,7 @@ from landslide_map.models.bundle import load_bundle
 from tests.golden.filled_weights import synthetic_windows
 from tests.labelled import tiny_bundle, write_table
 
+ROOT = Path(__file__).parents[2]
 LABELS = np.arange(8) % 2
 
 
@@ -94,6 +96,26 @@ def test_a_report_is_written_with_everything(run, data: Path, tmp_path: Path) ->
     assert "report in" in out
     status, _, err = run("evaluate", data, "--bundle", bundle, "--report", tmp_path / "r", "-q")
     assert (status, "E401" in err) == (2, True)
+
+
+def test_a_run_decides_at_an_operating_point(run, tmp_path: Path) -> None:
+    """At recall90 more windows are above, at precision90 fewer, and probabilities stay."""
+    scene = ROOT / "sample_scenes" / "simulated_event" / "scene.yaml"
+    above = {}
+    for point in ("recall90", "precision90"):
+        status, _, err = run(scene, "--out", tmp_path / point, "--operating-point", point, "-q")
+        assert status == 0, err
+        with xr.open_dataset(tmp_path / point / "windows.nc", engine="scipy") as record:
+            above[point] = int((record.probability > record.threshold).sum())
+            limits = set(np.unique(record.threshold).round(6))
+            probability = record.probability.to_numpy()
+        assert limits <= {round(s.operating_points[point], 6) for s in load_bundle().scenarios}
+        counts = json.loads((tmp_path / point / "run.json").read_text())["counts"]["windows"]
+        assert counts["landslide"] == above[point]
+        np.testing.assert_array_equal(probability, above.setdefault("probability", probability))
+    assert above["recall90"] > above["precision90"] > 0
+    status, _, err = run(scene, "--out", tmp_path / "x", "--operating-point", "f1", "--threshold", "0.5")
+    assert (status, "either threshold or operating_point" in err) == (3, True)
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,11 @@ from landslide_map.evaluation.votes import ask_members
 from landslide_map.evaluation.windows import figures, judge, judge_kept
 from landslide_map.metrics import scores
 from landslide_map.models.bundle import Bundle, load_bundle, save_bundle
+from landslide_map.models.import_nasios import import_nasios
 from landslide_map.training import train
 from tests.golden.filled_weights import synthetic_windows
 from tests.labelled import CHANGE, made_up_statistics, tiny_bundle, tiny_recipe
+from tests.tiny_ensemble import use_tiny_encoders, write_weights
 
 FIGURES = ("f1", "precision", "recall", "auc", "average_precision", "brier", "ece")
 
@@ -163,6 +165,35 @@ def test_arrays_and_statistics_of_the_same_windows_score_alike() -> None:
     landslide = table["landslide"].to_numpy(dtype=bool)
     expected = scores(labels, table["probability"].to_numpy(), landslide)
     assert {key: found[key] for key in expected} == expected
+
+
+def test_networks_of_other_folds_are_silent_out_of_fold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_tiny_encoders(monkeypatch)
+    (tmp_path / "w").mkdir()
+    for version in ("v10", "v33"):
+        for fold in (0, 1):
+            write_weights(tmp_path / "w", version, fold)
+    import_nasios(tmp_path / "w", tmp_path / "b")
+    bundle = load_bundle(tmp_path / "b")
+    windows, folds = synthetic_windows(5, 6), np.array([0, 1, 1, 0, 0, 1])
+    labels = np.array([0, 1, 0, 1, 0, 1])
+    judged = judge(windows, labels, bundle=bundle, out_of_fold=True, folds=folds)
+    for i, member in enumerate(bundle.members):
+        alone = [replace(member, folds=(path,)).predict(windows) for path in member.folds]
+        np.testing.assert_allclose(judged.votes.said[:, i], np.choose(folds, alone), rtol=1e-6)
+    mean = judged.votes.said.mean(axis=1)
+    found = figures(judged, everyone=True)
+    assert found["confusion"] == scores(labels, mean, mean > 0.49)["confusion"]
+    assert found["members"]["v10"]["threshold"] == 0.49
+    assert found["profiles"]["optical-only"]["members"] == ["v10"]
+    with pytest.raises(UsageError, match="does not say which windows"):
+        judge(windows, labels, bundle=bundle, out_of_fold=True)
+    (tmp_path / "w" / "Landslide_Class_S2S1_v10_Fold0_last.pt").unlink()
+    import_nasios(tmp_path / "w", tmp_path / "less")
+    with pytest.raises(UsageError, match="lack folds"):
+        judge(windows, labels, bundle=load_bundle(tmp_path / "less"), out_of_fold=True, folds=folds)
 
 
 @pytest.mark.parametrize(
