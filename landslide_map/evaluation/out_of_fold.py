@@ -18,7 +18,7 @@ from landslide_map.models.ensemble import Scenario, settle
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.training.folds import shuffled_folds, stratified_folds
 from landslide_map.training.operating_point import nested, operating_points
-from landslide_map.training.window_bundle import VOTES
+from landslide_map.training.window_bundle import VOTES, softened
 
 Labels = npt.NDArray[np.integer[Any]]
 Folds = npt.NDArray[np.int64]
@@ -56,9 +56,14 @@ def training_folds(
                 "E526", f"column fold names fold {int(given.max())}, but members have folds 0 to {count - 1}."
             )
         return given
-    if VOTES in bundle.document.files and ids:
+    if keeps_votes(bundle) and ids:
         return _kept_folds(bundle, ids)
     return _drawn_folds(bundle, labels, count)
+
+
+def keeps_votes(bundle: Bundle) -> bool:
+    """Return whether a bundle brings its out-of-fold votes, as those trained on windows do."""
+    return VOTES in bundle.document.files
 
 
 def kept_votes(bundle: Bundle) -> tuple[MemberVotes, Labels, Folds]:
@@ -69,7 +74,7 @@ def kept_votes(bundle: Bundle) -> tuple[MemberVotes, Labels, Folds]:
     UsageError
         E526 if it keeps none.
     """
-    if VOTES not in bundle.document.files:
+    if not keeps_votes(bundle):
         raise UsageError(
             "E526",
             f"{bundle.path}: keeps no out-of-fold votes ({VOTES}); name the windows that it was trained on.",
@@ -126,12 +131,13 @@ def _drawn_folds(bundle: Bundle, labels: Labels, count: int) -> Folds:
 
 
 def settle_nested(
-    votes: MemberVotes, scenarios: tuple[Scenario, ...], labels: Labels, folds: Folds
+    votes: MemberVotes, scenarios: tuple[Scenario, ...], labels: Labels, folds: Folds, soft: bool = False
 ) -> tuple[Floats, Floats, npt.NDArray[np.int8]]:
     """Return probability, threshold and scenario of each window, none of which saw the window's label.
 
     Where a scenario is calibrated, its curve and threshold were learned on all out-of-fold votes; here they
-    are learned again for each fold from the others. Scenarios without calibration keep their threshold.
+    are learned again for each fold from the others, to softened labels if `soft` (as training on windows
+    does). Scenarios without calibration keep their threshold.
     """
     chosen = votes.choose(scenarios)
     raw = tuple(replace(scenario, calibration=IDENTITY) for scenario in scenarios)
@@ -141,8 +147,8 @@ def settle_nested(
         if scenario.calibration == IDENTITY or not rows.size:
             continue
         own = [np.flatnonzero(folds[rows] == fold) for fold in np.unique(folds[rows])]
-        learned = nested(probability[rows], labels[rows], own, _chooser(scenario))
-        probability[rows], threshold[rows] = learned
+        wanted: Any = softened(labels[rows]) if soft else labels[rows]
+        probability[rows], threshold[rows] = nested(probability[rows], wanted, own, _chooser(scenario))
     return probability, threshold, chosen
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landslide_map.errors import BundleError, InputError
-from landslide_map.evaluation.out_of_fold import kept_votes, settle_nested, training_folds
+from landslide_map.evaluation.out_of_fold import keeps_votes, kept_votes, settle_nested, training_folds
 from landslide_map.evaluation.votes import Data, Floats, MemberVotes, ask_members, window_count
 from landslide_map.labelled_windows import checked_labels
 from landslide_map.metrics import LEVEL, UNIT, Labels, reliability_curve, scores, threshold_curve
@@ -42,7 +42,8 @@ class Judged:
         probability, threshold, chosen = self.votes.settle(scenarios)
         if self.folds is None:
             return probability, threshold, chosen
-        honest, learned, _ = settle_nested(self.votes, scenarios, self.labels, self.folds)
+        soft = keeps_votes(self.bundle)
+        honest, learned, _ = settle_nested(self.votes, scenarios, self.labels, self.folds, soft)
         return honest, threshold if self.moved else learned, chosen
 
 

@@ -151,7 +151,7 @@ def _scenario(trained: Trained, scenario: ScenarioRecipe) -> dict[str, Any]:
     judged = count == len(scenario.weights) if scenario.needs == "all" else count > 0
     mean = weighted_mean(said[judged], np.array(list(scenario.weights.values())))
     labels = trained.labels[judged]
-    wanted: Any = _softened(labels)
+    wanted: Any = softened(labels)
     learned = fit_calibration(mean, wanted)
     points = {str(name): value for name, value in operating_points(learned(mean)).items()}
     if trained.recipe.threshold is None:
@@ -177,7 +177,7 @@ def _scenario(trained: Trained, scenario: ScenarioRecipe) -> dict[str, Any]:
     }
 
 
-def _softened(labels: Labels) -> Floats:
+def softened(labels: npt.NDArray[np.integer[Any]]) -> Floats:
     """Return Platt's targets, a little inside 0 and 1: few windows told apart wholly must not promise all."""
     landslides = int(labels.sum())
     others = len(labels) - landslides
