@@ -30,13 +30,15 @@ alone, where speckle sets the range; one forest is narrower than the forests of 
 DIFFERENCE_STEP_DB = 3.0
 
 # Cost of a run on 2 cores with the default bundle.
-SECONDS_START: Final = 3.0
-SECONDS_PER_MEGAPIXEL: Final = 0.10
+SECONDS_START: Final = 4.0
+SECONDS_PER_MEGAPIXEL: Final = 0.07
 """Reading, aligning and counting one raster band, per million grid pixels."""
-SECONDS_PER_WINDOW: Final = 1.2e-3
-MEGABYTES_START: Final = 450.0
-MEGABYTES_PER_BAND_ROW: Final = 0.025
-"""Strips of one channel in flight, per grid column."""
+SECONDS_PER_WINDOW: Final = 1.2e-4
+MEGABYTES_START: Final = 560.0
+MEGABYTES_PER_MEGAPIXEL: Final = 11.3
+"""Class raster and labels of its components, while polygons are made."""
+MEGABYTES_PER_WINDOW: Final = 4.5e-4
+# The default bundle on 2 cores: docs/benchmarks.md, python -m benchmarks.whole_scene.
 
 
 def check_scene(
@@ -236,7 +238,7 @@ def estimate(inputs: SceneInputs, stride: int) -> dict[str, float]:
     count = sum(1 for _ in _raster_bands(inputs))
     windows = len(plan.row_starts) * len(plan.col_starts)
     seconds = SECONDS_START + SECONDS_PER_MEGAPIXEL * megapixels * count + SECONDS_PER_WINDOW * windows
-    megabytes = MEGABYTES_START + MEGABYTES_PER_BAND_ROW * inputs.grid.width * len(bands.CHANNELS) / 4
+    megabytes = MEGABYTES_START + MEGABYTES_PER_MEGAPIXEL * megapixels + MEGABYTES_PER_WINDOW * windows
     return {"seconds": round(seconds, 1), "megabytes": round(megabytes)}
 
 

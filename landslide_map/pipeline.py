@@ -153,7 +153,12 @@ def map_scene(
         notices = (*inputs.notices, *result.notices)
         windows = _counts(result, settings.threshold)
         manifest = run_manifest(
-            configuration=settings.model_dump(mode="json", by_alias=True),
+            configuration={
+                **settings.model_dump(mode="json", by_alias=True),
+                "profile": profile,
+                "device": device,
+                "precision": precision,
+            },
             inputs=inputs.files,
             bundle={"name": ensemble.name, "sha256": ensemble.sha256, "path": ensemble.path},
             counts={"windows": windows, "landslides": found},
