@@ -239,7 +239,7 @@ def estimate(inputs: SceneInputs, stride: int) -> dict[str, float]:
     windows = len(plan.row_starts) * len(plan.col_starts)
     seconds = SECONDS_START + SECONDS_PER_MEGAPIXEL * megapixels * count + SECONDS_PER_WINDOW * windows
     megabytes = MEGABYTES_START + MEGABYTES_PER_MEGAPIXEL * megapixels + MEGABYTES_PER_WINDOW * windows
-    return {"seconds": round(seconds, 1), "megabytes": round(megabytes)}
+    return {"seconds": round(seconds, 2), "megabytes": round(megabytes)}
 
 
 def _raster_bands(inputs: SceneInputs) -> Iterator[RasterBand]:
