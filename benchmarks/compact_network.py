@@ -1,7 +1,7 @@
 """The compact recipe on simulated events: learn from some, be judged on others, on two processor cores.
 
 ``python -m benchmarks.compact_network [--out FOLDER]`` prints one JSON object. Simulated figures are not real
-accuracy: they show that windows, labels, learning, the bundle and scoring fit together, and how long learning takes.
+accuracy. They show that windows, labels, learning, bundle and scoring fit together, and how long it takes.
 """
 
 from __future__ import annotations

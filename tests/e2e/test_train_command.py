@@ -1,0 +1,84 @@
+"""``train`` as a user calls it: killed in the middle, called again, and done."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from landslide_map.training.train_windows import train
+from landslide_map.training.window_bundle import VOTES
+from tests.network_recipes import labelled_windows, tiny_window_recipe
+
+COMMAND = Path(sys.executable).with_name("landslide-map")
+RECIPE = tiny_window_recipe().reduced(("two", "trees"))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    windows, labels = labelled_windows()
+    folder = tmp_path / "data" / "train_data" / "train_data"
+    folder.mkdir(parents=True)
+    for name, window in enumerate(windows):
+        np.save(folder / f"w{name}.npy", window)
+    table = pd.DataFrame({"ID": [f"w{i}" for i in range(len(labels))], "label": labels})
+    table.to_csv(tmp_path / "data" / "Train.csv", index=False)
+    with (tmp_path / "tiny.yaml").open("w") as file:
+        YAML(typ="safe", pure=True).dump(RECIPE.model_dump(mode="json"), file)
+    return tmp_path / "data"
+
+
+def test_killed_training_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    call = [str(COMMAND), "train", str(data), "--recipe", str(tmp_path / "tiny.yaml"), "--out", str(out)]
+    first = subprocess.Popen(call, stderr=subprocess.PIPE, text=True)
+    assert first.stderr is not None
+    said = []
+    for line in first.stderr:
+        said.append(line)
+        if "two fold 2 of 2, epoch 1 of 2: loss" in line:
+            first.send_signal(signal.SIGKILL)
+            break
+    first.communicate()
+    assert first.returncode == -signal.SIGKILL, said
+    assert not out.exists()
+    assert (tmp_path / "bundle.training" / "two_fold0.safetensors").is_file()
+    again = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert "1 folds of networks were finished before; 1 are to be trained" in again.stderr
+    assert "two fold 2 of 2, epoch 2 of 2: loss" in again.stderr
+    assert "epoch 1 of 2" not in again.stderr
+    assert "out of fold at window level" in again.stdout
+    found = pd.read_csv(out / VOTES)
+    windows, labels = labelled_windows()
+    expected = train(windows, labels, tmp_path / "other", recipe=RECIPE).votes
+    np.testing.assert_allclose(found.filter(like="p_"), expected.filter(like="p_"), atol=1e-5)
+    document = json.loads((out / "bundle.json").read_text())
+    assert [member["name"] for member in document["members"]] == ["two", "trees"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--statistics", "x.csv"], "either DATA or --statistics"),
+        (["--recipe", "default", "--members", "v10"], "--members is for networks"),
+        (["--recipe", "nasios"], "E510"),
+        (["--recipe", "nasios-9", "--folds", "grouped", "--from-scratch", "--device", "cpu"], "no groups"),
+    ],
+)
+def test_wrong_calls_are_usage(arguments: list[str], said: str, data: Path, tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from cli.main import cli
+
+    result = CliRunner().invoke(cli, ["train", str(data), "--out", str(tmp_path / "b"), *arguments])
+    assert result.exit_code != 0
+    assert said in result.output + str(result.exception)
+    assert not (tmp_path / "b").exists()
