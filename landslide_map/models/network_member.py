@@ -19,6 +19,7 @@ from landslide_map.errors import BundleError, ResourceError
 from landslide_map.models.network_heads import build_network
 from landslide_map.models.network_spec import NetworkSpec
 from landslide_map.models.networks import enlarge, logits, planes, scale
+from landslide_map.models.threads import suitable_threads
 from landslide_map.progress import Report, silent
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -83,10 +84,11 @@ class NetworkMember:
         prepared = self._prepared(x)
         network = build_network(self.spec).eval().to(memory_format=torch.channels_last)
         total = np.zeros(len(x))
-        for fold, path in enumerate(self.folds):
-            _load(network, path)
-            network.to(device)
-            total += self._fold(network, prepared, device, fold)
+        with suitable_threads(self.spec.image_size, device):
+            for fold, path in enumerate(self.folds):
+                _load(network, path)
+                network.to(device)
+                total += self._fold(network, prepared, device, fold)
         return total / len(self.folds)
 
     def _prepared(self, x: npt.NDArray[np.floating]) -> Tensor:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,15 +22,13 @@ from landslide_map.models.network_heads import build_network
 from landslide_map.models.network_member import BATCH
 from landslide_map.models.network_spec import NetworkSpec
 from landslide_map.models.networks import FLIPS, enlarge, logits
+from landslide_map.models.threads import suitable_threads
 from landslide_map.training.learning import augmented, learning_rate, loss
 from landslide_map.training.window_recipe import Learning, NetworkRecipe
 from landslide_map.training.workspace import Workspace
 
 Rows = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
-
-_SMALL_IMAGE: Final = 96
-"""Edge, pixels: below it the operations of a network are too short to be shared between threads."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def fit_fold(
     batch = job.recipe.batch
     while True:
         try:
-            with _own_chance(machine.device), _own_threads(job.spec, machine.device):
+            with _own_chance(machine.device), suitable_threads(job.spec.image_size, machine.device):
                 _train(job, windows, labels, learned, held_out, machine, workspace, batch)
             return
         except torch.OutOfMemoryError:
@@ -261,18 +259,6 @@ def _own_chance(device: torch.device) -> Iterator[None]:
     """Leave the caller's random numbers as they are."""
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device.type == "cuda" else []):
         yield
-
-
-@contextmanager
-def _own_threads(spec: NetworkSpec, device: torch.device) -> Iterator[None]:
-    """Give small images one thread: on a busy machine, waiting for a second took 20 times the work itself."""
-    before = torch.get_num_threads()
-    if device.type == "cpu" and spec.image_size <= _SMALL_IMAGE:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _restore(
