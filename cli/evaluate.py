@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from . import shared_options
+
 if TYPE_CHECKING:
     from landslide_map.evaluation.windows import Judged
     from landslide_map.operating_points import OperatingPoint
@@ -30,13 +32,9 @@ _PATH = click.Path(path_type=Path)
 @click.option("--each-part", is_flag=True, help="Each part of a multipolygon is a landslide of its own.")
 @click.option("--area", type=_PATH, help="Polygons in which the inventory is complete; the rest is left out.")
 @click.option("--bundle", type=_PATH, help="Model bundle; the default one if not given.")
-@click.option("--profile", help="Members to use: all, networks, boosters, optical-only, ...")
+@shared_options.profile
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Instead of the scenario's own.")
-@click.option(
-    "--operating-point",
-    type=click.Choice(["f1", "recall90", "precision90"]),
-    help="A threshold learned out of fold and stored in the bundle.",
-)
+@shared_options.operating_point
 @click.option("--scenarios", is_flag=True, help="Also every other member, scenario and profile.")
 @click.option(
     "--out-of-fold",
@@ -48,15 +46,9 @@ _PATH = click.Path(path_type=Path)
     type=click.Choice(["retrained", "permuted"]),
     help="Leave out each modality and each statistic: train a quick model without, or shuffle it.",
 )
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option(
-    "--precision",
-    type=click.Choice(["float32", "bfloat16", "float16"]),
-    default="float32",
-    show_default=True,
-    help="Of the networks' matrix products.",
-)
-@click.option("--batch-size", type=click.IntRange(1), help="Windows in one forward pass of a network.")
+@shared_options.device
+@shared_options.precision
+@shared_options.batch_size
 @click.option("--report", type=_PATH, help="Folder for a report: Markdown, JSON and pictures.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing report.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -7,6 +7,8 @@ from typing import Literal
 
 import click
 
+from . import shared_options
+
 
 @click.command()
 @click.argument("scene", type=click.Path(path_type=Path))
@@ -16,20 +18,10 @@ import click
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), help="Probability from which a window is a landslide."
 )
-@click.option(
-    "--operating-point",
-    type=click.Choice(["f1", "recall90", "precision90"]),
-    help="Instead of a threshold: the best F1, nine in ten landslides found, or nine in ten alarms right.",
-)
-@click.option("--profile", help="Members that vote: all, networks, boosters, optical-only, ...")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option(
-    "--precision",
-    type=click.Choice(["float32", "bfloat16", "float16"]),
-    default="float32",
-    show_default=True,
-    help="Of the networks' matrix products.",
-)
+@shared_options.operating_point
+@shared_options.profile
+@shared_options.device
+@shared_options.precision
 @click.option("--overwrite", is_flag=True, help="Replace an existing result.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only the summary.")
 def run(

@@ -7,28 +7,20 @@ from typing import Literal
 
 import click
 
+from . import shared_options
+
 
 @click.command()
 @click.argument("windows", type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="CSV file to write.")
 @click.option("--bundle", type=click.Path(path_type=Path), help="Model bundle; by default the built-in one.")
-@click.option("--profile", help="Members to use: all, networks, boosters, optical-only, ...")
+@shared_options.profile
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Instead of the bundle's.")
-@click.option(
-    "--operating-point",
-    type=click.Choice(["f1", "recall90", "precision90"]),
-    help="Instead of a threshold: the best F1, nine in ten landslides found, or nine in ten alarms right.",
-)
+@shared_options.operating_point
 @click.option("--ids", type=click.Path(path_type=Path), help="CSV with a column ID, e.g. Test.csv.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option(
-    "--precision",
-    type=click.Choice(["float32", "bfloat16", "float16"]),
-    default="float32",
-    show_default=True,
-    help="Of the networks' matrix products.",
-)
-@click.option("--batch-size", type=click.IntRange(1), help="Windows in one forward pass of a network.")
+@shared_options.device
+@shared_options.precision
+@shared_options.batch_size
 @click.option("--submission", "as_submission", is_flag=True, help="Write the competition's columns ID,label.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing CSV file.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no progress.")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import shared_options
+
 if TYPE_CHECKING:
     from landslide_map.progress import Report
     from landslide_map.training import TrainedBundle
@@ -24,14 +26,8 @@ _FOR_NETWORKS = ("members", "folds", "weights", "from_scratch", "device", "preci
 @click.option("--folds", type=click.Choice(["shuffled", "grouped"]), help="Instead of the recipe's.")
 @click.option("--weights", type=_PATH, help="Folder with the pretrained encoders, where timm's hub is away.")
 @click.option("--from-scratch", is_flag=True, help="Start encoders from random numbers.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option(
-    "--precision",
-    type=click.Choice(["float32", "bfloat16", "float16"]),
-    default="float32",
-    show_default=True,
-    help="Of the networks' matrix products; the last two are mixed precision.",
-)
+@shared_options.device
+@shared_options.precision
 @click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), help="Instead of the recipe's.")
 @click.option("--restart", is_flag=True, help="Throw away the work of an unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")

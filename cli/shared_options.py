@@ -1,0 +1,29 @@
+"""Options that several commands share, said once."""
+
+from __future__ import annotations
+
+import click
+
+profile = click.option("--profile", help="Members that vote: all, networks, boosters, optical-only, ...")
+operating_point = click.option(
+    "--operating-point",
+    type=click.Choice(["f1", "recall90", "precision90"]),
+    help="Instead of a threshold: the best F1, nine in ten landslides found, or nine in ten alarms right.",
+)
+device = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where networks are computed.",
+)
+precision = click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Of the networks' matrix products.",
+)
+batch_size = click.option(
+    "--batch-size", type=click.IntRange(1), help="Windows in one forward pass of a network."
+)
