@@ -12,7 +12,7 @@ from typing import Any
 
 from landslide_map import __version__
 from landslide_map import progress as reporting
-from landslide_map.classification import Classification, classify_windows
+from landslide_map.classification import classify_windows
 from landslide_map.errors import Notice
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.placement import Device, Precision, on_device
@@ -20,6 +20,7 @@ from landslide_map.models.profiles import with_profile
 from landslide_map.models.thresholds import decided_at
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY, WINDOWS
+from landslide_map.products.coverage import WindowRecord
 from landslide_map.products.manifest import run_manifest, write_manifest
 from landslide_map.products.map_files import write_map
 from landslide_map.products.staging import outputs
@@ -139,10 +140,11 @@ def map_scene(
             plan = plan_windows(inputs.grid.shape, settings.stride)
         with clock.stage("classify windows"):
             result = classify_windows(inputs, ensemble, plan, settings.min_valid_fraction, progress)
+            record = result.record(settings.threshold)
         with clock.stage("write map"):
             found = write_map(
                 stage,
-                result.record(settings.threshold),
+                record,
                 plan,
                 inputs.grid,
                 dates=acquisition_dates(inputs),
@@ -151,7 +153,7 @@ def map_scene(
                 progress=progress,
             )
         notices = (*inputs.notices, *result.notices)
-        windows = _counts(result, settings.threshold)
+        windows = _counts(record)
         manifest = run_manifest(
             configuration={
                 **settings.model_dump(mode="json", by_alias=True),
@@ -214,8 +216,7 @@ def _threshold(settings: Scene) -> str:
     return "of each window's scenario" + (f" (operating point {point})" if point else "")
 
 
-def _counts(result: Classification, threshold: float | None) -> dict[str, Any]:
-    record = result.record(threshold)
+def _counts(record: WindowRecord) -> dict[str, Any]:
     reasons = Counter(record.reason.ravel().tolist())
     scenarios = Counter(record.scenario.ravel().tolist())
     return {

@@ -118,8 +118,11 @@ def read_recipe(name: str | Path) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the recipe"
-        raise UsageError(
-            "E510", f"{path}: {where}: {first['msg']} ({error.error_count()} problems in all)."
-        ) from None
+        raise invalid_recipe(path, error) from None
+
+
+def invalid_recipe(path: Path, error: ValidationError) -> UsageError:
+    """Return E510 with the first problem of a recipe's content, of whichever kind."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the recipe"
+    return UsageError("E510", f"{path}: {where}: {first['msg']} ({error.error_count()} problems in all).")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from landslide_map.bands import CHANNELS
 from landslide_map.errors import UsageError
 from landslide_map.models.network_spec import Head, IndexStage, NetworkSpec, Scaling
+from landslide_map.training.recipe import invalid_recipe
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -157,8 +158,4 @@ def parse_window_recipe(content: Any, path: Path) -> WindowRecipe:
     try:
         return WindowRecipe.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the recipe"
-        raise UsageError(
-            "E510", f"{path}: {where}: {first['msg']} ({error.error_count()} problems in all)."
-        ) from None
+        raise invalid_recipe(path, error) from None
