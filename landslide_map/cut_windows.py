@@ -22,11 +22,11 @@ import xarray as xr
 from landslide_map import __version__
 from landslide_map import progress as reporting
 from landslide_map.bands import MODEL_BANDS
-from landslide_map.classification import PIXEL_SLAB, model_stack
 from landslide_map.errors import InputError, Notice, OutputExistsError, ResourceError, UsageError
 from landslide_map.features import statistics_and_pixels
 from landslide_map.grid import Grid
 from landslide_map.inventory import covered_fraction, read_inventory
+from landslide_map.judging import PIXEL_SLAB, model_stack
 from landslide_map.labelled_windows import FOLDERS, LABELS
 from landslide_map.readers import open_inputs
 from landslide_map.scene import load_scene

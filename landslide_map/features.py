@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import dask.array as da
@@ -84,6 +85,7 @@ def statistics_and_pixels(
     median: bool = False,
     workers: int | None = None,
     slab: int = SLAB,
+    block_rows: range | None = None,
 ) -> Iterator[tuple[int, xr.DataArray, npt.NDArray[Any]]]:
     """Yield the statistics of windows as :func:`window_statistics` does, and some of their pixels.
 
@@ -95,6 +97,9 @@ def statistics_and_pixels(
         The bands whose pixels are wanted, among `channels`. Those of unfinished windows are kept.
     slab : int
         Windows yielded at once, at least one row of windows: what is in memory, when pixels are wanted.
+    block_rows : range, optional
+        Yield the windows that end in these rows of blocks (:attr:`WindowPlan.block_rows`), by default all.
+        Only the pixels above that such windows share are read besides; the result has the same bits.
 
     Yields
     ------
@@ -108,24 +113,26 @@ def statistics_and_pixels(
             raise ValueError(f"the stack has no band {name!r}; it has {', '.join(available)}")
     if stack.shape[1:] != plan.shape:
         raise ValueError(f"the stack has {stack.shape[1:]} pixels, its windows were planned for {plan.shape}")
+    rows = plan.block_rows if block_rows is None else block_rows
+    first = plan.ended_by(rows.start * BLOCK)
+    top, bottom = int(plan.row_starts[first]), min(rows.stop * BLOCK, plan.shape[0])
     # Cells end at the lattice whatever the chunks are, so that the chunks never show in a result.
-    data = stack.sel(band=names).chunk(y=BLOCK, x=BLOCK).data
+    lattice = (top, *range((top // BLOCK + 1) * BLOCK, bottom, BLOCK), bottom)
+    data = stack.sel(band=names).isel(y=slice(top, bottom)).chunk(y=tuple(np.diff(lattice)), x=BLOCK).data
     row_edges, col_edges = _cuts(plan.row_starts, plan.size), _cuts(plan.col_starts, plan.size)
     kept = np.array([median or name in pixels for name in names])
     kept_names = [name for name, keep in zip(names, kept, strict=True) if keep]
     wanted = [kept_names.index(name) for name in pixels]
     nothing = np.empty((len(kept_names), 0, plan.shape[1]), _pixel_type(data.dtype))
-    unfinished = _Unfinished(plan, row_edges, col_edges, len(names), nothing, median)
+    unfinished = _Unfinished(plan, row_edges, col_edges, len(names), nothing, median, first)
     slab_rows = max(slab // plan.grid_shape[1], 1)
-    first = 0
-    for block_row, top in enumerate(range(0, plan.shape[0], BLOCK)):
-        bottom = min(top + BLOCK, plan.shape[0])
-        edges = row_edges[(row_edges >= top) & (row_edges <= bottom)]
-        unfinished.extend(*_reduce(data.blocks[:, block_row], edges - top, col_edges, kept, workers))
-        stop = int(np.searchsorted(plan.row_starts, bottom - plan.size, side="right"))
+    for strip, (above, below) in enumerate(pairwise(lattice)):
+        edges = row_edges[(row_edges >= above) & (row_edges <= below)]
+        unfinished.extend(*_reduce(data.blocks[:, strip], edges - above, col_edges, kept, workers))
+        stop = plan.ended_by(below)
         for row in range(first, stop, slab_rows):
-            rows = (row, min(row + slab_rows, stop))
-            yield row, _labelled(unfinished.statistics(*rows), names), unfinished.windows(*rows, wanted)
+            part = (row, min(row + slab_rows, stop))
+            yield row, _labelled(unfinished.statistics(*part), names), unfinished.windows(*part, wanted)
         unfinished.drop_before(stop)
         first = stop
 
@@ -183,14 +190,15 @@ class _Unfinished:
         bands: int,
         pixels: npt.NDArray[Any],
         median: bool,
+        first: int,
     ) -> None:
         self._plan = plan
         self._cols = _span(plan.col_starts, plan.size, col_edges)
         self._rows = _span(plan.row_starts, plan.size, row_edges)
         self._cells = [np.empty((0, moments.MOMENTS, plan.grid_shape[1])) for _ in range(bands)]
-        self._first_cell = 0
+        self._first_cell = int(self._rows[0][first])
         self._pixels = pixels
-        self._first_pixel = 0
+        self._first_pixel = int(plan.row_starts[first])
         self._median = median
 
     def extend(self, cells: list[Floats], blocks: list[list[npt.NDArray[Any]]]) -> None:

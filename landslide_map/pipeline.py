@@ -6,18 +6,19 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from landslide_map import __version__
 from landslide_map import progress as reporting
-from landslide_map.classification import classify_windows
+from landslide_map.classification import gathered
 from landslide_map.errors import Notice
-from landslide_map.models.bundle import Bundle, load_bundle
-from landslide_map.models.placement import Device, Precision, on_device
-from landslide_map.models.profiles import with_profile
-from landslide_map.models.thresholds import decided_at
+from landslide_map.judging import judge_rows
+from landslide_map.models.bundle import Bundle
+from landslide_map.models.choice import Choice
+from landslide_map.models.placement import Device, Precision
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY, WINDOWS
 from landslide_map.products.coverage import WindowRecord
@@ -131,16 +132,16 @@ def map_scene(
                 threshold=threshold,
                 operating_point=operating_point,
             )
-            ensemble = load_bundle(settings.bundle)
-            if profile is not None:
-                ensemble = with_profile(ensemble, profile)
-            ensemble = decided_at(ensemble, operating_point=settings.operating_point)
-            ensemble = on_device(ensemble, device, precision)
+            ensemble = Choice(
+                settings.bundle, profile, settings.threshold, settings.operating_point, device, precision
+            ).load()
             inputs = open_inputs(settings)
             plan = plan_windows(inputs.grid.shape, settings.stride)
         with clock.stage("classify windows"):
-            result = classify_windows(inputs, ensemble, plan, settings.min_valid_fraction, progress)
-            record = result.record(settings.threshold)
+            judge = partial(judge_rows, inputs, ensemble, plan, settings.min_valid_fraction)
+            tick = reporting.counter(progress, "windows", plan.count)
+            result = gathered(judge(plan.block_rows, tick), ensemble, plan)
+            record = result.record
         with clock.stage("write map"):
             found = write_map(
                 stage,

@@ -20,6 +20,19 @@ def silent(stage: str, done: int, total: int) -> None:
     """Report nothing: the default of the library."""
 
 
+def counter(report: Report, stage: str, total: int) -> Callable[[int], None]:
+    """Return a function that is told of what was done since its last call, and reports the sum."""
+    done = 0
+    report(stage, 0, total)
+
+    def tick(more: int) -> None:
+        nonlocal done
+        done += more
+        report(stage, done, total)
+
+    return tick
+
+
 @contextmanager
 def on_stderr() -> Iterator[Report]:
     """Yield a `Report` that draws a bar on a terminal and prints plain lines otherwise."""

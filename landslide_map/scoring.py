@@ -17,9 +17,8 @@ from landslide_map.bands import CHANNELS, GROUPS, INDEX_PAIRS, MODEL_BANDS
 from landslide_map.errors import InputError, Notice, OutputExistsError, ResourceError
 from landslide_map.features import array_statistics
 from landslide_map.models.bundle import Bundle, load_bundle
-from landslide_map.models.placement import Device, Precision, on_device
-from landslide_map.models.profiles import with_profile
-from landslide_map.models.thresholds import decided_at
+from landslide_map.models.choice import Choice
+from landslide_map.models.placement import Device, Precision
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.progress import Report, silent
 from landslide_map.window_files import Windows
@@ -73,11 +72,8 @@ def score(
         E610 CUDA asked for and absent, E611 memory of the graphics card exhausted.
     """
     source = windows if isinstance(windows, Windows) else Windows.of_array(windows)
-    ready = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
-    if profile is not None:
-        ready = with_profile(ready, profile)
-    ready = decided_at(ready, threshold, operating_point)
-    ready = on_device(ready, device, precision, batch_size, report)
+    choice = Choice(None, profile, threshold, operating_point, device, precision, batch_size)
+    ready = choice.of(bundle if isinstance(bundle, Bundle) else load_bundle(bundle), report)
     parts = [_score_chunk(ready, ids, chunk) for ids, chunk in checked_chunks(source)]
     table = pd.concat(parts, ignore_index=True)
     table.attrs["notices"] = _notices(table)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
 import dask.array as da
@@ -50,6 +50,8 @@ from landslide_map.sources import (
 from landslide_map.terrain import steep_block
 
 Pixels = npt.NDArray[np.float32]
+Chunks: TypeAlias = int | tuple[int | tuple[int, ...], int | tuple[int, ...]]
+"""Edge of square chunks, or the edges along rows and along columns; pixels."""
 
 RADAR: Final = {
     acquisition(orbit, side, pol): (orbit, side, pol)
@@ -69,15 +71,15 @@ _PRE: Final = {
 }
 
 
-def acquisitions(inputs: SceneInputs, chunk: int = BLOCK) -> xr.DataArray:
+def acquisitions(inputs: SceneInputs, chunks: Chunks = BLOCK) -> xr.DataArray:
     """Return the twelve aligned acquisitions of a scene.
 
     Parameters
     ----------
     inputs : SceneInputs
         What the readers found. Nothing is read until the result is computed.
-    chunk : int
-        Edge of the dask chunks, pixels; the pixels are the same for any.
+    chunks : int or (rows, columns)
+        Of the dask arrays, pixels; the pixels are the same for any.
 
     Returns
     -------
@@ -91,9 +93,9 @@ def acquisitions(inputs: SceneInputs, chunk: int = BLOCK) -> xr.DataArray:
         When computed: E101 if a file cannot be read.
     """
     layers = [
-        _lazy(partial(read_acquisition, inputs, name), inputs.grid, chunk, name)
+        _lazy(partial(read_acquisition, inputs, name), inputs.grid, chunks, name)
         if _present(inputs, name)
-        else da.full(inputs.grid.shape, np.nan, dtype=np.float32, chunks=chunk)
+        else da.full(inputs.grid.shape, np.nan, dtype=np.float32, chunks=chunks)
         for name in ACQUISITIONS
     ]
     array = xr.DataArray(
@@ -149,13 +151,15 @@ def snow_or_cloud(inputs: SceneInputs, acquired: xr.DataArray) -> xr.DataArray:
     return _with_coordinates(data, SNOW_OR_CLOUD, acquired).rename(SNOW_OR_CLOUD)
 
 
-def steep(inputs: SceneInputs) -> xr.DataArray:
+def steep(inputs: SceneInputs, chunks: Chunks = BLOCK) -> xr.DataArray:
     """Return the quality channel of slopes: 1 for steep ground, 0 for flat, NaN where elevation is missing.
 
     Parameters
     ----------
     inputs : SceneInputs
         With a `dem`; without one all is NaN, at no cost.
+    chunks : int or (rows, columns)
+        As of :func:`acquisitions`.
 
     Returns
     -------
@@ -164,9 +168,9 @@ def steep(inputs: SceneInputs) -> xr.DataArray:
     """
     grid = inputs.grid
     data = (
-        da.full(grid.shape, np.nan, dtype=np.float32, chunks=BLOCK)
+        da.full(grid.shape, np.nan, dtype=np.float32, chunks=chunks)
         if inputs.dem is None
-        else _lazy(partial(steep_block, inputs.dem, grid), grid, BLOCK, STEEP)
+        else _lazy(partial(steep_block, inputs.dem, grid), grid, chunks, STEEP)
     )
     return xr.DataArray(data, dims=("y", "x"), coords={"y": grid.y, "x": grid.x}, name=STEEP)
 

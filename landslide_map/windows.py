@@ -15,6 +15,7 @@ import numpy.typing as npt
 from numba import njit
 
 from landslide_map.errors import InputError, UsageError
+from landslide_map.grid import BLOCK
 
 SIZE: Final = 64
 """Edge of a window, pixels: what every model was trained on."""
@@ -49,6 +50,20 @@ class WindowPlan:
     def count(self) -> int:
         """Number of windows."""
         return len(self.row_starts) * len(self.col_starts)
+
+    @property
+    def block_rows(self) -> range:
+        """The rows of blocks of the lattice; windows belong to the one that they end in."""
+        return range(-(-self.shape[0] // BLOCK))
+
+    def ended_by(self, row: int) -> int:
+        """Return the number of rows of windows that lie wholly above pixel row `row`."""
+        return int(np.searchsorted(self.row_starts, row - self.size, side="right"))
+
+    def ending_in(self, block_row: int) -> range:
+        """Return the rows of windows that end in a row of blocks; over all `block_rows` each once."""
+        top, bottom = block_row * BLOCK, min((block_row + 1) * BLOCK, self.shape[0])
+        return range(self.ended_by(top), self.ended_by(bottom))
 
 
 def offsets(length: int, size: int, stride: int) -> npt.NDArray[np.int64]:

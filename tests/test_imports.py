@@ -28,7 +28,7 @@ LAYERS = [
     },
     {"terrain", "readers", "features"},
     {"stack", "models", "products"},
-    {"check", "check_text", "classification", "cut_windows", "scoring", "evaluation", "training"},
+    {"check", "check_text", "classification", "judging", "cut_windows", "scoring", "evaluation", "training"},
     {"pipeline"},
     {"landslide_map"},
     {"cli"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -75,6 +75,11 @@ class Votes:
         """``(window,)``; false where nobody could vote."""
         above: Bools = self.probability > self.threshold
         return above
+
+
+def joined_votes(parts: Sequence[Votes]) -> Votes:
+    """Return the votes about all windows of `parts`, one after another."""
+    return Votes(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Votes)))
 
 
 def vote(

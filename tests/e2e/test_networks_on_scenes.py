@@ -10,7 +10,7 @@ import pytest
 import torch
 import xarray as xr
 
-from landslide_map import classification
+from landslide_map import judging
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.cut_windows import LabelRule, cut_windows
 from landslide_map.errors import ResourceError
@@ -60,9 +60,9 @@ def test_map_and_scores_agree(
             said.member_probability.sel(member=member).values.ravel(), scored[f"p_{member}"].astype("f4")
         )
     np.testing.assert_allclose(said.probability.values.ravel(), scored["probability"], atol=1e-6)
-    monkeypatch.setattr(classification, "PIXEL_SLAB", 3)  # one row of windows at a time, in other batches
+    monkeypatch.setattr(judging, "PIXEL_SLAB", 3)  # one row of windows at a time, in other batches
     inputs = open_inputs(load_scene(scene))
-    rows = classification.classify_windows(inputs, load_bundle(bundle), plan_windows((160, 160), 48), 0.75)
+    (rows,) = judging.judge_rows(inputs, load_bundle(bundle), plan_windows((160, 160), 48), 0.75, [0])
     np.testing.assert_allclose(rows.votes.probability, scored["probability"], atol=1e-6)
     assert len(set(np.round(scored["p_one"], 4))) > 3
 
@@ -76,12 +76,12 @@ def test_a_bundle_without_networks_keeps_no_pixels(
         seen.append((tuple(pixels), options["slab"]))
         return statistics_and_pixels(stack, plan, pixels, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(classification, "statistics_and_pixels", spied)
+    monkeypatch.setattr(judging, "statistics_and_pixels", spied)
     recipe = tiny_window_recipe()
     assert load_bundle(bundle).needs_pixels
     train(*labelled_windows(16), tmp_path / "trees", recipe=recipe, members=["trees", "more"])
     map_scene(scene, tmp_path / "map", bundle=tmp_path / "trees", stride=64)
-    assert seen == [((), classification.SLAB)]
+    assert seen == [((), judging.SLAB)]
 
 
 def test_cuda_that_is_absent_is_refused_before_anything_is_read(

@@ -40,6 +40,7 @@ def test_merged_cells_describe_each_window_as_if_it_were_alone(shape, stride, bl
     plan = plan_windows(shape, stride)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "BLOCK", block)
+        patch.setattr("landslide_map.windows.BLOCK", block)
         parts = [part for _, part in window_statistics(stack, plan, median=True, slab=50)]
     windows = np.stack([pixels[:, i : i + 64, j : j + 64] for i in plan.row_starts for j in plan.col_starts])
     alone = array_statistics(windows, ["red", "nir"], median=True)

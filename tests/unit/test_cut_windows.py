@@ -12,10 +12,10 @@ import pytest
 from shapely import MultiPolygon, Point, Polygon, box
 
 from landslide_map.bands import MODEL_BANDS
-from landslide_map.classification import model_stack
 from landslide_map.cut_windows import LabelRule, cut_windows
 from landslide_map.errors import InputError, OutputExistsError, UsageError
 from landslide_map.inventory import covered_fraction, read_inventory
+from landslide_map.judging import model_stack
 from landslide_map.labelled_windows import read_labelled_windows
 from landslide_map.readers import open_inputs
 from landslide_map.scene import load_scene

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from landslide_map import features
+from landslide_map import features, windows
 from landslide_map.features import MEDIAN, STATISTICS, array_statistics, window_statistics
 from landslide_map.windows import plan_windows
 
@@ -17,6 +17,7 @@ CHANNELS = ["red", "desc_vv", "snow_or_cloud"]
 def small_blocks(monkeypatch):
     """Cut the lattice of blocks small enough for a window to reach over three of them."""
     monkeypatch.setattr(features, "BLOCK", 30)
+    monkeypatch.setattr(windows, "BLOCK", 30)
 
 
 @pytest.fixture(scope="module")

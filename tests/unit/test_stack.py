@@ -101,7 +101,7 @@ def test_nothing_is_read_before_it_is_computed_and_then_only_what_is_asked_for(f
         "read_block",
         lambda band, *a, **k: read.append(Path(band.path).stem) or original(band, *a, **k),
     )
-    channels = stack.channels(stack.acquisitions(inputs, chunk=64))
+    channels = stack.channels(stack.acquisitions(inputs, chunks=64))
     assert read == []
     with dask.config.set(scheduler="synchronous"):
         channels.sel(band=["ndvi", "asc_diff_vh"]).compute()
@@ -249,7 +249,7 @@ def test_bands_of_an_absent_sensor_are_nan_and_the_others_unharmed(full_scene, m
         optical=None if "optical" in gone else inputs.optical,
         tracks={orbit: track for orbit, track in inputs.tracks.items() if orbit not in gone},
     )
-    acquired = stack.acquisitions(inputs, chunk=50)
+    acquired = stack.acquisitions(inputs, chunks=50)
     made = stack.channels(acquired).compute()
     for group, names in GROUPS.items():
         assert bool(np.isnan(made.sel(band=list(names))).all()) == (group in gone), group
@@ -266,8 +266,8 @@ def test_chunks_change_nothing(full_scene, chunk):
         for orbit, track in inputs.tracks.items()
     }
     inputs = replace(inputs, tracks=shifted)
-    once = stack.channels(stack.acquisitions(inputs, chunk=4096)).compute()
-    chunked = stack.channels(stack.acquisitions(inputs, chunk=chunk)).compute()
+    once = stack.channels(stack.acquisitions(inputs, chunks=4096)).compute()
+    chunked = stack.channels(stack.acquisitions(inputs, chunks=chunk)).compute()
     assert np.isnan(once.sel(band=list(DIFFERENCES))).any()
     np.testing.assert_array_equal(once.values.view(np.uint32), chunked.values.view(np.uint32))
 
@@ -280,7 +280,7 @@ def shift(image: RadarImage) -> RadarImage:
 
 def test_a_block_read_without_dask_is_the_same_block(full_scene):
     inputs, _ = full_scene
-    acquired = stack.acquisitions(inputs, chunk=64).compute()
+    acquired = stack.acquisitions(inputs, chunks=64).compute()
     block = Block(10, 20, 30, 40)
     for name in ACQUISITIONS:
         expected = acquired.sel(band=name).values[10:40, 20:60]

@@ -108,3 +108,15 @@ def test_a_rounded_mean_never_leaves_the_range_of_its_values():
     value = np.float64(0.1)
     plan = plan_windows((100, 100), 8)
     assert set(paint(np.full(plan.count, value), plan, (0, 100)).ravel()) == {np.float32(value)}
+
+
+@pytest.mark.parametrize("shape", [(1024, 64), (1030, 70), (3000, 64), (2048, 64), (1087, 64), (64, 64)])
+@pytest.mark.parametrize("stride", [8, 48, 64])
+def test_every_window_ends_in_one_row_of_blocks(shape: tuple[int, int], stride: int) -> None:
+    plan = plan_windows(shape, stride)
+    counted = [row for block_row in plan.block_rows for row in plan.ending_in(block_row)]
+    assert counted == list(range(len(plan.row_starts)))
+    for block_row in plan.block_rows:
+        ends = [int(plan.row_starts[row]) + 64 for row in plan.ending_in(block_row)]
+        assert ends, "a row of blocks without a window could not be told from one that is missing"
+        assert all(block_row * 1024 < end <= (block_row + 1) * 1024 for end in ends)

@@ -1,0 +1,193 @@
+"""The windows of a scene judged, one row of 1024 px blocks after another; no scene-sized stack exists.
+
+A row of blocks is what a run resumes from, and what another machine may be given: the windows that end in it
+are the same, to the bit, whether the rows above were judged just before, long ago, or elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from landslide_map import stack
+from landslide_map.bands import (
+    GROUPS,
+    INDEX_PAIRS,
+    MODEL_BANDS,
+    POLARISATIONS,
+    SNOW_OR_CLOUD,
+    STEEP,
+    backscatter,
+    group,
+)
+from landslide_map.features import SLAB, statistics_and_pixels
+from landslide_map.grid import BLOCK
+from landslide_map.models.bundle import Bundle
+from landslide_map.models.ensemble import Votes, joined_votes
+from landslide_map.sources import SceneInputs
+from landslide_map.windows import WindowPlan
+
+PIXEL_SLAB: Final = 512
+"""Windows judged at once where pixels are needed: 200 kB each; weights are read again for each slab."""
+
+Tick = Callable[[int], None]
+"""Told how many windows were judged since it was last called."""
+
+
+@dataclass(frozen=True)
+class JudgedRows:
+    """What was decided in the windows that end in one row of blocks, row-major."""
+
+    block_row: int
+    votes: Votes
+    valid_fraction: dict[str, npt.NDArray[np.float64]]
+    """Sensor group -> ``(window,)`` valid fraction of its poorest channel."""
+
+
+Judge = Callable[[Sequence[int], Tick], Iterator[JudgedRows]]
+"""Judges rows of blocks, given by number, wherever it does so; they may come back in any order."""
+
+
+def judge_rows(
+    inputs: SceneInputs,
+    ensemble: Bundle,
+    plan: WindowPlan,
+    min_valid_fraction: float,
+    block_rows: Sequence[int],
+    tick: Tick = lambda _: None,
+) -> Iterator[JudgedRows]:
+    """Judge the windows that end in some rows of blocks, in this process.
+
+    Parameters
+    ----------
+    inputs : SceneInputs
+        Files and grid.
+    ensemble : Bundle
+        Members and scenarios.
+    plan : WindowPlan
+        For ``inputs.grid``.
+    min_valid_fraction : float
+        A channel with fewer valid pixels is missing in a window.
+    block_rows : sequence of int
+        Of ``plan.block_rows``, increasing. Pixels of neighbouring rows are read once.
+    tick : callable
+        Called after every few rows of windows.
+
+    Yields
+    ------
+    JudgedRows
+        In the order of `block_rows`.
+    """
+    excluded = outside_training_domain(inputs)
+    wanted = [name for name in ensemble.channels if group(name) in _present_groups(inputs)]
+    wanted = [name for name in wanted if name not in excluded]
+    for run in _runs(block_rows):
+        votes: list[Votes] = []
+        valid: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in GROUPS}
+        waiting = list(run)
+        for first, statistics, pixels in described_windows(inputs, plan, ensemble, wanted, run):
+            votes.append(
+                ensemble.vote(
+                    statistics, excluded=excluded, min_valid_fraction=min_valid_fraction, pixels=pixels
+                )
+            )
+            for name in GROUPS:
+                valid[name].append(_poorest(statistics, [c for c in wanted if group(c) == name]))
+            count = statistics.sizes["window"]
+            tick(count)
+            if first + count // plan.grid_shape[1] == plan.ending_in(waiting[0]).stop:
+                whole = {name: np.concatenate(parts) for name, parts in valid.items()}
+                yield JudgedRows(waiting.pop(0), joined_votes(votes), whole)
+                votes, valid = [], {name: [] for name in GROUPS}
+
+
+def described_windows(
+    inputs: SceneInputs,
+    plan: WindowPlan,
+    ensemble: Bundle,
+    channels: Sequence[str],
+    block_rows: range | None = None,
+) -> Iterator[tuple[int, xr.DataArray, npt.NDArray[np.float32] | None]]:
+    """Yield what an ensemble must know of the windows of `plan`, a few rows of windows at a time.
+
+    Parameters
+    ----------
+    channels : sequence of str
+        The channels that members may read here.
+    block_rows : range, optional
+        Only the windows that end in these rows of blocks.
+
+    Yields
+    ------
+    int, DataArray, ndarray or None
+        The first row of windows; statistics ``(window, channel, statistic)`` of `channels` and of the quality
+        channels; and pixels ``(window, y, x, 12)``, model bands, where some member judges pixels: NaN in
+        bands that none needs.
+    """
+    seen = chain.from_iterable(m.channels for m in ensemble.members if m.input == "pixels")
+    made_of = set(chain.from_iterable(INDEX_PAIRS.get(name, (name,)) for name in seen if name in channels))
+    bands = [name for name in MODEL_BANDS if name in made_of]
+    positions = [MODEL_BANDS.index(name) for name in bands]
+    described = [*channels, *(name for name in bands if name not in channels), SNOW_OR_CLOUD, STEEP]
+    halo = 0 if block_rows is None else int(plan.row_starts[plan.ended_by(block_rows.start * BLOCK)])
+    for first, statistics, found in statistics_and_pixels(
+        model_stack(inputs, halo),
+        plan,
+        bands,
+        channels=described,
+        median=ensemble.needs_median,
+        slab=PIXEL_SLAB if bands else SLAB,
+        block_rows=block_rows,
+    ):
+        if not bands:
+            yield first, statistics, None
+            continue
+        pixels = np.full((*found.shape[:3], len(MODEL_BANDS)), np.nan, np.float32)
+        pixels[..., positions] = found
+        yield first, statistics, pixels
+
+
+def model_stack(inputs: SceneInputs, from_row: int = 0) -> xr.DataArray:
+    """Return the channels of a scene and its quality channels, lazy, ``(band, y, x)``.
+
+    Chunks are the blocks of the lattice, cut at `from_row` besides: whoever begins there reads nothing above.
+    """
+    cuts = sorted({0, from_row, *range(0, inputs.grid.height, BLOCK), inputs.grid.height})
+    chunks = (tuple(b - a for a, b in pairwise(cuts)), BLOCK)
+    acquired = stack.acquisitions(inputs, chunks)
+    quality = (stack.snow_or_cloud(inputs, acquired), stack.steep(inputs, chunks))
+    parts = [stack.channels(acquired), *(layer.expand_dims(band=[layer.name]) for layer in quality)]
+    return xr.concat(parts, dim="band", coords="minimal", compat="override")
+
+
+def outside_training_domain(inputs: SceneInputs) -> frozenset[str]:
+    """Return the channels no member may use: absolute backscatter of terrain-flattened tracks."""
+    flattened = [orbit for orbit, track in inputs.tracks.items() if track.quantity == "gamma0_rtc"]
+    return frozenset(backscatter(orbit, pol) for orbit in flattened for pol in POLARISATIONS)
+
+
+def _present_groups(inputs: SceneInputs) -> set[str]:
+    return {*inputs.tracks, *(["optical"] if inputs.optical else [])}
+
+
+def _poorest(statistics: xr.DataArray, names: Sequence[str]) -> npt.NDArray[np.float64]:
+    if not names:
+        return np.zeros(statistics.sizes["window"])
+    fractions = statistics.sel(channel=list(names), statistic="valid_fraction").values
+    poorest: npt.NDArray[np.float64] = fractions.min(axis=1)
+    return poorest
+
+
+def _runs(numbers: Sequence[int]) -> Iterator[range]:
+    """Split increasing numbers into runs without a gap."""
+    start = 0
+    for i, number in enumerate(numbers):
+        if i + 1 == len(numbers) or numbers[i + 1] != number + 1:
+            yield range(numbers[start], number + 1)
+            start = i + 1

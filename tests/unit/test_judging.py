@@ -1,0 +1,87 @@
+"""Rows of blocks judged on their own, in any order, make the classification of the whole scene."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from landslide_map import judging
+from landslide_map.classification import gathered
+from landslide_map.features import statistics_and_pixels
+from landslide_map.judging import JudgedRows, judge_rows, model_stack
+from landslide_map.models.bundle import load_bundle
+from landslide_map.models.ensemble import Votes
+from landslide_map.readers import open_inputs
+from landslide_map.scene import load_scene
+from landslide_map.sources import SceneInputs
+from landslide_map.windows import plan_windows
+from tests.tall_scene import write_tall_scene
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> SceneInputs:
+    return open_inputs(load_scene(write_tall_scene(tmp_path_factory.mktemp("tall"))))
+
+
+def same(a: JudgedRows, b: JudgedRows) -> bool:
+    pairs = [(getattr(a.votes, f.name), getattr(b.votes, f.name)) for f in fields(Votes)]
+    pairs += [(a.valid_fraction[name], b.valid_fraction[name]) for name in a.valid_fraction]
+    return all(np.array_equal(x, y, equal_nan=True) for x, y in pairs)
+
+
+@pytest.mark.parametrize("stride", [64, 40])
+def test_rows_of_blocks_judged_alone_have_the_same_bits(inputs: SceneInputs, stride: int) -> None:
+    ensemble, plan = load_bundle(), plan_windows(inputs.grid.shape, stride)
+    together = list(judge_rows(inputs, ensemble, plan, 0.75, plan.block_rows))
+    alone = [row for k in (2, 0, 1) for row in judge_rows(inputs, ensemble, plan, 0.75, [k])]
+    gap = list(judge_rows(inputs, ensemble, plan, 0.75, [0, 2]))
+    assert [row.block_row for row in together] == [0, 1, 2]
+    assert [row.block_row for row in gap] == [0, 2]
+    assert all(same(together[row.block_row], row) for row in (*alone, *gap))
+    found = gathered(alone, ensemble, plan).votes
+    assert len(np.unique(found.probability[np.isfinite(found.probability)])) > plan.count // 2
+    assert len(np.unique(found.scenario)) > 1
+
+
+def test_every_window_is_counted_once(inputs: SceneInputs) -> None:
+    plan = plan_windows(inputs.grid.shape, 64)
+    counts: list[int] = []
+    list(judge_rows(inputs, load_bundle(), plan, 0.75, [1, 2], counts.append))
+    rows = len(plan.ending_in(1)) + len(plan.ending_in(2))
+    assert sum(counts) == rows * plan.grid_shape[1]
+
+
+def test_a_missing_row_of_blocks_is_never_taken_for_no_landslide(inputs: SceneInputs) -> None:
+    ensemble, plan = load_bundle(), plan_windows(inputs.grid.shape, 64)
+    rows = list(judge_rows(inputs, ensemble, plan, 0.75, [0, 1]))
+    with pytest.raises(ValueError, match="rows of blocks"):
+        gathered(rows, ensemble, plan)
+
+
+def test_only_the_shared_pixels_above_are_read_again(
+    inputs: SceneInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: set[tuple[int, int]] = set()
+    real = judging.stack.read_acquisition
+
+    def spied(scene: SceneInputs, name: str, block: object) -> object:
+        read.add((block.row, block.height))  # type: ignore[attr-defined]
+        return real(scene, name, block)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(judging.stack, "read_acquisition", spied)
+    list(judge_rows(inputs, load_bundle(), plan_windows(inputs.grid.shape, 40), 0.75, [2]))
+    assert read == {(2000, 48), (2048, 152)}  # the first window that crosses row 2048 begins at 50 x 40
+
+
+def test_medians_and_pixels_of_later_rows_alone_are_those_of_the_whole(inputs: SceneInputs) -> None:
+    plan = plan_windows(inputs.grid.shape, 40)
+    stack: xr.DataArray = model_stack(inputs).sel(band=["red", "nir"])
+    whole = list(statistics_and_pixels(stack, plan, ["nir"], median=True))
+    alone = list(statistics_and_pixels(stack, plan, ["nir"], median=True, block_rows=range(1, 3)))
+    assert [first for first, _, _ in alone] == [first for first, _, _ in whole[1:]]
+    for (_, statistics, pixels), (_, expected, same_pixels) in zip(alone, whole[1:], strict=True):
+        xr.testing.assert_identical(statistics, expected)
+        np.testing.assert_array_equal(pixels, same_pixels)
