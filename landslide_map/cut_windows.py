@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import file_digest
 from os import PathLike
@@ -22,7 +18,7 @@ import xarray as xr
 from landslide_map import __version__
 from landslide_map import progress as reporting
 from landslide_map.bands import MODEL_BANDS
-from landslide_map.errors import InputError, Notice, OutputExistsError, ResourceError, UsageError
+from landslide_map.errors import InputError, Notice, UsageError
 from landslide_map.features import statistics_and_pixels
 from landslide_map.grid import Grid
 from landslide_map.inventory import covered_fraction, read_inventory
@@ -30,6 +26,7 @@ from landslide_map.judging import PIXEL_SLAB, model_stack
 from landslide_map.labelled_windows import FOLDERS, LABELS
 from landslide_map.readers import open_inputs
 from landslide_map.scene import load_scene
+from landslide_map.whole_folder import check_free, whole_folder
 from landslide_map.windows import WindowPlan, plan_windows
 
 STAGE: Final = "cut windows"
@@ -141,7 +138,8 @@ def cut_windows(
     """
     rule = rule or LabelRule()
     out, scene = Path(out), Path(scene)
-    with _staging(out, overwrite) as stage:
+    check_free(out, RECORD, "labelled windows", overwrite=overwrite)
+    with whole_folder(out) as stage:
         settings = load_scene(scene, stride=stride)
         inputs = open_inputs(settings)
         grid, plan = inputs.grid, plan_windows(inputs.grid.shape, stride)
@@ -251,34 +249,3 @@ def _record(
         "rule": asdict(rule),
         "group_km": group_km,
     }
-
-
-@contextmanager
-def _staging(out: Path, overwrite: bool) -> Iterator[Path]:
-    """Yield a folder beside `out` that takes its place when the block ends without error."""
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        if not (out / RECORD).is_file():
-            raise OutputExistsError("E401", f"{out}: exists and holds no windows; choose another folder.")
-        if not overwrite:
-            raise OutputExistsError("E401", f"{out}: holds windows already; use --overwrite to replace them.")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise ResourceError("E601", f"{out}: cannot be written ({error}).") from error
-    try:
-        yield stage
-        stage.chmod(0o755)
-        if out.exists():
-            retired = stage.with_name(stage.name + ".old")
-            out.rename(retired)
-            stage.rename(out)
-            shutil.rmtree(retired)
-        else:
-            stage.rename(out)
-    except OSError as error:
-        if isinstance(error, ResourceError | OutputExistsError):
-            raise
-        raise ResourceError("E601", f"{out}: the windows cannot be written ({error}).") from error
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import file_digest, sha256
@@ -19,7 +17,7 @@ import xarray as xr
 from pydantic import ValidationError
 
 from landslide_map.bands import CHANNELS
-from landslide_map.errors import BundleError, LandslideMapError, OutputExistsError, ResourceError
+from landslide_map.errors import BundleError, ResourceError
 from landslide_map.models.bundle_format import (
     FORMAT,
     FORMAT_VERSION,
@@ -31,6 +29,8 @@ from landslide_map.models.bundle_format import (
 from landslide_map.models.ensemble import MIN_VALID_FRACTION, Scenario, Votes, vote
 from landslide_map.models.member import Member
 from landslide_map.models.published_boosters import PublishedBooster
+from landslide_map.whole_folder import check_free as refuse_unfit
+from landslide_map.whole_folder import whole_folder
 
 DEFAULT: Final = Path(__file__).resolve().parents[1] / "bundles" / "default"
 """The bundle that ships inside the package."""
@@ -168,44 +168,24 @@ def save_bundle(
     """
     folder = Path(folder)
     check_free(folder, overwrite=overwrite)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with whole_folder(folder) as stage:
         for name, content in contents.items():
             if isinstance(content, bytes):
-                (staging / name).write_bytes(content)
+                (stage / name).write_bytes(content)
             else:
-                content(staging / name)
-        files = {name: _entry(staging / name) for name in contents}
-        checked = BundleDocument.model_validate({**document, "files": files})
+                content(stage / name)
+        files = {name: _entry(stage / name) for name in contents}
+        try:
+            checked = BundleDocument.model_validate({**document, "files": files})
+        except ValidationError as error:
+            raise _invalid(folder, error) from None
         text = json.dumps(checked.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
-        (staging / DOCUMENT).write_text(text, encoding="utf-8")
-        staging.chmod(0o755)
-        if folder.exists():
-            retired = staging.with_name(staging.name + ".old")
-            folder.rename(retired)
-            staging.rename(folder)
-            shutil.rmtree(retired)
-        else:
-            staging.rename(folder)
-    except ValidationError as error:
-        raise _invalid(folder, error) from None
-    except LandslideMapError:
-        raise
-    except OSError as error:
-        raise ResourceError("E601", f"{folder}: the bundle cannot be written ({error}).") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        (stage / DOCUMENT).write_text(text, encoding="utf-8")
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
-    """Refuse a folder in which a bundle must not be written."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    if not (folder / DOCUMENT).is_file():
-        raise OutputExistsError("E401", f"{folder}: exists and is not a bundle; choose another folder.")
-    if not overwrite:
-        raise OutputExistsError("E401", f"{folder}: holds a bundle already; use --overwrite to replace it.")
+    """Refuse a folder in which a bundle must not be written (E401)."""
+    refuse_unfit(folder, DOCUMENT, "a bundle", overwrite=overwrite)
 
 
 def _read_document(folder: Path) -> bytes:

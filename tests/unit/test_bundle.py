@@ -63,7 +63,7 @@ def test_an_existing_bundle_is_replaced_only_on_demand(tmp_path: Path) -> None:
 def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "thesis.txt").write_text("precious")
-    with pytest.raises(OutputExistsError, match="not a bundle"):
+    with pytest.raises(OutputExistsError, match="does not hold a bundle"):
         save_bundle(tmp_path / "b", {}, {}, overwrite=True)
     assert (tmp_path / "b" / "thesis.txt").read_text() == "precious"
 
