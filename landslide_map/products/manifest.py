@@ -77,7 +77,7 @@ def run_manifest(
         "format_version": FORMAT_VERSION,
         "started": _plain(started.astimezone(UTC)),
         "configuration": _plain(configuration),
-        "inputs": [input_identity(path) for path in _files(inputs)],
+        "inputs": input_identities(inputs),
         "bundle": _plain(bundle),
         "counts": _plain(counts),
         "notices": [_plain(notice) for notice in notices],
@@ -96,6 +96,11 @@ def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def input_identities(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """Return :func:`input_identity` of files, sorted by path; of a folder, of every file in it."""
+    return [input_identity(path) for path in _files(paths)]
 
 
 def input_identity(path: Path) -> dict[str, Any]:
