@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import geopandas as gpd
+import pandas as pd
 import pyogrio
 
 from landslide_map.errors import ResourceError
@@ -28,12 +29,14 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "windows_above": ("Windows above", "Those whose own probability is above the threshold"),
         "scenario": ("Scenario", "Set of channels that most of the windows above were judged by"),
         "event_time": ("Event", "Time of the event, UTC"),
+        "scenes": ("Scenes", "Names of the scenes that its parts are from"),
     },
     ANALYSED: {
         "status": ("Status", "analysed or not analysed"),
         "reason": ("Reason", "Why this area was not analysed"),
         "scenario": ("Scenario", "Set of channels this area was judged by"),
         "area_m2": ("Area, m2", "True area on the ellipsoid"),
+        "scenes": ("Scenes", "Names of the scenes that say so"),
     },
 }
 """Layer -> column -> (title, description), where they need words."""
@@ -121,6 +124,20 @@ def write_geopackage(
                 "E601",
                 f"{path.name}: layer {layer} holds {found} features of {len(frame)}. Is the disk full?",
             )
+
+
+def read_layer(path: Path, layer: str) -> tuple[gpd.GeoDataFrame, dict[str, str]]:
+    """Return a layer as it was given to :func:`write_geopackage`, and the metadata."""
+    frame = pyogrio.read_dataframe(path, layer=layer)
+    for name in frame.columns.drop("geometry"):
+        if frame[name].dtype.kind == "M":  # without a row, GDAL cannot tell that they are UTC
+            frame[name] = pd.to_datetime(frame[name], utc=True).astype("datetime64[ms, UTC]")
+        elif frame[name].dtype.kind == "O":
+            frame[name] = frame[name].astype("str")
+    metadata = dict(pyogrio.read_info(path, layer=layer)["layer_metadata"])
+    for own in ("IDENTIFIER", "DESCRIPTION"):
+        metadata.pop(own, None)
+    return frame, metadata
 
 
 @contextmanager
