@@ -22,7 +22,7 @@ from landslide_map.models.placement import Device, Precision
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY, WINDOWS
 from landslide_map.products.coverage import WindowRecord
-from landslide_map.products.manifest import run_manifest, write_manifest
+from landslide_map.products.manifest import input_identities, run_manifest, write_manifest
 from landslide_map.products.map_files import write_map
 from landslide_map.products.staging import outputs
 from landslide_map.readers import open_inputs
@@ -136,6 +136,7 @@ def map_scene(
                 settings.bundle, profile, settings.threshold, settings.operating_point, device, precision
             ).load()
             inputs = open_inputs(settings)
+            identities = input_identities(inputs.files)  # now: a file may vanish when it has been read
             plan = plan_windows(inputs.grid.shape, settings.stride)
         with clock.stage("classify windows"):
             judge = partial(judge_rows, inputs, ensemble, plan, settings.min_valid_fraction)
@@ -162,7 +163,7 @@ def map_scene(
                 "device": device,
                 "precision": precision,
             },
-            inputs=inputs.files,
+            inputs=identities,
             bundle={"name": ensemble.name, "sha256": ensemble.sha256, "path": ensemble.path},
             counts={"windows": windows, "landslides": found},
             notices=notices,

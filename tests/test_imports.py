@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"codes", "errors", "reasons", "bands", "progress", "operating_points", "metrics"},
-    {"grid", "sources", "backscatter", "whole_folder"},
+    {"grid", "sources", "backscatter", "whole_file", "whole_folder"},
     {
         "scene",
         "scene_text",

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
@@ -20,6 +20,7 @@ import rasterio
 
 from landslide_map import __version__
 from landslide_map.errors import Notice
+from landslide_map.whole_file import whole_file
 
 FORMAT_VERSION: Final = 1
 HEADER_BYTES: Final = 65536
@@ -44,7 +45,7 @@ _DISTRIBUTIONS: Final = (
 def run_manifest(
     *,
     configuration: Mapping[str, Any],
-    inputs: Iterable[Path],
+    inputs: Sequence[Mapping[str, Any]],
     bundle: Mapping[str, Any],
     counts: Mapping[str, Any],
     notices: Iterable[Notice],
@@ -58,8 +59,8 @@ def run_manifest(
     ----------
     configuration : mapping
         The scene as it was understood, defaults filled in.
-    inputs : iterable of Path
-        Files read; of a folder, every file in it.
+    inputs : sequence of mapping
+        Of the files read, as from :func:`input_identities`.
     bundle : mapping
         Name, version, hash.
     counts : mapping
@@ -77,30 +78,26 @@ def run_manifest(
         "format_version": FORMAT_VERSION,
         "started": _plain(started.astimezone(UTC)),
         "configuration": _plain(configuration),
-        "inputs": input_identities(inputs),
+        "inputs": _plain(inputs),
         "bundle": _plain(bundle),
         "counts": _plain(counts),
         "notices": [_plain(notice) for notice in notices],
         "seconds": {stage: round(float(spent), 3) for stage, spent in timings.items()},
         "versions": versions(),
-        "outputs": {path.name: output_identity(path) for path in _files([outputs])},
+        "outputs": {path.name: output_identity(path) for path in every_file([outputs])},
     }
 
 
 def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
     """Write strict JSON, keys sorted; appears whole or not at all."""
     text = json.dumps(_plain(manifest), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with whole_file(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def input_identities(paths: Iterable[Path]) -> list[dict[str, Any]]:
     """Return :func:`input_identity` of files, sorted by path; of a folder, of every file in it."""
-    return [input_identity(path) for path in _files(paths)]
+    return [input_identity(path) for path in every_file(paths)]
 
 
 def input_identity(path: Path) -> dict[str, Any]:
@@ -135,7 +132,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _files(paths: Iterable[Path]) -> list[Path]:
+def every_file(paths: Iterable[Path]) -> list[Path]:
+    """Return `paths`, sorted, each once; of a folder, every file in it."""
     found: set[Path] = set()
     for path in map(Path, paths):
         found.update(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else found.add(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landslide_map.errors import ResourceError, UsageError
+from landslide_map.whole_file import whole_file
 
 CONFIGURATION: Final = "configuration.json"
 
@@ -107,15 +107,12 @@ class Workspace:
     def write(self, name: str, content: bytes | Callable[[Path], None]) -> None:
         """Write a file, whole or not at all; E601 where that fails."""
         path = self.folder / name
-        staged = path.with_name(f".{name}.part")
         try:
-            if isinstance(content, bytes):
-                staged.write_bytes(content)
-            else:
-                content(staged)
-            with staged.open("rb+") as file:
-                os.fsync(file.fileno())
-            staged.replace(path)
+            with whole_file(path) as staged:
+                if isinstance(content, bytes):
+                    staged.write_bytes(content)
+                else:
+                    content(staged)
         except OSError as error:
             raise ResourceError(
                 "E601",

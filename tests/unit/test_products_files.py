@@ -263,7 +263,8 @@ def test_manifest_identifies_inputs_by_size_and_header_and_outputs_whole(tmp_pat
         archive.writestr("vv.tif", big)
     (tmp_path / "stage").mkdir()
     (tmp_path / "stage" / "probability.tif").write_bytes(big)
-    found = make_manifest(tmp_path, inputs=[folder, tmp_path / "s1.zip", folder / "MTD.xml"])
+    inputs = manifest.input_identities([folder, tmp_path / "s1.zip", folder / "MTD.xml"])
+    found = make_manifest(tmp_path, inputs=inputs)
     assert [Path(item["path"]).name for item in found["inputs"]] == ["B04.jp2", "MTD.xml", "s1.zip"]
     jp2, mtd, archive = found["inputs"]
     assert jp2["bytes"] == 70_000
