@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -42,6 +43,15 @@ class MemberEntry(_Strict):
     settings: dict[str, Any] = {}
     """What the kind needs beside its files, and how it was trained."""
     metrics: dict[str, Any] = {}
+
+
+def by_cost(networks: Iterable[MemberEntry]) -> list[MemberEntry]:
+    """Return networks by the time of a pass, quickest first; by its operations where none is known."""
+    unknown = float("inf")
+    return sorted(
+        networks,
+        key=lambda own: (own.settings.get("milliseconds", unknown), own.settings.get("gflop", unknown)),
+    )
 
 
 class ScenarioEntry(_Strict):

@@ -27,6 +27,7 @@ from landslide_map.models.published import (
     FOLDS,
     GFLOP,
     MEMBERS,
+    MILLISECONDS,
     NETWORKS,
     PUBLISHED_F1,
     THRESHOLD,
@@ -268,7 +269,8 @@ def _document(present: Sources) -> dict[str, Any]:
 def _member(version: str, folds: list[int]) -> dict[str, Any]:
     settings: dict[str, Any] = {"folds": folds}
     if version in NETWORKS:
-        settings |= {"network": NETWORKS[version].as_json(), "gflop": GFLOP[version]}
+        settings |= {"network": NETWORKS[version].as_json()}
+        settings |= {"gflop": GFLOP[version], "milliseconds": MILLISECONDS[version]}
     metrics = {
         "f1_out_of_fold": PUBLISHED_F1[version],
         "level": "window",

@@ -1,46 +1,71 @@
 """Named choices of a bundle's members: the operating scenarios of the published ensemble.
 
 A profile is defined by what members read and cost, not by their names, so that it means the same in an
-imported ensemble, in one trained on one's own data, and in the default bundle.
+imported ensemble, in one trained on one's own data, and in the default bundle. ``docs/profiles.md`` says
+which row of the paper's table each is, and what is assumed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from landslide_map.bands import GROUPS
 from landslide_map.errors import BundleError, UsageError
 from landslide_map.models.bundle import Bundle
-from landslide_map.models.bundle_format import MemberEntry
+from landslide_map.models.bundle_format import MemberEntry, by_cost
 from landslide_map.models.calibration import IDENTITY
 from landslide_map.models.ensemble import Scenario
 
-_Rule = Callable[[MemberEntry], bool]
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One choice of members."""
+
+    row: str
+    """In the paper's table of operating scenarios."""
+    members: str
+    """Which members belong to it, in words."""
+    choose: Callable[[Sequence[MemberEntry]], list[MemberEntry]]
+    cure: str = "Choose another profile or bundle."
+    """What helps where a bundle has no such member."""
 
 
-def _optical_only(entry: MemberEntry) -> bool:
-    return set(entry.channels) <= set(GROUPS["optical"])
+def _networks(entries: Sequence[MemberEntry]) -> list[MemberEntry]:
+    return [entry for entry in entries if entry.kind == "network"]
 
 
-def _sar_only(entry: MemberEntry) -> bool:
-    return not set(entry.channels) & set(GROUPS["optical"])
+def _boosters(entries: Sequence[MemberEntry]) -> list[MemberEntry]:
+    return [entry for entry in entries if entry.kind != "network"]
 
 
-def _network(entry: MemberEntry) -> bool:
-    return entry.kind == "network"
+def _optical_only(entries: Sequence[MemberEntry]) -> list[MemberEntry]:
+    return [entry for entry in entries if set(entry.channels) <= set(GROUPS["optical"])]
 
 
-PROFILES: Final[dict[str, tuple[str, _Rule]]] = {
-    "all": ("every member (the nine of the published ensemble)", lambda entry: True),  # noqa: ARG005
-    "networks": ("the networks without the boosters (seven)", _network),
-    "boosters": ("the boosters, which need no graphics card (two)", lambda entry: not _network(entry)),
-    "fastest-network": ("the one network of the fewest operations (v10)", _network),
-    "optical-only": ("members that read Sentinel-2 only (v10)", _optical_only),
-    "sar-only": ("members that read Sentinel-1 only (none of the published nine)", _sar_only),
+def _sar_only(entries: Sequence[MemberEntry]) -> list[MemberEntry]:
+    return [entry for entry in entries if not set(entry.channels) & set(GROUPS["optical"])]
+
+
+PROFILES: Final[dict[str, Profile]] = {
+    "all": Profile("nine members", "every member", list),
+    "networks": Profile("seven networks", "the networks without the boosters", _networks),
+    "boosters": Profile(
+        "two boosters on CPU", "members on statistics, which need no graphics card", _boosters
+    ),
+    "fastest-network": Profile(
+        "fastest network", "the network of the least time", lambda entries: by_cost(_networks(entries))[:1]
+    ),
+    "optical-only": Profile("optical only", "members that read Sentinel-2 alone", _optical_only),
+    "sar-only": Profile(
+        "SAR only",
+        "members that read Sentinel-1 alone",
+        _sar_only,
+        "None of the published nine does: the default bundle has such members, and the recipe nasios-9-radar "
+        "trains one beside the nine.",
+    ),
 }
-"""Name -> what it is (in the published ensemble), and whether a member belongs to it."""
 
 
 def with_profile(bundle: Bundle, profile: str) -> Bundle:
@@ -58,11 +83,8 @@ def with_profile(bundle: Bundle, profile: str) -> Bundle:
     """
     if profile not in PROFILES:
         raise UsageError("E402", f"there is no profile {profile!r}; choose one of {', '.join(PROFILES)}.")
-    description, belongs = PROFILES[profile]
-    entries = [entry for entry in bundle.document.members if belongs(entry)]
-    if profile == "fastest-network":
-        entries = sorted(entries, key=_cost)[:1]
-    names = {entry.name for entry in entries}
+    own = PROFILES[profile]
+    names = {entry.name for entry in own.choose(bundle.document.members)}
     scenarios = tuple(
         reduced for scenario in bundle.scenarios if (reduced := _reduced(scenario, names)) is not None
     )
@@ -70,15 +92,11 @@ def with_profile(bundle: Bundle, profile: str) -> Bundle:
         found = ", ".join(entry.name for entry in bundle.document.members)
         raise BundleError(
             "E523",
-            f"{bundle.path}: no members for profile {profile!r} ({description}) are voting together in this "
-            f"bundle; it holds {found}. Choose another profile or bundle.",
+            f"{bundle.path}: no members for profile {profile!r} ({own.members}) are voting together in this "
+            f"bundle; it holds {found}. {own.cure}",
         )
     members = tuple(member for member in bundle.members if member.name in names)
     return replace(bundle, members=members, scenarios=scenarios)
-
-
-def _cost(entry: MemberEntry) -> float:
-    return float(entry.settings.get("gflop", float("inf")))
 
 
 def _reduced(scenario: Scenario, names: set[str]) -> Scenario | None:
@@ -107,11 +125,11 @@ def describe(bundle: Bundle) -> list[str]:
         lines.append(
             f"  {scenario.name}, threshold {scenario.threshold:g}: {', '.join(scenario.weights)}{join}"
         )
-    lines.append("profiles:")
-    for name in PROFILES:
+    lines.append("profiles, and the row of the published table of operating scenarios that each is:")
+    for name, profile in PROFILES.items():
         try:
             voters = ", ".join(member.name for member in with_profile(bundle, name).members)
         except BundleError:
-            voters = "none here"
-        lines.append(f"  {name}: {voters}")
+            voters = f"nothing in this bundle; it takes {profile.members}. {profile.cure}"
+        lines.append(f"  {name} ({profile.row}): {voters}")
     return lines

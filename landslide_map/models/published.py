@@ -49,6 +49,18 @@ MEMBERS: Final = (*NETWORKS, *BOOSTERS)
 
 GFLOP: Final = {"v10": 13.4, "v20": 21.6, "v31": 17.5, "v33": 17.5, "v37": 26.3, "v39": 32.8, "v46": 63.9}
 """Network -> cost of one forward pass of one window, one fold, one flip."""
+MILLISECONDS: Final = {
+    "v10": 0.78,
+    "v20": 0.49,
+    "v31": 0.47,
+    "v33": 0.47,
+    "v37": 0.71,
+    "v39": 2.53,
+    "v46": 1.96,
+}
+"""Network -> time of that pass on a graphics card (RTX 3090, mixed precision): of its encoders in timm's own
+table ``results/benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv``, v39's scaled from 224 to 256 px.
+Operations alone mislead: v10 has the fewest and is slower than four others."""
 PUBLISHED_F1: Final = {
     "v10": 0.8744,
     "v20": 0.8496,

@@ -86,7 +86,27 @@ class Recipe(_Strict):
 
 
 def recipe_content(name: str | Path) -> tuple[Path, Any]:
-    """Return the file of a recipe, by name or path, and what it holds; E510 where there is none."""
+    """Return the file of a recipe, by name or path, and what it holds; E510 where there is none.
+
+    A recipe may say ``extends: <recipe>``: it then changes that one. Mappings are joined, key by key;
+    anything else takes the place of what it had.
+    """
+    path, content = _read_content(name)
+    if not isinstance(content, dict) or "extends" not in content:
+        return path, content
+    origin, base = _read_content(content.pop("extends"))
+    if not isinstance(base, dict) or "extends" in base:
+        raise UsageError("E510", f"{path}: extends {origin}, which is no recipe that stands by itself.")
+    return path, _joined(base, content)
+
+
+def _joined(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    both = {name for name in base.keys() & changes if isinstance(base[name], dict)}
+    inner = {name: _joined(base[name], changes[name]) for name in both if isinstance(changes[name], dict)}
+    return base | changes | inner
+
+
+def _read_content(name: str | Path) -> tuple[Path, Any]:
     path = Path(name) if Path(name).suffix in (".yaml", ".yml") else RECIPES / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(found.stem for found in RECIPES.glob("*.yaml")))

@@ -114,7 +114,7 @@ def _member(trained: Trained, name: str) -> dict[str, Any]:
     network = recipe.networks.get(name)
     if network:
         settings: dict[str, Any] = {"network": recipe.spec(name).as_json()}
-        settings |= {"gflop": network.gflop} if network.gflop else {}
+        settings |= network.model_dump(include={"gflop", "milliseconds"}, exclude_none=True)
         settings["training"] = network.model_dump(
             mode="json", include={"pretrained", "epochs", "batch", "learning_rate"}
         )

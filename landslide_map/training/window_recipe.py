@@ -38,7 +38,9 @@ class NetworkRecipe(_Strict):
     batch: int = Field(ge=2)
     learning_rate: Positive
     gflop: Positive | None = None
-    """Of one forward pass of one window: orders members by cost, and estimates the time."""
+    """Of one forward pass of one window: estimates the time of training."""
+    milliseconds: Positive | None = None
+    """Of that pass on a graphics card: orders networks by cost."""
 
 
 class BoosterRecipe(_Strict):

@@ -111,7 +111,7 @@ def test_a_constant_band_is_judged_as_it_is(bundle: Path) -> None:
         ("all", "v10 v20 v33 v18b v44"),
         ("networks", "v10 v20 v33"),
         ("boosters", "v18b v44"),
-        ("fastest-network", "v10"),
+        ("fastest-network", "v33"),  # v10 has fewer operations, but takes longer
         ("optical-only", "v10"),
     ],
 )
