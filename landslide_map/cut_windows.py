@@ -162,7 +162,9 @@ def cut_windows(
         )
         for _, statistics, pixels in described:
             rows = np.arange(start, start + len(pixels))
-            complete[rows] = _write(pixels, statistics, table.iloc[rows], wanted[rows], allow_missing, folder)
+            complete[rows] = _write(
+                pixels[:], statistics, table.iloc[rows], wanted[rows], allow_missing, folder
+            )
             start += len(pixels)
             progress(STAGE, start, plan.count)
         kept = table[wanted & complete]

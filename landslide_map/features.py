@@ -86,7 +86,7 @@ def statistics_and_pixels(
     workers: int | None = None,
     slab: int = SLAB,
     block_rows: range | None = None,
-) -> Iterator[tuple[int, xr.DataArray, npt.NDArray[Any]]]:
+) -> Iterator[tuple[int, xr.DataArray, PixelWindows]]:
     """Yield the statistics of windows as :func:`window_statistics` does, and some of their pixels.
 
     Parameters
@@ -96,15 +96,15 @@ def statistics_and_pixels(
     pixels : sequence of str
         The bands whose pixels are wanted, among `channels`. Those of unfinished windows are kept.
     slab : int
-        Windows yielded at once, at least one row of windows: what is in memory, when pixels are wanted.
+        Windows yielded at once, at least one row of windows.
     block_rows : range, optional
         Yield the windows that end in these rows of blocks (:attr:`WindowPlan.block_rows`), by default all.
         Only the pixels above that such windows share are read besides; the result has the same bits.
 
     Yields
     ------
-    int, xr.DataArray, ndarray
-        As there, and ``(window, y, x, band)`` in the stack's precision, bands in the order of `pixels`.
+    int, xr.DataArray, PixelWindows
+        As there, and the windows' pixels in the stack's precision, bands in the order of `pixels`.
     """
     available = [str(name) for name in stack["band"].values]
     names = available if channels is None else list(channels)
@@ -179,6 +179,33 @@ def array_statistics(
     return _labelled(values, channels)
 
 
+class PixelWindows:
+    """Pixels of consecutive windows, ``(window, y, x, band)``; each is cut out when it is asked for.
+
+    Overlapping windows share their pixels until then: what is in memory is the strip that they lie in.
+    """
+
+    def __init__(self, strip: npt.NDArray[Any], rows: Indices, cols: Indices, size: int) -> None:
+        self._windows = np.lib.stride_tricks.sliding_window_view(strip, (size, size), axis=(1, 2))
+        self._rows = rows
+        """First row of every row of windows, in the strip ``(band, y, x)``."""
+        self._cols = cols
+
+    def __len__(self) -> int:
+        return len(self._rows) * len(self._cols)
+
+    def __getitem__(self, windows: int | slice | npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
+        row, col = np.divmod(np.arange(len(self))[windows], len(self._cols))
+        bands, size = len(self._windows), self._windows.shape[-1]
+        found = np.empty((*row.shape, size, size, bands), self._windows.dtype)
+        for band in range(bands):
+            found[..., band] = self._windows[band, self._rows[row], self._cols[col]]
+        return found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.asarray(self[:], dtype=dtype)
+
+
 class _Unfinished:
     """What the windows that reach below the rows read so far need of them."""
 
@@ -222,15 +249,11 @@ class _Unfinished:
                 values[:, :, band, -1] = window_medians(self._pixels[band], starts, plan.col_starts, size)
         return values.reshape(-1, len(self._cells), width)
 
-    def windows(self, first: int, stop: int, kept: Sequence[int]) -> npt.NDArray[Any]:
-        """Return ``(window, y, x, band)`` of rows of windows; `kept` numbers the bands that are kept."""
-        size, cols = self._plan.size, self._plan.col_starts
+    def windows(self, first: int, stop: int, wanted: Sequence[int]) -> PixelWindows:
+        """Return the pixels of rows of windows; `wanted` numbers bands among those that are kept."""
+        strip = self._pixels if wanted == list(range(len(self._pixels))) else self._pixels[wanted]
         rows = self._plan.row_starts[first:stop] - self._first_pixel
-        found = np.empty((len(rows), len(cols), size, size, len(kept)), self._pixels.dtype)
-        for band, position in enumerate(kept):
-            everywhere = np.lib.stride_tricks.sliding_window_view(self._pixels[position], (size, size))
-            found[..., band] = everywhere[np.ix_(rows, cols)]
-        return found.reshape(len(rows) * len(cols), size, size, len(kept))
+        return PixelWindows(strip, rows, self._plan.col_starts, self._plan.size)
 
     def drop_before(self, window_row: int) -> None:
         """Forget what no window of `window_row` and below needs."""

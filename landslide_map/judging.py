@@ -148,8 +148,8 @@ def described_windows(
         if not bands:
             yield first, statistics, None
             continue
-        pixels = np.full((*found.shape[:3], len(MODEL_BANDS)), np.nan, np.float32)
-        pixels[..., positions] = found
+        pixels = np.full((len(found), plan.size, plan.size, len(MODEL_BANDS)), np.nan, np.float32)
+        pixels[..., positions] = found[:]
         yield first, statistics, pixels
 
 
