@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from . import shared_options
+from .feedback import Feedback, feedback
 
 if TYPE_CHECKING:
     from landslide_map.evaluation.windows import Judged
@@ -52,8 +53,10 @@ _PATH = click.Path(path_type=Path)
 @click.option("--report", type=_PATH, help="Folder for a report: Markdown, JSON and pictures.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing report.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
-def evaluate(windows: Path | None, statistics: Path | None, results: Path | None, **options: Any) -> None:
+@feedback
+def evaluate(
+    windows: Path | None, statistics: Path | None, results: Path | None, tell: Feedback, **options: Any
+) -> None:
     """Score a bundle on labelled windows, or a map against an inventory of landslides.
 
     \b
@@ -65,16 +68,12 @@ def evaluate(windows: Path | None, statistics: Path | None, results: Path | None
 
     Figures of windows are at window level, those of a map against an inventory at object level.
     """  # noqa: D301 - click reads \b as the character, which keeps the lines apart
-    from contextlib import nullcontext
-
-    from landslide_map.progress import on_stderr, silent
-
     _check(windows, statistics, results, options)
-    with nullcontext(silent) if options["quiet"] else on_stderr() as progress:
-        if results is not None:
-            result = _objects(results, options)
-        else:
-            result = _windows(windows, statistics, options, progress)
+    if results is not None:
+        result = _objects(results, options, tell)
+    else:
+        result = _windows(windows, statistics, options, tell)
+    tell.finished(report=options["report"])
     if options["as_json"]:
         click.echo(json.dumps(result, allow_nan=False))
     else:
@@ -121,7 +120,7 @@ def _check(
 
 
 def _windows(
-    windows: Path | None, statistics: Path | None, options: Mapping[str, Any], progress: Report
+    windows: Path | None, statistics: Path | None, options: Mapping[str, Any], tell: Feedback
 ) -> dict[str, Any]:
     from landslide_map.evaluation.importance import feature_importance
     from landslide_map.evaluation.plots import require_matplotlib
@@ -139,8 +138,9 @@ def _windows(
     if windows is None and statistics is None:
         judged = judge_kept(bundle, **decided)
     else:
-        bundle = on_device(bundle, options["device"], options["precision"], options["batch_size"], progress)
-        data, labels, ids, folds = _open(windows, statistics, options["labels"])
+        placement = (options["device"], options["precision"], options["batch_size"])
+        bundle = on_device(bundle, *placement, tell.progress)
+        data, labels, ids, folds = _open(windows, statistics, options["labels"], tell)
         judged = judge(
             data,
             labels,
@@ -154,20 +154,21 @@ def _windows(
         )
     result = figures(judged, ids=ids, everyone=everyone) | {"operating_point": point}
     if options["ablation"]:
-        result["ablation"] = _ablation(options["ablation"], data, judged, progress)
+        result["ablation"] = _ablation(options["ablation"], data, judged, tell.progress)
     if options["report"]:
         result["importance"] = feature_importance(judged.bundle)
         write_window_report(options["report"], result, judged, overwrite=options["overwrite"])
     if result["trained_on"] and not options["out_of_fold"]:
-        click.echo(
+        tell.say(
             f"note: the bundle was trained on {result['trained_on_windows']} of these windows, so these "
-            "figures flatter it; --out-of-fold gives honest ones",
-            err=True,
+            "figures flatter it; --out-of-fold gives honest ones"
         )
     return result
 
 
-def _open(windows: Path | None, statistics: Path | None, labels: Path | None) -> tuple[Any, Any, Any, Any]:
+def _open(
+    windows: Path | None, statistics: Path | None, labels: Path | None, tell: Feedback
+) -> tuple[Any, Any, Any, Any]:
     """Return windows or their statistics, labels, IDs and folds."""
     from landslide_map.labelled_windows import read_labelled_windows
     from landslide_map.training import read_statistics_table
@@ -178,7 +179,7 @@ def _open(windows: Path | None, statistics: Path | None, labels: Path | None) ->
     assert windows is not None
     known = read_labelled_windows(windows, labels)
     if known.unlabelled:
-        click.echo(f"note: {known.unlabelled} windows have no label and are left out", err=True)
+        tell.say(f"note: {known.unlabelled} windows have no label and are left out")
     return known.windows, known.labels, known.windows.ids, known.folds
 
 
@@ -194,7 +195,7 @@ def _ablation(
     return permuted_ablation(statistics, judged.labels, judged.bundle, folds=judged.folds, report=progress)
 
 
-def _objects(results: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+def _objects(results: Path, options: Mapping[str, Any], tell: Feedback) -> dict[str, Any]:
     from landslide_map.evaluation.objects import evaluate_map
     from landslide_map.evaluation.report import write_object_report
 
@@ -207,7 +208,7 @@ def _objects(results: Path, options: Mapping[str, Any]) -> dict[str, Any]:
         area=options["area"],
     )
     for notice in result["notices"]:
-        click.echo(f"note {notice}", err=True)
+        tell.notice(notice)
     if options["report"]:
         write_object_report(options["report"], result, overwrite=options["overwrite"])
     return result

@@ -5,26 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 import click
 
 from landslide_map import __version__
-from landslide_map.errors import LandslideMapError
 
 from .check import check
 from .evaluate import evaluate
 from .models import models
+from .refusals import refusal_of
 from .run import run
 from .score import score
 from .stack import stack
 from .train import train
 from .windows import windows
-
-INTERRUPTED = 130
 
 
 class DefaultToRun(click.Group):
@@ -68,33 +64,11 @@ def _status(args: list[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted: nothing was written", err=True)
-        return INTERRUPTED
-    except LandslideMapError as error:
-        click.echo(f"error {error}", err=True)
-        return error.exit_status
-    except MemoryError:
-        click.echo(
-            "error E602: out of memory; close other programs or map a smaller area (grid: aoi)", err=True
-        )
-        return 6
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:
-        return _internal_error(error)
+    except (Exception, KeyboardInterrupt) as error:
+        refusal = refusal_of(error)
+        click.echo(refusal, err=True)
+        return refusal.exit_status
     return result if isinstance(result, int) else 0
-
-
-def _internal_error(error: Exception) -> int:
-    if os.environ.get("LANDSLIDE_MAP_TRACEBACK"):
-        traceback.print_exception(error)
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    click.echo(
-        f"error E999: {type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}. "
-        "This is a bug in landslide-map: please report it, with the output of the same command run with "
-        "LANDSLIDE_MAP_TRACEBACK=1 in the environment",
-        err=True,
-    )
-    return 1

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from .feedback import Feedback, feedback
+
 
 @click.group()
 def models() -> None:
@@ -17,22 +19,19 @@ def models() -> None:
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder of the new bundle.")
 @click.option("--trust-pickles", is_flag=True, help="Unpickle the boosters: this can run any program.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
-@click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
-def import_nasios(folder: Path, out: Path, trust_pickles: bool, overwrite: bool, quiet: bool) -> None:
+@feedback
+def import_nasios(folder: Path, out: Path, trust_pickles: bool, overwrite: bool, tell: Feedback) -> None:
     """Turn the author's weight files in FOLDER into a bundle.
 
     Reads Landslide_Class_S2S1_<version>_Fold<k>_last.pt for whatever versions and folds are there, and with
     --trust-pickles the boosters Landslide_Class_S2S1_<v18b|v44>_fold<k>.
     """
-    from contextlib import nullcontext
-
     from landslide_map.models.import_nasios import import_nasios as convert
-    from landslide_map.progress import on_stderr, silent
 
-    with nullcontext(silent) if quiet else on_stderr() as report:
-        found = convert(folder, out, trust_pickles=trust_pickles, overwrite=overwrite, report=report)
+    found = convert(folder, out, trust_pickles=trust_pickles, overwrite=overwrite, report=tell.progress)
     for notice in found.notices:
-        click.echo(f"note {notice}", err=True)
+        tell.notice(notice)
+    tell.finished(bundle=out, folds=found.folds)
     for name, folds in found.folds.items():
         click.echo(f"{name}: folds {', '.join(map(str, folds))}")
     click.echo(f"{out}: a bundle of {len(found.folds)} members")

@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from . import shared_options
+from .feedback import Feedback, feedback
 
 
 @click.command()
@@ -23,7 +24,7 @@ from . import shared_options
 @shared_options.device
 @shared_options.precision
 @click.option("--overwrite", is_flag=True, help="Replace an existing result.")
-@click.option("-q", "--quiet", is_flag=True, help="Print only the summary.")
+@feedback
 def run(
     scene: Path,
     out: Path,
@@ -35,32 +36,34 @@ def run(
     device: Literal["auto", "cpu", "cuda"],
     precision: Literal["float32", "bfloat16", "float16"],
     overwrite: bool,
-    quiet: bool,
+    tell: Feedback,
 ) -> None:
     """Map SCENE (a scene.yaml) and write the results into --out.
 
     Writes probability.tif, class.tif, landslides.gpkg, windows.nc and run.json; they appear together, when
     all are complete. Finding no landslide is a result, not an error.
     """
-    from contextlib import nullcontext
-
     from landslide_map.pipeline import map_scene
-    from landslide_map.progress import on_stderr, silent
 
-    with nullcontext(silent) if quiet else on_stderr() as progress:
-        result = map_scene(
-            scene,
-            out,
-            bundle=bundle,
-            stride=stride,
-            threshold=threshold,
-            operating_point=operating_point,
-            profile=profile,
-            device=device,
-            precision=precision,
-            overwrite=overwrite,
-            progress=progress,
-        )
+    result = map_scene(
+        scene,
+        out,
+        bundle=bundle,
+        stride=stride,
+        threshold=threshold,
+        operating_point=operating_point,
+        profile=profile,
+        device=device,
+        precision=precision,
+        overwrite=overwrite,
+        progress=tell.progress,
+    )
     for notice in result.notices:
-        click.echo(f"note {notice}", err=True)
+        tell.notice(notice)
+    files = ("out", "probability", "classes", "polygons", "window_record", "manifest")
+    tell.finished(
+        **{name: getattr(result, name) for name in files},
+        landslides=result.landslides,
+        windows=result.windows,
+    )
     click.echo(result.summary())

@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from . import shared_options
+from .feedback import Feedback, feedback
 
 
 @click.command()
@@ -23,7 +24,7 @@ from . import shared_options
 @shared_options.batch_size
 @click.option("--submission", "as_submission", is_flag=True, help="Write the competition's columns ID,label.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing CSV file.")
-@click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
+@feedback
 def score(
     windows: Path,
     out: Path,
@@ -37,7 +38,7 @@ def score(
     batch_size: int | None,
     as_submission: bool,
     overwrite: bool,
-    quiet: bool,
+    tell: Feedback,
 ) -> None:
     """Score WINDOWS: an .npy file of shape (n, 64, 64, 12), or a folder of <ID>.npy.
 
@@ -45,28 +46,25 @@ def score(
     windows of 64 x 64 pixels (window level). Bands are red, green, blue, nir, then vv, vh, diff_vv, diff_vh
     of the descending and of the ascending track.
     """
-    from contextlib import nullcontext
-
     from landslide_map import scoring
-    from landslide_map.progress import on_stderr, silent
     from landslide_map.window_files import Windows, read_ids
 
     scoring.check_output(out, overwrite=overwrite)
     source = Windows.open(windows, None if ids is None else read_ids(ids))
-    with nullcontext(silent) if quiet else on_stderr() as report:
-        table = scoring.score(
-            source,
-            bundle,
-            profile=profile,
-            threshold=threshold,
-            operating_point=operating_point,
-            device=device,
-            precision=precision,
-            batch_size=batch_size,
-            report=report,
-        )
+    table = scoring.score(
+        source,
+        bundle,
+        profile=profile,
+        threshold=threshold,
+        operating_point=operating_point,
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+        report=tell.progress,
+    )
     scoring.write_csv(scoring.submission(table) if as_submission else table, out)
     for notice in table.attrs["notices"]:
-        click.echo(f"note {notice}", err=True)
+        tell.notice(notice)
     landslides = int(table["landslide"].sum())
+    tell.finished(scores=out, windows=len(table), landslides=landslides)
     click.echo(f"{out}: {len(table)} windows, {landslides} of them landslides (window level)")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import shared_options
+from .feedback import Feedback, feedback
 
 if TYPE_CHECKING:
     from landslide_map.progress import Report
@@ -31,8 +32,15 @@ _FOR_NETWORKS = ("members", "folds", "weights", "from_scratch", "device", "preci
 @click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), help="Instead of the recipe's.")
 @click.option("--restart", is_flag=True, help="Throw away the work of an unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
-@click.option("-q", "--quiet", is_flag=True, help="Print only the summary.")
-def train(data: tuple[Path, ...], statistics: Path | None, recipe: str, out: Path, **options: Any) -> None:
+@feedback
+def train(
+    data: tuple[Path, ...],
+    statistics: Path | None,
+    recipe: str,
+    out: Path,
+    tell: Feedback,
+    **options: Any,
+) -> None:
     """Train a model bundle on labelled windows.
 
     \b
@@ -44,21 +52,19 @@ def train(data: tuple[Path, ...], statistics: Path | None, recipe: str, out: Pat
     `landslide-map windows` writes; several folders are joined. The bundle holds its members, thresholds and
     figures estimated out of fold. Training networks can be interrupted: the same command goes on.
     """  # noqa: D301 - click reads \b as the character, which keeps the lines apart
-    from contextlib import nullcontext
-
     from landslide_map.models.bundle import check_free
-    from landslide_map.progress import on_stderr, silent
     from landslide_map.training.recipe import recipe_content, trains_on_windows
 
     if bool(data) == (statistics is not None):
         raise click.UsageError("give either DATA or --statistics TABLE.csv")
     check_free(out, overwrite=options["overwrite"])
     on_windows = trains_on_windows(recipe_content(recipe)[1])
-    with nullcontext(silent) if options["quiet"] else on_stderr() as progress:
-        if on_windows and data:
-            scenarios = _train_on_windows(data, recipe, out, progress, **options)
-        else:
-            scenarios = _train_on_statistics(data, statistics, recipe, out, progress, **options)
+    if on_windows and data:
+        scenarios, summary = _train_on_windows(data, recipe, out, tell, **options)
+    else:
+        scenarios, summary = _train_on_statistics(data, statistics, recipe, out, tell.progress, **options)
+    tell.finished(bundle=out)
+    click.echo(summary)
     for scenario in scenarios:
         shown = {name: _shown(scenario["metrics"].get(name)) for name in ("f1", "precision", "recall", "auc")}
         click.echo(
@@ -68,8 +74,8 @@ def train(data: tuple[Path, ...], statistics: Path | None, recipe: str, out: Pat
 
 
 def _train_on_windows(
-    data: tuple[Path, ...], recipe: str, out: Path, progress: Report, **options: Any
-) -> list[dict[str, Any]]:
+    data: tuple[Path, ...], recipe: str, out: Path, tell: Feedback, **options: Any
+) -> tuple[list[dict[str, Any]], str]:
     from landslide_map.errors import ResourceError
     from landslide_map.training.training_data import read_training_data
 
@@ -82,13 +88,6 @@ def _train_on_windows(
             "Install it with: pip install 'landslide-map[networks]'",
         ) from error
     known = read_training_data(data)
-
-    def say(text: str) -> None:
-        if not options["quiet"]:
-            from tqdm import tqdm
-
-            with tqdm.external_write_mode():
-                click.echo(text, err=True)
 
     try:
         trained = train_windows(
@@ -108,22 +107,21 @@ def _train_on_windows(
             provenance=known.provenance,
             restart=options["restart"],
             overwrite=options["overwrite"],
-            say=say,
-            report=progress,
+            say=tell.say,
+            report=tell.progress,
         )
     except KeyboardInterrupt:
-        click.echo(f"{out}.training keeps what is finished: the same command goes on from there", err=True)
+        tell.say(f"{out}.training keeps what is finished: the same command goes on from there")
         raise
     for notice in trained.notices:
-        click.echo(f"note {notice}", err=True)
-    click.echo(f"{out}: {len(trained.document['members'])} members, out of fold at window level:")
-    scenarios: list[dict[str, Any]] = trained.document["scenarios"]
-    return scenarios
+        tell.notice(notice)
+    members = len(trained.document["members"])
+    return trained.document["scenarios"], f"{out}: {members} members, out of fold at window level:"
 
 
 def _train_on_statistics(
     data: tuple[Path, ...], statistics: Path | None, recipe: str, out: Path, progress: Report, **options: Any
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], str]:
     from landslide_map.models.bundle import save_bundle
 
     if needless := [name for name in _FOR_NETWORKS if options[name] not in (None, False, "auto", "float32")]:
@@ -137,9 +135,7 @@ def _train_on_statistics(
     )
     save_bundle(out, trained.document, trained.contents, overwrite=options["overwrite"])
     size = sum(map(len, trained.contents.values())) / 1e6
-    click.echo(f"{out}: {size:.1f} MB, out of fold at window level:")
-    scenarios: list[dict[str, Any]] = trained.document["scenarios"]
-    return scenarios
+    return trained.document["scenarios"], f"{out}: {size:.1f} MB, out of fold at window level:"
 
 
 def _from_table(table: Path, recipe: str, seed: int | None, progress: Report) -> TrainedBundle:

@@ -7,6 +7,8 @@ from typing import Literal
 
 import click
 
+from .feedback import Feedback, feedback
+
 
 @click.command()
 @click.argument("scene", type=click.Path(path_type=Path))
@@ -30,7 +32,7 @@ import click
 @click.option("--group-km", type=click.FloatRange(min=0.64), default=5.0, show_default=True)
 @click.option("--name", help="Beginning of the windows' IDs; by default the event's name.")
 @click.option("--overwrite", is_flag=True, help="Replace windows that were cut before.")
-@click.option("-q", "--quiet", is_flag=True, help="Print only the summary.")
+@feedback
 def windows(
     scene: Path,
     labels: Path,
@@ -45,7 +47,7 @@ def windows(
     group_km: float,
     name: str | None,
     overwrite: bool,
-    quiet: bool,
+    tell: Feedback,
 ) -> None:
     """Cut labelled windows from SCENE (a scene.yaml), to train or evaluate with.
 
@@ -53,28 +55,25 @@ def windows(
     layout that `train` and `evaluate` read. Windows that no polygon touches count as free of landslides:
     where the inventory is not complete, say so with --area.
     """
-    from contextlib import nullcontext
-
     from landslide_map.cut_windows import LabelRule, cut_windows
-    from landslide_map.progress import on_stderr, silent
 
-    with nullcontext(silent) if quiet else on_stderr() as progress:
-        cut = cut_windows(
-            scene,
-            labels,
-            out,
-            layer=layer,
-            area=area,
-            stride=stride,
-            rule=LabelRule(positive, negative, between),
-            allow_missing=allow_missing,
-            group_km=group_km,
-            name=name,
-            overwrite=overwrite,
-            progress=progress,
-        )
+    cut = cut_windows(
+        scene,
+        labels,
+        out,
+        layer=layer,
+        area=area,
+        stride=stride,
+        rule=LabelRule(positive, negative, between),
+        allow_missing=allow_missing,
+        group_km=group_km,
+        name=name,
+        overwrite=overwrite,
+        progress=tell.progress,
+    )
     for notice in cut.notices:
-        click.echo(f"note {notice}", err=True)
+        tell.notice(notice)
+    tell.finished(folder=out, windows=cut.windows, landslides=cut.landslides)
     click.echo(
         f"{out}: {cut.windows} windows, {cut.landslides} of them landslides, in {cut.groups} spatial groups; "
         f"left out: {cut.unlabelled} without a clear label, {cut.incomplete} incomplete"

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    {"codes", "errors", "reasons", "bands", "progress", "operating_points", "metrics"},
+    {"codes", "errors", "reasons", "bands", "progress", "timings", "operating_points", "metrics"},
     {"grid", "sources", "backscatter", "whole_file", "whole_folder"},
     {
         "scene",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from landslide_map.progress import Report
+from landslide_map.progress import Report, duration
 
 STAGE: Final = "training networks"
 _FIRST: Final = 5
@@ -50,15 +50,3 @@ class Pace:
             return "an unknown time"
         rate = worked / (time.monotonic() - self._begin)
         return duration(max(self.total - self.done, 0) / rate)
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words.
-
-    >>> duration(40), duration(160), duration(11000)
-    ('about 40 s', 'about 3 min', 'about 3 h 3 min')
-    """
-    if seconds < 100:
-        return f"about {seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"about {minutes} min" if minutes < 100 else f"about {minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,53 @@
+"""How a command ends that cannot do its work: exit status, code and one sentence; never a traceback."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from landslide_map.errors import LandslideMapError
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a user, or a program, is told of an error."""
+
+    exit_status: int
+    code: str | None
+    """As in ``docs/error-codes.md``; None where the command line cannot be understood, or was interrupted."""
+    message: str
+
+    def __str__(self) -> str:
+        return self.message if self.code is None else f"error {self.code}: {self.message}"
+
+
+def refusal_of(error: BaseException) -> Refusal:
+    """Return what to say of any error but a broken pipe."""
+    if isinstance(error, click.ClickException):
+        return Refusal(error.exit_code, None, error.format_message())
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return Refusal(INTERRUPTED, None, "interrupted: nothing was written")
+    if isinstance(error, LandslideMapError):
+        return Refusal(error.exit_status, error.code, error.message)
+    if isinstance(error, MemoryError):
+        return Refusal(6, "E602", "out of memory; close other programs or map a smaller area (grid: aoi)")
+    return _of_a_bug(error)
+
+
+def _of_a_bug(error: BaseException) -> Refusal:
+    if os.environ.get("LANDSLIDE_MAP_TRACEBACK"):
+        traceback.print_exception(error)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return Refusal(
+        1,
+        "E999",
+        f"{type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}. "
+        "This is a bug in landslide-map: please report it, with the output of the same command run with "
+        "LANDSLIDE_MAP_TRACEBACK=1 in the environment",
+    )

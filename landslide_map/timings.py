@@ -1,0 +1,188 @@
+"""Where the time of a run goes: its stages one after another, and every kind of work in any thread.
+
+There are two accounts, because what a run does overlaps.
+
+* *Stages* follow one another (check inputs, classify windows, write map). Each has its wall time and the
+  processor time that the whole process spent while it lasted, so stages add up to the run.
+* *Work* is of a kind (read, align, statistics, a member's vote ...) and is measured in the thread that does
+  it: how long that thread was busy, and its own processor time. Several threads work at once and while others
+  wait, so kinds do not add up to the wall time. Work inside other work counts once, as the inner kind.
+
+A library may bring its own threads (LightGBM, XGBoost, PyTorch, GDAL's compression). Nobody can tell what
+each of these did for whom; :attr:`Timings.unattributed_cpu_seconds` is what all of them, and everything that
+is not measured, spent together.
+
+Accounts are of the process: whoever opens one with :func:`collected` sees all work that is done anywhere in
+it meanwhile. Without an open account, :func:`work` costs nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+_WORK: Final = "work, in any thread"
+
+
+@dataclass
+class Spent:
+    """Time spent on one stage or one kind of work."""
+
+    seconds: float = 0.0
+    """Wall time; of work, summed over the threads that did it."""
+    cpu_seconds: float = 0.0
+    """Processor time: of a stage by the whole process, of work by the threads that did it."""
+    times: int = 0
+    """How often it was begun and ended."""
+
+    def add(self, seconds: float, cpu_seconds: float) -> None:
+        """Count one more time."""
+        self.seconds += seconds
+        self.cpu_seconds += cpu_seconds
+        self.times += 1
+
+
+@dataclass
+class Timings:
+    """An account of stages and work, in the order in which they first ended."""
+
+    stages: dict[str, Spent] = field(default_factory=dict)
+    work: dict[str, Spent] = field(default_factory=dict)
+    _began: tuple[float, float] = field(default_factory=lambda: (time.perf_counter(), time.process_time()))
+    _ended: tuple[float, float] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since the account was opened, or until it was closed."""
+        return (self._ended or (time.perf_counter(), 0.0))[0] - self._began[0]
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time of the process in that time, all threads."""
+        return (self._ended or (0.0, time.process_time()))[1] - self._began[1]
+
+    @property
+    def unattributed_cpu_seconds(self) -> float:
+        """Processor time that no thread measured as work: libraries' own threads, and all the rest."""
+        return max(0.0, self.cpu_seconds - sum(spent.cpu_seconds for spent in self.work.values()))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the account and the process's peak memory as plain values, seconds to the millisecond."""
+        return {
+            "seconds": round(self.seconds, 3),
+            "cpu_seconds": round(self.cpu_seconds, 3),
+            "unattributed_cpu_seconds": round(self.unattributed_cpu_seconds, 3),
+            "stages": {
+                name: {"seconds": round(spent.seconds, 3), "cpu_seconds": round(spent.cpu_seconds, 3)}
+                for name, spent in self.stages.items()
+            },
+            "work": {
+                kind: {
+                    "busy_seconds": round(spent.seconds, 3),
+                    "cpu_seconds": round(spent.cpu_seconds, 3),
+                    "times": spent.times,
+                }
+                for kind, spent in self.work.items()
+            },
+            "peak_memory_bytes": peak_memory(),
+        }
+
+    def as_text(self) -> str:
+        """Return two tables for a person: stages as they came, work by the time it took."""
+        width = max(map(len, [_WORK, *self.stages, *self.work]))
+        lines = [f"{'stage':{width}}  wall s   CPU s"]
+        lines += [_row(name, width, spent) for name, spent in self.stages.items()]
+        lines.append(_row("in all", width, Spent(self.seconds, self.cpu_seconds)))
+        if self.work:
+            by_time = sorted(self.work.items(), key=lambda item: -item[1].seconds)
+            lines.append(f"{_WORK:{width}}  busy s   CPU s")
+            lines += [_row(kind, width, spent) for kind, spent in by_time]
+            lines.append(f"{'everything else':{width}}  {'':6}  {self.unattributed_cpu_seconds:6.1f}")
+        if peak := peak_memory():
+            lines.append(f"peak memory {peak / 2**30:.2f} GiB")
+        return "\n".join(lines)
+
+
+_open: tuple[Timings, ...] = ()
+_lock = threading.Lock()
+_thread = threading.local()
+"""``inner``: wall and processor seconds of the work inside the work that this thread is doing."""
+
+
+@contextmanager
+def collected() -> Iterator[Timings]:
+    """Yield an account of all stages and work of this process until the block ends."""
+    global _open
+    own = Timings()
+    with _lock:
+        _open = (*_open, own)
+    try:
+        yield own
+    finally:
+        with _lock:
+            _open = tuple(account for account in _open if account is not own)
+        own._ended = time.perf_counter(), time.process_time()
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Count the block as stage `name`; stages follow one another and do not overlap."""
+    seconds, cpu_seconds = time.perf_counter(), time.process_time()
+    try:
+        yield
+    finally:
+        seconds, cpu_seconds = time.perf_counter() - seconds, time.process_time() - cpu_seconds
+        with _lock:
+            for account in _open:
+                account.stages.setdefault(name, Spent()).add(seconds, cpu_seconds)
+
+
+@contextmanager
+def work(kind: str) -> Iterator[None]:
+    """Count the block as work of this thread; also a decorator. A microsecond: fit for blocks of pixels."""
+    if not _open:
+        yield
+        return
+    outer = getattr(_thread, "inner", None)
+    inner = _thread.inner = Spent()
+    seconds, cpu_seconds = time.perf_counter(), time.thread_time()
+    try:
+        yield
+    finally:
+        seconds, cpu_seconds = time.perf_counter() - seconds, time.thread_time() - cpu_seconds
+        _thread.inner = outer
+        if outer is not None:
+            outer.add(seconds, cpu_seconds)
+        with _lock:
+            for account in _open:
+                account.work.setdefault(kind, Spent()).add(
+                    seconds - inner.seconds, cpu_seconds - inner.cpu_seconds
+                )
+
+
+def peak_memory() -> int | None:
+    """Return the most memory that was ever resident in this process, bytes; None where nobody says.
+
+    Linux counts it anew for every program. What ``getrusage`` reports there begins with the peak of the
+    process that started this one, so it is asked only elsewhere.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+
+
+def _row(name: str, width: int, spent: Spent) -> str:
+    return f"{name:{width}}  {spent.seconds:6.1f}  {spent.cpu_seconds:6.1f}"
