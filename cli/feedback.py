@@ -61,11 +61,10 @@ def _feedback(quiet: bool, verbose: bool, as_json: bool) -> Iterator[Feedback]:
     from landslide_map import progress, timings
 
     with ExitStack() as display, timings.collected() as spent:
-        if quiet:
-            report = progress.silent
-        elif as_json:
+        report: Report = progress.silent
+        if as_json and not quiet:
             report = progress.json_lines(progress.stderr_line)
-        else:
+        elif not quiet:
             report = display.enter_context(progress.on_stderr())
         tell = Feedback(report, spent, as_json, quiet, verbose, display.close)
         try:

@@ -13,7 +13,7 @@ import xarray as xr
 from dask.base import compute
 from dask.delayed import delayed
 
-from landslide_map import moments
+from landslide_map import moments, timings
 from landslide_map.grid import BLOCK
 from landslide_map.medians import window_medians
 from landslide_map.windows import WindowPlan
@@ -194,6 +194,7 @@ class PixelWindows:
     def __len__(self) -> int:
         return len(self._rows) * len(self._cols)
 
+    @timings.work("cut windows")
     def __getitem__(self, windows: int | slice | npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
         row, col = np.divmod(np.arange(len(self))[windows], len(self._cols))
         bands, size = len(self._windows), self._windows.shape[-1]
@@ -228,12 +229,14 @@ class _Unfinished:
         self._first_pixel = int(plan.row_starts[first])
         self._median = median
 
+    @timings.work("statistics")
     def extend(self, cells: list[Floats], blocks: list[list[npt.NDArray[Any]]]) -> None:
         """Append one row of blocks: per channel its cells, and the pixels that are kept, block by block."""
         merged = [moments.merge_columns(new, *self._cols) for new in cells]
         self._cells = [np.concatenate(pair) for pair in zip(self._cells, merged, strict=True)]
         self._pixels = _append_rows(self._pixels, blocks)
 
+    @timings.work("statistics")
     def statistics(self, first: int, stop: int) -> Floats:
         """Return ``(window, channel, statistic)`` of the rows of windows ``first`` to ``stop - 1``."""
         plan = self._plan
@@ -296,6 +299,7 @@ def _reduce(
     return cells, [[part for _, part in parts] for parts in reduced]
 
 
+@timings.work("statistics")
 def _reduce_block(
     block: npt.NDArray[Any], row_edges: Indices, col_edges: Indices, keep: Kept
 ) -> tuple[list[Floats], npt.NDArray[Any]]:

@@ -18,6 +18,7 @@ import rasterio
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from landslide_map import timings
 from landslide_map.errors import InputError
 from landslide_map.grid import Block, Grid
 from landslide_map.kernels import bilinear, nearest_pixel
@@ -190,6 +191,7 @@ def _paste(pixels: npt.NDArray[np.float32], row: int, col: int, out: npt.NDArray
         out[top:bottom, left:right] = pixels[top - row : bottom - row, left - col : right - col]
 
 
+@timings.work("read")
 def _read(band: RasterBand, window: Window, grid: Grid, block: Block) -> npt.NDArray[Any]:
     """Read source pixels; NaN where they hold a nodata value."""
     try:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import rioxarray  # noqa: F401  (registers the .rio accessor)
 import xarray as xr
 
+from landslide_map import timings
 from landslide_map.backscatter import FLOOR_DB, mask_db, to_db, to_power
 from landslide_map.bands import (
     ACQUISITIONS,
@@ -229,7 +230,8 @@ def _combine(formula: Callable[[Pixels, Pixels], Pixels], a: Any, b: Any) -> Any
     for band in (a, b):
         if band.strides == (0, 0) and np.isnan(band[0, 0]):
             return band  # one NaN broadcast to a block: nothing to compute, here or later
-    return formula(a, b)
+    with timings.work("channels"):
+        return formula(a, b)
 
 
 def _read_optical(image: OpticalImage, name: str, grid: Grid, block: Block) -> Pixels:
@@ -282,6 +284,7 @@ def _present(inputs: SceneInputs, name: str) -> bool:
     return track is not None and bool(track.composite or (track.pre if side == "pre" else track.post))
 
 
+@timings.work("channels")
 def _quality(*layers: Pixels) -> Pixels:
     """One block of the quality channel; `layers` are the optical bands and, if there is one, the SCL."""
     return snow_or_cloud_pixels(dict(zip(OPTICAL, layers, strict=False)), *layers[len(OPTICAL) :])
@@ -292,7 +295,8 @@ def _lazy(read: Callable[[Block], Pixels], grid: Grid, chunks: Any, name: str) -
 
     def chunk(block_info: Any) -> Pixels:
         (top, bottom), (left, right) = block_info[None]["array-location"]
-        return read(Block(top, left, bottom - top, right - left))
+        with timings.work("align"):
+            return read(Block(top, left, bottom - top, right - left))
 
     array: da.Array = da.map_blocks(
         chunk,
