@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
-from landslide_map import products
+from landslide_map import products, timings
 from landslide_map import progress as reporting
 from landslide_map.grid import BLOCK, Grid
 from landslide_map.products import rasters, styles
@@ -18,7 +19,7 @@ from landslide_map.products.polygons import analysed_areas, landslides
 from landslide_map.products.windows_file import windows_dataset, write_windows
 from landslide_map.windows import WindowPlan, paint
 
-STAGE = "map"
+STAGE: Final = reporting.Stage("write map", "rows")
 
 
 def write_map(
@@ -52,14 +53,17 @@ def write_map(
         Told the rows painted so far.
     """
     classes, codes = _write_rasters(folder, record, plan, grid, tags, progress)
-    found = landslides(
-        classes, rasters.strips(folder / products.PROBABILITY), record, grid, dates, min_area_m2
-    )
-    analysed = analysed_areas(codes, record.scenarios, grid)
+    with timings.work("outline"):
+        found = landslides(
+            classes, rasters.strips(folder / products.PROBABILITY), record, grid, dates, min_area_m2
+        )
+        analysed = analysed_areas(codes, record.scenarios, grid)
     event_time = dates["event_time"]
     assert event_time is not None
-    write_geopackage(folder / products.LANDSLIDES, found, analysed, event_time, tags)
-    write_windows(folder / products.WINDOWS, windows_dataset(record, grid, tags))
+    with timings.work("write polygons"):
+        write_geopackage(folder / products.LANDSLIDES, found, analysed, event_time, tags)
+    with timings.work("write windows"):
+        write_windows(folder / products.WINDOWS, windows_dataset(record, grid, tags))
     return len(found)
 
 
@@ -76,16 +80,18 @@ def _write_rasters(
     codes = np.empty(grid.shape, dtype=np.uint8)
     window_m = record.size * grid.transform.a
     tags = {**tags, "TIFFTAG_SOFTWARE": tags["software"]}
+    progress(STAGE, 0, grid.height)
     with (
         rasters.probability_raster(folder / products.PROBABILITY, grid, tags, window_m) as write_probability,
         rasters.class_raster(folder / products.CLASSES, grid, tags) as write_classes,
     ):
         for top in range(0, grid.height, BLOCK):
             rows = slice(top, min(top + BLOCK, grid.height))
-            probability = paint(record.probability.ravel(), plan, rows)
-            threshold = paint(record.threshold.ravel(), plan, rows)
-            codes[rows] = paint_codes(record, top, rows.stop - top, grid.width)
-            classes[rows] = rasters.classify(probability, threshold, codes[rows])
+            with timings.work("paint"):
+                probability = paint(record.probability.ravel(), plan, rows)
+                threshold = paint(record.threshold.ravel(), plan, rows)
+                codes[rows] = paint_codes(record, top, rows.stop - top, grid.width)
+                classes[rows] = rasters.classify(probability, threshold, codes[rows])
             write_probability(probability)
             write_classes(classes[rows])
             progress(STAGE, rows.stop, grid.height)

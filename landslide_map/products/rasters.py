@@ -25,6 +25,7 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from landslide_map import timings
 from landslide_map.errors import ResourceError
 from landslide_map.grid import Grid
 from landslide_map.reasons import REASON_NAMES, Reason
@@ -185,7 +186,7 @@ def _cog(path: Path, grid: Grid, layer: _Layer, tags: Mapping[str, str]) -> Iter
                 if strip.shape != (rows, grid.width) or next_row + rows > grid.height:
                     raise ValueError(f"strip {strip.shape} at row {next_row} does not fit {grid.shape}")
                 strip = np.ascontiguousarray(strip, dtype=layer.dtype)
-                with _explained(path):
+                with _explained(path), timings.work("write rasters"):
                     target.write(strip, 1, window=Window(0, next_row, grid.width, rows))
                 checksum = zlib.crc32(strip.data, checksum)
                 next_row += rows
@@ -193,7 +194,7 @@ def _cog(path: Path, grid: Grid, layer: _Layer, tags: Mapping[str, str]) -> Iter
             yield write
             if next_row != grid.height:
                 raise ValueError(f"{next_row} rows of {grid.height} were written to {path.name}")
-        with _explained(path):
+        with _explained(path), timings.work("write rasters"):
             _convert(temporary, path, layer)
             written = _checksum(path)
         if written != checksum:
