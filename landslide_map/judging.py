@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, pairwise
 from typing import Final
 
@@ -26,8 +27,10 @@ from landslide_map.bands import (
     backscatter,
     group,
 )
-from landslide_map.features import SLAB, statistics_and_pixels
+from landslide_map.decided import own_side_and_pixels
+from landslide_map.features import SLAB, PixelWindows, statistics_and_pixels
 from landslide_map.grid import BLOCK
+from landslide_map.models.asking import Pixels
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.ensemble import Votes, joined_votes
 from landslide_map.sources import SceneInputs
@@ -92,16 +95,21 @@ def judge_rows(
         valid: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in GROUPS}
         waiting = list(run)
         for first, statistics, pixels in described_windows(inputs, plan, ensemble, wanted, run):
+            count = statistics.sizes["window"]
+            rows = range(first, first + count // plan.grid_shape[1])
             votes.append(
                 ensemble.vote(
-                    statistics, excluded=excluded, min_valid_fraction=min_valid_fraction, pixels=pixels
+                    statistics,
+                    excluded=excluded,
+                    min_valid_fraction=min_valid_fraction,
+                    pixels=pixels,
+                    stop=partial(own_side_and_pixels, plan=plan, rows=rows, elsewhere=ensemble.widest_margin),
                 )
             )
             for name in GROUPS:
                 valid[name].append(_poorest(statistics, [c for c in wanted if group(c) == name]))
-            count = statistics.sizes["window"]
             tick(count)
-            if first + count // plan.grid_shape[1] == plan.ending_in(waiting[0]).stop:
+            if rows.stop == plan.ending_in(waiting[0]).stop:
                 whole = {name: np.concatenate(parts) for name, parts in valid.items()}
                 yield JudgedRows(waiting.pop(0), joined_votes(votes), whole)
                 votes, valid = [], {name: [] for name in GROUPS}
@@ -113,7 +121,7 @@ def described_windows(
     ensemble: Bundle,
     channels: Sequence[str],
     block_rows: range | None = None,
-) -> Iterator[tuple[int, xr.DataArray, npt.NDArray[np.float32] | None]]:
+) -> Iterator[tuple[int, xr.DataArray, Pixels | None]]:
     """Yield what an ensemble must know of the windows of `plan`, a few rows of windows at a time.
 
     Parameters
@@ -125,10 +133,11 @@ def described_windows(
 
     Yields
     ------
-    int, DataArray, ndarray or None
+    int, DataArray, Pixels or None
         The first row of windows; statistics ``(window, channel, statistic)`` of `channels` and of the quality
         channels; and pixels ``(window, y, x, 12)``, model bands, where some member judges pixels: NaN in
-        bands that none needs.
+        bands that none needs. Where the ensemble skips votes, all windows that end in a row of blocks come
+        at once: which votes are skipped then depends on nothing but the scene.
     """
     seen = chain.from_iterable(m.channels for m in ensemble.members if m.input == "pixels")
     made_of = set(chain.from_iterable(INDEX_PAIRS.get(name, (name,)) for name in seen if name in channels))
@@ -142,15 +151,30 @@ def described_windows(
         bands,
         channels=described,
         median=ensemble.needs_median,
-        slab=PIXEL_SLAB if bands else SLAB,
+        slab=(plan.count if ensemble.skips else PIXEL_SLAB) if bands else SLAB,
         block_rows=block_rows,
     ):
         if not bands:
             yield first, statistics, None
             continue
-        pixels = np.full((len(found), plan.size, plan.size, len(MODEL_BANDS)), np.nan, np.float32)
-        pixels[..., positions] = found[:]
-        yield first, statistics, pixels
+        pixels = _ModelPixels(found, positions)
+        # Who asks everybody asks for the same pixels again and again.
+        yield first, statistics, pixels if ensemble.skips else pixels[np.arange(len(found))]
+
+
+@dataclass(frozen=True)
+class _ModelPixels:
+    """Pixels of windows in the order of the model bands, cut out when asked for."""
+
+    found: PixelWindows
+    positions: Sequence[int]
+    """Of the bands found, among the model bands."""
+
+    def __getitem__(self, windows: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+        found = self.found[windows]
+        pixels = np.full((*found.shape[:3], len(MODEL_BANDS)), np.nan, np.float32)
+        pixels[..., self.positions] = found
+        return pixels
 
 
 def model_stack(inputs: SceneInputs, from_row: int = 0) -> xr.DataArray:

@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from landslide_map.bands import CHANNELS, GROUPS, INDEX_PAIRS, MODEL_BANDS
+from landslide_map.decided import own_side
 from landslide_map.errors import InputError, Notice, OutputExistsError, ResourceError
 from landslide_map.features import array_statistics
 from landslide_map.models.bundle import Bundle, load_bundle
@@ -166,7 +167,7 @@ def chunk_statistics(bundle: Bundle, chunk: npt.NDArray[np.floating]) -> xr.Data
 def _score_chunk(bundle: Bundle, ids: Sequence[str], chunk: npt.NDArray[np.floating]) -> pd.DataFrame:
     statistics = chunk_statistics(bundle, chunk)
     # A ready window is what it is: the published procedure judges constant bands too.
-    votes = bundle.vote(statistics, pixels=chunk, constants_are_fill=False)
+    votes = bundle.vote(statistics, pixels=chunk, constants_are_fill=False, stop=own_side)
     judged = np.isfinite(votes.probability)
     landslide = pd.array(votes.landslide.astype(np.int64), dtype="Int64")
     landslide[~judged] = pd.NA

@@ -196,6 +196,30 @@ def _covering(
     return first, np.searchsorted(starts, edges[:-1], side="right")
 
 
+def tiles(
+    starts: npt.NDArray[np.int64], size: int, windows: range
+) -> tuple[npt.NDArray[np.int64], tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Return the intervals of an axis, under some windows, on which everything painted is constant.
+
+    Parameters
+    ----------
+    starts : ndarray of int
+        First pixel of every window of the axis.
+    size : int
+    windows : range
+        Numbers of those windows.
+
+    Returns
+    -------
+    edges : ndarray
+        Where the intervals begin, and the end of the last.
+    covering : tuple of ndarray
+        The first and the last + 1 window over each interval, of all windows of the axis.
+    """
+    edges = _edges(starts, size, int(starts[windows.start]), int(starts[windows.stop - 1]) + size)
+    return edges, _covering(starts, size, edges)
+
+
 @njit(nogil=True, cache=True)
 def _tile_means(
     grid: npt.NDArray[np.float64],

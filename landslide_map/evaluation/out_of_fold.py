@@ -14,7 +14,7 @@ from landslide_map.errors import UsageError
 from landslide_map.evaluation.votes import Floats, MemberVotes, fold_count
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.calibration import IDENTITY
-from landslide_map.models.ensemble import Scenario, settle
+from landslide_map.models.scenario import Scenario, settle
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.training.folds import shuffled_folds, stratified_folds
 from landslide_map.training.operating_point import nested, operating_points

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import xarray as xr
 
 from landslide_map.models.bundle import Bundle
-from landslide_map.models.ensemble import Scenario, choose, mostly_snow_or_cloud, settle
+from landslide_map.models.ensemble import mostly_snow_or_cloud
+from landslide_map.models.scenario import Scenario, choose, settle
 from landslide_map.scoring import checked_chunks, chunk_statistics
 from landslide_map.window_files import Windows
 

@@ -16,8 +16,8 @@ from landslide_map.labelled_windows import checked_labels
 from landslide_map.metrics import LEVEL, UNIT, Labels, reliability_curve, scores, threshold_curve
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.calibration import IDENTITY
-from landslide_map.models.ensemble import Scenario
 from landslide_map.models.profiles import PROFILES, with_profile
+from landslide_map.models.scenario import Scenario
 from landslide_map.models.thresholds import decided_at
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.window_files import Windows

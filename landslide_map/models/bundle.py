@@ -11,13 +11,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 import xarray as xr
 from pydantic import ValidationError
 
 from landslide_map.bands import CHANNELS
 from landslide_map.errors import BundleError, ResourceError
+from landslide_map.models.asking import Pixels, Stop
 from landslide_map.models.bundle_format import (
     FORMAT,
     FORMAT_VERSION,
@@ -25,10 +24,12 @@ from landslide_map.models.bundle_format import (
     FileEntry,
     MemberEntry,
     ScenarioEntry,
+    by_cost,
 )
-from landslide_map.models.ensemble import MIN_VALID_FRACTION, Scenario, Votes, vote
+from landslide_map.models.ensemble import MIN_VALID_FRACTION, Votes, vote
 from landslide_map.models.member import Member
 from landslide_map.models.published_boosters import PublishedBooster
+from landslide_map.models.scenario import Scenario
 from landslide_map.whole_folder import check_free as refuse_unfit
 from landslide_map.whole_folder import whole_folder
 
@@ -62,6 +63,10 @@ class Bundle:
     path: Path
     training_windows: frozenset[str] = frozenset()
     """:func:`window_hash` of the name of every window it was trained on, where known."""
+    early_exit: bool = False
+    """Whether members are left unasked where no vote of theirs can change a class."""
+    cascade: bool = False
+    """Whether scenarios' rules call windows no landslide without asking the networks."""
 
     @property
     def name(self) -> str:
@@ -84,6 +89,32 @@ class Bundle:
         return any(member.input == "pixels" for member in self.members)
 
     @property
+    def skips(self) -> bool:
+        """Whether votes that a window's scenario has may be left unasked."""
+        return self.early_exit or self.cascade
+
+    @property
+    def widest_margin(self) -> tuple[float, float]:
+        """Between which numbers probability - threshold of any window lies."""
+        thresholds = [scenario.threshold for scenario in self.scenarios]
+        return -max(thresholds), 1 - min(thresholds)
+
+    @property
+    def rounds(self) -> list[list[int]]:
+        """Numbers of the members that are asked together: all, or first the cheap ones where it skips.
+
+        Members on statistics go together: they share their features and cost a thousandth of a network.
+        """
+        everyone = list(range(len(self.members)))
+        if not self.skips:
+            return [everyone]
+        cheap = [i for i in everyone if self.members[i].input == "statistics"]
+        number = {self.members[i].name: i for i in everyone if i not in cheap}
+        networks = [number[entry.name] for entry in by_cost(self.document.members) if entry.name in number]
+        others = [[i] for i in networks] if self.early_exit else [networks]
+        return [asked for asked in (cheap, *others) if asked]
+
+    @property
     def needs_median(self) -> bool:
         """Whether some member reads the median of its channels."""
         return any(isinstance(member, PublishedBooster) for member in self.members)
@@ -94,10 +125,11 @@ class Bundle:
         *,
         excluded: Collection[str] = (),
         min_valid_fraction: float = MIN_VALID_FRACTION,
-        pixels: npt.NDArray[np.floating] | None = None,
+        pixels: Pixels | None = None,
         constants_are_fill: bool = True,
+        stop: Stop | None = None,
     ) -> Votes:
-        """Judge windows; see :func:`landslide_map.models.ensemble.vote`."""
+        """Judge windows; see :func:`landslide_map.models.ensemble.vote`. `stop` is for early exit."""
         return vote(
             self.members,
             self.scenarios,
@@ -106,6 +138,9 @@ class Bundle:
             min_valid_fraction=min_valid_fraction,
             pixels=pixels,
             constants_are_fill=constants_are_fill,
+            rounds=self.rounds,
+            stop=stop if self.early_exit else None,
+            cascade=self.cascade,
         )
 
 

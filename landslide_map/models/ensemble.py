@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any, Final, Literal
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from scipy.special import expit, logit
 
 from landslide_map.bands import CHANNELS, SNOW_OR_CLOUD, STEEP
+from landslide_map.models.asking import Pixels, Rounds, Stop, ask
 from landslide_map.models.boosters import StatisticsMember
-from landslide_map.models.calibration import EDGE, IDENTITY, Calibration
-from landslide_map.models.crossed import BASE_STATISTICS, feature_table
+from landslide_map.models.crossed import BASE_STATISTICS
 from landslide_map.models.member import Member
-from landslide_map.operating_points import OperatingPoint
+from landslide_map.models.scenario import Bools, Floats, Scenario, choose, settle
 from landslide_map.reasons import Reason
 
 MIN_VALID_FRACTION: Final = 0.75
@@ -25,34 +24,6 @@ MOSTLY: Final = 0.5
 """Share of snow or cloud above which a window's optical image says nothing about the ground."""
 FLAT_SHARE: Final = 0.1
 """Share of steep ground below which a window is flat. Runout lies on flats: single pixels do not count."""
-_ROWS: Final = 16384
-"""Windows predicted at a time: bounds memory, long enough for every thread."""
-
-Bools = npt.NDArray[np.bool_]
-Average = Literal["probability", "logit"]
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """A set of channels that users really have, with the members that vote in it."""
-
-    name: str
-    weights: Mapping[str, float]
-    """Member name -> weight in the mean."""
-    threshold: float
-    """A window is a landslide where the calibrated probability is above it."""
-    average: Average = "probability"
-    """What is averaged over members."""
-    needs_all: bool = True
-    """Whether every member must be able to vote, or any one of them."""
-    clear_sky: bool = False
-    """Whether it is silent where the optical image is mostly snow or cloud."""
-    calibration: Calibration = IDENTITY
-    operating_points: Mapping[OperatingPoint, float] = field(default_factory=dict)
-    """Name (:mod:`landslide_map.operating_points`) -> threshold learned for it."""
-    metrics: Mapping[str, Any] | None = None
-    """Out-of-fold figures, window level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +38,8 @@ class Votes:
     """``(window,)`` of the window's scenario; NaN where none fits."""
     members: Floats
     """``(window, member)`` uncalibrated; NaN where the member did not vote."""
+    spared: Bools
+    """``(window, member)`` whose vote belongs to the window's scenario and was not needed."""
     reason: npt.NDArray[np.uint8]
     """``(window,)`` :class:`~landslide_map.reasons.Reason`."""
 
@@ -89,8 +62,11 @@ def vote(
     *,
     excluded: Collection[str] = (),
     min_valid_fraction: float = MIN_VALID_FRACTION,
-    pixels: npt.NDArray[np.floating] | None = None,
+    pixels: Pixels | None = None,
     constants_are_fill: bool = True,
+    rounds: Rounds | None = None,
+    stop: Stop | None = None,
+    cascade: bool = False,
 ) -> Votes:
     """Let each window be judged by the members of the first scenario that fits it.
 
@@ -106,11 +82,14 @@ def vote(
         Channels that no member may use, e.g. absolute backscatter of terrain-flattened products.
     min_valid_fraction : float
         A channel is missing in windows with fewer valid pixels.
-    pixels : ndarray, (window, y, x, 12), optional
+    pixels : ndarray or Pixels, (window, y, x, 12), optional
         Model bands, for members whose input is pixels.
     constants_are_fill : bool
         Whether a channel that is constant over a window counts as missing there. Where it does not, members
         that do without its skewness judge it as it is.
+    rounds, stop, cascade : optional
+        In which order members are asked, and where no more; see :func:`~landslide_map.models.asking.ask`. By
+        default everybody is asked, at once.
 
     Returns
     -------
@@ -136,12 +115,16 @@ def vote(
     chosen, silenced = choose(scenarios, able, snowy)
     flat = _flat(statistics)
     chosen[flat] = -1
-    wanted = {
-        member.name: able[member.name]
-        & np.isin(chosen, [i for i, scenario in enumerate(scenarios) if member.name in scenario.weights])
-        for member in members
-    }
-    said = _predict(members, wanted, statistics, pixels)
+    wanted = np.stack(
+        [
+            able[member.name]
+            & np.isin(chosen, [i for i, scenario in enumerate(scenarios) if member.name in scenario.weights])
+            for member in members
+        ],
+        axis=1,
+    )
+    rounds = [range(len(members))] if rounds is None else rounds
+    said, spared = ask(members, scenarios, chosen, wanted, statistics, pixels, rounds, stop, cascade)
     probability, threshold = settle([member.name for member in members], scenarios, said, chosen)
     something = np.any(list(lenient.values()), axis=0)
     reason = np.select(
@@ -149,7 +132,7 @@ def vote(
         [Reason.ANALYSED, Reason.NO_DATA, Reason.FLAT, Reason.SNOW_OR_CLOUD],
         Reason.MISSING_CHANNELS,
     ).astype(np.uint8)
-    return Votes(probability, chosen, threshold, said, reason)
+    return Votes(probability, chosen, threshold, said, spared, reason)
 
 
 def _available_channels(
@@ -188,100 +171,3 @@ def _flat(statistics: xr.DataArray) -> Bools:
         return np.zeros(statistics.sizes["window"], dtype=np.bool_)
     flat: Bools = statistics.sel(channel=STEEP, statistic="mean").values < FLAT_SHARE  # NaN is not below
     return flat
-
-
-def choose(
-    scenarios: Sequence[Scenario], able: Mapping[str, Bools], snowy: Bools
-) -> tuple[npt.NDArray[np.int8], Bools]:
-    """Return the scenario of each window and where snow or cloud silenced one that would have fitted.
-
-    `able` says, member by member, in which windows it can vote.
-    """
-    chosen = np.full(len(snowy), -1, dtype=np.int8)
-    silenced = np.zeros(len(snowy), dtype=np.bool_)
-    for i, scenario in enumerate(scenarios):
-        join = np.all if scenario.needs_all else np.any
-        fits = join([able[name] for name in scenario.weights], axis=0)
-        if scenario.clear_sky:
-            silenced |= fits & snowy
-            fits = fits & ~snowy
-        chosen[(chosen < 0) & fits] = i
-    return chosen, silenced
-
-
-def settle(
-    members: Sequence[str], scenarios: Sequence[Scenario], said: Floats, chosen: npt.NDArray[np.int8]
-) -> tuple[Floats, Floats]:
-    """Return probability and threshold of windows, ``(window,)``, from what the members said in them.
-
-    Parameters
-    ----------
-    members : sequence of str
-        Names of the columns of `said`.
-    scenarios : sequence of Scenario
-    said : ndarray, (window, member)
-    chosen : ndarray, (window,)
-        Index of each window's scenario; -1 for none, where both are NaN.
-    """
-    probability = np.full(len(chosen), np.nan)
-    threshold = np.full(len(chosen), np.nan)
-    for i, scenario in enumerate(scenarios):
-        rows = chosen == i
-        weights = np.array([scenario.weights.get(name, 0.0) for name in members])
-        probability[rows] = scenario.calibration(weighted_mean(said[rows], weights, scenario.average))
-        threshold[rows] = scenario.threshold
-    return probability, threshold
-
-
-def _predict(
-    members: Sequence[Member],
-    wanted: Mapping[str, Bools],
-    statistics: xr.DataArray,
-    pixels: npt.NDArray[np.floating] | None,
-) -> Floats:
-    """Return what each member says where it is wanted, NaN elsewhere; ``(window, member)``."""
-    said = np.full((statistics.sizes["window"], len(members)), np.nan)
-    for start in range(0, len(said), _ROWS):
-        batch = slice(start, start + _ROWS)
-        features: dict[tuple[tuple[str, ...], bytes], npt.NDArray[np.float32]] = {}
-        for column, member in enumerate(members):
-            rows = start + np.flatnonzero(wanted[member.name][batch])
-            if not rows.size:
-                continue
-            if member.input == "pixels":
-                if pixels is None:
-                    raise ValueError(f"member {member.name} judges pixels, but only statistics were given")
-                said[rows, column] = member.predict(pixels[rows])
-            elif isinstance(member, StatisticsMember):
-                key = (member.channels, rows.tobytes())
-                if key not in features:
-                    features[key] = feature_table(statistics.isel(window=rows), member.channels)[0]
-                said[rows, column] = member.predict_features(features[key])
-            else:
-                said[rows, column] = member.predict(statistics.isel(window=rows))
-    return said
-
-
-def weighted_mean(said: Floats, weights: Floats, average: Average = "probability") -> Floats:
-    """Return the mean over the members that voted, their weights renormalised.
-
-    Parameters
-    ----------
-    said : ndarray, (window, member)
-        Probabilities; NaN where a member did not vote.
-    weights : ndarray, (member,)
-    average : str
-        ``logit`` averages log-odds, so that one sure member counts for more than in ``probability``.
-
-    Returns
-    -------
-    ndarray, (window,)
-        A probability; NaN where nobody voted.
-    """
-    voted = np.isfinite(said) * weights
-    total = voted.sum(axis=1)
-    filled = np.where(np.isfinite(said), said, 0.5)
-    if average == "logit":
-        filled = logit(np.clip(filled, EDGE, 1 - EDGE))
-    mean: Floats = (filled * voted).sum(axis=1) / np.where(total > 0, total, np.nan)
-    return expit(mean) if average == "logit" else mean

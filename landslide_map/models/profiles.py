@@ -16,7 +16,7 @@ from landslide_map.errors import BundleError, UsageError
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.bundle_format import MemberEntry, by_cost
 from landslide_map.models.calibration import IDENTITY
-from landslide_map.models.ensemble import Scenario
+from landslide_map.models.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from landslide_map.errors import BundleError, UsageError
 from landslide_map.models.bundle import Bundle
-from landslide_map.models.ensemble import Scenario
+from landslide_map.models.scenario import Scenario
 from landslide_map.operating_points import OPERATING_POINTS, OperatingPoint
 
 

@@ -18,7 +18,7 @@ from landslide_map import __version__
 from landslide_map.metrics import UNIT, scores
 from landslide_map.models.bundle import TRAINING_WINDOWS, window_hash
 from landslide_map.models.calibration import IDENTITY, Calibration
-from landslide_map.models.ensemble import weighted_mean
+from landslide_map.models.scenario import weighted_mean
 from landslide_map.training.fit_published import ENDING
 from landslide_map.training.operating_point import fit_calibration, nested, operating_points
 from landslide_map.training.window_card import write_window_card

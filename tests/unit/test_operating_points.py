@@ -12,8 +12,8 @@ import pytest
 from landslide_map import score
 from landslide_map.errors import SceneError, UsageError
 from landslide_map.models.bundle import DEFAULT, load_bundle
-from landslide_map.models.ensemble import Scenario
 from landslide_map.models.profiles import with_profile
+from landslide_map.models.scenario import Scenario
 from landslide_map.models.thresholds import decided_at
 from landslide_map.operating_points import OPERATING_POINTS
 from landslide_map.scene import load_scene

@@ -1,0 +1,140 @@
+"""Which member is asked about which window: all at once, or the cheap first and the others where needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from landslide_map.decided import SAFE
+from landslide_map.models.boosters import StatisticsMember
+from landslide_map.models.crossed import feature_table
+from landslide_map.models.member import Member
+from landslide_map.models.scenario import Bools, Chosen, Floats, Scenario, bounds, mean_of
+
+_ROWS: Final = 16384
+"""Windows predicted at a time: bounds memory, long enough for every thread."""
+_PIXEL_ROWS: Final = 1024
+"""Windows whose pixels are in memory at a time: 200 kB each."""
+Rounds = Sequence[Sequence[int]]
+"""Numbers of the members that are asked together, round after round."""
+Stop = Callable[[Floats, Floats], Bools]
+"""From bounds of probability - threshold, ``(window,)``, 0 where nobody is asked: the windows of which
+nothing more must be known (:mod:`landslide_map.decided`)."""
+
+
+class Pixels(Protocol):
+    """Pixels of windows, ``(window, y, x, 12)``: an array, or what cuts them out when asked."""
+
+    def __getitem__(self, rows: npt.NDArray[np.intp], /) -> npt.NDArray[np.floating]:
+        """Return those of some windows."""
+
+
+def ask(
+    members: Sequence[Member],
+    scenarios: Sequence[Scenario],
+    chosen: Chosen,
+    wanted: Bools,
+    statistics: xr.DataArray,
+    pixels: Pixels | None,
+    rounds: Rounds,
+    stop: Stop | None = None,
+    cascade: bool = False,
+) -> tuple[Floats, Bools]:
+    """Ask members about windows until nothing more must be known.
+
+    Parameters
+    ----------
+    members, scenarios : sequence
+    chosen : ndarray, (window,)
+        Index of each window's scenario.
+    wanted : ndarray of bool, (window, member)
+        Whose vote belongs to the window's scenario.
+    statistics : xr.DataArray, (window, channel, statistic)
+    pixels : Pixels, optional
+        For members that judge pixels.
+    rounds : sequence of sequences of int
+        Together every member once.
+    stop : callable, optional
+        Asked after every round but the last.
+    cascade : bool
+        Whether the rules of the scenarios stop windows too.
+
+    Returns
+    -------
+    said : ndarray, (window, member)
+        NaN where a member was not asked.
+    spared : ndarray of bool, (window, member)
+        Whose vote was wanted but not needed.
+    """
+    names = [member.name for member in members]
+    threshold = np.append([scenario.threshold for scenario in scenarios], np.nan)[chosen]
+    said = np.full(wanted.shape, np.nan)
+    asked, now = np.zeros_like(wanted), np.zeros_like(wanted)
+    cut, decided = np.zeros((2, len(wanted)), dtype=np.bool_)
+    for number, columns in enumerate(rounds, start=1):
+        now[:] = False
+        now[:, columns] = wanted[:, columns] & ~(cut | decided)[:, np.newaxis]
+        _predict(members, columns, now, statistics, pixels, said)
+        asked |= now
+        if number == len(rounds):
+            break
+        if cascade:
+            cut |= _without_doubt(names, scenarios, said, chosen)
+        if stop is not None:
+            unknown = wanted & ~asked & ~cut[:, np.newaxis]
+            low, high = bounds(names, scenarios, said, unknown, chosen)
+            settled = stop(np.nan_to_num(low - threshold), np.nan_to_num(high - threshold))
+            decided |= settled & asked.any(axis=1)  # limits near 0 or 1 could do without any vote
+    return said, wanted & ~asked
+
+
+def _without_doubt(
+    names: Sequence[str], scenarios: Sequence[Scenario], said: Floats, chosen: Chosen
+) -> Bools:
+    """Return the windows that their scenario's rule calls no landslide, ``(window,)``."""
+    found = np.zeros(len(chosen), dtype=np.bool_)
+    for i, scenario in enumerate(scenarios):
+        rule = scenario.rule
+        if scenario.cascade is None or rule is None:
+            continue
+        rows = np.flatnonzero(chosen == i)
+        cheap = mean_of(scenario.cascade.first, scenario, names, said[rows])
+        # As the map will say: nobody may read "no landslide" beside a probability above the threshold.
+        found[rows] = (cheap < rule.below) & (scenario.calibration(cheap) < rule.threshold - SAFE)
+    return found
+
+
+def _predict(
+    members: Sequence[Member],
+    columns: Sequence[int],
+    now: Bools,
+    statistics: xr.DataArray,
+    pixels: Pixels | None,
+    said: Floats,
+) -> None:
+    """Write into `said` what some members say where they are asked `now`; both ``(window, member)``."""
+    for start in range(0, len(said), _ROWS):
+        batch = slice(start, start + _ROWS)
+        features: dict[tuple[tuple[str, ...], bytes], npt.NDArray[np.float32]] = {}
+        for column in columns:
+            member: Any = members[column]
+            rows = start + np.flatnonzero(now[batch, column])
+            if not rows.size:
+                continue
+            if member.input == "pixels":
+                if pixels is None:
+                    raise ValueError(f"member {member.name} judges pixels, but only statistics were given")
+                for first in range(0, len(rows), _PIXEL_ROWS):
+                    part = rows[first : first + _PIXEL_ROWS]
+                    said[part, column] = member.predict(pixels[part])
+            elif isinstance(member, StatisticsMember):
+                key = (member.channels, rows.tobytes())
+                if key not in features:
+                    features[key] = feature_table(statistics.isel(window=rows), member.channels)[0]
+                said[rows, column] = member.predict_features(features[key])
+            else:
+                said[rows, column] = member.predict(statistics.isel(window=rows))

@@ -1,0 +1,101 @@
+"""A safe cascade: which windows the cheap members alone may call "no landslide", and what that has cost.
+
+The rule is learned from windows that no member had seen. Those that the whole ensemble finds are sorted by
+the cheap members' mean: the limit is the least of them, one in a thousand left aside, and windows below it
+are not asked on. As the limit is a rank, the bound on what it loses elsewhere holds although it was chosen on
+these very windows (a one-sided tolerance limit, Wilks 1941): with none of `n` lost it is about ``3 / n``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Final
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.stats import beta
+
+Floats = npt.NDArray[np.float64]
+Count = Annotated[int, Field(ge=0)]
+
+MOST_LOST: Final = 0.001
+"""Share of the windows found that a rule may lose, on the windows it is learned from."""
+CONFIDENCE: Final = 0.95
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Rule(_Strict):
+    """At one threshold of the ensemble, from where on the cheap members are trusted, and the evidence."""
+
+    threshold: float = Field(gt=0, lt=1)
+    """Of the ensemble, on the calibrated probability: the rule holds for it and no other."""
+    below: float = Field(ge=0, le=1)
+    """A window is no landslide where the cheap members' mean, not calibrated, is below it."""
+    found: int = Field(gt=0)
+    """Windows that all members together call landslides."""
+    lost: Count
+    """Of those, the ones below."""
+    spared: Count
+    """All windows below."""
+
+    @property
+    def recall_lost(self) -> float:
+        """Share of the windows found that it lost."""
+        return self.lost / self.found
+
+    @property
+    def at_most(self) -> float:
+        """Share that it loses of windows like these, with 95 % confidence (Clopper and Pearson)."""
+        if self.lost == self.found:
+            return 1.0
+        return float(beta.ppf(CONFIDENCE, self.lost + 1, self.found - self.lost))
+
+
+class Cascade(_Strict):
+    """The rules of one scenario."""
+
+    first: tuple[str, ...] = Field(min_length=1)
+    """The cheap members, which are asked first."""
+    windows: int = Field(gt=0)
+    """How many windows it was learned from."""
+    evidence: str
+    """Why no member had seen them."""
+    rules: tuple[Rule, ...] = Field(min_length=1)
+
+    def at(self, threshold: float) -> Rule | None:
+        """Return the rule for a threshold; None if none was learned for it."""
+        return next((rule for rule in self.rules if rule.threshold == threshold), None)
+
+
+def learned_rules(cheap: Floats, probability: Floats, thresholds: Iterable[float]) -> tuple[Rule, ...]:
+    """Return the rule of each threshold at which some window is found.
+
+    Parameters
+    ----------
+    cheap : ndarray, (window,)
+        The cheap members' mean, of windows that they had not seen.
+    probability : ndarray, (window,)
+        Of all members, calibrated.
+    thresholds : iterable of float
+    """
+    return tuple(
+        _rule(cheap, probability, threshold)
+        for threshold in sorted(set(thresholds))
+        if (probability > threshold).any()
+    )
+
+
+def _rule(cheap: Floats, probability: Floats, threshold: float) -> Rule:
+    found = np.sort(cheap[probability > threshold])
+    below = float(found[int(MOST_LOST * len(found))])
+    return Rule(
+        threshold=threshold,
+        below=below,
+        found=len(found),
+        lost=int((found < below).sum()),
+        spared=int((cheap < below).sum()),
+    )
