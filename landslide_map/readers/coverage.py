@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 from rasterio.windows import Window
 
 from landslide_map.bands import ORBITS
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Grid
 from landslide_map.lattice import source_coordinates
-from landslide_map.readers.raster import decimated
-from landslide_map.sources import OpticalImage, RadarImage, RadarTrack, RasterBand
+from landslide_map.readers.looks import decimated, has_levels, valid_at
+from landslide_map.readers.threads import in_threads
+from landslide_map.sources import OpticalImage, RadarTrack, RasterBand
 
-POINTS = 64
+POINTS: Final = 64
 """Points of the grid asked along each axis."""
-WHOLE = 0.99
+STEP: Final = 9
+"""Every ninth point is asked first: 17 km apart on a Sentinel-2 tile."""
+WHOLE: Final = 0.99
 """From this share on, a source counts as covering the grid."""
 
 Covered = npt.NDArray[np.bool_]
 """``(POINTS, POINTS)``, over the grid: where there is a valid pixel."""
+Positions = npt.NDArray[np.float64]
+"""Rows or columns of points in a source, pixels."""
 
 
 def covered(band: RasterBand, grid: Grid) -> Covered | None:
-    """Return at which points of the grid `band` has a value; None where it lies beside the grid."""
+    """Return at which points of the grid `band` has a value; None where it lies beside the grid.
+
+    Where a file has overviews all points are looked up in one of them. Elsewhere the points between four
+    others that agree are taken to agree with them, unless none of all has a value.
+    """
     rows, cols = (
         (np.arange(POINTS, dtype=np.float64) + 0.5) * size / POINTS for size in (grid.height, grid.width)
     )
@@ -34,16 +45,42 @@ def covered(band: RasterBand, grid: Grid) -> Covered | None:
         inside = (at_row >= 0) & (at_row < band.grid.height) & (at_col >= 0) & (at_col < band.grid.width)
     if not inside.any():
         return None
-    top, bottom = int(at_row[inside].min()), int(at_row[inside].max()) + 1
-    left, right = int(at_col[inside].min()), int(at_col[inside].max()) + 1
+    if has_levels(band):
+        found = np.zeros_like(inside)
+        found[inside] = _seen_in_overview(band, at_row[inside], at_col[inside])
+        return found
+    return _asked_step_by_step(band, at_row, at_col, inside)
+
+
+def _seen_in_overview(band: RasterBand, at_row: Positions, at_col: Positions) -> Covered:
+    top, bottom = int(at_row.min()), int(at_row.max()) + 1
+    left, right = int(at_col.min()), int(at_col.max()) + 1
     window = Window(left, top, right - left, bottom - top)
     shape = min(window.height, 4 * POINTS), min(window.width, 4 * POINTS)
-    look = np.isfinite(decimated(band, shape, window))
-    found = np.zeros_like(inside)
-    found[inside] = look[
-        ((at_row[inside] - top) * shape[0] / window.height).astype(np.intp),
-        ((at_col[inside] - left) * shape[1] / window.width).astype(np.intp),
+    look = decimated(band, shape, window)
+    seen = look[
+        ((at_row - top) * shape[0] / window.height).astype(np.intp),
+        ((at_col - left) * shape[1] / window.width).astype(np.intp),
     ]
+    return np.asarray(np.isfinite(seen))
+
+
+def _asked_step_by_step(band: RasterBand, at_row: Positions, at_col: Positions, inside: Covered) -> Covered:
+    found = np.zeros_like(inside)
+
+    def ask(points: Covered) -> None:
+        found[points] = valid_at(band, at_row[points].astype(np.intp), at_col[points].astype(np.intp))
+
+    nodes = np.zeros_like(inside)
+    nodes[::STEP, ::STEP] = True
+    ask(inside & nodes)
+    corners = sliding_window_view(found[::STEP, ::STEP], (2, 2))
+    some, every = (np.asarray(join(corners, axis=(2, 3))) for join in (np.any, np.all))
+    cell = np.minimum(np.arange(POINTS) // STEP, len(some) - 1)
+    between = np.ix_(cell, cell)
+    found |= inside & every[between]
+    unsure = (some & ~every)[between] if some.any() else inside
+    ask(inside & unsure & ~nodes)
     return found
 
 
@@ -57,7 +94,7 @@ def coverage_notices(
     InputError
         E105 where an image lies beside the grid, E106 where it has no valid pixel on it.
     """
-    notices = []
+    notices: list[Notice] = []
     if optical is None:
         notices.append(Notice("W360", "no Sentinel-2 image; only members that do without optical bands vote"))
     else:
@@ -77,12 +114,9 @@ def coverage_notices(
 def _track(track: RadarTrack, grid: Grid) -> Covered:
     if track.composite is not None:
         return _some((track.composite.bands["diff_vv"],), grid)
-    sides = [_side(images, grid) for images in (track.pre, track.post) if images]
-    return np.asarray(np.stack(sides).all(axis=0))
-
-
-def _side(images: tuple[RadarImage, ...], grid: Grid) -> Covered:
-    return _union([_some(image.bands["vv"], grid) for image in images])
+    masks = in_threads(lambda image: _some(image.bands["vv"], grid), (*track.pre, *track.post))
+    sides = masks[: len(track.pre)], masks[len(track.pre) :]
+    return np.asarray(np.stack([_union(side) for side in sides if side]).all(axis=0))
 
 
 def _some(slices: tuple[RasterBand, ...], grid: Grid) -> Covered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from landslide_map.errors import Notice
@@ -27,15 +28,21 @@ def open_inputs(scene: Scene) -> SceneInputs:
     notices: list[Notice] = []
     files: list[Path] = []
     optical = None
-    if scene.s2 is not None:
-        optical, found, read = open_optical(scene.s2.post, scene.event.time)
-        notices += found
-        files += read
     tracks = {}
-    for orbit, spec in (scene.s1.tracks if scene.s1 else {}).items():
-        tracks[orbit], found = open_track(orbit, spec, scene.event.time)
-        notices += found
-        files += [file_of(band) for band in radar_bands(tracks[orbit])]
+    with ThreadPoolExecutor() as pool:
+        image = pool.submit(open_optical, scene.s2.post, scene.event.time) if scene.s2 else None
+        opening = {
+            orbit: pool.submit(open_track, orbit, spec, scene.event.time)
+            for orbit, spec in (scene.s1.tracks if scene.s1 else {}).items()
+        }
+        if image is not None:
+            optical, found, read = image.result()
+            notices += found
+            files += read
+        for orbit, track in opening.items():
+            tracks[orbit], found = track.result()
+            notices += found
+            files += [file_of(band) for band in radar_bands(tracks[orbit])]
     dem = None if scene.dem is None else open_band(scene.dem)
     if dem is not None:
         files.append(file_of(dem))

@@ -1,4 +1,4 @@
-"""One band of one raster file: open it, refuse what cannot be placed on the ground, look at its pixels.
+"""One band of one raster file: open it, and refuse what cannot be placed on the ground.
 
 Georeferencing is GDAL's: ``AREA_OR_POINT=Point`` files arrive with corner-based transforms, so nothing
 here (or later) adds half a pixel.
@@ -11,12 +11,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from threading import Lock
 
 import numpy as np
-import numpy.typing as npt
 import rasterio
-from rasterio.enums import MaskFlags, Resampling
+from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
@@ -25,8 +24,8 @@ from landslide_map.errors import InputError
 from landslide_map.grid import Grid
 from landslide_map.sources import RasterBand
 
-LOOK_PIXELS = 1_000_000
-"""A check looks at no more than about this many pixels of a band."""
+_OPENING = Lock()
+"""Filters of warnings are shared by all threads: one opens a file at a time."""
 
 
 def gdal_path(path: str | Path) -> str:
@@ -87,49 +86,6 @@ def open_band(
     return RasterBand(gdal_path(path), grid, index, tuple(value for value in nodata if not math.isnan(value)))
 
 
-def decimated(
-    band: RasterBand, shape: tuple[int, int] | None = None, window: Window | None = None
-) -> npt.NDArray[np.float32]:
-    """Return a thinned look at a band, ``(rows, columns)`` float32, NaN where there is no data.
-
-    Overviews and JPEG 2000 resolution levels are used where the file has them, so that the cost is
-    bounded; without them every n-th pixel is taken. All bands of one grid get the same shape.
-
-    Parameters
-    ----------
-    shape : tuple of int, optional
-        The ``(rows, columns)`` to return, to lay bands of different resolution over each other.
-    window : rasterio.windows.Window, optional
-        Part of the band to look at; by default all of it.
-
-    Raises
-    ------
-    InputError
-        E101 where the pixels cannot be read.
-    """
-    with opened(band.path) as dataset:
-        full = shape or look_shape(band.grid.shape)
-        stored = dataset.read(band.index, window=window, out_shape=full, resampling=Resampling.nearest)
-    with np.errstate(over="ignore", invalid="ignore"):
-        missing = ~np.isfinite(stored.astype(np.float64))
-        for value in band.nodata:
-            # In the type of the pixels: a tag of -3.4028234663852886e38 is stored rounded to float32.
-            missing |= (
-                stored == np.float64(value).astype(stored.dtype) if _fits(value, stored.dtype) else False
-            )
-        return np.where(missing, np.float32(np.nan), stored.astype(np.float32))
-
-
-def look_shape(shape: tuple[int, int]) -> tuple[int, int]:
-    """Return the shape of the thinned look at a band of `shape`.
-
-    >>> look_shape((200, 100)), look_shape((10980, 10980))
-    ((200, 100), (999, 999))
-    """
-    step = math.ceil(math.sqrt(shape[0] * shape[1] / LOOK_PIXELS))
-    return math.ceil(shape[0] / step), math.ceil(shape[1] / step)
-
-
 @contextmanager
 def opened(path: str | Path) -> Iterator[DatasetReader]:
     """Open a raster for reading; whatever GDAL says inside becomes one InputError E101."""
@@ -137,7 +93,7 @@ def opened(path: str | Path) -> Iterator[DatasetReader]:
     try:
         if not name.startswith("/vsi") and not Path(name).exists():
             raise InputError("E101", f"{path}: no such file; correct the path in scene.yaml")
-        with warnings.catch_warnings():
+        with _OPENING, warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused below, in words
             dataset = rasterio.open(name)
         with dataset:
@@ -153,13 +109,6 @@ def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return str(error).strip().rstrip(".").splitlines()[0] if str(error).strip() else type(error).__name__
-
-
-def _fits(value: float, dtype: np.dtype[Any]) -> bool:
-    if not np.issubdtype(dtype, np.integer):
-        return True
-    limits = np.iinfo(dtype)
-    return float(value).is_integer() and limits.min <= value <= limits.max
 
 
 def _check_pixels_kind(

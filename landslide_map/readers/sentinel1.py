@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from landslide_map.readers.sentinel1_files import (
     polarisation_of,
     sampled_band,
 )
+from landslide_map.readers.threads import in_threads
 from landslide_map.scene import CompositeBands, CompositeSpec, RadarSpec, TrackSpec
 from landslide_map.sources import BackscatterUnits, Quantity, RadarComposite, RadarImage, RadarTrack
 
@@ -55,11 +57,10 @@ def open_track(orbit: str, spec: TrackSpec, event_time: datetime) -> tuple[Radar
     if spec.composite is not None:
         composite, notices = _open_composite(orbit, spec.composite)
         return RadarTrack(orbit, composite=composite), notices
-    opened = {
-        side: [open_image(orbit, item) for item in items]
-        for side, items in (("pre", spec.pre or ()), ("post", spec.post or ()))
-    }
-    notices = [notice for images in opened.values() for image in images for notice in image.notices]
+    given = spec.pre or ()
+    images = in_threads(partial(open_image, orbit), (*given, *(spec.post or ())))
+    opened = {"pre": images[: len(given)], "post": images[len(given) :]}
+    notices = [notice for image in images for notice in image.notices]
     notices += sentinel1_tracks.check(orbit, opened["pre"], opened["post"], event_time)
     pre, post = (_joined([image.image for image in opened[side]]) for side in ("pre", "post"))
     if not pre:

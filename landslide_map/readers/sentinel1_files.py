@@ -9,16 +9,16 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.windows import Window
 
 from landslide_map.errors import InputError, Notice
 from landslide_map.readers import backscatter_checks
+from landslide_map.readers.looks import PLACES, decimated, patches
 from landslide_map.readers.orbits import Identity, from_tags, identify, is_monthly_mosaic
-from landslide_map.readers.raster import decimated, open_band, opened
+from landslide_map.readers.raster import open_band, opened
 from landslide_map.sources import RasterBand
 
-PLACES, PATCH = 12, 24
-"""A sample is PLACES x PLACES patches of PATCH x PATCH pixels at full resolution."""
+PATCH: Final = 32
+"""Edge of the patches of a sample, pixels."""
 _FOLDERS: Final = 4
 """How many folder names above a file may tell what it is."""
 
@@ -144,13 +144,8 @@ def sample(band: RasterBand) -> tuple[npt.NDArray[np.float64], bool]:
         if height * width <= (PLACES * PATCH) ** 2:
             stored = dataset.read(band.index)
         else:
-            size = min(PATCH, height), min(PATCH, width)
-            patches = [
-                dataset.read(band.index, window=Window(col, row, size[1], size[0]))
-                for row in np.linspace(0, height - size[0], PLACES).astype(int)
-                for col in np.linspace(0, width - size[1], PLACES).astype(int)
-            ]
-            stored = np.concatenate(patches)
+            windows = patches((height, width), min(PATCH, height, width))
+            stored = np.concatenate([dataset.read(band.index, window=window) for window in windows])
     pixels = stored.astype(np.float64)
     with np.errstate(over="ignore"):
         # A tag of -3.4028234663852886e38 is stored rounded to float32, and -999.9 as well.

@@ -15,8 +15,9 @@ from landslide_map import bands
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import RESOLUTION_M, Grid
 from landslide_map.readers import optical_checks, safe
+from landslide_map.readers.looks import look_together
 from landslide_map.readers.optical_checks import OFFSET_DN, Look, OffsetDecision
-from landslide_map.readers.raster import decimated, file_of, look_shape, open_band
+from landslide_map.readers.raster import file_of, open_band
 from landslide_map.readers.sentinel2_files import baseline_in_names, dates_in_names, open_files
 from landslide_map.scene import OpticalSpec
 from landslide_map.sources import OpticalImage, RasterBand
@@ -167,10 +168,9 @@ def _look_at_pixels(
     found: _Found, spec: OpticalSpec, rasters: dict[str, RasterBand]
 ) -> tuple[OffsetDecision, list[Notice]]:
     """Check the pixels and let them confirm or overrule the metadata about the offset."""
-    name, classes = found.name, found.rasters.get("scl")
-    shape = look_shape(next(iter(rasters.values())).grid.shape)
-    stored = {band: decimated(raster, shape) for band, raster in rasters.items()}
-    look = Look(stored, None if classes is None else decimated(classes, shape))
+    name = found.name
+    stored = look_together(found.rasters)
+    look = Look({band: stored[band] for band in rasters}, stored.get("scl"))
     if not look.valid.any():
         raise InputError("E106", f"{name}: no pixel has a value in all bands; the image is empty")
     optical_checks.check_units(name, spec.units, look)
@@ -178,7 +178,7 @@ def _look_at_pixels(
         decision = OffsetDecision(10000.0, OFFSET_DN, "reflectance, as scene.yaml says")
     else:
         decision = optical_checks.decide_offset(name, spec.offset, found.offset, look)
-    in_dn = Look({band: values * decision.scale for band, values in stored.items()}, look.classes)
+    in_dn = Look({band: values * decision.scale for band, values in look.bands.items()}, look.classes)
     optical_checks.check_band_order(name, in_dn)
     return decision, [*decision.notices, *optical_checks.condition_notices(name, in_dn)]
 

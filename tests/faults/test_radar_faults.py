@@ -107,8 +107,8 @@ def test_everything_nodata(tmp_path):
 def test_a_corner_of_data_between_the_sampled_patches_is_found(tmp_path):
     from landslide_map.readers.sentinel1_files import sampled_band
 
-    values = np.full((700, 700), np.nan, np.float32)
-    values[30:50, 30:50] = -10
+    values = np.full((1000, 1000), np.nan, np.float32)
+    values[35:60, 35:60] = -10
     band, notices = sampled_band(write(tmp_path / "swath.tif", values), 1, None)
     assert np.isnan(band.pixels).all()
     assert notices == []

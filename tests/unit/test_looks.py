@@ -1,0 +1,157 @@
+"""What a check looks at: all of a small file, little of a large one, and never too little to refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.enums import Resampling
+
+from landslide_map.grid import Grid
+from landslide_map.readers import coverage, looks
+from landslide_map.readers.coverage import covered
+from landslide_map.readers.looks import look_together, patches, valid_at
+from landslide_map.sources import RasterBand
+from tests.rasters import grid_at, write_band
+
+SIZE = 2560
+GRID = grid_at(32632, 500000, 5000000, (SIZE, SIZE))
+TILED: dict[str, Any] = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate"}
+
+
+def position() -> np.ndarray:
+    """A raster whose values tell their place."""
+    return np.arange(SIZE * SIZE, dtype=np.float32).reshape(SIZE, SIZE)
+
+
+class Decoded:
+    """Counts the pixels of whole file blocks that reads touch."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.blocks: set[tuple[str, int, int]] = set()
+        opened = looks.opened
+
+        class Watched:
+            def __init__(self, path: str) -> None:
+                self._file = opened(path)
+                self._path = path
+
+            def __enter__(self) -> Any:
+                self._dataset = self._file.__enter__()
+                return self
+
+            def __exit__(self, *error: Any) -> None:
+                self._file.__exit__(*error)
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(self._dataset, name)
+
+            def read(this, *arguments: Any, window: Any = None, **how: Any) -> Any:  # noqa: N805
+                height, width = this._dataset.block_shapes[0]
+                w = window or rasterio.windows.Window(0, 0, this._dataset.width, this._dataset.height)
+                for row in range(int(w.row_off) // height, -(-int(w.row_off + w.height) // height)):
+                    for col in range(int(w.col_off) // width, -(-int(w.col_off + w.width) // width)):
+                        self.blocks.add((this._path, row, col))
+                return this._dataset.read(*arguments, window=window, **how)
+
+        monkeypatch.setattr(looks, "opened", Watched)
+
+
+def test_patches_lie_inside_blocks_from_end_to_end() -> None:
+    for shape in ((10980, 10980), (700, 5000), (64, 64)):
+        found = patches(shape, 64)
+        assert len(found) == len({(p.row_off, p.col_off) for p in found}) <= 144
+        for p in found:
+            assert p.row_off % 64 == p.col_off % 64 == 0
+            assert p.row_off + 64 <= shape[0]
+            assert p.col_off + 64 <= shape[1]
+        assert min(p.row_off for p in found) == 0
+        assert shape[0] - max(p.row_off for p in found) < 128
+
+
+def test_bands_are_seen_at_the_same_places(tmp_path: Path) -> None:
+    places = position()
+    fine = write_band(tmp_path / "fine.tif", places, GRID, **TILED)
+    coarse_grid = grid_at(32632, 500000, 5000000, (SIZE // 2, SIZE // 2), 20.0)
+    coarse = write_band(tmp_path / "coarse.tif", places[::2, ::2], coarse_grid, **TILED)
+    seen = look_together({"fine": fine, "coarse": coarse})
+    row, col = seen["fine"] // SIZE, seen["fine"] % SIZE
+    assert np.array_equal(seen["coarse"], row // 2 * 2 * SIZE + col // 2 * 2)
+    assert row.min() == col.min() == 0
+    assert min(row.max(), col.max()) >= SIZE - 128
+    assert 0.5 * looks.LOOK_PIXELS < seen["fine"].size <= looks.LOOK_PIXELS
+
+
+def test_a_file_with_overviews_is_seen_thinly_all_over(tmp_path: Path) -> None:
+    band = write_band(tmp_path / "a.tif", position(), GRID, **TILED)
+    with rasterio.open(band.path, "r+") as dataset:
+        dataset.build_overviews([2, 4], Resampling.nearest)
+    (seen,) = look_together({"a": band}).values()
+    assert seen.shape == looks.look_shape(GRID.shape)
+
+
+def test_values_between_the_patches_are_found_before_an_image_counts_as_empty(tmp_path: Path) -> None:
+    values = np.zeros((SIZE, SIZE), np.uint16)
+    gap = slice(64, 224)  # the first patches begin at rows 0 and 192
+    values[100:180, gap] = 5
+    band = write_band(tmp_path / "a.tif", values, GRID, (0.0,), **TILED)
+    (seen,) = look_together({"a": band}).values()
+    assert np.isfinite(seen).any()
+
+
+def test_values_are_looked_up_at_points_of_any_file(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    values = np.where(rng.random((SIZE, SIZE)) < 0.5, 0, 7).astype(np.uint16)
+    rows, cols = rng.integers(0, SIZE, (2, 300))
+    for number, layout in enumerate((TILED, {}, {"blockysize": 100})):
+        band = write_band(tmp_path / f"{number}.tif", values, GRID, (0.0,), **layout)
+        assert np.array_equal(valid_at(band, rows, cols), values[rows, cols] > 0)
+
+
+def every_point(valid: np.ndarray) -> np.ndarray:
+    """Return the truth at the 64 x 64 points of a grid that is the raster's own."""
+    at = ((np.arange(64) + 0.5) * SIZE / 64).astype(int)
+    return valid[np.ix_(at, at)]
+
+
+@pytest.mark.parametrize("degrees", [0, 12, 45, 78])
+def test_the_edge_of_a_swath_is_found_exactly(tmp_path: Path, degrees: int) -> None:
+    rows, cols = np.mgrid[:SIZE, :SIZE] - SIZE / 2
+    across = np.cos(np.radians(degrees)) * cols + np.sin(np.radians(degrees)) * rows
+    valid = across < 300
+    band = write_band(tmp_path / "a.tif", np.where(valid, 1, np.nan).astype(np.float32), GRID, **TILED)
+    found = covered(band, GRID)
+    assert found is not None
+    assert np.array_equal(found, every_point(valid))
+
+
+def test_a_stripe_that_meets_none_of_the_first_points_is_found(tmp_path: Path) -> None:
+    valid = np.zeros((SIZE, SIZE), bool)
+    valid[:, 100:180] = True  # points lie at 20, 60, 100, 140 ...; the first asked at 20 and 380
+    band = write_band(tmp_path / "a.tif", np.where(valid, 1, np.nan).astype(np.float32), GRID, **TILED)
+    found = covered(band, GRID)
+    assert found is not None
+    assert np.array_equal(found, every_point(valid))
+    assert found.any()
+
+
+def test_looking_decodes_a_part_of_a_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = 8192
+    grid: Grid = grid_at(32632, 500000, 5000000, (size, size))
+    path = tmp_path / "large.tif"
+    profile = {"width": size, "height": size, "count": 1, "dtype": "uint8", "crs": grid.crs, **TILED}
+    with rasterio.open(path, "w", driver="GTiff", transform=grid.transform, **profile) as dataset:
+        for _, window in dataset.block_windows(1):
+            dataset.write(np.ones((window.height, window.width), np.uint8), 1, window=window)
+    band = RasterBand(str(path), grid)
+    decoded = Decoded(monkeypatch)
+    look_together({"a": band})
+    assert len(decoded.blocks) == 144  # of 1024
+    decoded.blocks.clear()
+    found = covered(band, grid)
+    assert found is not None
+    assert found.all()
+    assert len(decoded.blocks) == (coverage.POINTS // coverage.STEP + 1) ** 2
