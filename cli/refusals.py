@@ -32,7 +32,9 @@ def refusal_of(error: BaseException) -> Refusal:
     if isinstance(error, click.ClickException):
         return Refusal(error.exit_code, None, error.format_message())
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        return Refusal(INTERRUPTED, None, "interrupted: nothing was written")
+        stop = error.__cause__ if isinstance(error, click.Abort) else error  # click turns Ctrl-C into Abort
+        kept = str(stop or "")
+        return Refusal(INTERRUPTED, None, f"interrupted: {kept or 'nothing was written'}")
     if isinstance(error, LandslideMapError):
         return Refusal(error.exit_status, error.code, error.message)
     if isinstance(error, MemoryError):

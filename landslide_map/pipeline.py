@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from landslide_map import __version__
+from landslide_map import __version__, journal
 from landslide_map import progress as reporting
 from landslide_map.classification import gathered
 from landslide_map.errors import Notice
@@ -20,13 +20,15 @@ from landslide_map.models.bundle import Bundle
 from landslide_map.models.choice import Choice
 from landslide_map.models.placement import Device, Precision
 from landslide_map.operating_points import OperatingPoint
+from landslide_map.patience import patient
 from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY, WINDOWS
 from landslide_map.products.coverage import WindowRecord
-from landslide_map.products.manifest import input_identities, run_manifest, write_manifest
+from landslide_map.products.manifest import run_manifest, write_manifest
 from landslide_map.products.map_files import write_map
 from landslide_map.products.staging import outputs
 from landslide_map.readers import open_inputs
 from landslide_map.reasons import REASON_NAMES, Reason
+from landslide_map.run_identity import InputFiles, run_identity
 from landslide_map.scene import Scene, load_scene
 from landslide_map.sources import SceneInputs
 from landslide_map.windows import plan_windows
@@ -123,7 +125,10 @@ def map_scene(
     """
     started = datetime.now(UTC)
     clock = reporting.Stopwatch()
-    with outputs(out, overwrite=overwrite) as stage:
+    with (
+        journal.telling_what_is_kept(out),
+        outputs(out, overwrite=overwrite, spent=(journal.FOLDER,)) as stage,
+    ):
         with clock.stage("check inputs"):
             settings = load_scene(
                 Path(scene),
@@ -132,16 +137,20 @@ def map_scene(
                 threshold=threshold,
                 operating_point=operating_point,
             )
-            ensemble = Choice(
+            choice = Choice(
                 settings.bundle, profile, settings.threshold, settings.operating_point, device, precision
-            ).load()
+            )
+            ensemble = choice.load()
             inputs = open_inputs(settings)
-            identities = input_identities(inputs.files)  # now: a file may vanish when it has been read
+            files = InputFiles(inputs.files)
             plan = plan_windows(inputs.grid.shape, settings.stride)
+            identity = run_identity(settings, choice, ensemble, inputs, files)
+            kept = journal.Journal(out, identity, len(plan.block_rows), overwrite=overwrite)
         with clock.stage("classify windows"):
             judge = partial(judge_rows, inputs, ensemble, plan, settings.min_valid_fraction)
             tick = reporting.counter(progress, "windows", plan.count)
-            result = gathered(judge(plan.block_rows, tick), ensemble, plan)
+            rows = kept.completed(patient(judge, kept.notices.append), plan.block_rows, tick, files)
+            result = gathered(rows, ensemble, plan)
             record = result.record
         with clock.stage("write map"):
             found = write_map(
@@ -154,7 +163,7 @@ def map_scene(
                 min_area_m2=settings.output.min_area_m2,
                 progress=progress,
             )
-        notices = (*inputs.notices, *result.notices)
+        notices = (*inputs.notices, *result.notices, *kept.notices)
         windows = _counts(record)
         manifest = run_manifest(
             configuration={
@@ -163,9 +172,9 @@ def map_scene(
                 "device": device,
                 "precision": precision,
             },
-            inputs=identities,
+            inputs=files.listed,
             bundle={"name": ensemble.name, "sha256": ensemble.sha256, "path": ensemble.path},
-            counts={"windows": windows, "landslides": found},
+            counts={"windows": windows, "landslides": found, "rows_of_blocks": kept.counts},
             notices=notices,
             timings=clock.seconds,
             started=started,

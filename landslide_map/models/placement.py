@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Final, Literal
 
 from landslide_map.models.bundle import Bundle
 from landslide_map.progress import Report, silent
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float32", "bfloat16", "float16"]
+
+PLACEMENT: Final = ("device", "precision", "batch_size")
+"""What is asked of a network's computer; what comes of it says :func:`placed_on`."""
 
 
 def on_device(
@@ -31,3 +34,17 @@ def on_device(
         for member in bundle.members
     )
     return replace(bundle, members=members)
+
+
+def placed_on(bundle: Bundle) -> dict[str, Any] | None:
+    """Return the kind of device, precision and batch of a bundle's networks; None if it has none."""
+    if not bundle.needs_pixels:
+        return None
+    from landslide_map.models.network_member import NetworkMember
+
+    for member in bundle.members:
+        if isinstance(member, NetworkMember):
+            runtime = member.runtime
+            device = runtime.torch_device().type
+            return {"device": device, "precision": runtime.precision, "batch_size": runtime.batch_size}
+    return None
