@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from landslide_map import __version__, journal
 from landslide_map import progress as reporting
 from landslide_map.classification import gathered
 from landslide_map.errors import Notice
-from landslide_map.judging import judge_rows
-from landslide_map.models.bundle import Bundle
+from landslide_map.judging import Judge, judge_rows
+from landslide_map.models import skipping
+from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.choice import Choice
 from landslide_map.models.placement import Device, Precision
 from landslide_map.operating_points import OperatingPoint
@@ -32,6 +33,9 @@ from landslide_map.run_identity import InputFiles, run_identity
 from landslide_map.scene import Scene, load_scene
 from landslide_map.sources import SceneInputs
 from landslide_map.windows import plan_windows
+
+if TYPE_CHECKING:
+    from landslide_map.cluster import Cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,11 @@ def map_scene(
     profile: str | None = None,
     device: Device = "auto",
     precision: Precision = "float32",
+    exact_early_exit: bool = False,
+    cascade: bool = False,
     overwrite: bool = False,
+    cluster: Cluster | None = None,
+    load: Callable[[str | PathLike[str] | None], Bundle] = load_bundle,
     progress: reporting.Report = reporting.silent,
 ) -> MapResult:
     """Map a scene: from ``scene.yaml`` to probability raster and landslide polygons.
@@ -113,8 +121,17 @@ def map_scene(
         Which members vote; a key of :data:`~landslide_map.models.profiles.PROFILES`.
     device, precision : str
         Where and how networks are computed, if the bundle has any.
+    exact_early_exit : bool
+        Leave members unasked where no vote of theirs can change the class of a window or pixel.
+    cascade : bool
+        Leave networks unasked where the bundle's rule trusts the other members; loses a little recall.
     overwrite : bool
         Replace an existing result.
+    cluster : Cluster, optional
+        Workers that judge the windows (:mod:`landslide_map.cluster`); this process reads metadata and writes.
+        The result is the same.
+    load : callable
+        How a bundle is read; a cached function shares bundles between scenes.
     progress : callable
         Called as ``progress(stage, done, total)``.
 
@@ -138,16 +155,28 @@ def map_scene(
                 operating_point=operating_point,
             )
             choice = Choice(
-                settings.bundle, profile, settings.threshold, settings.operating_point, device, precision
+                settings.bundle,
+                profile,
+                settings.threshold,
+                settings.operating_point,
+                device,
+                precision,
+                exact_early_exit=exact_early_exit,
+                cascade=cascade,
             )
-            ensemble = choice.load()
+            # Where others compute, this machine needs no graphics card.
+            here = choice if cluster is None else replace(choice, device="cpu")
+            ensemble = here.of(load(settings.bundle))
             inputs = open_inputs(settings)
             files = InputFiles(inputs.files)
             plan = plan_windows(inputs.grid.shape, settings.stride)
-            identity = run_identity(settings, choice, ensemble, inputs, files)
+            identity = run_identity(settings, choice, ensemble, inputs, files, on_cluster=cluster is not None)
             kept = journal.Journal(out, identity, len(plan.block_rows), overwrite=overwrite)
+            if cluster is None:
+                judge: Judge = partial(judge_rows, inputs, ensemble, plan, settings.min_valid_fraction)
+            else:
+                judge = cluster.judge(inputs, choice, ensemble, plan, settings.min_valid_fraction, progress)
         with clock.stage("classify windows"):
-            judge = partial(judge_rows, inputs, ensemble, plan, settings.min_valid_fraction)
             tick = reporting.counter(progress, "windows", plan.count)
             rows = kept.completed(patient(judge, kept.notices.append), plan.block_rows, tick, files)
             result = gathered(rows, ensemble, plan)
@@ -163,7 +192,7 @@ def map_scene(
                 min_area_m2=settings.output.min_area_m2,
                 progress=progress,
             )
-        notices = (*inputs.notices, *result.notices, *kept.notices)
+        notices = (*inputs.notices, *result.notices, *kept.notices, *(cluster.notices if cluster else ()))
         windows = _counts(record)
         manifest = run_manifest(
             configuration={
@@ -174,7 +203,12 @@ def map_scene(
             },
             inputs=files.listed,
             bundle={"name": ensemble.name, "sha256": ensemble.sha256, "path": ensemble.path},
-            counts={"windows": windows, "landslides": found, "rows_of_blocks": kept.counts},
+            counts={
+                "windows": windows,
+                "votes": skipping.account(ensemble, result.votes),
+                "landslides": found,
+                "rows_of_blocks": kept.counts,
+            },
             notices=notices,
             timings=clock.seconds,
             started=started,
@@ -216,6 +250,7 @@ def _tags(settings: Scene, inputs: SceneInputs, ensemble: Bundle) -> dict[str, s
         "threshold": _threshold(settings),
         "event": settings.event.name or "",
         "products": "; ".join(products),
+        **skipping.tags(ensemble),
         **dates,
     }
 

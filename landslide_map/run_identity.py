@@ -28,7 +28,13 @@ _SHOWN: Final = 6
 
 
 def run_identity(
-    settings: Scene, choice: Choice, ensemble: Bundle, inputs: SceneInputs, files: InputFiles
+    settings: Scene,
+    choice: Choice,
+    ensemble: Bundle,
+    inputs: SceneInputs,
+    files: InputFiles,
+    *,
+    on_cluster: bool = False,
 ) -> dict[str, Any]:
     """Return everything that decides the bytes of a result; workers, memory and progress do not.
 
@@ -44,14 +50,19 @@ def run_identity(
         Gives the grid that was decided.
     files : InputFiles
         That the run reads.
+    on_cluster : bool
+        Whether networks are computed by workers: on what, is theirs to choose.
     """
     grid = inputs.grid
+    networks = placed_on(ensemble)
+    if networks is not None and on_cluster:
+        networks["device"] = f"{choice.device}, on workers"
     described = {*Scene.model_fields, *PLACEMENT}  # said by the scene, the bundle's hash, `placed_on`
     identity = {
         **settings.model_dump(mode="json", by_alias=True),
         **{name: value for name, value in asdict(choice).items() if name not in described},
         "bundle": {"name": ensemble.name, "sha256": ensemble.sha256},
-        "networks": placed_on(ensemble),
+        "networks": networks,
         "decided grid": {
             "crs": grid.crs.to_string(),
             "transform": list(grid.transform)[:6],

@@ -1,0 +1,290 @@
+"""Rows of blocks judged by the workers of a ``dask.distributed`` cluster, here or on many machines.
+
+The client reads a scene's metadata, hands out rows of blocks, and alone writes; a worker needs the same
+software, the same bundle and the same input files, and must show all three before any work
+(:mod:`landslide_map.remote` is what runs there). Rows have the same bits wherever they are judged.
+"""
+
+# mypy: untyped-calls-exclude="dask,distributed"
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from asyncio import CancelledError
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from importlib import metadata
+from typing import Any, Final, TypeAlias
+
+import dask
+from dask.system import CPU_COUNT
+from distributed import Client, Future, KilledWorker, LocalCluster
+from distributed.utils import silence_logging_cmgr
+from distributed.versions import VersionMismatchWarning
+
+from landslide_map import remote
+from landslide_map.errors import Notice, ResourceError
+from landslide_map.judging import Judge, JudgedRows, Tick
+from landslide_map.models.bundle import Bundle
+from landslide_map.models.choice import Choice
+from landslide_map.products.manifest import input_identities, versions
+from landslide_map.progress import Report, counter, silent
+from landslide_map.remote import Job
+from landslide_map.sources import SceneInputs
+from landslide_map.windows import WindowPlan
+
+CONNECT_S: Final = 10.0
+"""Seconds to try to reach a scheduler."""
+PATIENCE_S: Final = 60.0
+"""Seconds to wait for a first worker, and for another when all are lost: a nanny restarts one in a few."""
+_POLL_S: Final = 1.0
+_DISTRIBUTION: Final = "landslide-map"
+Task: TypeAlias = "Future[Any]"
+
+
+class Cluster:
+    """The workers of one scheduler; each judges one row of blocks at a time, with all of its threads."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._await_workers()
+        self._refuse_other_versions()
+        self.notices = self._other_libraries()
+        """W630 where workers have other versions of the libraries that pixels and votes go through."""
+
+    def judge(
+        self,
+        inputs: SceneInputs,
+        choice: Choice,
+        ensemble: Bundle,
+        plan: WindowPlan,
+        min_valid_fraction: float,
+        report: Report = silent,
+    ) -> Judge:
+        """Return the judge of a scene, once every worker has shown that it can do the work.
+
+        Parameters
+        ----------
+        inputs, ensemble, plan, min_valid_fraction
+            As of :func:`~landslide_map.judging.judge_rows`.
+        choice : Choice
+            What made `ensemble`; each worker loads it for itself, once.
+        report : callable
+            Told of the workers asked so far.
+
+        Raises
+        ------
+        LandslideMapError
+            E633 a worker without the bundle, E634 without the inputs; E502, E610, E612 as in a local run.
+            All of them name the worker.
+        """
+        identities = tuple(input_identities(inputs.files))
+        job = Job(inputs, identities, choice, ensemble.sha256, plan.stride, min_valid_fraction)
+        self._examine(job, report)
+        return partial(self._rows, job)
+
+    def _examine(self, job: Job, report: Report) -> None:
+        asked = {
+            self._client.submit(remote.examine, job, workers=[address], pure=False): address
+            for address in self._workers()
+        }
+        tick = counter(report, "workers", len(asked))
+        try:
+            while asked:
+                present = self._workers()
+                for future in self._finished(asked):
+                    del asked[future]
+                    self._result(future, "looking at its files")
+                    tick(1)
+                for future in [future for future, address in asked.items() if address not in present]:
+                    self._client.cancel([future])  # lost; whoever comes in its place is asked by each task
+                    del asked[future]
+                    tick(1)
+        finally:
+            self._forget(asked)
+
+    def _rows(self, job: Job, block_rows: Sequence[int], tick: Tick) -> Iterator[JudgedRows]:
+        """Yield rows of blocks as they are done; where one fails, those under way are waited for first."""
+        waiting = deque(block_rows)
+        running: dict[Task, int] = {}
+        failure: Exception | None = None
+        try:
+            while running or (waiting and failure is None):
+                workers = self._await_workers()
+                while waiting and failure is None and len(running) < len(workers):
+                    row = waiting.popleft()
+                    running[self._client.submit(remote.judge_row, job, row, pure=False)] = row
+                for future in self._finished(running):
+                    row = running.pop(future)
+                    try:
+                        judged: JudgedRows = self._result(future, f"row of blocks {row}")
+                    except Exception as error:
+                        failure = failure or error
+                        continue
+                    tick(len(judged.votes.probability))
+                    yield judged
+        finally:
+            self._forget(running)
+        if failure is not None:
+            raise failure
+
+    def _finished(self, running: Collection[Task]) -> set[Task]:
+        """Return those that are done, after a moment at the latest."""
+        deadline = time.monotonic() + _POLL_S
+        while not (done := {future for future in running if future.done()}) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return done
+
+    def _result(self, future: Task, what: str) -> Any:
+        try:
+            return future.result(timeout=CONNECT_S)
+        except KilledWorker as error:
+            raise ResourceError(
+                "E635",
+                f"{what}: {error.allowed_failures + 1} workers died over it, the last of them "
+                f"{remote.called(error.last_worker.name, error.last_worker.address)}. Most often memory "
+                "was not enough: give each worker more of it, or start fewer on a machine.",
+            ) from None
+        except CancelledError:
+            raise _lost_scheduler() from None
+
+    def _forget(self, running: Collection[Task]) -> None:
+        """Tell the cluster that nobody waits for these any more."""
+        with suppress(Exception):  # a scheduler that is gone has forgotten them
+            self._client.cancel(list(running), force=True)
+
+    def _workers(self) -> dict[str, dict[str, Any]]:
+        """Address -> what the scheduler knows of each worker."""
+        try:
+            found: dict[str, dict[str, Any]] = self._client.scheduler_info(n_workers=-1)["workers"]
+        except (OSError, RuntimeError, KeyError):
+            raise _lost_scheduler() from None
+        return found
+
+    def _await_workers(self) -> dict[str, dict[str, Any]]:
+        """Return the workers as soon as there is one; E631 where there is none for too long."""
+        begin = time.monotonic()
+        while not (workers := self._workers()):
+            if time.monotonic() - begin > PATIENCE_S:
+                raise ResourceError(
+                    "E631",
+                    f"the scheduler has had no worker for {PATIENCE_S:.0f} s. Start workers "
+                    "(dask worker ADDRESS) and look at what stopped those before. What was finished is kept.",
+                )
+            time.sleep(_POLL_S)
+        return workers
+
+    def _refuse_other_versions(self) -> None:
+        own = metadata.version(_DISTRIBUTION)
+        # Functions of the standard library: whatever the other side has installed, it understands these.
+        found = self._everywhere(metadata.version, _DISTRIBUTION)
+        try:
+            found["the scheduler"] = self._client.run_on_scheduler(metadata.version, _DISTRIBUTION)
+        except metadata.PackageNotFoundError as error:
+            found["the scheduler"] = error
+        for who, version in sorted(found.items()):
+            if version != own:
+                has = "no landslide-map" if isinstance(version, Exception) else f"landslide-map {version}"
+                raise ResourceError(
+                    "E632",
+                    f"{who} has {has}, this client {own}. Install one version on every machine, with one "
+                    "constraints.txt, and start scheduler and workers again.",
+                )
+
+    def _other_libraries(self) -> tuple[Notice, ...]:
+        own = versions()
+        for who, found in sorted(self._everywhere(versions).items()):
+            other = [name for name in own if isinstance(found, dict) and found.get(name) != own[name]]
+            if other:
+                listed = ", ".join(f"{name} {found.get(name)} (here {own[name]})" for name in other)
+                return (
+                    Notice(
+                        "W630",
+                        f"{who} has {listed}: what it judges may differ in last digits from a map made here",
+                    ),
+                )
+        return ()
+
+    def _everywhere(self, function: Any, *arguments: Any) -> dict[str, Any]:
+        """Call a quick function on every worker; worker, as a reader knows it -> result or exception."""
+        known = self._workers()
+        found = self._client.run(function, *arguments, on_error="return")
+        return {
+            remote.called(known[address]["name"], address): result
+            for address, result in found.items()
+            if address in known and not isinstance(result, OSError)  # lost just now
+        }
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Cluster]:
+    """Yield the cluster of a scheduler that runs somewhere, ``tcp://host:port``.
+
+    Raises
+    ------
+    ResourceError
+        E630 nobody answers there, E631 it has no worker, E632 a worker or the scheduler has another version.
+    """
+    with silence_logging_cmgr(logging.CRITICAL), _client(address) as client:
+        yield Cluster(client)
+
+
+@contextmanager
+def local_workers(count: int) -> Iterator[Cluster]:
+    """Yield a cluster of `count` processes on this machine, which share its cores; they end with it.
+
+    A script that calls this needs the usual ``if __name__ == "__main__":``, as each process begins by
+    importing it.
+    """
+    threads = max(1, CPU_COUNT // count)
+    # Dask would give the libraries in a worker one thread, as it runs one task for each of its threads; here
+    # one task uses all of them. Products of matrices keep one: their rounding depends on it.
+    environment = {"distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": threads}
+    with (
+        silence_logging_cmgr(logging.CRITICAL),
+        dask.config.set(environment),
+        LocalCluster(
+            n_workers=count,
+            threads_per_worker=threads,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+            preload=[remote.__name__],
+            memory_limit=None,  # a row of blocks is the bound, not a limit at which workers are killed
+        ) as local,
+        _client(local.scheduler_address) as client,
+    ):
+        yield Cluster(client)
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Client]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VersionMismatchWarning)  # said better by E632 and W630
+            # Not the default client: what dask computes in this process stays here.
+            client = Client(address, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ResourceError(
+            "E630",
+            f"no scheduler answers at {address} ({error}). Start one with: dask scheduler; give the address "
+            "that it prints, e.g. --scheduler tcp://192.168.1.10:8786, and check firewalls.",
+        ) from error
+    try:
+        yield client
+    finally:
+        with suppress(Exception):
+            client.close(timeout=CONNECT_S)
+
+
+def _lost_scheduler() -> ResourceError:
+    return ResourceError(
+        "E630",
+        "the scheduler answers no more. Start scheduler and workers again, and the same command: it goes on "
+        "from what was finished.",
+    )

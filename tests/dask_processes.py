@@ -1,0 +1,93 @@
+"""A scheduler and workers of dask.distributed in processes of their own, on this machine, at random ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from distributed import Client
+
+PATIENCE_S = 120  # a busy machine imports slowly
+
+
+class DaskProcesses:
+    """Ends everything that it started."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        """`settings` are dask's, of the scheduler: ``allowed_failures=0``."""
+        self.folder = folder
+        self._settings = {f"DASK_DISTRIBUTED__SCHEDULER__{k.upper()}": str(v) for k, v in settings.items()}
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        self._file = self.folder / "scheduler.json"
+        options = ("--port", "0", "--scheduler-file", self._file)
+        self.scheduler = self._start("scheduler", *options, log="scheduler", environment=self._settings)
+        deadline = time.monotonic() + PATIENCE_S
+        while not self._file.exists():
+            assert time.monotonic() < deadline, self.said("scheduler")
+            assert self.scheduler.poll() is None, self.said("scheduler")
+            time.sleep(0.05)
+        return self
+
+    @property
+    def address(self) -> str:
+        address: str = json.loads(self._file.read_text())["address"]
+        return address
+
+    def worker(
+        self, name: str, *options: object, preload: str = "", folder: Path | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker of one thread in `folder`; `preload` is Python that runs in it first."""
+        if preload:
+            path = self.folder / f"{name}_preload.py"
+            path.write_text(preload)
+            options = (*options, "--preload", path)
+        options = (self.address, "--name", name, "--nthreads", 1, "--no-nanny", *options)
+        return self._start("worker", *options, log=name, folder=folder)
+
+    def await_workers(self, *names: str) -> None:
+        """Wait until these, and no others, are there."""
+        with Client(self.address, set_as_default=False, timeout=PATIENCE_S) as client:
+            deadline = time.monotonic() + PATIENCE_S
+            while {w["name"] for w in client.scheduler_info()["workers"].values()} != set(names):
+                assert time.monotonic() < deadline, [self.said(name) for name in names]
+                time.sleep(0.1)
+
+    def said(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text()
+
+    def _start(
+        self,
+        program: str,
+        *options: object,
+        log: str,
+        folder: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "distributed.cli.dask_" + program, *map(str, options)]
+        with (self.folder / f"{log}.log").open("wb") as out:
+            started = subprocess.Popen(
+                [*command, "--host", "127.0.0.1", "--no-dashboard"],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=folder or self.folder,
+                env={**os.environ, "DASK_TEMPORARY_DIRECTORY": str(self.folder), **(environment or {})},
+            )
+        self._running.append(started)
+        return started
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in reversed(self._running):
+            process.kill()
+        for process in self._running:
+            process.wait(timeout=PATIENCE_S)
