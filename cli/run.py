@@ -23,6 +23,8 @@ from .feedback import Feedback, feedback
 @shared_options.profile
 @shared_options.device
 @shared_options.precision
+@shared_options.exact_early_exit
+@shared_options.cascade
 @click.option("--overwrite", is_flag=True, help="Replace an existing result.")
 @feedback
 def run(
@@ -35,6 +37,8 @@ def run(
     profile: str | None,
     device: Literal["auto", "cpu", "cuda"],
     precision: Literal["float32", "bfloat16", "float16"],
+    exact_early_exit: bool,
+    cascade: bool,
     overwrite: bool,
     tell: Feedback,
 ) -> None:
@@ -55,6 +59,8 @@ def run(
         profile=profile,
         device=device,
         precision=precision,
+        exact_early_exit=exact_early_exit,
+        cascade=cascade,
         overwrite=overwrite,
         progress=tell.progress,
     )

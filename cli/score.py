@@ -22,6 +22,8 @@ from .feedback import Feedback, feedback
 @shared_options.device
 @shared_options.precision
 @shared_options.batch_size
+@shared_options.exact_early_exit
+@shared_options.cascade
 @click.option("--submission", "as_submission", is_flag=True, help="Write the competition's columns ID,label.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing CSV file.")
 @feedback
@@ -36,6 +38,8 @@ def score(
     device: Literal["auto", "cpu", "cuda"],
     precision: Literal["float32", "bfloat16", "float16"],
     batch_size: int | None,
+    exact_early_exit: bool,
+    cascade: bool,
     as_submission: bool,
     overwrite: bool,
     tell: Feedback,
@@ -60,6 +64,8 @@ def score(
         device=device,
         precision=precision,
         batch_size=batch_size,
+        exact_early_exit=exact_early_exit,
+        cascade=cascade,
         report=tell.progress,
     )
     scoring.write_csv(scoring.submission(table) if as_submission else table, out)

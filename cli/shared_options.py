@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-profile = click.option("--profile", help="Members that vote: all, networks, boosters, optical-only, ...")
+profile = click.option(
+    "--profile", help="Members that vote: all, networks, boosters, fastest-network, optical-only, sar-only."
+)
 operating_point = click.option(
     "--operating-point",
     type=click.Choice(["f1", "recall90", "precision90"]),
@@ -26,4 +28,14 @@ precision = click.option(
 )
 batch_size = click.option(
     "--batch-size", type=click.IntRange(1), help="Windows in one forward pass of a network."
+)
+exact_early_exit = click.option(
+    "--exact-early-exit",
+    is_flag=True,
+    help="Ask no more networks where none can change a class; probabilities there are bounds.",
+)
+cascade = click.option(
+    "--cascade",
+    is_flag=True,
+    help="Ask the networks only where the bundle's other members leave doubt: fast, loses a little recall.",
 )

@@ -13,6 +13,7 @@ from landslide_map.errors import Notice
 from landslide_map.judging import JudgedRows
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.ensemble import Votes, joined_votes
+from landslide_map.models.skipping import possible, remarks
 from landslide_map.products.coverage import WindowRecord
 from landslide_map.reasons import Reason
 from landslide_map.windows import WindowPlan
@@ -29,6 +30,8 @@ class Classification:
     scenarios: tuple[str, ...]
     members: tuple[str, ...]
     notices: tuple[Notice, ...]
+    possible: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
+    """Between which bounds the vote of all lies, ``(window,)`` each, where some were left unasked."""
 
     @property
     def record(self) -> WindowRecord:
@@ -46,6 +49,7 @@ class Classification:
             scenarios=self.scenarios,
             members={name: votes.members[:, i].reshape(shape) for i, name in enumerate(self.members)},
             valid_fraction={name: values.reshape(shape) for name, values in self.valid_fraction.items()},
+            possible=None if self.possible is None else tuple(b.reshape(shape) for b in self.possible),
         )
 
 
@@ -74,7 +78,8 @@ def gathered(rows: Iterable[JudgedRows], ensemble: Bundle, plan: WindowPlan) -> 
         valid_fraction={name: np.concatenate([row.valid_fraction[name] for row in found]) for name in GROUPS},
         scenarios=tuple(scenario.name for scenario in ensemble.scenarios),
         members=tuple(member.name for member in ensemble.members),
-        notices=_remarks(votes),
+        notices=(*_remarks(votes), *remarks(ensemble, votes)),
+        possible=possible(ensemble, votes),
     )
 
 

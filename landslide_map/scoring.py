@@ -19,7 +19,9 @@ from landslide_map.errors import InputError, Notice, OutputExistsError, Resource
 from landslide_map.features import array_statistics
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.choice import Choice
+from landslide_map.models.ensemble import Votes, joined_votes
 from landslide_map.models.placement import Device, Precision
+from landslide_map.models.skipping import account, possible, remarks
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.progress import Report, silent
 from landslide_map.window_files import Windows
@@ -38,6 +40,8 @@ def score(
     device: Device = "auto",
     precision: Precision = "float32",
     batch_size: int | None = None,
+    exact_early_exit: bool = False,
+    cascade: bool = False,
     report: Report = silent,
 ) -> pd.DataFrame:
     """Return the probability of landslide of every window, and what each member says.
@@ -55,6 +59,8 @@ def score(
         Instead of the bundle's thresholds; see :func:`~landslide_map.models.thresholds.decided_at`.
     device, precision, batch_size
         For networks; see :class:`~landslide_map.models.network_member.Runtime`.
+    exact_early_exit, cascade : bool
+        Which votes may be left unasked; see :class:`~landslide_map.models.choice.Choice`.
     report : Report
         Told of the progress.
 
@@ -63,21 +69,36 @@ def score(
     DataFrame
         ``id``; ``probability``, calibrated, NaN where no member could vote; ``landslide``, 1 where it is
         above the threshold and NA where it is NaN; one ``p_<member>`` for each member, uncalibrated, NaN
-        where it did not vote. ``attrs["notices"]`` are the notices, window level.
+        where it did not vote. Where votes may be left unasked also ``probability_low`` and
+        ``probability_high``, between which the vote of all lies. ``attrs["notices"]`` are the notices,
+        window level, and ``attrs["votes"]`` says in how many windows each member was asked and spared.
 
     Raises
     ------
     InputError
         E140 wrong shape, E141 missing or infinite pixels.
+    BundleError
+        E540 no rule for a cascade.
     ResourceError
         E610 CUDA asked for and absent, E611 memory of the graphics card exhausted.
     """
     source = windows if isinstance(windows, Windows) else Windows.of_array(windows)
-    choice = Choice(None, profile, threshold, operating_point, device, precision, batch_size)
+    choice = Choice(
+        None,
+        profile,
+        threshold,
+        operating_point,
+        device,
+        precision,
+        batch_size,
+        exact_early_exit=exact_early_exit,
+        cascade=cascade,
+    )
     ready = choice.of(bundle if isinstance(bundle, Bundle) else load_bundle(bundle), report)
-    parts = [_score_chunk(ready, ids, chunk) for ids, chunk in checked_chunks(source)]
-    table = pd.concat(parts, ignore_index=True)
-    table.attrs["notices"] = _notices(table)
+    votes = joined_votes([_judged(ready, chunk) for _, chunk in checked_chunks(source)])
+    table = _table(ready, source.ids, votes)
+    table.attrs["notices"] = [*_notices(votes), *remarks(ready, votes)]
+    table.attrs["votes"] = account(ready, votes)
     return table
 
 
@@ -164,28 +185,32 @@ def chunk_statistics(bundle: Bundle, chunk: npt.NDArray[np.floating]) -> xr.Data
     return array_statistics(eighteen_channels(chunk), CHANNELS, median=bundle.needs_median)
 
 
-def _score_chunk(bundle: Bundle, ids: Sequence[str], chunk: npt.NDArray[np.floating]) -> pd.DataFrame:
+def _judged(bundle: Bundle, chunk: npt.NDArray[np.floating]) -> Votes:
     statistics = chunk_statistics(bundle, chunk)
     # A ready window is what it is: the published procedure judges constant bands too.
-    votes = bundle.vote(statistics, pixels=chunk, constants_are_fill=False, stop=own_side)
-    judged = np.isfinite(votes.probability)
+    return bundle.vote(statistics, pixels=chunk, constants_are_fill=False, stop=own_side)
+
+
+def _table(bundle: Bundle, ids: Sequence[str], votes: Votes) -> pd.DataFrame:
     landslide = pd.array(votes.landslide.astype(np.int64), dtype="Int64")
-    landslide[~judged] = pd.NA
+    landslide[np.isnan(votes.probability)] = pd.NA
     columns = {"id": list(ids), "probability": votes.probability, "landslide": landslide}
+    if (limits := possible(bundle, votes)) is not None:
+        columns |= {"probability_low": limits[0], "probability_high": limits[1]}
     columns |= {f"p_{member.name}": votes.members[:, i] for i, member in enumerate(bundle.members)}
     return pd.DataFrame(columns)
 
 
-def _notices(table: pd.DataFrame) -> list[Notice]:
-    members = table.filter(like="p_")
-    fewer = int((members.isna().any(axis=1) & table["probability"].notna()).sum())
-    nobody = int(table["probability"].isna().sum())
+def _notices(votes: Votes) -> list[Notice]:
+    judged = np.isfinite(votes.probability)
+    some = (np.isnan(votes.members) & ~votes.spared).any(axis=1)
+    fewer, nobody = int((some & judged).sum()), int((~judged).sum())
     if not fewer and not nobody:
         return []
     return [
         Notice(
             "W141",
-            f"of {len(table)} windows {fewer} are judged by some of the members only and {nobody} by none: a "
+            f"of {len(judged)} windows {fewer} are judged by some of the members only and {nobody} by none: a "
             f"sensor ({', '.join(GROUPS)}) has no data there, or the bundle has a better choice of members.",
         )
     ]

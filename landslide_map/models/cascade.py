@@ -70,6 +70,15 @@ class Cascade(_Strict):
         """Return the rule for a threshold; None if none was learned for it."""
         return next((rule for rule in self.rules if rule.threshold == threshold), None)
 
+    def in_words(self, rule: Rule) -> str:
+        """Return a rule and its evidence, in a sentence."""
+        return (
+            f"where the mean of {', '.join(self.first)} is below {rule.below:.4g}, they alone say no "
+            f"landslide. On {self.windows} windows ({self.evidence}) that spared {rule.spared} and lost {rule.lost} of "
+            f"the {rule.found} found ({rule.recall_lost:.2%}); so many prove no more than that it loses at "
+            f"most {rule.at_most:.2%} of windows like those (95 % confidence)"
+        )
+
 
 def learned_rules(cheap: Floats, probability: Floats, thresholds: Iterable[float]) -> tuple[Rule, ...]:
     """Return the rule of each threshold at which some window is found.

@@ -71,8 +71,8 @@ PROFILES: Final[dict[str, Profile]] = {
 def with_profile(bundle: Bundle, profile: str) -> Bundle:
     """Return `bundle` with the members of a profile only.
 
-    A scenario keeps its threshold with fewer members, but not its operating points; one whose calibration was
-    fitted to all of its members is left out unless the profile has them all.
+    A scenario keeps its threshold with fewer members, but neither its operating points nor its cascade; one
+    whose calibration was fitted to all of its members is left out unless the profile has them all.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def _reduced(scenario: Scenario, names: set[str]) -> Scenario | None:
         return scenario
     if not weights or scenario.calibration != IDENTITY:
         return None
-    return replace(scenario, weights=weights, operating_points={}, metrics=None)
+    return replace(scenario, weights=weights, operating_points={}, metrics=None, cascade=None)
 
 
 def describe(bundle: Bundle) -> list[str]:
@@ -125,6 +125,8 @@ def describe(bundle: Bundle) -> list[str]:
         lines.append(
             f"  {scenario.name}, threshold {scenario.threshold:g}: {', '.join(scenario.weights)}{join}"
         )
+        if scenario.cascade and scenario.rule:
+            lines.append(f"    cascade: {scenario.cascade.in_words(scenario.rule)}")
     lines.append("profiles, and the row of the published table of operating scenarios that each is:")
     for name, profile in PROFILES.items():
         try:

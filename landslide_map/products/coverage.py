@@ -37,6 +37,8 @@ class WindowRecord:
     """Member name -> its own probability, NaN where it did not vote."""
     valid_fraction: Mapping[str, npt.NDArray[np.floating]] = field(default_factory=dict)
     """Sensor group -> fraction of valid pixels, in [0, 1]."""
+    possible: tuple[npt.NDArray[np.floating], ...] | None = None
+    """Least and greatest probability that members left unasked could have made of it, if any may be."""
 
     def __post_init__(self) -> None:
         shape = (len(self.row_starts), len(self.col_starts))

@@ -33,7 +33,8 @@ def windows_dataset(record: WindowRecord, grid: Grid, attributes: Mapping[str, s
     -------
     Dataset
         `probability`, `threshold`, `member_probability` (member, row, col) and `valid_fraction`
-        (group, row, col) as float32 with NaN for "none"; `scenario` and `reason` as int16 with flags.
+        (group, row, col) as float32 with NaN for "none"; `scenario` and `reason` as int16 with flags. Where
+        members may be left unasked also `probability_low` and `probability_high`.
     """
     lattice = ("row", "col")
     centre = record.size / 2
@@ -78,6 +79,15 @@ def windows_dataset(record: WindowRecord, grid: Grid, attributes: Mapping[str, s
             {"long_name": "fraction of the window's pixels that the sensor group has", "units": "1"},
         ),
     }
+    for end, bound in zip(("low", "high"), record.possible or (), strict=False):
+        variables[f"probability_{end}"] = (
+            lattice,
+            bound.astype(np.float32),
+            {
+                "long_name": f"{end}est probability that members left unasked could have made of it",
+                "units": "1",
+            },
+        )
     for _, _, notes in variables.values():
         notes["grid_mapping"] = "spatial_ref"
     transform = grid.transform
