@@ -210,7 +210,7 @@ def _notices(votes: Votes) -> list[Notice]:
     return [
         Notice(
             "W141",
-            f"of {len(judged)} windows {fewer} are judged by some of the members only and {nobody} by none: a "
-            f"sensor ({', '.join(GROUPS)}) has no data there, or the bundle has a better choice of members.",
+            f"of {len(judged)} windows {fewer} are judged by some of the members only and {nobody} by none: "
+            f"a sensor ({', '.join(GROUPS)}) has no data there, or the bundle has a better choice of members.",
         )
     ]

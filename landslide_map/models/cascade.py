@@ -74,9 +74,9 @@ class Cascade(_Strict):
         """Return a rule and its evidence, in a sentence."""
         return (
             f"where the mean of {', '.join(self.first)} is below {rule.below:.4g}, they alone say no "
-            f"landslide. On {self.windows} windows ({self.evidence}) that spared {rule.spared} and lost {rule.lost} of "
-            f"the {rule.found} found ({rule.recall_lost:.2%}); so many prove no more than that it loses at "
-            f"most {rule.at_most:.2%} of windows like those (95 % confidence)"
+            f"landslide. On {self.windows} windows ({self.evidence}) that spared {rule.spared} and lost "
+            f"{rule.lost} of the {rule.found} found ({rule.recall_lost:.2%}); so many prove no more than that "
+            f"it loses at most {rule.at_most:.2%} of windows like those (95 % confidence)"
         )
 
 
