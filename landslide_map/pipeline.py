@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from os import PathLike
@@ -147,20 +147,15 @@ def map_scene(
         outputs(out, overwrite=overwrite, spent=(journal.FOLDER,)) as stage,
     ):
         with clock.stage("check inputs"):
-            settings = load_scene(
-                Path(scene),
-                bundle=None if bundle is None else str(bundle),
+            settings, choice = understood(
+                scene,
+                bundle=bundle,
                 stride=stride,
                 threshold=threshold,
                 operating_point=operating_point,
-            )
-            choice = Choice(
-                settings.bundle,
-                profile,
-                settings.threshold,
-                settings.operating_point,
-                device,
-                precision,
+                profile=profile,
+                device=device,
+                precision=precision,
                 exact_early_exit=exact_early_exit,
                 cascade=cascade,
             )
@@ -195,12 +190,7 @@ def map_scene(
         notices = (*inputs.notices, *result.notices, *kept.notices, *(cluster.notices if cluster else ()))
         windows = _counts(record)
         manifest = run_manifest(
-            configuration={
-                **settings.model_dump(mode="json", by_alias=True),
-                "profile": profile,
-                "device": device,
-                "precision": precision,
-            },
+            configuration=configuration(settings, choice),
             inputs=files.listed,
             bundle={"name": ensemble.name, "sha256": ensemble.sha256, "path": ensemble.path},
             counts={
@@ -216,6 +206,39 @@ def map_scene(
         )
         write_manifest(stage / MANIFEST, manifest)
     return MapResult(Path(out), found, windows, notices, sum(clock.seconds.values()))
+
+
+def understood(
+    scene: str | PathLike[str],
+    *,
+    bundle: str | PathLike[str] | None = None,
+    stride: int | None = None,
+    threshold: float | None = None,
+    operating_point: OperatingPoint | None = None,
+    **chosen: Any,
+) -> tuple[Scene, Choice]:
+    """Return what a scene and the caller say together; `chosen` are other fields of :class:`Choice`.
+
+    Raises
+    ------
+    SceneError
+        See :func:`~landslide_map.scene.load_scene`.
+    """
+    settings = load_scene(
+        Path(scene),
+        bundle=None if bundle is None else str(bundle),
+        stride=stride,
+        threshold=threshold,
+        operating_point=operating_point,
+    )
+    return settings, Choice(
+        settings.bundle, threshold=settings.threshold, operating_point=settings.operating_point, **chosen
+    )
+
+
+def configuration(settings: Scene, choice: Choice) -> dict[str, Any]:
+    """Return what ``run.json`` keeps of how a scene was mapped."""
+    return {**asdict(choice), **settings.model_dump(mode="json", by_alias=True)}
 
 
 def acquisition_dates(inputs: SceneInputs) -> dict[str, datetime | None]:
