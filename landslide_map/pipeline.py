@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landslide_map import __version__, journal
+from landslide_map import __version__, journal, timings
 from landslide_map import progress as reporting
 from landslide_map.classification import gathered
 from landslide_map.errors import Notice
@@ -25,6 +25,7 @@ from landslide_map.patience import patient
 from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY, WINDOWS
 from landslide_map.products.coverage import WindowRecord
 from landslide_map.products.manifest import run_manifest, write_manifest
+from landslide_map.products.map_files import STAGE as WRITE
 from landslide_map.products.map_files import write_map
 from landslide_map.products.staging import outputs
 from landslide_map.readers import open_inputs
@@ -36,6 +37,9 @@ from landslide_map.windows import plan_windows
 
 if TYPE_CHECKING:
     from landslide_map.cluster import Cluster
+
+CHECK = reporting.Stage("check inputs")
+CLASSIFY = reporting.Stage("classify windows", "windows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class MapResult:
     """Windows: ``planned``, ``analysed``, ``landslide``, and per scenario and reason."""
     notices: tuple[Notice, ...]
     seconds: float
+    """Wall time."""
 
     @property
     def probability(self) -> Path:
@@ -141,12 +146,12 @@ def map_scene(
         With a documented code, when an input, the bundle or the output folder is not as it must be.
     """
     started = datetime.now(UTC)
-    clock = reporting.Stopwatch()
     with (
+        timings.collected() as spent,
         journal.telling_what_is_kept(out),
         outputs(out, overwrite=overwrite, spent=(journal.FOLDER,)) as stage,
     ):
-        with clock.stage("check inputs"):
+        with timings.stage(CHECK), reporting.step(progress, CHECK):
             settings, choice = understood(
                 scene,
                 bundle=bundle,
@@ -171,12 +176,12 @@ def map_scene(
                 judge: Judge = partial(judge_rows, inputs, ensemble, plan, settings.min_valid_fraction)
             else:
                 judge = cluster.judge(inputs, choice, ensemble, plan, settings.min_valid_fraction, progress)
-        with clock.stage("classify windows"):
-            tick = reporting.counter(progress, "windows", plan.count)
+        with timings.stage(CLASSIFY):
+            tick = reporting.counter(progress, CLASSIFY, plan.count)
             rows = kept.completed(patient(judge, kept.notices.append), plan.block_rows, tick, files)
             result = gathered(rows, ensemble, plan)
             record = result.record
-        with clock.stage("write map"):
+        with timings.stage(WRITE):
             found = write_map(
                 stage,
                 record,
@@ -189,6 +194,7 @@ def map_scene(
             )
         notices = (*inputs.notices, *result.notices, *kept.notices, *(cluster.notices if cluster else ()))
         windows = _counts(record)
+        judged = plan.count * kept.counts["judged"] / len(plan.block_rows)
         manifest = run_manifest(
             configuration=configuration(settings, choice),
             inputs=files.listed,
@@ -200,12 +206,13 @@ def map_scene(
                 "rows_of_blocks": kept.counts,
             },
             notices=notices,
-            timings=clock.seconds,
+            timings=spent.as_json()
+            | {"windows_per_second": round(judged / spent.stages[CLASSIFY].seconds, 1)},
             started=started,
             outputs=stage,
         )
         write_manifest(stage / MANIFEST, manifest)
-    return MapResult(Path(out), found, windows, notices, sum(clock.seconds.values()))
+    return MapResult(Path(out), found, windows, notices, spent.seconds)
 
 
 def understood(

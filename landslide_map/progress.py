@@ -19,6 +19,8 @@ JSON_EVERY_S: Final = 1.0
 """Seconds between two JSON lines of a stage; its first and its last are always written."""
 LINE_EVERY_S: Final = (5.0, 60.0)
 """Least and greatest pause between two plain lines of a stage, seconds: a tenth of the time gone by."""
+RESUMED_S: Final = 0.5
+"""What a stage has done by then, seconds after it began, was done before: an interrupted run goes on."""
 
 
 class Stage(str):
@@ -64,19 +66,26 @@ class Watch:
     """Looks at the clock whenever something is reported."""
 
     clock: Callable[[], float] = time.monotonic
-    _began: dict[str, tuple[float, int]] = field(default_factory=dict)
+    _began: dict[str, float] = field(default_factory=dict)
+    _first: dict[str, int] = field(default_factory=dict)
     _latest: dict[str, int] = field(default_factory=dict)
 
     def look(self, stage: str, done: int, total: int) -> Standing:
         """Return how far `stage` is; one that falls back, or begins half done, is timed from there."""
         now = self.clock()
         if done < self._latest.get(stage, done + 1):
-            self._began[stage] = now, done
+            self._began[stage], self._first[stage] = now, done
         self._latest[stage] = done
-        began, first = self._began[stage]
-        elapsed = now - began
-        rate = (done - first) / elapsed if done > first and elapsed > 0 else None
+        elapsed = now - self._began[stage]
+        if elapsed < RESUMED_S and done < total:
+            self._first[stage] = done
+        worked = done - self.first(stage)
+        rate = worked / elapsed if worked > 0 and elapsed > 0 else None
         return Standing(stage, getattr(stage, "unit", ""), done, total, elapsed, rate)
+
+    def first(self, stage: str) -> int:
+        """Return how much of `stage` was done before."""
+        return self._first[stage]
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -108,18 +117,20 @@ def step(report: Report, stage: str) -> Iterator[None]:
 def bars() -> Iterator[Report]:
     """Yield a `Report` that draws one bar on the terminal for each stage."""
     drawn: dict[str, tqdm] = {}
+    watch = Watch()
 
     def draw(stage: str, done: int, total: int) -> None:
+        now = watch.look(stage, done, total)
         bar = drawn.get(stage)
         if bar is None:
-            unit = getattr(stage, "unit", "")
-            layout = None if total > 1 or unit else "{desc}: {elapsed}"
+            layout = None if total > 1 or now.unit else "{desc}: {elapsed}"
             # Rates since the beginning: windows come in bursts, and a smoothed rate would jump with them.
             bar = drawn[stage] = tqdm(
-                desc=stage, initial=done, total=total, unit=f" {unit}", smoothing=0, bar_format=layout
+                desc=stage, total=total, unit=f" {now.unit}", smoothing=0, bar_format=layout
             )
         elif done < bar.n:
             bar.reset(total)
+        bar.initial = watch.first(stage)
         bar.update(done - bar.n)
         if done >= total:
             bar.refresh()
@@ -230,19 +241,3 @@ def _speed(rate: float) -> str:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.4g}")
-
-
-@dataclass
-class Stopwatch:
-    """Wall-clock seconds of named stages, in order."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to stage `name`."""
-        begin = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begin

@@ -14,9 +14,11 @@ from importlib import metadata
 from pathlib import Path, PurePath
 from typing import Any, Final
 
+import dask
 import numpy as np
 import pyogrio
 import rasterio
+from dask.system import CPU_COUNT
 
 from landslide_map import __version__
 from landslide_map.errors import Notice
@@ -49,7 +51,7 @@ def run_manifest(
     bundle: Mapping[str, Any],
     counts: Mapping[str, Any],
     notices: Iterable[Notice],
-    timings: Mapping[str, float],
+    timings: Mapping[str, Any],
     started: datetime,
     outputs: Path,
 ) -> dict[str, Any]:
@@ -67,8 +69,8 @@ def run_manifest(
         Windows, analysed windows, windows per scenario and reason, landslides.
     notices : iterable of Notice
         What the user must know.
-    timings : mapping of str to float
-        Stage -> seconds.
+    timings : mapping
+        Where the time went, as of :meth:`landslide_map.timings.Timings.as_json`.
     started : datetime
         With time zone.
     outputs : Path
@@ -82,7 +84,7 @@ def run_manifest(
         "bundle": _plain(bundle),
         "counts": _plain(counts),
         "notices": [_plain(notice) for notice in notices],
-        "seconds": {stage: round(float(spent), 3) for stage, spent in timings.items()},
+        "timings": {**_plain(timings), "threads": dask.config.get("num_workers", CPU_COUNT)},
         "versions": versions(),
         "outputs": {path.name: output_identity(path) for path in every_file([outputs])},
     }

@@ -51,7 +51,8 @@ def test_a_stage_that_goes_on_from_half_way_is_timed_from_there() -> None:
     lines: list[str] = []
     clock = Clock()
     reported(plain_lines(lines.append, clock), clock, (0, 600), (10, 700))
-    assert lines == ["classify windows: 70 % (700 of 1,000 windows, 10 windows/s, about 30 s left)"]
+    reported(plain_lines(lines.append, clock), clock, (0, 0), (0.2, 300), (0.4, 600), (10, 700))
+    assert lines == ["classify windows: 70 % (700 of 1,000 windows, 10 windows/s, about 30 s left)"] * 2
 
 
 def test_a_stage_that_comes_again_and_again_does_not_flood_the_log() -> None:
@@ -76,7 +77,7 @@ def test_machines_get_first_last_and_at_most_one_a_second() -> None:
     lines: list[str] = []
     clock = Clock()
     reported(
-        json_lines(lines.append, clock), clock, (0, 0), (0.25, 1), (0.5, 2), (1.25, 50), (1.5, 60), (2, 1000)
+        json_lines(lines.append, clock), clock, (0, 0), (0.75, 1), (0.9, 2), (1.25, 50), (1.5, 60), (2, 1000)
     )
     told = [json.loads(line) for line in lines]
     assert [(one["done"], one["elapsed_seconds"]) for one in told] == [(0, 0), (50, 1.25), (1000, 2)]
