@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from landslide_map import timings
 from landslide_map.decided import SAFE
 from landslide_map.models.boosters import StatisticsMember
 from landslide_map.models.crossed import feature_table
@@ -125,16 +126,19 @@ def _predict(
             rows = start + np.flatnonzero(now[batch, column])
             if not rows.size:
                 continue
-            if member.input == "pixels":
-                if pixels is None:
-                    raise ValueError(f"member {member.name} judges pixels, but only statistics were given")
-                for first in range(0, len(rows), _PIXEL_ROWS):
-                    part = rows[first : first + _PIXEL_ROWS]
-                    said[part, column] = member.predict(pixels[part])
-            elif isinstance(member, StatisticsMember):
-                key = (member.channels, rows.tobytes())
-                if key not in features:
-                    features[key] = feature_table(statistics.isel(window=rows), member.channels)[0]
-                said[rows, column] = member.predict_features(features[key])
-            else:
-                said[rows, column] = member.predict(statistics.isel(window=rows))
+            with timings.work(f"member {member.name}"):
+                if member.input == "pixels":
+                    if pixels is None:
+                        raise ValueError(
+                            f"member {member.name} judges pixels, but only statistics were given"
+                        )
+                    for first in range(0, len(rows), _PIXEL_ROWS):
+                        part = rows[first : first + _PIXEL_ROWS]
+                        said[part, column] = member.predict(pixels[part])
+                elif isinstance(member, StatisticsMember):
+                    key = (member.channels, rows.tobytes())
+                    if key not in features:
+                        features[key] = feature_table(statistics.isel(window=rows), member.channels)[0]
+                    said[rows, column] = member.predict_features(features[key])
+                else:
+                    said[rows, column] = member.predict(statistics.isel(window=rows))

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from landslide_map import timings
 from landslide_map.bands import CHANNELS, OPTICAL, ORBITS, PREFIX
 
 FEATURE_SET: Final = "crossed-1"
@@ -34,6 +35,7 @@ _Features = Iterator[tuple[str, npt.NDArray[np.float64]]]
 _Values = dict[tuple[str, str], npt.NDArray[np.float64]]
 
 
+@timings.work("features")
 def feature_table(
     statistics: xr.DataArray, channels: Collection[str]
 ) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
