@@ -109,7 +109,7 @@ def map_scene(
     cascade: bool = False,
     overwrite: bool = False,
     cluster: Cluster | None = None,
-    load: Callable[[str | PathLike[str] | None], Bundle] = load_bundle,
+    load: Callable[[Path | None], Bundle] = load_bundle,
     progress: reporting.Report = reporting.silent,
 ) -> MapResult:
     """Map a scene: from ``scene.yaml`` to probability raster and landslide polygons.
@@ -274,6 +274,7 @@ def _tags(settings: Scene, inputs: SceneInputs, ensemble: Bundle) -> dict[str, s
         "software": f"landslide-map {__version__}",
         "bundle": ensemble.name,
         "bundle_sha256": ensemble.sha256,
+        "scenarios": "; ".join(scenario.name for scenario in ensemble.scenarios),
         "window_size": "64 px (640 m)",
         "stride": f"{settings.stride} px ({settings.stride * 10} m)",
         "effective_resolution": "640 m: a value answers for the windows around a pixel, not for the pixel",

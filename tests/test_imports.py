@@ -44,7 +44,7 @@ LAYERS = [
         "evaluation",
         "training",
     },
-    {"pipeline"},
+    {"pipeline", "several"},
     {"landslide_map"},
     {"cli"},
 ]

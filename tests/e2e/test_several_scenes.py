@@ -1,0 +1,217 @@
+"""Several scenes in one go: two halves make the map of the whole, failures cost only themselves, resuming."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pyogrio
+import pytest
+
+from landslide_map import several
+from landslide_map.errors import LandslideMapError
+from landslide_map.models.bundle import Bundle, load_bundle
+from landslide_map.pipeline import MapResult, map_scene
+from landslide_map.products.geopackage import ANALYSED, LANDSLIDES, read_layer
+from landslide_map.several import Outcome, SeveralResult, map_scenes, scene_names
+
+SCENE = Path(__file__).parents[2] / "sample_scenes" / "simulated_event" / "scene.yaml"
+LEFT, TOP, ROWS, COLS = 800_040, 2_660_040, 704, 832  # the last columns are without data
+CUT = 320
+"""Windows of 64 pixels do not cross it, landslides do."""
+THRESHOLD = 0.95
+
+
+def rows(folder: Path, name: str, first: int, stop: int) -> Path:
+    """Write the sample scene of some rows of pixels only."""
+    text = re.sub(r"(?<=[ :])(s[12]/)", f"{SCENE.parent}/\\1", SCENE.read_text())
+    grid = f"{{epsg: 32651, ulx: {LEFT}, uly: {TOP - 10 * first}, width: {COLS}, height: {stop - first}}}"
+    path = folder / f"{name}.yaml"
+    path.write_text(f"{text}grid: {grid}\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scenes")
+
+
+@pytest.fixture(scope="module")
+def halves(folder: Path) -> list[Path]:
+    return [rows(folder, "north", 0, CUT), rows(folder, "south", CUT, ROWS)]
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> MapResult:
+    return map_scene(rows(folder, "whole", 0, ROWS), folder / "whole", threshold=THRESHOLD)
+
+
+@pytest.fixture(scope="module")
+def both(folder: Path, halves: list[Path]) -> SeveralResult:
+    return map_scenes(halves, folder / "both", threshold=THRESHOLD)
+
+
+def test_two_halves_merged_are_the_map_of_the_whole(both: SeveralResult, whole: MapResult) -> None:
+    parts = [o.result for o in both.outcomes]
+    assert [o.name for o in both.outcomes] == ["north", "south"]
+    merged, _ = read_layer(both.polygons, LANDSLIDES)
+    expected, _ = read_layer(whole.polygons, LANDSLIDES)
+    assert both.landslides == len(merged) == len(expected) < sum(p.landslides for p in parts if p)
+    across = merged[merged["scenes"] == "north, south"]
+    border = TOP - 10 * CUT
+    assert len(across) > 0
+    for shape in across.geometry:
+        assert shape.bounds[1] < border < shape.bounds[3]
+    exact = ["prob_max", "windows", "windows_above", "scenario", "event_time", "s2_post", "descending_pre"]
+    for _, row in merged.iterrows():
+        (same,) = [other for _, other in expected.iterrows() if other.geometry.equals(row.geometry)]
+        assert row[exact].equals(same[exact])
+        assert row["prob_mean"] == pytest.approx(same["prob_mean"], abs=1.1e-3)
+        assert row["area_m2"] == pytest.approx(same["area_m2"], rel=1e-4)
+
+
+def test_the_area_analysed_is_that_of_the_whole(both: SeveralResult, whole: MapResult) -> None:
+    merged, _ = read_layer(both.polygons, ANALYSED)
+    expected, _ = read_layer(whole.polygons, ANALYSED)
+    assert len(merged) == len(expected) > 1
+    for (_, row), (_, same) in zip(merged.iterrows(), expected.iterrows(), strict=True):
+        assert row[["status", "reason", "scenario"]].equals(same[["status", "reason", "scenario"]])
+        assert row.geometry.equals(same.geometry)
+        assert row["area_m2"] == pytest.approx(same["area_m2"], rel=1e-4)
+
+
+def test_the_geopackage_is_dressed_like_that_of_one_scene(both: SeveralResult, whole: MapResult) -> None:
+    def dress(path: Path) -> list[tuple[str, ...]]:
+        with closing(sqlite3.connect(path)) as database:
+            styles = database.execute("SELECT f_table_name, styleName, styleQML FROM layer_styles")
+            titles = database.execute("SELECT table_name, name, title, description FROM gpkg_data_columns")
+            return [*styles, *(row for row in titles if row[1] != "scenes")]
+
+    assert dress(both.polygons) == dress(whole.polygons)
+    info = pyogrio.read_info(both.polygons, layer=LANDSLIDES)
+    one = pyogrio.read_info(whole.polygons, layer=LANDSLIDES)
+    assert info["fields"].tolist() == [*one["fields"], "scenes"]
+    assert info["crs"] == one["crs"]
+    assert info["layer_metadata"]["scenes"] == "north; south"
+    assert info["layer_metadata"]["bundle_sha256"] == one["layer_metadata"]["bundle_sha256"]
+    assert "scenes_missing" not in info["layer_metadata"]
+
+
+def test_each_scene_has_the_result_of_a_run_of_its_own(
+    both: SeveralResult, halves: list[Path], tmp_path: Path
+) -> None:
+    alone = map_scene(halves[1], tmp_path / "alone", threshold=THRESHOLD)
+    for name in ("probability.tif", "class.tif", "landslides.gpkg", "windows.nc"):
+        assert (both.out / "south" / name).read_bytes() == (alone.out / name).read_bytes()
+
+
+@pytest.fixture
+def mapped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the scenes that are really mapped."""
+    names: list[str] = []
+
+    def spied(scene: Path, out: Path, **options: object) -> MapResult:
+        names.append(out.name)
+        return map_scene(scene, out, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(several, "map_scene", spied)
+    return names
+
+
+def test_a_failing_scene_costs_itself_and_the_command_goes_on_from_there(
+    halves: list[Path], both: SeveralResult, tmp_path: Path, mapped: list[str]
+) -> None:
+    broken = rows(tmp_path, "broken", 0, CUT)
+    good = broken.read_text()
+    broken.write_text(good.replace("B04.tif", "absent.tif"))
+    told: list[Outcome] = []
+    scenes = [halves[0], broken, halves[1]]
+    first = map_scenes(scenes, tmp_path / "out", threshold=THRESHOLD, told=told.append)
+    assert told == list(first.outcomes)
+    assert mapped == ["north", "broken", "south"]
+    assert [o.name for o in first.failed] == ["broken"]
+    assert isinstance(first.failed[0].error, LandslideMapError)
+    assert first.failed[0].error.code == "E101"
+    assert "without a map: broken" in first.summary()
+    assert not (tmp_path / "out" / "broken").exists()
+    merged, tags = read_layer(first.polygons, LANDSLIDES)
+    assert tags["scenes_missing"] == "broken"
+    assert len(merged) == both.landslides
+    said = json.loads((tmp_path / "out" / "scenes.json").read_text())["scenes"]
+    assert list(said) == ["broken", "north", "south"]
+    assert "absent.tif" in said["broken"]["error"]
+    mapped.clear()
+    broken.write_text(good)
+    again = map_scenes(scenes, tmp_path / "out", threshold=THRESHOLD)
+    assert mapped == ["broken"]
+    assert [o.kept for o in again.outcomes] == [True, False, True]
+    assert not again.failed
+    assert again.landslides == both.landslides  # its ground is the north's: counted once
+    merged, tags = read_layer(again.polygons, LANDSLIDES)
+    assert "scenes_missing" not in tags
+    assert set(merged["scenes"]) <= {"north, broken", "north, broken, south", "south"}
+
+
+def test_a_finished_scene_is_kept_only_if_it_is_the_same(
+    halves: list[Path], both: SeveralResult, tmp_path: Path, mapped: list[str]
+) -> None:
+    shutil.copytree(both.out, tmp_path / "out")
+    before = (tmp_path / "out" / "landslides.gpkg").read_bytes()
+    map_scenes(halves, tmp_path / "out", threshold=THRESHOLD)
+    assert mapped == []
+    assert (tmp_path / "out" / "landslides.gpkg").read_bytes() == before
+    other = map_scenes(halves, tmp_path / "out", threshold=0.4)
+    assert mapped == []
+    assert [o.error.code for o in other.failed if isinstance(o.error, LandslideMapError)] == ["E401"] * 2
+    assert "threshold was 0.95 and is 0.4" in str(other.failed[0].error)
+    assert (tmp_path / "out" / "landslides.gpkg").read_bytes() == before
+    replaced = map_scenes(halves, tmp_path / "out", threshold=0.4, overwrite=True)
+    assert mapped == ["north", "south"]
+    assert not replaced.failed
+
+
+def test_bundles_are_loaded_once(halves: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[Path | None] = []
+
+    def spied(path: Path | None) -> Bundle:
+        loaded.append(path)
+        return load_bundle(path)
+
+    monkeypatch.setattr(several, "load_bundle", spied)
+    map_scenes(halves, tmp_path / "out")
+    assert loaded == [None]
+
+
+def test_names_come_from_files_and_folders_and_must_differ() -> None:
+    assert list(scene_names(["x/a.yaml", "x/b/scene.yaml", "c.d.yml"])) == ["a", "b", "c.d"]
+    for clash in (["x/a.yaml", "y/a.yaml"], ["a/scene.yaml", "x/a.yaml"], ["a.yaml", "a.yaml"]):
+        with pytest.raises(LandslideMapError, match="Rename one of them") as caught:
+            scene_names(clash)
+        assert caught.value.code == "E402"
+
+
+def test_the_folder_of_a_single_result_is_refused_before_any_work(
+    halves: list[Path], whole: MapResult, mapped: list[str]
+) -> None:
+    with pytest.raises(LandslideMapError) as caught:
+        map_scenes(halves, whole.out)
+    assert caught.value.code == "E401"
+    assert mapped == []
+
+
+def test_an_interruption_says_what_is_finished(
+    halves: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(scene: Path, out: Path, **options: object) -> MapResult:
+        if out.name == "south":
+            raise KeyboardInterrupt("3 of 9 rows")
+        return map_scene(scene, out, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(several, "map_scene", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"1 of 2 scenes are finished.*south.*3 of 9 rows"):
+        map_scenes(halves, tmp_path / "out")
+    assert (tmp_path / "out" / "north" / "run.json").exists()
