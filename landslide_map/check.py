@@ -38,7 +38,7 @@ MEGABYTES_START: Final = 560.0
 MEGABYTES_PER_MEGAPIXEL: Final = 11.3
 """Class raster and labels of its components, while polygons are made."""
 MEGABYTES_PER_WINDOW: Final = 4.5e-4
-# The default bundle on 2 cores: docs/benchmarks.md, python -m benchmarks.whole_scene.
+# The default bundle on 2 cores: docs/benchmarks.md, python -m benchmarks.
 
 
 def check_scene(

@@ -1,0 +1,5 @@
+"""``python -m benchmarks``: the benchmark of whole scenes."""
+
+from benchmarks.suite import main
+
+main(prog_name="python -m benchmarks")
