@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .refusals import refusal_of
+from .refusals import Refusal, refusal_of
 
 if TYPE_CHECKING:
     from landslide_map.errors import Notice
@@ -42,11 +42,15 @@ class Feedback:
             self._told.add(str(notice))
             self._write("notice", f"note {notice}", code=notice.code, message=notice.message)
 
-    def finished(self, **result: Any) -> None:
+    def refused(self, what: str, refusal: Refusal) -> None:
+        """Say that one of several things could not be done; the command goes on."""
+        self._write("refused", f"{what}: {refusal}", what=what, code=refusal.code, message=refusal.message)
+
+    def finished(self, exit_status: int = 0, **result: Any) -> None:
         """End the display; machines are told the result, verbose people where the time went."""
         self._close()
         if self.as_json:
-            self._write("finished", "", exit_status=0, **result, timings=self.timings.as_json())
+            self._write("finished", "", exit_status=exit_status, **result, timings=self.timings.as_json())
         elif self.verbose:
             self._write("timings", self.timings.as_text())
 

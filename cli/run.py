@@ -1,18 +1,24 @@
-"""``landslide-map run`` (or just ``landslide-map scene.yaml``): map a scene end to end."""
+"""``landslide-map run`` (or just ``landslide-map scene.yaml``): map scenes end to end."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import shared_options
 from .feedback import Feedback, feedback
+from .refusals import refusal_of
+
+if TYPE_CHECKING:
+    from landslide_map.cluster import Cluster
+    from landslide_map.several import Outcome
 
 
 @click.command()
-@click.argument("scene", type=click.Path(path_type=Path))
+@click.argument("scenes", metavar="SCENE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--bundle", type=click.Path(path_type=Path), help="Model bundle instead of the scene's.")
 @click.option("--stride", type=click.IntRange(8, 64), help="Step between windows, pixels (8 to 64).")
@@ -25,45 +31,36 @@ from .feedback import Feedback, feedback
 @shared_options.precision
 @shared_options.exact_early_exit
 @shared_options.cascade
+@click.option("--scheduler", help="Let the workers of this dask scheduler judge, e.g. tcp://10.0.0.1:8786.")
+@click.option("--workers", type=click.IntRange(1), help="Let this many processes on this machine judge.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing result.")
 @feedback
 def run(
-    scene: Path,
+    scenes: tuple[Path, ...],
     out: Path,
-    bundle: Path | None,
-    stride: int | None,
-    threshold: float | None,
-    operating_point: Literal["f1", "recall90", "precision90"] | None,
-    profile: str | None,
-    device: Literal["auto", "cpu", "cuda"],
-    precision: Literal["float32", "bfloat16", "float16"],
-    exact_early_exit: bool,
-    cascade: bool,
-    overwrite: bool,
+    scheduler: str | None,
+    workers: int | None,
     tell: Feedback,
-) -> None:
-    """Map SCENE (a scene.yaml) and write the results into --out.
+    **options: Any,
+) -> int:
+    """Map each SCENE (a scene.yaml) and write the results into --out.
 
     Writes probability.tif, class.tif, landslides.gpkg, windows.nc and run.json; they appear together, when
     all are complete. Finding no landslide is a result, not an error.
+
+    Of several scenes, each gets a folder in --out, and the polygons of all are merged into landslides.gpkg
+    there. One that fails does not stop the others; the same command keeps what is finished.
     """
+    with _cluster(scheduler, workers) as cluster:
+        if len(scenes) == 1:
+            return _map_one(scenes[0], out, tell, cluster=cluster, **options)
+        return _map_several(scenes, out, tell, cluster=cluster, **options)
+
+
+def _map_one(scene: Path, out: Path, tell: Feedback, **options: Any) -> int:
     from landslide_map.pipeline import map_scene
 
-    result = map_scene(
-        scene,
-        out,
-        bundle=bundle,
-        stride=stride,
-        threshold=threshold,
-        operating_point=operating_point,
-        profile=profile,
-        device=device,
-        precision=precision,
-        exact_early_exit=exact_early_exit,
-        cascade=cascade,
-        overwrite=overwrite,
-        progress=tell.progress,
-    )
+    result = map_scene(scene, out, progress=tell.progress, **options)
     for notice in result.notices:
         tell.notice(notice)
     files = ("out", "probability", "classes", "polygons", "window_record", "manifest")
@@ -73,3 +70,50 @@ def run(
         windows=result.windows,
     )
     click.echo(result.summary())
+    return 0
+
+
+def _map_several(scenes: tuple[Path, ...], out: Path, tell: Feedback, **options: Any) -> int:
+    from landslide_map.errors import Notice
+    from landslide_map.several import map_scenes
+
+    def told(outcome: Outcome) -> None:
+        if outcome.error is not None:
+            tell.refused(outcome.name, refusal_of(outcome.error))
+        if outcome.result is None:
+            return
+        for notice in outcome.result.notices:
+            tell.notice(Notice(notice.code, f"{outcome.name}: {notice.message}"))
+        what = "kept, mapped before" if outcome.kept else outcome.result.summary()
+        tell.say(f"{outcome.name}: {what}")
+
+    result = map_scenes(scenes, out, progress=tell.progress, told=told, **options)
+    status = next((refusal_of(error).exit_status for error in result.failures.values()), 0)
+    tell.finished(
+        exit_status=status,
+        out=result.out,
+        polygons=result.polygons,
+        landslides=result.landslides,
+        failures=list(result.failures),
+    )
+    click.echo(result.summary())
+    return status
+
+
+def _cluster(scheduler: str | None, workers: int | None) -> AbstractContextManager[Cluster | None]:
+    """Return who judges the windows; None inside for this process itself."""
+    if scheduler is None and workers is None:
+        return nullcontext()
+    if scheduler is not None and workers is not None:
+        raise click.UsageError("give either --scheduler or --workers")
+    try:
+        from landslide_map.cluster import connected, local_workers
+    except ModuleNotFoundError as error:
+        from landslide_map.errors import ResourceError
+
+        raise ResourceError(
+            "E612",
+            f"--scheduler and --workers need the package {error.name!r}. "
+            "Install it with: pip install 'landslide-map[cluster]'",
+        ) from error
+    return local_workers(workers) if scheduler is None and workers else connected(str(scheduler))

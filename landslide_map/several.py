@@ -56,9 +56,9 @@ class SeveralResult:
     """Polygons in the merged layer `landslides`."""
 
     @property
-    def failed(self) -> tuple[Outcome, ...]:
-        """The scenes without a result."""
-        return tuple(outcome for outcome in self.outcomes if outcome.result is None)
+    def failures(self) -> dict[str, Exception]:
+        """Name -> error, of the scenes without a result."""
+        return {outcome.name: outcome.error for outcome in self.outcomes if outcome.error is not None}
 
     @property
     def polygons(self) -> Path:
@@ -67,13 +67,13 @@ class SeveralResult:
 
     def summary(self) -> str:
         """Return one paragraph for a person."""
-        done = len(self.outcomes) - len(self.failed)
+        done = len(self.outcomes) - len(self.failures)
         text = f"{done} of {len(self.outcomes)} scenes are mapped"
         if done:
             areas = "1 landslide area" if self.landslides == 1 else f"{self.landslides} landslide areas"
             text += f", {areas} in {self.polygons}"
-        if self.failed:
-            text += f"; without a map: {', '.join(outcome.name for outcome in self.failed)}"
+        if self.failures:
+            text += f"; without a map: {', '.join(self.failures)}"
         return text
 
 

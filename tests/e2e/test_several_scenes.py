@@ -35,6 +35,10 @@ def rows(folder: Path, name: str, first: int, stop: int) -> Path:
     return path
 
 
+def codes(result: SeveralResult) -> list[str]:
+    return [error.code for error in result.failures.values() if isinstance(error, LandslideMapError)]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("scenes")
@@ -133,9 +137,8 @@ def test_a_failing_scene_costs_itself_and_the_command_goes_on_from_there(
     first = map_scenes(scenes, tmp_path / "out", threshold=THRESHOLD, told=told.append)
     assert told == list(first.outcomes)
     assert mapped == ["north", "broken", "south"]
-    assert [o.name for o in first.failed] == ["broken"]
-    assert isinstance(first.failed[0].error, LandslideMapError)
-    assert first.failed[0].error.code == "E101"
+    assert list(first.failures) == ["broken"]
+    assert codes(first) == ["E101"]
     assert "without a map: broken" in first.summary()
     assert not (tmp_path / "out" / "broken").exists()
     merged, tags = read_layer(first.polygons, LANDSLIDES)
@@ -149,7 +152,7 @@ def test_a_failing_scene_costs_itself_and_the_command_goes_on_from_there(
     again = map_scenes(scenes, tmp_path / "out", threshold=THRESHOLD)
     assert mapped == ["broken"]
     assert [o.kept for o in again.outcomes] == [True, False, True]
-    assert not again.failed
+    assert not again.failures
     assert again.landslides == both.landslides  # its ground is the north's: counted once
     merged, tags = read_layer(again.polygons, LANDSLIDES)
     assert "scenes_missing" not in tags
@@ -166,12 +169,12 @@ def test_a_finished_scene_is_kept_only_if_it_is_the_same(
     assert (tmp_path / "out" / "landslides.gpkg").read_bytes() == before
     other = map_scenes(halves, tmp_path / "out", threshold=0.4)
     assert mapped == []
-    assert [o.error.code for o in other.failed if isinstance(o.error, LandslideMapError)] == ["E401"] * 2
-    assert "threshold was 0.95 and is 0.4" in str(other.failed[0].error)
+    assert codes(other) == ["E401", "E401"]
+    assert "threshold was 0.95 and is 0.4" in str(other.failures["north"])
     assert (tmp_path / "out" / "landslides.gpkg").read_bytes() == before
     replaced = map_scenes(halves, tmp_path / "out", threshold=0.4, overwrite=True)
     assert mapped == ["north", "south"]
-    assert not replaced.failed
+    assert not replaced.failures
 
 
 def test_bundles_are_loaded_once(halves: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
