@@ -83,6 +83,45 @@ def test_the_same_scene_gives_the_same_bytes_whatever_the_threads(result: Path, 
         assert (again / name).read_bytes() == (result / name).read_bytes(), name
 
 
+def test_programs_are_told_in_json_and_people_where_the_time_went(result: Path, tmp_path: Path) -> None:
+    done = command(SCENE, "--out", tmp_path / "out", "--json-progress")
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    progress = [event for event in events if event["event"] == "progress"]
+    assert list(dict.fromkeys(event["stage"] for event in progress)) == [
+        "check inputs",
+        "classify windows",
+        "write map",
+    ]
+    windows = [event for event in progress if event["stage"] == "classify windows"]
+    planned = json.loads((result / "run.json").read_text())["counts"]["windows"]["planned"]
+    assert (windows[0]["done"], windows[-1]["done"]) == (0, planned)
+    assert {(event["total"], event["unit"]) for event in windows} == {(planned, "windows")}
+    assert {event["code"] for event in events if event["event"] == "notice"} == {"I213"}
+    last = events[-1]
+    assert (last["event"], last["exit_status"]) == ("finished", 0)
+    assert Path(last["manifest"]).read_text()
+    timings = json.loads(Path(last["manifest"]).read_text())["timings"]
+    assert timings["stages"]["classify windows"]["seconds"] <= last["timings"]["seconds"]
+    assert timings["windows_per_second"] == pytest.approx(
+        planned / timings["stages"]["classify windows"]["seconds"], rel=0.01
+    )
+    members = [kind for kind in timings["work"] if kind.startswith("member ")]
+    assert "member all.lightgbm" in members
+    assert 0 < timings["work"]["align"]["cpu_seconds"] < timings["cpu_seconds"]
+
+    refused = command(SCENE, "--out", tmp_path / "out", "--json-progress")
+    failed = json.loads(refused.stderr.splitlines()[-1])
+    assert (refused.returncode, failed["exit_status"]) == (2, 2)
+    assert (failed["event"], failed["code"]) == ("failed", "E401")
+    assert "--overwrite" in failed["message"]
+
+    verbose = command(SCENE, "--out", tmp_path / "out", "--overwrite", "--quiet", "-v")
+    table = verbose.stderr[verbose.stderr.index("wall s") :]
+    for row in ("classify windows", "align", "member all.xgboost", "peak memory"):
+        assert row in table, row
+
+
 def test_an_existing_result_is_kept_without_overwrite(result: Path) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in result.iterdir()}
     done = command(SCENE, "--out", result)
