@@ -211,6 +211,6 @@ def _notices(votes: Votes) -> list[Notice]:
         Notice(
             "W141",
             f"of {len(judged)} windows {fewer} are judged by some of the members only and {nobody} by none: "
-            f"a sensor ({', '.join(GROUPS)}) has no data there, or the bundle has a better choice of members.",
+            f"a sensor ({', '.join(GROUPS)}) has no data there, or the bundle has a better choice.",
         )
     ]

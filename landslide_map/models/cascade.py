@@ -75,8 +75,8 @@ class Cascade(_Strict):
         return (
             f"where the mean of {', '.join(self.first)} is below {rule.below:.4g}, they alone say no "
             f"landslide. On {self.windows} windows ({self.evidence}) that spared {rule.spared} and lost "
-            f"{rule.lost} of the {rule.found} found ({rule.recall_lost:.2%}); so many prove no more than that "
-            f"it loses at most {rule.at_most:.2%} of windows like those (95 % confidence)"
+            f"{rule.lost} of the {rule.found} found ({rule.recall_lost:.2%}); so many prove no more than "
+            f"that it loses at most {rule.at_most:.2%} of windows like those (95 % confidence)"
         )
 
 
