@@ -99,15 +99,16 @@ def to_db(power: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     >>> to_db(np.array([10.0, 100.0, 0.0, -1.0, np.nan])).round(3)
     array([10., 20., nan, nan, nan], dtype=float32)
     """
-    positive = np.asarray(power) > 0
-    finite = np.where(positive & np.isfinite(power), power, np.nan).astype(np.float32)
-    decibels = np.full(finite.shape, np.nan, np.float32)
-    # A positive float64 can vanish in float32; where= keeps the logarithm off that zero.
-    np.log10(finite, out=decibels, where=finite > 0)
-    return np.maximum(np.multiply(decibels, np.float32(10.0)), np.float32(FLOOR_DB))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        decibels = np.asarray(power).astype(np.float32)
+        np.log10(decibels, out=decibels)
+    decibels *= np.float32(10.0)
+    np.copyto(decibels, np.float32(np.nan), where=~np.isfinite(decibels))
+    return np.maximum(decibels, np.float32(FLOOR_DB), out=decibels)
 
 
 def _within(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.float32]:
     """Float32 copy of `values`, NaN outside ``[low, high]``; compared first, so no cast overflows."""
     array = np.asarray(values)
-    return np.where((array >= low) & (array <= high), array, np.nan).astype(np.float32)
+    within = (array >= low) & (array <= high)
+    return np.where(within, array, np.nan).astype(np.float32, copy=False)

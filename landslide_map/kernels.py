@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 Pixels = npt.NDArray[np.float32]
 Nodes = npt.NDArray[np.float64]
+Line = npt.NDArray[np.float64]
 
 HALF = 0.5 - 1e-6
 """Share of the weight that valid neighbours must carry: a half, with room for the noise of an exact tie."""
@@ -34,24 +35,61 @@ def _row_of_nodes(nodes: Nodes, i: int, down: float) -> Any:
 
 
 @compiled
-def _sample(pixels: Pixels, pixels_row: int, pixels_col: int, row: float, col: float) -> Any:
-    """Weighted sum of the valid neighbours of a source position, and their weight."""
+def _along(line: Line, block_col: int, across: Line, out: Line) -> None:
+    """Interpolate a line of nodes at grid pixels, the first of them `block_col` pixels after the first node.
+
+    `across` says for each pixel of a lattice cell how far, in [0, 1], it is from one node to the next.
+    """
+    start = 0
+    while start < out.size:
+        j, first = divmod(block_col + start, across.size)
+        stop = min(start + across.size - first, out.size)
+        node, way, cell, part = line[j], line[j + 1] - line[j], across[first:], out[start:stop]
+        for k in range(part.size):
+            part[k] = node + way * cell[k]
+        start = stop
+
+
+# Loops over a row of pixels that write one array each: LLVM vectorises them, every pixel by the same steps.
+
+
+@compiled
+def _places(rows: Line, cols: Line, pixels_row: int, pixels_col: int, pixels: Pixels, out: Any) -> None:
+    """Fill `out` with the place in `pixels` of the upper left of four neighbours, counted; -1 at edges."""
+    height, width = pixels.shape
+    for k in range(out.size):
+        # Compared as floats first: NaN (from an infinite node) and far-away values must not become integers.
+        top, left = np.floor(rows[k] - 0.5) - pixels_row, np.floor(cols[k] - 0.5) - pixels_col
+        inside = (top >= 0) & (top < height - 1) & (left >= 0) & (left < width - 1)
+        out[k] = int(top * width + left if inside else -1.0)
+
+
+@compiled
+def _weighted(pixels: Pixels, places: Any, rows: Line, cols: Line, out: Line) -> None:
+    """Fill `out` with the weighted sum of four neighbours where there are places; with anything elsewhere."""
+    flat, width = pixels.ravel(), pixels.shape[1]
+    if flat.size < width + 2:
+        return  # a single row or column has no places
+    for k in range(out.size):
+        place = max(places[k], 0)
+        # Weights come from the place in the whole source: subtracting the window's first would round.
+        below, right = rows[k] - 0.5 - np.floor(rows[k] - 0.5), cols[k] - 0.5 - np.floor(cols[k] - 0.5)
+        upper = flat[place] * (1 - right) + flat[place + 1] * right
+        lower = flat[place + width] * (1 - right) + flat[place + width + 1] * right
+        out[k] = upper * (1 - below) + lower * below
+
+
+@compiled
+def _of_the_valid(pixels: Pixels, pixels_row: int, pixels_col: int, row: float, col: float) -> Any:
+    """Return the weighted sum of the valid neighbours of a source position, and their weight."""
     height, width = pixels.shape
     row_floor, col_floor = np.floor(row - 0.5), np.floor(col - 0.5)
-    # Compared as floats first: NaN (from an infinite node) and far-away values must not become integers.
     if not (pixels_row - 1 <= row_floor < pixels_row + height):
         return 0.0, 0.0
     if not (pixels_col - 1 <= col_floor < pixels_col + width):
         return 0.0, 0.0
     top, left = int(row_floor) - pixels_row, int(col_floor) - pixels_col
-    # Weights come from the place in the whole source: subtracting the window's first would round.
     below, right = row - 0.5 - row_floor, col - 0.5 - col_floor
-    if 0 <= top < height - 1 and 0 <= left < width - 1:
-        upper = pixels[top, left] * (1 - right) + pixels[top, left + 1] * right
-        lower = pixels[top + 1, left] * (1 - right) + pixels[top + 1, left + 1] * right
-        total = upper * (1 - below) + lower * below
-        if not np.isnan(total):
-            return total, 1.0
     total, weight = 0.0, 0.0
     for y in range(2):
         for x in range(2):
@@ -97,27 +135,30 @@ def bilinear(
     out : ndarray, (row, col), float32
         Written where the valid neighbours of the samples carry at least half of the weight.
     """
-    lines = np.empty((samples_down, 2, node_rows.shape[1]))
+    width = out.shape[1]
+    rows, cols, values, total, weight = np.empty((5, width))
+    places = np.empty(width, np.int64)
     for r in range(out.shape[0]):
         i, row_in_cell = divmod(block_row + r, step)
+        total[:], weight[:] = 0.0, 0.0
         for a in range(samples_down):
             down = (row_in_cell + (a + 0.5) / samples_down) / step
-            lines[a, 0] = _row_of_nodes(node_rows, i, down)
-            lines[a, 1] = _row_of_nodes(node_cols, i, down)
-        for c in range(out.shape[1]):
-            j, col_in_cell = divmod(block_col + c, step)
-            total, weight = 0.0, 0.0
-            for a in range(samples_down):
-                rows, cols = lines[a, 0], lines[a, 1]
-                for b in range(samples_across):
-                    across = (col_in_cell + (b + 0.5) / samples_across) / step
-                    row = rows[j] + (rows[j + 1] - rows[j]) * across
-                    col = cols[j] + (cols[j + 1] - cols[j]) * across
-                    value, share = _sample(pixels, pixels_row, pixels_col, row, col)
-                    total += value
-                    weight += share
-            if weight >= HALF * samples_down * samples_across:
-                out[r, c] = total / weight
+            line_rows, line_cols = _row_of_nodes(node_rows, i, down), _row_of_nodes(node_cols, i, down)
+            for b in range(samples_across):
+                across = (np.arange(step) + (b + 0.5) / samples_across) / step
+                _along(line_rows, block_col, across, rows)
+                _along(line_cols, block_col, across, cols)
+                _places(rows, cols, pixels_row, pixels_col, pixels, places)
+                _weighted(pixels, places, rows, cols, values)
+                for c in range(width):
+                    value, share = values[c], 1.0
+                    if places[c] < 0 or np.isnan(value):
+                        value, share = _of_the_valid(pixels, pixels_row, pixels_col, rows[c], cols[c])
+                    total[c] += value
+                    weight[c] += share
+        for c in range(width):
+            if weight[c] >= HALF * samples_down * samples_across:
+                out[r, c] = total[c] / weight[c]
 
 
 @compiled

@@ -23,6 +23,7 @@ from landslide_map.errors import InputError
 from landslide_map.grid import Block, Grid
 from landslide_map.kernels import bilinear, nearest_pixel
 from landslide_map.lattice import STEP, density, node_coordinates
+from landslide_map.open_files import OpenFiles
 from landslide_map.sources import RasterBand
 
 Decode = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
@@ -33,7 +34,6 @@ FINER: Final = 1.25
 LARGEST: Final = 32_000_000
 """Source pixels that one block may hold at once; what needs more is read in halves."""
 _GDAL: Final = {
-    "GDAL_CACHEMAX": 256,  # MB; every source pixel is read about once, so a larger cache only holds memory
     "GDAL_NUM_THREADS": "1",  # tasks are the threads
     "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # product folders hold hundreds of files
 }
@@ -47,6 +47,7 @@ def read_block(
     decode: Decode | None = None,
     nearest: bool = False,
     trim: bool = False,
+    files: OpenFiles | None = None,
 ) -> npt.NDArray[np.float32]:
     """Read one block of `grid` from one raster band.
 
@@ -64,6 +65,8 @@ def read_block(
         Take the source pixel that holds the centre of the grid pixel: for classes.
     trim : bool
         Drop the outermost source pixels of the valid area (:func:`trim_edges`).
+    files : OpenFiles, optional
+        Files that stay open for neighbouring blocks; without, this one is opened and closed.
 
     Returns
     -------
@@ -90,10 +93,11 @@ def read_block(
         return out
     if window.width * window.height > LARGEST and max(block.height, block.width) > 1:
         halves = [
-            read_block(band, grid, h, decode=decode, nearest=nearest, trim=trim) for h in _halves(block)
+            read_block(band, grid, half, decode=decode, nearest=nearest, trim=trim, files=files)
+            for half in _halves(block)
         ]
         return np.concatenate(halves, axis=int(block.width > block.height))
-    pixels = _read(band, window, grid, block)
+    pixels = _read(band, window, grid, block, files or OpenFiles())
     pixels = pixels.astype(np.float32) if decode is None else decode(pixels)
     if trim:
         pixels = trim_edges(pixels)
@@ -192,11 +196,10 @@ def _paste(pixels: npt.NDArray[np.float32], row: int, col: int, out: npt.NDArray
 
 
 @timings.work("read")
-def _read(band: RasterBand, window: Window, grid: Grid, block: Block) -> npt.NDArray[Any]:
+def _read(band: RasterBand, window: Window, grid: Grid, block: Block, files: OpenFiles) -> npt.NDArray[Any]:
     """Read source pixels; NaN where they hold a nodata value."""
     try:
-        # GDAL handles must not cross threads, and opening costs about a millisecond: one per task.
-        with rasterio.Env(**_GDAL), rasterio.open(band.path) as dataset:
+        with rasterio.Env(**_GDAL), files.lend(band.path) as dataset:
             pixels = dataset.read(band.index, window=window)
     except (RasterioError, OSError, IndexError) as error:
         left, top = (

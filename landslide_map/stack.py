@@ -9,6 +9,7 @@ per acquisition and block, so that a consumer that takes blocks in order reads e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 from uuid import uuid4
@@ -37,6 +38,7 @@ from landslide_map.bands import (
 from landslide_map.grid import BLOCK, Block, Grid
 from landslide_map.indices import normalised_difference
 from landslide_map.kernels import median_of_valid
+from landslide_map.open_files import OpenFiles
 from landslide_map.quality import snow_or_cloud_pixels
 from landslide_map.resample import read_block
 from landslide_map.sources import (
@@ -93,8 +95,9 @@ def acquisitions(inputs: SceneInputs, chunks: Chunks = BLOCK) -> xr.DataArray:
     InputError
         When computed: E101 if a file cannot be read.
     """
+    files = OpenFiles()
     layers = [
-        _lazy(partial(read_acquisition, inputs, name), inputs.grid, chunks, name)
+        _lazy(partial(read_acquisition, inputs, name, files=files), inputs.grid, chunks, name)
         if _present(inputs, name)
         else da.full(inputs.grid.shape, np.nan, dtype=np.float32, chunks=chunks)
         for name in ACQUISITIONS
@@ -146,7 +149,7 @@ def snow_or_cloud(inputs: SceneInputs, acquired: xr.DataArray) -> xr.DataArray:
     layers = [acquired.sel(band=name).data for name in OPTICAL]
     scl = inputs.optical.scene_classification if inputs.optical else None
     if scl is not None:
-        read = partial(read_block, scl, inputs.grid, nearest=True)
+        read = partial(read_block, scl, inputs.grid, nearest=True, files=OpenFiles())
         layers.append(_lazy(read, inputs.grid, layers[0].chunks, "scene_classification"))
     data = da.map_blocks(_quality, *layers, dtype=np.float32, meta=_META)
     return _with_coordinates(data, SNOW_OR_CLOUD, acquired).rename(SNOW_OR_CLOUD)
@@ -171,12 +174,12 @@ def steep(inputs: SceneInputs, chunks: Chunks = BLOCK) -> xr.DataArray:
     data = (
         da.full(grid.shape, np.nan, dtype=np.float32, chunks=chunks)
         if inputs.dem is None
-        else _lazy(partial(steep_block, inputs.dem, grid), grid, chunks, STEEP)
+        else _lazy(partial(steep_block, inputs.dem, grid, files=OpenFiles()), grid, chunks, STEEP)
     )
     return xr.DataArray(data, dims=("y", "x"), coords={"y": grid.y, "x": grid.x}, name=STEEP)
 
 
-def read_acquisition(inputs: SceneInputs, name: str, block: Block) -> Pixels:
+def read_acquisition(inputs: SceneInputs, name: str, block: Block, files: OpenFiles | None = None) -> Pixels:
     """Read one acquisition in one block of the grid.
 
     Parameters
@@ -187,6 +190,8 @@ def read_acquisition(inputs: SceneInputs, name: str, block: Block) -> Pixels:
         One of :data:`bands.ACQUISITIONS`.
     block : Block
         Pixels of ``inputs.grid``.
+    files : OpenFiles, optional
+        Files that stay open for neighbouring blocks.
 
     Returns
     -------
@@ -200,15 +205,16 @@ def read_acquisition(inputs: SceneInputs, name: str, block: Block) -> Pixels:
     """
     if not _present(inputs, name):
         return np.full((block.height, block.width), np.nan, np.float32)
+    place = _Place(inputs.grid, block, files)
     if name in OPTICAL:
         assert inputs.optical is not None
-        return _read_optical(inputs.optical, name, inputs.grid, block)
+        return _read_optical(inputs.optical, name, place)
     orbit, side, pol = RADAR[name]
     track = inputs.tracks[orbit]
     if track.composite is not None:
-        return _read_composite(track.composite, side, pol, inputs.grid, block)
+        return _read_composite(track.composite, side, pol, place)
     images = track.pre if side == "pre" else track.post
-    dates = [_read_image(image, pol, inputs.grid, block) for image in images]
+    dates = [_read_image(image, pol, place) for image in images]
     return dates[0] if len(dates) == 1 else np.asarray(median_of_valid(np.stack(dates)))
 
 
@@ -234,42 +240,54 @@ def _combine(formula: Callable[[Pixels, Pixels], Pixels], a: Any, b: Any) -> Any
         return formula(a, b)
 
 
-def _read_optical(image: OpticalImage, name: str, grid: Grid, block: Block) -> Pixels:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where on the grid to read, and the files that are open."""
+
+    grid: Grid
+    block: Block
+    files: OpenFiles | None
+
+    def read(self, band: RasterBand, **how: Any) -> Pixels:
+        return read_block(band, self.grid, self.block, files=self.files, **how)
+
+
+def _read_optical(image: OpticalImage, name: str, place: _Place) -> Pixels:
     """One optical band as training DN, interpolated in DN."""
     scale, offset = np.float32(image.scale), np.float32(image.offset)
-    values = read_block(image.bands[name], grid, block)
+    values = place.read(image.bands[name])
     # Products with the offset cannot hold less than 1 (0 is "no data"); products without it can, in deep
     # shade, and the models' ratios have a pole there.
     dn: Pixels = np.maximum(values * scale + offset, np.float32(1))
     return dn
 
 
-def _read_image(image: RadarImage, pol: str, grid: Grid, block: Block) -> Pixels:
+def _read_image(image: RadarImage, pol: str, place: _Place) -> Pixels:
     """One radar acquisition in dB: slices of its datatake, the first valid one in every pixel."""
     first, *others = image.bands[pol]
-    mosaic = _read_backscatter(first, image.units, grid, block)
+    mosaic = _read_backscatter(first, image.units, place)
     for band in others:
         missing = np.isnan(mosaic)
         if not missing.any():
             break
-        mosaic[missing] = _read_backscatter(band, image.units, grid, block)[missing]
+        mosaic[missing] = _read_backscatter(band, image.units, place)[missing]
     return mosaic
 
 
-def _read_backscatter(band: RasterBand, units: BackscatterUnits, grid: Grid, block: Block) -> Pixels:
+def _read_backscatter(band: RasterBand, units: BackscatterUnits, place: _Place) -> Pixels:
     """Backscatter in dB; interpolated as power, copied as it is where nothing has to be interpolated."""
-    if units == "db" and grid.same_lattice(band.grid):
-        return np.maximum(read_block(band, grid, block, decode=mask_db, trim=True), np.float32(FLOOR_DB))
-    return to_db(read_block(band, grid, block, decode=partial(to_power, units=units), trim=True))
+    if units == "db" and place.grid.same_lattice(band.grid):
+        return np.maximum(place.read(band, decode=mask_db, trim=True), np.float32(FLOOR_DB))
+    return to_db(place.read(band, decode=partial(to_power, units=units), trim=True))
 
 
-def _read_composite(composite: RadarComposite, side: str, pol: str, grid: Grid, block: Block) -> Pixels:
+def _read_composite(composite: RadarComposite, side: str, pol: str, place: _Place) -> Pixels:
     """Post-event backscatter of a composite, or what its difference says was there before."""
-    post = _read_backscatter(composite.bands[f"post_{pol}"], "db", grid, block)
+    post = _read_backscatter(composite.bands[f"post_{pol}"], "db", place)
     if side == "post":
         return post
     # The difference is a ratio of two powers, not a power: it is interpolated as it is, in dB.
-    return post - read_block(composite.bands[f"diff_{pol}"], grid, block, decode=mask_db, trim=True)
+    return post - place.read(composite.bands[f"diff_{pol}"], decode=mask_db, trim=True)
 
 
 _META: Final = np.empty((0, 0), np.float32)

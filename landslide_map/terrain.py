@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landslide_map.grid import Block, Grid
+from landslide_map.open_files import OpenFiles
 from landslide_map.resample import read_block
 from landslide_map.sources import RasterBand
 
@@ -19,7 +20,7 @@ _HALO: Final = 2
 Pixels = npt.NDArray[np.float32]
 
 
-def steep_block(dem: RasterBand, grid: Grid, block: Block) -> Pixels:
+def steep_block(dem: RasterBand, grid: Grid, block: Block, files: OpenFiles | None = None) -> Pixels:
     """Return 1 where the ground is steep, 0 where it is not, NaN where the elevation is missing around.
 
     Parameters
@@ -30,13 +31,15 @@ def steep_block(dem: RasterBand, grid: Grid, block: Block) -> Pixels:
         In metres.
     block : Block
         Pixels of `grid`; a pixel's value does not depend on the block it is read in.
+    files : OpenFiles, optional
+        Files that stay open for neighbouring blocks.
 
     Returns
     -------
     ndarray, (block.height, block.width), float32
     """
     wide = Block(block.row - _HALO, block.col - _HALO, block.height + 2 * _HALO, block.width + 2 * _HALO)
-    slope = slope_degrees(_smoothed(read_block(dem, grid, wide)), grid.transform.a)
+    slope = slope_degrees(_smoothed(read_block(dem, grid, wide, files=files)), grid.transform.a)
     return np.where(np.isnan(slope), np.float32(np.nan), (slope >= STEEP_DEG).astype(np.float32))
 
 

@@ -24,6 +24,7 @@ LAYERS = [
         "indices",
         "lattice",
         "kernels",
+        "open_files",
         "quality",
         "resample",
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import xarray as xr
 from landslide_map import judging
 from landslide_map.classification import gathered
 from landslide_map.features import statistics_and_pixels
+from landslide_map.grid import Block
 from landslide_map.judging import JudgedRows, judge_rows, model_stack
 from landslide_map.models.bundle import load_bundle
 from landslide_map.models.ensemble import Votes
@@ -67,9 +69,9 @@ def test_only_the_shared_pixels_above_are_read_again(
     read: set[tuple[int, int]] = set()
     real = judging.stack.read_acquisition
 
-    def spied(scene: SceneInputs, name: str, block: object) -> object:
-        read.add((block.row, block.height))  # type: ignore[attr-defined]
-        return real(scene, name, block)  # type: ignore[arg-type]
+    def spied(scene: SceneInputs, name: str, block: Block, **how: Any) -> object:
+        read.add((block.row, block.height))
+        return real(scene, name, block, **how)
 
     monkeypatch.setattr(judging.stack, "read_acquisition", spied)
     list(judge_rows(inputs, load_bundle(), plan_windows(inputs.grid.shape, 40), 0.75, [2]))

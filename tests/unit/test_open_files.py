@@ -1,0 +1,69 @@
+"""Files stay open between reads, are never lent twice at a time, and are opened anew after a failure."""
+
+from __future__ import annotations
+
+import gc
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import numpy as np
+import pytest
+from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.io import DatasetReader
+
+from landslide_map.open_files import OpenFiles
+from tests.rasters import grid_at, write_band
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    values = np.arange(12, dtype=np.float32).reshape(3, 4)
+    return write_band(tmp_path / "a.tif", values, grid_at(32632, 0, 30, (3, 4))).path
+
+
+def test_a_file_is_opened_once_for_reads_that_follow_one_another(path: str) -> None:
+    files = OpenFiles()
+    with files.lend(path) as first:
+        pass
+    with files.lend(path) as second:
+        assert second is first
+        assert second.read(1).sum() == 66
+
+
+def test_threads_that_read_at_once_have_handles_of_their_own(path: str) -> None:
+    files, together = OpenFiles(), Barrier(3, timeout=10)
+
+    def read(_: int) -> int:
+        with files.lend(path) as dataset:
+            together.wait()
+            return id(dataset)
+
+    with ThreadPoolExecutor(3) as pool:
+        assert len(set(pool.map(read, range(3)))) == 3
+        assert len(set(pool.map(read, range(3)))) == 3
+
+
+def test_what_failed_is_opened_anew(path: str, tmp_path: Path) -> None:
+    files = OpenFiles()
+    with pytest.raises(RasterioError), files.lend(path) as broken:
+        raise RasterioError("the disk was gone for a moment")
+    assert broken.closed
+    with files.lend(path) as again:
+        assert not again.closed
+    with pytest.raises(RasterioIOError), files.lend(str(tmp_path / "gone.tif")):
+        pass
+
+
+def test_files_are_closed_with_the_object(path: str) -> None:
+    files = OpenFiles()
+    with files.lend(path) as dataset:
+        assert isinstance(dataset, DatasetReader)
+    del dataset
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.exists():
+        pytest.skip("open files cannot be listed here")
+    assert any(entry.resolve() == Path(path) for entry in descriptors.iterdir())
+    del files
+    gc.collect()
+    assert not any(entry.resolve() == Path(path) for entry in descriptors.iterdir())
