@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pickle
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from landslide_map import cluster
@@ -20,24 +25,36 @@ from landslide_map.errors import LandslideMapError
 from landslide_map.judging import JudgedRows, Tick, judge_rows
 from landslide_map.models.bundle import DEFAULT
 from landslide_map.models.choice import Choice
+from landslide_map.pipeline import map_scene
+from landslide_map.products import FILES
 from landslide_map.readers import open_inputs
 from landslide_map.scene import load_scene
-from landslide_map.sources import RasterBand, SceneInputs
+from landslide_map.sources import SceneInputs
 from landslide_map.windows import WindowPlan, plan_windows
 from tests.dask_processes import PATIENCE_S, DaskProcesses
 from tests.tall_scene import write_tall_scene
 
+COMMAND = Path(sys.executable).with_name("landslide-map")
+MADE = set(FILES) - {"run.json"}
+STRIDE = 40
 NEVER_DONE = """
 import time
 from pathlib import Path
 from landslide_map import remote
 
-def judge_rows(*_):
-    Path({begun!r}).touch()
-    time.sleep(1000)
+def dask_setup(worker):
+    real, done = remote.judge_rows, []
 
-remote.judge_rows = judge_rows
+    def judge_rows(*arguments):
+        if len(done) == {rows}:
+            Path({begun!r}).touch()
+            time.sleep(1000)
+        done.append(True)
+        return real(*arguments)
+
+    remote.judge_rows = judge_rows
 """
+"""A worker that judges some rows of blocks, and then begins one and does not come to an end."""
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +82,7 @@ class Work:
     @classmethod
     def of(cls, scene: Path, bundle: Path | None = None) -> Work:
         inputs = open_inputs(load_scene(scene))
-        return cls(inputs, Choice(bundle), plan_windows(inputs.grid.shape, 40))
+        return cls(inputs, Choice(bundle), plan_windows(inputs.grid.shape, STRIDE))
 
     def judged(self, workers: cluster.Cluster, tick: Tick = lambda _: None) -> list[bytes]:
         """Every row of blocks, as bytes."""
@@ -80,11 +97,31 @@ def in_order(rows: Iterable[JudgedRows]) -> list[bytes]:
     return [pickle.dumps(row) for row in sorted(rows, key=lambda row: row.block_row)]
 
 
-def awaited(path: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not path.exists():
-        assert time.monotonic() < deadline, path
-        time.sleep(0.05)
+def killed_once(path: Path, worker: subprocess.Popen[bytes]) -> Future[None]:
+    """Kill `worker` as soon as there is a file at `path`; the result says that it came to that."""
+
+    def kill() -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not path.exists():
+            assert time.monotonic() < deadline, path
+            time.sleep(0.05)
+        worker.kill()
+
+    pool = ThreadPoolExecutor(1)
+    waiting = pool.submit(kill)
+    pool.shutdown(wait=False)
+    return waiting
+
+
+def same_files(one: Path, other: Path) -> None:
+    for name in MADE:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+@pytest.fixture(scope="module")
+def local(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The map of the scene, made in this process."""
+    return map_scene(scene, tmp_path_factory.mktemp("local") / "out", stride=STRIDE).out
 
 
 @pytest.fixture(scope="module")
@@ -97,44 +134,37 @@ def expected(work: Work) -> list[bytes]:
     return work.judged_here()
 
 
-def test_rows_judged_by_workers_have_the_same_bits(
-    work: Work, expected: list[bytes], dask: DaskProcesses
-) -> None:
-    counts: list[int] = []
-    with connected(dask.address) as workers:
-        assert workers.notices == ()
-        assert work.judged(workers, counts.append) == expected
-        assert work.judged(workers) == expected  # the same cluster again
-    assert sum(counts) == work.plan.count
-
-
-def test_a_worker_that_is_killed_costs_only_time(
-    work: Work, expected: list[bytes], dask: DaskProcesses, tmp_path: Path
+def test_a_map_has_the_same_bytes_although_a_worker_is_killed(
+    scene: Path, local: Path, dask: DaskProcesses, tmp_path: Path
 ) -> None:
     begun = tmp_path / "begun"
-    victim = dask.worker("victim", preload=NEVER_DONE.format(begun=str(begun)))
+    victim = dask.worker("victim", preload=NEVER_DONE.format(rows=0, begun=str(begun)))
     dask.await_workers("a", "b", "victim")
-
-    def kill() -> None:
-        awaited(begun)
-        victim.kill()
-
-    with connected(dask.address) as workers, ThreadPoolExecutor(1) as pool:
-        killed = pool.submit(kill)
-        assert work.judged(workers) == expected
-        killed.result()
-    assert victim.wait() == -signal.SIGKILL
-
-
-def test_a_failed_row_is_told_when_the_others_are_done(work: Work, dask: DaskProcesses) -> None:
-    broken = replace(work.inputs, dem=RasterBand("/no/such/dem.tif", work.inputs.grid))
-    found: list[JudgedRows] = []
+    killed = killed_once(begun, victim)
     with connected(dask.address) as workers:
-        judge = workers.judge(broken, work.choice, work.choice.load(), work.plan, 0.75)
-        with pytest.raises(LandslideMapError, match=r"worker (a|b) \(tcp.*dem.tif") as caught:
-            found.extend(judge([0, 1, 2], lambda _: None))
-        assert caught.value.code == "E101"
-        assert found == []
+        assert workers.notices == ()
+        result = map_scene(scene, tmp_path / "out", stride=STRIDE, cluster=workers)
+    killed.result()
+    assert victim.wait() == -signal.SIGKILL
+    same_files(result.out, local)
+
+
+def test_rows_come_as_they_are_done_and_a_failure_after_the_others(
+    scene: Path, expected: list[bytes], dask: DaskProcesses, tmp_path: Path
+) -> None:
+    shutil.copytree(scene.parent, tmp_path / "scene")
+    work = Work.of(tmp_path / "scene" / "scene.yaml")
+    band = tmp_path / "scene" / "B04.tif"
+    os.truncate(band, band.stat().st_size * 96 // 100)  # the last row of blocks cannot be read
+    rows: list[JudgedRows] = []
+    counts: list[int] = []
+    with connected(dask.address) as workers:
+        judge = workers.judge(work.inputs, work.choice, work.choice.load(), work.plan, 0.75)
+        with pytest.raises(LandslideMapError, match=r"worker (a|b) \(tcp.*B04.tif") as caught:
+            rows.extend(judge([0, 1, 2], counts.append))
+    assert caught.value.code == "E101"
+    assert in_order(rows) == expected[:2]
+    assert counts == [len(row.votes.probability) for row in rows]
 
 
 def test_a_row_that_workers_die_over_is_given_up(work: Work, tmp_path: Path) -> None:
@@ -149,27 +179,34 @@ def test_a_row_that_workers_die_over_is_given_up(work: Work, tmp_path: Path) -> 
     assert "weak" in caught.value.message
 
 
-def test_when_all_workers_or_the_scheduler_are_gone_it_says_so(
-    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_when_workers_or_the_scheduler_are_gone_it_says_so_and_keeps_what_is_finished(
+    scene: Path, local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "PATIENCE_S", 2)
+    monkeypatch.setattr(cluster, "CONNECT_S", 5)
+    begun, out = tmp_path / "begun", tmp_path / "out"
     with DaskProcesses(tmp_path) as processes:
         with pytest.raises(LandslideMapError) as none_yet, connected(processes.address):
             pass
-        last = processes.worker("last", preload=NEVER_DONE.format(begun=str(tmp_path / "begun")))
+        last = processes.worker("last", preload=NEVER_DONE.format(rows=1, begun=str(begun)))
         processes.await_workers("last")
-        with connected(processes.address) as workers, ThreadPoolExecutor(1) as pool:
-            pool.submit(lambda: (awaited(tmp_path / "begun"), last.kill()))
-            with pytest.raises(LandslideMapError) as none_left:
-                work.judged(workers)
+        killed = killed_once(begun, last)
+        with connected(processes.address) as workers, pytest.raises(LandslideMapError) as none_left:
+            map_scene(scene, out, stride=STRIDE, cluster=workers)
+        killed.result()
         processes.worker("next")
         processes.await_workers("next")
         with connected(processes.address) as workers:
             processes.scheduler.kill()
             with pytest.raises(LandslideMapError) as no_scheduler:
-                work.judged(workers)
+                map_scene(scene, out, stride=STRIDE, cluster=workers)
     assert [e.value.code for e in (none_yet, none_left, no_scheduler)] == ["E631", "E631", "E630"]
+    assert "1 of 3 rows of blocks are kept" in none_left.value.message
     assert "the scheduler answers no more" in no_scheduler.value.message
+    result = map_scene(scene, out, stride=STRIDE)
+    rows = json.loads(result.manifest.read_text())["counts"]["rows_of_blocks"]
+    assert rows == {"judged": 2, "resumed": 1}
+    same_files(out, local)
 
 
 def test_a_scheduler_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,3 +292,54 @@ def test_workers_must_see_the_same_inputs_and_bundle(
         finally:
             elsewhere.kill()
             dask.await_workers("a", "b")
+
+
+def test_local_workers_make_the_same_map_and_are_gone_afterwards(
+    scene: Path, local: Path, tmp_path: Path
+) -> None:
+    run = started(scene, tmp_path / "out", "--workers", 2)
+    workers = told_of_workers(run)
+    _, said = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 0, said
+    assert_gone(workers)
+    unknown = [line for line in said.splitlines() if not line.startswith(("note ", "classify ", "write "))]
+    assert unknown == []
+    same_files(tmp_path / "out", local)
+
+
+def test_ctrl_c_leaves_no_worker_and_no_noise(scene: Path, tmp_path: Path) -> None:
+    run = started(scene, tmp_path / "out", "--workers", 2, "--stride", 8)
+    workers = told_of_workers(run)
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does
+    _, said = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 130
+    assert_gone(workers)
+    assert [line for line in said.splitlines() if "interrupted" not in line and "windows:" not in line] == []
+
+
+def started(scene: Path, out: Path, *options: object) -> subprocess.Popen[str]:
+    arguments = map(str, [scene, "--out", out, "--stride", STRIDE, *options])
+    return subprocess.Popen(
+        [str(COMMAND), *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def told_of_workers(run: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Wait until the command says that its workers were asked, and return them."""
+    assert run.stderr is not None
+    said = ""
+    for line in run.stderr:
+        said += line
+        if line.startswith("check inputs:"):
+            break
+    workers = [
+        child
+        for child in psutil.Process(run.pid).children(recursive=True)
+        if "spawn_main" in " ".join(child.cmdline())
+    ]
+    assert len(workers) == 2, said
+    return workers
+
+
+def assert_gone(workers: list[psutil.Process]) -> None:
+    assert not psutil.wait_procs(workers, timeout=PATIENCE_S)[1]
