@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,7 @@ def ask(
         Whose vote was wanted but not needed.
     """
     names = [member.name for member in members]
+    networks = {i for i, member in enumerate(members) if member.input == "pixels"}
     threshold = np.append([scenario.threshold for scenario in scenarios], np.nan)[chosen]
     said = np.full(wanted.shape, np.nan)
     asked, now = np.zeros_like(wanted), np.zeros_like(wanted)
@@ -79,7 +80,8 @@ def ask(
     for number, columns in enumerate(rounds, start=1):
         now[:] = False
         now[:, columns] = wanted[:, columns] & ~(cut | decided)[:, np.newaxis]
-        _predict(members, columns, now, statistics, pixels, said)
+        _ask_on_statistics(members, [i for i in columns if i not in networks], now, statistics, said)
+        _ask_on_pixels(members, [i for i in columns if i in networks], now, pixels, said)
         asked |= now
         if number == len(rounds):
             break
@@ -109,36 +111,47 @@ def _without_doubt(
     return found
 
 
-def _predict(
+def _ask_on_statistics(
     members: Sequence[Member],
     columns: Sequence[int],
     now: Bools,
     statistics: xr.DataArray,
-    pixels: Pixels | None,
     said: Floats,
 ) -> None:
-    """Write into `said` what some members say where they are asked `now`; both ``(window, member)``."""
+    """Write into `said` what some members say of statistics where they are asked `now`."""
     for start in range(0, len(said), _ROWS):
         batch = slice(start, start + _ROWS)
         features: dict[tuple[tuple[str, ...], bytes], npt.NDArray[np.float32]] = {}
         for column in columns:
-            member: Any = members[column]
+            member = members[column]
             rows = start + np.flatnonzero(now[batch, column])
             if not rows.size:
                 continue
             with timings.work(f"member {member.name}"):
-                if member.input == "pixels":
-                    if pixels is None:
-                        raise ValueError(
-                            f"member {member.name} judges pixels, but only statistics were given"
-                        )
-                    for first in range(0, len(rows), _PIXEL_ROWS):
-                        part = rows[first : first + _PIXEL_ROWS]
-                        said[part, column] = member.predict(pixels[part])
-                elif isinstance(member, StatisticsMember):
+                if isinstance(member, StatisticsMember):
                     key = (member.channels, rows.tobytes())
                     if key not in features:
                         features[key] = feature_table(statistics.isel(window=rows), member.channels)[0]
                     said[rows, column] = member.predict_features(features[key])
                 else:
                     said[rows, column] = member.predict(statistics.isel(window=rows))
+
+
+def _ask_on_pixels(
+    members: Sequence[Member], columns: Sequence[int], now: Bools, pixels: Pixels | None, said: Floats
+) -> None:
+    """Write into `said` what some members say of pixels where they are asked `now`."""
+    together: dict[bytes, list[int]] = {}
+    for column in columns:
+        together.setdefault(now[:, column].tobytes(), []).append(column)
+    for same in together.values():
+        rows = np.flatnonzero(now[:, same[0]])
+        if rows.size and pixels is None:
+            name = members[same[0]].name
+            raise ValueError(f"member {name} judges pixels, but only statistics were given")
+        for start in range(0, len(rows), _PIXEL_ROWS):
+            part = rows[start : start + _PIXEL_ROWS]
+            cut = pixels[part]  # type: ignore[index]  # refused above
+            for column in same:
+                with timings.work(f"member {members[column].name}"):
+                    said[part, column] = members[column].predict(cut)

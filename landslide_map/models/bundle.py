@@ -26,6 +26,7 @@ from landslide_map.models.bundle_format import (
     ScenarioEntry,
     by_cost,
 )
+from landslide_map.models.cascade import CASCADES, with_cascades
 from landslide_map.models.ensemble import MIN_VALID_FRACTION, Votes, vote
 from landslide_map.models.member import Member
 from landslide_map.models.published_boosters import PublishedBooster
@@ -164,6 +165,12 @@ def load_bundle(path: str | PathLike[str] | None = None) -> Bundle:
     contents = _verified(folder, document)
     members = tuple(_load_member(entry, contents, folder) for entry in document.members)
     scenarios = tuple(_scenario(entry) for entry in document.scenarios)
+    learned = contents.get(CASCADES)
+    if isinstance(learned, bytes):
+        try:
+            scenarios = with_cascades(scenarios, members, learned)
+        except ValueError as error:
+            raise BundleError("E505", f"{folder / CASCADES}: {error}.") from None
     listed = contents.get(TRAINING_WINDOWS, b"")
     known = frozenset(listed.decode().split() if isinstance(listed, bytes) else ())
     return Bundle(document, members, scenarios, sha256(content).hexdigest(), folder, known)

@@ -8,17 +8,24 @@ these very windows (a one-sided tolerance limit, Wilks 1941): with none of `n` l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Final
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from scipy.stats import beta
+
+from landslide_map.models.member import Member
+from landslide_map.models.scenario import Scenario, mean_of
 
 Floats = npt.NDArray[np.float64]
 Count = Annotated[int, Field(ge=0)]
 
+CASCADES: Final = "cascade.json"
+"""Optional file of a bundle: scenario name -> its cascade. Who does not know it loses nothing but speed."""
 MOST_LOST: Final = 0.001
 """Share of the windows found that a rule may lose, on the windows it is learned from."""
 CONFIDENCE: Final = 0.95
@@ -78,6 +85,65 @@ class Cascade(_Strict):
             f"{rule.lost} of the {rule.found} found ({rule.recall_lost:.2%}); so many prove no more than "
             f"that it loses at most {rule.at_most:.2%} of windows like those (95 % confidence)"
         )
+
+
+def cascades_file(cascades: Mapping[str, Cascade]) -> bytes:
+    """Return the content of :data:`CASCADES`, from scenario name -> cascade."""
+    plain = {name: cascade.model_dump(mode="json") for name, cascade in cascades.items()}
+    return (json.dumps(plain, indent=1, allow_nan=False) + "\n").encode()
+
+
+def with_cascades(
+    scenarios: Iterable[Scenario], members: Iterable[Member], content: bytes
+) -> tuple[Scenario, ...]:
+    """Return `scenarios` with the cascades that a bundle's file gives them; ValueError if it is not valid."""
+    try:
+        cascades = TypeAdapter(dict[str, Cascade]).validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ValueError(f"{where}: {first['msg']} ({error.error_count()} in all)") from None
+    known = {scenario.name: scenario for scenario in scenarios}
+    cheap = {member.name for member in members if member.input == "statistics"}
+    for name, cascade in cascades.items():
+        if name not in known:
+            raise ValueError(f"there is no scenario {name!r}")
+        if unfit := set(cascade.first) - (cheap & known[name].weights.keys()):
+            raise ValueError(f"scenario {name!r} has no members on statistics {', '.join(sorted(unfit))}")
+        known[name] = replace(known[name], cascade=cascade)
+    return tuple(known.values())
+
+
+def learned_cascade(
+    scenario: Scenario, members: Sequence[str], cheap: Sequence[str], said: Floats, evidence: str
+) -> Cascade | None:
+    """Return the rules of a scenario for its threshold and operating points.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    members : sequence of str
+        Names of the columns of `said`.
+    cheap : sequence of str
+        Those of its members that can do without a network.
+    said : ndarray, (window, member)
+        Of windows that none of the members had seen and in which all of the scenario's voted.
+    evidence : str
+        How they had not.
+
+    Returns
+    -------
+    Cascade or None
+        None where there is nothing to learn: without networks, cheap members or windows found, or if not all
+        of the scenario's members need to vote.
+    """
+    first = tuple(name for name in scenario.weights if name in cheap)
+    if not first or len(first) == len(scenario.weights) or not scenario.needs_all or not len(said):
+        return None
+    probability = scenario.calibration(mean_of(members, scenario, members, said))
+    thresholds = {scenario.threshold, *scenario.operating_points.values()}
+    rules = learned_rules(mean_of(first, scenario, members, said), probability, thresholds)
+    return Cascade(first=first, windows=len(said), evidence=evidence, rules=rules) if rules else None
 
 
 def learned_rules(cheap: Floats, probability: Floats, thresholds: Iterable[float]) -> tuple[Rule, ...]:

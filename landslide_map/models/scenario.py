@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit
 
 from landslide_map.models.calibration import EDGE, IDENTITY, Calibration
-from landslide_map.models.cascade import Cascade, Rule
 from landslide_map.operating_points import OperatingPoint
+
+if TYPE_CHECKING:
+    from landslide_map.models.cascade import Cascade, Rule
 
 Average = Literal["probability", "logit"]
 Bools = npt.NDArray[np.bool_]

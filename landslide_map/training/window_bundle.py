@@ -18,7 +18,8 @@ from landslide_map import __version__
 from landslide_map.metrics import UNIT, scores
 from landslide_map.models.bundle import TRAINING_WINDOWS, window_hash
 from landslide_map.models.calibration import IDENTITY, Calibration
-from landslide_map.models.scenario import weighted_mean
+from landslide_map.models.cascade import CASCADES, Cascade, cascades_file, learned_cascade
+from landslide_map.models.scenario import Scenario, weighted_mean
 from landslide_map.training.fit_published import ENDING
 from landslide_map.training.operating_point import fit_calibration, nested, operating_points
 from landslide_map.training.window_card import write_window_card
@@ -101,8 +102,32 @@ def bundle_contents(
     }
     contents[VOTES] = table.to_csv(index=False).encode()
     contents[TRAINING_WINDOWS] = "".join(f"{window_hash(name)}\n" for name in table["id"]).encode()
-    contents[CARD] = write_window_card(document).encode()
+    cascades = _cascades(trained, document["scenarios"])
+    if cascades:
+        contents[CASCADES] = cascades_file(cascades)
+    contents[CARD] = write_window_card(document, cascades).encode()
     return contents
+
+
+def _cascades(trained: Trained, scenarios: Sequence[Mapping[str, Any]]) -> dict[str, Cascade]:
+    """Return what the boosters alone would lose, out of fold, in every scenario that has networks too."""
+    found = {}
+    for entry in scenarios:
+        scenario = Scenario(
+            entry["name"],
+            entry["weights"],
+            entry["threshold"],
+            needs_all=entry["needs"] == "all",
+            calibration=Calibration(**entry["calibration"]),
+            operating_points=entry["operating_points"],
+        )
+        said = np.stack([trained.votes[name] for name in scenario.weights], axis=1)
+        whole = said[np.isfinite(said).all(axis=1)]
+        cheap = tuple(trained.recipe.boosters)
+        cascade = learned_cascade(scenario, tuple(scenario.weights), cheap, whole, "out of fold")
+        if cascade is not None:
+            found[scenario.name] = cascade
+    return found
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -153,7 +178,7 @@ def _scenario(trained: Trained, scenario: ScenarioRecipe) -> dict[str, Any]:
     labels = trained.labels[judged]
     wanted: Any = softened(labels)
     learned = fit_calibration(mean, wanted)
-    points = {str(name): value for name, value in operating_points(learned(mean)).items()}
+    points = operating_points(learned(mean))
     if trained.recipe.threshold is None:
         position = np.cumsum(judged) - 1
         folds = [position[rows[judged[rows]]] for rows in trained.folds]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from landslide_map.models.cascade import Cascade
+
 _FIGURES: Final = ("f1", "precision", "recall", "auc", "brier", "ece")
 _DIVISIONS: Final = {
     "shuffled": "Folds are random, not spatial: neighbouring windows are in different folds. Elsewhere, "
@@ -13,8 +15,8 @@ _DIVISIONS: Final = {
 }
 
 
-def write_window_card(document: Mapping[str, Any]) -> str:
-    """Return the card of a bundle as Markdown, from what its ``bundle.json`` will say."""
+def write_window_card(document: Mapping[str, Any], cascades: Mapping[str, Cascade]) -> str:
+    """Return the card of a bundle as Markdown, from what its ``bundle.json`` will say and its cascades."""
     training = document["training"]
     scenes = training.get("scenes", [])
     lines = [
@@ -37,6 +39,7 @@ def write_window_card(document: Mapping[str, Any]) -> str:
         "",
         "A window takes the first scenario whose members can all vote there.",
         "",
+        *cascade_section(cascades),
         "## Training data",
         "",
         *(f"- {key}: {training[key]}" for key in ("source", "licence", "attribution") if key in training),
@@ -56,6 +59,22 @@ def write_window_card(document: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def cascade_section(cascades: Mapping[str, Cascade]) -> list[str]:
+    """Return the lines of a card on what `--cascade` loses; none where there is no cascade."""
+    if not cascades:
+        return []
+    return [
+        "## Cascade",
+        "",
+        *(
+            f"- {name}, threshold {rule.threshold:.3f}: {cascade.in_words(rule)}."
+            for name, cascade in cascades.items()
+            for rule in cascade.rules
+        ),
+        "",
+    ]
 
 
 def _head(what: str) -> str:
