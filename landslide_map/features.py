@@ -10,12 +10,15 @@ import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from dask import config
 from dask.base import compute
 from dask.delayed import delayed
+from dask.system import CPU_COUNT
 
 from landslide_map import moments, timings
 from landslide_map.grid import BLOCK
 from landslide_map.medians import window_medians
+from landslide_map.one_ahead import one_ahead
 from landslide_map.windows import WindowPlan
 
 STATISTICS: Final = ("valid_fraction", "mean", "std", "min", "max", "skew", "kurtosis")
@@ -86,6 +89,7 @@ def statistics_and_pixels(
     workers: int | None = None,
     slab: int = SLAB,
     block_rows: range | None = None,
+    ahead: bool = False,
 ) -> Iterator[tuple[int, xr.DataArray, PixelWindows]]:
     """Yield the statistics of windows as :func:`window_statistics` does, and some of their pixels.
 
@@ -100,6 +104,8 @@ def statistics_and_pixels(
     block_rows : range, optional
         Yield the windows that end in these rows of blocks (:attr:`WindowPlan.block_rows`), by default all.
         Only the pixels above that such windows share are read besides; the result has the same bits.
+    ahead : bool
+        Read the next row of blocks while the windows of the last one are in use.
 
     Yields
     ------
@@ -126,9 +132,10 @@ def statistics_and_pixels(
     nothing = np.empty((len(kept_names), 0, plan.shape[1]), _pixel_type(data.dtype))
     unfinished = _Unfinished(plan, row_edges, col_edges, len(names), nothing, median, first)
     slab_rows = max(slab // plan.grid_shape[1], 1)
-    for strip, (above, below) in enumerate(pairwise(lattice)):
-        edges = row_edges[(row_edges >= above) & (row_edges <= below)]
-        unfinished.extend(*_reduce(data.blocks[:, strip], edges - above, col_edges, kept, workers))
+    edges = [row_edges[(row_edges >= a) & (row_edges <= b)] - a for a, b in pairwise(lattice)]
+    reduced = (_reduce(data.blocks[:, i], own, col_edges, kept, workers) for i, own in enumerate(edges))
+    for below, strip in zip(lattice[1:], one_ahead(reduced) if ahead else reduced, strict=True):
+        unfinished.extend(*strip)
         stop = plan.ended_by(below)
         for row in range(first, stop, slab_rows):
             part = (row, min(row + slab_rows, stop))
@@ -233,6 +240,7 @@ class _Unfinished:
     def extend(self, cells: list[Floats], blocks: list[list[npt.NDArray[Any]]]) -> None:
         """Append one row of blocks: per channel its cells, and the pixels that are kept, block by block."""
         merged = [moments.merge_columns(new, *self._cols) for new in cells]
+        cells.clear()  # the caller still names them
         self._cells = [np.concatenate(pair) for pair in zip(self._cells, merged, strict=True)]
         self._pixels = _append_rows(self._pixels, blocks)
 
@@ -292,7 +300,10 @@ def _reduce(
             ]
         )
         left += width
-    how = {} if workers is None else {"scheduler": "threads", "num_workers": workers}
+    # Said outright, because dask would start more threads where the caller is not the main one.
+    how = {"num_workers": config.get("num_workers", CPU_COUNT)}
+    if workers is not None:
+        how = {"scheduler": "threads", "num_workers": workers}
     (reduced,) = compute(tasks, **how)  # type: ignore[no-untyped-call]
     by_block = [[cells for part, _ in parts for cells in part] for parts in reduced]
     cells = [np.concatenate(pieces, axis=2) for pieces in zip(*by_block, strict=True)]

@@ -153,6 +153,7 @@ def described_windows(
         median=ensemble.needs_median,
         slab=(plan.count if ensemble.skips else PIXEL_SLAB) if bands else SLAB,
         block_rows=block_rows,
+        ahead=True,
     ):
         if not bands:
             yield first, statistics, None

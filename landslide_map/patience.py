@@ -24,7 +24,7 @@ def patient(
     """Return a judge that tries rows of blocks again whose inputs could not be read.
 
     Only what may pass is tried again: a read that failed (E101) or an error of the operating system. Every
-    read opens its file anew, so that a further try really reads again. Refusals pass through at once.
+    further try opens its files anew. Refusals pass through at once.
 
     Parameters
     ----------

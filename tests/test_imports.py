@@ -9,7 +9,17 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    {"codes", "errors", "reasons", "bands", "progress", "timings", "operating_points", "metrics"},
+    {
+        "codes",
+        "errors",
+        "reasons",
+        "bands",
+        "progress",
+        "timings",
+        "one_ahead",
+        "operating_points",
+        "metrics",
+    },
     {"grid", "sources", "backscatter", "whole_file", "whole_folder"},
     {
         "scene",
