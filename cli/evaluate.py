@@ -14,6 +14,7 @@ from .feedback import Feedback, feedback
 
 if TYPE_CHECKING:
     from landslide_map.evaluation.windows import Judged
+    from landslide_map.models.bundle import Bundle
     from landslide_map.operating_points import OperatingPoint
     from landslide_map.progress import Report
 
@@ -128,6 +129,7 @@ def _windows(
     from landslide_map.evaluation.windows import figures, judge, judge_kept
     from landslide_map.models.bundle import load_bundle
     from landslide_map.models.placement import on_device
+    from landslide_map.models.profiles import with_profile
 
     if options["report"]:
         require_matplotlib()
@@ -141,6 +143,9 @@ def _windows(
         placement = (options["device"], options["precision"], options["batch_size"])
         bundle = on_device(bundle, *placement, tell.progress)
         data, labels, ids, folds = _open(windows, statistics, options["labels"], tell)
+        if windows is not None:
+            voters = bundle if everyone else with_profile(bundle, options["profile"] or "all")
+            _announce(voters, len(labels), tell)
         judged = judge(
             data,
             labels,
@@ -164,6 +169,15 @@ def _windows(
             "figures flatter it; --out-of-fold gives honest ones"
         )
     return result
+
+
+def _announce(bundle: Bundle, windows: int, tell: Feedback) -> None:
+    """Say how long networks will take, where that is long."""
+    from landslide_map.models.network_time import network_notice
+    from landslide_map.scoring import SECONDS_PER_WINDOW
+
+    if ahead := network_notice(bundle, windows, SECONDS_PER_WINDOW * windows, tell.progress):
+        tell.notice(ahead)
 
 
 def _open(

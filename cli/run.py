@@ -60,7 +60,7 @@ def run(
 def _map_one(scene: Path, out: Path, tell: Feedback, **options: Any) -> int:
     from landslide_map.pipeline import map_scene
 
-    result = map_scene(scene, out, progress=tell.progress, **options)
+    result = map_scene(scene, out, progress=tell.progress, announce=tell.notice, **options)
     for notice in result.notices:
         tell.notice(notice)
     files = ("out", "probability", "classes", "polygons", "window_record", "manifest")
@@ -87,7 +87,7 @@ def _map_several(scenes: tuple[Path, ...], out: Path, tell: Feedback, **options:
         what = "kept, mapped before" if outcome.kept else outcome.result.summary()
         tell.say(f"{outcome.name}: {what}")
 
-    result = map_scenes(scenes, out, progress=tell.progress, told=told, **options)
+    result = map_scenes(scenes, out, progress=tell.progress, told=told, announce=tell.notice, **options)
     status = next((refusal_of(error).exit_status for error in result.failures.values()), 0)
     tell.finished(
         exit_status=status,

@@ -67,6 +67,7 @@ def score(
         exact_early_exit=exact_early_exit,
         cascade=cascade,
         report=tell.progress,
+        announce=tell.notice,
     )
     scoring.write_csv(scoring.submission(table) if as_submission else table, out)
     for notice in table.attrs["notices"]:

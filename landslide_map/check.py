@@ -56,6 +56,8 @@ def check_scene(
         As :func:`landslide_map.map_scene`, for everything that can be known beforehand.
     """
     from landslide_map.models.bundle import load_bundle
+    from landslide_map.models.network_time import network_notice
+    from landslide_map.models.placement import on_device
     from landslide_map.readers import open_inputs
     from landslide_map.scene import load_scene
     from landslide_map.windows import plan_windows
@@ -63,17 +65,24 @@ def check_scene(
     scene = load_scene(
         Path(path), bundle=None if bundle is None else str(bundle), stride=stride, threshold=threshold
     )
-    ensemble = load_bundle(scene.bundle)
+    ensemble = on_device(load_bundle(scene.bundle))
     inputs = open_inputs(scene)
     plan = plan_windows(inputs.grid.shape, scene.stride)
     quantiles = channel_quantiles(inputs)
-    notices = (*inputs.notices, *drift_notices(quantiles))
+    expected = estimate(inputs, scene.stride)
+    ahead = network_notice(ensemble, plan.count, expected["seconds"])
+    notices = (*inputs.notices, *drift_notices(quantiles), *([ahead] if ahead else []))
     return {
         **describe_inputs(inputs),
-        "bundle": {"name": ensemble.name, "sha256": ensemble.sha256, "path": str(ensemble.path)},
+        "bundle": {
+            "name": ensemble.name,
+            "sha256": ensemble.sha256,
+            "path": str(ensemble.path),
+            "networks": sum(member.input == "pixels" for member in ensemble.members),
+        },
         "quantiles": quantiles,
-        "windows": {"stride": scene.stride, "count": len(plan.row_starts) * len(plan.col_starts)},
-        "estimate": estimate(inputs, scene.stride),
+        "windows": {"stride": scene.stride, "count": plan.count},
+        "estimate": expected,
         "notices": [{"code": notice.code, "message": notice.message} for notice in notices],
     }
 

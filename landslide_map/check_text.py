@@ -26,7 +26,9 @@ def report_lines(report: dict[str, Any]) -> Iterator[str]:
     windows, cost = report["windows"], report["estimate"]
     memory = cost["megabytes"] / 1000
     yield f"Windows     {windows['count']} of 64 x 64 pixels, stride {windows['stride']}"
-    yield f"Estimate    about {_duration(cost['seconds'])} and {memory:.1f} GB of memory on 2 cores"
+    networks = report["bundle"]["networks"]
+    besides = f", besides what its {networks} networks take" if networks else ""
+    yield f"Estimate    about {_duration(cost['seconds'])} and {memory:.1f} GB of memory on 2 cores{besides}"
     if report["notices"]:
         yield ""
         yield from (f"{notice['code']}: {notice['message']}" for notice in report["notices"])

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from landslide_map import __version__, journal, timings
 from landslide_map import progress as reporting
+from landslide_map.check import estimate
 from landslide_map.classification import gathered
 from landslide_map.errors import Notice
 from landslide_map.judging import Judge, judge_rows
 from landslide_map.models import skipping
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.choice import Choice
+from landslide_map.models.network_time import network_notice
 from landslide_map.models.placement import Device, Precision
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.patience import patient
@@ -111,6 +113,7 @@ def map_scene(
     cluster: Cluster | None = None,
     load: Callable[[Path | None], Bundle] = load_bundle,
     progress: reporting.Report = reporting.silent,
+    announce: Callable[[Notice], object] = lambda _: None,
 ) -> MapResult:
     """Map a scene: from ``scene.yaml`` to probability raster and landslide polygons.
 
@@ -139,6 +142,8 @@ def map_scene(
         How a bundle is read; a cached function shares bundles between scenes.
     progress : callable
         Called as ``progress(stage, done, total)``.
+    announce : callable
+        Told before long work what it will take (I610); that is not of the result, so ``run.json`` has it not.
 
     Raises
     ------
@@ -166,7 +171,7 @@ def map_scene(
             )
             # Where others compute, this machine needs no graphics card.
             here = choice if cluster is None else replace(choice, device="cpu")
-            ensemble = here.of(load(settings.bundle))
+            ensemble = here.of(load(settings.bundle), progress)
             inputs = open_inputs(settings)
             files = InputFiles(inputs.files)
             plan = plan_windows(inputs.grid.shape, settings.stride)
@@ -176,6 +181,10 @@ def map_scene(
                 judge: Judge = partial(judge_rows, inputs, ensemble, plan, settings.min_valid_fraction)
             else:
                 judge = cluster.judge(inputs, choice, ensemble, plan, settings.min_valid_fraction, progress)
+        if cluster is None:
+            rest = estimate(inputs, settings.stride)["seconds"]
+            if ahead := network_notice(ensemble, plan.count, rest, progress):
+                announce(ahead)
         with timings.stage(CLASSIFY):
             tick = reporting.counter(progress, CLASSIFY, plan.count)
             rows = kept.completed(patient(judge, kept.notices.append), plan.block_rows, tick, files)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from landslide_map import timings
 from landslide_map.bands import CHANNELS, GROUPS, INDEX_PAIRS, MODEL_BANDS
 from landslide_map.decided import own_side
 from landslide_map.errors import InputError, Notice, OutputExistsError, ResourceError
@@ -20,14 +21,18 @@ from landslide_map.features import array_statistics
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.choice import Choice
 from landslide_map.models.ensemble import Votes, joined_votes
+from landslide_map.models.network_time import network_notice
 from landslide_map.models.placement import Device, Precision
 from landslide_map.models.skipping import account, possible, remarks
 from landslide_map.operating_points import OperatingPoint
-from landslide_map.progress import Report, silent
+from landslide_map.progress import Report, Stage, counter, silent
 from landslide_map.window_files import Windows
 
 CHUNK: Final = 512
 """Windows in memory at once; every fold's weights are read once for each chunk."""
+SCORE: Final = Stage("score windows", "windows")
+SECONDS_PER_WINDOW: Final = 3e-3
+"""Of statistics and the default bundle's members, on one core."""
 
 
 def score(
@@ -43,6 +48,7 @@ def score(
     exact_early_exit: bool = False,
     cascade: bool = False,
     report: Report = silent,
+    announce: Callable[[Notice], object] = lambda _: None,
 ) -> pd.DataFrame:
     """Return the probability of landslide of every window, and what each member says.
 
@@ -63,6 +69,8 @@ def score(
         Which votes may be left unasked; see :class:`~landslide_map.models.choice.Choice`.
     report : Report
         Told of the progress.
+    announce : callable
+        Told before long work what it will take (I610).
 
     Returns
     -------
@@ -95,7 +103,15 @@ def score(
         cascade=cascade,
     )
     ready = choice.of(bundle if isinstance(bundle, Bundle) else load_bundle(bundle), report)
-    votes = joined_votes([_judged(ready, chunk) for _, chunk in checked_chunks(source)])
+    if ahead := network_notice(ready, len(source.ids), SECONDS_PER_WINDOW * len(source.ids), report):
+        announce(ahead)
+    tick = counter(report, SCORE, len(source.ids))
+    parts = []
+    with timings.stage(SCORE):
+        for ids, chunk in checked_chunks(source):
+            parts.append(_judged(ready, chunk))
+            tick(len(ids))
+    votes = joined_votes(parts)
     table = _table(ready, source.ids, votes)
     table.attrs["notices"] = [*_notices(votes), *remarks(ready, votes)]
     table.attrs["votes"] = account(ready, votes)

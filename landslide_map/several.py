@@ -183,6 +183,7 @@ def _finished(
     load: Callable[[Path | None], Bundle],
     cluster: Cluster | None,  # noqa: ARG001 - makes the same result
     progress: Report,  # noqa: ARG001
+    announce: Callable[[Notice], object] = lambda _: None,  # noqa: ARG001
     **options: Any,
 ) -> MapResult:
     """Return the result that is in `out`; E401 if mapping the scene now would make another one.

@@ -33,7 +33,9 @@ def opened(**sections: object) -> SceneInputs:
 @pytest.fixture
 def bundle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in for a bundle: check only loads and names it."""
-    loaded = SimpleNamespace(name="tiny", sha256="0123456789abcdef", path="tiny")
+    loaded = SimpleNamespace(
+        name="tiny", sha256="0123456789abcdef", path="tiny", needs_pixels=False, members=()
+    )
     monkeypatch.setattr("landslide_map.models.bundle.load_bundle", lambda *_: loaded)
 
 

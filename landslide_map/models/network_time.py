@@ -1,0 +1,124 @@
+"""How long a bundle's networks will take on this processor, measured before they start."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from landslide_map.bands import MODEL_BANDS
+from landslide_map.errors import BundleError, Notice
+from landslide_map.models.bundle import Bundle
+from landslide_map.models.network_spec import NetworkSpec
+from landslide_map.models.profiles import with_profile
+from landslide_map.progress import Report, Stage, duration, silent
+from landslide_map.timings import stage
+from landslide_map.windows import SIZE
+
+MEASURE: Final = Stage("time networks", "networks")
+LONG_S: Final = 60.0
+"""Nothing is said of less, seconds."""
+WORTHWHILE: Final = 200
+"""Windows x folds of a network from which measuring takes less than a fiftieth of the work itself."""
+QUICKER: Final = ("fastest-network", "boosters")
+"""Profiles that use the same sensors with fewer networks, or with none."""
+
+
+def network_notice(
+    bundle: Bundle, windows: int, rest_seconds: float, report: Report = silent
+) -> Notice | None:
+    """Say how long networks will take, if that is long and on a processor; and which profile is quicker.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        As it is about to vote; every network must have its device.
+    windows : int
+        At most so many are judged.
+    rest_seconds : float
+        What the work takes without any network.
+    report : callable
+        Told of the networks that are measured, each on a few windows: seconds, where the work takes hours.
+
+    Returns
+    -------
+    Notice or None
+        I610; None on a graphics card, for few windows, and for work of less than a minute.
+    """
+    networks: list[Any] = [member for member in bundle.members if member.input == "pixels"]
+    if not networks or _device(networks[0]) != "cpu":
+        return None
+    if windows * max(len(member.folds) for member in networks) < WORTHWHILE:
+        return None
+    per_window = seconds_per_window(networks, report)
+    whole = rest_seconds + windows * sum(per_window.values())
+    if whole < LONG_S:
+        return None
+    offers = [
+        f"--profile {profile} {duration(seconds)}"
+        for profile in QUICKER
+        if (seconds := _with(profile, bundle, per_window, windows, rest_seconds)) is not None
+        and seconds < whole / 2
+    ]
+    return Notice(
+        "I610",
+        f"{len(networks)} networks will judge {windows} windows on this processor: {duration(whole)} at most "
+        f"(each was measured on a few windows here). Quicker: {', '.join([*offers, 'a graphics card'])}",
+    )
+
+
+def seconds_per_window(networks: list[Any], report: Report = silent) -> dict[str, float]:
+    """Return the wall time that each network takes for one window, all folds and flips, by its name.
+
+    Parameters
+    ----------
+    networks : list of NetworkMember
+        Networks of equal architecture are measured once.
+    report : callable
+        Told of the networks measured so far.
+    """
+    import torch
+
+    # One window for every core, all the same: the time does not depend on what is in them.
+    windows = np.full((torch.get_num_threads(), SIZE, SIZE, len(MODEL_BANDS)), np.nan, np.float32)
+    one_fold: dict[Any, float] = {}
+    found = {}
+    report(MEASURE, 0, len(networks))
+    with stage(MEASURE):
+        for done, member in enumerate(networks, start=1):
+            key = _architecture(member.spec)
+            if key not in one_fold:
+                alone = replace(
+                    member, folds=member.folds[:1], runtime=replace(member.runtime, report=silent)
+                )
+                alone.predict(windows[:1])  # reads weights and makes what is made only once
+                begin = time.perf_counter()
+                alone.predict(windows)
+                one_fold[key] = (time.perf_counter() - begin) / len(windows)
+            found[member.name] = one_fold[key] * len(member.folds)
+            report(MEASURE, done, len(networks))
+    return found
+
+
+def _device(member: Any) -> str:
+    kind: str = member.runtime.torch_device().type
+    return kind
+
+
+def _architecture(spec: NetworkSpec) -> tuple[Any, ...]:
+    """Return what decides the time of a pass: two members may differ in which channels they see, and how."""
+    return spec.head, spec.encoders, tuple(map(len, spec.groups)), spec.image_size
+
+
+def _with(
+    profile: str, bundle: Bundle, per_window: Mapping[str, float], windows: int, rest_seconds: float
+) -> float | None:
+    """Return the seconds that the work takes with a profile; None where the bundle has no such members."""
+    try:
+        members = with_profile(bundle, profile).members
+    except BundleError:
+        return None
+    return rest_seconds + windows * sum(per_window.get(member.name, 0.0) for member in members)
