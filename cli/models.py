@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
+from . import shared_options
 from .feedback import Feedback, feedback
 
 
@@ -35,6 +37,64 @@ def import_nasios(folder: Path, out: Path, trust_pickles: bool, overwrite: bool,
     for name, folds in found.folds.items():
         click.echo(f"{name}: folds {', '.join(map(str, folds))}")
     click.echo(f"{out}: a bundle of {len(found.folds)} members")
+
+
+@models.command("learn-cascade")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("windows", required=False, type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder of the new bundle.")
+@click.option(
+    "--out-of-fold",
+    is_flag=True,
+    help="WINDOWS are those of the training: let only those models vote that did not see them.",
+)
+@shared_options.device
+@shared_options.precision
+@click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
+@feedback
+def learn_cascade(
+    bundle: Path,
+    windows: Path | None,
+    out: Path,
+    out_of_fold: bool,
+    device: Literal["auto", "cpu", "cuda"],
+    precision: Literal["float32", "bfloat16", "float16"],
+    overwrite: bool,
+    tell: Feedback,
+) -> None:
+    """Let BUNDLE learn where its members without a graphics card can do without the networks (--cascade).
+
+    WINDOWS, which no member may have seen, is a folder with Train.csv, a folder of <ID>.npy, or an .npy file;
+    labels are not needed. A bundle that was trained on windows keeps its votes out of fold, and needs none.
+    """
+    from landslide_map.evaluation.learn_cascade import learn_cascade as learn
+    from landslide_map.labelled_windows import LABELS, read_labelled_windows
+    from landslide_map.window_files import Windows
+
+    data, labels, folds = None, None, None
+    if windows is not None and (windows / LABELS).is_file():
+        known = read_labelled_windows(windows)
+        data, labels, folds = known.windows, known.labels, known.folds
+    elif windows is not None:
+        data = Windows.open(windows)
+    learned = learn(
+        bundle,
+        out,
+        data,
+        labels=labels,
+        folds=folds,
+        out_of_fold=out_of_fold,
+        device=device,
+        precision=precision,
+        overwrite=overwrite,
+        report=tell.progress,
+    )
+    for notice in learned.notices:
+        tell.notice(notice)
+    tell.finished(bundle=out, scenarios=list(learned.cascades))
+    for name, cascade in learned.cascades.items():
+        for rule in cascade.rules:
+            click.echo(f"{name}, threshold {rule.threshold:g}: {cascade.in_words(rule)}")
 
 
 @models.command()

@@ -106,7 +106,7 @@ def _without_doubt(
             continue
         rows = np.flatnonzero(chosen == i)
         cheap = mean_of(scenario.cascade.first, scenario, names, said[rows])
-        # As the map will say: nobody may read "no landslide" beside a probability above the threshold.
+        # The rule sees to the second, but for rounding.
         found[rows] = (cheap < rule.below) & (scenario.calibration(cheap) < rule.threshold - SAFE)
     return found
 

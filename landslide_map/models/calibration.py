@@ -31,5 +31,9 @@ class Calibration(BaseModel):
         calibrated: Floats = expit(self.slope * logit(np.clip(votes, EDGE, 1 - EDGE)) + self.shift)
         return calibrated
 
+    def before(self, probability: float) -> float:
+        """Return the vote that becomes a probability."""
+        return float(expit((logit(probability) - self.shift) / self.slope))
+
 
 IDENTITY = Calibration()

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from scipy.stats import beta
 
+from landslide_map.models.calibration import Calibration
 from landslide_map.models.member import Member
 from landslide_map.models.scenario import Scenario, mean_of
 
@@ -141,13 +142,17 @@ def learned_cascade(
     if not first or len(first) == len(scenario.weights) or not scenario.needs_all or not len(said):
         return None
     probability = scenario.calibration(mean_of(members, scenario, members, said))
-    thresholds = {scenario.threshold, *scenario.operating_points.values()}
-    rules = learned_rules(mean_of(first, scenario, members, said), probability, thresholds)
+    cheap_mean = mean_of(first, scenario, members, said)
+    rules = tuple(
+        learned_rule(cheap_mean, probability, threshold, scenario.calibration)
+        for threshold in sorted({scenario.threshold, *scenario.operating_points.values()})
+        if (probability > threshold).any()
+    )
     return Cascade(first=first, windows=len(said), evidence=evidence, rules=rules) if rules else None
 
 
-def learned_rules(cheap: Floats, probability: Floats, thresholds: Iterable[float]) -> tuple[Rule, ...]:
-    """Return the rule of each threshold at which some window is found.
+def learned_rule(cheap: Floats, probability: Floats, threshold: float, calibration: Calibration) -> Rule:
+    """Return the rule of a threshold above which some window is.
 
     Parameters
     ----------
@@ -155,18 +160,13 @@ def learned_rules(cheap: Floats, probability: Floats, thresholds: Iterable[float
         The cheap members' mean, of windows that they had not seen.
     probability : ndarray, (window,)
         Of all members, calibrated.
-    thresholds : iterable of float
+    threshold : float
+    calibration : Calibration
+        Of all members' mean. Calibrated as if it were that, the cheap members' mean is what a window that is
+        not asked on shows, so it must be no landslide by itself.
     """
-    return tuple(
-        _rule(cheap, probability, threshold)
-        for threshold in sorted(set(thresholds))
-        if (probability > threshold).any()
-    )
-
-
-def _rule(cheap: Floats, probability: Floats, threshold: float) -> Rule:
     found = np.sort(cheap[probability > threshold])
-    below = float(found[int(MOST_LOST * len(found))])
+    below = min(float(found[int(MOST_LOST * len(found))]), calibration.before(threshold))
     return Rule(
         threshold=threshold,
         below=below,

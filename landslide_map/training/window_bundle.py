@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import expit, logit
 
 from landslide_map import __version__
 from landslide_map.metrics import UNIT, scores
@@ -189,7 +188,7 @@ def _scenario(trained: Trained, scenario: ScenarioRecipe) -> dict[str, Any]:
         probability, threshold = mean, np.full(len(mean), trained.recipe.threshold)
         estimate = "out of fold, at the recipe's threshold"
         calibration, decided = IDENTITY, trained.recipe.threshold
-        points = {name: _before(learned, value) for name, value in points.items()}
+        points = {name: learned.before(value) for name, value in points.items()}
     figures = scores(labels, probability, probability > threshold)
     return {
         "name": scenario.name,
@@ -207,11 +206,6 @@ def softened(labels: npt.NDArray[np.integer[Any]]) -> Floats:
     landslides = int(labels.sum())
     others = len(labels) - landslides
     return np.where(labels == 1, (landslides + 1) / (landslides + 2), 1 / (others + 2))
-
-
-def _before(calibration: Calibration, threshold: float) -> float:
-    """Return the threshold on uncalibrated votes that a threshold on calibrated ones means."""
-    return float(expit((logit(threshold) - calibration.shift) / calibration.slope))
 
 
 def _rounded(figures: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,6 @@ def write_window_card(document: Mapping[str, Any], cascades: Mapping[str, Cascad
         "",
         "A window takes the first scenario whose members can all vote there.",
         "",
-        *cascade_section(cascades),
         "## Training data",
         "",
         *(f"- {key}: {training[key]}" for key in ("source", "licence", "attribution") if key in training),
@@ -57,12 +56,13 @@ def write_window_card(document: Mapping[str, Any], cascades: Mapping[str, Cascad
         f"{training['landslides'] / training['windows']:.0%} have a landslide; where they are rarer, "
         "probabilities promise too much.",
         "",
+        *cascade_section(cascades),
     ]
     return "\n".join(lines)
 
 
 def cascade_section(cascades: Mapping[str, Cascade]) -> list[str]:
-    """Return the lines of a card on what `--cascade` loses; none where there is no cascade."""
+    """Return the last lines of a card, on what `--cascade` loses; none where there is no cascade."""
     if not cascades:
         return []
     return [

@@ -1,0 +1,162 @@
+"""Cascades for bundles that have none, or of other windows: learned on windows that no member had seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from shutil import copyfile
+
+import numpy as np
+import numpy.typing as npt
+
+from landslide_map.errors import BundleError, Notice, UsageError
+from landslide_map.evaluation.out_of_fold import kept_votes, training_folds
+from landslide_map.evaluation.votes import MemberVotes, ask_members
+from landslide_map.models.bundle import Bundle, check_free, load_bundle, save_bundle
+from landslide_map.models.cascade import CASCADES, Cascade, cascades_file, learned_cascade
+from landslide_map.models.placement import Device, Precision, on_device
+from landslide_map.progress import Report, silent
+from landslide_map.training.window_bundle import CARD
+from landslide_map.training.window_card import cascade_section
+from landslide_map.window_files import Windows
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedCascades:
+    """What :func:`learn_cascade` made."""
+
+    out: Path
+    cascades: Mapping[str, Cascade]
+    """Scenario -> its rules and their evidence."""
+    notices: tuple[Notice, ...]
+
+
+def learn_cascade(
+    bundle: str | PathLike[str] | None,
+    out: str | PathLike[str],
+    windows: Windows | None = None,
+    *,
+    labels: npt.NDArray[np.int8] | None = None,
+    folds: npt.NDArray[np.int64] | None = None,
+    out_of_fold: bool = False,
+    device: Device = "auto",
+    precision: Precision = "float32",
+    overwrite: bool = False,
+    report: Report = silent,
+) -> LearnedCascades:
+    """Write a copy of a bundle that knows what its members on statistics alone would lose.
+
+    Parameters
+    ----------
+    bundle : path, optional
+    out : path
+        Folder of the copy.
+    windows : Windows, optional
+        That no member has seen; without them the out-of-fold votes are taken that the bundle keeps. What is
+        found is what all members find together, so no labels are needed.
+    labels, folds : ndarray, (window,), optional
+        Of the bundle's own training windows, with `out_of_fold`: to divide them as they were then.
+    out_of_fold : bool
+        `windows` are those of the training: in each only those models vote that had not seen it.
+    device, precision
+        Of the networks.
+    overwrite : bool
+        Replace an existing bundle.
+    report : Report
+
+    Raises
+    ------
+    BundleError
+        E501 to E506 the bundle, E541 if it has no scenario for a cascade, was trained on the windows, or
+        finds nothing in them.
+    InputError
+        E141 windows that cannot be judged.
+    UsageError
+        E402 no labels, E526 if it keeps no votes, or does not say how its training windows were divided.
+    """
+    out = Path(out)
+    check_free(out, overwrite=overwrite)
+    ready = load_bundle(bundle)
+    _refuse_without_need(ready)
+    notices: tuple[Notice, ...] = ()
+    if windows is None:
+        votes, _, _ = kept_votes(ready)
+        evidence = "out of fold"
+    else:
+        left_out = None
+        if out_of_fold:
+            if labels is None:
+                raise UsageError(
+                    "E402", "out of fold, the labels of the windows are needed: give a folder with Train.csv."
+                )
+            left_out = training_folds(ready, labels, windows.ids, folds)
+            evidence = "out of fold"
+        else:
+            evidence, notices = _unseen(ready, windows)
+        votes = ask_members(windows, on_device(ready, device, precision, report=report), folds=left_out)
+    cascades = _learned(ready, votes, evidence)
+    save_bundle(out, ready.document.model_dump(mode="json"), _contents(ready, cascades), overwrite=overwrite)
+    return LearnedCascades(out, cascades, notices)
+
+
+def _refuse_without_need(bundle: Bundle) -> None:
+    for scenario in bundle.scenarios:
+        inputs = {member.input for member in bundle.members if member.name in scenario.weights}
+        if scenario.needs_all and len(inputs) == 2:
+            return
+    raise BundleError(
+        "E541",
+        f"{bundle.path}: no scenario in which all members need to vote has both networks and members on "
+        "statistics, so there is nothing that those could spare.",
+    )
+
+
+def _unseen(bundle: Bundle, windows: Windows) -> tuple[str, tuple[Notice, ...]]:
+    """Return why no member had seen the windows; a refusal if some had."""
+    if seen := bundle.trained_on(windows.ids):
+        raise BundleError(
+            "E541",
+            f"{bundle.path} was trained on {seen} of these {len(windows.ids)} windows, on which its members "
+            "agree better than elsewhere. Give other windows, or these with --out-of-fold.",
+        )
+    if bundle.training_windows:
+        return "not trained on", ()
+    return "said to be not trained on", (
+        Notice(
+            "W541",
+            f"{bundle.path} does not say on which windows it was trained: that it never saw these "
+            f"{len(windows.ids)} is taken on trust, and the cascade loses more than it says if it did",
+        ),
+    )
+
+
+def _learned(bundle: Bundle, votes: MemberVotes, evidence: str) -> dict[str, Cascade]:
+    cheap = [member.name for member in bundle.members if member.input == "statistics"]
+    chosen = votes.choose(bundle.scenarios)
+    found = {}
+    for number, scenario in enumerate(bundle.scenarios):
+        said = votes.said[chosen == number]
+        cascade = learned_cascade(scenario, votes.members, cheap, said, evidence)
+        if cascade is not None:
+            found[scenario.name] = cascade
+    if not found:
+        raise BundleError(
+            "E541",
+            f"{bundle.path} finds no landslide in these {len(votes.said)} windows where networks and other "
+            "members vote together, so they cannot tell what the others alone would lose. Give more windows.",
+        )
+    return found
+
+
+def _contents(bundle: Bundle, cascades: Mapping[str, Cascade]) -> dict[str, bytes | Callable[[Path], None]]:
+    """Return the files of a copy of a bundle with other cascades."""
+    contents: dict[str, bytes | Callable[[Path], None]] = {
+        name: partial(copyfile, bundle.path / name) for name in bundle.document.files
+    }
+    contents[CASCADES] = cascades_file(cascades)
+    before = (bundle.path / CARD).read_text("utf-8").split("\n## Cascade\n")[0] if CARD in contents else ""
+    contents[CARD] = (before.rstrip() + "\n\n" + "\n".join(cascade_section(cascades))).encode()
+    return contents

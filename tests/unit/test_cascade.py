@@ -1,0 +1,242 @@
+"""Cascades: what the rule promises, what it spares, and where it comes from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy.stats import binomtest
+
+from cli.main import cli
+from landslide_map.errors import BundleError, UsageError
+from landslide_map.evaluation.learn_cascade import learn_cascade
+from landslide_map.models.bundle import Bundle, load_bundle, save_bundle
+from landslide_map.models.calibration import IDENTITY, Calibration
+from landslide_map.models.cascade import CASCADES, Cascade, Rule, cascades_file, learned_rule
+from landslide_map.models.profiles import describe, with_profile
+from landslide_map.models.skipping import skipping
+from landslide_map.models.thresholds import decided_at
+from landslide_map.scoring import score
+from landslide_map.training.train_windows import train
+from landslide_map.window_files import Windows
+from tests.network_recipes import labelled_windows, tiny_window_recipe
+
+THRESHOLD = 0.4
+
+
+def test_the_limit_is_the_least_of_the_windows_found() -> None:
+    cheap = np.array([0.9, 0.3, 0.2, 0.1, 0.05, 0.8])
+    probability = np.array([0.9, 0.6, 0.4, 0.45, 0.1, 0.3])
+    rule = learned_rule(cheap, probability, 0.42, IDENTITY)
+    assert rule == Rule(threshold=0.42, below=0.1, found=3, lost=0, spared=1)
+    strict = learned_rule(cheap, probability, 0.7, IDENTITY)
+    assert (strict.below, strict.found) == (0.7, 1), "above it, the cheap members say landslide themselves"
+    curve = Calibration(slope=2, shift=0.5)
+    assert curve(np.array([learned_rule(cheap, probability, 0.7, curve).below]))[0] == pytest.approx(0.7)
+
+
+def test_one_window_in_a_thousand_may_be_lost() -> None:
+    cheap = np.linspace(0.001, 0.999, 2999)
+    rule = learned_rule(cheap, np.ones(2999), 0.9995, IDENTITY)
+    assert (rule.lost, rule.below) == (2, cheap[2])
+    assert rule.recall_lost == 2 / 2999 <= 0.001
+    assert learned_rule(cheap[:999], np.ones(999), 0.9995, IDENTITY).lost == 0
+
+
+@pytest.mark.parametrize(("lost", "found"), [(0, 1), (0, 12), (0, 1131), (1, 1131), (7, 9000), (4, 4)])
+def test_the_bound_is_that_of_clopper_and_pearson(lost: int, found: int) -> None:
+    rule = Rule(threshold=0.5, below=0.1, found=found, lost=lost, spared=lost)
+    # The upper end of a two-sided interval of 90 % leaves 5 % above it.
+    assert rule.at_most == pytest.approx(binomtest(lost, found).proportion_ci(0.9, method="exact").high)
+    if found == 1131 and not lost:
+        assert rule.at_most == pytest.approx(3 / found, rel=0.01)
+
+
+def test_the_bound_holds_although_the_limit_was_chosen_on_the_same_windows() -> None:
+    rng = np.random.default_rng(0)
+    kept = []
+    for _ in range(2000):
+        rule = learned_rule(rng.random(150), np.ones(150), 0.9999, IDENTITY)
+        kept.append(rule.below <= rule.at_most)  # of uniform numbers, as many lie below a limit
+    assert 0.93 < np.mean(kept) < 0.97
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("bundle") / "bundle"
+    boosters = {
+        "trees": {
+            "library": "lightgbm",
+            "trees": 60,
+            "settings": {"min_data_in_leaf": 2, "learning_rate": 0.2},
+        },
+        "more": {"library": "xgboost", "trees": 30, "settings": {"eta": 0.3}},
+    }
+    train(*labelled_windows(36), out, recipe=tiny_window_recipe(threshold=THRESHOLD, boosters=boosters))
+    return out
+
+
+def with_rule(bundle: Path, out: Path, **rule: Any) -> Bundle:
+    """A copy whose only cascade has this rule."""
+    known = load_bundle(bundle)
+    contents: dict[str, Any] = {n: partial(shutil.copyfile, bundle / n) for n in known.document.files}
+    numbers = {"threshold": THRESHOLD, "below": 0.06, "found": 100, "lost": 0, "spared": 500} | rule
+    cascade = Cascade(first=("trees", "more"), windows=900, evidence="made up", rules=(Rule(**numbers),))
+    contents[CASCADES] = cascades_file({"all": cascade})
+    save_bundle(out, known.document.model_dump(mode="json"), contents)
+    return load_bundle(out)
+
+
+def test_training_learns_it_out_of_fold(trained: Path) -> None:
+    bundle = load_bundle(trained)
+    cascade, rule = bundle.scenarios[0].cascade, bundle.scenarios[0].rule
+    assert cascade is not None
+    assert rule is not None
+    assert bundle.scenarios[1].cascade is None, "nobody cheap votes on optical bands alone"
+    table = np.genfromtxt(trained / "out-of-fold.csv", delimiter=",", names=True)
+    votes = np.stack([table[f"p_{name}"] for name in ("one", "two", "trees", "more")], axis=1)
+    found = votes.mean(axis=1) > THRESHOLD
+    cheap = votes[:, 2:].mean(axis=1)
+    assert (cascade.first, cascade.windows, cascade.evidence) == (("trees", "more"), 36, "out of fold")
+    assert rule.below == pytest.approx(min(cheap[found].min(), THRESHOLD))
+    assert (rule.found, rule.lost, rule.spared) == (found.sum(), 0, (cheap < rule.below).sum())
+    wanted = {THRESHOLD, *bundle.scenarios[0].operating_points.values()}
+    assert {own.threshold for own in cascade.rules} <= wanted
+    said = [line for line in describe(bundle) if "cascade:" in line]
+    assert "95 % confidence" in said[0]
+    assert "## Cascade" in (trained / "CARD.md").read_text()
+
+
+def test_networks_are_asked_only_where_the_rule_leaves_doubt(trained: Path, tmp_path: Path) -> None:
+    bundle = with_rule(trained, tmp_path / "bundle")
+    windows, _ = labelled_windows(30, seed=5)
+    full, quick = score(windows, bundle), score(windows, bundle, cascade=True)
+    cheap = full[["p_trees", "p_more"]].mean(axis=1)
+    cut = cheap < 0.06
+    assert 5 < cut.sum() < 25
+    for name in ("p_one", "p_two"):
+        np.testing.assert_array_equal(quick[name].isna(), cut)
+    assert (quick["landslide"][cut] == 0).all()
+    np.testing.assert_allclose(quick["probability"][cut], cheap[cut])
+    np.testing.assert_allclose(quick["probability"][~cut], full["probability"][~cut], atol=1e-6)
+    assert quick["landslide"][~cut].tolist() == full["landslide"][~cut].tolist()
+    assert (quick["probability_low"] <= full["probability"] + 1e-6).all()
+    assert (full["probability"] <= quick["probability_high"] + 1e-6).all()
+    said = quick.attrs["votes"]
+    assert said["cascade"] is True
+    assert said["members"]["two"] == {"windows_asked": int((~cut).sum()), "windows_spared": int(cut.sum())}
+    assert said["members"]["trees"] == {"windows_asked": 30, "windows_spared": 0}
+    (note,) = quick.attrs["notices"]
+    assert note.code == "W540"
+    assert "lost 0 of the 100 found (0.00%)" in note.message
+    assert "2.95%" in note.message
+    both = score(windows, bundle, cascade=True, exact_early_exit=True)
+    assert both["landslide"].tolist() == quick["landslide"].tolist()
+    assert both["p_two"].isna().sum() >= cut.sum()
+
+
+def test_a_window_not_asked_on_never_shows_a_landslide(trained: Path, tmp_path: Path) -> None:
+    bundle = with_rule(trained, tmp_path / "bundle", below=1.0)
+    quick = score(labelled_windows(30, seed=5)[0], bundle, cascade=True)
+    alone = quick["p_one"].isna()
+    assert (quick["probability"][alone] < THRESHOLD).all()
+    assert (quick[["p_trees", "p_more"]].mean(axis=1)[~alone] >= THRESHOLD - 1e-5).all()
+
+
+def test_a_cascade_is_refused_where_there_is_no_evidence_for_it(trained: Path) -> None:
+    with pytest.raises(BundleError, match="learn-cascade") as caught:
+        skipping(load_bundle(), cascade=True)
+    assert caught.value.code == "E540"
+    bundle = load_bundle(trained)
+    assert skipping(bundle, cascade=True).cascade
+    with pytest.raises(BundleError, match=r"other thresholds than this run's \(0\.4"):
+        skipping(decided_at(bundle, 0.123), cascade=True)
+    with pytest.raises(BundleError, match="E540"):
+        skipping(with_profile(bundle, "networks"), cascade=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"[]", "should be an object"),
+        (b'{"all": {"first": ["trees"], "windows": 3, "evidence": "x", "rules": []}}', "all.rules"),
+        (
+            b'{"none": {"first": ["trees"], "windows": 3, "evidence": "x", "rules": [R]}}',
+            "no scenario 'none'",
+        ),
+        (
+            b'{"all": {"first": ["one"], "windows": 3, "evidence": "x", "rules": [R]}}',
+            "no members on statistics",
+        ),
+    ],
+)
+def test_a_file_of_cascades_that_makes_no_sense_is_refused(
+    trained: Path, tmp_path: Path, content: bytes, said: str
+) -> None:
+    known = load_bundle(trained)
+    contents: dict[str, Any] = {n: partial(shutil.copyfile, trained / n) for n in known.document.files}
+    rule = b'{"threshold": 0.4, "below": 0.1, "found": 3, "lost": 0, "spared": 1}'
+    contents[CASCADES] = content.replace(b"R", rule)
+    save_bundle(tmp_path / "bundle", known.document.model_dump(mode="json"), contents)
+    with pytest.raises(BundleError, match=said) as caught:
+        load_bundle(tmp_path / "bundle")
+    assert caught.value.code == "E505"
+
+
+def test_a_bundle_learns_from_the_votes_that_it_keeps(trained: Path, tmp_path: Path) -> None:
+    learned = learn_cascade(trained, tmp_path / "again")
+    first, again = load_bundle(trained), load_bundle(tmp_path / "again")
+    assert again.scenarios == first.scenarios
+    assert learned.notices == ()
+    assert (tmp_path / "again" / "CARD.md").read_text() == (trained / "CARD.md").read_text()
+    windows, labels = labelled_windows(36)
+    source = Windows.of_array(windows)
+    voted = learn_cascade(trained, tmp_path / "asked", source, labels=labels, out_of_fold=True)
+    (rule, own) = (voted.cascades["all"].at(THRESHOLD), first.scenarios[0].rule)
+    assert rule is not None
+    assert own is not None
+    assert rule.below == pytest.approx(own.below, abs=1e-6)
+    assert (rule.found, rule.lost, rule.spared) == (own.found, own.lost, own.spared)
+
+
+def test_windows_that_a_member_may_have_seen_prove_nothing(trained: Path, tmp_path: Path) -> None:
+    windows, _ = labelled_windows(40, seed=9)
+    with pytest.raises(BundleError, match="was trained on 36 of these 40 windows") as caught:
+        learn_cascade(trained, tmp_path / "new", Windows.of_array(windows))
+    assert caught.value.code == "E541"
+    fresh = Windows.of_array(windows, [f"fresh {i}" for i in range(40)])
+    learned = learn_cascade(trained, tmp_path / "new", fresh)
+    table = score(windows, trained)
+    rule = learned.cascades["all"].at(THRESHOLD)
+    assert rule is not None
+    assert rule.found == (table["landslide"] == 1).sum()
+    assert learned.cascades["all"].evidence == "not trained on"
+    assert learned.notices == ()
+    with pytest.raises(UsageError, match="labels"):
+        learn_cascade(trained, tmp_path / "other", fresh, out_of_fold=True)
+    with pytest.raises(BundleError, match="nothing that those could spare") as caught:
+        learn_cascade(None, tmp_path / "other", fresh)
+    assert caught.value.code == "E541"
+
+
+def test_a_bundle_of_unknown_training_is_believed_and_that_is_said(trained: Path, tmp_path: Path) -> None:
+    known = load_bundle(trained)
+    kept = [name for name in known.document.files if name.endswith((".txt", ".ubj", ".safetensors"))]
+    kept.remove("training-windows.txt")
+    contents: dict[str, Any] = {name: partial(shutil.copyfile, trained / name) for name in kept}
+    save_bundle(tmp_path / "imported", known.document.model_dump(mode="json"), contents)
+    np.save(tmp_path / "w.npy", labelled_windows(40, seed=9)[0])
+    arguments = [str(tmp_path / name) for name in ("imported", "w.npy")]
+    ran = CliRunner().invoke(cli, ["models", "learn-cascade", *arguments, "--out", str(tmp_path / "new")])
+    assert ran.exit_code == 0, ran.output
+    assert "W541" in ran.output
+    assert "all, threshold 0.4: where the mean of trees, more is below" in ran.output
+    stored = json.loads((tmp_path / "new" / CASCADES).read_text())
+    assert stored["all"]["evidence"] == "said to be not trained on"
+    assert skipping(load_bundle(tmp_path / "new"), cascade=True).cascade
