@@ -32,7 +32,7 @@ from landslide_map.judging import Judge, JudgedRows, Tick
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.choice import Choice
 from landslide_map.products.manifest import input_identities, versions
-from landslide_map.progress import Report, counter, silent
+from landslide_map.progress import Report, Stage, counter, silent
 from landslide_map.remote import Job
 from landslide_map.sources import SceneInputs
 from landslide_map.windows import WindowPlan
@@ -92,7 +92,7 @@ class Cluster:
             self._client.submit(remote.examine, job, workers=[address], pure=False): address
             for address in self._workers()
         }
-        tick = counter(report, "workers", len(asked))
+        tick = counter(report, Stage("workers", "workers"), len(asked))
         try:
             while asked:
                 present = self._workers()

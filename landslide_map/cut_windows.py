@@ -29,7 +29,7 @@ from landslide_map.scene import load_scene
 from landslide_map.whole_folder import check_free, whole_folder
 from landslide_map.windows import WindowPlan, plan_windows
 
-STAGE: Final = "cut windows"
+STAGE: Final = reporting.Stage("cut windows", "windows")
 RECORD: Final = "windows.json"
 """Where the windows come from, beside their labels."""
 UNLABELLED: Final = -1

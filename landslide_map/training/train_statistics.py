@@ -23,7 +23,7 @@ from landslide_map.models.crossed import FEATURE_SET, feature_table
 from landslide_map.models.scenario import weighted_mean
 from landslide_map.models.perceptron import one_blas_thread
 from landslide_map.operating_points import OperatingPoint
-from landslide_map.progress import Report, silent
+from landslide_map.progress import Report, Stage, silent
 from landslide_map.training.card import write_card
 from landslide_map.training.fit_perceptron import PerceptronSettings, fit_perceptron
 from landslide_map.training.fit_trees import fit_lightgbm, fit_xgboost
@@ -35,6 +35,7 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.integer[Any]]
 Rows = npt.NDArray[np.intp]
 
+STAGE: Final = Stage("training", "models")
 _ENDING: Final = {"lightgbm": "txt", "xgboost": "ubj", "perceptron": "npz"}
 
 
@@ -152,14 +153,14 @@ def _train_members(
         for name, _, model in recipe.members()
     }
     trained: dict[str, bytes] = {}
-    progress("training", 0, len(jobs))
+    progress(STAGE, 0, len(jobs))
     with one_blas_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
         waiting = {pool.submit(_fit_fold, job, labels, folds[job.fold], seed): job for job in jobs}
         for done, future in enumerate(as_completed(waiting), start=1):
             job = waiting[future]
             content, votes[job.member][folds[job.fold]] = future.result()
             trained[files[job.member][job.fold]] = content
-            progress("training", done, len(jobs))
+            progress(STAGE, done, len(jobs))
     return votes, files, {name: trained[name] for names in files.values() for name in names}
 
 

@@ -22,7 +22,7 @@ from landslide_map.models.bundle import check_free, save_bundle
 from landslide_map.models.network_member import Runtime
 from landslide_map.models.placement import Device, Precision
 from landslide_map.models.published_boosters import published_features
-from landslide_map.progress import Report, silent
+from landslide_map.progress import Report, Stage, silent
 from landslide_map.scoring import checked_chunks, eighteen_channels
 from landslide_map.training.folds import grouped_folds, overlapping_windows, shuffled_folds
 from landslide_map.training.recipe import recipe_content
@@ -42,6 +42,8 @@ from landslide_map.training.window_run import (
 )
 from landslide_map.training.workspace import Workspace
 from landslide_map.window_files import WINDOW_SHAPE, Windows
+
+READING = Stage("reading windows", "windows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,7 @@ def _survey(source: Windows, with_features: bool, report: Report) -> tuple[Bools
     digest = sha256()
     missing, features = [], [np.empty((0, 0))]
     done = 0
-    report("reading windows", 0, len(source.ids))
+    report(READING, 0, len(source.ids))
     for ids, chunk in checked_chunks(source):
         digest.update(np.ascontiguousarray(chunk, dtype="<f8").tobytes())
         missing.append(np.isnan(chunk[:, 0, 0]))
@@ -240,7 +242,7 @@ def _survey(source: Windows, with_features: bool, report: Report) -> tuple[Bools
             statistics = array_statistics(eighteen_channels(chunk), CHANNELS, median=True)
             features.append(published_features(statistics))
         done += len(ids)
-        report("reading windows", done, len(source.ids))
+        report(READING, done, len(source.ids))
     return np.concatenate(missing), np.concatenate(features[1:] or features), digest.hexdigest()
 
 

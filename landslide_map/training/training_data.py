@@ -18,7 +18,7 @@ from landslide_map.cut_windows import RECORD
 from landslide_map.errors import InputError
 from landslide_map.features import array_statistics
 from landslide_map.labelled_windows import LabelledWindows, read_labelled_windows
-from landslide_map.progress import Report, silent
+from landslide_map.progress import Report, Stage, silent
 from landslide_map.scoring import checked_chunks, eighteen_channels
 from landslide_map.window_files import Windows
 
@@ -84,7 +84,7 @@ def complete_statistics(data: TrainingData, progress: Report = silent) -> xr.Dat
             )
         parts.append(array_statistics(eighteen_channels(chunk), CHANNELS))
         done += len(ids)
-        progress("reading windows", done, len(data.windows.ids))
+        progress(Stage("reading windows", "windows"), done, len(data.windows.ids))
     return xr.concat(parts, dim="window")
 
 

@@ -19,7 +19,7 @@ from landslide_map.bands import INDEX_PAIRS, MODEL_BANDS
 from landslide_map.errors import Notice
 from landslide_map.models.boosters import PREDICTORS
 from landslide_map.models.networks import planes, scale
-from landslide_map.progress import Report
+from landslide_map.progress import Report, Stage
 from landslide_map.training.fit_network import Epoch, FoldJob, Machine, fit_fold
 from landslide_map.training.fit_published import ENDING, fit_published
 from landslide_map.training.pace import Pace
@@ -33,6 +33,7 @@ Labels = npt.NDArray[np.int8]
 Rows = npt.NDArray[np.intp]
 Say = Callable[[str], None]
 
+BOOSTERS: Final = Stage("training boosters", "models")
 _HELD_OUT_COST: Final = 1 / 3
 """Judging a window costs about a third of learning from it."""
 _PREPARED_AT_ONCE: Final = 64
@@ -162,12 +163,12 @@ def train_boosters(run: Run) -> None:
     pending = run.pending(run.recipe.boosters)
     if not pending:
         return
-    run.report("training boosters", 0, len(pending))
+    run.report(BOOSTERS, 0, len(pending))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         waiting = {pool.submit(_train_booster, run, name, fold): (name, fold) for name, fold in pending}
         for done, future in enumerate(as_completed(waiting), start=1):
             future.result()
-            run.report("training boosters", done, len(pending))
+            run.report(BOOSTERS, done, len(pending))
 
 
 def _train_booster(run: Run, name: str, fold: int) -> None:
