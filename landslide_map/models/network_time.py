@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
+import xarray as xr
 
-from landslide_map.bands import MODEL_BANDS
+from landslide_map.bands import CHANNELS, MODEL_BANDS
 from landslide_map.errors import BundleError, Notice
+from landslide_map.features import array_statistics
 from landslide_map.models.bundle import Bundle
+from landslide_map.models.member import Member
 from landslide_map.models.network_spec import NetworkSpec
 from landslide_map.models.profiles import with_profile
 from landslide_map.progress import Report, Stage, duration, silent
 from landslide_map.timings import stage
 from landslide_map.windows import SIZE
 
-MEASURE: Final = Stage("time networks", "networks")
+MEASURE: Final = Stage("time members", "members")
 LONG_S: Final = 60.0
 """Nothing is said of less, seconds."""
 WORTHWHILE: Final = 200
 """Windows x folds of a network from which measuring takes less than a fiftieth of the work itself."""
+STATISTICS: Final = 1024
+"""Windows that members on statistics are measured on: enough for every thread."""
 QUICKER: Final = ("fastest-network", "boosters")
 """Profiles that use the same sensors with fewer networks, or with none."""
 
@@ -39,9 +45,9 @@ def network_notice(
     windows : int
         At most so many are judged.
     rest_seconds : float
-        What the work takes without any network.
+        What the work takes without any member.
     report : callable
-        Told of the networks that are measured, each on a few windows: seconds, where the work takes hours.
+        Told of the members that are measured, each on a few windows: seconds, where the work takes hours.
 
     Returns
     -------
@@ -49,11 +55,11 @@ def network_notice(
         I610; None on a graphics card, for few windows, and for work of less than a minute.
     """
     networks: list[Any] = [member for member in bundle.members if member.input == "pixels"]
-    if not networks or _device(networks[0]) != "cpu":
+    if not networks or networks[0].runtime.torch_device().type != "cpu":
         return None
     if windows * max(len(member.folds) for member in networks) < WORTHWHILE:
         return None
-    per_window = seconds_per_window(networks, report)
+    per_window = seconds_per_window(bundle.members, report)
     whole = rest_seconds + windows * sum(per_window.values())
     if whole < LONG_S:
         return None
@@ -70,42 +76,55 @@ def network_notice(
     )
 
 
-def seconds_per_window(networks: list[Any], report: Report = silent) -> dict[str, float]:
-    """Return the wall time that each network takes for one window, all folds and flips, by its name.
+def seconds_per_window(members: Sequence[Member], report: Report = silent) -> dict[str, float]:
+    """Return the wall time that each member takes for one window, all folds and flips, by its name.
 
     Parameters
     ----------
-    networks : list of NetworkMember
+    members : sequence of Member
         Networks of equal architecture are measured once.
     report : callable
-        Told of the networks measured so far.
+        Told of the members measured so far.
     """
+    one_fold: dict[Any, float] = {}
+    found = {}
+    report(MEASURE, 0, len(members))
+    with stage(MEASURE):
+        for done, member in enumerate(members, start=1):
+            if member.input == "pixels":
+                network: Any = member
+                key = _architecture(network.spec)
+                if key not in one_fold:
+                    one_fold[key] = _network_fold(network)
+                found[member.name] = one_fold[key] * len(network.folds)
+            else:
+                found[member.name] = _seconds(member, _some_statistics())
+            report(MEASURE, done, len(members))
+    return found
+
+
+def _network_fold(network: Any) -> float:
     import torch
 
     # One window for every core, all the same: the time does not depend on what is in them.
     windows = np.full((torch.get_num_threads(), SIZE, SIZE, len(MODEL_BANDS)), np.nan, np.float32)
-    one_fold: dict[Any, float] = {}
-    found = {}
-    report(MEASURE, 0, len(networks))
-    with stage(MEASURE):
-        for done, member in enumerate(networks, start=1):
-            key = _architecture(member.spec)
-            if key not in one_fold:
-                alone = replace(
-                    member, folds=member.folds[:1], runtime=replace(member.runtime, report=silent)
-                )
-                alone.predict(windows[:1])  # reads weights and makes what is made only once
-                begin = time.perf_counter()
-                alone.predict(windows)
-                one_fold[key] = (time.perf_counter() - begin) / len(windows)
-            found[member.name] = one_fold[key] * len(member.folds)
-            report(MEASURE, done, len(networks))
-    return found
+    quiet = replace(network.runtime, report=silent)
+    return _seconds(replace(network, folds=network.folds[:1], runtime=quiet), windows)
 
 
-def _device(member: Any) -> str:
-    kind: str = member.runtime.torch_device().type
-    return kind
+def _seconds(member: Member, windows: Any) -> float:
+    """Return the wall time for one of these windows, once everything that is made only once was made."""
+    member.predict(windows[:1])
+    begin = time.perf_counter()
+    member.predict(windows)
+    return (time.perf_counter() - begin) / len(windows)
+
+
+@cache
+def _some_statistics() -> xr.DataArray:
+    """Return statistics of windows of noise, ``(window, channel, statistic)``; trees branch as they like."""
+    noise = np.random.default_rng(0).normal(size=(32, SIZE, SIZE, len(CHANNELS)))
+    return array_statistics(noise, CHANNELS, median=True).isel(window=np.arange(STATISTICS) % len(noise))
 
 
 def _architecture(spec: NetworkSpec) -> tuple[Any, ...]:
@@ -121,4 +140,4 @@ def _with(
         members = with_profile(bundle, profile).members
     except BundleError:
         return None
-    return rest_seconds + windows * sum(per_window.get(member.name, 0.0) for member in members)
+    return rest_seconds + windows * sum(per_window[member.name] for member in members)

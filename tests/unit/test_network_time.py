@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from landslide_map import timings
 from landslide_map.errors import Notice
 from landslide_map.models import network_time
+from landslide_map.models.boosters import StatisticsMember
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.import_nasios import import_nasios
 from landslide_map.models.network_member import NetworkMember
@@ -27,7 +29,7 @@ ONCE = 30.0
 
 
 class Clock:
-    """Time that passes only while networks vote."""
+    """Time that passes only while members vote."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -73,7 +75,7 @@ def test_each_architecture_is_measured_once_after_warming_up(bundle: Bundle, clo
     assert sorted(clock.asked) == sorted(
         (name, 1, windows) for name in ("v10", "v20", "v31") for windows in (1, 3)
     )
-    assert told == [("time networks", done, 4) for done in range(5)]
+    assert told == [("time members", done, 4) for done in range(5)]
 
 
 @pytest.mark.usefixtures("clock")
@@ -86,7 +88,7 @@ def test_long_work_is_announced_with_the_profile_that_is_quicker(bundle: Bundle)
     assert "about 20 h 20 min at most" in notice.message  # 29,241 x 2.5 s + 120 s = 73,222 s
     assert "--profile fastest-network about 2 h 4 min" in notice.message  # v31: 7,310 s + 120 s
     assert "boosters" not in notice.message  # the bundle has none
-    assert list(spent.stages) == ["time networks"]
+    assert list(spent.stages) == ["time members"]
 
 
 @pytest.mark.usefixtures("clock")
@@ -123,6 +125,24 @@ def test_real_networks_are_measured_in_the_time_they_take(bundle: Bundle) -> Non
     found = seconds_per_window(networks)
     assert set(found) == {"v10", "v20"}
     assert all(0 < seconds < 30 for seconds in found.values())
+
+
+def test_members_on_statistics_count_with_all_their_folds(
+    bundle: Bundle, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def predict(member: StatisticsMember, x: xr.DataArray) -> np.ndarray:
+        assert np.isfinite(x.sel(channel=list(member.channels))).all()
+        clock.now += 1e-3 * x.sizes["window"]
+        return np.zeros(x.sizes["window"])
+
+    monkeypatch.setattr(StatisticsMember, "predict", predict)
+    trees = load_bundle().members[0]
+    assert isinstance(trees, StatisticsMember)
+    both = replace(bundle, members=(*bundle.members, trees))
+    assert seconds_per_window(both.members)[trees.name] == pytest.approx(1e-3)
+    notice = network_notice(both, 29_241, rest_seconds=120)
+    assert notice is not None
+    assert "about 20 h 21 min" in notice.message  # 29 s more
 
 
 def test_scoring_announces_before_it_scores(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
