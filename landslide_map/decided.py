@@ -12,12 +12,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.windows import WindowPlan, tiles
+from landslide_map.windows import Span, WindowPlan, intervals
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
-Span = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
-"""First and last + 1."""
 
 SAFE: Final = 1e-6
 """Nearer to 0 than this a mean margin is open: files hold float32, and networks compute in it."""
@@ -47,8 +45,8 @@ def own_side_and_pixels(
     elsewhere : tuple of float
         Bounds of the margin of any other window of `plan`.
     """
-    row_edges, row_span = tiles(plan.row_starts, plan.size, rows)
-    col_edges, col_span = tiles(plan.col_starts, plan.size, range(plan.grid_shape[1]))
+    row_edges, row_span = intervals(plan.row_starts, plan.size, rows)
+    col_edges, col_span = intervals(plan.col_starts, plan.size, range(plan.grid_shape[1]))
     here = (np.clip(row_span[0], rows.start, rows.stop), np.clip(row_span[1], rows.start, rows.stop))
     here = (here[0] - rows.start, here[1] - rows.start)
     over = np.outer(row_span[1] - row_span[0], col_span[1] - col_span[0])
@@ -56,15 +54,15 @@ def own_side_and_pixels(
     shape = (len(rows), plan.grid_shape[1])
     least = _sums(low.reshape(shape), here, col_span) + others * elsewhere[0]
     most = _sums(high.reshape(shape), here, col_span) + others * elsewhere[1]
-    open_tiles = (least <= SAFE * over) & (most >= -SAFE * over)
+    open_patches = (least <= SAFE * over) & (most >= -SAFE * over)
     down = _position(row_edges, plan.row_starts[rows.start : rows.stop], plan.size)
     across = _position(col_edges, plan.col_starts, plan.size)
-    settled: Bools = _sums(open_tiles.astype(np.int64), down, across).ravel() == 0
+    settled: Bools = _sums(open_patches.astype(np.int64), down, across).ravel() == 0
     return own_side(low, high) & settled
 
 
 def _position(edges: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], size: int) -> Span:
-    """Return the tiles that windows cover along an axis."""
+    """Return the patches that windows cover along an axis."""
     return np.searchsorted(edges, starts), np.searchsorted(edges, starts + size)
 
 

@@ -1,18 +1,16 @@
-"""Which windows cover a grid, and how window values are painted back on its pixels.
+"""Which windows cover a grid.
 
 A plan is a product of row starts and column starts, so every question about a pixel splits into
-one question per axis, and everything that is painted is constant on the rectangles between
-neighbouring window edges.
+one question per axis.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from landslide_map.errors import InputError, UsageError
 from landslide_map.grid import BLOCK
@@ -22,8 +20,8 @@ SIZE: Final = 64
 DENSEST: Final = 8
 """The smallest stride is ``size // DENSEST``: denser windows cost more and say nothing new."""
 
-Rows: TypeAlias = slice | tuple[int, int]
-"""Pixel rows ``start, stop`` of a strip."""
+Span: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+"""First and last + 1 of several ranges."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,64 +139,7 @@ def plan_windows(shape: tuple[int, int], stride: int, size: int = SIZE) -> Windo
     return WindowPlan(offsets(rows, size, stride), offsets(cols, size, stride), size, stride, (rows, cols))
 
 
-def paint(values: npt.ArrayLike, plan: WindowPlan, rows: Rows) -> npt.NDArray[np.float32]:
-    """Paint window values on pixels: the mean over the windows that cover each pixel.
-
-    Parameters
-    ----------
-    values : array_like of float, (plan.count,)
-        One value per window, row-major; NaN windows are left out of the mean.
-    plan : WindowPlan
-    rows : slice or (start, stop)
-        The strip of pixel rows to paint; memory is that of the strip.
-
-    Returns
-    -------
-    float32 array, (stop - start, width)
-        NaN where no covering window has a value. A pixel has the same bits in any strip, lies
-        within the range of its windows, and equals them where they agree.
-    """
-    start, stop = _strip(rows, plan)
-    grid = _on_grid(np.asarray(values, dtype=np.float64), plan)
-    row_edges = _edges(plan.row_starts, plan.size, start, stop)
-    col_edges = _edges(plan.col_starts, plan.size, 0, plan.shape[1])
-    row_span = _covering(plan.row_starts, plan.size, row_edges)
-    col_span = _covering(plan.col_starts, plan.size, col_edges)
-    tiles = _tile_means(grid, *row_span, *col_span)
-    return tiles.repeat(np.diff(col_edges), axis=1).repeat(np.diff(row_edges), axis=0)
-
-
-def _on_grid(values: npt.NDArray[Any], plan: WindowPlan) -> npt.NDArray[Any]:
-    if values.shape != (plan.count,):
-        raise ValueError(f"values of shape {values.shape} are not one for each of {plan.count} windows")
-    return values.reshape(plan.grid_shape)
-
-
-def _strip(rows: Rows, plan: WindowPlan) -> tuple[int, int]:
-    start, stop = (rows.start or 0, rows.stop) if isinstance(rows, slice) else rows
-    stop = plan.shape[0] if stop is None else stop
-    if not 0 <= start < stop <= plan.shape[0]:
-        raise ValueError(f"rows {start} to {stop} are not a strip of a grid of {plan.shape[0]} rows")
-    return int(start), int(stop)
-
-
-def _edges(starts: npt.NDArray[np.int64], size: int, low: int, high: int) -> npt.NDArray[np.int64]:
-    """Return every window edge inside ``[low, high]``, and both limits."""
-    edges = np.concatenate([starts, starts + size])
-    return np.unique(np.concatenate([[low, high], edges[(edges > low) & (edges < high)]]))
-
-
-def _covering(
-    starts: npt.NDArray[np.int64], size: int, edges: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the first and last + 1 window that covers each interval between `edges`."""
-    first = np.searchsorted(starts + size, edges[:-1], side="right")
-    return first, np.searchsorted(starts, edges[:-1], side="right")
-
-
-def tiles(
-    starts: npt.NDArray[np.int64], size: int, windows: range
-) -> tuple[npt.NDArray[np.int64], tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+def intervals(starts: npt.NDArray[np.int64], size: int, windows: range) -> tuple[npt.NDArray[np.int64], Span]:
     """Return the intervals of an axis, under some windows, on which everything painted is constant.
 
     Parameters
@@ -213,35 +154,16 @@ def tiles(
     -------
     edges : ndarray
         Where the intervals begin, and the end of the last.
-    covering : tuple of ndarray
-        The first and the last + 1 window over each interval, of all windows of the axis.
+    covering : Span
+        The windows over each interval, of all windows of the axis.
+
+    Examples
+    --------
+    >>> intervals(np.array([0, 4, 6]), 6, range(3))
+    (array([ 0,  4,  6, 10, 12]), (array([0, 0, 1, 2]), array([1, 2, 3, 3])))
     """
-    edges = _edges(starts, size, int(starts[windows.start]), int(starts[windows.stop - 1]) + size)
-    return edges, _covering(starts, size, edges)
-
-
-@njit(nogil=True, cache=True)
-def _tile_means(
-    grid: npt.NDArray[np.float64],
-    row_first: npt.NDArray[np.int64],
-    row_stop: npt.NDArray[np.int64],
-    col_first: npt.NDArray[np.int64],
-    col_stop: npt.NDArray[np.int64],
-) -> npt.NDArray[np.float32]:
-    """Average ``grid[row_first:row_stop, col_first:col_stop]`` without NaN, for every tile."""
-    tiles = np.full((row_first.size, col_first.size), np.nan, dtype=np.float32)
-    for i in range(row_first.size):
-        for j in range(col_first.size):
-            total, count, low, high = 0.0, 0, np.inf, -np.inf
-            for row in range(row_first[i], row_stop[i]):
-                for col in range(col_first[j], col_stop[j]):
-                    value = grid[row, col]
-                    if not np.isnan(value):
-                        total += value
-                        count += 1
-                        low = min(low, value)
-                        high = max(high, value)
-            if count:
-                # A rounded mean may leave the range of its values by one bit; a map must not.
-                tiles[i, j] = min(max(total / count, low), high)
-    return tiles
+    under = starts[windows.start : windows.stop]
+    edges = np.concatenate([starts, starts + size])
+    edges = np.unique(edges[(edges >= under[0]) & (edges <= under[-1] + size)])
+    first = np.searchsorted(starts + size, edges[:-1], side="right")
+    return edges, (first, np.searchsorted(starts, edges[:-1], side="right"))

@@ -25,6 +25,7 @@ LAYERS = [
         "scene",
         "scene_text",
         "windows",
+        "patches",
         "decided",
         "window_files",
         "labelled_windows",

@@ -1,4 +1,4 @@
-"""What was decided in every window, and what that means for the pixels the windows cover."""
+"""What was decided in every window."""
 
 from __future__ import annotations
 
@@ -70,46 +70,3 @@ class WindowRecord:
     def codes(self) -> npt.NDArray[np.uint8]:
         """Scenario index where analysed, else the reason."""
         return np.where(self.scenario >= 0, self.scenario, self.reason).astype(np.uint8)
-
-
-def paint_codes(record: WindowRecord, first_row: int, rows: int, width: int) -> npt.NDArray[np.uint8]:
-    """Return the smallest code of the windows that cover each pixel.
-
-    A pixel counts as analysed as soon as one window over it was, in the fullest scenario of those
-    windows; this agrees with the painted probability, which is the mean of the analysed windows only.
-
-    Parameters
-    ----------
-    record : WindowRecord
-        Windows that together cover the asked pixels.
-    first_row, rows : int
-        Pixel rows ``[first_row, first_row + rows)``.
-    width : int
-        Width of the grid, pixels.
-
-    Returns
-    -------
-    (rows, width) uint8
-        Scenario index (below 250) or ``Reason``; ``NO_DATA`` where no window covers the pixel.
-    """
-    pixel_rows = np.arange(first_row, first_row + rows)
-    by_row = _minimum_over(record.codes, record.row_starts, record.size, pixel_rows)
-    return _minimum_over(by_row.T, record.col_starts, record.size, np.arange(width)).T
-
-
-def _minimum_over(
-    codes: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], size: int, positions: npt.NDArray[np.int64]
-) -> npt.NDArray[np.uint8]:
-    """Return, per position, the minimum along axis 0 over the windows that contain it."""
-    first = np.searchsorted(starts, positions - size, side="right")
-    stop = np.searchsorted(starts, positions, side="right")
-    # Neighbouring positions mostly lie in the same windows: reduce once per run of such positions.
-    opens = np.ones(len(positions), dtype=bool)
-    opens[1:] = (np.diff(first) != 0) | (np.diff(stop) != 0)
-    pairs = np.stack([first[opens], stop[opens]], axis=1)
-    # reduceat takes [first, stop) pairs; the padding row makes `stop == len(starts)` a valid index.
-    padded = np.concatenate([codes, np.full_like(codes[:1], Reason.NO_DATA)])
-    result = np.minimum.reduceat(padded, pairs.ravel(), axis=0)[::2]
-    result[pairs[:, 0] == pairs[:, 1]] = Reason.NO_DATA
-    painted: npt.NDArray[np.uint8] = result[np.cumsum(opens) - 1]
-    return painted

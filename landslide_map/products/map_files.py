@@ -1,25 +1,25 @@
-"""Window record -> every file of the map, written strip by strip into one folder."""
+"""Window record -> every file of the map, written into one folder."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from landslide_map import products, timings
 from landslide_map import progress as reporting
-from landslide_map.grid import BLOCK, Grid
-from landslide_map.products import rasters, styles
-from landslide_map.products.coverage import WindowRecord, paint_codes
+from landslide_map.grid import Grid
+from landslide_map.patches import least_over, mean_over, patches_of
+from landslide_map.products import cog, rasters, styles
+from landslide_map.products.coverage import WindowRecord
 from landslide_map.products.geopackage import write_geopackage
 from landslide_map.products.polygons import analysed_areas, landslides
 from landslide_map.products.windows_file import windows_dataset, write_windows
-from landslide_map.windows import WindowPlan, paint
+from landslide_map.windows import WindowPlan
 
-STAGE: Final = reporting.Stage("write map", "rows")
+STAGE: Final = reporting.Stage("write map", "files")
 
 
 def write_map(
@@ -50,50 +50,39 @@ def write_map(
     min_area_m2 : float
         Smaller landslides are left out of the polygons; the rasters keep them.
     progress : callable
-        Told the rows painted so far.
+        Told the files written so far.
     """
-    classes, codes = _write_rasters(folder, record, plan, grid, tags, progress)
-    with timings.work("outline"):
-        found = landslides(
-            classes, rasters.strips(folder / products.PROBABILITY), record, grid, dates, min_area_m2
-        )
-        analysed = analysed_areas(codes, record.scenarios, grid)
+    patches = patches_of(plan)
+    with timings.work("paint"):
+        probability = mean_over(record.probability, plan)
+        # A place counts as analysed as soon as one window over it was, in the fullest scenario of these
+        # windows; this agrees with the probability, which is the mean of the analysed windows only.
+        codes = least_over(record.codes, plan)
+        classes = rasters.classify(probability, mean_over(record.threshold, plan), codes)
+    where = (patches, grid, {**tags, "TIFFTAG_SOFTWARE": tags["software"]})
+    window_m = record.size * grid.transform.a
+    tick = reporting.counter(progress, STAGE, 4)
+    with cog.small_cache(), ThreadPoolExecutor(2) as pool:
+        written = [
+            pool.submit(
+                rasters.write_probability, folder / products.PROBABILITY, probability, *where, window_m
+            ),
+            pool.submit(rasters.write_classes, folder / products.CLASSES, classes, *where),
+        ]
+        with timings.work("outline"):
+            found = landslides(classes, probability, patches, record, grid, dates, min_area_m2)
+            analysed = analysed_areas(codes, patches, record.scenarios, grid)
+        for raster in as_completed(written):
+            raster.result()
+            tick(1)
+    styles.write_side_files(folder)
     event_time = dates["event_time"]
     assert event_time is not None
+    # Only now: what fails for want of space is told so by the space that is left, and the rasters free some.
     with timings.work("write polygons"):
         write_geopackage(folder / products.LANDSLIDES, found, analysed, event_time, tags)
+    tick(1)
     with timings.work("write windows"):
         write_windows(folder / products.WINDOWS, windows_dataset(record, grid, tags))
+    tick(1)
     return len(found)
-
-
-def _write_rasters(
-    folder: Path,
-    record: WindowRecord,
-    plan: WindowPlan,
-    grid: Grid,
-    tags: Mapping[str, str],
-    progress: reporting.Report,
-) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.uint8]], np.ndarray[tuple[int, int], np.dtype[np.uint8]]]:
-    """Paint both rasters; return the classes and the scenario-or-reason codes of every pixel."""
-    classes = np.empty(grid.shape, dtype=np.uint8)
-    codes = np.empty(grid.shape, dtype=np.uint8)
-    window_m = record.size * grid.transform.a
-    tags = {**tags, "TIFFTAG_SOFTWARE": tags["software"]}
-    progress(STAGE, 0, grid.height)
-    with (
-        rasters.probability_raster(folder / products.PROBABILITY, grid, tags, window_m) as write_probability,
-        rasters.class_raster(folder / products.CLASSES, grid, tags) as write_classes,
-    ):
-        for top in range(0, grid.height, BLOCK):
-            rows = slice(top, min(top + BLOCK, grid.height))
-            with timings.work("paint"):
-                probability = paint(record.probability.ravel(), plan, rows)
-                threshold = paint(record.threshold.ravel(), plan, rows)
-                codes[rows] = paint_codes(record, top, rows.stop - top, grid.width)
-                classes[rows] = rasters.classify(probability, threshold, codes[rows])
-            write_probability(probability)
-            write_classes(classes[rows])
-            progress(STAGE, rows.stop, grid.height)
-    styles.write_side_files(folder)
-    return classes, codes

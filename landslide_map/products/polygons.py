@@ -2,11 +2,12 @@
 
 A landslide is one component of pixels of class 1 that touch by edge or corner. Its outline is traced
 with edge contact only, which gives valid rings; parts that meet at a corner make one MultiPolygon.
+Pixels touch where patches do, so all is worked out on patches; only vertices are moved to pixel corners.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,12 +22,12 @@ from scipy import ndimage
 from shapely.geometry import MultiPolygon, shape
 
 from landslide_map.grid import Grid
+from landslide_map.patches import Patches
 from landslide_map.products.coverage import FIRST_REASON, WindowRecord
 from landslide_map.products.rasters import LANDSLIDE
 from landslide_map.reasons import REASON_NAMES, Reason
 
 _CORNERS: Final = np.ones((3, 3), dtype=int)
-_STRIP: Final = 512
 LANDSLIDE_COLUMNS: Final = {
     "id": "int32",
     "prob_mean": "float64",
@@ -43,20 +44,23 @@ ANALYSED_COLUMNS: Final = {"status": "str", "reason": "str", "scenario": "str", 
 
 def landslides(
     classes: npt.NDArray[np.uint8],
-    probability: Iterable[tuple[int, npt.NDArray[np.floating]]],
+    probability: npt.NDArray[np.floating],
+    patches: Patches,
     record: WindowRecord,
     grid: Grid,
     dates: Mapping[str, datetime | None],
     min_area_m2: float = 0.0,
 ) -> gpd.GeoDataFrame:
-    """Return the landslides of a class raster, the most probable first.
+    """Return the landslides of a map, the most probable first.
 
     Parameters
     ----------
-    classes : (rows, cols) uint8
+    classes : uint8, ``patches.shape``
         Values as in ``rasters.CLASS_NAMES``.
-    probability : iterable of (int, (rows, cols) array)
-        First row and values of consecutive strips; together the whole grid.
+    probability : float, ``patches.shape``
+        As stored; a number wherever the class is 1.
+    patches : Patches
+        Of `grid`; no window edge lies inside one.
     record : WindowRecord
         The windows behind the probabilities.
     grid : Grid
@@ -74,11 +78,14 @@ def landslides(
         `area_m2` is the true area on the ellipsoid: pixel area divided by the projection's areal scale
         at the centre of the landslide, good to 1e-4 for landslides up to 50 km across.
     """
-    labels, sizes = _components(classes == LANDSLIDE, min_area_m2 / _pixel_area(grid))
+    labels, sizes = _components(classes == LANDSLIDE, patches.pixels, min_area_m2 / _pixel_area(grid))
     count = len(sizes)
-    mean, maximum = _zonal_mean_and_maximum(labels, count, probability)
-    touching = _touching_windows(labels, count, record)
-    geometry = regions(labels, grid, labels > 0)
+    zones = np.arange(1, count + 1)
+    probability = probability.astype(np.float64)
+    mean = ndimage.sum_labels(probability * patches.pixels, labels, zones) / sizes
+    maximum = ndimage.maximum(probability, labels, zones)
+    touching = _touching_windows(labels, count, patches, record)
+    geometry = regions(labels, patches, grid, labels > 0)
     outlines = [geometry[label] for label in range(1, count + 1)]
     frame = gpd.GeoDataFrame(
         {
@@ -92,20 +99,24 @@ def landslides(
         },
         geometry=gpd.GeoSeries(outlines, crs=_crs(grid)),
     )
-    # Labels are numbered by first pixel, so a stable sort makes the order the same on every run.
+    # Labels are numbered by first patch, so a stable sort makes the order the same on every run.
     frame = frame.sort_values(["order", "area_m2"], ascending=[True, False], kind="stable")
     frame = frame.reset_index(drop=True)
     frame["id"] = np.arange(1, count + 1)
     return _typed(frame, LANDSLIDE_COLUMNS, dates)
 
 
-def analysed_areas(codes: npt.NDArray[np.uint8], scenarios: tuple[str, ...], grid: Grid) -> gpd.GeoDataFrame:
+def analysed_areas(
+    codes: npt.NDArray[np.uint8], patches: Patches, scenarios: tuple[str, ...], grid: Grid
+) -> gpd.GeoDataFrame:
     """Return one MultiPolygon for each way in which a part of the grid was, or was not, analysed.
 
     Parameters
     ----------
-    codes : (rows, cols) uint8
-        As from ``coverage.paint_codes`` over the whole grid.
+    codes : uint8, ``patches.shape``
+        Scenario index (below 250) or ``Reason``.
+    patches : Patches
+        Of `grid`.
     scenarios : tuple of str
         Names of the scenario indices in `codes`.
     grid : Grid
@@ -117,8 +128,8 @@ def analysed_areas(codes: npt.NDArray[np.uint8], scenarios: tuple[str, ...], gri
         Columns `status` (``analysed`` or ``not analysed``), `reason` (empty if analysed), `scenario`
         (empty if not) and `area_m2` on the ellipsoid. Together the rows cover the grid once.
     """
-    parts = regions(codes, grid)
-    sizes = np.bincount(codes.ravel(), minlength=256)
+    parts = regions(codes, patches, grid)
+    sizes = np.bincount(codes.ravel(), patches.pixels.ravel(), minlength=256)
     present = sorted(parts)
     frame = gpd.GeoDataFrame(
         {
@@ -133,53 +144,38 @@ def analysed_areas(codes: npt.NDArray[np.uint8], scenarios: tuple[str, ...], gri
 
 
 def regions(
-    values: npt.NDArray[Any], grid: Grid, mask: npt.NDArray[np.bool_] | None = None
+    values: npt.NDArray[Any], patches: Patches, grid: Grid, mask: npt.NDArray[np.bool_] | None = None
 ) -> dict[int, MultiPolygon]:
-    """Return the area of every value of an integer raster as one valid MultiPolygon."""
+    """Return the area of every integer value of patches as one valid MultiPolygon in the grid's CRS."""
     parts: dict[int, list[Any]] = {}
-    for outline, value in shapes(values, mask=mask, connectivity=4, transform=grid.transform):
+    for outline, value in shapes(values, mask=mask, connectivity=4):
         parts.setdefault(int(value), []).append(shape(outline))
-    return {value: MultiPolygon(polygons) for value, polygons in parts.items()}
+    x = grid.transform.c + patches.col_edges * grid.transform.a
+    y = grid.transform.f + patches.row_edges * grid.transform.e
+
+    def placed(corners: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        col, row = corners.astype(np.int64).T
+        return np.column_stack([x[col], y[row]])
+
+    return {value: shapely.transform(MultiPolygon(polygons), placed) for value, polygons in parts.items()}
 
 
 def _components(
-    mask: npt.NDArray[np.bool_], min_pixels: float
+    mask: npt.NDArray[np.bool_], pixels: npt.NDArray[np.int64], min_pixels: float
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """Label the components of at least `min_pixels`, 1 to n by first pixel; return labels and sizes."""
-    labels = np.zeros(mask.shape, dtype=np.int32)
-    count = ndimage.label(mask, structure=_CORNERS, output=labels)
-    sizes = np.zeros(count + 1, dtype=np.int64)
-    strips = [labels[row : row + _STRIP] for row in range(0, len(labels), _STRIP)]
-    for strip in strips:  # whole, bincount and indexing would take several times the memory of `labels`
-        sizes += np.bincount(strip.ravel(), minlength=count + 1)
+    """Label the components of at least `min_pixels`, 1 to n by first patch; return labels and sizes."""
+    labels, count = ndimage.label(mask, structure=_CORNERS)
+    sizes = ndimage.sum_labels(pixels, labels, np.arange(count + 1)).astype(np.int64)
     keep = sizes >= min_pixels
     keep[0] = False
     renumbered = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-    for strip in strips:
-        strip[:] = renumbered[strip]
-    return labels, sizes[keep]
-
-
-def _zonal_mean_and_maximum(
-    labels: npt.NDArray[np.int32], count: int, strips: Iterable[tuple[int, npt.NDArray[np.floating]]]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return mean and maximum of the strips' values in each component, ``(count,)``."""
-    total, pixels = np.zeros(count + 1), np.zeros(count + 1)
-    maximum = np.full(count + 1, -np.inf)
-    for row, strip in strips:
-        zones = labels[row : row + strip.shape[0]]
-        inside = zones > 0
-        index, values = zones[inside], strip[inside].astype(np.float64)
-        total += np.bincount(index, weights=values, minlength=count + 1)
-        pixels += np.bincount(index, minlength=count + 1)
-        np.maximum.at(maximum, index, values)
-    return total[1:] / pixels[1:], maximum[1:]
+    return renumbered[labels], sizes[keep]
 
 
 def _touching_windows(
-    labels: npt.NDArray[np.int32], count: int, record: WindowRecord
+    labels: npt.NDArray[np.int32], count: int, patches: Patches, record: WindowRecord
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """Count, per component, the windows that share a pixel with it.
+    """Count, per component, the windows that share a patch with it.
 
     Returns
     -------
@@ -189,29 +185,29 @@ def _touching_windows(
     """
     above = np.zeros((count + 1, len(record.scenarios)), dtype=np.int64)
     analysed = np.zeros(count + 1, dtype=np.int64)
-    occupied = np.any(labels, axis=1)
-    for i, start in enumerate(record.row_starts):
-        if not occupied[start : start + record.size].any():
-            continue
-        component, first, stop = _column_runs(labels[start : start + record.size], record)
+    positive = record.positive
+    tops = np.searchsorted(patches.row_edges, record.row_starts)
+    bottoms = np.searchsorted(patches.row_edges, record.row_starts + record.size)
+    for i, (top, bottom) in enumerate(zip(tops, bottoms, strict=True)):
+        component, first, stop = _column_runs(labels[top:bottom], patches, record)
         np.add.at(analysed, component, _between(record.scenario[i] >= 0, first, stop))
         for index in range(len(record.scenarios)):
-            chosen = record.positive[i] & (record.scenario[i] == index)
+            chosen = positive[i] & (record.scenario[i] == index)
             np.add.at(above[:, index], component, _between(chosen, first, stop))
     return {"analysed": analysed[1:], "above": above[1:].sum(axis=1), "scenario": above[1:].argmax(axis=1)}
 
 
 def _column_runs(
-    band: npt.NDArray[np.int32], record: WindowRecord
+    band: npt.NDArray[np.int32], patches: Patches, record: WindowRecord
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return disjoint runs ``(component, first window, stop window)`` of one row of windows.
 
-    Every window column that shares a pixel with a component is in exactly one of the component's runs.
+    Every window column that shares a patch with a component is in exactly one of the component's runs.
     """
     width = band.shape[1]
-    pixel = np.flatnonzero(band)
-    pairs = np.unique(band.ravel()[pixel].astype(np.int64) * width + pixel % width)
-    component, column = pairs // width, pairs % width
+    patch = np.flatnonzero(band)
+    pairs = np.unique(band.ravel()[patch].astype(np.int64) * width + patch % width)
+    component, column = pairs // width, patches.col_edges[pairs % width]
     first = np.searchsorted(record.col_starts, column - record.size, side="right")
     stop = np.searchsorted(record.col_starts, column, side="right")
     # Columns increase within a component, so `stop` does too: start where the previous run ended.

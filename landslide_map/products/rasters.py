@@ -1,33 +1,28 @@
-"""``probability.tif`` and ``class.tif``: written strip by strip, finished as cloud-optimised GeoTIFFs.
+"""``probability.tif`` and ``class.tif``: patches painted strip by strip into cloud-optimised GeoTIFFs.
 
-Strips go into a plain tiled GeoTIFF beside the result; at the end the COG driver adds overviews and
-statistics in one pass. The result is then read back and compared with what was handed in, because GDAL
-does not always report a disk that filled up. The same data make the same bytes: nothing in the files
-depends on the clock, the path or the size of the strips.
+A finished file is read back and compared with what was painted, because GDAL does not always report a disk
+that filled up. The same data make the same bytes: nothing in the files depends on the clock, the path, the
+patches or the number of threads.
 """
 
 from __future__ import annotations
 
-import os
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
-import rasterio.shutil
-from rasterio._err import CPLE_BaseError  # what GDAL's own errors arrive as; there is no public name
 from rasterio.enums import ColorInterp
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from landslide_map import timings
 from landslide_map.errors import ResourceError
 from landslide_map.grid import Grid
+from landslide_map.patches import Patches
+from landslide_map.products import cog
 from landslide_map.reasons import REASON_NAMES, Reason
 
 NOT_LANDSLIDE: Final = 0
@@ -49,10 +44,6 @@ CLASS_COLOURS: Final[Mapping[int, tuple[int, int, int, int]]] = {
 """Value of ``class.tif`` -> red, green, blue, alpha."""
 
 _REASONS = [int(reason) for reason in Reason if reason]
-_TILE = 512
-_ADVICE = "Is the disk full or faulty? Free some space, or choose another --out."
-Strip = Callable[[npt.NDArray[Any]], None]
-"""Takes the next rows, ``(rows, width)``, from the top of the grid downwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +55,8 @@ class _Layer:
     description: str
     unit: str
     overviews: str
-    statistics: bool
     colours: Mapping[int, tuple[int, int, int, int]] | None = None
+    statistics: Mapping[str, str] = field(default_factory=dict)
 
 
 def classify(
@@ -100,105 +91,82 @@ def classify(
     return np.where(np.isnan(probability), unanalysed, above).astype(np.uint8)
 
 
-@contextmanager
-def probability_raster(
-    path: Path, grid: Grid, tags: Mapping[str, str], window_m: float = 640
-) -> Iterator[Strip]:
+def write_probability(
+    path: Path,
+    values: npt.NDArray[np.float32],
+    patches: Patches,
+    grid: Grid,
+    tags: Mapping[str, str],
+    window_m: float = 640,
+) -> None:
     """Write a COG of probabilities (float32, NaN = none); overviews are means of what there is.
 
     Parameters
     ----------
     path : Path
-        File to write; complete when the block ends, absent if it ends with an error.
+        File to write; absent if anything goes wrong.
+    values : float32, ``patches.shape``
+        In [0, 1] or NaN.
+    patches : Patches
+        Of `grid`.
     grid : Grid
-        Every row must have been handed in, in order, when the block ends.
+        Where the pixels lie.
     tags : mapping of str to str
         Written as ``LANDSLIDE_MAP_<KEY>``; keys that start with ``TIFFTAG_`` are written as they are.
     window_m : float
         Edge of the window that a probability answers for, metres.
 
-    Yields
-    ------
-    callable
-        Takes the next strip, ``(rows, grid.width)`` float32, values in [0, 1] or NaN.
-
     Raises
     ------
     ResourceError
-        E601: the file does not read back as it was written.
+        E601: the file cannot be written, or does not read back as it was written.
     ValueError
-        The strips do not fit the grid, or a value is outside [0, 1].
+        The patches are not those of the grid, or a value is outside [0, 1].
     """
+    if np.any(values < 0) or np.any(values > 1):
+        raise ValueError(f"probabilities from {np.nanmin(values)} to {np.nanmax(values)}, not in [0, 1]")
     description = f"landslide probability ({window_m:g} m window)"
-    layer = _Layer("float32", np.nan, description, "1", "AVERAGE", statistics=True)
-    with _cog(path, grid, layer, tags) as write:
-
-        def write_checked(strip: npt.NDArray[Any]) -> None:
-            if np.any(strip < 0) or np.any(strip > 1):
-                raise ValueError(
-                    f"probabilities from {np.nanmin(strip)} to {np.nanmax(strip)}, not in [0, 1]"
-                )
-            write(strip)
-
-        yield write_checked
+    layer = _Layer("float32", np.nan, description, "1", "AVERAGE", statistics=_statistics(values, patches))
+    _write(path, values, patches, grid, layer, tags)
 
 
-@contextmanager
-def class_raster(path: Path, grid: Grid, tags: Mapping[str, str]) -> Iterator[Strip]:
+def write_classes(
+    path: Path, values: npt.NDArray[np.uint8], patches: Patches, grid: Grid, tags: Mapping[str, str]
+) -> None:
     """Write a COG of classes (uint8, ``CLASS_NAMES``) with its colours; overviews are the commonest class.
 
     See Also
     --------
-    probability_raster : same parameters, strips and errors.
+    write_probability : same parameters and errors.
     """
-    layer = _Layer("uint8", Reason.NO_DATA, "landslide class", "", "MODE", False, CLASS_COLOURS)
+    layer = _Layer("uint8", Reason.NO_DATA, "landslide class", "", "MODE", CLASS_COLOURS)
     meanings = {f"class_{value}": name for value, name in CLASS_NAMES.items()}
-    with _cog(path, grid, layer, {**tags, **meanings}) as write:
-        yield write
+    _write(path, values, patches, grid, layer, {**tags, **meanings})
 
 
-@contextmanager
-def _cog(path: Path, grid: Grid, layer: _Layer, tags: Mapping[str, str]) -> Iterator[Strip]:
-    """Write strips to a temporary GeoTIFF, convert it to a COG and compare."""
-    temporary = path.with_name(f".{path.stem}.strips.tif")
-    checksum = 0
-    next_row = 0
-    options = {"BIGTIFF": "IF_SAFER", "TILED": "YES", "BLOCKXSIZE": _TILE, "BLOCKYSIZE": _TILE}
+@timings.work("write rasters")
+def _write(
+    path: Path,
+    values: npt.NDArray[Any],
+    patches: Patches,
+    grid: Grid,
+    layer: _Layer,
+    tags: Mapping[str, str],
+) -> None:
+    """Paint a plain GeoTIFF, finish it as a COG, and compare."""
+    if patches.grid_shape != grid.shape:
+        raise ValueError(f"patches of a grid of {patches.grid_shape} pixels, not of {grid.shape}")
+    temporary = path.with_name(f".{path.stem}.plain.tif")
     try:
-        with rasterio.open(
-            temporary,
-            "w",
-            driver="GTiff",
-            height=grid.height,
-            width=grid.width,
-            count=1,
-            dtype=layer.dtype,
-            crs=grid.crs,
-            transform=grid.transform,
-            nodata=layer.nodata,
-            **options,
-        ) as target:
-            _describe(target, layer, tags)
-
-            def write(strip: npt.NDArray[Any]) -> None:
-                nonlocal checksum, next_row
-                rows = strip.shape[0]
-                if strip.shape != (rows, grid.width) or next_row + rows > grid.height:
-                    raise ValueError(f"strip {strip.shape} at row {next_row} does not fit {grid.shape}")
-                strip = np.ascontiguousarray(strip, dtype=layer.dtype)
-                with _explained(path), timings.work("write rasters"):
-                    target.write(strip, 1, window=Window(0, next_row, grid.width, rows))
-                checksum = zlib.crc32(strip.data, checksum)
-                next_row += rows
-
-            yield write
-            if next_row != grid.height:
-                raise ValueError(f"{next_row} rows of {grid.height} were written to {path.name}")
-        with _explained(path), timings.work("write rasters"):
-            _convert(temporary, path, layer)
-            written = _checksum(path)
-        if written != checksum:
-            raise ResourceError("E601", f"{path.name} does not read back as it was written. {_ADVICE}")
+        with cog.explained(Path(path.name)):
+            with cog.plain(temporary, grid, 1, layer.dtype, layer.nodata) as target:
+                _describe(target, layer, tags)
+                for start, strip in _strips(values.astype(layer.dtype), patches):
+                    target.write(strip, 1, window=_rows(start, strip))
+            # Values of patches are either equal or unrelated: predicting one from its neighbour costs more
+            # than it saves.
+            cog.finish(temporary, path, overviews=layer.overviews, predictor=False)
+            _compare(path, values.astype(layer.dtype), patches)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -206,13 +174,27 @@ def _cog(path: Path, grid: Grid, layer: _Layer, tags: Mapping[str, str]) -> Iter
         temporary.unlink(missing_ok=True)
 
 
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn GDAL's failure to write or read our own files into E601."""
-    try:
-        yield
-    except (RasterioError, CPLE_BaseError) as error:
-        raise ResourceError("E601", f"{path.name} could not be written ({error}). {_ADVICE}") from error
+def _strips(values: npt.NDArray[Any], patches: Patches) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    """Yield ``(first row, (rows, width) pixels)`` from the top downwards, a row of tiles at a time."""
+    height = patches.grid_shape[0]
+    for start in range(0, height, cog.TILE):
+        with timings.work("paint"):
+            strip = patches.paint(values, start, min(start + cog.TILE, height))
+        yield start, strip
+
+
+def _rows(start: int, strip: npt.NDArray[Any]) -> Window:
+    return Window(0, start, strip.shape[1], strip.shape[0])
+
+
+def _compare(path: Path, values: npt.NDArray[Any], patches: Patches) -> None:
+    """Read every pixel back: GDAL does not always report a disk that filled up."""
+    bits = f"u{values.dtype.itemsize}"  # by which NaN equals NaN
+    with rasterio.open(path) as source:
+        for start, painted in _strips(values, patches):
+            found = source.read(1, window=_rows(start, painted))
+            if not np.array_equal(found.view(bits), painted.view(bits)):
+                raise ResourceError("E601", f"{path.name} does not read back as it was written. {cog.ADVICE}")
 
 
 def _describe(target: Any, layer: _Layer, tags: Mapping[str, str]) -> None:
@@ -226,33 +208,21 @@ def _describe(target: Any, layer: _Layer, tags: Mapping[str, str]) -> None:
         for key, value in tags.items()
     }
     target.update_tags(AREA_OR_POINT="Area", **dict(sorted(prefixed.items())))
+    target.update_tags(1, **layer.statistics)
 
 
-def _convert(source: Path, path: Path, layer: _Layer) -> None:
-    rasterio.shutil.copy(
-        os.fspath(source),
-        os.fspath(path),
-        driver="COG",
-        BLOCKSIZE=_TILE,
-        COMPRESS="DEFLATE",  # ZSTD is smaller, but older GDAL and ArcGIS builds cannot read it
-        PREDICTOR="YES",
-        OVERVIEW_RESAMPLING=layer.overviews,
-        STATISTICS="YES" if layer.statistics else "NO",
-        BIGTIFF="IF_SAFER",
-        NUM_THREADS="ALL_CPUS",
-    )
-
-
-def _checksum(path: Path) -> int:
-    checksum = 0
-    for _, strip in strips(path):
-        checksum = zlib.crc32(np.ascontiguousarray(strip).data, checksum)
-    return checksum
-
-
-def strips(path: Path, rows: int = _TILE) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-    """Yield ``(first row, (rows, width) array)`` of the first band, from the top downwards."""
-    with rasterio.open(path) as source:
-        for row in range(0, source.height, rows):
-            height = min(rows, source.height - row)
-            yield row, source.read(1, window=Window(0, row, source.width, height))
+def _statistics(values: npt.NDArray[np.float32], patches: Patches) -> dict[str, str]:
+    """Return what GDAL would find out about the pixels, by the names that it gives it."""
+    valid = ~np.isnan(values)
+    if not valid.any():
+        return {}
+    found, pixels = values[valid].astype(np.float64), patches.pixels
+    mean = np.average(found, weights=pixels[valid])
+    deviation = np.sqrt(np.average((found - mean) ** 2, weights=pixels[valid]))
+    return {
+        "STATISTICS_MINIMUM": f"{found.min():.14g}",
+        "STATISTICS_MAXIMUM": f"{found.max():.14g}",
+        "STATISTICS_MEAN": f"{mean:.14g}",
+        "STATISTICS_STDDEV": f"{deviation:.14g}",
+        "STATISTICS_VALID_PERCENT": f"{100 * pixels[valid].sum() / pixels.sum():.4g}",
+    }

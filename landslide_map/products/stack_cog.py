@@ -12,8 +12,6 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -21,11 +19,8 @@ import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import rasterio
-import rasterio.shutil
 import xarray as xr
 from dask.base import compute
-from rasterio._err import CPLE_BaseError  # what GDAL's own errors arrive as; there is no public name
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from landslide_map import __version__
@@ -33,13 +28,13 @@ from landslide_map import progress as reporting
 from landslide_map.bands import ACQUISITIONS, CHANNELS, SNOW_OR_CLOUD, unit
 from landslide_map.errors import OutputExistsError, ResourceError, UsageError
 from landslide_map.grid import BLOCK, Block
+from landslide_map.products import cog
 from landslide_map.sources import RadarTrack, SceneInputs
 from landslide_map.stack import acquisitions, channels, snow_or_cloud
 
 BANDS: Final = (*ACQUISITIONS, *(name for name in CHANNELS if name not in ACQUISITIONS), SNOW_OR_CLOUD)
 """Bands of the file: every acquisition and every channel once, by name, and the quality channel."""
 THREADS: Final = 2
-_TILE: Final = 512
 
 
 def write_stack(
@@ -90,13 +85,19 @@ def write_stack(
             "E401",
             f"{path} exists already; nothing was done. Choose another --out, or replace it with --overwrite.",
         )
-    with _explained(path):
+    with cog.explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
     try:
         checksums = _write_blocks(inputs, stage / "blocks.tif", path, chunk, progress)
-        with _explained(path):
-            _convert(stage / "blocks.tif", stage / "stack.tif")
+        with cog.explained(path), cog.small_cache():
+            cog.finish(
+                stage / "blocks.tif",
+                stage / "stack.tif",
+                overviews="AVERAGE",
+                predictor=True,
+                statistics="YES",
+            )
             _compare(stage / "stack.tif", path, checksums)
             (stage / "stack.tif").replace(path)
             # Statistics that a viewer kept of the file that was here before would be shown for this one.
@@ -116,12 +117,7 @@ def _write_blocks(
     layers = [_layer(name, acquired, made, inputs) for name in BANDS]
     blocks = list(grid.blocks(chunk))
     checksums = {}
-    profile = {"width": grid.width, "height": grid.height, "count": len(BANDS), "dtype": "float32"}
-    profile |= {"crs": grid.crs, "transform": grid.transform, "nodata": np.nan, "tiled": True}
-    profile |= {"blockxsize": _TILE, "blockysize": _TILE, "interleave": "band", "bigtiff": "IF_SAFER"}
-    # Fast compression: a full tile is 13 GB of float32, for which not every disk has room a second time.
-    profile |= {"compress": "zstd", "zstd_level": 1}
-    with _explained(path), rasterio.open(temporary, "w", driver="GTiff", **profile) as target:
+    with cog.explained(path), cog.plain(temporary, grid, len(BANDS), "float32", np.nan) as target:
         _describe(target, inputs)
         for done, block in enumerate(blocks):
             progress("write stack", done, len(blocks))
@@ -168,13 +164,6 @@ def _track_tags(track: RadarTrack) -> dict[str, str]:
     return tags
 
 
-def _convert(temporary: Path, finished: Path) -> None:
-    """Make a COG; DEFLATE, because older GDAL and ArcGIS builds cannot read ZSTD."""
-    options = {"BLOCKSIZE": _TILE, "COMPRESS": "DEFLATE", "PREDICTOR": "YES", "NUM_THREADS": THREADS}
-    options |= {"OVERVIEW_RESAMPLING": "AVERAGE", "STATISTICS": "YES", "BIGTIFF": "IF_SAFER"}
-    rasterio.shutil.copy(os.fspath(temporary), os.fspath(finished), driver="COG", **options)
-
-
 def _compare(finished: Path, path: Path, checksums: dict[Block, int]) -> None:
     """Read the file back: GDAL does not always report a disk that filled up."""
     with rasterio.open(finished) as dataset:
@@ -182,19 +171,4 @@ def _compare(finished: Path, path: Path, checksums: dict[Block, int]) -> None:
             window = Window(block.col, block.row, block.width, block.height)
             pixels: npt.NDArray[np.float32] = dataset.read(window=window)
             if zlib.crc32(pixels.data) != checksum:
-                raise ResourceError(
-                    "E601", f"{path} does not read back as it was written; is the disk full or failing?"
-                )
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn a failure to write our own file into E601; what inputs say passes through."""
-    try:
-        yield
-    except (RasterioError, CPLE_BaseError, OSError) as error:
-        if isinstance(error, ResourceError):
-            raise
-        raise ResourceError(
-            "E601", f"{path} could not be written ({error}). Free some space or choose another --out."
-        ) from error
+                raise ResourceError("E601", f"{path} does not read back as it was written. {cog.ADVICE}")

@@ -24,6 +24,7 @@ from landslide_map.models.calibration import Calibration
 from landslide_map.models.import_nasios import import_nasios
 from landslide_map.models.scenario import Average, Scenario
 from landslide_map.models.skipping import skipping
+from landslide_map.patches import mean_over
 from landslide_map.pipeline import map_scene
 from landslide_map.products.coverage import WindowRecord
 from landslide_map.products.rasters import classify
@@ -32,7 +33,7 @@ from landslide_map.reasons import Reason
 from landslide_map.scene import load_scene
 from landslide_map.scoring import score
 from landslide_map.sources import SceneInputs
-from landslide_map.windows import WindowPlan, paint, plan_windows
+from landslide_map.windows import WindowPlan, plan_windows
 from sample_scenes.make_scene import make_scene
 from tests.tall_scene import write_tall_scene
 from tests.tiny_ensemble import WINDOWS, use_tiny_encoders, write_weights
@@ -92,10 +93,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> SceneInputs:
 
 
 def painted(record: WindowRecord, plan: WindowPlan) -> tuple[np.ndarray, np.ndarray]:
-    """Classes and probabilities of pixels, by the very functions that write the map."""
-    every = slice(0, plan.shape[0])
-    probability = paint(record.probability.ravel(), plan, every)
-    threshold = paint(record.threshold.ravel(), plan, every)
+    """Classes and probabilities of patches of pixels, by the very functions that write the map."""
+    probability, threshold = mean_over(record.probability, plan), mean_over(record.threshold, plan)
     return classify(probability, threshold, Reason.NO_DATA), probability
 
 

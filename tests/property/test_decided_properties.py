@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from landslide_map.decided import SAFE, own_side, own_side_and_pixels
 from landslide_map.models.calibration import Calibration
 from landslide_map.models.scenario import Scenario, bounds, settle
+from landslide_map.patches import mean_over, patches_of
 from landslide_map.products.rasters import classify
 from landslide_map.reasons import Reason
-from landslide_map.windows import WindowPlan, offsets, paint
+from landslide_map.windows import WindowPlan, offsets
 
 THRESHOLDS = np.array([0.3, 0.49, 0.6])
 
@@ -29,8 +30,8 @@ def plans(draw: Any) -> WindowPlan:
 def classes(plan: WindowPlan, probability: np.ndarray, threshold: np.ndarray) -> np.ndarray:
     """The class of every pixel, by the very functions that write the map."""
     threshold = np.where(np.isnan(probability), np.nan, threshold)
-    every = slice(0, plan.shape[0])
-    return classify(paint(probability, plan, every), paint(threshold, plan, every), Reason.NO_DATA)
+    means = (mean_over(values.reshape(plan.grid_shape), plan) for values in (probability, threshold))
+    return patches_of(plan).paint(classify(*means, Reason.NO_DATA), 0, plan.shape[0])
 
 
 @settings(deadline=None, max_examples=150)

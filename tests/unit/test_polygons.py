@@ -10,7 +10,8 @@ from hypothesis.extra import numpy as hnp
 from rasterio.crs import CRS
 
 from landslide_map.grid import Grid
-from landslide_map.products.coverage import WindowRecord, paint_codes
+from landslide_map.patches import Patches
+from landslide_map.products.coverage import WindowRecord
 from landslide_map.products.polygons import analysed_areas, landslides, regions
 from landslide_map.reasons import Reason
 
@@ -21,6 +22,11 @@ DATES = {"event_time": datetime(2024, 4, 2, 23, 58, tzinfo=UTC), "s2_post": None
 def grid_of(shape, crs=UTM32, left=500000.0, top=5000000.0):
     height, width = shape
     return Grid.covering(crs, (left, top - 10 * height, left + 10 * width, top))
+
+
+def pixel_patches(shape):
+    """Patches of one pixel each."""
+    return Patches(*(np.arange(n + 1) for n in shape))
 
 
 def pixel_box(grid, row, col, rows=1, cols=1):
@@ -44,8 +50,8 @@ def outline(mask, **options):
     """Landslides of a mask with a smooth made-up probability."""
     grid = grid_of(mask.shape)
     probability = np.linspace(0.5, 0.999, mask.size, dtype=np.float32).reshape(mask.shape)
-    record = record_of(mask.shape)
-    return landslides(mask.astype(np.uint8), [(0, probability)], record, grid, DATES, **options)
+    record, patches = record_of(mask.shape), pixel_patches(mask.shape)
+    return landslides(mask.astype(np.uint8), probability, patches, record, grid, DATES, **options)
 
 
 def components_by_shapely(mask, grid):
@@ -78,12 +84,12 @@ def test_outlines_are_the_unions_of_touching_pixels(mask):
 
 
 @settings(deadline=None, max_examples=40)
-@given(masks, st.integers(1, 5), st.integers(0, 99))
-def test_attributes_agree_with_brute_force(mask, strip, seed):
+@given(masks, st.integers(0, 99))
+def test_attributes_agree_with_brute_force(mask, seed):
     grid, record = grid_of(mask.shape), record_of(mask.shape, seed=seed)
     probability = np.random.default_rng(seed).random(mask.shape, dtype=np.float32)
-    strips = [(row, probability[row : row + strip]) for row in range(0, len(mask), strip)]
-    frame = landslides(mask.astype(np.uint8), strips, record, grid, DATES)
+    patches = pixel_patches(mask.shape)
+    frame = landslides(mask.astype(np.uint8), probability, patches, record, grid, DATES)
     x, y = np.meshgrid(grid.x, grid.y)
     for landslide in frame.itertuples():
         inside = shapely.contains_xy(landslide.geometry, x, y)
@@ -110,11 +116,12 @@ def test_pixels_that_meet_at_a_corner_are_one_landslide():
 def test_only_class_one_is_a_landslide():
     classes = np.full((4, 4), Reason.NO_DATA, dtype=np.uint8)
     classes[0, 0], classes[3, 3], classes[2, 0] = 1, Reason.SNOW_OR_CLOUD, 0
-    frame = landslides(classes, [(0, np.full((4, 4), 0.9))], record_of((4, 4)), grid_of((4, 4)), DATES)
+    probability, patches, record = np.full((4, 4), 0.9), pixel_patches((4, 4)), record_of((4, 4))
+    frame = landslides(classes, probability, patches, record, grid_of((4, 4)), DATES)
     assert frame.geometry.area.tolist() == [100.0]
 
 
-def test_ids_run_from_the_most_probable_and_do_not_depend_on_strips():
+def test_ids_run_from_the_most_probable():
     mask = np.zeros((9, 9), dtype=bool)
     mask[0, 0] = mask[4, 4] = mask[8, 8] = True
     frame = outline(mask)
@@ -145,7 +152,7 @@ def test_area_is_the_geodesic_area(crs, left, top):
     mask = np.zeros((60, 60), dtype=np.uint8)
     mask[5:50, 7:40] = 1
     grid = grid_of(mask.shape, crs, left, top)
-    frame = landslides(mask, [(0, mask * 0.9)], record_of(mask.shape), grid, DATES)
+    frame = landslides(mask, mask * 0.9, pixel_patches(mask.shape), record_of(mask.shape), grid, DATES)
     degrees = frame.to_crs(frame.crs.geodetic_crs).geometry[0]
     expected = abs(frame.crs.get_geod().geometry_area_perimeter(degrees)[0])
     assert frame["area_m2"][0] == pytest.approx(expected, rel=2e-5)
@@ -154,7 +161,7 @@ def test_area_is_the_geodesic_area(crs, left, top):
 def test_grid_area_differs_from_true_area_where_utm_is_stretched():
     mask = np.ones((50, 50), dtype=np.uint8)
     grid = grid_of(mask.shape, left=166100, top=40000)
-    frame = landslides(mask, [(0, mask * 0.9)], record_of(mask.shape), grid, DATES)
+    frame = landslides(mask, mask * 0.9, pixel_patches(mask.shape), record_of(mask.shape), grid, DATES)
     assert frame.geometry.area[0] / frame["area_m2"][0] == pytest.approx(1.00196, abs=1e-4)
 
 
@@ -167,30 +174,11 @@ def test_no_landslide_is_a_layer_with_the_same_columns_and_types():
     assert full["s2_post"].isna().all()
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.integers(4, 14), st.integers(4, 14), st.integers(1, 4), st.integers(0, 99), st.integers(1, 14))
-def test_pixel_codes_are_the_smallest_of_their_windows(height, width, stride, seed, strip):
-    record = record_of((height, width), stride=stride, seed=seed)
-    expected = np.full((height, width), 255)
-    for i, row in enumerate(record.row_starts):
-        for j, col in enumerate(record.col_starts):
-            view = expected[row : row + 4, col : col + 4]
-            code = record.scenario[i, j] if record.scenario[i, j] >= 0 else record.reason[i, j]
-            np.minimum(view, code, out=view)
-    found = [paint_codes(record, row, min(strip, height - row), width) for row in range(0, height, strip)]
-    np.testing.assert_array_equal(np.concatenate(found), expected)
-
-
-def test_a_pixel_without_a_window_has_no_data():
-    record = record_of((4, 4))
-    assert paint_codes(record, 3, 3, 6)[1:].tolist() == [[255] * 6] * 2
-
-
 @settings(deadline=None, max_examples=40)
 @given(hnp.arrays(np.uint8, (9, 8), elements=st.sampled_from([0, 1, 251, 252, 255])))
 def test_analysed_areas_cover_the_grid_once_and_say_why(codes):
     grid = grid_of(codes.shape)
-    frame = analysed_areas(codes, ("all", "optical only"), grid)
+    frame = analysed_areas(codes, pixel_patches(codes.shape), ("all", "optical only"), grid)
     assert frame.geometry.is_valid.all()
     assert frame.geometry.area.sum() == pytest.approx(codes.size * 100)
     assert shapely.union_all(frame.geometry).equals(pixel_box(grid, 0, 0, *codes.shape))
@@ -206,7 +194,7 @@ def test_analysed_areas_cover_the_grid_once_and_say_why(codes):
 def test_a_region_keeps_its_holes():
     values = np.ones((5, 5), dtype=np.uint8)
     values[2, 2] = 7
-    found = regions(values, grid_of(values.shape))
+    found = regions(values, pixel_patches(values.shape), grid_of(values.shape))
     assert found[1].area == 2400
     assert shapely.Polygon(found[1].geoms[0].interiors[0]).equals(found[7])
 

@@ -18,17 +18,20 @@ from rasterio.crs import CRS
 
 from landslide_map.errors import Notice
 from landslide_map.grid import Grid
+from landslide_map.patches import Patches, least_over, patches_of
 from landslide_map.products import manifest, styles
-from landslide_map.products.coverage import WindowRecord, paint_codes
+from landslide_map.products.coverage import WindowRecord
 from landslide_map.products.geopackage import write_geopackage
 from landslide_map.products.polygons import analysed_areas, landslides
 from landslide_map.products.rasters import CLASS_NAMES
 from landslide_map.products.windows_file import windows_dataset, write_windows
 from landslide_map.reasons import REASON_NAMES, Reason
+from landslide_map.windows import WindowPlan
 
 GRID = Grid.covering(CRS.from_epsg(32651), (300000, 2699000, 301000, 2700000))
 EVENT = datetime(2024, 4, 2, 23, 58, tzinfo=UTC)
 NAN = np.nan
+PLAN = WindowPlan(np.array([0, 36]), np.array([0, 20, 36]), 64, 36, GRID.shape)
 RECORD = WindowRecord(
     row_starts=np.array([0, 36]),
     col_starts=np.array([0, 20, 36]),
@@ -47,14 +50,15 @@ def layers(found=True):
     classes = np.zeros(GRID.shape, np.uint8)
     if found:
         classes[5:20, 5:30] = classes[50:60, 70:90] = 1
-    strips = [(0, np.where(classes, 0.875, 0.1))]
+    pixels = Patches(np.arange(GRID.height + 1), np.arange(GRID.width + 1))
+    probability = np.where(classes, 0.875, 0.1)
     dates = {
         "event_time": EVENT,
         "s2_post": datetime(2024, 4, 5, 2, 30, tzinfo=UTC),
         "s1_ascending_post": None,
     }
-    areas = analysed_areas(paint_codes(RECORD, 0, *GRID.shape), RECORD.scenarios, GRID)
-    return landslides(classes, strips, RECORD, GRID, dates), areas
+    areas = analysed_areas(least_over(RECORD.codes, PLAN), patches_of(PLAN), RECORD.scenarios, GRID)
+    return landslides(classes, probability, pixels, RECORD, GRID, dates), areas
 
 
 @pytest.fixture(params=[True, False], ids=["landslides", "none"])

@@ -9,7 +9,8 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from landslide_map.grid import Grid
-from landslide_map.products import rasters, styles
+from landslide_map.patches import Patches
+from landslide_map.products import cog, rasters, styles
 from landslide_map.reasons import Reason
 
 GRID = Grid.covering(CRS.from_epsg(32651), (300000, 2690000, 311300, 2700000))  # 1130 x 1000 px
@@ -24,17 +25,18 @@ def probabilities(seed=0):
     return values
 
 
-def write_probability(path, values, rows=128, **options):
-    with rasters.probability_raster(path, GRID, TAGS, **options) as write:
-        for row in range(0, len(values), rows):
-            write(values[row : row + rows])
+def pixels(shape=GRID.shape):
+    """Patches of one pixel each."""
+    return Patches(*(np.arange(n + 1) for n in shape))
+
+
+def write_probability(path, values, patches=None, **options):
+    rasters.write_probability(path, values, patches or pixels(), GRID, TAGS, **options)
     return path
 
 
-def write_classes(path, values, rows=128):
-    with rasters.class_raster(path, GRID, TAGS) as write:
-        for row in range(0, len(values), rows):
-            write(values[row : row + rows])
+def write_classes(path, values, patches=None):
+    rasters.write_classes(path, values, patches or pixels(), GRID, TAGS)
     return path
 
 
@@ -55,7 +57,6 @@ def test_probability_is_a_cloud_optimised_geotiff_that_says_what_it_means(tmp_pa
         structure = raster.tags(ns="IMAGE_STRUCTURE")
         assert structure["LAYOUT"] == "COG"
         assert structure["COMPRESSION"] == "DEFLATE"
-        assert structure["PREDICTOR"] == "3"
         assert raster.block_shapes == [(512, 512)]
         assert raster.overviews(1) == [2, 4]
         assert raster.descriptions == ("landslide probability (640 m window)",)
@@ -92,12 +93,53 @@ def test_probability_overviews_are_means_of_what_there_is(tmp_path):
     assert np.isnan(overview).any()
 
 
-@pytest.mark.parametrize(("rows", "other"), [(64, 1000), (1, 333)])
-def test_the_same_data_make_the_same_bytes_for_any_strips(tmp_path, rows, other):
+@pytest.mark.parametrize("threads", [1, 5])
+@pytest.mark.parametrize("cache", [2**16, 2**28])
+def test_the_same_data_make_the_same_bytes_for_any_threads_and_cache(tmp_path, monkeypatch, threads, cache):
     values = probabilities()
-    first = write_probability(tmp_path / "a.tif", values, rows).read_bytes()
-    assert write_probability(tmp_path / "b.tif", values, other).read_bytes() == first
-    assert write_probability(tmp_path / "c.tif", np.flipud(values)).read_bytes() != first
+    first = write_probability(tmp_path / "a.tif", values).read_bytes()
+    monkeypatch.setattr(cog, "_THREADS", threads)
+    monkeypatch.setattr(cog, "_CACHE", cache)
+    with cog.small_cache():
+        assert write_probability(tmp_path / "b.tif", values).read_bytes() == first
+        assert write_probability(tmp_path / "c.tif", np.flipud(values)).read_bytes() != first
+
+
+def test_the_same_pixels_make_the_same_bytes_for_any_patches(tmp_path):
+    patches = Patches(np.array([0, 3, 512, 700, 1000]), np.array([0, 1, 513, 1130]))
+    values = np.random.default_rng(2).integers(0, 2, patches.shape, dtype=np.uint8)
+    first = write_classes(tmp_path / "a.tif", values, patches).read_bytes()
+    assert write_classes(tmp_path / "b.tif", patches.paint(values, 0, 1000)).read_bytes() == first
+
+
+def test_probabilities_and_their_statistics_of_patches_are_those_of_pixels(tmp_path):
+    patches = Patches(np.array([0, 3, 512, 700, 1000]), np.array([0, 1, 513, 1130]))
+    values = np.random.default_rng(2).random(patches.shape, dtype=np.float32)
+    values[1, 1] = np.nan
+    painted = patches.paint(values, 0, 1000)
+    with (
+        rasterio.open(write_probability(tmp_path / "a.tif", values, patches)) as found,
+        rasterio.open(write_probability(tmp_path / "b.tif", painted)) as expected,
+    ):
+        np.testing.assert_array_equal(found.read(1), painted)
+        assert found.tags(1).keys() == expected.tags(1).keys()
+        for name, value in found.tags(1).items():
+            assert float(value) == pytest.approx(float(expected.tags(1)[name]), rel=1e-12)
+
+
+def test_statistics_are_what_gdal_would_write(tmp_path):
+    path = write_probability(tmp_path / "p.tif", probabilities())
+    with rasterio.open(path) as raster:
+        ours = raster.tags(1)
+    rasterio.shutil.copy(path, tmp_path / "q.tif", driver="GTiff")
+    with rasterio.open(tmp_path / "q.tif", "r+") as raster:
+        raster.clear_stats()
+        raster.update_stats()
+    with rasterio.open(tmp_path / "q.tif") as raster:
+        theirs = raster.tags(1)
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        assert float(value) == pytest.approx(float(theirs[name]), rel=1e-10)
 
 
 def test_a_raster_without_any_probability_is_valid(tmp_path):
@@ -172,19 +214,14 @@ def test_a_value_that_is_no_probability_is_refused(tmp_path, bad):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("shape", "message"),
-    [((999, 1130), "999 rows of 1000"), ((1001, 1130), "does not fit"), ((1000, 1129), "does not fit")],
-)
-def test_strips_that_do_not_make_the_grid_are_refused(tmp_path, shape, message):
-    with pytest.raises(ValueError, match=message):
-        write_classes(tmp_path / "c.tif", np.zeros(shape, np.uint8))
+@pytest.mark.parametrize("shape", [(999, 1130), (1001, 1130), (1000, 1129)])
+def test_patches_of_another_grid_are_refused(tmp_path, shape):
+    with pytest.raises(ValueError, match=r"not of \(1000, 1130\)"):
+        write_classes(tmp_path / "c.tif", np.zeros(shape, np.uint8), pixels(shape))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_strips_come_back_in_order(tmp_path):
-    values = probabilities()
-    path = write_probability(tmp_path / "p.tif", values)
-    found = list(rasters.strips(path, rows=300))
-    assert [row for row, _ in found] == [0, 300, 600, 900]
-    np.testing.assert_array_equal(np.concatenate([strip for _, strip in found]), values)
+def test_values_of_other_patches_are_refused_and_leave_nothing(tmp_path):
+    with pytest.raises(ValueError, match="not one for each"):
+        write_classes(tmp_path / "c.tif", np.zeros((999, 1130), np.uint8))
+    assert list(tmp_path.iterdir()) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import rasterio
 from landslide_map import stack
 from landslide_map.bands import ACQUISITIONS, CHANNELS, OPTICAL, SNOW_OR_CLOUD, unit
 from landslide_map.errors import InputError, OutputExistsError, ResourceError, UsageError
-from landslide_map.products import stack_cog
+from landslide_map.products import cog
 from landslide_map.products.stack_cog import write_stack
 from landslide_map.sources import OpticalImage, RadarImage, RadarTrack, SceneInputs
 from tests.rasters import grid_at, write_band
@@ -104,14 +105,14 @@ def test_an_input_that_breaks_leaves_what_was_there(inputs, tmp_path):
 
 
 def test_a_file_that_does_not_read_back_is_not_kept(inputs, tmp_path, monkeypatch):
-    convert = stack_cog._convert
+    finish = cog.finish
 
-    def spoil(temporary: Path, finished: Path) -> None:
-        convert(temporary, finished)
+    def spoil(temporary: Path, finished: Path, **options: Any) -> None:
+        finish(temporary, finished, **options)
         with rasterio.open(finished, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as dataset:
             dataset.write(np.zeros((5, 5), np.float32), 1, window=((0, 5), (0, 5)))
 
-    monkeypatch.setattr(stack_cog, "_convert", spoil)
+    monkeypatch.setattr(cog, "finish", spoil)
     with pytest.raises(ResourceError, match="does not read back"):
         write_stack(inputs, tmp_path / "stack.tif")
     assert not (tmp_path / "stack.tif").exists()

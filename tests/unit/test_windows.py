@@ -1,18 +1,11 @@
-"""Window plans and painting, by hand on grids small enough to draw."""
+"""Window plans, by hand on axes short enough to draw."""
 
 import numpy as np
 import pytest
 
 from landslide_map.codes import CODES
 from landslide_map.errors import InputError, UsageError
-from landslide_map.windows import WindowPlan, offsets, paint, plan_windows
-
-NAN = float("nan")
-
-
-def row_plan(width: int, stride: int, size: int = 4) -> WindowPlan:
-    """Return a plan with one row of windows of `size` px."""
-    return WindowPlan(offsets(size, size, stride), offsets(width, size, stride), size, stride, (size, width))
+from landslide_map.windows import intervals, offsets, plan_windows
 
 
 @pytest.mark.parametrize(
@@ -66,48 +59,24 @@ def test_a_grid_smaller_than_one_window_is_an_input_error_that_says_what_to_do(s
     assert caught.value.exit_status == 4
 
 
-def test_painting_averages_the_windows_over_each_pixel():
-    # Windows of 4 px at columns 0, 2, 4 and 5 of 9: the last step is 1.
-    plan = row_plan(9, stride=2)
-    assert plan.col_starts.tolist() == [0, 2, 4, 5]
-    painted = paint([1, 2, 4, 8], plan, (0, 1))
-    expected = [1, 1, 1.5, 1.5, 3, 14 / 3, 6, 6, 8]
-    np.testing.assert_array_equal(painted, np.float32([expected]))
-    assert painted.dtype == np.float32
+def test_intervals_lie_between_all_window_edges_by_hand():
+    # Windows of 4 px at 0, 2, 4 and 5 of 9.
+    edges, (first, stop) = intervals(offsets(9, 4, 2), 4, range(4))
+    assert edges.tolist() == [0, 2, 4, 5, 6, 8, 9]
+    assert list(zip(first.tolist(), stop.tolist(), strict=True)) == [
+        (0, 1),
+        (0, 2),
+        (1, 3),
+        (1, 4),
+        (2, 4),
+        (3, 4),
+    ]
 
 
-def test_windows_without_a_value_are_left_out_and_leave_holes_where_they_are_alone():
-    painted = paint([NAN, 2, NAN, NAN], row_plan(9, stride=2), (0, 1))
-    np.testing.assert_array_equal(painted, np.float32([[NAN, NAN, 2, 2, 2, 2, NAN, NAN, NAN]]))
-
-
-def test_rows_and_columns_are_not_swapped_when_painting():
-    plan = WindowPlan(offsets(6, 4, 2), offsets(4, 4, 2), 4, 2, (6, 4))
-    assert paint([0.0, 1.0], plan, slice(None))[:, 0].tolist() == [0, 0, 0.5, 0.5, 1, 1]
-
-
-def test_a_strip_can_be_a_slice_or_a_pair():
-    plan, values = row_plan(9, stride=2), [1, 2, 4, 8]
-    np.testing.assert_array_equal(paint(values, plan, slice(1, 3)), paint(values, plan, (1, 3)))
-    assert paint(values, plan, slice(2, None)).shape == (2, 9)
-
-
-@pytest.mark.parametrize("rows", [(0, 5), (-1, 2), (2, 2), slice(3, 1)])
-def test_a_strip_outside_the_grid_is_refused(rows):
-    with pytest.raises(ValueError, match="not a strip of a grid of 4 rows"):
-        paint([1, 2, 4, 8], row_plan(9, stride=2), rows)
-
-
-def test_values_of_another_plan_are_refused():
-    with pytest.raises(ValueError, match=r"shape \(3,\) are not one for each of 4 windows"):
-        paint([1, 2, 4], row_plan(9, stride=2), (0, 1))
-
-
-def test_a_rounded_mean_never_leaves_the_range_of_its_values():
-    # 0.1 + 0.1 + 0.1 is not 0.3 in binary: a plain mean of equal values may differ from them.
-    value = np.float64(0.1)
-    plan = plan_windows((100, 100), 8)
-    assert set(paint(np.full(plan.count, value), plan, (0, 100)).ravel()) == {np.float32(value)}
+def test_intervals_under_some_windows_know_of_the_others_over_them():
+    edges, (first, stop) = intervals(offsets(9, 4, 2), 4, range(1, 2))
+    assert edges.tolist() == [2, 4, 5, 6]
+    assert (first.tolist(), stop.tolist()) == ([0, 1, 1], [2, 3, 4])
 
 
 @pytest.mark.parametrize("shape", [(1024, 64), (1030, 70), (3000, 64), (2048, 64), (1087, 64), (64, 64)])

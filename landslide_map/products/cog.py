@@ -1,0 +1,98 @@
+"""Cloud-optimised GeoTIFFs, by way of a plain one beside them that can be written piece by piece.
+
+The COG driver of GDAL reads the plain file once to make overviews and once more to write everything in the
+order that readers want. The bytes do not depend on the number of threads nor on the size of GDAL's cache.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import rasterio
+import rasterio.shutil
+from rasterio._err import CPLE_BaseError  # what GDAL's own errors arrive as; there is no public name
+from rasterio.errors import RasterioError
+
+from landslide_map.errors import ResourceError
+from landslide_map.grid import Grid
+
+TILE: Final = 512
+"""Edge of the tiles of both files, pixels: pieces of so many rows are compressed once."""
+ADVICE: Final = "Is the disk full or faulty? Free some space, or choose another --out."
+_THREADS: Final = 2
+"""For each file. Every further one holds some 25 MB for overviews."""
+_CACHE: Final = 16 * 2**20
+"""Bytes. More was no faster, and GDAL's own choice is a twentieth of the machine's memory."""
+
+
+def small_cache() -> rasterio.Env:
+    """Bound GDAL's cache in a block. It is one for all threads, so one thread must do it for all."""
+    return rasterio.Env(GDAL_CACHEMAX=_CACHE)  # bytes: rasterio hands a number on as it is
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn a failure to write our own file into E601 about `path`; what inputs say passes through."""
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError, OSError) as error:
+        if isinstance(error, ResourceError):
+            raise
+        raise ResourceError("E601", f"{path} could not be written ({error}). {ADVICE}") from error
+
+
+def plain(path: Path, grid: Grid, count: int, dtype: str, nodata: float) -> Any:
+    """Open a plain GeoTIFF to be written, described, and then finished by :func:`finish`."""
+    return rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=grid.width,
+        height=grid.height,
+        count=count,
+        dtype=dtype,
+        crs=grid.crs,
+        transform=grid.transform,
+        nodata=nodata,
+        tiled=True,
+        blockxsize=TILE,
+        blockysize=TILE,
+        interleave="band",
+        bigtiff="IF_SAFER",
+        # Cheaper than to write and read so many bytes more, for which not every disk has room.
+        compress="zstd",
+        zstd_level=1,
+        num_threads=_THREADS,
+    )
+
+
+def finish(source: Path, path: Path, *, overviews: str, predictor: bool, statistics: str = "AUTO") -> None:
+    """Make a COG with overviews of a plain GeoTIFF.
+
+    Parameters
+    ----------
+    source, path : Path
+        The plain file, and the one to be made.
+    overviews : str
+        How GDAL resamples them, e.g. ``AVERAGE``.
+    predictor : bool
+        Whether neighbouring pixels are similar rather than either equal or unrelated.
+    statistics : str
+        ``YES`` to have them computed, ``AUTO`` for those that `source` holds.
+    """
+    rasterio.shutil.copy(
+        os.fspath(source),
+        os.fspath(path),
+        driver="COG",
+        BLOCKSIZE=TILE,
+        COMPRESS="DEFLATE",  # ZSTD is smaller, but older GDAL and ArcGIS builds cannot read it
+        PREDICTOR="YES" if predictor else "NO",
+        OVERVIEW_RESAMPLING=overviews,
+        STATISTICS=statistics,
+        BIGTIFF="IF_SAFER",
+        NUM_THREADS=_THREADS,
+    )
