@@ -9,6 +9,7 @@ software, the same bundle and the same input files, and must show all three befo
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 import warnings
@@ -264,17 +265,23 @@ def local_workers(count: int) -> Iterator[Cluster]:
 
 @contextmanager
 def _client(address: str) -> Iterator[Client]:
+    failure = None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", VersionMismatchWarning)  # said better by E632 and W630
             # Not the default client: what dask computes in this process stays here.
             client = Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
+        failure = str(error)
+    if failure is not None:
+        # A client that failed ends its thread when it is deleted. Now: while another one starts, it would
+        # wait for a lock that its own thread holds.
+        gc.collect()
         raise ResourceError(
             "E630",
-            f"no scheduler answers at {address} ({error}). Start one with: dask scheduler; give the address "
-            "that it prints, e.g. --scheduler tcp://192.168.1.10:8786, and check firewalls.",
-        ) from error
+            f"no scheduler answers at {address} ({failure}). Start one with: dask scheduler; give the "
+            "address that it prints, e.g. --scheduler tcp://192.168.1.10:8786, and check firewalls.",
+        )
     try:
         yield client
     finally:
