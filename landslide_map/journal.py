@@ -248,7 +248,8 @@ def _packed(row: JudgedRows) -> bytes:
 def _unpacked(content: bytes) -> JudgedRows:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         parts: dict[str, dict[str, Any]] = {"votes": {}, "valid_fraction": {}}
-        for name in set(arrays.files) - {"block_row"}:
+        for name in arrays.files:
             kind, _, key = name.partition(".")
-            parts[kind][key] = arrays[name]
+            if key:
+                parts[kind][key] = arrays[name]
         return JudgedRows(int(arrays["block_row"]), Votes(**parts["votes"]), parts["valid_fraction"])

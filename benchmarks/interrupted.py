@@ -1,0 +1,152 @@
+"""A run killed (SIGKILL) at random moments, and started again until it ends: are its files still the same?
+
+``python -m benchmarks.interrupted [--kills 100] [--scene scene.yaml]`` prints JSON and a sentence.
+One run that nobody disturbs keeps its files. Then the same command is started and killed when it has spent so
+much processor time, drawn evenly from what the undisturbed run spent (a busy machine stretches wall time at
+random), again and again in the same output folder. When a run ends, every file but ``run.json`` must have the
+bytes of the undisturbed one, and a new folder is begun; so is it where a kill came too late and ``run.json``,
+which comes last, is there already. Linux only: elsewhere nobody tells what another process has spent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import click
+
+from landslide_map.journal import FOLDER
+from landslide_map.products import FILES, MANIFEST
+from tests.tall_scene import write_tall_scene
+
+COMMAND = Path(sys.executable).with_name("landslide-map")
+THRESHOLD = 1e-4
+"""About the median probability on the scene of the tests: half of the map is outlined."""
+
+
+@dataclass
+class Endurance:
+    """What became of a run that was killed again and again."""
+
+    run_cpu_seconds: float
+    """Processor time of a run that nobody disturbed."""
+    rows: int
+    """Rows of blocks of the scene."""
+    kills: dict[str, int] = field(default_factory=dict)
+    """How far the runs were when they were killed -> how many were."""
+    finished: int = 0
+    """Runs that ended, all with the same bytes."""
+    resumed: int = 0
+    """Rows of blocks that these took from runs that were killed."""
+    cpu_seconds: float = 0.0
+    """Of all runs together."""
+
+
+def endure(arguments: Sequence[str], folder: Path, kills: int, seed: int = 0) -> Endurance:
+    """Kill ``landslide-map arguments --out ...`` and compare what it ends with; results go below `folder`.
+
+    Raises
+    ------
+    AssertionError
+        If a run fails, half of a result passes for a whole one, or a file has other bytes.
+    """
+    begin = _children_cpu()
+    undisturbed = folder / "undisturbed"
+    assert _start(arguments, undisturbed).wait() == 0
+    found = Endurance(_children_cpu() - begin, _rows(undisturbed)["judged"])
+    expected = _content(undisturbed)
+    draw = random.Random(seed)
+    shares = [(k + draw.random()) / kills for k in range(kills)]
+    draw.shuffle(shares)
+    disturbed = False  # whether the run in the present folder was killed before
+    while shares or disturbed:
+        out = folder / str(found.finished)
+        used = _children_cpu()
+        run = _start(arguments, out)
+        while run.poll() is None and not (shares and _cpu(run) >= shares[-1] * found.run_cpu_seconds):
+            time.sleep(0.002)
+        if run.returncode is None:
+            run.kill()
+        if run.wait() == -signal.SIGKILL:
+            shares.pop()
+            disturbed = True
+            reached = _reached(out)
+            found.kills[reached] = found.kills.get(reached, 0) + 1
+        else:  # it had less to do: the same share once more, in a new folder
+            assert run.returncode == 0
+            if not disturbed:
+                found.run_cpu_seconds = min(found.run_cpu_seconds, _children_cpu() - used)
+        if (out / MANIFEST).exists():
+            assert _content(out) == expected
+            found.resumed += _rows(out)["resumed"]
+            found.finished += 1
+            disturbed = False
+    found.cpu_seconds = _children_cpu() - begin
+    return found
+
+
+def _start(arguments: Sequence[str], out: Path) -> subprocess.Popen[bytes]:
+    command = [str(COMMAND), "run", *arguments, "--quiet", "--out", str(out)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _content(out: Path) -> dict[str, bytes]:
+    """Return every file of a result but ``run.json``, which tells the time."""
+    return {name: (out / name).read_bytes() for name in FILES if name != MANIFEST}
+
+
+def _rows(out: Path) -> dict[str, int]:
+    rows: dict[str, int] = json.loads((out / MANIFEST).read_text())["counts"]["rows_of_blocks"]
+    return rows
+
+
+def _reached(out: Path) -> str:
+    """Say how far a killed run was."""
+    if (out / MANIFEST).exists():
+        return "result in place"
+    if any(out.glob(f".landslide-map-stage-*/old/{FOLDER}")):
+        return "putting the result in place"
+    return f"{len(list(out.glob(f'{FOLDER}/row-*')))} rows kept"
+
+
+def _cpu(run: subprocess.Popen[bytes]) -> float:
+    """Return the processor time that a child, not yet waited for, has spent so far."""
+    after_name = Path(f"/proc/{run.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _children_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@click.command()
+@click.option("--scene", type=click.Path(exists=True, path_type=Path), help="Instead of a small one.")
+@click.option("--kills", default=100, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def main(scene: Path | None, kills: int, seed: int) -> None:
+    """Kill runs, start them again, compare."""
+    with tempfile.TemporaryDirectory(prefix="landslide-map-benchmark-") as folder:
+        scene = scene or write_tall_scene(Path(folder) / "scene")
+        found = endure([str(scene), "--threshold", str(THRESHOLD)], Path(folder), kills, seed)
+    click.echo(json.dumps(asdict(found), indent=1))
+    told = ", ".join(f"{count} with {stage}" for stage, count in sorted(found.kills.items()))
+    click.echo(
+        f"\n{kills} kills of a run of {found.run_cpu_seconds:.1f} processor seconds over {found.rows} rows "
+        f"of blocks: {told}. All {found.finished} runs that ended have the bytes of the undisturbed one; "
+        f"{found.resumed} rows of blocks were not judged again."
+    )
+
+
+if __name__ == "__main__":
+    main()

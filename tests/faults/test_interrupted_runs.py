@@ -1,0 +1,419 @@
+"""Runs that are killed, or whose disk or inputs fail, keep what they finished and end with the same bytes."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rasterio
+
+from benchmarks.interrupted import THRESHOLD, endure
+from landslide_map import journal, pipeline
+from landslide_map.errors import LandslideMapError, ResourceError
+from landslide_map.models.bundle import DEFAULT
+from landslide_map.patience import patient
+from landslide_map.pipeline import MapResult, map_scene
+from landslide_map.products import FILES, MANIFEST
+from tests.tall_scene import write_tall_scene
+
+ROWS = 3
+COMMAND = Path(sys.executable).with_name("landslide-map")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scene of all tests, and beside it what a run makes of it that nothing disturbs."""
+    scene = write_tall_scene(tmp_path_factory.mktemp("tall"))
+    map_scene(scene, scene.parent / "result", threshold=THRESHOLD)
+    return scene
+
+
+@pytest.fixture
+def scene(undisturbed: Path, tmp_path: Path) -> Path:
+    """A copy of the scene of a test's own, to be harmed; times are those of the originals."""
+    shutil.copytree(undisturbed.parent, tmp_path / "scene", ignore=shutil.ignore_patterns("result"))
+    return tmp_path / "scene" / "scene.yaml"
+
+
+def content(out: Path) -> dict[str, bytes]:
+    return {name: (out / name).read_bytes() for name in FILES if name != MANIFEST}
+
+
+def content_is_that_of(out: Path, undisturbed: Path) -> bool:
+    return content(out) == content(undisturbed.parent / "result")
+
+
+def kept(out: Path) -> list[Path]:
+    return sorted((out / journal.FOLDER).glob("row-*"))
+
+
+def rows(out: Path) -> dict[str, int]:
+    found: dict[str, int] = json.loads((out / MANIFEST).read_text())["counts"]["rows_of_blocks"]
+    return found
+
+
+def once(ready: Callable[[int], bool], act: Callable[[], None]) -> Callable[[str, int, int], None]:
+    """Return a progress callback that acts, once, as soon as the number of judged windows is `ready`."""
+    waiting = [act]
+
+    def progress(stage: str, done: int, _total: int) -> None:
+        if waiting and stage == pipeline.CLASSIFY and ready(done):
+            waiting.pop()()
+
+    return progress
+
+
+def once_kept(out: Path, count: int, act: Callable[[], None]) -> Callable[[str, int, int], None]:
+    """Return one that acts when `count` rows of blocks are kept."""
+    return once(lambda _: len(kept(out)) >= count, act)
+
+
+def once_begun(act: Callable[[], None]) -> Callable[[str, int, int], None]:
+    """Return one that acts when the first windows are judged: one more row of blocks may be read by then."""
+    return once(lambda done: done > 0, act)
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def interrupted(scene: Path, out: Path, count: int = 1, **options: Any) -> None:
+    """Map `scene` and press Ctrl-C when `count` rows of blocks are kept."""
+    options = {"threshold": THRESHOLD, **options}
+    with pytest.raises(
+        KeyboardInterrupt, match=rf"\d of {ROWS} rows of blocks are kept in .*; the same command"
+    ):
+        map_scene(scene, out, progress=once_kept(out, count, interrupt), **options)
+    assert [path.name for path in out.iterdir()] == [journal.FOLDER]
+    assert len(kept(out)) >= count
+
+
+def resumed(scene: Path, out: Path, **options: Any) -> MapResult:
+    return map_scene(scene, out, **{"threshold": THRESHOLD, **options})
+
+
+def refusal(scene: Path, out: Path, **options: Any) -> LandslideMapError:
+    """Return how a run is refused; what was kept must stay as it was."""
+    before = {path: path.read_bytes() for path in (out / journal.FOLDER).iterdir()}
+    with pytest.raises(LandslideMapError) as refused:
+        resumed(scene, out, **options)
+    assert {path: path.read_bytes() for path in (out / journal.FOLDER).iterdir()} == before
+    return refused.value
+
+
+def codes(result: MapResult) -> set[str]:
+    return {notice.code for notice in result.notices}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell what a process has spent")
+def test_killed_at_twenty_random_moments_a_run_ends_with_the_same_bytes(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    found = endure([str(undisturbed), "--threshold", str(THRESHOLD)], tmp_path, kills=20)
+    assert sum(found.kills.values()) == 20
+    assert found.rows == ROWS
+    assert set(found.kills) > {"0 rows kept"}  # kills before and after the first row was finished
+    assert found.resumed > 0
+    assert content_is_that_of(tmp_path / "0", undisturbed)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+last = sys.argv.pop(1)
+def followed_by_a_kill(change, step):
+    def changed(path, *arguments, **options):
+        done = change(path, *arguments, **options)
+        if step(path) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+    return changed
+Path.replace = followed_by_a_kill(
+    Path.replace, lambda path: f"{path.name} {'comes' if path.parent.name == 'new' else 'goes'}"
+)
+Path.unlink = followed_by_a_kill(Path.unlink, lambda path: f"{path.name} is removed")
+from landslide_map_cli.main import main
+main()
+"""
+STEPS = (
+    "journal.tmp goes",  # it gets its name: from here on, a killed installation is undone
+    f"{journal.FOLDER} goes",
+    "run.json comes",
+)
+
+
+def test_killed_while_the_result_is_put_in_place(undisturbed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    map_scene(undisturbed, out, threshold=0.5)
+    previous = content(out)
+    arguments = [str(undisturbed), "--out", str(out), "--threshold", str(THRESHOLD), "--overwrite"]
+    for last in STEPS:
+        killed = subprocess.run([sys.executable, "-c", KILLED, last, *arguments], capture_output=True)
+        assert killed.returncode == -signal.SIGKILL, last
+        with pytest.raises(LandslideMapError, match="E401"):  # which first undoes what was done
+            resumed(undisturbed, out)
+        assert content(out) == previous, last
+        assert len(kept(out)) == ROWS
+    killed = subprocess.run([sys.executable, "-c", KILLED, "journal.json is removed", *arguments])
+    assert killed.returncode == -signal.SIGKILL
+    with pytest.raises(LandslideMapError, match="E401"):
+        resumed(undisturbed, out)
+    assert content_is_that_of(out, undisturbed)
+    assert rows(out) == {"judged": 0, "resumed": ROWS}
+    assert {path.name for path in out.iterdir()} == set(FILES)
+
+
+def test_an_interrupted_run_says_what_it_kept_and_the_same_command_continues(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = [str(COMMAND), str(undisturbed), "--out", str(out), "--threshold", str(THRESHOLD)]
+    with subprocess.Popen([*command, "-q"], stderr=subprocess.PIPE, text=True) as run:
+        while not kept(out):
+            assert run.poll() is None
+        run.send_signal(signal.SIGTERM)
+        _, said = run.communicate(timeout=120)
+    assert run.returncode == 130
+    assert re.fullmatch(
+        rf"\n?interrupted: \d of {ROWS} rows of blocks are kept in {out}/{journal.FOLDER}; "
+        "the same command continues\n",
+        said,
+    )
+    count = len(kept(out))
+    result = resumed(undisturbed, out)
+    assert rows(out) == {"judged": ROWS - count, "resumed": count}
+    assert "I410" in codes(result)
+    assert content_is_that_of(out, undisturbed)
+    assert {path.name for path in out.iterdir()} == set(FILES)
+
+
+def test_interrupted_before_a_row_is_finished_nothing_stays(undisturbed: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt) as stop:
+        map_scene(undisturbed, tmp_path / "out", progress=lambda *_: interrupt())
+    assert str(stop.value) == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def changed_bundle(folder: Path) -> Path:
+    """Return a copy of the default bundle that only calls itself another version."""
+    shutil.copytree(DEFAULT, folder)
+    document = json.loads((folder / "bundle.json").read_text())
+    (folder / "bundle.json").write_text(json.dumps({**document, "version": "9.9.9"}))
+    return folder
+
+
+def change_one_byte(path: Path) -> None:
+    """Change the content, but neither size nor time of last change."""
+    times = path.stat()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_a_changed_configuration_is_refused_and_says_what_changed(scene: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    interrupted(scene, out)
+    for options, words in (
+        ({"stride": 60}, "another run: stride was 64 and is 60. Finish"),
+        ({"threshold": 0.5}, f"another run: threshold was {THRESHOLD} and is 0.5. Finish"),
+        ({"profile": "optical-only"}, "another run: profile was not set and is optical-only. Finish"),
+        ({"bundle": changed_bundle(tmp_path / "bundle")}, "and is default 9.9.9; bundle.sha256 was"),
+    ):
+        refused = refusal(scene, out, **options)
+        assert (refused.code, refused.exit_status) == ("E410", 2)
+        assert words in refused.message
+        assert "--overwrite" in refused.message
+    said = scene.read_text()
+    scene.write_text(said + "min_valid_fraction: 0.8\n")
+    assert "another run: min_valid_fraction was 0.75 and is 0.8. Finish" in refusal(scene, out).message
+    scene.write_text(said)
+    changed = scene.parent / "ascending_post_vv.tif"
+    change_one_byte(changed)
+    assert f"another run: {changed} was changed. Finish" in refusal(scene, out).message
+    result = resumed(scene, out, overwrite=True)
+    assert rows(out) == {"judged": ROWS, "resumed": 0}
+    assert "I410" not in codes(result)
+
+
+def test_overwrite_starts_afresh_unless_it_began_the_run(undisturbed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    interrupted(undisturbed, out)
+    interrupted(undisturbed, out, overwrite=True)
+    count = len(kept(out))
+    resumed(undisturbed, out, overwrite=True)
+    assert rows(out) == {"judged": ROWS - count, "resumed": count}
+    assert content_is_that_of(out, undisturbed)
+
+
+def edited(out: Path, **entries: Any) -> None:
+    """Change entries of the journal's document."""
+    document = out / journal.FOLDER / "journal.json"
+    document.write_text(json.dumps({**json.loads(document.read_text()), **entries}))
+
+
+def test_a_journal_of_another_version_or_of_no_use_is_refused(undisturbed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    interrupted(undisturbed, out)
+    document = out / journal.FOLDER / "journal.json"
+    good = document.read_text()
+    edited(out, format_version=2, identity="nobody knows")
+    assert refusal(undisturbed, out).code == "E411"
+    document.write_text(good)
+    edited(out, software="99.0.0")
+    refused = refusal(undisturbed, out)
+    assert refused.code == "E411"
+    assert "99.0.0" in refused.message
+    assert "Finish the run with the version that began it" in refused.message
+    for content in (good[: len(good) // 2], "[]", good.replace('"stride": 64', '"stride": 32'), "\x80"):
+        document.write_text(content, encoding="latin-1")
+        refused = refusal(undisturbed, out)
+        assert refused.code == "E412"
+        assert str(document) in refused.message
+    document.unlink()
+    assert refusal(undisturbed, out).code == "E412"
+    resumed(undisturbed, out, overwrite=True)
+    assert rows(out) == {"judged": ROWS, "resumed": 0}
+
+
+def test_a_torn_or_changed_row_is_judged_again(undisturbed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    interrupted(undisturbed, out, count=2)
+    first, second, *_ = kept(out)
+    first.write_bytes(first.read_bytes()[:-100])
+    changed = bytearray(second.read_bytes())
+    changed[len(changed) // 2] ^= 1
+    second.write_bytes(changed)
+    interrupted(undisturbed, tmp_path / "other", stride=32)
+    strange = kept(tmp_path / "other")[0]
+    shutil.copy(strange, out / journal.FOLDER)  # whole, but another run's
+    result = resumed(undisturbed, out)
+    damaged = [notice.message for notice in result.notices if notice.code == "W410"]
+    assert [
+        path.name in message for path, message in zip(sorted([first, second, strange]), damaged, strict=True)
+    ]
+    assert rows(out)["judged"] == ROWS - len(kept(out)) >= 2
+    assert content_is_that_of(out, undisturbed)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_fails_while_a_row_is_kept_costs_no_finished_row(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    out = tmp_path / "out"
+    fsync = os.fsync
+
+    def full(handle: int) -> None:
+        if kept(out):
+            raise OSError(number, os.strerror(number))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ResourceError, match=rf"E601.* 1 of {ROWS} rows of blocks are kept") as refused:
+        resumed(undisturbed, out)
+    assert os.strerror(number) in refused.value.message
+    assert [path.name for path in out.iterdir()] == [journal.FOLDER]
+    assert [path.suffix for path in sorted((out / journal.FOLDER).iterdir())] == [".json", ".npz"]
+    monkeypatch.undo()
+    resumed(undisturbed, out)
+    assert rows(out) == {"judged": ROWS - 1, "resumed": 1}
+    assert content_is_that_of(out, undisturbed)
+
+
+def test_a_disk_too_small_for_the_rasters_costs_no_finished_row(undisturbed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Bytes that a file may have: enough for a row of blocks, not for a raster.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(ResourceError, match=rf"E601.* {ROWS} of {ROWS} rows of blocks are kept"):
+            resumed(undisturbed, out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in out.iterdir()] == [journal.FOLDER]
+    resumed(undisturbed, out)
+    assert rows(out) == {"judged": 0, "resumed": ROWS}
+    assert content_is_that_of(out, undisturbed)
+
+
+def waiting(monkeypatch: pytest.MonkeyPatch, act: Callable[[float], object]) -> None:
+    """Do `act` instead of waiting before an input is read again."""
+    monkeypatch.setattr(pipeline, "patient", partial(patient, sleep=act))
+
+
+def lose(path: Path, away: Path) -> None:
+    """Take a file away as a disk that fails does: reads of those who have it open fail, too."""
+    shutil.copy(path, away)
+    os.truncate(path, 1000)
+    path.unlink()
+
+
+def test_an_input_that_comes_back_is_read_again(
+    scene: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, away, out = scene.parent / "B03.tif", tmp_path / "away.tif", tmp_path / "out"
+    waiting(monkeypatch, lambda _: shutil.copy(away, path))  # the same content, changed just now
+    progress = once_begun(lambda: lose(path, away))
+    result = resumed(scene, out, progress=progress)
+    (said,) = [notice.message for notice in result.notices if notice.code == "W110"]
+    assert str(path) in said
+    assert rows(out) == {"judged": ROWS, "resumed": 0}
+    assert content_is_that_of(out, undisturbed)
+
+
+def test_an_input_that_is_gone_is_reported_and_never_no_landslide(
+    scene: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, away, out = scene.parent / "descending_pre_vh.tif", tmp_path / "away.tif", tmp_path / "out"
+    pauses: list[float] = []
+    waiting(monkeypatch, pauses.append)
+    with pytest.raises(LandslideMapError) as refused:
+        resumed(scene, out, progress=once_begun(lambda: lose(path, away)))
+    count = len(kept(out))
+    assert count in (1, 2)
+    assert (refused.value.code, refused.value.exit_status) == ("E110", 4)
+    assert str(path) in refused.value.message
+    assert "Tried 3 times" in refused.value.message
+    missing = ", ".join(map(str, range(count, ROWS)))
+    assert f"rows of blocks {missing} have no answer" in refused.value.message
+    assert f"{count} of {ROWS} rows of blocks are kept" in refused.value.message
+    assert pauses == sorted(set(pauses))
+    assert len(pauses) == 2
+    assert [entry.name for entry in out.iterdir()] == [journal.FOLDER]
+    shutil.copy(away, path)
+    resumed(scene, out)
+    assert rows(out) == {"judged": ROWS - count, "resumed": count}
+    assert content_is_that_of(out, undisturbed)
+
+
+def test_an_input_that_changes_while_it_is_read_is_refused(
+    scene: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    path, out = scene.parent / "B04.tif", tmp_path / "out"
+    original = path.read_bytes()
+
+    def change() -> None:
+        with rasterio.open(path, "r+") as raster:
+            raster.write(raster.read(1)[::-1], 1)
+
+    with pytest.raises(
+        LandslideMapError, match=r"E111: .*B04\.tif was changed while the run read it"
+    ) as refused:
+        resumed(scene, out, progress=once_kept(out, 1, change))
+    assert f"1 of {ROWS} rows of blocks are kept" in refused.value.message
+    path.write_bytes(original)
+    resumed(scene, out)
+    assert rows(out)["resumed"] == 1
+    assert content_is_that_of(out, undisturbed)

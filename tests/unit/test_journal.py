@@ -1,0 +1,58 @@
+"""What a journal keeps comes back to the bit, all of it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landslide_map.journal import FOLDER, Journal
+from landslide_map.judging import JudgedRows
+from landslide_map.models.ensemble import Votes
+from landslide_map.run_identity import InputFiles
+
+
+def any_votes(count: int) -> Votes:
+    """Return votes of every field with values of its own, NaN among them."""
+    rng = np.random.default_rng(0)
+    found: dict[str, Any] = {f.name: rng.random((count, 3)) for f in fields(Votes)}
+    found["probability"][0] = np.nan
+    found["reason"] = rng.integers(0, 255, count).astype(np.uint8)
+    return Votes(**found)
+
+
+def test_every_field_of_a_row_comes_back(tmp_path: Path) -> None:
+    row = JudgedRows(
+        2, any_votes(7), {"optical": np.random.default_rng(1).random(7), "ascending": np.ones(7)}
+    )
+    ticks: list[int] = []
+    first = Journal(tmp_path, {"stride": 64, "inputs": {}}, 3)
+    (same,) = first.completed(lambda *_: iter([row]), [2], ticks.append, InputFiles([]))
+    assert same is row
+    again = Journal(tmp_path, {"stride": 64, "inputs": {}}, 3)
+
+    def nothing_is_missing(block_rows: Any, _: Any) -> Any:
+        assert not block_rows
+        return iter([])
+
+    (found,) = again.completed(nothing_is_missing, [2], ticks.append, InputFiles([]))
+    assert found.block_row == 2
+    for field in fields(Votes):
+        kept, given = getattr(found.votes, field.name), getattr(row.votes, field.name)
+        assert kept.dtype == given.dtype
+        np.testing.assert_array_equal(kept, given)
+    assert list(found.valid_fraction) == ["optical", "ascending"]
+    for name, values in row.valid_fraction.items():
+        np.testing.assert_array_equal(found.valid_fraction[name], values)
+    assert ticks == [7]  # by the journal; the judge counts its own
+    assert (again.counts, [notice.code for notice in again.notices]) == (
+        {"judged": 0, "resumed": 1},
+        ["I410"],
+    )
+
+
+def test_nothing_is_written_before_a_row_is_finished(tmp_path: Path) -> None:
+    Journal(tmp_path, {"inputs": {}}, 3)
+    assert not (tmp_path / FOLDER).exists()
