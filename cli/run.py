@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @shared_options.cascade
 @click.option("--scheduler", help="Let the workers of this dask scheduler judge, e.g. tcp://10.0.0.1:8786.")
 @click.option("--workers", type=click.IntRange(1), help="Let this many processes on this machine judge.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing result.")
+@click.option("--overwrite", is_flag=True, help="Replace a result; throw away what an interrupted run kept.")
 @feedback
 def run(
     scenes: tuple[Path, ...],
@@ -46,7 +46,8 @@ def run(
     """Map each SCENE (a scene.yaml) and write the results into --out.
 
     Writes probability.tif, class.tif, landslides.gpkg, windows.nc and run.json; they appear together, when
-    all are complete. Finding no landslide is a result, not an error.
+    all are complete. Finding no landslide is a result, not an error. A run that was killed or
+    interrupted keeps what it finished in --out: the same command goes on.
 
     Of several scenes, each gets a folder in --out, and the polygons of all are merged into landslides.gpkg
     there. One that fails does not stop the others; the same command keeps what is finished.

@@ -134,7 +134,7 @@ def map_scene(
     cascade : bool
         Leave networks unasked where the bundle's rule trusts the other members; loses a little recall.
     overwrite : bool
-        Replace an existing result.
+        Replace an existing result, and throw away what an interrupted run kept that was not to replace it.
     cluster : Cluster, optional
         Workers that judge the windows (:mod:`landslide_map.cluster`); this process reads metadata and writes.
         The result is the same.
