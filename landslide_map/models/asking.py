@@ -15,6 +15,7 @@ from landslide_map.models.boosters import StatisticsMember
 from landslide_map.models.crossed import feature_table
 from landslide_map.models.member import Member
 from landslide_map.models.scenario import Bools, Chosen, Floats, Scenario, bounds, mean_of
+from landslide_map.models.window_pixels import WindowPixels
 
 _ROWS: Final = 16384
 """Windows predicted at a time: bounds memory, long enough for every thread."""
@@ -151,7 +152,7 @@ def _ask_on_pixels(
             raise ValueError(f"member {name} judges pixels, but only statistics were given")
         for start in range(0, len(rows), _PIXEL_ROWS):
             part = rows[start : start + _PIXEL_ROWS]
-            cut = pixels[part]  # type: ignore[index]  # refused above
+            cut = WindowPixels(pixels[part])  # type: ignore[index]  # refused above
             for column in same:
                 with timings.work(f"member {members[column].name}"):
                     said[part, column] = members[column].predict(cut)

@@ -28,6 +28,6 @@ class Member(Protocol):
     def predict(self, x: Any) -> npt.NDArray[np.float64]:
         """Return the probability of landslide, ``(window,)``, in [0, 1].
 
-        `x` is a complete ``(window, channel, statistic)`` DataArray for ``statistics`` and a
-        ``(window, channel, y, x)`` DataArray of pixels for ``pixels``; never NaN in `channels`.
+        `x` is a complete ``(window, channel, statistic)`` DataArray for ``statistics``, never NaN in
+        `channels`, and :class:`~landslide_map.models.window_pixels.WindowPixels` for ``pixels``.
         """

@@ -28,9 +28,9 @@ class JoinedEncoders(nn.Module):
 
     def __init__(self, head: Head, encoders: list[nn.Module], planes: list[int]) -> None:
         super().__init__()
-        self._names = [f"model{i}" for i in range(1, len(encoders) + 1)]
+        self.encoder_names = [f"model{i}" for i in range(1, len(encoders) + 1)]
         self._planes = planes
-        for name, encoder in zip(self._names, encoders, strict=True):
+        for name, encoder in zip(self.encoder_names, encoders, strict=True):
             self.add_module(name, encoder)
         joined, reduced = ENCODER_FEATURES * len(encoders), _REDUCED[head]
         self.feats = nn.Linear(joined, reduced)
@@ -46,7 +46,7 @@ class JoinedEncoders(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return logits ``(n, 1)`` of `images` ``(n, planes of all encoders in turn, y, x)``."""
         parts = torch.split(images, self._planes, dim=1)
-        encoders = (self.get_submodule(name) for name in self._names)
+        encoders = (self.get_submodule(name) for name in self.encoder_names)
         joined = torch.cat([encoder(part) for encoder, part in zip(encoders, parts, strict=True)], dim=1)
         combined = torch.cat([joined, self.bn(self.feats(joined))], dim=1)
         return torch.as_tensor(self.clf(self.dropout(self.comb(combined))))
@@ -76,6 +76,13 @@ def build_network(spec: NetworkSpec, start: Mapping[str, Mapping[str, Any]] | No
         for name, count in zip(spec.encoders, planes, strict=True)
     ]
     return encoders[0] if spec.head == "single" else JoinedEncoders(spec.head, encoders, planes)
+
+
+def encoders(network: nn.Module) -> dict[str, nn.Module]:
+    """Return a network's encoders by the prefix of their keys in its state dict."""
+    if isinstance(network, JoinedEncoders):
+        return {f"{name}.": network.get_submodule(name) for name in network.encoder_names}
+    return {"": network}
 
 
 def expected_tensors(spec: NetworkSpec) -> dict[str, Tensor]:

@@ -1,32 +1,38 @@
-"""A network as a member of an ensemble: its folds read one at a time, its device and precision chosen."""
+"""A network as a member of an ensemble: its folds one after another, on the devices there are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from landslide_map.errors import BundleError, ResourceError
-from landslide_map.models.network_heads import build_network
+from landslide_map.bands import CHANNELS
+from landslide_map.errors import ResourceError
 from landslide_map.models.network_spec import NetworkSpec
-from landslide_map.models.networks import enlarge, logits, planes, scale
-from landslide_map.models.threads import suitable_threads
+from landslide_map.models.networks import FLIPS, scale
+from landslide_map.models.placement import Device, Precision
+from landslide_map.models.seat import Seat, seat
+from landslide_map.models.true_float32 import true_float32
+from landslide_map.models.voting_network import Weights, read_weights, unfit, voting_network
+from landslide_map.models.window_pixels import WindowPixels
 from landslide_map.progress import Report, silent
 
-Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["float32", "bfloat16", "float16"]
-
-BATCH: Final = {"cpu": 4, "cuda": 64}
-"""Windows in one forward pass. A CPU is fastest while activations fit its caches: see docs/decisions/0010."""
+_IMAGES: Final = {"cpu": 4, "cuda": 128}
+"""Images of 256 x 256 pixels in one pass. A processor is fastest while activations fit its caches."""
+_SCALED: Final = 64
+"""Windows scaled at a time: bounds what is in memory in float64."""
+_ALONE: Final = threading.Lock()
+"""Voting networks, threads and the precision of float32 belong to the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +40,15 @@ class Runtime:
     """Where and how networks are computed."""
 
     device: Device = "auto"
-    """``auto`` takes the graphics card where there is one."""
+    """``auto`` takes the graphics cards where there are any."""
     precision: Precision = "float32"
     """Of the matrix products; sums that need it, and the mean over flips, stay in float32."""
     batch_size: int | None = None
-    """Windows in one forward pass; halved by itself where the graphics card's memory is not enough."""
+    """Windows in one pass; halved by itself where the graphics card's memory is not enough."""
     report: Report = silent
 
     def torch_device(self) -> torch.device:
-        """Return the device; E610 where CUDA was asked for and is absent."""
+        """Return the kind of device; E610 where CUDA was asked for and is absent."""
         available = torch.cuda.is_available()
         if self.device == "cuda" and not available:
             raise ResourceError(
@@ -51,6 +57,18 @@ class Runtime:
                 "auto, or install a CUDA build of torch and check the driver with nvidia-smi.",
             )
         return torch.device("cuda" if available and self.device != "cpu" else "cpu")
+
+    def devices(self) -> list[torch.device]:
+        """Return the processor, or every graphics card that this process may see."""
+        device = self.torch_device()
+        if device.type == "cpu":
+            return [device]
+        return [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
+
+    def windows_at_once(self, image_size: int) -> int:
+        """Return how many windows make one pass, each in its four flips."""
+        images = _IMAGES[self.torch_device().type] * 256**2 // image_size**2
+        return self.batch_size or max(1, images // len(FLIPS))
 
 
 @dataclass(frozen=True)
@@ -69,78 +87,90 @@ class NetworkMember:
         """Channels that some encoder sees."""
         return self.spec.channels
 
-    def predict(self, x: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    def predict(self, x: WindowPixels | npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Return the probability of landslide, ``(window,)``.
 
         Per fold the logits of four flips are averaged and then turned into a probability; the mean of the
-        folds is returned.
+        folds is returned. On a processor the bits of a window's probability depend neither on the windows
+        beside it nor on the number of threads.
 
         Parameters
         ----------
-        x : ndarray, (window, y, x, 12)
+        x : WindowPixels or ndarray, (window, y, x, 12)
             Model bands in the order of ``bands.MODEL_BANDS``, in their units; NaN pixels become medians.
         """
-        device = self.runtime.torch_device()
-        prepared = self._prepared(x)
-        network = build_network(self.spec).eval().to(memory_format=torch.channels_last)
-        total = np.zeros(len(x))
-        with suitable_threads(self.spec.image_size, device):
-            for fold, path in enumerate(self.folds):
-                _load(network, path)
-                network.to(device)
-                total += self._fold(network, prepared, device, fold)
+        pixels = x if isinstance(x, WindowPixels) else WindowPixels(x)
+        total = np.zeros(len(pixels))
+        with _ALONE, true_float32(), ExitStack() as stack:
+            seats = [stack.enter_context(self._seat(device)) for device in self.runtime.devices()]
+            windows = [self._scaled(pixels, own.device, i, len(seats)) for i, own in enumerate(seats)]
+            for fold, (path, weights) in enumerate(self._weights(pinned=seats[0].device.type == "cuda")):
+                try:
+                    for own in seats:
+                        own.network.load(weights)
+                except RuntimeError as error:
+                    raise unfit(path, error) from error
+                total += self._fold(seats, windows, fold, len(pixels))
         return total / len(self.folds)
 
-    def _prepared(self, x: npt.NDArray[np.floating]) -> Tensor:
-        """Scale once for all folds; ``(window, planes, y, x)`` float32, not yet enlarged."""
-        wanted = planes(self.spec)
-        out = torch.empty(len(x), len(wanted), *x.shape[1:3])
-        for start in range(0, len(x), 64):
-            part = torch.from_numpy(np.array(x[start : start + 64], dtype=np.float64)).permute(0, 3, 1, 2)
-            out[start : start + 64] = scale(part, self.spec.scaling, self.spec.indices)[:, wanted]
-        return out
+    def _seat(self, device: torch.device) -> Any:
+        network = voting_network(self.spec, device, self.runtime.precision)
+        at_once = self.runtime.windows_at_once(self.spec.image_size)
+        return seat(self.name, network, at_once, self.spec.image_size)
+
+    def _scaled(self, pixels: WindowPixels, device: torch.device, first: int, step: int) -> Tensor:
+        """Return every `step`-th window, once for all members that scale alike; ``(window, 18, y, x)``."""
+
+        def make(values: npt.NDArray[np.floating]) -> Tensor:
+            return _scaled(values[first::step], self.spec, device)
+
+        return pixels.made((self.spec.scaling, self.spec.indices, device, first, step), make)
+
+    def _weights(self, *, pinned: bool) -> Iterator[tuple[Path, Weights]]:
+        """Yield the weights of each fold; those of the next are read meanwhile."""
+        with ThreadPoolExecutor(1) as reader:
+            coming = reader.submit(read_weights, self.folds[0], pinned=pinned)
+            for path, after in zip_longest(self.folds, self.folds[1:]):
+                weights = coming.result()
+                if after is not None:
+                    coming = reader.submit(read_weights, after, pinned=pinned)
+                yield path, weights
 
     def _fold(
-        self, network: nn.Module, prepared: Tensor, device: torch.device, fold: int
+        self, seats: Sequence[Seat], windows: Sequence[Tensor], fold: int, count: int
     ) -> npt.NDArray[np.float64]:
-        size = self.runtime.batch_size or BATCH[device.type]
-        found = np.empty(len(prepared))
-        start = 0
-        while start < len(prepared):
-            try:
-                batch = prepared[start : start + size].to(device)
-                found[start : start + size] = self._probability(network, batch)
-            except torch.OutOfMemoryError:
-                torch.cuda.empty_cache()
-                if size == 1:
-                    raise ResourceError(
-                        "E611",
-                        f"the memory of the graphics card is not enough for one window of {self.name}. "
-                        "Close other programs on it, use --precision bfloat16, or use --device cpu.",
-                    ) from None
-                size = max(1, size // 2)
-                continue
-            start += size
-            done = fold * len(prepared) + min(start, len(prepared))
-            self.runtime.report(f"network {self.name}", done, len(self.folds) * len(prepared))
+        """Return what the fold that is loaded says, ``(count,)``; the `i`-th seat has every n-th window."""
+        waiting: list[tuple[npt.NDArray[np.intp], Future[Tensor]]] = []
+        for first, (own, prepared) in enumerate(zip(seats, windows, strict=True)):
+            rows = np.arange(first, count, len(seats))
+            at_once = own.at_once
+            for start in range(0, len(rows), at_once):
+                part = slice(start, start + at_once)
+                waiting.append((rows[part], own.pool.submit(own.judge, prepared[part])))
+        found = np.empty(count)
+        done = fold * count
+        try:
+            for rows, future in waiting:
+                found[rows] = future.result().cpu().numpy()
+                done += len(rows)
+                self.runtime.report(f"network {self.name}", done, len(self.folds) * count)
+        finally:
+            for _, future in waiting:
+                future.cancel()
         return found
 
-    def _probability(self, network: nn.Module, batch: Tensor) -> npt.NDArray[np.float64]:
-        kind: torch.dtype = getattr(torch, self.runtime.precision)
-        mixed = torch.autocast(batch.device.type, kind) if kind != torch.float32 else nullcontext()
-        with torch.inference_mode(), mixed:
-            images = enlarge(batch, self.spec.image_size).contiguous(memory_format=torch.channels_last)
-            found = logits(network, images)
-        probability: npt.NDArray[np.float64] = torch.sigmoid(found.double()).cpu().numpy()
-        return probability
 
-
-def _load(network: nn.Module, path: Path) -> None:
-    try:
-        network.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise BundleError("E506", f"{path}: these weights do not fit their network ({reason}).") from error
+def _scaled(values: npt.NDArray[np.floating], spec: NetworkSpec, device: torch.device) -> Tensor:
+    """Return all channels as a network wants them, on the device; ``(window, 18, y, x)`` float32."""
+    out = torch.empty(len(values), len(CHANNELS), *values.shape[1:3], device=device)
+    kind = np.float32 if values.dtype == np.float32 else np.float64
+    for start in range(0, len(values), _SCALED):
+        part = torch.from_numpy(np.array(values[start : start + _SCALED], dtype=kind))
+        if device.type == "cuda":
+            part = part.pin_memory()
+        bands = part.to(device, non_blocking=True).double().permute(0, 3, 1, 2)
+        out[start : start + _SCALED] = scale(bands, spec.scaling, spec.indices)
+    return out
 
 
 def load_network_member(entry: Any, contents: Mapping[str, bytes | Path]) -> NetworkMember:

@@ -82,10 +82,8 @@ def logits(network: nn.Module, images: Tensor, flips: Sequence[tuple[int, ...]] 
         From :func:`~landslide_map.models.network_heads.build_network`.
     images : Tensor, (n, planes, image_size, image_size)
     flips
-        Axes to reverse for each pass; ``((),)`` is the plain procedure.
+        Axes to reverse for each image, all in one pass; ``((),)`` is the plain procedure.
     """
-    total = torch.zeros(len(images), device=images.device)
-    for axes in flips:
-        flipped = images.flip(axes) if axes else images
-        total += network(flipped)[:, 0].float()
-    return total / len(flips)
+    flipped = torch.cat([images.flip(axes) if axes else images for axes in flips])
+    found: Tensor = network(flipped)[:, 0].float()
+    return found.view(len(flips), -1).mean(dim=0)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import dask
 import torch
 
 _SMALL: Final = 96
@@ -22,3 +23,14 @@ def suitable_threads(image_size: int, device: torch.device) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def lanes(image_size: int) -> int:
+    """Return how many windows a processor judges side by side, each with a single thread.
+
+    As many as this process may use threads: torch's setting, or dask's where a worker of a cluster shares a
+    machine with others. Python itself keeps small networks from gaining by a second.
+    """
+    if image_size <= _SMALL:
+        return 1
+    return int(dask.config.get("num_workers", None) or torch.get_num_threads())

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from landslide_map.errors import ResourceError
 from landslide_map.models.network_heads import build_network
-from landslide_map.models.network_member import BATCH
 from landslide_map.models.network_spec import NetworkSpec
 from landslide_map.models.networks import FLIPS, enlarge, logits
 from landslide_map.models.threads import suitable_threads
@@ -236,7 +235,7 @@ def _votes(
     """Return the probability of landslide in windows, ``(len(rows),)``."""
     network.eval()
     parts = [np.empty(0)]
-    at_once = max(BATCH[machine.device.type], job.recipe.batch)  # what fits in learning fits here
+    at_once = max(1, job.recipe.batch // len(flips))  # as many images as fit in learning
     for some in torch.split(torch.from_numpy(rows), at_once):
         with torch.inference_mode(), _mixed(machine):
             found = logits(network, enlarge(windows[some].to(machine.device), job.spec.image_size), flips)

@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from scipy.special import logit
 
 from landslide_map.models.network_heads import build_network
 from landslide_map.models.networks import FLIPS, enlarge, logits, planes, scale
 from landslide_map.models.published import NETWORKS
+from landslide_map.models.voting_network import VotingNetwork
 
 from .filled_weights import filled, synthetic_windows
 
@@ -74,3 +76,16 @@ def test_logits_averaged_over_four_flips_are_the_published_ones(version: str) ->
 def test_the_mean_of_the_seven_networks_is_the_published_one() -> None:
     probabilities = [1 / (1 + np.exp(-computed(v, FLIPS).astype(np.float64))) for v in NETWORKS]
     np.testing.assert_allclose(np.mean(probabilities, axis=0), MEAN_PROBABILITY, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "version", [pytest.param(v, marks=() if v == "v20" else pytest.mark.slow) for v in NETWORKS]
+)
+def test_networks_that_vote_say_what_was_published(version: str) -> None:
+    """With enlargement folded into patches, and weights packed: what scoring and mapping really compute."""
+    spec = NETWORKS[version]
+    voting = VotingNetwork(spec, torch.device("cpu"), "float32")
+    voting.load(filled(build_network(spec).state_dict(), SEED))
+    windows = torch.from_numpy(synthetic_windows(SEED, 3)).permute(0, 3, 1, 2)
+    found = voting.probability(scale(windows, spec.scaling, spec.indices))
+    np.testing.assert_allclose(logit(found.numpy()), FLIPPED[version], atol=TOLERANCE)

@@ -15,9 +15,10 @@ from click.testing import CliRunner
 from cli.score import score as score_command
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.errors import BundleError, InputError, OutputExistsError, ResourceError, UsageError
-from landslide_map.models import network_member
 from landslide_map.models.import_nasios import import_nasios
 from landslide_map.models.networks import enlarge, planes, scale
+from landslide_map.models.placement import Precision
+from landslide_map.models.voting_network import VotingNetwork
 from landslide_map.scoring import score, submission
 from landslide_map.window_files import Windows, read_ids
 from tests.tiny_ensemble import TINY, WINDOWS, network, use_tiny_encoders, write_weights
@@ -73,7 +74,7 @@ def test_the_batch_size_does_not_change_the_scores(bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_lower_precision_stays_close(bundle: Path, precision: network_member.Precision) -> None:
+def test_lower_precision_stays_close(bundle: Path, precision: Precision) -> None:
     exact = score(WINDOWS, bundle, profile="networks")["probability"]
     close = score(WINDOWS, bundle, profile="networks", precision=precision)["probability"]
     np.testing.assert_allclose(close, exact, atol=0.01)  # what the project promises of ensembles
@@ -155,16 +156,16 @@ def test_exhausted_memory_halves_the_batch_and_then_says_so(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = []
-    real, limit = network_member.logits, 2
+    real, limit = VotingNetwork.probability, 2
 
-    def little_memory(model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
-        sizes.append(len(images))
-        if len(images) > limit:
+    def little_memory(self: VotingNetwork, windows: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(windows))
+        if len(windows) > limit:
             raise torch.OutOfMemoryError
-        return real(model, images)
+        return real(self, windows)
 
     expected = score(WINDOWS, bundle, profile="optical-only")["probability"]
-    monkeypatch.setattr(network_member, "logits", little_memory)
+    monkeypatch.setattr(VotingNetwork, "probability", little_memory)
     found = score(WINDOWS, bundle, profile="optical-only", batch_size=4)["probability"]
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert sizes[:3] == [4, 2, 2]

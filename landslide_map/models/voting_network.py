@@ -1,0 +1,131 @@
+"""A network ready to vote on one device: windows in, probabilities out, one fold's weights after another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import lru_cache, partial
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from landslide_map.errors import BundleError
+from landslide_map.models.folded_stem import KERNEL, fold_stem, folded_kernel
+from landslide_map.models.network_heads import build_network, encoders
+from landslide_map.models.network_spec import NetworkSpec
+from landslide_map.models.networks import enlarge, logits, planes
+from landslide_map.models.packed_products import PackedProducts, available
+from landslide_map.models.placement import Precision
+from landslide_map.windows import SIZE
+
+Weights = dict[str, Tensor]
+
+
+class VotingNetwork:
+    """A network without weights; those of a fold come by :meth:`load` and go by :meth:`unload`.
+
+    Between folds only the modules are there, which take up to seconds to make and no memory to keep.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    device : torch.device
+    precision : str
+        Of products; everything that needs more is float32.
+    """
+
+    def __init__(self, spec: NetworkSpec, device: torch.device, precision: Precision) -> None:
+        self.device = device
+        self._precision = precision
+        self._planes = planes(spec)
+        self._image_size = spec.image_size
+        self._folded = []
+        network = build_network(spec).eval().requires_grad_(False)
+        for prefix, encoder in encoders(network).items():
+            if fold_stem(encoder, spec.image_size):
+                self._folded.append(prefix + KERNEL)
+            elif spec.image_size != SIZE:
+                encoder.register_forward_pre_hook(partial(_enlarged, spec.image_size))
+        self._network = network.to(device)
+        self._products: PackedProducts | None = None
+        self.unload()
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the weights of a fold, from :func:`read_weights`; ``RuntimeError`` if they do not fit."""
+        own = {key: value.to(self.device, non_blocking=True) for key, value in weights.items()}
+        for key in self._folded:
+            if key in own:
+                own[key] = folded_kernel(own[key], self._image_size)
+        self._network.load_state_dict(own, assign=True)
+        self._network.requires_grad_(False).to(memory_format=torch.channels_last)
+        if self.device.type == "cpu" and self._precision == "float32" and available():
+            self._products = PackedProducts(self._network)
+
+    def unload(self) -> None:
+        """Let the memory of the weights go."""
+        self._products = None
+        for module in self._network.modules():
+            for name, weight in module.named_parameters(recurse=False):
+                setattr(module, name, nn.Parameter(weight.to("meta"), requires_grad=False))
+
+    def probability(self, windows: Tensor) -> Tensor:
+        """Return the probability of landslide by this fold, ``(n,)`` float64, on the device.
+
+        Parameters
+        ----------
+        windows : Tensor, (n, 18, 64, 64), float32, on the device
+            As :func:`~landslide_map.models.networks.scale` returns them.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(torch.inference_mode())
+            if self._precision != "float32":
+                kind: torch.dtype = getattr(torch, self._precision)
+                stack.enter_context(torch.autocast(self.device.type, kind))
+            if self._products is not None:
+                stack.enter_context(self._products)
+            images = windows[:, self._planes].contiguous(memory_format=torch.channels_last)
+            return torch.sigmoid(logits(self._network, images).double())
+
+
+@lru_cache(maxsize=64)
+def voting_network(spec: NetworkSpec, device: torch.device, precision: Precision) -> VotingNetwork:
+    """Return the one voting network of this kind in this process: for one user at a time."""
+    return VotingNetwork(spec, device, precision)
+
+
+def read_weights(path: Path, *, pinned: bool) -> Weights:
+    """Return the weights of a fold in float32.
+
+    Parameters
+    ----------
+    path : Path
+        A safetensors file.
+    pinned : bool
+        Whether they are copied to where a graphics card can fetch them by itself. Else the file is mapped:
+        it is read when the weights are used, and its memory can be reclaimed.
+
+    Raises
+    ------
+    BundleError
+        E506 if it is no such file.
+    """
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise unfit(path, error) from error
+    weights = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
+    return {key: value.pin_memory() for key, value in weights.items()} if pinned else weights
+
+
+def unfit(path: Path, error: Exception) -> BundleError:
+    """Return the refusal of a file of weights."""
+    return BundleError(
+        "E506", f"{path}: these weights do not fit their network ({str(error).splitlines()[0]})."
+    )
+
+
+def _enlarged(size: int, _encoder: nn.Module, arguments: tuple[Tensor]) -> Tensor:
+    return enlarge(arguments[0], size)
