@@ -27,7 +27,7 @@ def report_lines(report: dict[str, Any]) -> Iterator[str]:
     memory = cost["megabytes"] / 1000
     yield f"Windows     {windows['count']} of 64 x 64 pixels, stride {windows['stride']}"
     networks = report["bundle"]["networks"]
-    besides = f", besides what its {networks} networks take" if networks else ""
+    besides = f", without {networks} of the bundle's members, which are networks" if networks else ""
     yield f"Estimate    about {_duration(cost['seconds'])} and {memory:.1f} GB of memory on 2 cores{besides}"
     if report["notices"]:
         yield ""
