@@ -69,10 +69,11 @@ def network_notice(
         if (seconds := _with(profile, bundle, per_window, windows, rest_seconds)) is not None
         and seconds < whole / 2
     ]
+    quicker = ", ".join([*offers, "a graphics card"])
     return Notice(
         "I610",
         f"judging {windows} windows with networks ({len(networks)} of them) takes {duration(whole)} at most "
-        f"on this processor, as measured on a few windows. Quicker: {', '.join([*offers, 'a graphics card'])}",
+        f"on this processor, as measured on a few windows. Quicker: {quicker}",
     )
 
 
