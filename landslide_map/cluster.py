@@ -17,6 +17,7 @@ from asyncio import CancelledError
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from importlib import metadata
 from typing import Any, Final, TypeAlias
@@ -85,13 +86,18 @@ class Cluster:
         """
         identities = tuple(input_identities(inputs.files))
         job = Job(inputs, identities, choice, ensemble.sha256, plan.stride, min_valid_fraction)
-        self._examine(job, report)
-        return partial(self._rows, job)
+        cards = {address for address, worker in self._workers().items() if _has_card(worker)}
+        divided = ensemble.needs_pixels and 0 < len(cards) < len(self._workers())
+        for_rows = replace(job, choice=replace(choice, device="cpu"), networks=choice) if divided else job
+        self._examine(job, for_rows, report)
+        return partial(self._rows, for_rows)
 
-    def _examine(self, job: Job, report: Report) -> None:
+    def _examine(self, job: Job, for_rows: Job, report: Report) -> None:
         asked = {
-            self._client.submit(remote.examine, job, workers=[address], pure=False): address
-            for address in self._workers()
+            self._client.submit(
+                remote.examine, job if _has_card(worker) else for_rows, workers=[address], pure=False
+            ): address
+            for address, worker in self._workers().items()
         }
         tick = counter(report, Stage("workers", "workers"), len(asked))
         try:
@@ -115,10 +121,15 @@ class Cluster:
         failure: Exception | None = None
         try:
             while running or (waiting and failure is None):
-                workers = self._await_workers()
+                present = self._await_workers(with_card=job.networks is not None)
+                workers = [a for a, worker in present.items() if not (job.networks and _has_card(worker))]
+                workers = workers or list(present)
                 while waiting and failure is None and len(running) < len(workers):
                     row = waiting.popleft()
-                    running[self._client.submit(remote.judge_row, job, row, pure=False)] = row
+                    future = self._client.submit(
+                        remote.judge_row, job, row, workers=workers, allow_other_workers=True, pure=False
+                    )
+                    running[future] = row
                 for future in self._finished(running):
                     row = running.pop(future)
                     try:
@@ -166,18 +177,21 @@ class Cluster:
             raise _lost_scheduler() from None
         return found
 
-    def _await_workers(self) -> dict[str, dict[str, Any]]:
-        """Return the workers as soon as there is one; E631 where there is none for too long."""
+    def _await_workers(self, *, with_card: bool = False) -> dict[str, dict[str, Any]]:
+        """Return the workers as soon as there is one (with a graphics card); E631 where none comes."""
         begin = time.monotonic()
-        while not (workers := self._workers()):
+        while True:
+            workers = self._workers()
+            if any(_has_card(worker) or not with_card for worker in workers.values()):
+                return workers
             if time.monotonic() - begin > PATIENCE_S:
+                kind = " with a graphics card (--resources GPU=1)" if with_card else ""
                 raise ResourceError(
                     "E631",
-                    f"the scheduler has had no worker for {PATIENCE_S:.0f} s. Start workers "
+                    f"the scheduler has had no worker{kind} for {PATIENCE_S:.0f} s. Start workers "
                     "(dask worker ADDRESS) and look at what stopped those before. What was finished is kept.",
                 )
             time.sleep(_POLL_S)
-        return workers
 
     def _refuse_other_versions(self) -> None:
         own = metadata.version(_DISTRIBUTION)
@@ -287,6 +301,10 @@ def _client(address: str) -> Iterator[Client]:
     finally:
         with suppress(Exception):
             client.close(timeout=CONNECT_S)
+
+
+def _has_card(worker: dict[str, Any]) -> bool:
+    return all(worker["resources"].get(name, 0) >= amount for name, amount in remote.GPU.items())
 
 
 def _lost_scheduler() -> ResourceError:

@@ -11,24 +11,32 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar
 
 import dask
-from distributed import get_worker
+import numpy as np
+import numpy.typing as npt
+from distributed import get_worker, worker_client
 
 from landslide_map.errors import BundleError, InputError, LandslideMapError
 from landslide_map.judging import JudgedRows, judge_rows
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.choice import Choice
+from landslide_map.models.member import Member
 from landslide_map.products.manifest import input_identity
 from landslide_map.sources import SceneInputs
 from landslide_map.windows import plan_windows
 
+if TYPE_CHECKING:
+    from landslide_map.models.window_pixels import WindowPixels
+
 P = ParamSpec("P")
 R = TypeVar("R")
+GPU: Final = {"GPU": 1}
+"""What a worker must have declared (``dask worker --resources GPU=1``) to be asked what networks say."""
 _ALONE: Final = threading.Lock()
 """One task at a time: it uses all threads of the worker, and limits on threads belong to the process."""
 
@@ -46,6 +54,30 @@ class Job:
     """Of the bundle."""
     stride: int
     min_valid_fraction: float
+    networks: Choice | None = None
+    """How workers with a graphics card load the bundle, where they are asked what its networks say."""
+
+
+@dataclass(frozen=True)
+class DistantNetwork:
+    """A network that workers with a graphics card compute; a :class:`~landslide_map.models.member.Member`."""
+
+    name: str
+    channels: tuple[str, ...]
+    choice: Choice
+    sha256: str
+    input: Literal["pixels"] = "pixels"
+
+    def predict(self, x: WindowPixels) -> npt.NDArray[np.float64]:
+        """Return what the network says, ``(window,)``; the pixels travel once for all networks."""
+        # Gives the thread of this task back meanwhile: on a worker of one thread the network may run here.
+        with worker_client() as client:
+            pixels = x.made("sent", client.scatter)
+            asked = client.submit(
+                ask_network, self.choice, self.sha256, self.name, pixels, resources=GPU, pure=False
+            )
+            said: npt.NDArray[np.float64] = asked.result()
+            return said
 
 
 def dask_setup(_worker: object) -> None:
@@ -53,24 +85,35 @@ def dask_setup(_worker: object) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _on_this_worker(task: Callable[P, R]) -> Callable[P, R]:
-    """Let a task use this worker's threads, alone in its process; its refusals name the worker."""
+def _named(task: Callable[P, R]) -> Callable[P, R]:
+    """Let the refusals of a task name the worker."""
 
     @wraps(task)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        worker = get_worker()
         try:
-            # Inside a task, dask would otherwise send what it computes to the cluster again.
-            with _ALONE, dask.config.set(scheduler="threads", num_workers=worker.state.nthreads):
-                return task(*args, **kwargs)
+            return task(*args, **kwargs)
         except LandslideMapError as error:
+            worker = get_worker()
             refusal = type(error)(error.code, f"{called(worker.name, worker.address)}: {error.message}")
         raise refusal  # out here, without GDAL's own error as its context, which cannot be sent
 
     return run
 
 
-@_on_this_worker
+def _alone(task: Callable[P, R]) -> Callable[P, R]:
+    """Let a task use all threads of this worker, alone in its process."""
+
+    @wraps(task)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        # Inside a task, dask would otherwise send what it computes to the cluster again.
+        with _ALONE, dask.config.set(scheduler="threads", num_workers=get_worker().state.nthreads):
+            return task(*args, **kwargs)
+
+    return run
+
+
+@_named
+@_alone
 def examine(job: Job) -> None:
     """Refuse a job that this worker cannot do as the client would.
 
@@ -88,13 +131,31 @@ def examine(job: Job) -> None:
     _bundle(job.choice, job.sha256)
 
 
-@_on_this_worker
+@_named
+@_alone
 def judge_row(job: Job, block_row: int) -> JudgedRows:
     """Judge the windows that end in one row of blocks."""
     plan = plan_windows(job.inputs.grid.shape, job.stride)
     bundle = _bundle(job.choice, job.sha256)
+    if job.networks is not None:
+        bundle = replace(bundle, members=tuple(_distant(member, job) for member in bundle.members))
     (judged,) = judge_rows(job.inputs, bundle, plan, job.min_valid_fraction, [block_row])
     return judged
+
+
+@_named
+def ask_network(
+    choice: Choice, sha256: str, name: str, pixels: npt.NDArray[np.floating]
+) -> npt.NDArray[np.float64]:
+    """Return what a network says of windows, ``(window,)``; networks see to their own threads."""
+    (member,) = [member for member in _bundle(choice, sha256).members if member.name == name]
+    return member.predict(pixels)
+
+
+def _distant(member: Member, job: Job) -> Member:
+    if member.input != "pixels" or job.networks is None:
+        return member
+    return DistantNetwork(member.name, member.channels, job.networks, job.sha256)
 
 
 def called(name: object, address: str) -> str:

@@ -32,8 +32,11 @@ from landslide_map.products import FILES
 from landslide_map.readers import open_inputs
 from landslide_map.scene import load_scene
 from landslide_map.sources import SceneInputs
+from landslide_map.training.train_windows import train
 from landslide_map.windows import WindowPlan, plan_windows
+from sample_scenes.make_scene import make_scene
 from tests.dask_processes import PATIENCE_S, DaskProcesses
+from tests.network_recipes import labelled_windows, tiny_window_recipe
 from tests.tall_scene import write_tall_scene
 
 COMMAND = Path(sys.executable).with_name("landslide-map")
@@ -59,6 +62,21 @@ def dask_setup(worker):
 """A worker that judges some rows of blocks, and then begins one and does not come to an end."""
 
 
+SPY = """
+from pathlib import Path
+from landslide_map import remote
+from landslide_map.models.network_member import NetworkMember
+
+def dask_setup(worker):
+    for owner, name in ((NetworkMember, "predict"), (remote, "judge_rows")):
+        def spied(*arguments, real=getattr(owner, name), name=name):
+            Path(f"{name} on {worker.name}").touch()
+            return real(*arguments)
+        setattr(owner, name, spied)
+"""
+"""Leaves a mark where a worker judges rows of blocks, or asks a network."""
+
+
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tall_scene(tmp_path_factory.mktemp("tall"))
@@ -67,8 +85,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskProcesses]:
     with DaskProcesses(tmp_path_factory.mktemp("dask"), allowed_failures=1) as processes:
-        processes.worker("a")
-        processes.worker("b")
+        processes.worker("a", preload=SPY)
+        processes.worker("b", preload=SPY)
         processes.await_workers("a", "b")
         yield processes
 
@@ -314,6 +332,29 @@ def test_workers_must_see_the_same_inputs_and_bundle(
         finally:
             elsewhere.kill()
             dask.await_workers("a", "b")
+
+
+def test_networks_run_where_the_graphics_card_is_and_the_rest_elsewhere(
+    dask: DaskProcesses, tmp_path: Path
+) -> None:
+    """Workers a and b have none; the third one says that it has."""
+    train(*labelled_windows(16), tmp_path / "bundle", recipe=tiny_window_recipe())
+    scene = make_scene(tmp_path / "scene", seed=5, size=160)
+    options = {"bundle": tmp_path / "bundle", "stride": 48, "device": "cpu"}
+    here = map_scene(scene, tmp_path / "here", **options)
+    for mark in dask.folder.glob("* on *"):
+        mark.unlink()
+    card = dask.worker("card", "--resources", "GPU=1", preload=SPY)
+    try:
+        dask.await_workers("a", "b", "card")
+        with connected(dask.address) as workers:
+            there = map_scene(scene, tmp_path / "there", cluster=workers, **options)
+    finally:
+        card.kill()
+        dask.await_workers("a", "b")
+    same_files(there.out, here.out)
+    marks = {mark.name for mark in dask.folder.glob("* on *")}
+    assert marks in ({"predict on card", "judge_rows on a"}, {"predict on card", "judge_rows on b"})
 
 
 def test_local_workers_make_the_same_map_and_are_gone_afterwards(
