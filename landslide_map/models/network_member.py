@@ -22,10 +22,11 @@ from landslide_map.models.network_spec import NetworkSpec
 from landslide_map.models.networks import FLIPS, scale
 from landslide_map.models.placement import Device, Precision
 from landslide_map.models.seat import Seat, seat
+from landslide_map.models.threads import lanes
 from landslide_map.models.true_float32 import true_float32
 from landslide_map.models.voting_network import Weights, read_weights, unfit, voting_network
 from landslide_map.models.window_pixels import WindowPixels
-from landslide_map.progress import Report, silent
+from landslide_map.progress import Report, Stage, silent
 
 _IMAGES: Final = {"cpu": 4, "cuda": 128}
 """Images of 256 x 256 pixels in one pass. A processor is fastest while activations fit its caches."""
@@ -86,6 +87,13 @@ class NetworkMember:
     def channels(self) -> tuple[str, ...]:
         """Channels that some encoder sees."""
         return self.spec.channels
+
+    @property
+    def side_by_side(self) -> int:
+        """How many windows are judged at the same time, where there are enough."""
+        devices = self.runtime.devices()
+        seats = lanes(self.spec.image_size) if devices[0].type == "cpu" else len(devices)
+        return self.runtime.windows_at_once(self.spec.image_size) * seats
 
     def predict(self, x: WindowPixels | npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Return the probability of landslide, ``(window,)``.
@@ -153,7 +161,7 @@ class NetworkMember:
             for rows, future in waiting:
                 found[rows] = future.result().cpu().numpy()
                 done += len(rows)
-                self.runtime.report(f"network {self.name}", done, len(self.folds) * count)
+                self.runtime.report(Stage(f"network {self.name}", "votes"), done, len(self.folds) * count)
         finally:
             for _, future in waiting:
                 future.cancel()
