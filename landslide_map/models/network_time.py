@@ -106,10 +106,8 @@ def seconds_per_window(members: Sequence[Member], report: Report = silent) -> di
 
 
 def _network_fold(network: Any) -> float:
-    import torch
-
-    # One window for every core, all the same: the time does not depend on what is in them.
-    windows = np.full((torch.get_num_threads(), SIZE, SIZE, len(MODEL_BANDS)), np.nan, np.float32)
+    # As many as are judged side by side, all the same: the time does not depend on what is in them.
+    windows = np.full((network.side_by_side, SIZE, SIZE, len(MODEL_BANDS)), np.nan, np.float32)
     quiet = replace(network.runtime, report=silent)
     alone = replace(network, folds=network.folds[:1], runtime=quiet)
     alone.predict(windows[:1])  # makes what is made only once

@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import dask
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -69,6 +70,23 @@ def test_bits_do_not_depend_on_the_number_of_threads_and_torchs_setting_stays(
         assert found == [threads, threads]
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("image_size", "windows"), [(64, 16), (128, 4 * 3), (256, 3), (384, 3)], ids=["64", "128", "256", "384"]
+)
+def test_side_by_side_are_one_window_of_the_published_size_for_every_thread_and_more_small_ones(
+    monkeypatch: pytest.MonkeyPatch, image_size: int, windows: int
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    one = NetworkMember("v33", replace(SPEC, image_size=image_size), (), Runtime("cpu"))
+    assert one.side_by_side == windows  # 64: one thread, however many there are
+
+
+def test_a_worker_of_a_cluster_takes_its_threads_only() -> None:
+    one = NetworkMember("v33", replace(SPEC, image_size=256), (), Runtime("cpu"))
+    with dask.config.set(num_workers=5):
+        assert one.side_by_side == 5
 
 
 def test_every_thread_judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(network_time.time, "perf_counter", clock)
     monkeypatch.setattr(NetworkMember, "predict", lambda member, x: clock.predict(member, x))
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(NetworkMember, "side_by_side", 3)
     return clock
 
 

@@ -1,0 +1,279 @@
+"""How fast the published networks judge windows: through ``score``, and by the plain procedure.
+
+``python -m benchmarks.networks`` prints a Markdown table to stderr and one JSON object to stdout; ``--all``
+takes all seven networks instead of three. The plain procedure is the published one: every window is scaled
+and enlarged by itself (by OpenCV where it is installed, else by torch), 16 windows go through timm's network
+at a time, one flip after another, in float32. Weights are filled as for the golden numbers, one fold each.
+Both run in turns on the same windows with the same threads and must agree to 1e-4. Nothing here says how
+good the networks are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from benchmarks.floor import flop_of
+from benchmarks.measured import machine
+from landslide_map.bands import CHANNELS, INDEX_PAIRS, MODEL_BANDS, TRAINING_MOMENTS, TRAINING_QUANTILES
+from landslide_map.models.bundle import Bundle, load_bundle
+from landslide_map.models.folded_stem import KERNEL, fold_stem, folded_kernel
+from landslide_map.models.import_nasios import import_nasios
+from landslide_map.models.network_heads import build_network, encoders
+from landslide_map.models.network_spec import NetworkSpec
+from landslide_map.models.networks import enlarge
+from landslide_map.models.published import NETWORKS
+from landslide_map.models.scenario import Scenario
+from landslide_map.models.true_float32 import true_float32
+from landslide_map.scoring import score
+from tests.golden.filled_weights import filled, synthetic_windows
+
+try:
+    import cv2
+except ModuleNotFoundError:
+    cv2 = None
+
+SEED = 11
+SOME = ("v10", "v20", "v31")
+"""One network of each kind that is not large."""
+PUBLISHED_BATCH = 16
+AGREE, CLOSE = 1e-4, 0.01
+"""Greatest difference of probabilities: to the plain procedure; of bfloat16 to float32, ensemble."""
+Images = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+
+
+def plain_image(window: Floats, spec: NetworkSpec) -> Images:
+    """Return one window ``(64, 64, 12)`` as the plain procedure makes it, ``(plane, 256, 256)``."""
+    bands: dict[str, npt.NDArray[Any]] = {}
+    for i, name in enumerate(MODEL_BANDS):
+        low, median, high = TRAINING_QUANTILES[name]
+        centre, spread = TRAINING_MOMENTS[name] if spec.scaling == "standard" else (median, high - low)
+        bands[name] = ((window[..., i] - centre) / spread).astype(np.float32)
+    for name, (a, b) in INDEX_PAIRS.items():
+        bands[name] = (bands[a] - bands[b]) / (bands[a] + bands[b] + 1e-10) + 0.5
+    assert list(bands) == list(CHANNELS)
+    planes = np.stack([bands[name] for group in spec.groups for name in group], axis=-1)
+    size = (spec.image_size, spec.image_size)
+    if cv2 is None:
+        return enlarge(torch.from_numpy(planes).permute(2, 0, 1)[None], size[0])[0].numpy()
+    return np.moveaxis(cv2.resize(planes, size, interpolation=cv2.INTER_LINEAR), -1, 0)
+
+
+def plain(network: torch.nn.Module, windows: Floats, spec: NetworkSpec, batch: int, device: str) -> Floats:
+    """Return the probability of every window by the plain procedure."""
+    found = []
+    with torch.no_grad(), true_float32():
+        for start in range(0, len(windows), batch):
+            made = [plain_image(window, spec) for window in windows[start : start + batch]]
+            images = torch.from_numpy(np.stack(made))
+            flips = (images, images.flip(2), images.flip(3), images.flip(2, 3))
+            mean = sum(network(flipped.to(device))[:, 0] for flipped in flips) / len(flips)
+            found.append(torch.sigmoid(torch.as_tensor(mean)).cpu().numpy())
+    return np.concatenate(found).astype(np.float64)
+
+
+def timed(work: Callable[[], Floats]) -> tuple[Floats, dict[str, float]]:
+    """Return what `work` returns and its wall and processor seconds."""
+    wall, processor = time.perf_counter(), time.process_time()
+    found = work()
+    return found, {"wall": time.perf_counter() - wall, "cpu": time.process_time() - processor}
+
+
+def alone(bundle: Bundle, name: str) -> Bundle:
+    """Return a bundle in which only one member votes."""
+    (member,) = (member for member in bundle.members if member.name == name)
+    return replace(bundle, members=(member,), scenarios=(Scenario(name, {name: 1.0}, 0.5),))
+
+
+def written(folder: Path, members: Sequence[str]) -> Bundle:
+    """Write weights as the author's files are, one fold each, and import them."""
+    for version in members:
+        state = filled(build_network(NETWORKS[version]).state_dict(), SEED)
+        torch.save(state, folder / f"Landslide_Class_S2S1_{version}_Fold0_last.pt")
+    import_nasios(folder, folder / "bundle")
+    return load_bundle(folder / "bundle")
+
+
+def measure_member(
+    bundle: Bundle, version: str, windows: Floats, batches: Sequence[int], device: str, repeats: int
+) -> tuple[dict[str, Any], dict[str, Floats]]:
+    """Return what one network takes, seconds for one pass of one window, and what it said."""
+    spec = NETWORKS[version]
+    network = build_network(spec).eval().to(device)
+    network.load_state_dict(filled(network.state_dict(), SEED))
+    own = alone(bundle, version)
+
+    def scored(**options: Any) -> Floats:
+        return score(windows, own, device=device, **options)["probability"].to_numpy()  # type: ignore[arg-type]
+
+    ways: dict[str, Callable[[], Floats]] = {
+        f"plain, {batch} at a time": lambda batch=batch: plain(network, windows, spec, batch, device)  # type: ignore[misc]
+        for batch in batches
+    }
+    ways |= {"float32": scored, "bfloat16": lambda: scored(precision="bfloat16")}
+    score(windows[:1], own, device=device)  # whatever is made only once
+    said: dict[str, Floats] = {}
+    seconds: dict[str, dict[str, float]] = {}
+    for _ in range(repeats):
+        for way, work in ways.items():
+            said[way], took = timed(work)
+            took = {clock: value / len(windows) / 4 for clock, value in took.items()}
+            before = seconds.get(way, took)
+            seconds[way] = {clock: min(value, before[clock]) for clock, value in took.items()}
+    for way in ways:
+        if way != "bfloat16":
+            np.testing.assert_allclose(said[way], said["float32"], atol=AGREE, rtol=0)
+    return {"gflop": flop_of(spec) / 1e9, "seconds_per_pass": seconds}, said
+
+
+def measure_stems(version: str, repeats: int = 5) -> dict[str, float] | None:
+    """Return processor milliseconds of the enlargement and patch embedding of one image, plain and folded."""
+    spec = NETWORKS[version]
+    encoder, *others = encoders(build_network(spec)).values()
+    count = 1 + len(others)
+    windows = torch.randn(4, len(spec.groups[0]), 64, 64)
+    with torch.inference_mode():
+        plain_stem = getattr(encoder, "patch_embed", None)
+        if plain_stem is None:
+            return None
+        expected, before = _least(lambda: plain_stem(enlarge(windows, spec.image_size)), repeats)
+        kernel = encoder.state_dict()[KERNEL]
+        bias = encoder.state_dict()["patch_embed.proj.bias"]
+        fold_stem(encoder, spec.image_size)
+        stem = encoder.patch_embed
+        stem.proj.load_state_dict({"weight": folded_kernel(kernel, spec.image_size), "bias": bias})
+        found, after = _least(lambda: stem(windows), repeats)
+    scale = 1000 * count / len(windows)
+    return {
+        "plain": before * scale,
+        "folded": after * scale,
+        "greatest_difference": float((found - expected).abs().max()),
+    }
+
+
+def _least(work: Callable[[], torch.Tensor], repeats: int) -> tuple[torch.Tensor, float]:
+    work()
+    seconds = []
+    for _ in range(repeats):
+        begin = time.process_time()
+        found = work()
+        seconds.append(time.process_time() - begin)
+    return found, min(seconds)
+
+
+def summary(members: dict[str, Any], said: dict[str, dict[str, Floats]]) -> dict[str, Any]:
+    """Return figures of the ensemble of the measured members: sums of time, means of probability."""
+    ways = list(next(iter(said.values())))
+    total = {
+        way: {c: sum(m["seconds_per_pass"][way][c] for m in members.values()) for c in ("wall", "cpu")}
+        for way in ways
+    }
+    mean = {way: np.mean([own[way] for own in said.values()], axis=0) for way in ways}
+    return {
+        "seconds_per_pass": total,
+        "speedup_over": {
+            way: {clock: total[way][clock] / total["float32"][clock] for clock in ("wall", "cpu")}
+            for way in ways
+            if way != "float32"
+        },
+        "greatest_difference": {way: float(np.abs(mean[way] - mean["float32"]).max()) for way in ways},
+    }
+
+
+def table(report: dict[str, Any]) -> str:
+    """Return the figures as Markdown."""
+    whole = report["ensemble"]["seconds_per_pass"]
+    lines = [
+        f"{report['device']}, {report['threads']} threads, load average {report['load_average']:.1f}, "
+        f"{report['windows']} windows, enlarged by {report['enlarged_by']} in the plain procedure; "
+        "seconds for one window, fold and flip: wall (processor).",
+        "",
+        f"| member | GFLOP | {' | '.join(whole)} |",
+        "|---" * (2 + len(whole)) + "|",
+    ]
+    rows = report["members"] | {"together": {"gflop": None, "seconds_per_pass": whole}}
+    for name, row in rows.items():
+        cells = [f"{s['wall']:.3f} ({s['cpu']:.3f})" for s in row["seconds_per_pass"].values()]
+        gflop = "" if row["gflop"] is None else f"{row['gflop']:.1f}"
+        lines.append(f"| {name} | {gflop} | {' | '.join(cells)} |")
+    faster = report["ensemble"]["speedup_over"]
+    cells = [
+        f"{faster[way]['wall']:.2f} ({faster[way]['cpu']:.2f})" if way in faster else "1" for way in whole
+    ]
+    lines.append(f"| time, float32 = 1 | | {' | '.join(cells)} |")
+    apart = report["ensemble"]["greatest_difference"]
+    lines.append(f"| probability apart | | {' | '.join(f'{apart[way]:.1g}' for way in whole)} |")
+    stems = {name: own["stem"] for name, own in report["members"].items() if own["stem"]}
+    if stems:
+        lines += ["", "| processor ms an image | enlarge, then embed | folded |", "|---|---|---|"]
+        lines += [f"| {name} | {own['plain']:.2f} | {own['folded']:.2f} |" for name, own in stems.items()]
+    return "\n".join(lines)
+
+
+@click.command()
+@click.option("--member", "members", multiple=True, type=click.Choice(list(NETWORKS)), default=SOME)
+@click.option("--all", "everyone", is_flag=True, help="All seven networks: some 15 minutes on two cores.")
+@click.option("--windows", default=PUBLISHED_BATCH, show_default=True, type=click.IntRange(1))
+@click.option("--plain-batch", "batches", multiple=True, type=click.IntRange(1), default=(PUBLISHED_BATCH,))
+@click.option("--threads", type=click.IntRange(1), help="Of torch; by default as many as it takes.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option(
+    "--repeats", default=1, show_default=True, type=click.IntRange(1), help="The least time counts."
+)
+def main(
+    members: tuple[str, ...],
+    everyone: bool,
+    windows: int,
+    batches: tuple[int, ...],
+    threads: int | None,
+    device: str,
+    repeats: int,
+) -> None:
+    """Print a Markdown table to stderr and one JSON object to stdout."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = tuple(NETWORKS) if everyone else members
+    described = machine()
+    pixels = synthetic_windows(SEED, windows)
+    found: dict[str, Any] = {}
+    said: dict[str, dict[str, Floats]] = {}
+    with tempfile.TemporaryDirectory(prefix="landslide-map-benchmark-") as folder:
+        bundle = written(Path(folder), chosen)
+        for version in chosen:
+            found[version], said[version] = measure_member(bundle, version, pixels, batches, device, repeats)
+            found[version]["stem"] = measure_stems(version)
+            click.echo(f"{version}: {found[version]['seconds_per_pass']}", err=True)
+    report = {
+        "command": " ".join(["python -m benchmarks.networks", *sys.argv[1:]]),
+        "machine": described,
+        "device": torch.cuda.get_device_name() if device == "cuda" else described["processor"],
+        "load_average": os.getloadavg()[0],
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "enlarged_by": "torch" if cv2 is None else f"OpenCV {cv2.__version__}",
+        "windows": windows,
+        "folds": 1,
+        "flips": 4,
+        "members": found,
+        "ensemble": summary(found, said),
+    }
+    assert report["ensemble"]["greatest_difference"]["bfloat16"] < CLOSE
+    click.echo(table(report), err=True)
+    click.echo(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
