@@ -23,8 +23,6 @@ from landslide_map.grid import Grid
 TILE: Final = 512
 """Edge of the tiles of both files, pixels: pieces of so many rows are compressed once."""
 ADVICE: Final = "Is the disk full or faulty? Free some space, or choose another --out."
-_THREADS: Final = 2
-"""For each file. Every further one holds some 25 MB for overviews."""
 _CACHE: Final = 16 * 2**20
 """Bytes. More was no faster, and GDAL's own choice is a twentieth of the machine's memory."""
 
@@ -66,11 +64,12 @@ def plain(path: Path, grid: Grid, count: int, dtype: str, nodata: float) -> Any:
         # Cheaper than to write and read so many bytes more, for which not every disk has room.
         compress="zstd",
         zstd_level=1,
-        num_threads=_THREADS,
     )
 
 
-def finish(source: Path, path: Path, *, overviews: str, predictor: bool, statistics: str = "AUTO") -> None:
+def finish(
+    source: Path, path: Path, *, overviews: str, predictor: bool, statistics: str = "AUTO", threads: int = 1
+) -> None:
     """Make a COG with overviews of a plain GeoTIFF.
 
     Parameters
@@ -83,6 +82,8 @@ def finish(source: Path, path: Path, *, overviews: str, predictor: bool, statist
         Whether neighbouring pixels are similar rather than either equal or unrelated.
     statistics : str
         ``YES`` to have them computed, ``AUTO`` for those that `source` holds.
+    threads : int
+        Every further one holds some 25 MB for overviews.
     """
     rasterio.shutil.copy(
         os.fspath(source),
@@ -94,5 +95,5 @@ def finish(source: Path, path: Path, *, overviews: str, predictor: bool, statist
         OVERVIEW_RESAMPLING=overviews,
         STATISTICS=statistics,
         BIGTIFF="IF_SAFER",
-        NUM_THREADS=_THREADS,
+        NUM_THREADS=threads,
     )

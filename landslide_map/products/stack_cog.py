@@ -97,6 +97,7 @@ def write_stack(
                 overviews="AVERAGE",
                 predictor=True,
                 statistics="YES",
+                threads=THREADS,
             )
             _compare(stage / "stack.tif", path, checksums)
             (stage / "stack.tif").replace(path)

@@ -3,14 +3,18 @@
 netCDF 3 with CF attributes, so that any netCDF reader opens it.
 """
 
+# mypy: untyped-calls-exclude=dask
+
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.delayed import delayed
 
 from landslide_map.grid import Grid
 from landslide_map.products.coverage import WindowRecord
@@ -144,7 +148,9 @@ def _flags(meanings: Mapping[int, str]) -> dict[str, Any]:
     return {"flag_values": np.array(list(meanings), dtype=np.int16), "flag_meanings": words}
 
 
-def _stacked(layers: Mapping[str, np.ndarray[Any, Any]], shape: tuple[int, int]) -> np.ndarray[Any, Any]:
+def _stacked(layers: Mapping[str, np.ndarray[Any, Any]], shape: tuple[int, int]) -> Any:
+    """Return the layers as float32 in one array; of dask, as it need not exist before it is written."""
     if not layers:
         return np.empty((0, *shape), dtype=np.float32)
-    return np.stack([layer.astype(np.float32) for layer in layers.values()])
+    converted = [delayed(layer.astype)(np.float32) for layer in layers.values()]
+    return da.stack([da.from_delayed(layer, shape, np.float32) for layer in converted])

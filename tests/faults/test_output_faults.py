@@ -20,7 +20,9 @@ from landslide_map.patches import Patches
 from landslide_map.products import cog, rasters, staging
 from landslide_map.products.coverage import WindowRecord
 from landslide_map.products.geopackage import write_geopackage
+from landslide_map.products.map_files import write_map
 from landslide_map.products.windows_file import windows_dataset, write_windows
+from landslide_map.windows import plan_windows
 
 GRID = Grid.covering(CRS.from_epsg(32632), (500000, 5000000, 513000, 5012000))
 NOISE = np.random.default_rng(0).random(GRID.shape, dtype=np.float32)
@@ -89,6 +91,29 @@ def test_every_writer_survives_a_full_disk(small_disk, write):
     disk = small_disk("1m")
     with pytest.raises(ResourceError, match="disk") as refusal, staging.outputs(disk) as stage:
         write(stage)
+    assert refusal.value.code == "E601"
+    assert list(disk.iterdir()) == []
+
+
+def write_noisy_map(folder):
+    plan = plan_windows(GRID.shape, 16)
+    rng = np.random.default_rng(0)
+    probability = rng.random(plan.grid_shape)
+    known = np.zeros(plan.grid_shape, dtype=int)
+    members = {f"member {i}": probability for i in range(10)}
+    record = WindowRecord(
+        plan.row_starts, plan.col_starts, 64, probability, known + 0.5, known, known, ("all",), members
+    )
+    dates = {"event_time": datetime(2024, 1, 1, tzinfo=UTC)}
+    return write_map(folder, record, plan, GRID, dates=dates, tags={"software": "x"})
+
+
+# Rasters are written side by side, then the polygons, then the windows: each of them meets the full disk.
+@pytest.mark.parametrize("size", ["60k", "140k", "260k", "380k", "420k", "660k"])
+def test_whichever_file_of_a_map_meets_a_full_disk_nothing_is_left(small_disk, size):
+    disk = small_disk(size)
+    with pytest.raises(ResourceError, match="disk") as refusal, staging.outputs(disk) as stage:
+        write_noisy_map(stage)
     assert refusal.value.code == "E601"
     assert list(disk.iterdir()) == []
 

@@ -1,4 +1,5 @@
 import warnings
+from functools import partial
 from xml.etree import ElementTree
 
 import numpy as np
@@ -98,7 +99,7 @@ def test_probability_overviews_are_means_of_what_there_is(tmp_path):
 def test_the_same_data_make_the_same_bytes_for_any_threads_and_cache(tmp_path, monkeypatch, threads, cache):
     values = probabilities()
     first = write_probability(tmp_path / "a.tif", values).read_bytes()
-    monkeypatch.setattr(cog, "_THREADS", threads)
+    monkeypatch.setattr(cog, "finish", partial(cog.finish, threads=threads))
     monkeypatch.setattr(cog, "_CACHE", cache)
     with cog.small_cache():
         assert write_probability(tmp_path / "b.tif", values).read_bytes() == first
