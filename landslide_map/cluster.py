@@ -42,7 +42,8 @@ from landslide_map.windows import WindowPlan
 CONNECT_S: Final = 10.0
 """Seconds to try to reach a scheduler."""
 PATIENCE_S: Final = 60.0
-"""Seconds to wait for a first worker, and for another when all are lost: a nanny restarts one in a few."""
+"""Seconds to wait for a first worker, for another when all are lost (a nanny restarts one in a few), and for
+a finished row to arrive."""
 _POLL_S: Final = 1.0
 _DISTRIBUTION: Final = "landslide-map"
 Task: TypeAlias = "Future[Any]"
@@ -105,7 +106,8 @@ class Cluster:
                 present = self._workers()
                 for future in self._finished(asked):
                     del asked[future]
-                    self._result(future, "looking at its files")
+                    with suppress(TimeoutError):  # lost, as below
+                        self._result(future, "looking at its files")
                     tick(1)
                 for future in [future for future, address in asked.items() if address not in present]:
                     self._client.cancel([future])  # lost; whoever comes in its place is asked by each task
@@ -134,6 +136,9 @@ class Cluster:
                     row = running.pop(future)
                     try:
                         judged: JudgedRows = self._result(future, f"row of blocks {row}")
+                    except TimeoutError:  # its worker died before it was fetched: it is judged once more
+                        running[future] = row
+                        continue
                     except Exception as error:
                         failure = failure or error
                         continue
@@ -153,7 +158,7 @@ class Cluster:
 
     def _result(self, future: Task, what: str) -> Any:
         try:
-            return future.result(timeout=CONNECT_S)
+            return future.result(timeout=PATIENCE_S)
         except KilledWorker as error:
             raise ResourceError(
                 "E635",
