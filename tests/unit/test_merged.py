@@ -27,7 +27,7 @@ from landslide_map.products.merged import (
     merged_landslides,
 )
 from landslide_map.products.polygons import ANALYSED_COLUMNS, LANDSLIDE_COLUMNS, landslides
-from tests.unit.test_polygons import DATES, UTM32, grid_of, record_of
+from tests.unit.test_polygons import DATES, UTM32, grid_of, pixel_patches, record_of
 
 ZONE32, ZONE33 = pyproj.CRS.from_epsg(32632), pyproj.CRS.from_epsg(32633)
 DAY = "2024-06-{:02d}T05:00:00Z"
@@ -145,8 +145,9 @@ def test_a_chain_over_three_scenes_is_one_landslide() -> None:
 
 def test_scenes_without_a_landslide_keep_columns_and_types(tmp_path: Path) -> None:
     grid = grid_of((4, 4))
-    none = landslides(np.zeros((4, 4), np.uint8), [(0, np.zeros((4, 4)))], record_of((4, 4)), grid, DATES)
-    one = landslides(np.eye(4, dtype=np.uint8), [(0, np.ones((4, 4)))], record_of((4, 4)), grid, DATES)
+    about = (np.ones((4, 4)), pixel_patches((4, 4)), record_of((4, 4)), grid, DATES)
+    none = landslides(np.zeros((4, 4), np.uint8), *about)
+    one = landslides(np.eye(4, dtype=np.uint8), *about)
     area = layer({"geometry": box(*grid.bounds)}, columns=ANALYSED_COLUMNS)
     for name, frame in {"none": none, "one": one}.items():
         write_geopackage(
@@ -179,8 +180,8 @@ def test_two_halves_make_the_outlines_of_the_whole(mask: np.ndarray, along: bool
         part = mask[rows]
         left, top = whole_grid.bounds[0], whole_grid.bounds[3] - 10 * rows.start
         grid = Grid.covering(UTM32, (left, top - 10 * len(part), left + 10 * part.shape[1], top))
-        values = [(0, np.ascontiguousarray(probability[rows]))]
-        return landslides(part.astype(np.uint8), values, record_of(part.shape, seed=seed), grid, DATES)
+        patches, record = pixel_patches(part.shape), record_of(part.shape, seed=seed)
+        return landslides(part.astype(np.uint8), probability[rows], patches, record, grid, DATES)
 
     whole = outlined(slice(0, len(mask)))
     halves = {"north": outlined(slice(0, cut)), "south": outlined(slice(cut, len(mask)))}
