@@ -12,6 +12,7 @@ from typing import Final
 import geopandas as gpd
 import pandas as pd
 import pyogrio
+from pyogrio.errors import DataLayerError, DataSourceError
 
 from landslide_map.errors import ResourceError
 from landslide_map.products import styles
@@ -94,36 +95,37 @@ def write_geopackage(
     Raises
     ------
     ResourceError
-        E601: the file does not hold what was written.
+        E601: the file cannot be written, or does not hold what was written.
     """
     stamp = changed.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     frames = {LANDSLIDES: landslides, ANALYSED: analysed}
-    with _clock(stamp):
+    with _explained(path):
+        with _clock(stamp):
+            for layer, frame in frames.items():
+                title, description, _ = _LAYERS[layer]
+                pyogrio.write_dataframe(
+                    frame,
+                    path,
+                    layer=layer,
+                    driver="GPKG",
+                    append=path.exists(),
+                    geometry_type="MultiPolygon",
+                    # On the layer: of metadata on the file, GDAL makes an .aux.xml whenever it is read.
+                    layer_metadata=dict(metadata),
+                    # 1.2 is what GDAL and QGIS of the last decade read without a warning.
+                    dataset_options=None if path.exists() else {"VERSION": "1.2"},
+                    layer_options={"SPATIAL_INDEX": "YES", "IDENTIFIER": title, "DESCRIPTION": description},
+                )
+        with closing(sqlite3.connect(path)) as database, database:
+            _add_styles(database, stamp)
+            _add_column_titles(database, frames)
         for layer, frame in frames.items():
-            title, description, _ = _LAYERS[layer]
-            pyogrio.write_dataframe(
-                frame,
-                path,
-                layer=layer,
-                driver="GPKG",
-                append=path.exists(),
-                geometry_type="MultiPolygon",
-                # On the layer: of metadata on the file, GDAL makes an .aux.xml whenever it is read.
-                layer_metadata=dict(metadata),
-                # 1.2 is what GDAL and QGIS of the last decade read without a warning.
-                dataset_options=None if path.exists() else {"VERSION": "1.2"},
-                layer_options={"SPATIAL_INDEX": "YES", "IDENTIFIER": title, "DESCRIPTION": description},
-            )
-    with closing(sqlite3.connect(path)) as database, database:
-        _add_styles(database, stamp)
-        _add_column_titles(database, frames)
-    for layer, frame in frames.items():
-        found = pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"]
-        if found != len(frame):
-            raise ResourceError(
-                "E601",
-                f"{path.name}: layer {layer} holds {found} features of {len(frame)}. Is the disk full?",
-            )
+            found = pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"]
+            if found != len(frame):
+                raise ResourceError(
+                    "E601",
+                    f"{path.name}: layer {layer} holds {found} features of {len(frame)}. Is the disk full?",
+                )
 
 
 def read_layer(path: Path, layer: str) -> tuple[gpd.GeoDataFrame, dict[str, str]]:
@@ -138,6 +140,19 @@ def read_layer(path: Path, layer: str) -> tuple[gpd.GeoDataFrame, dict[str, str]
     for own in ("IDENTIFIER", "DESCRIPTION"):
         metadata.pop(own, None)
     return frame, metadata
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what GDAL and SQLite say of a file that they cannot write into E601."""
+    try:
+        yield
+    except (DataSourceError, DataLayerError, sqlite3.Error) as error:
+        raise ResourceError(
+            "E601",
+            f"{path.name} could not be written ({error}). Is the disk full or faulty? Free some space, or "
+            "choose another --out.",
+        ) from error
 
 
 @contextmanager

@@ -332,11 +332,14 @@ def test_a_disk_that_fails_while_a_row_is_kept_costs_no_finished_row(
     assert content_is_that_of(out, undisturbed)
 
 
-def test_a_disk_too_small_for_the_rasters_costs_no_finished_row(undisturbed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("quota", [30_000, 60_000])
+def test_a_quota_too_small_for_the_map_costs_no_finished_row(
+    undisturbed: Path, tmp_path: Path, quota: int
+) -> None:
     out = tmp_path / "out"
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # Bytes that a file may have: enough for a row of blocks, not for a raster.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    # Bytes that a file may have: enough for a row of blocks, not for a raster, or not for the GeoPackage.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (quota, before[1]))
     try:
         with pytest.raises(ResourceError, match=rf"E601.* {ROWS} of {ROWS} rows of blocks are kept"):
             resumed(undisturbed, out)
