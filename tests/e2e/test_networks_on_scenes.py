@@ -16,6 +16,7 @@ from landslide_map.cut_windows import LabelRule, cut_windows
 from landslide_map.errors import ResourceError
 from landslide_map.features import statistics_and_pixels
 from landslide_map.labelled_windows import read_labelled_windows
+from landslide_map.models import seat
 from landslide_map.models.bundle import load_bundle
 from landslide_map.pipeline import map_scene
 from landslide_map.readers import open_inputs
@@ -42,9 +43,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     torch.set_num_threads(threads)
 
 
-def test_map_and_scores_agree(
-    scene: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_map_and_scores_agree(scene: Path, bundle: Path, tmp_path: Path) -> None:
     result = map_scene(scene, tmp_path / "map", bundle=bundle, stride=48, device="cpu")
     truth = scene.with_name("landslides_truth.gpkg")
     everything = LabelRule(between="negative")
@@ -60,11 +59,19 @@ def test_map_and_scores_agree(
             said.member_probability.sel(member=member).values.ravel(), scored[f"p_{member}"].astype("f4")
         )
     np.testing.assert_allclose(said.probability.values.ravel(), scored["probability"], atol=1e-6)
-    monkeypatch.setattr(judging, "PIXEL_SLAB", 3)  # one row of windows at a time, in other batches
-    inputs = open_inputs(load_scene(scene))
-    (rows,) = judging.judge_rows(inputs, load_bundle(bundle), plan_windows((160, 160), 48), 0.75, [0])
-    np.testing.assert_allclose(rows.votes.probability, scored["probability"], atol=1e-6)
     assert len(set(np.round(scored["p_one"], 4))) > 3
+
+
+def test_how_windows_are_grouped_and_threads_change_no_bit(
+    scene: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs, ensemble, plan = open_inputs(load_scene(scene)), load_bundle(bundle), plan_windows((160, 160), 48)
+    (expected,) = judging.judge_rows(inputs, ensemble, plan, 0.75, [0])
+    monkeypatch.setattr(judging, "PIXEL_SLAB", 3)  # one row of windows at a time
+    monkeypatch.setattr(seat, "lanes", lambda _: 3)
+    (rows,) = judging.judge_rows(inputs, ensemble, plan, 0.75, [0])
+    np.testing.assert_array_equal(rows.votes.members.view(np.uint64), expected.votes.members.view(np.uint64))
+    np.testing.assert_array_equal(rows.votes.probability, expected.votes.probability)
 
 
 def test_a_bundle_without_networks_keeps_no_pixels(
