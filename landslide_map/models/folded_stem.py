@@ -2,7 +2,7 @@
 
 Both are linear: a patch of the enlarged window is a weighted sum of window pixels, and its embedding is a
 weighted sum of that. So one small convolution on the window itself gives the embedding, exact to rounding
-(docs/decisions/0036).
+(docs/decisions/0038).
 """
 
 from __future__ import annotations

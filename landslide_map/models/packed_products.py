@@ -1,7 +1,7 @@
 """Products with weights on a processor, the weights laid out beforehand for the library that multiplies.
 
 Matrix products are nine tenths of a vision transformer. oneDNN, which comes with torch, multiplies float32
-matrices faster than torch's default library once the weights are in its own layout (docs/decisions/0036).
+matrices faster than torch's default library once the weights are in its own layout (docs/decisions/0038).
 """
 
 from __future__ import annotations
