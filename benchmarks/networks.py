@@ -79,7 +79,7 @@ def plain(network: torch.nn.Module, windows: Floats, spec: NetworkSpec, batch: i
     with torch.no_grad(), true_float32():
         for start in range(0, len(windows), batch):
             made = [plain_image(window, spec) for window in windows[start : start + batch]]
-            images = torch.from_numpy(np.stack(made))
+            images = torch.stack([torch.from_numpy(image) for image in made])
             flips = (images, images.flip(2), images.flip(3), images.flip(2, 3))
             mean = sum(network(flipped.to(device))[:, 0] for flipped in flips) / len(flips)
             found.append(torch.sigmoid(torch.as_tensor(mean)).cpu().numpy())

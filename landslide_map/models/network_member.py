@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -24,7 +24,7 @@ from landslide_map.models.placement import Device, Precision
 from landslide_map.models.seat import Seat, seat
 from landslide_map.models.threads import lanes
 from landslide_map.models.true_float32 import true_float32
-from landslide_map.models.voting_network import Weights, read_weights, unfit, voting_network
+from landslide_map.models.voting_network import Weights, read_weights, voting_network
 from landslide_map.models.window_pixels import WindowPixels
 from landslide_map.progress import Report, Stage, silent
 
@@ -106,22 +106,35 @@ class NetworkMember:
         ----------
         x : WindowPixels or ndarray, (window, y, x, 12)
             Model bands in the order of ``bands.MODEL_BANDS``, in their units; NaN pixels become medians.
+
+        Raises
+        ------
+        BundleError
+            E506 if weights do not fit the network.
+        ResourceError
+            E611 if the graphics card has no memory for a single window.
         """
-        pixels = x if isinstance(x, WindowPixels) else WindowPixels(x)
+        try:
+            return self._predict(x if isinstance(x, WindowPixels) else WindowPixels(x))
+        except torch.OutOfMemoryError:
+            raise ResourceError(
+                "E611",
+                f"the memory of the graphics card is not enough for one window of {self.name}. "
+                "Close other programs on it, use --precision bfloat16, or use --device cpu.",
+            ) from None
+
+    def _predict(self, pixels: WindowPixels) -> npt.NDArray[np.float64]:
         total = np.zeros(len(pixels))
         with _ALONE, true_float32(), ExitStack() as stack:
             seats = [stack.enter_context(self._seat(device)) for device in self.runtime.devices()]
             windows = [self._scaled(pixels, own.device, i, len(seats)) for i, own in enumerate(seats)]
             for fold, (path, weights) in enumerate(self._weights(pinned=seats[0].device.type == "cuda")):
-                try:
-                    for own in seats:
-                        own.network.load(weights)
-                except RuntimeError as error:
-                    raise unfit(path, error) from error
+                for own in seats:
+                    own.network.load(weights, path)
                 total += self._fold(seats, windows, fold, len(pixels))
         return total / len(self.folds)
 
-    def _seat(self, device: torch.device) -> Any:
+    def _seat(self, device: torch.device) -> AbstractContextManager[Seat]:
         network = voting_network(self.spec, device, self.runtime.precision)
         at_once = self.runtime.windows_at_once(self.spec.image_size)
         return seat(self.name, network, at_once, self.spec.image_size)

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from landslide_map import timings
-from landslide_map.errors import ResourceError
 from landslide_map.models.threads import lanes
 from landslide_map.models.voting_network import VotingNetwork
 
@@ -22,7 +21,7 @@ class Seat:
     """Where windows are judged. A graphics card has one thread, a processor a thread for every lane."""
 
     name: str
-    """Of the member, for messages."""
+    """Of the member."""
     network: VotingNetwork
     at_once: int
     """Windows in one pass; halved where the graphics card's memory is not enough."""
@@ -41,8 +40,8 @@ class Seat:
 
         Raises
         ------
-        ResourceError
-            E611 if the graphics card has no memory for a single window.
+        torch.OutOfMemoryError
+            If the graphics card has no memory for a single window.
         """
         parts = []
         start = 0
@@ -54,21 +53,14 @@ class Seat:
                 try:
                     found = self.network.probability(torch.cat([part, part[-1:].expand(missing, -1, -1, -1)]))
                 except torch.OutOfMemoryError:
-                    self._halve()
+                    if size == 1:
+                        raise
+                    torch.cuda.empty_cache()
+                    self.at_once = size // 2
                     continue
                 parts.append(found[: len(part)])
                 start += size
         return torch.cat(parts)
-
-    def _halve(self) -> None:
-        torch.cuda.empty_cache()
-        if self.at_once == 1:
-            raise ResourceError(
-                "E611",
-                f"the memory of the graphics card is not enough for one window of {self.name}. "
-                "Close other programs on it, use --precision bfloat16, or use --device cpu.",
-            ) from None
-        self.at_once //= 2
 
 
 @contextmanager

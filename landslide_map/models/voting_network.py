@@ -53,13 +53,29 @@ class VotingNetwork:
         self._products: PackedProducts | None = None
         self.unload()
 
-    def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Take the weights of a fold, from :func:`read_weights`; ``RuntimeError`` if they do not fit."""
+    def load(self, weights: Mapping[str, Tensor], path: Path) -> None:
+        """Take the weights of a fold.
+
+        Parameters
+        ----------
+        weights : mapping
+            From :func:`read_weights`, or a state dict.
+        path : Path
+            Where they come from, for the message.
+
+        Raises
+        ------
+        BundleError
+            E506 if they do not fit.
+        """
         own = {key: value.to(self.device, non_blocking=True) for key, value in weights.items()}
-        for key in self._folded:
-            if key in own:
-                own[key] = folded_kernel(own[key], self._image_size)
-        self._network.load_state_dict(own, assign=True)
+        try:
+            for key in self._folded:
+                if key in own:
+                    own[key] = folded_kernel(own[key], self._image_size)
+            self._network.load_state_dict(own, assign=True)
+        except RuntimeError as error:
+            raise _unfit(path, error) from error
         self._network.requires_grad_(False).to(memory_format=torch.channels_last)
         if self.device.type == "cpu" and self._precision == "float32" and available():
             self._products = PackedProducts(self._network)
@@ -115,13 +131,12 @@ def read_weights(path: Path, *, pinned: bool) -> Weights:
     try:
         weights = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise unfit(path, error) from error
+        raise _unfit(path, error) from error
     weights = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
     return {key: value.pin_memory() for key, value in weights.items()} if pinned else weights
 
 
-def unfit(path: Path, error: Exception) -> BundleError:
-    """Return the refusal of a file of weights."""
+def _unfit(path: Path, error: Exception) -> BundleError:
     return BundleError(
         "E506", f"{path}: these weights do not fit their network ({str(error).splitlines()[0]})."
     )

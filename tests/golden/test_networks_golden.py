@@ -7,6 +7,7 @@ weights (seed 11); ``filled_weights`` makes both again.
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -85,7 +86,7 @@ def test_networks_that_vote_say_what_was_published(version: str) -> None:
     """With enlargement folded into patches, and weights packed: what scoring and mapping really compute."""
     spec = NETWORKS[version]
     voting = VotingNetwork(spec, torch.device("cpu"), "float32")
-    voting.load(filled(build_network(spec).state_dict(), SEED))
+    voting.load(filled(build_network(spec).state_dict(), SEED), Path("filled"))
     windows = torch.from_numpy(synthetic_windows(SEED, 3)).permute(0, 3, 1, 2)
     found = voting.probability(scale(windows, spec.scaling, spec.indices))
     np.testing.assert_allclose(logit(found.numpy()), FLIPPED[version], atol=TOLERANCE)
