@@ -156,17 +156,18 @@ def _write(
     """Paint a plain GeoTIFF, finish it as a COG, and compare."""
     if patches.grid_shape != grid.shape:
         raise ValueError(f"patches of a grid of {patches.grid_shape} pixels, not of {grid.shape}")
+    values = values.astype(layer.dtype, copy=False)
     temporary = path.with_name(f".{path.stem}.plain.tif")
     try:
         with cog.explained(Path(path.name)):
             with cog.plain(temporary, grid, 1, layer.dtype, layer.nodata) as target:
                 _describe(target, layer, tags)
-                for start, strip in _strips(values.astype(layer.dtype), patches):
+                for start, strip in _strips(values, patches):
                     target.write(strip, 1, window=_rows(start, strip))
             # Values of patches are either equal or unrelated: predicting one from its neighbour costs more
             # than it saves.
             cog.finish(temporary, path, overviews=layer.overviews, predictor=False)
-            _compare(path, values.astype(layer.dtype), patches)
+            _compare(path, values, patches)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -188,7 +189,7 @@ def _rows(start: int, strip: npt.NDArray[Any]) -> Window:
 
 
 def _compare(path: Path, values: npt.NDArray[Any], patches: Patches) -> None:
-    """Read every pixel back: GDAL does not always report a disk that filled up."""
+    """Refuse a file of which not every pixel reads back as it was painted."""
     bits = f"u{values.dtype.itemsize}"  # by which NaN equals NaN
     with rasterio.open(path) as source:
         for start, painted in _strips(values, patches):
