@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
+from typing import Final
 
 import rasterio
 from rasterio.io import DatasetReader
+
+CACHE: Final = 256 * 2**20
+"""Bytes of decoded blocks that GDAL keeps: enough for what neighbours along a row share; its own default
+is a twentieth of the machine's memory."""
+
+
+def bounded_cache() -> rasterio.Env:
+    """Return a context in which GDAL's cache, one for the whole process, holds :data:`CACHE` bytes."""
+    return rasterio.Env(GDAL_CACHEMAX=CACHE)  # bytes: rasterio hands a number on as it is
 
 
 class OpenFiles:

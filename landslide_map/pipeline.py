@@ -22,6 +22,7 @@ from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.choice import Choice
 from landslide_map.models.network_time import network_notice
 from landslide_map.models.placement import Device, Precision
+from landslide_map.open_files import bounded_cache
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.patience import patient
 from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY, WINDOWS
@@ -153,6 +154,7 @@ def map_scene(
     started = datetime.now(UTC)
     with (
         timings.collected() as spent,
+        bounded_cache(),
         journal.telling_what_is_kept(out),
         outputs(out, overwrite=overwrite, spent=(journal.FOLDER,)) as stage,
     ):

@@ -26,6 +26,7 @@ from landslide_map.judging import JudgedRows, judge_rows
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.choice import Choice
 from landslide_map.models.member import Member
+from landslide_map.open_files import bounded_cache
 from landslide_map.products.manifest import input_identity
 from landslide_map.sources import SceneInputs
 from landslide_map.windows import plan_windows
@@ -139,7 +140,8 @@ def judge_row(job: Job, block_row: int) -> JudgedRows:
     bundle = _bundle(job.choice, job.sha256)
     if job.networks is not None:
         bundle = replace(bundle, members=tuple(_distant(member, job) for member in bundle.members))
-    (judged,) = judge_rows(job.inputs, bundle, plan, job.min_valid_fraction, [block_row])
+    with bounded_cache():
+        (judged,) = judge_rows(job.inputs, bundle, plan, job.min_valid_fraction, [block_row])
     return judged
 
 

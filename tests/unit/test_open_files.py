@@ -9,11 +9,14 @@ from threading import Barrier
 
 import numpy as np
 import pytest
+from rasterio._env import get_gdal_config
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 
-from landslide_map.open_files import OpenFiles
-from tests.rasters import grid_at, write_band
+from landslide_map.open_files import CACHE, OpenFiles, bounded_cache
+from landslide_map.resample import read_block
+from landslide_map.sources import RasterBand
+from tests.rasters import grid_at, whole, write_band
 
 
 @pytest.fixture
@@ -67,3 +70,18 @@ def test_files_are_closed_with_the_object(path: str) -> None:
     del files
     gc.collect()
     assert not any(entry.resolve() == Path(path) for entry in descriptors.iterdir())
+
+
+def test_the_cache_is_bounded_for_all_threads_and_reading_does_not_undo_it(path: str) -> None:
+    files = OpenFiles()
+    band = RasterBand(path, grid_at(32632, 0, 30, (3, 4)))
+
+    def cache_after_a_read(_: int) -> int:
+        read_block(band, band.grid, whole(band.grid), files=files)
+        return int(get_gdal_config("GDAL_CACHEMAX"))
+
+    before = get_gdal_config("GDAL_CACHEMAX")
+    with bounded_cache(), ThreadPoolExecutor(2) as pool:
+        assert set(pool.map(cache_after_a_read, range(8))) == {CACHE}
+        assert get_gdal_config("GDAL_CACHEMAX") == CACHE
+    assert get_gdal_config("GDAL_CACHEMAX") == before
