@@ -30,6 +30,10 @@ from landslide_map.sources import RasterBand, SceneInputs
 from landslide_map.timings import peak_memory
 
 
+CACHE = 256 << 20
+"""GDAL's cache, bytes (rasterio hands a number on as it is): source blocks are decoded once."""
+
+
 def radar_bands(inputs: SceneInputs) -> Iterator[RasterBand]:
     for track in inputs.tracks.values():
         for image in (*track.pre, *track.post):
@@ -88,7 +92,7 @@ def input_floor(inputs: SceneInputs, threads: int) -> dict[str, dict[str, float]
 
     def each(bands: list[RasterBand], work: Callable[[RasterBand, list[Block]], None]) -> None:
         pieces = parts(grid, math.ceil(threads / max(len(bands), 1)))
-        with rasterio.Env(GDAL_CACHEMAX=256), ThreadPoolExecutor(threads) as pool:
+        with rasterio.Env(GDAL_CACHEMAX=CACHE), ThreadPoolExecutor(threads) as pool:
             list(pool.map(lambda job: work(*job), [(band, piece) for band in bands for piece in pieces]))
 
     return {

@@ -208,7 +208,7 @@ def test_an_interrupted_run_leaves_nothing(sent: signal.Signals, tmp_path: Path)
         [str(COMMAND), str(SCENE), "--stride", "8", "--out", str(out)], stderr=subprocess.PIPE, text=True
     )
     assert run.stderr is not None
-    assert run.stderr.readline().startswith("windows: 0 %")
+    assert any(line.startswith("check inputs") for line in run.stderr)  # as far as that, no further
     time.sleep(0.2)
     run.send_signal(sent)
     _, said = run.communicate(timeout=120)
