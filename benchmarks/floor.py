@@ -29,7 +29,6 @@ from landslide_map.scene import load_scene
 from landslide_map.sources import RasterBand, SceneInputs
 from landslide_map.timings import peak_memory
 
-
 CACHE = 256 << 20
 """GDAL's cache, bytes (rasterio hands a number on as it is): source blocks are decoded once."""
 
