@@ -17,7 +17,9 @@ from scipy.special import logit
 
 from landslide_map.models.network_heads import build_network
 from landslide_map.models.networks import FLIPS, enlarge, logits, planes, scale
+from landslide_map.models.placement import Precision
 from landslide_map.models.published import NETWORKS
+from landslide_map.models.true_float32 import true_float32
 from landslide_map.models.voting_network import VotingNetwork
 
 from .filled_weights import filled, synthetic_windows
@@ -79,14 +81,32 @@ def test_the_mean_of_the_seven_networks_is_the_published_one() -> None:
     np.testing.assert_allclose(np.mean(probabilities, axis=0), MEAN_PROBABILITY, atol=1e-5)
 
 
+def voted(version: str, device: str, precision: Precision) -> npt.NDArray[np.float64]:
+    """What scoring and mapping really compute: enlargement folded into patches, weights packed."""
+    spec = NETWORKS[version]
+    voting = VotingNetwork(spec, torch.device(device), precision)
+    voting.load(filled(build_network(spec).state_dict(), SEED), Path("filled"))
+    windows = torch.from_numpy(synthetic_windows(SEED, 3)).permute(0, 3, 1, 2).to(device)
+    with true_float32():
+        return voting.probability(scale(windows, spec.scaling, spec.indices)).cpu().numpy()
+
+
 @pytest.mark.parametrize(
     "version", [pytest.param(v, marks=() if v == "v20" else pytest.mark.slow) for v in NETWORKS]
 )
 def test_networks_that_vote_say_what_was_published(version: str) -> None:
-    """With enlargement folded into patches, and weights packed: what scoring and mapping really compute."""
-    spec = NETWORKS[version]
-    voting = VotingNetwork(spec, torch.device("cpu"), "float32")
-    voting.load(filled(build_network(spec).state_dict(), SEED), Path("filled"))
-    windows = torch.from_numpy(synthetic_windows(SEED, 3)).permute(0, 3, 1, 2)
-    found = voting.probability(scale(windows, spec.scaling, spec.indices))
-    np.testing.assert_allclose(logit(found.numpy()), FLIPPED[version], atol=TOLERANCE)
+    np.testing.assert_allclose(logit(voted(version, "cpu", "float32")), FLIPPED[version], atol=TOLERANCE)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("version", NETWORKS)
+def test_networks_that_vote_on_a_graphics_card_say_what_was_published(version: str) -> None:
+    np.testing.assert_allclose(logit(voted(version, "cuda", "float32")), FLIPPED[version], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "device", [pytest.param("cpu", marks=pytest.mark.slow), pytest.param("cuda", marks=pytest.mark.gpu)]
+)
+def test_bfloat16_keeps_the_mean_of_the_seven_networks(device: str) -> None:
+    mean = np.mean([voted(version, device, "bfloat16") for version in NETWORKS], axis=0)
+    np.testing.assert_allclose(mean, MEAN_PROBABILITY, atol=0.01)

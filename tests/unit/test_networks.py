@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import timm
 import torch
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from landslide_map.bands import CHANNELS, DIFFERENCES, MODEL_BANDS, TRAINING_MOMENTS, TRAINING_QUANTILES
 from landslide_map.models.network_heads import build_network
@@ -115,6 +119,24 @@ def test_heads_have_the_published_layers(head: Head, keys: dict[str, tuple[int, 
 def test_a_single_network_has_timms_own_keys() -> None:
     own = timm.create_model(ENCODER, in_chans=4, num_classes=1, img_size=80).state_dict()
     assert list(build_network(tiny("single")).state_dict()) == list(own)
+
+
+@pytest.mark.parametrize("version", ["v10", "v20", "v31", "v39", "v46"])
+def test_attention_of_published_encoders_is_computed_in_one_go(version: str) -> None:
+    class Calls(TorchFunctionMode):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[Any] = []
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.seen.append(func)
+            return func(*args, **(kwargs or {}))
+
+    spec = NETWORKS[version]
+    with torch.device("meta"), Calls() as calls:
+        build_network(spec).eval()(torch.empty(1, len(planes(spec)), 256, 256))
+    assert functional.scaled_dot_product_attention in calls.seen
+    assert not {functional.softmax, torch.softmax, torch.Tensor.softmax} & set(calls.seen)
 
 
 def test_published_planes_are_the_published_positions() -> None:
