@@ -50,17 +50,26 @@ class Seat:
                 size = self.at_once
                 part = windows[start : start + size]
                 missing = size - len(part) if self.device.type == "cpu" else 0
-                try:
-                    found = self.network.probability(torch.cat([part, part[-1:].expand(missing, -1, -1, -1)]))
-                except torch.OutOfMemoryError:
-                    if size == 1:
-                        raise
+                found = self._tried(torch.cat([part, part[-1:].expand(missing, -1, -1, -1)]))
+                if found is None:
                     torch.cuda.empty_cache()
-                    self.at_once = size // 2
+                    self.at_once = max(1, size // 2)
                     continue
                 parts.append(found[: len(part)])
                 start += size
         return torch.cat(parts)
+
+    def _tried(self, windows: Tensor) -> Tensor | None:
+        """Return None where there is not memory enough and fewer windows may do.
+
+        Memory can only be had again once the error, which knows the tensors of the pass, is gone.
+        """
+        try:
+            return self.network.probability(windows)
+        except torch.OutOfMemoryError:
+            if len(windows) == 1:
+                raise
+        return None
 
 
 @contextmanager
