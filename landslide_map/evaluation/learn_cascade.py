@@ -82,9 +82,9 @@ def learn_cascade(
     ready = load_bundle(bundle)
     _refuse_without_need(ready)
     notices: tuple[Notice, ...] = ()
+    evidence = f"out of fold, {ready.document.training.get('division', 'given')} folds"
     if windows is None:
         votes, _, _ = kept_votes(ready)
-        evidence = "out of fold"
     else:
         left_out = None
         if out_of_fold:
@@ -93,7 +93,6 @@ def learn_cascade(
                     "E402", "out of fold, the labels of the windows are needed: give a folder with Train.csv."
                 )
             left_out = training_folds(ready, labels, windows.ids, folds)
-            evidence = "out of fold"
         else:
             evidence, notices = _unseen(ready, windows)
         votes = ask_members(windows, on_device(ready, device, precision, report=report), folds=left_out)

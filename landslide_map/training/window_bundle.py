@@ -123,7 +123,8 @@ def _cascades(trained: Trained, scenarios: Sequence[Mapping[str, Any]]) -> dict[
         said = np.stack([trained.votes[name] for name in scenario.weights], axis=1)
         whole = said[np.isfinite(said).all(axis=1)]
         cheap = tuple(trained.recipe.boosters)
-        cascade = learned_cascade(scenario, tuple(scenario.weights), cheap, whole, "out of fold")
+        evidence = f"out of fold, {trained.division} folds"
+        cascade = learned_cascade(scenario, tuple(scenario.weights), cheap, whole, evidence)
         if cascade is not None:
             found[scenario.name] = cascade
     return found
