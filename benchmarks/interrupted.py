@@ -1,11 +1,13 @@
 """A run killed (SIGKILL) at random moments, and started again until it ends: are its files still the same?
 
 ``python -m benchmarks.interrupted [--kills 100] [--scene scene.yaml]`` prints JSON and a sentence.
-One run that nobody disturbs keeps its files. Then the same command is started and killed when it has spent so
-much processor time, drawn evenly from what the undisturbed run spent (a busy machine stretches wall time at
-random), again and again in the same output folder. When a run ends, every file but ``run.json`` must have the
-bytes of the undisturbed one, and a new folder is begun; so is it where a kill came too late and ``run.json``,
-which comes last, is there already. Linux only: elsewhere nobody tells what another process has spent.
+One run that nobody disturbs keeps its files. Then the same command is started and killed, again and again in
+the same output folder: half of the times when it has spent so much processor time, drawn evenly from what the
+undisturbed run spent (a busy machine stretches wall time at random), half of the times as soon as it has kept
+one more row of blocks, as most of a short run is spent before the first. When a run ends, every file but
+``run.json`` must have the bytes of the undisturbed one, and a new folder is begun; so is it where a kill came
+too late and ``run.json``, which comes last, is there already. Linux only: elsewhere nobody tells what another
+process has spent.
 """
 
 from __future__ import annotations
@@ -66,23 +68,28 @@ def endure(arguments: Sequence[str], folder: Path, kills: int, seed: int = 0) ->
     found = Endurance(_children_cpu() - begin, _rows(undisturbed)["judged"])
     expected = _content(undisturbed)
     draw = random.Random(seed)
-    shares = [(k + draw.random()) / kills for k in range(kills)]
-    draw.shuffle(shares)
+    moments = [(k + draw.random()) / kills if k % 2 else None for k in range(kills)]
+    draw.shuffle(moments)
     disturbed = False  # whether the run in the present folder was killed before
-    while shares or disturbed:
+    while moments or disturbed:
         out = folder / str(found.finished)
-        used = _children_cpu()
+        used, kept = _children_cpu(), _kept(out)
         run = _start(arguments, out)
-        while run.poll() is None and not (shares and _cpu(run) >= shares[-1] * found.run_cpu_seconds):
+        while run.poll() is None and not (
+            moments
+            and (
+                _kept(out) > kept if moments[-1] is None else _cpu(run) >= moments[-1] * found.run_cpu_seconds
+            )
+        ):
             time.sleep(0.002)
         if run.returncode is None:
             run.kill()
         if run.wait() == -signal.SIGKILL:
-            shares.pop()
+            moments.pop()
             disturbed = True
             reached = _reached(out)
             found.kills[reached] = found.kills.get(reached, 0) + 1
-        else:  # it had less to do: the same share once more, in a new folder
+        else:  # it had less to do: the same moment once more, in a new folder
             assert run.returncode == 0
             if not disturbed:
                 found.run_cpu_seconds = min(found.run_cpu_seconds, _children_cpu() - used)
@@ -116,7 +123,11 @@ def _reached(out: Path) -> str:
         return "result in place"
     if any(out.glob(f".landslide-map-stage-*/old/{FOLDER}")):
         return "putting the result in place"
-    return f"{len(list(out.glob(f'{FOLDER}/row-*')))} rows kept"
+    return f"{_kept(out)} rows kept"
+
+
+def _kept(out: Path) -> int:
+    return len(list(out.glob(f"{FOLDER}/row-*.npz")))
 
 
 def _cpu(run: subprocess.Popen[bytes]) -> float:
