@@ -1,9 +1,9 @@
 """What leaving votes unasked saves and loses: two boosters and the compact network on few landslides.
 
-``python -m benchmarks.cascade [--out FOLDER]`` prints one JSON object: simulate events, cut their windows, train
-two boosters and the compact network on them, in folds of whole events, which gives the cascade its evidence; map
-two unseen events fully, with ``--exact-early-exit``, with ``--cascade``, and with both. Passes are forward passes
-of the network: windows x folds x flips. Simulated figures are not real accuracy.
+``python -m benchmarks.cascade [--out FOLDER]`` prints one JSON object: simulate events, cut their windows,
+train two boosters and the compact network on them, in folds of whole events, which gives the cascade its
+evidence; map two unseen events fully, with ``--exact-early-exit``, with ``--cascade``, and with both. Passes
+are forward passes of the network: windows x folds x flips. Simulated figures are not real accuracy.
 """
 
 from __future__ import annotations
