@@ -205,6 +205,8 @@ def test_a_map_of_networks_keeps_its_classes_and_outlines_and_says_what_it_did(
         assert (record.probability_low <= whole.probability + 1e-6).all()
         assert (whole.probability <= record.probability_high + 1e-6).all()
         assert (record.probability_high > record.probability_low).any()
+        said, all_said = record.member_probability.values, whole.member_probability.values
+        np.testing.assert_array_equal(said[~np.isnan(said)], all_said[~np.isnan(said)])
         np.testing.assert_array_equal(record.probability > 0.2, whole.probability > 0.2)
     assert "probability_low" not in whole
 
