@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from landslide_map.models.scenario import Scenario, bounds, settle
 from landslide_map.patches import mean_over, patches_of
 from landslide_map.products.rasters import classify
 from landslide_map.reasons import Reason
-from landslide_map.windows import WindowPlan, offsets
+from landslide_map.windows import WindowPlan, offsets, plan_windows
 
 THRESHOLDS = np.array([0.3, 0.49, 0.6])
 
@@ -94,6 +95,16 @@ def test_open_neighbours_keep_a_window_open_only_where_they_share_pixels() -> No
     high[2] = -0.4
     alone = own_side_and_pixels(low[:2], high[:2], plan, range(2), (-0.5, 0.5))
     assert alone.tolist() == [True, False], "the row of windows below is not known"
+
+
+@pytest.mark.parametrize(("stride", "rows", "edge"), [(64, 16, 0), (48, 21, 1), (32, 32, 1), (16, 64, 2)])
+def test_what_the_horizon_of_a_row_of_blocks_costs(stride: int, rows: int, edge: int) -> None:
+    """The figures of docs/skipping-work.md: all members sure, nothing known of the rows of blocks beside."""
+    plan = plan_windows((3072, 640), stride)
+    margin = np.full(rows * plan.grid_shape[1], 0.02 - 0.49)
+    decided = own_side_and_pixels(margin, margin, plan, plan.ending_in(1), (-0.49, 0.51))
+    open_rows = ~decided.reshape(rows, -1).any(axis=1)
+    assert np.flatnonzero(open_rows).tolist() == [*range(edge), *range(rows - edge, rows)]
 
 
 def test_a_window_alone_is_decided_by_its_own_bounds() -> None:
