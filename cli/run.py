@@ -13,7 +13,7 @@ from .feedback import Feedback, feedback
 from .refusals import refusal_of
 
 if TYPE_CHECKING:
-    from landslide_map.cluster import Cluster
+    from landslide_map.runs.cluster import Cluster
     from landslide_map.several import Outcome
 
 
@@ -108,7 +108,7 @@ def _cluster(scheduler: str | None, workers: int | None) -> AbstractContextManag
     if scheduler is not None and workers is not None:
         raise click.UsageError("give either --scheduler or --workers")
     try:
-        from landslide_map.cluster import connected, local_workers
+        from landslide_map.runs.cluster import connected, local_workers
     except ModuleNotFoundError as error:
         from landslide_map.errors import ResourceError
 

@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landslide_map import __version__, journal, timings
+from landslide_map import __version__, timings
 from landslide_map import progress as reporting
 from landslide_map.check import estimate
 from landslide_map.classification import gathered
@@ -24,7 +24,6 @@ from landslide_map.models.network_time import network_notice
 from landslide_map.models.placement import Device, Precision
 from landslide_map.open_files import bounded_cache
 from landslide_map.operating_points import OperatingPoint
-from landslide_map.patience import patient
 from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY, WINDOWS
 from landslide_map.products.coverage import WindowRecord
 from landslide_map.products.manifest import run_manifest, write_manifest
@@ -33,13 +32,15 @@ from landslide_map.products.map_files import write_map
 from landslide_map.products.staging import outputs
 from landslide_map.readers import open_inputs
 from landslide_map.reasons import REASON_NAMES, Reason
-from landslide_map.run_identity import InputFiles, run_identity
+from landslide_map.runs import journal
+from landslide_map.runs.identity import InputFiles, run_identity
+from landslide_map.runs.patience import patient
 from landslide_map.scene import Scene, load_scene
 from landslide_map.sources import SceneInputs
 from landslide_map.windows import plan_windows
 
 if TYPE_CHECKING:
-    from landslide_map.cluster import Cluster
+    from landslide_map.runs.cluster import Cluster
 
 CHECK = reporting.Stage("check inputs")
 CLASSIFY = reporting.Stage("classify windows", "windows")
@@ -137,8 +138,8 @@ def map_scene(
     overwrite : bool
         Replace an existing result, and throw away what an interrupted run kept that was not to replace it.
     cluster : Cluster, optional
-        Workers that judge the windows (:mod:`landslide_map.cluster`); this process reads metadata and writes.
-        The result is the same.
+        Workers that judge the windows (:mod:`landslide_map.runs.cluster`); this process reads metadata
+        and writes. The result is the same.
     load : callable
         How a bundle is read; a cached function shares bundles between scenes.
     progress : callable

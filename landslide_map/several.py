@@ -21,10 +21,10 @@ from landslide_map.products.manifest import input_identity, versions, write_mani
 from landslide_map.products.merged import leading_crs, merged_areas, merged_landslides
 from landslide_map.products.staging import outputs
 from landslide_map.progress import Report, Stage, counter, silent
-from landslide_map.run_identity import differences
+from landslide_map.runs.identity import differences
 
 if TYPE_CHECKING:
-    from landslide_map.cluster import Cluster
+    from landslide_map.runs.cluster import Cluster
 
 SCENES: Final = "scenes.json"
 """What became of every scene; its presence says that the polygons beside it are merged ones."""

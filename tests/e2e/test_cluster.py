@@ -21,8 +21,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from landslide_map import cluster
-from landslide_map.cluster import connected
 from landslide_map.errors import LandslideMapError
 from landslide_map.judging import JudgedRows, Tick, judge_rows
 from landslide_map.models.bundle import DEFAULT
@@ -30,6 +28,8 @@ from landslide_map.models.choice import Choice
 from landslide_map.pipeline import map_scene
 from landslide_map.products import FILES
 from landslide_map.readers import open_inputs
+from landslide_map.runs import cluster
+from landslide_map.runs.cluster import connected
 from landslide_map.scene import load_scene
 from landslide_map.sources import SceneInputs
 from landslide_map.training.train_windows import train
@@ -45,7 +45,7 @@ STRIDE = 40
 NEVER_DONE = """
 import time
 from pathlib import Path
-from landslide_map import remote
+from landslide_map.runs import remote
 
 def dask_setup(worker):
     real, done = remote.judge_rows, []
@@ -64,7 +64,7 @@ def dask_setup(worker):
 
 SPY = """
 from pathlib import Path
-from landslide_map import remote
+from landslide_map.runs import remote
 from landslide_map.models.network_member import NetworkMember
 
 def dask_setup(worker):
@@ -188,7 +188,7 @@ def test_rows_come_as_they_are_done_and_a_failure_after_the_others(
 
 
 def test_a_row_that_workers_die_over_is_given_up(work: Work, tmp_path: Path) -> None:
-    deadly = "import os\nfrom landslide_map import remote\nremote.judge_rows = lambda *_: os._exit(1)\n"
+    deadly = "import os\nfrom landslide_map.runs import remote\nremote.judge_rows = lambda *_: os._exit(1)\n"
     with DaskProcesses(tmp_path, allowed_failures=0) as processes:
         processes.worker("weak", preload=deadly)
         processes.await_workers("weak")

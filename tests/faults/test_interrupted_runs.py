@@ -20,12 +20,13 @@ import pytest
 import rasterio
 
 from benchmarks.interrupted import THRESHOLD, endure
-from landslide_map import journal, pipeline
+from landslide_map import pipeline
 from landslide_map.errors import LandslideMapError, ResourceError
 from landslide_map.models.bundle import DEFAULT
-from landslide_map.patience import patient
 from landslide_map.pipeline import MapResult, map_scene
 from landslide_map.products import FILES, MANIFEST
+from landslide_map.runs import journal
+from landslide_map.runs.patience import patient
 from tests.tall_scene import write_tall_scene
 
 ROWS = 3

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from landslide_map.journal import FOLDER, Journal
 from landslide_map.judging import JudgedRows
 from landslide_map.models.ensemble import Votes
-from landslide_map.run_identity import InputFiles
+from landslide_map.runs.identity import InputFiles
+from landslide_map.runs.journal import FOLDER, Journal
 
 
 def any_votes(count: int) -> Votes:

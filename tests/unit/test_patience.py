@@ -14,9 +14,9 @@ from landslide_map.errors import InputError, Notice, ResourceError, SceneError
 from landslide_map.grid import Block
 from landslide_map.judging import JudgedRows, Tick
 from landslide_map.models.ensemble import Votes
-from landslide_map.patience import patient
 from landslide_map.readers.raster import open_band
 from landslide_map.resample import read_block
+from landslide_map.runs.patience import patient
 from tests.rasters import grid_at, write_band
 
 WINDOWS = 5

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from landslide_map import run_identity
 from landslide_map.errors import InputError
-from landslide_map.run_identity import InputFiles, differences, file_identity
+from landslide_map.runs import identity
+from landslide_map.runs.identity import InputFiles, differences, file_identity
 
 
 def test_small_files_are_told_by_their_content_alone(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_small_files_are_told_by_their_content_alone(tmp_path: Path) -> None:
 def test_large_files_are_told_by_size_time_and_beginning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
-    monkeypatch.setattr(run_identity, "HASHED_WHOLE", 100)
+    monkeypatch.setattr(identity, "HASHED_WHOLE", 100)
     path = tmp_path / "a.tif"
     path.write_bytes(b"x" * 1000)
     os.utime(path, ns=(1, 1))

@@ -1,7 +1,7 @@
 """Finished rows of blocks on disk: a run that was killed, at any moment, goes on where it was.
 
 A hidden folder in the output folder holds one file per finished row. Its name tells a hash of its content
-and of the run's identity (:mod:`landslide_map.run_identity`), so that a torn or changed file, or one of
+and of the run's identity (:mod:`landslide_map.runs.identity`), so that a torn or changed file, or one of
 another run, is never taken for this run's. The folder goes as the result appears (``products.staging``).
 """
 
@@ -25,7 +25,7 @@ from landslide_map import __version__
 from landslide_map.errors import LandslideMapError, Notice, ResourceError, UsageError
 from landslide_map.judging import Judge, JudgedRows, Tick
 from landslide_map.models.ensemble import Votes
-from landslide_map.run_identity import InputFiles, differences
+from landslide_map.runs.identity import InputFiles, differences
 from landslide_map.whole_file import whole_file
 
 FOLDER: Final = ".landslide-map-journal"
@@ -43,7 +43,7 @@ class Journal:
     out : path
         Output folder; nothing is written there before the first row is kept.
     identity : mapping
-        As from :func:`landslide_map.run_identity.run_identity`.
+        As from :func:`landslide_map.runs.identity.run_identity`.
     total : int
         Rows of blocks in all.
     overwrite : bool

@@ -2,7 +2,7 @@
 
 The client reads a scene's metadata, hands out rows of blocks, and alone writes; a worker needs the same
 software, the same bundle and the same input files, and must show all three before any work
-(:mod:`landslide_map.remote` is what runs there). Rows have the same bits wherever they are judged.
+(:mod:`landslide_map.runs.remote` is what runs there). Rows have the same bits wherever they are judged.
 """
 
 # mypy: untyped-calls-exclude="dask,distributed"
@@ -28,14 +28,14 @@ from distributed import Client, Future, KilledWorker, LocalCluster
 from distributed.utils import silence_logging_cmgr
 from distributed.versions import VersionMismatchWarning
 
-from landslide_map import remote
 from landslide_map.errors import Notice, ResourceError
 from landslide_map.judging import Judge, JudgedRows, Tick
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.choice import Choice
 from landslide_map.products.manifest import input_identities, versions
 from landslide_map.progress import Report, Stage, counter, silent
-from landslide_map.remote import Job
+from landslide_map.runs import remote
+from landslide_map.runs.remote import Job
 from landslide_map.sources import SceneInputs
 from landslide_map.windows import WindowPlan
 

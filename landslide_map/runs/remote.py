@@ -1,6 +1,6 @@
 """What a worker of a cluster does: shows that it can judge as everybody else does, and judges rows of blocks.
 
-Nothing here knows of a client or a schedule (:mod:`landslide_map.cluster` does); all of it runs in the
+Nothing here knows of a client or a schedule (:mod:`landslide_map.runs.cluster` does); all of it runs in the
 worker's process, on the worker's files.
 """
 
