@@ -19,8 +19,8 @@ from landslide_map.models.bundle import Bundle, check_free, load_bundle, save_bu
 from landslide_map.models.cascade import CASCADES, Cascade, cascades_file, learned_cascade
 from landslide_map.models.placement import Device, Precision, on_device
 from landslide_map.progress import Report, silent
+from landslide_map.training.card import cascade_section
 from landslide_map.training.window_bundle import CARD
-from landslide_map.training.window_card import cascade_section
 from landslide_map.window_files import Windows
 
 

@@ -24,12 +24,12 @@ from landslide_map.models.perceptron import one_blas_thread
 from landslide_map.models.scenario import weighted_mean
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.progress import Report, Stage, silent
-from landslide_map.training.card import write_card
 from landslide_map.training.fit_perceptron import PerceptronSettings, fit_perceptron
 from landslide_map.training.fit_trees import fit_lightgbm, fit_xgboost
 from landslide_map.training.folds import stratified_folds
 from landslide_map.training.operating_point import figures_at, fit_calibration, nested, operating_points
 from landslide_map.training.recipe import ModelRecipe, Recipe, read_recipe
+from landslide_map.training.statistics_card import write_statistics_card
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.integer[Any]]
@@ -126,7 +126,7 @@ def train(
     }
     if names := sorted(map(window_hash, ids)):
         contents[TRAINING_WINDOWS] = ("\n".join(names) + "\n").encode()
-    contents["CARD.md"] = write_card(document).encode()
+    contents["CARD.md"] = write_statistics_card(document).encode()
     return TrainedBundle(document, contents, votes, folds)
 
 
