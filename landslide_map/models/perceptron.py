@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
-_ROWS: Final = 1024
+from landslide_map.models.normal_scores import normal_scores
+
+_ROWS: Final = 512
 """Windows at a time: what a layer makes of them stays in the processor's cache."""
 _FIELDS: Final = ("knots", "scores", "weights0", "bias0")
 
@@ -44,7 +46,8 @@ class Perceptron:
         layer = inputs[np.newaxis]
         last = len(self.weights) - 1
         for depth, (weights, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            layer = layer @ weights + bias
+            layer = layer @ weights
+            layer += bias
             if depth < last:
                 layer *= _sigmoid(layer)  # SiLU
         logits = layer[:, :, 0].astype(np.float64)
@@ -91,30 +94,10 @@ def one_blas_thread() -> AbstractContextManager[object]:
     return limit
 
 
-def normal_scores(
-    features: npt.NDArray[np.float32], knots: npt.NDArray[np.float32], scores: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
-    """Map each feature to its normal score by linear interpolation between training quantiles.
-
-    Parameters
-    ----------
-    features : ndarray, (window, feature)
-    knots : ndarray, (feature, knot), never decreasing
-    scores : ndarray, (knot,)
-
-    Returns
-    -------
-    ndarray, (window, feature), float32
-        Values beyond the outermost quantiles get their scores.
-    """
-    mapped = np.empty(features.shape, dtype=np.float32)
-    for i in range(features.shape[1]):
-        values, first = np.unique(knots[i], return_index=True)
-        mapped[:, i] = np.interp(features[:, i], values, scores[first])
-    return mapped
-
-
 def _sigmoid(x: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    result: npt.NDArray[np.floating] = np.negative(x)
     with np.errstate(over="ignore"):  # exp overflows to inf, and 1 / (1 + inf) is the right 0
-        result: npt.NDArray[np.floating] = 1 / (1 + np.exp(-x))
+        np.exp(result, out=result)
+    result += 1
+    np.divide(1, result, out=result)
     return result
