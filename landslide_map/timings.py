@@ -13,7 +13,8 @@ each of these did for whom; :attr:`Timings.unattributed_cpu_seconds` is what all
 is not measured, spent together.
 
 Accounts are of the process: whoever opens one with :func:`collected` sees all work that is done anywhere in
-it meanwhile. Without an open account, :func:`work` costs nothing.
+it meanwhile. Without an open account, :func:`work` costs nothing. What workers of a cluster spent, each on an
+account of its own, is kept apart (:func:`count_elsewhere`): their processors are others.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _WORK: Final = "work, in any thread"
+_THERE: Final = "work of workers, in any thread"
 
 
 @dataclass
@@ -40,11 +42,37 @@ class Spent:
     times: int = 0
     """How often it was begun and ended."""
 
-    def add(self, seconds: float, cpu_seconds: float) -> None:
-        """Count one more time."""
+    def add(self, seconds: float, cpu_seconds: float, times: int = 1) -> None:
+        """Count one more time, or so many."""
         self.seconds += seconds
         self.cpu_seconds += cpu_seconds
-        self.times += 1
+        self.times += times
+
+
+@dataclass
+class Elsewhere:
+    """What other processes spent on a run."""
+
+    cpu_seconds: float = 0.0
+    work: dict[str, Spent] = field(default_factory=dict)
+    peak_memory: int = 0
+    """Of the process that had most, bytes."""
+
+    def add(self, other: Elsewhere) -> None:
+        """Count what one process spent on one task."""
+        self.cpu_seconds += other.cpu_seconds
+        self.peak_memory = max(self.peak_memory, other.peak_memory)
+        for kind, spent in other.work.items():
+            own = self.work.setdefault(kind, Spent())
+            own.add(spent.seconds, spent.cpu_seconds, spent.times)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values, seconds to the millisecond."""
+        return {
+            "cpu_seconds": round(self.cpu_seconds, 3),
+            "work": _work_as_json(self.work),
+            "peak_memory_bytes": self.peak_memory,
+        }
 
 
 @dataclass
@@ -53,6 +81,8 @@ class Timings:
 
     stages: dict[str, Spent] = field(default_factory=dict)
     work: dict[str, Spent] = field(default_factory=dict)
+    elsewhere: Elsewhere | None = None
+    """What workers spent, where there were any."""
     _began: tuple[float, float] = field(default_factory=lambda: (time.perf_counter(), time.process_time()))
     _ended: tuple[float, float] | None = None
 
@@ -71,9 +101,13 @@ class Timings:
         """Processor time that no thread measured as work: libraries' own threads, and all the rest."""
         return max(0.0, self.cpu_seconds - sum(spent.cpu_seconds for spent in self.work.values()))
 
+    def for_others(self) -> Elsewhere:
+        """Return the account as whoever gave this process the task counts it."""
+        return Elsewhere(self.cpu_seconds, self.work, peak_memory() or 0)
+
     def as_json(self) -> dict[str, Any]:
         """Return the account and the process's peak memory as plain values, seconds to the millisecond."""
-        return {
+        values = {
             "seconds": round(self.seconds, 3),
             "cpu_seconds": round(self.cpu_seconds, 3),
             "unattributed_cpu_seconds": round(self.unattributed_cpu_seconds, 3),
@@ -81,30 +115,27 @@ class Timings:
                 name: {"seconds": round(spent.seconds, 3), "cpu_seconds": round(spent.cpu_seconds, 3)}
                 for name, spent in self.stages.items()
             },
-            "work": {
-                kind: {
-                    "busy_seconds": round(spent.seconds, 3),
-                    "cpu_seconds": round(spent.cpu_seconds, 3),
-                    "times": spent.times,
-                }
-                for kind, spent in self.work.items()
-            },
+            "work": _work_as_json(self.work),
             "peak_memory_bytes": peak_memory(),
         }
+        return values if self.elsewhere is None else values | {"workers": self.elsewhere.as_json()}
 
     def as_text(self) -> str:
         """Return two tables for a person: stages as they came, work by the time it took."""
-        width = max(map(len, [_WORK, *self.stages, *self.work]))
+        there = self.elsewhere or Elsewhere()
+        width = max(map(len, [_WORK, _THERE, *self.stages, *self.work, *there.work]))
         lines = [f"{'stage':{width}}  wall s   CPU s"]
         lines += [_row(name, width, spent) for name, spent in self.stages.items()]
         lines.append(_row("in all", width, Spent(self.seconds, self.cpu_seconds)))
         if self.work:
-            by_time = sorted(self.work.items(), key=lambda item: -item[1].seconds)
-            lines.append(f"{_WORK:{width}}  busy s   CPU s")
-            lines += [_row(kind, width, spent) for kind, spent in by_time]
+            lines += _work_as_text(_WORK, width, self.work)
             lines.append(f"{'everything else':{width}}  {'':6}  {self.unattributed_cpu_seconds:6.1f}")
+        if there.work:
+            lines += _work_as_text(_THERE, width, there.work)
         if peak := peak_memory():
             lines.append(f"peak memory {peak / 2**30:.2f} GiB")
+        if there.peak_memory:
+            lines.append(f"peak memory of a worker {there.peak_memory / 2**30:.2f} GiB")
         return "\n".join(lines)
 
 
@@ -165,6 +196,14 @@ def work(kind: str) -> Iterator[None]:
                 )
 
 
+def count_elsewhere(spent: Elsewhere) -> None:
+    """Count what another process spent on a task of this one."""
+    with _lock:
+        for account in _open:
+            account.elsewhere = account.elsewhere or Elsewhere()
+            account.elsewhere.add(spent)
+
+
 def peak_memory() -> int | None:
     """Return the most memory that was ever resident in this process, bytes; None where nobody says.
 
@@ -186,3 +225,19 @@ def peak_memory() -> int | None:
 
 def _row(name: str, width: int, spent: Spent) -> str:
     return f"{name:{width}}  {spent.seconds:6.1f}  {spent.cpu_seconds:6.1f}"
+
+
+def _work_as_text(title: str, width: int, work: dict[str, Spent]) -> list[str]:
+    by_time = sorted(work.items(), key=lambda item: -item[1].seconds)
+    return [f"{title:{width}}  busy s   CPU s", *(_row(kind, width, spent) for kind, spent in by_time)]
+
+
+def _work_as_json(work: dict[str, Spent]) -> dict[str, dict[str, float]]:
+    return {
+        kind: {
+            "busy_seconds": round(spent.seconds, 3),
+            "cpu_seconds": round(spent.cpu_seconds, 3),
+            "times": spent.times,
+        }
+        for kind, spent in work.items()
+    }

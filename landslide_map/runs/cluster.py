@@ -28,6 +28,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster
 from distributed.utils import silence_logging_cmgr
 from distributed.versions import VersionMismatchWarning
 
+from landslide_map import timings
 from landslide_map.errors import Notice, ResourceError
 from landslide_map.judging import Judge, JudgedRows, Tick
 from landslide_map.models.bundle import Bundle
@@ -37,6 +38,7 @@ from landslide_map.progress import Report, Stage, counter, silent
 from landslide_map.runs import remote
 from landslide_map.runs.remote import Job
 from landslide_map.sources import SceneInputs
+from landslide_map.timings import Elsewhere
 from landslide_map.windows import WindowPlan
 
 CONNECT_S: Final = 10.0
@@ -135,13 +137,15 @@ class Cluster:
                 for future in self._finished(running):
                     row = running.pop(future)
                     try:
-                        judged: JudgedRows = self._result(future, f"row of blocks {row}")
+                        found: tuple[JudgedRows, Elsewhere] = self._result(future, f"row of blocks {row}")
                     except TimeoutError:  # its worker died before it was fetched: it is judged once more
                         running[future] = row
                         continue
                     except Exception as error:
                         failure = failure or error
                         continue
+                    judged, spent = found
+                    timings.count_elsewhere(spent)
                     tick(len(judged.votes.probability))
                     yield judged
         finally:

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from distributed import get_worker, worker_client
 
+from landslide_map import timings
 from landslide_map.errors import BundleError, InputError, LandslideMapError
 from landslide_map.judging import JudgedRows, judge_rows
 from landslide_map.models.bundle import Bundle
@@ -134,15 +135,15 @@ def examine(job: Job) -> None:
 
 @_named
 @_alone
-def judge_row(job: Job, block_row: int) -> JudgedRows:
-    """Judge the windows that end in one row of blocks."""
+def judge_row(job: Job, block_row: int) -> tuple[JudgedRows, timings.Elsewhere]:
+    """Judge the windows that end in one row of blocks; also return what that took here."""
     plan = plan_windows(job.inputs.grid.shape, job.stride)
     bundle = _bundle(job.choice, job.sha256)
     if job.networks is not None:
         bundle = replace(bundle, members=tuple(_distant(member, job) for member in bundle.members))
-    with bounded_cache():
+    with bounded_cache(), timings.collected() as spent:
         (judged,) = judge_rows(job.inputs, bundle, plan, job.min_valid_fraction, [block_row])
-    return judged
+    return judged, spent.for_others()
 
 
 @_named

@@ -167,6 +167,11 @@ def test_a_map_has_the_same_bytes_although_a_worker_is_killed(
     killed.result()
     assert victim.wait() == -signal.SIGKILL
     same_files(result.out, local)
+    spent = json.loads(result.manifest.read_text())["timings"]
+    assert "statistics" not in spent["work"]
+    assert spent["workers"]["work"]["statistics"]["times"] >= 3  # rows of blocks
+    assert spent["workers"]["cpu_seconds"] > 0
+    assert spent["workers"]["peak_memory_bytes"] > 100 << 20
 
 
 def test_rows_come_as_they_are_done_and_a_failure_after_the_others(

@@ -123,6 +123,26 @@ def test_an_account_as_values_and_as_text() -> None:
     assert "read" in rows
 
 
+def test_what_other_processes_spent_is_kept_apart() -> None:
+    with timings.collected() as one, timings.work("read"):
+        spin(0.02)
+    with timings.collected() as other, timings.work("read"), timings.work("vote"):
+        spin(0.03)
+    with timings.collected() as spent:
+        timings.count_elsewhere(one.for_others())
+        timings.count_elsewhere(other.for_others())
+    assert spent.work == {}
+    assert spent.cpu_seconds < 0.02
+    workers = spent.as_json()["workers"]
+    assert workers["work"]["read"]["times"] == 2
+    assert workers["work"]["read"]["cpu_seconds"] == pytest.approx(0.02, abs=0.01)
+    assert workers["work"]["vote"]["cpu_seconds"] == pytest.approx(0.03, abs=0.01)
+    assert workers["cpu_seconds"] >= 0.05
+    assert workers["peak_memory_bytes"] == timings.peak_memory()
+    assert "work of workers" in spent.as_text()
+    assert "workers" not in one.as_json()
+
+
 def test_peak_memory_is_that_of_this_program_alone() -> None:
     before = timings.peak_memory()
     assert before is not None
