@@ -52,7 +52,7 @@ def train(
     `landslide-map windows` writes; several folders are joined. The bundle holds its members, thresholds and
     figures estimated out of fold. Training networks can be interrupted: the same command goes on.
     """  # noqa: D301 - click reads \b as the character, which keeps the lines apart
-    from landslide_map.models.bundle import check_free
+    from landslide_map.models.bundle_folder import check_free
     from landslide_map.training.recipe import recipe_content, trains_on_windows
 
     if bool(data) == (statistics is not None):
@@ -122,7 +122,7 @@ def _train_on_windows(
 def _train_on_statistics(
     data: tuple[Path, ...], statistics: Path | None, recipe: str, out: Path, progress: Report, **options: Any
 ) -> tuple[list[dict[str, Any]], str]:
-    from landslide_map.models.bundle import save_bundle
+    from landslide_map.models.bundle_folder import save_bundle
 
     if needless := [name for name in _FOR_NETWORKS if options[name] not in (None, False, "auto", "float32")]:
         raise click.UsageError(

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from landslide_map.models.bundle import Bundle, load_bundle, save_bundle
+from landslide_map.models.bundle import Bundle, load_bundle
+from landslide_map.models.bundle_folder import save_bundle
 from landslide_map.training import train
 from landslide_map.training.recipe import Recipe
 from landslide_map.training.statistics_table import TABLE_CHANNELS, TABLE_STATISTICS

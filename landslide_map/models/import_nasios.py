@@ -18,7 +18,7 @@ from torch import Tensor
 from landslide_map import __version__
 from landslide_map.bands import CHANNELS, DIFFERENCES, GROUPS, OPTICAL
 from landslide_map.errors import BundleError, Notice
-from landslide_map.models.bundle import check_free, save_bundle
+from landslide_map.models.bundle_folder import check_free, save_bundle
 from landslide_map.models.network_heads import expected_tensors
 from landslide_map.models.network_spec import NetworkSpec
 from landslide_map.models.published import (

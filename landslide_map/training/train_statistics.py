@@ -41,7 +41,7 @@ _ENDING: Final = {"lightgbm": "txt", "xgboost": "ubj", "perceptron": "npz"}
 
 @dataclass(frozen=True, slots=True)
 class TrainedBundle:
-    """What :func:`landslide_map.models.bundle.save_bundle` writes."""
+    """What :func:`landslide_map.models.bundle_folder.save_bundle` writes."""
 
     document: dict[str, Any]
     contents: dict[str, bytes]

@@ -18,7 +18,7 @@ from landslide_map.bands import CHANNELS
 from landslide_map.errors import InputError, Notice, UsageError
 from landslide_map.features import array_statistics
 from landslide_map.labelled_windows import checked_labels
-from landslide_map.models.bundle import check_free, save_bundle
+from landslide_map.models.bundle_folder import check_free, save_bundle
 from landslide_map.models.network_member import Runtime
 from landslide_map.models.placement import Device, Precision
 from landslide_map.models.published_boosters import published_features

@@ -10,7 +10,8 @@ import pytest
 
 from landslide_map.bands import BACKSCATTER
 from landslide_map.errors import BundleError, OutputExistsError
-from landslide_map.models.bundle import DEFAULT, Bundle, load_bundle, save_bundle
+from landslide_map.models.bundle import DEFAULT, Bundle, load_bundle
+from landslide_map.models.bundle_folder import save_bundle
 from landslide_map.models.perceptron import Perceptron
 from landslide_map.training import train
 from tests.labelled import CHANGE, OPTICAL, made_up_statistics, tiny_bundle, tiny_recipe

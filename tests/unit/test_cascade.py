@@ -16,7 +16,8 @@ from scipy.stats import binomtest
 from cli.main import cli
 from landslide_map.errors import BundleError, UsageError
 from landslide_map.evaluation.learn_cascade import learn_cascade
-from landslide_map.models.bundle import Bundle, load_bundle, save_bundle
+from landslide_map.models.bundle import Bundle, load_bundle
+from landslide_map.models.bundle_folder import save_bundle
 from landslide_map.models.calibration import IDENTITY, Calibration
 from landslide_map.models.cascade import CASCADES, Cascade, Rule, cascades_file, learned_rule
 from landslide_map.models.profiles import describe, with_profile

@@ -15,7 +15,8 @@ from landslide_map.evaluation.out_of_fold import VOTES, training_folds
 from landslide_map.evaluation.votes import ask_members
 from landslide_map.evaluation.windows import figures, judge, judge_kept
 from landslide_map.metrics import scores
-from landslide_map.models.bundle import Bundle, load_bundle, save_bundle
+from landslide_map.models.bundle import Bundle, load_bundle
+from landslide_map.models.bundle_folder import save_bundle
 from landslide_map.models.import_nasios import import_nasios
 from landslide_map.training import train
 from tests.golden.filled_weights import synthetic_windows
