@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,20 +16,32 @@ import xarray as xr
 from landslide_map.errors import BundleError
 from landslide_map.models.crossed import FEATURE_SET, feature_table
 from landslide_map.models.perceptron import Perceptron, one_blas_thread
+from landslide_map.models.quick_scorer import QuickScorer
 
 Features = npt.NDArray[np.float32]
-Predictor = Callable[[Features], npt.NDArray[np.float64]]
+Predictor = Callable[[npt.NDArray[np.floating]], npt.NDArray[np.float64]]
+"""From ``(window, feature)`` to probabilities, ``(window,)``, on one thread; several may call it at once."""
+
+_ROWS: Final = 2048
+"""Windows that a thread judges at a time: enough for every thread to have some, whatever the folds."""
 
 
 def lightgbm_predictor(content: bytes) -> Predictor:
-    """Return the predictor of a LightGBM model in its text format."""
+    """Return the predictor of a LightGBM model in its text format: quick where it can be, the same always."""
+    text = content.decode("ascii")
+    quick = QuickScorer.of_lightgbm(text)
+    return quick.probability if quick else slow_lightgbm_predictor(text)
+
+
+def slow_lightgbm_predictor(text: str) -> Predictor:
+    """Return LightGBM's own predictor."""
     import lightgbm
 
     try:
-        booster = lightgbm.Booster(model_str=content.decode("ascii"))
+        booster = lightgbm.Booster(model_str=text)
     except lightgbm.basic.LightGBMError as error:
         raise ValueError(str(error)) from error
-    return lambda features: np.asarray(booster.predict(features), dtype=np.float64)
+    return lambda features: np.asarray(booster.predict(features, num_threads=1), dtype=np.float64)
 
 
 def xgboost_predictor(content: bytes) -> Predictor:
@@ -37,6 +49,7 @@ def xgboost_predictor(content: bytes) -> Predictor:
     import xgboost
 
     booster = xgboost.Booster(model_file=bytearray(content))
+    booster.set_param({"nthread": 1})
     return lambda features: booster.inplace_predict(features).astype(np.float64)
 
 
@@ -51,6 +64,17 @@ PREDICTORS: Final[dict[str, Callable[[bytes], Predictor]]] = {
     "perceptron": perceptron_predictor,
 }
 """Kind of member -> how one fold's file becomes a predictor."""
+
+
+def mean_vote(predictors: Sequence[Predictor], features: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Return the mean over predictors, ``(window,)``: folds and parts of the windows side by side."""
+    parts = [features[start : start + _ROWS] for start in range(0, max(len(features), 1), _ROWS)]
+    with one_blas_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        votes = [[pool.submit(predict, part) for part in parts] for predict in predictors]
+        mean: npt.NDArray[np.float64] = np.mean(
+            [np.concatenate([part.result() for part in of_one]) for of_one in votes], axis=0
+        )
+    return mean
 
 
 @dataclass(frozen=True)
@@ -81,13 +105,7 @@ class StatisticsMember:
 
     def predict_features(self, features: Features) -> npt.NDArray[np.float64]:
         """As :meth:`predict`, from the member's features: members of equal channels share them."""
-        if self.kind == "perceptron":  # numpy computes on one thread, the tree libraries on all
-            with one_blas_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
-                votes = list(pool.map(lambda predict: predict(features), self.predictors))
-        else:
-            votes = [predict(features) for predict in self.predictors]
-        mean: npt.NDArray[np.float64] = np.mean(votes, axis=0)
-        return mean
+        return mean_vote(self.predictors, features)
 
 
 def load_statistics_member(entry: Any, contents: dict[str, bytes]) -> StatisticsMember:

@@ -14,7 +14,7 @@ import xarray as xr
 
 from landslide_map.bands import CHANNELS
 from landslide_map.errors import BundleError
-from landslide_map.models.boosters import PREDICTORS, Predictor
+from landslide_map.models.boosters import PREDICTORS, Predictor, mean_vote
 
 STATISTICS: Final = ("mean", "median", "min", "max", "std", "skew", "kurtosis")
 """Order of the features within a channel; channels in the order of ``bands.CHANNELS``."""
@@ -53,9 +53,7 @@ class PublishedBooster:
 
     def predict(self, x: xr.DataArray) -> npt.NDArray[np.float64]:
         """Return the mean over the folds, ``(window,)``."""
-        features: npt.NDArray[Any] = published_features(x)
-        mean: npt.NDArray[np.float64] = np.mean([predict(features) for predict in self.predictors], axis=0)
-        return mean
+        return mean_vote(self.predictors, published_features(x))
 
 
 def load_published_booster(entry: Any, contents: Mapping[str, bytes | Path]) -> PublishedBooster:

@@ -1,0 +1,157 @@
+"""Trees without branches: LightGBM's own votes, to the bit, or none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pytest
+
+from landslide_map.models.boosters import lightgbm_predictor, mean_vote
+from landslide_map.models.bundle import load_bundle
+from landslide_map.models.quick_scorer import LEAVES, QuickScorer
+
+RNG = np.random.default_rng(0)
+FEATURES = RNG.standard_normal((600, 6))
+FEATURES[RNG.random(FEATURES.shape) < 0.2] = 0
+LABELS = (FEATURES[:, 0] * FEATURES[:, 1] + FEATURES[:, 2] > 0.2).astype(int)
+
+
+def grown(features: np.ndarray = FEATURES, labels: np.ndarray = LABELS, **settings: Any) -> str:
+    """Train some trees; return LightGBM's text."""
+    own = {"objective": "binary", "verbosity": -1, "num_threads": 1, "min_data_in_leaf": 2, "num_leaves": 16}
+    chosen = settings.pop("categories", "auto")
+    data = lightgbm.Dataset(features, labels, categorical_feature=chosen, params={"verbosity": -1})
+    return str(lightgbm.train(own | settings, data, num_boost_round=20).model_to_string())
+
+
+def walked(text: str, features: np.ndarray) -> np.ndarray:
+    return np.asarray(lightgbm.Booster(model_str=text).predict(features, num_threads=1))
+
+
+def at_the_edges(scorer: QuickScorer, count: int) -> np.ndarray:
+    """Draw windows whose values lie on thresholds, next to them, far away, near 0, or nowhere."""
+    rng = np.random.default_rng(1)
+    values = rng.standard_normal((count, scorer.columns))
+    for i in range(scorer.columns):
+        limits = scorer.thresholds[scorer.features == i]
+        if limits.size:
+            values[:, i] = rng.choice(limits, count)
+    values[::3] = np.nextafter(values[::3], np.inf)
+    values[1::7] *= 1 + 1e-6
+    odd = [0.0, -0.0, np.nan, np.inf, -np.inf, 1e-35, -1e-35, 5e-36, 2e-35, 1e30]
+    return np.where(rng.random(values.shape) < 0.1, rng.choice(odd, values.shape), values)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"num_leaves": 2},
+        {"num_leaves": LEAVES},
+        {"sigmoid": 1.7, "zero_as_missing": False, "max_depth": 3},
+    ],
+    ids=str,
+)
+def test_every_bit_is_lightgbm_s(settings: dict[str, Any], dtype: type) -> None:
+    text = grown(**settings)
+    scorer = QuickScorer.of_lightgbm(text)
+    assert scorer is not None
+    windows = at_the_edges(scorer, 1000).astype(dtype)
+    np.testing.assert_array_equal(scorer.probability(windows), walked(text, windows))
+
+
+@pytest.mark.parametrize("count", [0, 1, 127, 128, 129])
+def test_any_number_of_windows(count: int) -> None:
+    text = grown()
+    scorer = QuickScorer.of_lightgbm(text)
+    assert scorer is not None
+    expected = walked(text, FEATURES)[:count]
+    np.testing.assert_array_equal(scorer.probability(FEATURES[:count]), expected)
+    np.testing.assert_array_equal(scorer.probability(np.asfortranarray(FEATURES)[:count]), expected)
+
+
+def test_the_default_bundle_votes_as_lightgbm_would() -> None:
+    members = [member for member in load_bundle().members if getattr(member, "kind", "") == "lightgbm"]
+    assert len(members) >= 10
+    for member in members:
+        text = member.folds[-1].decode()
+        scorer = QuickScorer.of_lightgbm(text)
+        assert scorer is not None, member.name
+        windows = at_the_edges(scorer, 200).astype(np.float32)
+        np.testing.assert_array_equal(scorer.probability(windows), walked(text, windows))
+
+
+def with_missing() -> str:
+    features = FEATURES.copy()
+    features[::4, 0] = np.nan
+    return grown(features)
+
+
+OTHERS = {
+    "more leaves": lambda: grown(num_leaves=LEAVES + 1, min_data_in_leaf=1),
+    "missing values": with_missing,
+    "zero is missing": lambda: grown(zero_as_missing=True),
+    "categories": lambda: grown(np.abs(FEATURES * 3).astype(int).astype(float), categories=[0, 2]),
+    "linear leaves": lambda: grown(linear_tree=True),
+    "another aim": lambda: grown(objective="regression"),
+    "a forest": lambda: grown(boosting="rf", bagging_fraction=0.5, bagging_freq=1),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_trees_of_another_kind_are_left_to_lightgbm(kind: str) -> None:
+    text = OTHERS[kind]()
+    assert QuickScorer.of_lightgbm(text) is None
+    np.testing.assert_array_equal(lightgbm_predictor(text.encode())(FEATURES), walked(text, FEATURES))
+
+
+def test_trees_of_several_classes_are_left_to_lightgbm() -> None:
+    assert (
+        QuickScorer.of_lightgbm(
+            grown(labels=LABELS + (FEATURES[:, 3] > 1), objective="multiclass", num_class=3)
+        )
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("\nend of trees", ""),
+        ("\nTree=7\n", "\n"),
+        ("left_child=1 ", "left_child=0 "),
+        ("left_child=1 ", "left_child=2 "),
+        ("left_child=1 ", "left_child=1 1 "),
+        ("split_feature=", "split_feature=6 "),
+        ("num_leaves=16", "num_leaves=15"),
+        ("leaf_value=", "leaf_value=nan "),
+        ("sigmoid:1", "sigmoid:x"),
+        ("max_feature_idx=5", "max_feature_idx=0"),
+    ],
+)
+def test_a_text_that_is_not_whole_is_none_of_its_own(old: str, new: str) -> None:
+    text = grown()
+    assert old in text
+    assert QuickScorer.of_lightgbm(text.replace(old, new, 1)) is None
+
+
+def test_what_lightgbm_cannot_read_is_refused() -> None:
+    with pytest.raises(ValueError, match="Model file doesn't specify"):
+        lightgbm_predictor(b"no trees")
+
+
+def test_another_number_of_features_is_refused() -> None:
+    with pytest.raises(ValueError, match="5 features, but the trees were grown on 6"):
+        lightgbm_predictor(grown().encode())(FEATURES[:, :5])
+
+
+def test_parts_of_the_windows_are_put_together_in_order() -> None:
+    texts = [grown(seed=seed, feature_fraction=0.5) for seed in (1, 2, 3)]
+    windows = RNG.standard_normal((5000, 6)).astype(np.float32)
+    expected = np.mean([walked(text, windows) for text in texts], axis=0)
+    predictors = [lightgbm_predictor(text.encode()) for text in texts]
+    np.testing.assert_array_equal(mean_vote(predictors, windows), expected)
+    assert mean_vote(predictors, windows[:0]).shape == (0,)
