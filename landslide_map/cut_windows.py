@@ -158,7 +158,7 @@ def cut_windows(
         start = 0
         progress(STAGE, 0, plan.count)
         described = statistics_and_pixels(
-            model_stack(inputs), plan, MODEL_BANDS, channels=MODEL_BANDS, slab=PIXEL_SLAB
+            model_stack(inputs, MODEL_BANDS), plan, MODEL_BANDS, slab=PIXEL_SLAB
         )
         for _, statistics, pixels in described:
             rows = np.arange(start, start + len(pixels))

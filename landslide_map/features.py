@@ -124,7 +124,9 @@ def statistics_and_pixels(
     top, bottom = int(plan.row_starts[first]), min(rows.stop * BLOCK, plan.shape[0])
     # Cells end at the lattice whatever the chunks are, so that the chunks never show in a result.
     lattice = (top, *range((top // BLOCK + 1) * BLOCK, bottom, BLOCK), bottom)
-    data = stack.sel(band=names).isel(y=slice(top, bottom)).chunk(y=tuple(np.diff(lattice)), x=BLOCK).data
+    # Asking for all bands would have dask cut the chunks along the band axis anew.
+    bands = stack if names == available else stack.sel(band=names)
+    data = bands.isel(y=slice(top, bottom)).chunk(y=tuple(np.diff(lattice)), x=BLOCK).data
     row_edges, col_edges = _cuts(plan.row_starts, plan.size), _cuts(plan.col_starts, plan.size)
     kept = np.array([median or name in pixels for name in names])
     kept_names = [name for name, keep in zip(names, kept, strict=True) if keep]
@@ -237,11 +239,12 @@ class _Unfinished:
         self._median = median
 
     @timings.work("statistics")
-    def extend(self, cells: list[Floats], blocks: list[list[npt.NDArray[Any]]]) -> None:
+    def extend(self, cells: list[list[Floats]], blocks: list[list[npt.NDArray[Any]]]) -> None:
         """Append one row of blocks: per channel its cells, and the pixels that are kept, block by block."""
-        merged = [moments.merge_columns(new, *self._cols) for new in cells]
-        cells.clear()  # the caller still names them
-        self._cells = [np.concatenate(pair) for pair in zip(self._cells, merged, strict=True)]
+        for band, parts in enumerate(cells):
+            merged = moments.merge_columns(np.concatenate(parts, axis=2), *self._cols)
+            parts.clear()  # the caller still names them
+            self._cells[band] = np.concatenate([self._cells[band], merged])
         self._pixels = _append_rows(self._pixels, blocks)
 
     @timings.work("statistics")
@@ -280,11 +283,11 @@ class _Unfinished:
 
 def _reduce(
     blocks: da.Array, row_edges: Indices, col_edges: Indices, keep: Kept, workers: int | None
-) -> tuple[list[Floats], list[list[npt.NDArray[Any]]]]:
+) -> tuple[list[list[Floats]], list[list[npt.NDArray[Any]]]]:
     """Read one row of blocks.
 
-    Returns per channel its cells, ``(cell row, 7, cell column)``, and of each block the pixels of the
-    channels that are kept: its chunks along the channel axis, ``(channel, row, col)``.
+    Returns per channel its cells block by block, ``(cell row, 7, cell column)``, and of each block the pixels
+    of the channels that are kept: its chunks along the channel axis, ``(channel, row, col)``.
     """
     tasks = []
     left = 0
@@ -306,7 +309,7 @@ def _reduce(
         how = {"scheduler": "threads", "num_workers": workers}
     (reduced,) = compute(tasks, **how)  # type: ignore[no-untyped-call]
     by_block = [[cells for part, _ in parts for cells in part] for parts in reduced]
-    cells = [np.concatenate(pieces, axis=2) for pieces in zip(*by_block, strict=True)]
+    cells = [list(pieces) for pieces in zip(*by_block, strict=True)]
     return cells, [[part for _, part in parts] for parts in reduced]
 
 

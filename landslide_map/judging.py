@@ -6,7 +6,7 @@ are the same, to the bit, whether the rows above were judged just before, long a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
@@ -143,13 +143,12 @@ def described_windows(
     made_of = set(chain.from_iterable(INDEX_PAIRS.get(name, (name,)) for name in seen if name in channels))
     bands = [name for name in MODEL_BANDS if name in made_of]
     positions = [MODEL_BANDS.index(name) for name in bands]
-    described = [*channels, *(name for name in bands if name not in channels), SNOW_OR_CLOUD, STEEP]
+    described = {*channels, *bands, SNOW_OR_CLOUD, STEEP}
     halo = 0 if block_rows is None else int(plan.row_starts[plan.ended_by(block_rows.start * BLOCK)])
     for first, statistics, found in statistics_and_pixels(
-        model_stack(inputs, halo),
+        model_stack(inputs, described, halo),
         plan,
         bands,
-        channels=described,
         median=ensemble.needs_median,
         slab=(plan.count if ensemble.skips else PIXEL_SLAB) if bands else SLAB,
         block_rows=block_rows,
@@ -178,17 +177,13 @@ class _ModelPixels:
         return pixels
 
 
-def model_stack(inputs: SceneInputs, from_row: int = 0) -> xr.DataArray:
-    """Return the channels of a scene and its quality channels, lazy, ``(band, y, x)``.
+def model_stack(inputs: SceneInputs, channels: Collection[str], from_row: int = 0) -> xr.DataArray:
+    """Return some channels of a scene, quality channels among them, lazy, ``(band, y, x)``, in any order.
 
     Chunks are the blocks of the lattice, cut at `from_row` besides: whoever begins there reads nothing above.
     """
     cuts = sorted({0, from_row, *range(0, inputs.grid.height, BLOCK), inputs.grid.height})
-    chunks = (tuple(b - a for a, b in pairwise(cuts)), BLOCK)
-    acquired = stack.acquisitions(inputs, chunks)
-    quality = (stack.snow_or_cloud(inputs, acquired), stack.steep(inputs, chunks))
-    parts = [stack.channels(acquired), *(layer.expand_dims(band=[layer.name]) for layer in quality)]
-    return xr.concat(parts, dim="band", coords="minimal", compat="override")
+    return stack.lazy_channels(inputs, channels, (tuple(b - a for a, b in pairwise(cuts)), BLOCK))
 
 
 def outside_training_domain(inputs: SceneInputs) -> frozenset[str]:

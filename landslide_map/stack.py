@@ -8,7 +8,7 @@ per acquisition and block, so that a consumer that takes blocks in order reads e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -25,6 +25,7 @@ from landslide_map.backscatter import FLOOR_DB, mask_db, to_db, to_power
 from landslide_map.bands import (
     ACQUISITIONS,
     CHANNELS,
+    GROUPS,
     INDEX_PAIRS,
     OPTICAL,
     ORBITS,
@@ -72,6 +73,20 @@ _POST: Final = {
 _PRE: Final = {
     difference(orbit, pol): acquisition(orbit, "pre", pol) for orbit in ORBITS for pol in POLARISATIONS
 }
+_TOGETHER: Final = {
+    "optical": (*GROUPS["optical"], SNOW_OR_CLOUD),
+    **{orbit: GROUPS[orbit] for orbit in ORBITS},
+    "terrain": (STEEP,),
+}
+"""Sensor -> the channels, quality channels among them, that are made of what it measured."""
+_MADE_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    **{name: (name,) for name in OPTICAL},
+    **INDEX_PAIRS,
+    **{name: (post, _PRE[name]) if name in _PRE else (post,) for name, post in _POST.items()},
+    SNOW_OR_CLOUD: OPTICAL,
+    STEEP: (),
+}
+"""Channel -> its acquisitions."""
 
 
 def acquisitions(inputs: SceneInputs, chunks: Chunks = BLOCK) -> xr.DataArray:
@@ -155,28 +170,74 @@ def snow_or_cloud(inputs: SceneInputs, acquired: xr.DataArray) -> xr.DataArray:
     return _with_coordinates(data, SNOW_OR_CLOUD, acquired).rename(SNOW_OR_CLOUD)
 
 
-def steep(inputs: SceneInputs, chunks: Chunks = BLOCK) -> xr.DataArray:
-    """Return the quality channel of slopes: 1 for steep ground, 0 for flat, NaN where elevation is missing.
+def lazy_channels(inputs: SceneInputs, names: Collection[str], chunks: Chunks = BLOCK) -> xr.DataArray:
+    """Return some channels of a scene, those of one sensor side by side and read together.
+
+    For whoever takes block after block: one task reads one block of a sensor, and nothing outlives it but the
+    channels asked for. Of :func:`acquisitions` and :func:`channels` dask keeps twice as much in memory.
 
     Parameters
     ----------
     inputs : SceneInputs
-        With a `dem`; without one all is NaN, at no cost.
+        What the readers found. Nothing is read until the result is computed.
+    names : collection of str
+        Of :data:`bands.CHANNELS`, :data:`bands.SNOW_OR_CLOUD` and :data:`bands.STEEP`.
     chunks : int or (rows, columns)
-        As of :func:`acquisitions`.
+        Of the dask array, pixels; the pixels are the same for any. All channels of a sensor are one chunk.
 
     Returns
     -------
-    DataArray, (y, x), float32, dask
-        Named :data:`bands.STEEP`.
+    DataArray, (band, y, x), float32
+        The channels in an order of their own, sensor after sensor; of an absent sensor one NaN, broadcast.
     """
-    grid = inputs.grid
-    data = (
-        da.full(grid.shape, np.nan, dtype=np.float32, chunks=chunks)
-        if inputs.dem is None
-        else _lazy(partial(steep_block, inputs.dem, grid, files=OpenFiles()), grid, chunks, STEEP)
+    grid, files = inputs.grid, OpenFiles()
+    here = {*inputs.tracks, *(["optical"] if inputs.optical else []), *(["terrain"] if inputs.dem else [])}
+    wanted = {sensor: [name for name in own if name in names] for sensor, own in _TOGETHER.items()}
+    rows, cols = da.core.normalize_chunks(chunks, grid.shape)
+    layers = [
+        _lazy(partial(read_channels, inputs, own, files=files), grid, (rows, cols), sensor, len(own))
+        if sensor in here
+        else da.full((len(own), *grid.shape), np.nan, dtype=np.float32, chunks=(len(own), rows, cols))
+        for sensor, own in wanted.items()
+        if own
+    ]
+    return xr.DataArray(
+        da.concatenate(layers),
+        dims=("band", "y", "x"),
+        coords={"band": [name for own in wanted.values() for name in own], "y": grid.y, "x": grid.x},
     )
-    return xr.DataArray(data, dims=("y", "x"), coords={"y": grid.y, "x": grid.x}, name=STEEP)
+
+
+def read_channels(
+    inputs: SceneInputs, names: Sequence[str], block: Block, files: OpenFiles | None = None
+) -> Pixels:
+    """Read one block of some channels, each acquisition that they are made of once.
+
+    Parameters
+    ----------
+    inputs : SceneInputs
+        What the readers found.
+    names : sequence of str
+        As of :func:`lazy_channels`, in any order.
+    block, files
+        As of :func:`read_acquisition`.
+
+    Returns
+    -------
+    ndarray, (name, block.height, block.width), float32
+        NaN = missing.
+    """
+    needed = dict.fromkeys(source for name in names for source in _MADE_OF[name])
+    acquired = {source: read_acquisition(inputs, source, block, files=files) for source in needed}
+    made = np.empty((len(names), block.height, block.width), np.float32)
+    for plane, name in zip(made, names, strict=True):
+        if name == STEEP:
+            plane[:] = np.nan if inputs.dem is None else steep_block(inputs.dem, inputs.grid, block, files)
+        elif name == SNOW_OR_CLOUD:
+            plane[:] = _read_quality(inputs, acquired, block, files)
+        else:
+            plane[:] = make_channel(name, acquired)
+    return made
 
 
 def read_acquisition(inputs: SceneInputs, name: str, block: Block, files: OpenFiles | None = None) -> Pixels:
@@ -302,25 +363,38 @@ def _present(inputs: SceneInputs, name: str) -> bool:
     return track is not None and bool(track.composite or (track.pre if side == "pre" else track.post))
 
 
+def _read_quality(
+    inputs: SceneInputs, acquired: Mapping[str, Pixels], block: Block, files: OpenFiles | None
+) -> Pixels:
+    layers = [acquired[name] for name in OPTICAL]
+    scl = inputs.optical.scene_classification if inputs.optical else None
+    if scl is not None:
+        layers.append(read_block(scl, inputs.grid, block, nearest=True, files=files))
+    return _quality(*layers)
+
+
 @timings.work("channels")
 def _quality(*layers: Pixels) -> Pixels:
     """One block of the quality channel; `layers` are the optical bands and, if there is one, the SCL."""
     return snow_or_cloud_pixels(dict(zip(OPTICAL, layers, strict=False)), *layers[len(OPTICAL) :])
 
 
-def _lazy(read: Callable[[Block], Pixels], grid: Grid, chunks: Any, name: str) -> da.Array:
-    """Return a dask array of the whole grid whose chunks are blocks that `read` reads."""
+def _lazy(
+    read: Callable[[Block], Pixels], grid: Grid, chunks: Chunks, name: str, bands: int | None = None
+) -> da.Array:
+    """Return a dask array of the whole grid whose chunks are blocks that `read` reads, bands and all."""
+    placed = da.core.normalize_chunks(chunks, grid.shape)
 
     def chunk(block_info: Any) -> Pixels:
-        (top, bottom), (left, right) = block_info[None]["array-location"]
+        (top, bottom), (left, right) = block_info[None]["array-location"][-2:]
         with timings.work("align"):
             return read(Block(top, left, bottom - top, right - left))
 
     array: da.Array = da.map_blocks(
         chunk,
-        chunks=da.core.normalize_chunks(chunks, grid.shape),
+        chunks=placed if bands is None else ((bands,), *placed),
         dtype=np.float32,
-        meta=_META,
+        meta=_META if bands is None else _META[np.newaxis],
         name=f"{name}-{uuid4().hex}",
     )
     return array

@@ -117,7 +117,7 @@ def test_windows_hold_the_pixels_of_the_stack_and_lie_where_they_say(scene: Path
     assert (table["x"][0], table["y"][0]) == (ULX + 320, ULY - 320)
     assert table["group"].nunique() == cut.groups > 1
     data = read_labelled_windows(tmp_path / "data")
-    stack = model_stack(open_inputs(load_scene(scene))).sel(band=list(MODEL_BANDS)).compute()
+    stack = model_stack(open_inputs(load_scene(scene)), MODEL_BANDS).sel(band=list(MODEL_BANDS)).compute()
     for i, (row, col) in enumerate(zip(table["row"], table["col"], strict=True)):
         expected = stack[:, row : row + 64, col : col + 64].transpose("y", "x", "band")
         np.testing.assert_array_equal(data.windows.read(i, i + 1)[0], expected)

@@ -80,7 +80,7 @@ def test_only_the_shared_pixels_above_are_read_again(
 
 def test_medians_and_pixels_of_later_rows_alone_are_those_of_the_whole(inputs: SceneInputs) -> None:
     plan = plan_windows(inputs.grid.shape, 40)
-    stack: xr.DataArray = model_stack(inputs).sel(band=["red", "nir"])
+    stack: xr.DataArray = model_stack(inputs, ["red", "nir"])
     whole = list(statistics_and_pixels(stack, plan, ["nir"], median=True))
     alone = list(statistics_and_pixels(stack, plan, ["nir"], median=True, block_rows=range(1, 3)))
     assert [first for first, _, _ in alone] == [first for first, _, _ in whole[1:]]

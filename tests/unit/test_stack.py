@@ -12,7 +12,15 @@ import pytest
 from pyproj import Transformer
 
 from landslide_map import stack
-from landslide_map.bands import ACQUISITIONS, CHANNELS, DIFFERENCES, GROUPS, OPTICAL
+from landslide_map.bands import (
+    ACQUISITIONS,
+    CHANNELS,
+    DIFFERENCES,
+    GROUPS,
+    OPTICAL,
+    SNOW_OR_CLOUD,
+    STEEP,
+)
 from landslide_map.errors import InputError
 from landslide_map.grid import Block, Grid
 from landslide_map.sources import (
@@ -23,6 +31,7 @@ from landslide_map.sources import (
     RasterBand,
     SceneInputs,
 )
+from landslide_map.terrain import steep_block
 from tests.rasters import grid_at, write_band
 
 # rioxarray builds its transforms with an operator that affine 3 deprecates.
@@ -270,6 +279,43 @@ def test_chunks_change_nothing(full_scene, chunk):
     chunked = stack.channels(stack.acquisitions(inputs, chunks=chunk)).compute()
     assert np.isnan(once.sel(band=list(DIFFERENCES))).any()
     np.testing.assert_array_equal(once.values.view(np.uint32), chunked.values.view(np.uint32))
+
+
+@pytest.mark.parametrize("missing", [None, "optical", "descending"])
+def test_channels_read_sensor_by_sensor_have_the_bits_of_all_together(full_scene, tmp_path, rng, missing):
+    inputs, _ = full_scene
+    classes = write_band(tmp_path / "scl.tif", rng.integers(1, 12, GRID.shape).astype(np.uint8), GRID)
+    inputs = replace(
+        inputs,
+        optical=None if missing == "optical" else replace(inputs.optical, scene_classification=classes),
+        tracks={orbit: track for orbit, track in inputs.tracks.items() if orbit != missing},
+        dem=write_band(tmp_path / "dem.tif", rng.uniform(0, 900, GRID.shape).astype(np.float32), GRID),
+    )
+    acquired = stack.acquisitions(inputs)
+    expected = stack.channels(acquired).compute()
+    lazy = stack.lazy_channels(inputs, [*CHANNELS, SNOW_OR_CLOUD, STEEP], 33)
+    made = lazy.compute()
+    assert lazy.chunks == ((11, 4, 4, 1), (33, 33, 4), (33, 33, 24))
+    same = made.sel(band=list(CHANNELS))
+    np.testing.assert_array_equal(same.values.view(np.uint32), expected.values.view(np.uint32))
+    snowy = stack.snow_or_cloud(inputs, acquired).compute()
+    np.testing.assert_array_equal(made.sel(band=SNOW_OR_CLOUD), snowy)
+    whole = Block(0, 0, *GRID.shape)
+    np.testing.assert_array_equal(made.sel(band=STEEP), steep_block(inputs.dem, GRID, whole))
+
+
+def test_every_acquisition_is_read_once_for_all_the_channels_made_of_it(full_scene, monkeypatch):
+    inputs, _ = full_scene
+    read: list[str] = []
+    real = stack.read_acquisition
+
+    def spied(scene: SceneInputs, name: str, block: Block, **how: object) -> np.ndarray:
+        read.append(name)
+        return real(scene, name, block, **how)
+
+    monkeypatch.setattr(stack, "read_acquisition", spied)
+    stack.lazy_channels(inputs, ["ndvi", "desc_vv", "gndvi", "desc_diff_vv"]).compute()
+    assert sorted(read) == ["desc_post_vv", "desc_pre_vv", "green", "nir", "red"]
 
 
 def shift(image: RadarImage) -> RadarImage:
