@@ -65,7 +65,8 @@ def learn_cascade(
     """Let BUNDLE learn where its members without a graphics card can do without the networks (--cascade).
 
     WINDOWS, which no member may have seen, is a folder with Train.csv, a folder of <ID>.npy, or an .npy file;
-    labels are not needed. A bundle that was trained on windows keeps its votes out of fold, and needs none.
+    without labels, all that the bundle calls landslides must be kept. A bundle that was trained on windows
+    keeps its votes out of fold, and needs no others.
     """
     from landslide_map.evaluation.learn_cascade import learn_cascade as learn
     from landslide_map.labelled_windows import LABELS, read_labelled_windows

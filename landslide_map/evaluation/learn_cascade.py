@@ -17,7 +17,7 @@ from landslide_map.evaluation.out_of_fold import kept_votes, training_folds
 from landslide_map.evaluation.votes import MemberVotes, ask_members
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.bundle_folder import check_free, save_bundle
-from landslide_map.models.cascade import CASCADES, Cascade, cascades_file, learned_cascade
+from landslide_map.models.cascade import CASCADES, Cascade, Labels, cascades_file, learned_cascade
 from landslide_map.models.placement import Device, Precision, on_device
 from landslide_map.progress import Report, silent
 from landslide_map.training.card import cascade_section
@@ -40,7 +40,7 @@ def learn_cascade(
     out: str | PathLike[str],
     windows: Windows | None = None,
     *,
-    labels: npt.NDArray[np.int8] | None = None,
+    labels: Labels | None = None,
     folds: npt.NDArray[np.int64] | None = None,
     out_of_fold: bool = False,
     device: Device = "auto",
@@ -56,9 +56,10 @@ def learn_cascade(
     out : path
         Folder of the copy.
     windows : Windows, optional
-        That no member has seen; without them the out-of-fold votes are taken that the bundle keeps. What is
-        found is what all members find together, so no labels are needed.
-    labels, folds : ndarray, (window,), optional
+        That no member has seen; without them the out-of-fold votes are taken that the bundle keeps.
+    labels : ndarray, (window,), optional
+        1 for landslides, 0 for others: of what all members find together, only landslides need be kept then.
+    folds : ndarray, (window,), optional
         Of the bundle's own training windows, with `out_of_fold`: to divide them as they were then.
     out_of_fold : bool
         `windows` are those of the training: in each only those models vote that had not seen it.
@@ -85,7 +86,7 @@ def learn_cascade(
     notices: tuple[Notice, ...] = ()
     evidence = f"out of fold, {ready.document.training.get('division', 'given')} folds"
     if windows is None:
-        votes, _, _ = kept_votes(ready)
+        votes, labels, _ = kept_votes(ready)
     else:
         left_out = None
         if out_of_fold:
@@ -97,7 +98,7 @@ def learn_cascade(
         else:
             evidence, notices = _unseen(ready, windows)
         votes = ask_members(windows, on_device(ready, device, precision, report=report), folds=left_out)
-    cascades = _learned(ready, votes, evidence)
+    cascades = _learned(ready, votes, labels, evidence)
     save_bundle(out, ready.document.model_dump(mode="json"), _contents(ready, cascades), overwrite=overwrite)
     return LearnedCascades(out, cascades, notices)
 
@@ -133,13 +134,14 @@ def _unseen(bundle: Bundle, windows: Windows) -> tuple[str, tuple[Notice, ...]]:
     )
 
 
-def _learned(bundle: Bundle, votes: MemberVotes, evidence: str) -> dict[str, Cascade]:
+def _learned(bundle: Bundle, votes: MemberVotes, labels: Labels | None, evidence: str) -> dict[str, Cascade]:
     cheap = [member.name for member in bundle.members if member.input == "statistics"]
     chosen = votes.choose(bundle.scenarios)
     found = {}
     for number, scenario in enumerate(bundle.scenarios):
-        said = votes.said[chosen == number]
-        cascade = learned_cascade(scenario, votes.members, cheap, said, evidence)
+        rows = chosen == number
+        known = None if labels is None else labels[rows]
+        cascade = learned_cascade(scenario, votes.members, cheap, votes.said[rows], evidence, known)
         if cascade is not None:
             found[scenario.name] = cascade
     if not found:

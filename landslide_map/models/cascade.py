@@ -1,9 +1,10 @@
 """A safe cascade: which windows the cheap members alone may call "no landslide", and what that has cost.
 
-The rule is learned from windows that no member had seen. Those that the whole ensemble finds are sorted by
-the cheap members' mean: the limit is the least of them, one in a thousand left aside, and windows below it
-are not asked on. As the limit is a rank, the bound on what it loses elsewhere holds although it was chosen on
-these very windows (a one-sided tolerance limit, Wilks 1941): with none of `n` lost it is about ``3 / n``.
+The rule is learned from windows that no member had seen. The landslides that the whole ensemble finds
+(without labels: all that it calls landslides) are sorted by the cheap members' mean. The limit is the least
+of them, one in a thousand left aside, and windows below it are not asked on. As the limit is a rank, the
+bound on what it loses elsewhere holds although it was chosen on these very windows (a one-sided tolerance
+limit, Wilks 1941): with none of `n` lost it is about ``3 / n``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +21,9 @@ from scipy.stats import beta
 
 from landslide_map.models.calibration import Calibration
 from landslide_map.models.member import Member
-from landslide_map.models.scenario import Scenario, mean_of
+from landslide_map.models.scenario import Bools, Floats, Scenario, mean_of
 
-Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.integer[Any]]
 Count = Annotated[int, Field(ge=0)]
 
 CASCADES: Final = "cascade.json"
@@ -44,11 +45,13 @@ class Rule(_Strict):
     below: float = Field(ge=0, le=1)
     """A window is no landslide where the cheap members' mean, not calibrated, is below it."""
     found: int = Field(gt=0)
-    """Windows that all members together call landslides."""
+    """Windows that all members together call landslides; where labels were known, and that are."""
     lost: Count
     """Of those, the ones below."""
     spared: Count
     """All windows below."""
+    false_alarms: Count = 0
+    """Of the windows below, those that all members together call landslides and the labels do not."""
 
     @property
     def recall_lost(self) -> float:
@@ -73,6 +76,8 @@ class Cascade(_Strict):
     evidence: str
     """Why no member had seen them."""
     rules: tuple[Rule, ...] = Field(min_length=1)
+    labelled: bool = False
+    """Whether labels said which windows found are landslides: the others need not be kept."""
 
     def at(self, threshold: float) -> Rule | None:
         """Return the rule for a threshold; None if none was learned for it."""
@@ -83,8 +88,10 @@ class Cascade(_Strict):
         return (
             f"where the mean of {', '.join(self.first)} is below {rule.below:.4g}, they alone say no "
             f"landslide. On {self.windows} windows ({self.evidence}) that spared {rule.spared} and lost "
-            f"{rule.lost} of the {rule.found} found ({rule.recall_lost:.2%}); so many prove no more than "
-            f"that it loses at most {rule.at_most:.2%} of windows like those (95 % confidence)"
+            f"{rule.lost} of the {rule.found} {'landslides found' if self.labelled else 'found'} "
+            f"({rule.recall_lost:.2%}); so many prove no more than that it loses at most {rule.at_most:.2%} "
+            f"of windows like those (95 % confidence)"
+            + (f"; false alarms silenced too: {rule.false_alarms}" if self.labelled else "")
         )
 
 
@@ -116,7 +123,12 @@ def with_cascades(
 
 
 def learned_cascade(
-    scenario: Scenario, members: Sequence[str], cheap: Sequence[str], said: Floats, evidence: str
+    scenario: Scenario,
+    members: Sequence[str],
+    cheap: Sequence[str],
+    said: Floats,
+    evidence: str,
+    labels: Labels | None = None,
 ) -> Cascade | None:
     """Return the rules of a scenario for its threshold and operating points.
 
@@ -131,28 +143,37 @@ def learned_cascade(
         Of windows that none of the members had seen and in which all of the scenario's voted.
     evidence : str
         How they had not.
+    labels : ndarray, (window,), optional
+        1 for landslides: only those are to be found. Without labels all count that the ensemble finds.
 
     Returns
     -------
     Cascade or None
-        None where there is nothing to learn: without networks, cheap members or windows found, or if not all
-        of the scenario's members need to vote.
+        None where there is nothing to learn: without networks, cheap members or landslides found, or if not
+        all of the scenario's members need to vote.
     """
     first = tuple(name for name in scenario.weights if name in cheap)
     if not first or len(first) == len(scenario.weights) or not scenario.needs_all or not len(said):
         return None
     probability = scenario.calibration(mean_of(members, scenario, members, said))
     cheap_mean = mean_of(first, scenario, members, said)
+    landslide = np.ones(len(said), dtype=np.bool_) if labels is None else labels == 1
     rules = tuple(
-        learned_rule(cheap_mean, probability, threshold, scenario.calibration)
+        learned_rule(cheap_mean, probability, landslide, threshold, scenario.calibration)
         for threshold in sorted({scenario.threshold, *scenario.operating_points.values()})
-        if (probability > threshold).any()
+        if ((probability > threshold) & landslide).any()
     )
-    return Cascade(first=first, windows=len(said), evidence=evidence, rules=rules) if rules else None
+    if not rules:
+        return None
+    return Cascade(
+        first=first, windows=len(said), evidence=evidence, rules=rules, labelled=labels is not None
+    )
 
 
-def learned_rule(cheap: Floats, probability: Floats, threshold: float, calibration: Calibration) -> Rule:
-    """Return the rule of a threshold above which some window is.
+def learned_rule(
+    cheap: Floats, probability: Floats, landslide: Bools, threshold: float, calibration: Calibration
+) -> Rule:
+    """Return the rule of a threshold above which some landslide is.
 
     Parameters
     ----------
@@ -160,12 +181,15 @@ def learned_rule(cheap: Floats, probability: Floats, threshold: float, calibrati
         The cheap members' mean, of windows that they had not seen.
     probability : ndarray, (window,)
         Of all members, calibrated.
+    landslide : ndarray of bool, (window,)
+        Which of the windows found it matters not to lose.
     threshold : float
     calibration : Calibration
         Of all members' mean. Calibrated as if it were that, the cheap members' mean is what a window that is
         not asked on shows, so it must be no landslide by itself.
     """
-    found = np.sort(cheap[probability > threshold])
+    above = probability > threshold
+    found = np.sort(cheap[above & landslide])
     below = min(float(found[int(MOST_LOST * len(found))]), calibration.before(threshold))
     return Rule(
         threshold=threshold,
@@ -173,4 +197,5 @@ def learned_rule(cheap: Floats, probability: Floats, threshold: float, calibrati
         found=len(found),
         lost=int((found < below).sum()),
         spared=int((cheap < below).sum()),
+        false_alarms=int((cheap[above & ~landslide] < below).sum()),
     )

@@ -121,10 +121,12 @@ def _cascades(trained: Trained, scenarios: Sequence[Mapping[str, Any]]) -> dict[
             operating_points=entry["operating_points"],
         )
         said = np.stack([trained.votes[name] for name in scenario.weights], axis=1)
-        whole = said[np.isfinite(said).all(axis=1)]
+        whole = np.isfinite(said).all(axis=1)
         cheap = tuple(trained.recipe.boosters)
         evidence = f"out of fold, {trained.division} folds"
-        cascade = learned_cascade(scenario, tuple(scenario.weights), cheap, whole, evidence)
+        cascade = learned_cascade(
+            scenario, tuple(scenario.weights), cheap, said[whole], evidence, trained.labels[whole]
+        )
         if cascade is not None:
             found[scenario.name] = cascade
     return found

@@ -19,8 +19,16 @@ from landslide_map.evaluation.learn_cascade import learn_cascade
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.bundle_folder import save_bundle
 from landslide_map.models.calibration import IDENTITY, Calibration
-from landslide_map.models.cascade import CASCADES, Cascade, Rule, cascades_file, learned_rule
+from landslide_map.models.cascade import (
+    CASCADES,
+    Cascade,
+    Rule,
+    cascades_file,
+    learned_cascade,
+    learned_rule,
+)
 from landslide_map.models.profiles import describe, with_profile
+from landslide_map.models.scenario import Scenario
 from landslide_map.models.skipping import skipping
 from landslide_map.models.thresholds import decided_at
 from landslide_map.scoring import score
@@ -29,25 +37,50 @@ from landslide_map.window_files import Windows
 from tests.network_recipes import labelled_windows, tiny_window_recipe
 
 THRESHOLD = 0.4
+ALL = np.ones(6, dtype=np.bool_)
 
 
 def test_the_limit_is_the_least_of_the_windows_found() -> None:
     cheap = np.array([0.9, 0.3, 0.2, 0.1, 0.05, 0.8])
     probability = np.array([0.9, 0.6, 0.4, 0.45, 0.1, 0.3])
-    rule = learned_rule(cheap, probability, 0.42, IDENTITY)
+    rule = learned_rule(cheap, probability, ALL, 0.42, IDENTITY)
     assert rule == Rule(threshold=0.42, below=0.1, found=3, lost=0, spared=1)
-    strict = learned_rule(cheap, probability, 0.7, IDENTITY)
+    strict = learned_rule(cheap, probability, ALL, 0.7, IDENTITY)
     assert (strict.below, strict.found) == (0.7, 1), "above it, the cheap members say landslide themselves"
     curve = Calibration(slope=2, shift=0.5)
-    assert curve(np.array([learned_rule(cheap, probability, 0.7, curve).below]))[0] == pytest.approx(0.7)
+    assert curve(np.array([learned_rule(cheap, probability, ALL, 0.7, curve).below]))[0] == pytest.approx(0.7)
+
+
+def test_false_alarms_need_not_be_kept() -> None:
+    cheap = np.array([0.9, 0.3, 0.2, 0.1, 0.05, 0.8])
+    probability = np.array([0.9, 0.6, 0.4, 0.45, 0.1, 0.3])
+    landslide = np.array([True, True, True, False, False, False])
+    rule = learned_rule(cheap, probability, landslide, 0.42, IDENTITY)
+    assert rule == Rule(threshold=0.42, below=0.3, found=2, lost=0, spared=3, false_alarms=1)
+
+
+def test_labels_say_which_windows_found_are_landslides() -> None:
+    scenario = Scenario("all", {"trees": 1, "net": 1}, threshold=0.5)
+    said = np.array([[0.9, 0.9], [0.3, 0.9], [0.2, 0.9], [0.1, 0.2]])
+    ask = partial(learned_cascade, scenario, ("trees", "net"), ("trees",), said, "made up")
+    anything, labelled = ask(), ask(np.array([1, 1, 0, 0]))
+    assert anything is not None
+    assert labelled is not None
+    assert anything.rules == (Rule(threshold=0.5, below=0.2, found=3, lost=0, spared=1),)
+    assert labelled.rules == (Rule(threshold=0.5, below=0.3, found=2, lost=0, spared=2, false_alarms=1),)
+    assert "lost 0 of the 3 found (0.00%)" in anything.in_words(anything.rules[0])
+    words = labelled.in_words(labelled.rules[0])
+    assert "lost 0 of the 2 landslides found" in words
+    assert words.endswith("; false alarms silenced too: 1")
+    assert ask(np.array([0, 0, 0, 1])) is None, "no landslide is found"
 
 
 def test_one_window_in_a_thousand_may_be_lost() -> None:
     cheap = np.linspace(0.001, 0.999, 2999)
-    rule = learned_rule(cheap, np.ones(2999), 0.9995, IDENTITY)
+    rule = learned_rule(cheap, np.ones(2999), np.ones(2999, bool), 0.9995, IDENTITY)
     assert (rule.lost, rule.below) == (2, cheap[2])
     assert rule.recall_lost == 2 / 2999 <= 0.001
-    assert learned_rule(cheap[:999], np.ones(999), 0.9995, IDENTITY).lost == 0
+    assert learned_rule(cheap[:999], np.ones(999), np.ones(999, bool), 0.9995, IDENTITY).lost == 0
 
 
 @pytest.mark.parametrize(("lost", "found"), [(0, 1), (0, 12), (0, 1131), (1, 1131), (7, 9000), (4, 4)])
@@ -63,7 +96,7 @@ def test_the_bound_holds_although_the_limit_was_chosen_on_the_same_windows() -> 
     rng = np.random.default_rng(0)
     kept = []
     for _ in range(2000):
-        rule = learned_rule(rng.random(150), np.ones(150), 0.9999, IDENTITY)
+        rule = learned_rule(rng.random(150), np.ones(150), np.ones(150, bool), 0.9999, IDENTITY)
         kept.append(rule.below <= rule.at_most)  # of uniform numbers, as many lie below a limit
     assert 0.93 < np.mean(kept) < 0.97
 
@@ -103,11 +136,14 @@ def test_training_learns_it_out_of_fold(trained: Path) -> None:
     table = np.genfromtxt(trained / "out-of-fold.csv", delimiter=",", names=True)
     votes = np.stack([table[f"p_{name}"] for name in ("one", "two", "trees", "more")], axis=1)
     found = votes.mean(axis=1) > THRESHOLD
+    landslides = found & (table["label"] == 1)
     cheap = votes[:, 2:].mean(axis=1)
     first = ("trees", "more")
     assert (cascade.first, cascade.windows, cascade.evidence) == (first, 36, "out of fold, shuffled folds")
-    assert rule.below == pytest.approx(min(cheap[found].min(), THRESHOLD))
-    assert (rule.found, rule.lost, rule.spared) == (found.sum(), 0, (cheap < rule.below).sum())
+    assert cascade.labelled
+    assert rule.below == pytest.approx(min(cheap[landslides].min(), THRESHOLD))
+    assert (rule.found, rule.lost, rule.spared) == (landslides.sum(), 0, (cheap < rule.below).sum())
+    assert rule.false_alarms == (found & ~landslides & (cheap < rule.below)).sum()
     wanted = {THRESHOLD, *bundle.scenarios[0].operating_points.values()}
     assert {own.threshold for own in cascade.rules} <= wanted
     said = [line for line in describe(bundle) if "cascade:" in line]
