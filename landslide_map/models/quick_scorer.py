@@ -26,6 +26,8 @@ _ROWS: Final = 128
 _ALL: Final = np.uint32(0xFFFFFFFF)
 _DE_BRUIJN: Final = np.uint32(0x077CB531)
 """Its 32 five-bit parts all differ: times a power of two, the upper five bits tell which one it was."""
+_SLOTS: Final = [((int(_DE_BRUIJN) << leaf) & int(_ALL)) >> 27 for leaf in range(LEAVES)]
+"""Where the vote of each leaf is, counted from the left: what its bit alone becomes in :func:`_score`."""
 _TREE: Final = re.compile(r"^Tree=\d+$", re.MULTILINE)
 _ZERO: Final = float(np.float32(1e-35))
 """Up to here LightGBM takes a value for 0."""
@@ -48,7 +50,7 @@ class QuickScorer:
     masks: npt.NDArray[np.uint32]
     """``(split,)``: without the leaves on the left, the first leaf of a tree in the lowest bit."""
     leaves: npt.NDArray[np.float64]
-    """``(tree, LEAVES)``: what each leaf votes, in the order of :func:`_slot`."""
+    """``(tree, LEAVES)``: what each leaf votes, in the order of :data:`_SLOTS`."""
     slope: float
     """Probability is ``1 / (1 + exp(-slope * sum of votes))``."""
 
@@ -115,30 +117,32 @@ def _fields(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
-def _grown(tree: Mapping[str, str], columns: int) -> tuple[Any, Any, Any, npt.NDArray[np.float64]]:
+def _grown(
+    tree: Mapping[str, str], columns: int
+) -> tuple[list[int], list[float], list[int], npt.NDArray[np.float64]]:
     """Return features, thresholds and masks of a tree's splits, and its votes; ValueError if it cannot be."""
-    votes = np.array(tree["leaf_value"].split(), dtype=np.float64)
-    thresholds = np.array(tree.get("threshold", "").split(), dtype=np.float64)
+    votes, thresholds = (
+        [float(word) for word in tree.get(name, "").split()] for name in ("leaf_value", "threshold")
+    )
     features, kinds, left, right = (
-        np.array(tree.get(name, "").split(), dtype=np.int64)
+        [int(word) for word in tree.get(name, "").split()]
         for name in ("split_feature", "decision_type", "left_child", "right_child")
     )
-    splits = len(votes) - 1
     if (
-        int(tree["num_leaves"]) != len(votes)
-        or len(votes) > LEAVES
-        or {len(part) for part in (features, thresholds, kinds, left, right)} != {splits}
+        not 1 <= len(votes) <= LEAVES
+        or int(tree["num_leaves"]) != len(votes)
+        or {len(part) for part in (features, thresholds, kinds, left, right)} != {len(votes) - 1}
         or tree.get("is_linear", "0") != "0"
-        or (kinds & ~_DEFAULT_LEFT).any()
-        or not (np.isfinite(votes).all() and np.isfinite(thresholds).all())
-        or ((features < 0) | (features >= columns)).any()
+        or any(kind & ~_DEFAULT_LEFT for kind in kinds)
+        or not all(map(math.isfinite, [*votes, *thresholds]))
+        or not all(0 <= feature < columns for feature in features)
     ):
         raise ValueError("trees of another kind")
-    first, count = _leaves_under(left.tolist(), right.tolist())
-    masks = [int(_ALL) & ~(((1 << count[child]) - 1) << first[child]) for child in left.tolist()]
+    first, count = _leaves_under(left, right)
+    masks = [int(_ALL) & ~(((1 << count[child]) - 1) << first[child]) for child in left]
     by_slot = np.zeros(LEAVES)
     for leaf, vote in enumerate(votes):
-        by_slot[_slot(first[~leaf])] = vote
+        by_slot[_SLOTS[first[~leaf]]] = vote
     return features, thresholds, masks, by_slot
 
 
@@ -161,11 +165,6 @@ def _leaves_under(left: Sequence[int], right: Sequence[int]) -> tuple[dict[int, 
         first[left[split]] = first[split]
         first[right[split]] = first[split] + count[left[split]]
     return first, count
-
-
-def _slot(leaf: int) -> int:
-    """Return the place of a leaf's vote: the five bits that its mask alone becomes in :func:`_score`."""
-    return ((int(_DE_BRUIJN) << leaf) & int(_ALL)) >> 27
 
 
 @compiled
