@@ -244,7 +244,7 @@ def test_a_bundle_learns_from_the_votes_that_it_keeps(trained: Path, tmp_path: P
 
 
 def test_windows_that_a_member_may_have_seen_prove_nothing(trained: Path, tmp_path: Path) -> None:
-    windows, _ = labelled_windows(40, seed=9)
+    windows, labels = labelled_windows(40, seed=9)
     with pytest.raises(BundleError, match="was trained on 36 of these 40 windows") as caught:
         learn_cascade(trained, tmp_path / "new", Windows.of_array(windows))
     assert caught.value.code == "E541"
@@ -254,6 +254,11 @@ def test_windows_that_a_member_may_have_seen_prove_nothing(trained: Path, tmp_pa
     rule = learned.cascades["all"].at(THRESHOLD)
     assert rule is not None
     assert rule.found == (table["landslide"] == 1).sum()
+    labels[3] = 0  # found, and no landslide after all
+    assert table["landslide"][3] == 1
+    told = learn_cascade(trained, tmp_path / "told", fresh, labels=labels).cascades["all"]
+    assert told.labelled
+    assert told.rules[0].found == ((table["probability"] > told.rules[0].threshold) & (labels == 1)).sum()
     assert learned.cascades["all"].evidence == "not trained on"
     assert learned.notices == ()
     with pytest.raises(UsageError, match="labels"):
