@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 @shared_options.cascade
 @click.option("--scheduler", help="Let the workers of this dask scheduler judge, e.g. tcp://10.0.0.1:8786.")
 @click.option("--workers", type=click.IntRange(1), help="Let this many processes on this machine judge.")
+@click.option(
+    "--memory", help="Keep below this, all workers here together, e.g. 2GB; the result is the same."
+)
 @click.option("--overwrite", is_flag=True, help="Replace a result; throw away what an interrupted run kept.")
 @feedback
 def run(
@@ -40,6 +43,7 @@ def run(
     out: Path,
     scheduler: str | None,
     workers: int | None,
+    memory: str | None,
     tell: Feedback,
     **options: Any,
 ) -> int:
@@ -52,6 +56,9 @@ def run(
     Of several scenes, each gets a folder in --out, and the polygons of all are merged into landslides.gpkg
     there. One that fails does not stop the others; the same command keeps what is finished.
     """
+    from landslide_map.memory import amount
+
+    options["memory"] = None if memory is None else amount(memory)
     with _cluster(scheduler, workers) as cluster:
         if len(scenes) == 1:
             return _map_one(scenes[0], out, tell, cluster=cluster, **options)

@@ -188,6 +188,35 @@ def array_statistics(
     return _labelled(values, channels)
 
 
+def row_bytes(plan: WindowPlan, bands: int, kept: int) -> tuple[int, int, int]:
+    """Return what :func:`statistics_and_pixels` holds at most of one row of blocks, bytes.
+
+    Parameters
+    ----------
+    plan : WindowPlan
+    bands, kept : int
+        Bands that are described, and those of which pixels are kept.
+
+    Returns
+    -------
+    int, int, int
+        Cells and pixels block by block; the same merged into windows and joined, with what unfinished windows
+        above need; statistics that are yielded at once.
+    """
+    across = len(_cuts(plan.col_starts, plan.size)) - 1
+    in_rows = np.searchsorted(_cuts(plan.row_starts, plan.size), np.arange(0, plan.shape[0] + BLOCK, BLOCK))
+    down, windows = int(np.diff(in_rows).max()), plan.grid_shape[1]
+    above = -(-plan.size // plan.stride) * 2  # rows of cells that one window may have
+    cell = bands * moments.MOMENTS * np.dtype(np.float64).itemsize
+    pixels = kept * plan.shape[1] * np.dtype(np.float32).itemsize
+    ending = max(len(plan.ending_in(row)) for row in plan.block_rows)
+    return (
+        cell * down * across + pixels * BLOCK,
+        cell * (down + above) * windows + pixels * (BLOCK + plan.size),
+        cell * max(min(ending * windows, SLAB), windows),
+    )
+
+
 class PixelWindows:
     """Pixels of consecutive windows, ``(window, y, x, band)``; each is cut out when it is asked for.
 

@@ -64,6 +64,8 @@ def judge_rows(
     min_valid_fraction: float,
     block_rows: Sequence[int],
     tick: Tick = lambda _: None,
+    *,
+    ahead: bool = True,
 ) -> Iterator[JudgedRows]:
     """Judge the windows that end in some rows of blocks, in this process.
 
@@ -81,6 +83,8 @@ def judge_rows(
         Of ``plan.block_rows``, increasing. Pixels of neighbouring rows are read once.
     tick : callable
         Called after every few rows of windows.
+    ahead : bool
+        Read the next row of blocks while the last one is voted on: faster, and more in memory.
 
     Yields
     ------
@@ -94,7 +98,7 @@ def judge_rows(
         votes: list[Votes] = []
         valid: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in GROUPS}
         waiting = list(run)
-        for first, statistics, pixels in described_windows(inputs, plan, ensemble, wanted, run):
+        for first, statistics, pixels in described_windows(inputs, plan, ensemble, wanted, run, ahead=ahead):
             count = statistics.sizes["window"]
             rows = range(first, first + count // plan.grid_shape[1])
             votes.append(
@@ -121,6 +125,8 @@ def described_windows(
     ensemble: Bundle,
     channels: Sequence[str],
     block_rows: range | None = None,
+    *,
+    ahead: bool = True,
 ) -> Iterator[tuple[int, xr.DataArray, Pixels | None]]:
     """Yield what an ensemble must know of the windows of `plan`, a few rows of windows at a time.
 
@@ -130,6 +136,8 @@ def described_windows(
         The channels that members may read here.
     block_rows : range, optional
         Only the windows that end in these rows of blocks.
+    ahead : bool
+        As of :func:`judge_rows`.
 
     Yields
     ------
@@ -152,7 +160,7 @@ def described_windows(
         median=ensemble.needs_median,
         slab=(plan.count if ensemble.skips else PIXEL_SLAB) if bands else SLAB,
         block_rows=block_rows,
-        ahead=True,
+        ahead=ahead,
     ):
         if not bands:
             yield first, statistics, None

@@ -15,9 +15,9 @@ CACHE: Final = 256 * 2**20
 is a twentieth of the machine's memory."""
 
 
-def bounded_cache() -> rasterio.Env:
-    """Return a context in which GDAL's cache, one for the whole process, holds :data:`CACHE` bytes."""
-    return rasterio.Env(GDAL_CACHEMAX=CACHE)  # bytes: rasterio hands a number on as it is
+def bounded_cache(size: int = CACHE) -> rasterio.Env:
+    """Return a context in which GDAL's cache, one for the whole process, holds `size` bytes."""
+    return rasterio.Env(GDAL_CACHEMAX=size)  # bytes: rasterio hands a number on as it is
 
 
 class OpenFiles:

@@ -17,12 +17,12 @@ from landslide_map.check import estimate
 from landslide_map.classification import gathered
 from landslide_map.errors import Notice
 from landslide_map.judging import Judge, judge_rows
+from landslide_map.memory import amount, demand_of, kept_to, room_within
 from landslide_map.models import skipping
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.choice import Choice
 from landslide_map.models.network_time import network_notice
 from landslide_map.models.placement import Device, Precision
-from landslide_map.open_files import bounded_cache
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY, WINDOWS
 from landslide_map.products.coverage import WindowRecord
@@ -111,6 +111,7 @@ def map_scene(
     precision: Precision = "float32",
     exact_early_exit: bool = False,
     cascade: bool = False,
+    memory: str | int | None = None,
     overwrite: bool = False,
     cluster: Cluster | None = None,
     load: Callable[[Path | None], Bundle] = load_bundle,
@@ -135,6 +136,9 @@ def map_scene(
         Leave members unasked where no vote of theirs can change the class of a window or pixel.
     cascade : bool
         Leave networks unasked where the bundle's rule trusts the other members; loses a little recall.
+    memory : str or int, optional
+        Limit of resident memory, such as ``"2GB"`` or bytes: of this process and all workers that it started
+        together, of each worker elsewhere by itself. The result is the same.
     overwrite : bool
         Replace an existing result, and throw away what an interrupted run kept that was not to replace it.
     cluster : Cluster, optional
@@ -150,12 +154,14 @@ def map_scene(
     Raises
     ------
     LandslideMapError
-        With a documented code, when an input, the bundle or the output folder is not as it must be.
+        With a documented code, when an input, the bundle or the output folder is not as it must be, or the
+        limit of memory is too small.
     """
     started = datetime.now(UTC)
+    limit = None if memory is None else amount(memory)
     with (
         timings.collected() as spent,
-        bounded_cache(),
+        kept_to(room_within(limit)),
         journal.telling_what_is_kept(out),
         outputs(out, overwrite=overwrite, spent=(journal.FOLDER,)) as stage,
     ):
@@ -178,17 +184,20 @@ def map_scene(
             inputs = open_inputs(settings)
             files = InputFiles(inputs.files)
             plan = plan_windows(inputs.grid.shape, settings.stride)
+            demand = demand_of(ensemble, plan)
+            room = room_within(limit, demand if cluster is None else demand.of_the_map())
             identity = run_identity(settings, choice, ensemble, inputs, files, on_cluster=cluster is not None)
             kept = journal.Journal(out, identity, len(plan.block_rows), overwrite=overwrite)
+            valid = settings.min_valid_fraction
             if cluster is None:
-                judge: Judge = partial(judge_rows, inputs, ensemble, plan, settings.min_valid_fraction)
+                judge: Judge = partial(judge_rows, inputs, ensemble, plan, valid, ahead=room.ahead)
             else:
-                judge = cluster.judge(inputs, choice, ensemble, plan, settings.min_valid_fraction, progress)
+                judge = cluster.judge(inputs, choice, ensemble, plan, valid, progress, limit)
         if cluster is None:
             rest = estimate(inputs, settings.stride)["seconds"]
             if ahead := network_notice(ensemble, plan.count, rest, progress):
                 announce(ahead)
-        with timings.stage(CLASSIFY):
+        with timings.stage(CLASSIFY), kept_to(room):
             tick = reporting.counter(progress, CLASSIFY, plan.count)
             rows = kept.completed(patient(judge, kept.notices.append), plan.block_rows, tick, files)
             result = gathered(rows, ensemble, plan)
@@ -219,7 +228,10 @@ def map_scene(
             },
             notices=notices,
             timings=spent.as_json()
-            | {"windows_per_second": round(judged / spent.stages[CLASSIFY].seconds, 1)},
+            | {
+                "memory_limit_bytes": limit,
+                "windows_per_second": round(judged / spent.stages[CLASSIFY].seconds, 1),
+            },
             started=started,
             outputs=stage,
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from landslide_map.errors import Notice, OutputExistsError, UsageError
+from landslide_map.memory import amount
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.pipeline import MapResult, configuration, map_scene, understood
 from landslide_map.products import LANDSLIDES, MANIFEST
@@ -110,13 +111,16 @@ def map_scenes(
     Raises
     ------
     LandslideMapError
-        Before any work: E401 `out` holds a result of one scene, E402 two scenes have the same name. Errors
+        Before any work: E401 `out` holds a result of one scene, E402 two scenes have the same name, E440
+        `memory` is no amount. Errors
         of scenes are in the outcomes.
     """
     named = scene_names(scenes)
     out = Path(out).absolute()
     _refuse_single_result(out, overwrite)
     options |= {"load": cache(load_bundle), "cluster": cluster}
+    if options.get("memory") is not None:
+        options["memory"] = amount(options["memory"])
     tick = counter(progress, Stage("scenes", "scenes"), len(named))
     outcomes: list[Outcome] = []
     for name, scene in named.items():
@@ -183,6 +187,7 @@ def _finished(
     load: Callable[[Path | None], Bundle],
     cluster: Cluster | None,  # noqa: ARG001 - makes the same result
     progress: Report,  # noqa: ARG001
+    memory: str | int | None = None,  # noqa: ARG001 - makes the same result
     announce: Callable[[Notice], object] = lambda _: None,  # noqa: ARG001
     **options: Any,
 ) -> MapResult:

@@ -210,17 +210,30 @@ def peak_memory() -> int | None:
     Linux counts it anew for every program. What ``getrusage`` reports there begins with the peak of the
     process that started this one, so it is asked only elsewhere.
     """
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
+    if (told := _status("VmHWM:")) is not None:
+        return told
     try:
         import resource
     except ModuleNotFoundError:  # Windows
         return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+
+
+def resident_memory() -> int | None:
+    """Return the memory that is resident in this process now, bytes; where nobody says, its peak so far."""
+    told = _status("VmRSS:")
+    return peak_memory() if told is None else told
+
+
+def _status(key: str) -> int | None:
+    """Return a number of bytes that Linux says of this process."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith(key):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
 
 
 def _row(name: str, width: int, spent: Spent) -> str:

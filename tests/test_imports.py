@@ -46,6 +46,7 @@ LAYERS = [
         "check_text",
         "classification",
         "judging",
+        "memory",
         "cut_windows",
         "scoring",
         "evaluation",

@@ -31,6 +31,7 @@ from distributed.versions import VersionMismatchWarning
 from landslide_map import timings
 from landslide_map.errors import Notice, ResourceError
 from landslide_map.judging import Judge, JudgedRows, Tick
+from landslide_map.memory import SMALLEST, Demand, demand_of, needed
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.choice import Choice
 from landslide_map.products.manifest import input_identities, versions
@@ -38,7 +39,7 @@ from landslide_map.progress import Report, Stage, counter, silent
 from landslide_map.runs import remote
 from landslide_map.runs.remote import Job
 from landslide_map.sources import SceneInputs
-from landslide_map.timings import Elsewhere
+from landslide_map.timings import Elsewhere, resident_memory
 from landslide_map.windows import WindowPlan
 
 CONNECT_S: Final = 10.0
@@ -54,8 +55,10 @@ Task: TypeAlias = "Future[Any]"
 class Cluster:
     """The workers of one scheduler; each judges one row of blocks at a time, with all of its threads."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, here: int = 0) -> None:
         self._client = client
+        self._here = here
+        """Workers that share this machine's memory with this process; 0 where they run elsewhere."""
         self._await_workers()
         self._refuse_other_versions()
         self.notices = self._other_libraries()
@@ -69,6 +72,7 @@ class Cluster:
         plan: WindowPlan,
         min_valid_fraction: float,
         report: Report = silent,
+        memory: int | None = None,
     ) -> Judge:
         """Return the judge of a scene, once every worker has shown that it can do the work.
 
@@ -80,20 +84,37 @@ class Cluster:
             What made `ensemble`; each worker loads it for itself, once.
         report : callable
             Told of the workers asked so far.
+        memory : int, optional
+            Bytes that may be resident in this process and the workers that it started, together; in each
+            worker elsewhere.
 
         Raises
         ------
         LandslideMapError
-            E633 a worker without the bundle, E634 without the inputs; E502, E610, E612 as in a local run.
-            All of them name the worker.
+            E633 a worker without the bundle, E634 without the inputs; E502, E610, E612, E640 as in a local
+            run. All of them name the worker.
         """
         identities = tuple(input_identities(inputs.files))
-        job = Job(inputs, identities, choice, ensemble.sha256, plan.stride, min_valid_fraction)
+        part = memory if memory is None or not self._here else self._part(memory, demand_of(ensemble, plan))
+        job = Job(inputs, identities, choice, ensemble.sha256, plan.stride, min_valid_fraction, memory=part)
         cards = {address for address, worker in self._workers().items() if _has_card(worker)}
         divided = ensemble.needs_pixels and 0 < len(cards) < len(self._workers())
         for_rows = replace(job, choice=replace(choice, device="cpu"), networks=choice) if divided else job
-        self._examine(job, for_rows, report)
+        try:
+            self._examine(job, for_rows, report)
+        except ResourceError as error:
+            if error.code != "E640" or not self._here:
+                raise
+            raise ResourceError(
+                "E640",
+                f"{error.message} This limit is the part of each of {self._here} workers: fewer have more.",
+            ) from None
         return partial(self._rows, for_rows)
+
+    def _part(self, memory: int, demand: Demand) -> int:
+        """Return what each worker here may take of what is shared: this process takes what it needs."""
+        own = needed(SMALLEST, demand.of_the_map(), resident_memory() or 0)
+        return max(memory - own, 0) // self._here
 
     def _examine(self, job: Job, for_rows: Job, report: Report) -> None:
         asked = {
@@ -283,7 +304,7 @@ def local_workers(count: int) -> Iterator[Cluster]:
         ) as local,
         _client(local.scheduler_address) as client,
     ):
-        yield Cluster(client)
+        yield Cluster(client, here=count)
 
 
 @contextmanager

@@ -24,10 +24,10 @@ from distributed import get_worker, worker_client
 from landslide_map import timings
 from landslide_map.errors import BundleError, InputError, LandslideMapError
 from landslide_map.judging import JudgedRows, judge_rows
+from landslide_map.memory import Room, demand_of, kept_to, room_within
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.choice import Choice
 from landslide_map.models.member import Member
-from landslide_map.open_files import bounded_cache
 from landslide_map.products.manifest import input_identity
 from landslide_map.sources import SceneInputs
 from landslide_map.windows import plan_windows
@@ -58,6 +58,8 @@ class Job:
     min_valid_fraction: float
     networks: Choice | None = None
     """How workers with a graphics card load the bundle, where they are asked what its networks say."""
+    memory: int | None = None
+    """Bytes that may be resident in a worker."""
 
 
 @dataclass(frozen=True)
@@ -125,12 +127,15 @@ def examine(job: Job) -> None:
         E634: an input file is not here, or is another.
     BundleError
         E633: the bundle is not here, or is another.
+    ResourceError
+        E640: the limit of memory is too small.
     LandslideMapError
         Whatever else keeps the bundle from being loaded here (E502, E610, E612).
     """
     for expected in job.identities:
         _check_input(expected)
     _bundle(job.choice, job.sha256)
+    _room(job.memory, job.choice, job.sha256, job.inputs.grid.shape, job.stride)
 
 
 @_named
@@ -141,7 +146,8 @@ def judge_row(job: Job, block_row: int) -> tuple[JudgedRows, timings.Elsewhere]:
     bundle = _bundle(job.choice, job.sha256)
     if job.networks is not None:
         bundle = replace(bundle, members=tuple(_distant(member, job) for member in bundle.members))
-    with bounded_cache(), timings.collected() as spent:
+    room = _room(job.memory, job.choice, job.sha256, plan.shape, job.stride)
+    with kept_to(room), timings.collected() as spent:
         (judged,) = judge_rows(job.inputs, bundle, plan, job.min_valid_fraction, [block_row])
     return judged, spent.for_others()
 
@@ -182,6 +188,13 @@ def _check_input(expected: dict[str, Any]) -> None:
             f"the input {path} is another file here: {found['bytes']} bytes, where the client has "
             f"{expected['bytes']}, or of other content. Give every machine the same files.",
         )
+
+
+@lru_cache(maxsize=2)
+def _room(memory: int | None, choice: Choice, sha256: str, shape: tuple[int, int], stride: int) -> Room:
+    """Return what a limit leaves room for, decided once: later, what the first row left would count twice."""
+    demand = demand_of(_bundle(choice, sha256), plan_windows(shape, stride))
+    return room_within(memory, demand.of_rows())
 
 
 @lru_cache(maxsize=2)

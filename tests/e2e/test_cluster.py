@@ -365,7 +365,7 @@ def test_networks_run_where_the_graphics_card_is_and_the_rest_elsewhere(
 def test_local_workers_make_the_same_map_and_are_gone_afterwards(
     scene: Path, local: Path, tmp_path: Path
 ) -> None:
-    run = started(scene, tmp_path / "out", "--workers", 2)
+    run = started(scene, tmp_path / "out", "--workers", 2, "--memory", "5GB")
     workers = told_of_workers(run)
     _, said = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 0, said

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,9 +18,11 @@ from scipy.special import expit
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.classification import gathered
 from landslide_map.judging import judge_rows
+from landslide_map.memory import SMALLEST, Room, kept_to
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.bundle_format import MemberEntry
 from landslide_map.models.calibration import Calibration
+from landslide_map.models.ensemble import joined_votes
 from landslide_map.models.import_nasios import import_nasios
 from landslide_map.models.scenario import Average, Scenario
 from landslide_map.models.skipping import skipping
@@ -144,6 +146,20 @@ def test_what_is_skipped_does_not_depend_on_how_rows_of_blocks_are_shared_out(in
         np.testing.assert_array_equal(row.votes.spared, same.votes.spared)
         np.testing.assert_array_equal(row.votes.probability, same.votes.probability)
     assert together[0].votes.spared.any()
+
+
+def test_what_is_skipped_does_not_depend_on_a_limit_of_memory(inputs: SceneInputs) -> None:
+    plan = plan_windows(inputs.grid.shape, 24)
+    quick = skipping(ensemble(), early_exit=True)
+    found = []
+    for room in (Room(), SMALLEST, Room(threads=3, ahead=False)):
+        with kept_to(room):
+            rows = judge_rows(inputs, quick, plan, 0.75, plan.block_rows, ahead=room.ahead)
+            found.append(joined_votes([row.votes for row in rows]))
+    for votes in found[1:]:
+        for name in (each.name for each in fields(votes)):
+            assert getattr(votes, name).tobytes() == getattr(found[0], name).tobytes(), name
+    assert found[0].spared.any()
 
 
 def write_sure_weights(folder: Path, version: str, usual: float) -> None:

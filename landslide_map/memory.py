@@ -1,0 +1,258 @@
+"""How much memory a run may take: one limit, and the few choices that keep a process below it.
+
+What a run needs is worked out before it begins (:class:`Demand`): from what is in memory already, from the
+size of the scene's rows of blocks, and from costs that were measured. The limit then chooses
+(:func:`room_within`) how many threads read, how much GDAL keeps decoded, and whether the next row of blocks
+is read while the last one is voted on. None of these decides a bit of the result.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from dask import config
+from dask.system import CPU_COUNT
+
+from landslide_map.errors import ResourceError, UsageError
+from landslide_map.features import row_bytes
+from landslide_map.judging import PIXEL_SLAB
+from landslide_map.models.bundle import Bundle
+from landslide_map.open_files import CACHE, bounded_cache
+from landslide_map.timings import resident_memory
+from landslide_map.windows import WindowPlan
+
+MIB: Final = 2**20
+UNITS: Final = {
+    f"{prefix}{infix}B": base**power
+    for power, prefix in enumerate("KMGT", start=1)
+    for infix, base in (("", 1000), ("I", 1024))
+}
+"""Unit in capitals -> bytes: GB is 10^9 as disks are sold, GiB is 2^30 as memory is counted."""
+
+# Measured on a full tile (10980 x 10980) with the default bundle, one to eight threads on 2 cores, strides 8
+# to 64, so that no peak is above what is worked out (docs/decisions/0039).
+THREAD: Final = 80 * MIB
+"""A thread that reads one block of a sensor: 13 planes of 4 MiB, and what converting one takes."""
+VOTING: Final = 160 * MIB
+"""Features of the windows that are asked at once, and what libraries keep once they were used."""
+PARSED: Final = 4
+"""Times the file of a booster or small network that it takes once it is parsed."""
+WEIGHTS: Final = 3
+"""Times the file of a fold of a network: as read, as packed for matrix products, and the fold before it."""
+ACTIVATIONS: Final = 1024 * MIB
+"""Of networks of 256 x 256 pixels on a processor."""
+WRITING: Final = 200 * MIB
+"""Rasters being finished as COGs, and polygons, where windows are few; where they are many, as much again."""
+
+_STEPS: Final = (
+    (CACHE, True),
+    (CACHE // 2, True),
+    (CACHE // 4, True),
+    (CACHE // 4, False),
+    (CACHE // 8, False),
+)
+"""Bytes of GDAL's cache and whether to read ahead, fastest first."""
+_ARENA_MAX: Final = -8
+"""Number of a setting in glibc's ``malloc.h``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a run will hold besides what is in memory before it begins, bytes."""
+
+    models: int = 0
+    """What is not loaded yet."""
+    voting: int = 0
+    """One row of blocks while its windows are described and judged."""
+    reading: int = 0
+    """What is there of the next row of blocks by then, if it is read ahead."""
+    votes: int = 0
+    """About all windows of the scene, by its end."""
+    writing: int = 0
+    """Besides the votes, while they become a map."""
+
+    def of_rows(self) -> Demand:
+        """Return what a worker needs, who judges rows of blocks and hands them on."""
+        return replace(self, votes=0, writing=0)
+
+    def of_the_map(self) -> Demand:
+        """Return what is needed where workers judge."""
+        return Demand(votes=self.votes, writing=self.writing)
+
+
+OPENING: Final = Demand(models=48 * MIB)
+"""Of a bundle and the metadata of a scene, while threads look at some of its pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What is chosen by a limit; by default what a run does without one."""
+
+    cache: int = CACHE
+    """Bytes of decoded blocks that GDAL keeps."""
+    threads: int | None = None
+    """That read blocks; as many as dask would start if not given."""
+    ahead: bool = True
+    """Whether the next row of blocks is read while the last one is voted on."""
+
+
+SMALLEST: Final = Room(_STEPS[-1][0], 1, ahead=False)
+
+
+def amount(text: str | int) -> int:
+    """Return an amount of memory in bytes.
+
+    Parameters
+    ----------
+    text : str or int
+        Bytes, or a number with a unit (:data:`UNITS`), capital or not, with or without a space.
+
+    Raises
+    ------
+    UsageError
+        E440 if it is neither.
+
+    Examples
+    --------
+    >>> amount("2GB"), amount("1.5 GiB"), amount(10**9)
+    (2000000000, 1610612736, 1000000000)
+    """
+    number: float = text if isinstance(text, int) else 0
+    if isinstance(text, str) and (
+        match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", text, re.IGNORECASE)
+    ):
+        number = float(match[1]) * UNITS.get(match[2].upper(), 0)
+    if number < 1:
+        raise UsageError(
+            "E440",
+            f"{text!r} is not an amount of memory; expected a number and a unit, e.g. 2GB (2,000,000,000 "
+            "bytes) or 1500MiB.",
+        )
+    return int(number)
+
+
+def demand_of(ensemble: Bundle, plan: WindowPlan) -> Demand:
+    """Return what mapping the windows of `plan` takes with an ensemble."""
+    networks = [member for member in ensemble.members if member.input == "pixels"]
+    seen = {name for member in networks for name in member.channels}
+    channels = len(ensemble.channels) + 2  # the quality channels
+    cells, merged, statistics = row_bytes(plan, channels, channels if ensemble.needs_median else len(seen))
+    # Pixels of the windows asked at once are cut out, put in the model's order, scaled.
+    pixels = 3 * PIXEL_SLAB * plan.size**2 * 4 * 12 + ACTIVATIONS if networks else 0
+    votes = plan.count * (9 * len(ensemble.members) + 42)  # fields of Votes, and valid fractions
+    return Demand(
+        models=_models(ensemble),
+        # One slab of statistics is in use while the next is made.
+        voting=merged + max(cells, 2 * statistics + VOTING + pixels),
+        reading=cells,
+        votes=votes,
+        writing=max(votes, WRITING),
+    )
+
+
+def room_within(limit: int | None, demand: Demand = OPENING) -> Room:
+    """Return the fastest way to run below a limit; without one, what a run does by itself.
+
+    Parameters
+    ----------
+    limit : int, optional
+        Bytes that may be resident in this process.
+    demand : Demand
+        Of what is to come.
+
+    Raises
+    ------
+    ResourceError
+        E640 if no way is.
+    """
+    if limit is None:
+        return Room()
+    _give_back()
+    resident = resident_memory() or 0
+    for threads in range(config.get("num_workers", None) or CPU_COUNT, 0, -1):
+        for cache, ahead in _STEPS:
+            room = Room(cache, threads, ahead)
+            if needed(room, demand, resident) <= limit:
+                return room
+    least = needed(room, demand, resident)
+    raise ResourceError(
+        "E640",
+        f"the limit of {_said(limit)} is too small: this run needs {_said(least)} ({_said(resident)} are in "
+        f"memory already, models take {_said(demand.models)}, reading one block after another "
+        f"{_said(room.cache + THREAD)}, judging a row of blocks {_said(demand.voting)}, the "
+        f"votes of all windows {_said(demand.votes)}). Give it more, take a larger stride or a smaller "
+        "area, or leave the limit out.",
+    )
+
+
+def needed(room: Room, demand: Demand, resident: int) -> int:
+    """Return the bytes that a run has resident at its peak.
+
+    Parameters
+    ----------
+    room : Room
+    demand : Demand
+    resident : int
+        Bytes in memory before.
+    """
+    # What threads let go of stays with the process while windows are judged, whether or not they go on.
+    judging = room.cache + (room.threads or CPU_COUNT) * THREAD + demand.voting + demand.reading * room.ahead
+    return resident + demand.models + demand.votes + max(judging, demand.writing)
+
+
+@contextmanager
+def kept_to(room: Room) -> Iterator[None]:
+    """Run a block as `room` says. Settings are of the process: threads, GDAL's cache, the allocator."""
+    threads: dict[str, Any] = {} if room.threads is None else {"num_workers": room.threads}
+    with bounded_cache(room.cache), config.set(threads), _one_heap(room != Room()):
+        yield
+
+
+@contextmanager
+def _one_heap(wanted: bool) -> Iterator[None]:
+    """Let threads share one heap, of which what is free goes back to the system in the end.
+
+    In a heap of its own, each would keep what it once needed most.
+    """
+    library = _glibc() if wanted else None
+    if library is not None:
+        library.mallopt(_ARENA_MAX, 1)
+    try:
+        yield
+    finally:
+        if library is not None:
+            library.mallopt(_ARENA_MAX, 0)  # as many as glibc likes
+            _give_back()
+
+
+def _give_back() -> None:
+    """Give free memory back to the system; elsewhere than with glibc nothing."""
+    if (library := _glibc()) is not None:
+        library.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+
+
+def _models(ensemble: Bundle) -> int:
+    """Return what members take that are not loaded yet; of networks one fold is in memory at a time."""
+    parsed = weights = 0
+    for member in ensemble.members:
+        folds = getattr(member, "folds", ())
+        if member.input == "pixels":
+            weights = max([weights, *(path.stat().st_size for path in folds)])
+        elif "predictors" not in vars(member):
+            parsed += sum(map(len, folds))
+    return PARSED * parsed + WEIGHTS * weights
+
+
+def _said(size: int) -> str:
+    """Return an amount as it may be given: decimal, rounded up."""
+    return f"{-(-size // 10**7) / 100:.2f} GB"

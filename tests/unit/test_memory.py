@@ -1,0 +1,169 @@
+"""Amounts are understood, costs counted by hand, and a limit chooses the fastest way that fits below it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+from rasterio._env import get_gdal_config
+
+from landslide_map import features, memory
+from landslide_map.errors import ResourceError, UsageError
+from landslide_map.memory import (
+    OPENING,
+    SMALLEST,
+    Demand,
+    Room,
+    amount,
+    demand_of,
+    kept_to,
+    needed,
+    room_within,
+)
+from landslide_map.models.bundle import load_bundle
+from landslide_map.open_files import CACHE
+from landslide_map.windows import plan_windows
+
+MIB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("2GB", 2_000_000_000),
+        ("2gb", 2_000_000_000),
+        (" 1.5 GB ", 1_500_000_000),
+        ("2GiB", 2_147_483_648),
+        ("1500 MiB", 1_572_864_000),
+        ("800MB", 800_000_000),
+        ("0.5TB", 500_000_000_000),
+        ("900000kb", 900_000_000),
+        (2_000_000_000, 2_000_000_000),
+    ],
+)
+def test_amounts(text: str | int, size: int) -> None:
+    assert amount(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "2", "2G", "GB", "-2GB", "0GB", "2 gigabytes", "1e3MB", "2GB!", 0, -5])
+def test_what_is_no_amount_is_refused_with_an_example(text: str | int) -> None:
+    with pytest.raises(UsageError, match=r"E440.*2GB") as refused:
+        amount(text)
+    assert repr(text) in str(refused.value)
+
+
+def test_a_row_of_blocks_is_counted_as_it_is_held() -> None:
+    # 2048 x 1088 pixels, stride 64: 32 rows of windows and of cells, 16 in each row of blocks; 17 columns.
+    cells, merged, statistics = features.row_bytes(plan_windows((2048, 1088), 64), bands=3, kept=2)
+    assert cells == 3 * 16 * 17 * 7 * 8 + 2 * 1024 * 1088 * 4
+    assert merged == 3 * (16 + 2) * 17 * 7 * 8 + 2 * (1024 + 64) * 1088 * 4
+    assert statistics == 3 * 16 * 17 * 7 * 8
+
+
+@pytest.mark.parametrize("stride", [64, 24, 16])
+def test_what_is_held_of_a_row_of_blocks_is_not_more_than_was_counted(
+    stride: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_windows((2100, 1100), stride)
+    pixels = np.random.default_rng(1).random((3, *plan.shape), dtype=np.float32)
+    cells, merged, statistics = features.row_bytes(plan, bands=3, kept=1)
+    held: dict[str, list[int]] = {"cells": [], "merged": []}
+    real_reduce, real_extend = features._reduce, features._Unfinished.extend
+
+    def reduce(*arguments: object) -> object:
+        by_band, blocks = found = real_reduce(*arguments)  # type: ignore[arg-type]
+        held["cells"].append(
+            sum(part.nbytes for parts in by_band for part in parts)
+            + sum(part.nbytes for parts in blocks for part in parts)
+        )
+        return found
+
+    def extend(self: features._Unfinished, *arguments: object) -> None:
+        real_extend(self, *arguments)  # type: ignore[arg-type]
+        held["merged"].append(sum(band.nbytes for band in self._cells) + self._pixels.nbytes)
+
+    monkeypatch.setattr(features, "_reduce", reduce)
+    monkeypatch.setattr(features._Unfinished, "extend", extend)
+    stack = xr.DataArray(pixels, dims=("band", "y", "x"), coords={"band": ["a", "b", "c"]})
+    slabs = [found.nbytes for _, found, _ in features.statistics_and_pixels(stack, plan, ["b"])]
+    assert 0.8 * cells < max(held["cells"]) <= cells
+    assert 0.8 * merged < max(held["merged"]) <= merged
+    assert 0.8 * statistics < max(slabs) <= statistics
+
+
+def test_without_a_limit_a_run_is_as_it_was() -> None:
+    assert room_within(None) == Room(cache=CACHE, threads=None, ahead=True)
+    with kept_to(Room()):
+        assert dask.config.get("num_workers", None) is None
+
+
+@pytest.fixture
+def four_threads(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A machine with four cores, and a process that holds 300 MiB; returns them."""
+    monkeypatch.setattr(memory, "CPU_COUNT", 4)
+    monkeypatch.setattr(memory, "resident_memory", lambda: 300 * MIB)
+    return 300 * MIB
+
+
+DEMAND = Demand(models=100 * MIB, voting=200 * MIB, reading=50 * MIB, votes=10 * MIB, writing=200 * MIB)
+
+
+def test_what_is_needed_adds_up_by_hand() -> None:
+    room = Room(cache=64 * MIB, threads=2, ahead=True)
+    judging = 64 + 2 * memory.THREAD / MIB + 200 + 50
+    assert needed(room, DEMAND, 300 * MIB) == (300 + 100 + 10 + judging) * MIB
+    assert needed(replace(room, ahead=False), DEMAND, 300 * MIB) == (300 + 100 + 10 + judging - 50) * MIB
+    large = replace(DEMAND, writing=2000 * MIB)
+    assert needed(room, large, 300 * MIB) == (300 + 100 + 10 + 2000) * MIB
+
+
+def test_more_memory_is_never_slower(four_threads: int) -> None:
+    rooms = []
+    for limit in range(needed(SMALLEST, DEMAND, four_threads), 3000 * MIB, 16 * MIB):
+        room = room_within(limit, DEMAND)
+        assert needed(room, DEMAND, four_threads) <= limit
+        rooms.append((room.threads, room.ahead, room.cache))
+    assert rooms[0] == (1, False, CACHE // 8)
+    assert rooms[-1] == (4, True, CACHE)
+    assert rooms == sorted(rooms)
+    assert {threads for threads, *_ in rooms} == {1, 2, 3, 4}
+
+
+def test_a_limit_that_is_too_small_says_what_would_do(four_threads: int) -> None:
+    least = needed(SMALLEST, DEMAND, four_threads)
+    with pytest.raises(ResourceError, match="E640") as refused:
+        room_within(least - 1, DEMAND)
+    said = str(refused.value)
+    asked = amount(said.partition("this run needs ")[2].partition(" (")[0])
+    assert least <= asked < least + 10**7
+    assert room_within(asked, DEMAND) == SMALLEST
+    assert "0.32 GB are in memory already" in said
+    assert "stride" in said
+
+
+def test_settings_hold_inside_and_are_put_back() -> None:
+    before = get_gdal_config("GDAL_CACHEMAX")
+    with kept_to(Room()), kept_to(Room(cache=32 * MIB, threads=1, ahead=False)):
+        assert dask.config.get("num_workers") == 1
+        assert get_gdal_config("GDAL_CACHEMAX") == 32 * MIB
+    assert get_gdal_config("GDAL_CACHEMAX") == before
+    assert dask.config.get("num_workers", None) is None
+
+
+def test_models_count_until_they_are_loaded() -> None:
+    bundle, plan = load_bundle(), plan_windows((1024, 1024), 64)
+    before = demand_of(bundle, plan).models
+    files = [name for entry in bundle.document.members for name in entry.files]
+    assert before == memory.PARSED * sum(bundle.document.files[name].bytes for name in files)
+    member = bundle.members[0]
+    assert member.predictors  # type: ignore[attr-defined]
+    assert demand_of(bundle, plan).models == before - memory.PARSED * sum(map(len, member.folds))  # type: ignore[attr-defined]
+
+
+def test_a_worker_needs_no_room_for_the_map_and_the_writer_none_for_rows() -> None:
+    assert DEMAND.of_rows() == Demand(models=100 * MIB, voting=200 * MIB, reading=50 * MIB)
+    assert DEMAND.of_the_map() == Demand(votes=10 * MIB, writing=200 * MIB)
+    assert OPENING.models > 0
