@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from landslide_map import timings
+from landslide_map.models.kept_memory import kept_memory
 from landslide_map.models.threads import lanes
 from landslide_map.models.voting_network import VotingNetwork
 
@@ -82,8 +83,9 @@ def seat(name: str, network: VotingNetwork, at_once: int, image_size: int) -> It
     before = torch.get_num_threads()
     on_cpu = network.device.type == "cpu"
     alone = partial(torch.set_num_threads, 1) if on_cpu else None
+    memory = kept_memory() if on_cpu else nullcontext()
     try:
-        with ThreadPoolExecutor(lanes(image_size) if on_cpu else 1, initializer=alone) as pool:
+        with memory, ThreadPoolExecutor(lanes(image_size) if on_cpu else 1, initializer=alone) as pool:
             yield Seat(name, network, at_once, pool)
     finally:
         network.unload()

@@ -13,7 +13,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from landslide_map.errors import BundleError
+from landslide_map.models.early_mean import average_early
+from landslide_map.models.folded_norms import fold_norms
 from landslide_map.models.folded_stem import KERNEL, fold_stem, folded_kernel
+from landslide_map.models.lean_activations import lean_activations
 from landslide_map.models.network_heads import build_network, encoders
 from landslide_map.models.network_spec import NetworkSpec
 from landslide_map.models.networks import FLIPS, enlarge, logits, planes
@@ -43,8 +46,13 @@ class VotingNetwork:
         self._planes = planes(spec)
         self._image_size = spec.image_size
         self._folded: list[str] = []
+        self._own_products = device.type == "cpu" and precision == "float32"
         network = build_network(spec).eval().requires_grad_(False)
+        self._norms = fold_norms(network)
         for prefix, encoder in encoders(network).items():
+            average_early(encoder)
+            if self._own_products:
+                lean_activations(encoder)
             if fold_stem(encoder, spec.image_size):
                 self._folded.append(prefix + KERNEL)
             elif spec.image_size != SIZE:
@@ -77,11 +85,13 @@ class VotingNetwork:
             for key in self._folded:
                 if key in own:
                     own[key] = folded_kernel(own[key], self._image_size)
+            for norm in self._norms:
+                norm.fold(own)
             self._network.load_state_dict(own, assign=True)
         except RuntimeError as error:
             raise _unfit(path, error) from error
         self._network.requires_grad_(False).to(memory_format=torch.channels_last)
-        if self.device.type == "cpu" and self._precision == "float32" and available():
+        if self._own_products and available():
             self._products = PackedProducts(self._network)
 
     def unload(self) -> None:
