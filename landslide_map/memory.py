@@ -36,7 +36,7 @@ UNITS: Final = {
 """Unit in capitals -> bytes: GB is 10^9 as disks are sold, GiB is 2^30 as memory is counted."""
 
 # Measured on a full tile (10980 x 10980) with the default bundle, one to eight threads on 2 cores, strides 8
-# to 64, so that no peak is above what is worked out (docs/decisions/0039).
+# to 64, so that no peak is above what is worked out (docs/decisions/0040-memory.md).
 THREAD: Final = 80 * MIB
 """A thread that reads one block of a sensor: 13 planes of 4 MiB, and what converting one takes."""
 VOTING: Final = 160 * MIB
@@ -45,8 +45,8 @@ PARSED: Final = 4
 """Times the file of a booster or small network that it takes once it is parsed."""
 WEIGHTS: Final = 3
 """Times the file of a fold of a network: as read, as packed for matrix products, and the fold before it."""
-ACTIVATIONS: Final = 1024 * MIB
-"""Of networks of 256 x 256 pixels on a processor."""
+LANE: Final = 256 * MIB
+"""Activations of the window that each thread of a processor judges (v46, the largest published network)."""
 WRITING: Final = 200 * MIB
 """Rasters being finished as COGs, and polygons, where windows are few; where they are many, as much again."""
 
@@ -76,6 +76,8 @@ class Demand:
     """About all windows of the scene, by its end."""
     writing: int = 0
     """Besides the votes, while they become a map."""
+    lane: int = 0
+    """What each thread works with besides the pixels of a block."""
 
     def of_rows(self) -> Demand:
         """Return what a worker needs, who judges rows of blocks and hands them on."""
@@ -144,7 +146,7 @@ def demand_of(ensemble: Bundle, plan: WindowPlan) -> Demand:
     channels = len(ensemble.channels) + 2  # the quality channels
     cells, merged, statistics = row_bytes(plan, channels, channels if ensemble.needs_median else len(seen))
     # Pixels of the windows asked at once are cut out, put in the model's order, scaled.
-    pixels = 3 * PIXEL_SLAB * plan.size**2 * 4 * 12 + ACTIVATIONS if networks else 0
+    pixels = 3 * PIXEL_SLAB * plan.size**2 * 4 * 12 if networks else 0
     votes = plan.count * (9 * len(ensemble.members) + 42)  # fields of Votes, and valid fractions
     return Demand(
         models=_models(ensemble),
@@ -153,6 +155,7 @@ def demand_of(ensemble: Bundle, plan: WindowPlan) -> Demand:
         reading=cells,
         votes=votes,
         writing=max(votes, WRITING),
+        lane=LANE if networks else 0,
     )
 
 
@@ -185,7 +188,7 @@ def room_within(limit: int | None, demand: Demand = OPENING) -> Room:
         "E640",
         f"the limit of {_said(limit)} is too small: this run needs {_said(least)} ({_said(resident)} are in "
         f"memory already, models take {_said(demand.models)}, reading one block after another "
-        f"{_said(room.cache + THREAD)}, judging a row of blocks {_said(demand.voting)}, the "
+        f"{_said(room.cache + THREAD + demand.lane)}, judging a row of blocks {_said(demand.voting)}, the "
         f"votes of all windows {_said(demand.votes)}). Give it more, take a larger stride or a smaller "
         "area, or leave the limit out.",
     )
@@ -202,7 +205,8 @@ def needed(room: Room, demand: Demand, resident: int) -> int:
         Bytes in memory before.
     """
     # What threads let go of stays with the process while windows are judged, whether or not they go on.
-    judging = room.cache + (room.threads or CPU_COUNT) * THREAD + demand.voting + demand.reading * room.ahead
+    threads = (room.threads or CPU_COUNT) * (THREAD + demand.lane)
+    judging = room.cache + threads + demand.voting + demand.reading * room.ahead
     return resident + demand.models + demand.votes + max(judging, demand.writing)
 
 

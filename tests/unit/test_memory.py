@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 from rasterio._env import get_gdal_config
 
+from benchmarks.suite import Memory
 from landslide_map import features, memory
 from landslide_map.errors import ResourceError, UsageError
 from landslide_map.memory import (
@@ -46,6 +47,11 @@ MIB = 2**20
 )
 def test_amounts(text: str | int, size: int) -> None:
     assert amount(text) == size
+
+
+@pytest.mark.parametrize("text", ["2GB", "1500MiB", "0.8 gb"])
+def test_the_benchmark_understands_an_amount_alike(text: str) -> None:
+    assert Memory().convert(text, None, None) == (text, amount(text))
 
 
 @pytest.mark.parametrize("text", ["", "2", "2G", "GB", "-2GB", "0GB", "2 gigabytes", "1e3MB", "2GB!", 0, -5])
@@ -116,6 +122,7 @@ def test_what_is_needed_adds_up_by_hand() -> None:
     judging = 64 + 2 * memory.THREAD / MIB + 200 + 50
     assert needed(room, DEMAND, 300 * MIB) == (300 + 100 + 10 + judging) * MIB
     assert needed(replace(room, ahead=False), DEMAND, 300 * MIB) == (300 + 100 + 10 + judging - 50) * MIB
+    assert needed(room, replace(DEMAND, lane=30 * MIB), 300 * MIB) == (300 + 100 + 10 + judging + 60) * MIB
     large = replace(DEMAND, writing=2000 * MIB)
     assert needed(room, large, 300 * MIB) == (300 + 100 + 10 + 2000) * MIB
 
