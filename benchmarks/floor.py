@@ -12,7 +12,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,6 @@ from landslide_map.timings import peak_memory
 
 CACHE = 256 << 20
 """GDAL's cache, bytes (rasterio hands a number on as it is): source blocks are decoded once."""
-
-
-def radar_bands(inputs: SceneInputs) -> Iterator[RasterBand]:
-    for track in inputs.tracks.values():
-        for image in (*track.pre, *track.post):
-            for slices in image.bands.values():
-                yield from slices
 
 
 def decode(band: RasterBand, blocks: list[Block]) -> None:
@@ -87,7 +80,7 @@ def input_floor(inputs: SceneInputs, threads: int) -> dict[str, dict[str, float]
     """Return seconds of decoding and of warping every pixel once; fewer bands than threads are divided."""
     grid = inputs.grid
     optical = list(inputs.optical.bands.values()) if inputs.optical else []
-    radar = list(radar_bands(inputs))
+    radar = [band for track in inputs.tracks.values() for band in track.raster_bands]
 
     def each(bands: list[RasterBand], work: Callable[[RasterBand, list[Block]], None]) -> None:
         pieces = parts(grid, math.ceil(threads / max(len(bands), 1)))

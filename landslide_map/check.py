@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,17 +29,6 @@ DRIFT_SHIFT, DRIFT_SPREAD = 0.5, (0.4, 2.5)
 alone, where speckle sets the range; one forest is narrower than the forests of the world."""
 DIFFERENCE_STEP_DB = 3.0
 
-# Cost of a run on 2 cores with the default bundle.
-SECONDS_START: Final = 4.0
-SECONDS_PER_MEGAPIXEL: Final = 0.07
-"""Reading, aligning and counting one raster band, per million grid pixels."""
-SECONDS_PER_WINDOW: Final = 1.2e-4
-MEGABYTES_START: Final = 560.0
-MEGABYTES_PER_MEGAPIXEL: Final = 11.3
-"""Class raster and labels of its components, while polygons are made."""
-MEGABYTES_PER_WINDOW: Final = 4.5e-4
-# The default bundle on 2 cores: docs/benchmarks.md, python -m benchmarks.
-
 
 def check_scene(
     path: str | PathLike[str],
@@ -55,6 +44,7 @@ def check_scene(
     LandslideMapError
         As :func:`landslide_map.map_scene`, for everything that can be known beforehand.
     """
+    from landslide_map.cost import expected_memory, expected_seconds
     from landslide_map.models.bundle import load_bundle
     from landslide_map.models.network_time import network_notice
     from landslide_map.models.placement import on_device
@@ -69,8 +59,9 @@ def check_scene(
     inputs = open_inputs(scene)
     plan = plan_windows(inputs.grid.shape, scene.stride)
     quantiles = channel_quantiles(inputs)
-    expected = estimate(inputs, scene.stride)
-    ahead = network_notice(ensemble, plan.count, expected["seconds"])
+    seconds = expected_seconds(inputs, plan)
+    memory, least = expected_memory(ensemble, plan)
+    ahead = network_notice(ensemble, plan.count, seconds)
     notices = (*inputs.notices, *drift_notices(quantiles), *([ahead] if ahead else []))
     return {
         **describe_inputs(inputs),
@@ -82,7 +73,11 @@ def check_scene(
         },
         "quantiles": quantiles,
         "windows": {"stride": scene.stride, "count": plan.count},
-        "estimate": expected,
+        "estimate": {
+            "seconds": round(seconds, 2),
+            "memory_bytes": memory,
+            "least_memory_bytes": least,
+        },
         "notices": [{"code": notice.code, "message": notice.message} for notice in notices],
     }
 
@@ -236,25 +231,3 @@ def drift_notices(quantiles: dict[str, dict[str, Any]]) -> list[Notice]:
             continue
         notices.append(Notice("W340", f"{name}: {why}"))
     return notices
-
-
-def estimate(inputs: SceneInputs, stride: int) -> dict[str, float]:
-    """Return the expected ``seconds`` and peak memory (``megabytes``) of a run, from measured constants."""
-    from landslide_map.windows import plan_windows
-
-    plan = plan_windows(inputs.grid.shape, stride)
-    megapixels = inputs.grid.width * inputs.grid.height / 1e6
-    count = sum(1 for _ in _raster_bands(inputs))
-    windows = len(plan.row_starts) * len(plan.col_starts)
-    seconds = SECONDS_START + SECONDS_PER_MEGAPIXEL * megapixels * count + SECONDS_PER_WINDOW * windows
-    megabytes = MEGABYTES_START + MEGABYTES_PER_MEGAPIXEL * megapixels + MEGABYTES_PER_WINDOW * windows
-    return {"seconds": round(seconds, 2), "megabytes": round(megabytes)}
-
-
-def _raster_bands(inputs: SceneInputs) -> Iterator[RasterBand]:
-    from landslide_map.readers.inputs import radar_bands
-
-    if inputs.optical is not None:
-        yield from inputs.optical.bands.values()
-    for track in inputs.tracks.values():
-        yield from radar_bands(track)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,12 @@ def report_lines(report: dict[str, Any]) -> Iterator[str]:
     yield from _quantiles(report["quantiles"])
     yield ""
     windows, cost = report["windows"], report["estimate"]
-    memory = cost["megabytes"] / 1000
+    memory, least = cost["memory_bytes"] / 1e9, cost["least_memory_bytes"] / 1e9
     yield f"Windows     {windows['count']} of 64 x 64 pixels, stride {windows['stride']}"
     networks = report["bundle"]["networks"]
     besides = f", without {networks} of the bundle's members, which are networks" if networks else ""
     yield f"Estimate    about {_duration(cost['seconds'])} and {memory:.1f} GB of memory on 2 cores{besides}"
+    yield f"            (not less than {math.ceil(10 * least) / 10:.1f} GB with --memory)"
     if report["notices"]:
         yield ""
         yield from (f"{notice['code']}: {notice['message']}" for notice in report["notices"])

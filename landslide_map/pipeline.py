@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from landslide_map import __version__, timings
 from landslide_map import progress as reporting
-from landslide_map.check import estimate
 from landslide_map.classification import gathered
+from landslide_map.cost import expected_seconds
 from landslide_map.errors import Notice
 from landslide_map.judging import Judge, judge_rows
 from landslide_map.memory import amount, demand_of, kept_to, room_within
@@ -193,10 +193,9 @@ def map_scene(
                 judge: Judge = partial(judge_rows, inputs, ensemble, plan, valid, ahead=room.ahead)
             else:
                 judge = cluster.judge(inputs, choice, ensemble, plan, valid, progress, limit)
-        if cluster is None:
-            rest = estimate(inputs, settings.stride)["seconds"]
-            if ahead := network_notice(ensemble, plan.count, rest, progress):
-                announce(ahead)
+        rest = expected_seconds(inputs, plan)
+        if cluster is None and (ahead := network_notice(ensemble, plan.count, rest, progress)):
+            announce(ahead)
         with timings.stage(CLASSIFY), kept_to(room):
             tick = reporting.counter(progress, CLASSIFY, plan.count)
             rows = kept.completed(patient(judge, kept.notices.append), plan.block_rows, tick, files)

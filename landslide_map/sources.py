@@ -95,6 +95,14 @@ class RadarTrack:
         """Radiometry of the absolute bands."""
         return self.composite.quantity if self.composite else self.post[0].quantity
 
+    @property
+    def raster_bands(self) -> tuple[RasterBand, ...]:
+        """Every raster band of the track."""
+        if self.composite is not None:
+            return tuple(self.composite.bands.values())
+        images = (*self.pre, *self.post)
+        return tuple(band for image in images for slices in image.bands.values() for band in slices)
+
 
 @dataclass(frozen=True, slots=True)
 class SceneInputs:

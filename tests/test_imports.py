@@ -45,6 +45,7 @@ LAYERS = [
         "check",
         "check_text",
         "classification",
+        "cost",
         "judging",
         "memory",
         "cut_windows",

@@ -12,7 +12,7 @@ from landslide_map.readers.sentinel1 import open_track
 from landslide_map.readers.sentinel2 import open_optical
 from landslide_map.readers.target import decide_grid
 from landslide_map.scene import Scene
-from landslide_map.sources import RadarTrack, RasterBand, SceneInputs
+from landslide_map.sources import SceneInputs
 
 
 def open_inputs(scene: Scene) -> SceneInputs:
@@ -42,7 +42,7 @@ def open_inputs(scene: Scene) -> SceneInputs:
         for orbit, track in opening.items():
             tracks[orbit], found = track.result()
             notices += found
-            files += [file_of(band) for band in radar_bands(tracks[orbit])]
+            files += [file_of(band) for band in tracks[orbit].raster_bands]
     dem = None if scene.dem is None else open_band(scene.dem)
     if dem is not None:
         files.append(file_of(dem))
@@ -57,11 +57,3 @@ def open_inputs(scene: Scene) -> SceneInputs:
         files=tuple(dict.fromkeys(files)),
         notices=tuple(notices),
     )
-
-
-def radar_bands(track: RadarTrack) -> list[RasterBand]:
-    """Return every raster band of a track."""
-    if track.composite is not None:
-        return list(track.composite.bands.values())
-    images = (*track.pre, *track.post)
-    return [band for image in images for slices in image.bands.values() for band in slices]

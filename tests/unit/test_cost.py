@@ -1,0 +1,50 @@
+"""What a run is expected to cost, against what full tiles have cost (docs/benchmarks.md)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from landslide_map.cost import expected_memory, expected_seconds
+from landslide_map.models.bundle import load_bundle
+from landslide_map.readers import open_inputs
+from landslide_map.scene import load_scene
+from landslide_map.sources import SceneInputs
+from landslide_map.windows import plan_windows
+from sample_scenes.make_scene import make_scene
+
+BENCHMARKS = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+ROW = r"\| stride {stride}: [\d,]+ windows \| ([\d.]+) \| [\d.]+ \| [\d.]+ \| [\d.]+ \| ([\d.]+) \|"
+TILE = 10980
+
+
+@pytest.fixture(scope="module")
+def tile(tmp_path_factory: pytest.TempPathFactory) -> SceneInputs:
+    """Twelve bands, as the benchmark's, said to be of a full tile."""
+    inputs = open_inputs(load_scene(make_scene(tmp_path_factory.mktemp("scene"), seed=1, size=128)))
+    tracks = {orbit: replace(track, pre=track.pre[:1]) for orbit, track in inputs.tracks.items()}
+    return replace(inputs, grid=replace(inputs.grid, width=TILE, height=TILE), tracks=tracks)
+
+
+@pytest.mark.parametrize("stride", [64, 16])
+def test_the_estimate_is_near_what_was_measured(tile: SceneInputs, stride: int) -> None:
+    section = BENCHMARKS.read_text().split(f"| {TILE} x {TILE}, COG |")[1]
+    measured = re.search(ROW.format(stride=stride), section)
+    assert measured is not None
+    seconds, gibibytes = map(float, measured.groups())
+    plan = plan_windows(tile.grid.shape, stride)
+    assert expected_seconds(tile, plan) == pytest.approx(seconds, rel=0.3)
+    memory, least = expected_memory(load_bundle(), plan)
+    assert 0.5 * gibibytes * 2**30 <= memory <= 1.6 * gibibytes * 2**30
+    assert least < memory
+
+
+def test_more_of_anything_costs_more(tile: SceneInputs) -> None:
+    small, large = plan_windows((1024, 1024), 64), plan_windows((1024, 1024), 8)
+    assert expected_seconds(tile, small) < expected_seconds(tile, large)
+    assert expected_memory(load_bundle(), small) < expected_memory(load_bundle(), large)
+    without_optical = replace(tile, optical=None)
+    assert expected_seconds(without_optical, small) < expected_seconds(tile, small)
