@@ -60,6 +60,8 @@ _STEPS: Final = (
 """Bytes of GDAL's cache and whether to read ahead, fastest first."""
 _ARENA_MAX: Final = -8
 """Number of a setting in glibc's ``malloc.h``."""
+_blocks_with_one_heap = 0
+"""Entered and not left: glibc does not tell what a setting was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,15 +226,20 @@ def _one_heap(wanted: bool) -> Iterator[None]:
 
     In a heap of its own, each would keep what it once needed most.
     """
+    global _blocks_with_one_heap
     library = _glibc() if wanted else None
-    if library is not None:
-        library.mallopt(_ARENA_MAX, 1)
+    if library is None:
+        yield
+        return
+    library.mallopt(_ARENA_MAX, 1)
+    _blocks_with_one_heap += 1
     try:
         yield
     finally:
-        if library is not None:
+        _blocks_with_one_heap -= 1
+        if not _blocks_with_one_heap:
             library.mallopt(_ARENA_MAX, 0)  # as many as glibc likes
-            _give_back()
+        library.malloc_trim(0)
 
 
 def _give_back() -> None:

@@ -160,6 +160,26 @@ def test_settings_hold_inside_and_are_put_back() -> None:
     assert dask.config.get("num_workers", None) is None
 
 
+def test_threads_share_a_heap_until_the_last_block_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+
+    class Glibc:
+        def mallopt(self, setting: int, value: int) -> None:
+            asked.append((setting, value))
+
+        def malloc_trim(self, kept: int) -> None:
+            asked.append((0, kept))
+
+    monkeypatch.setattr(memory, "_glibc", Glibc)
+    with kept_to(Room()):
+        assert asked == []
+        with kept_to(replace(SMALLEST, threads=2)):
+            with kept_to(SMALLEST):
+                pass
+            assert asked == [(-8, 1), (-8, 1), (0, 0)], "M_ARENA_MAX is -8 in malloc.h"
+    assert asked[3:] == [(-8, 0), (0, 0)]
+
+
 def test_models_count_until_they_are_loaded() -> None:
     bundle, plan = load_bundle(), plan_windows((1024, 1024), 64)
     before = demand_of(bundle, plan).models
