@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import dask
 import pytest
-from click.testing import CliRunner
-from landslide_map_cli.main import cli
 
 from landslide_map import memory
 from landslide_map.errors import ResourceError, UsageError
@@ -19,6 +20,7 @@ from landslide_map.several import map_scenes
 from landslide_map.windows import plan_windows
 from tests.tall_scene import write_tall_scene
 
+COMMAND = Path(sys.executable).with_name("landslide-map")
 STRIDE = 24
 ROWS, COLS = 2100, 130
 
@@ -57,11 +59,26 @@ def test_limits_and_threads_change_no_byte(
 
 
 def test_a_limit_that_is_too_small_leaves_nothing_behind(scene: Path, tmp_path: Path) -> None:
-    run = CliRunner().invoke(cli, [str(scene), "--out", str(tmp_path / "out"), "--memory", "100MB"])
-    assert isinstance(run.exception, ResourceError | SystemExit)
-    with pytest.raises(ResourceError, match=r"E640.*0\.10 GB is too small.*needs [0-9.]+ GB"):
-        map_scene(scene, tmp_path / "out", memory="100MB")
+    words = [COMMAND, scene, "--out", tmp_path / "out", "--memory", "100MB"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 6, done.stderr
+    assert re.search(r"E640: the limit of 0\.10 GB is too small: this run needs 0\.\d\d GB", done.stderr)
+    assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_limit_that_is_too_small_for_this_scene_is_refused_once_it_is_known(
+    scene: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    kept = map_scene(scene, out, stride=64)
+    bytes_before = kept.probability.read_bytes()
+    held = memory.resident_memory()
+    assert held is not None
+    with pytest.raises(ResourceError, match=r"E640.*judging a row of blocks 0\.\d+ GB"):
+        map_scene(scene, out, memory=held + 220 * memory.MIB, overwrite=True)
+    assert kept.probability.read_bytes() == bytes_before
+    assert {path.name for path in out.iterdir()} >= set(FILES)
 
 
 def test_no_amount_is_refused_before_any_work(scene: Path, tmp_path: Path) -> None:
