@@ -26,6 +26,7 @@ from landslide_map.memory import (
 )
 from landslide_map.models.bundle import load_bundle
 from landslide_map.open_files import CACHE
+from landslide_map.runs import cluster
 from landslide_map.windows import plan_windows
 
 MIB = 2**20
@@ -149,6 +150,17 @@ def test_a_limit_that_is_too_small_says_what_would_do(four_threads: int) -> None
     assert room_within(asked, DEMAND) == SMALLEST
     assert "0.32 GB are in memory already" in said
     assert "stride" in said
+
+
+def test_workers_here_share_what_the_writing_process_leaves(
+    four_threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "resident_memory", lambda: four_threads)
+    workers = object.__new__(cluster.Cluster)
+    workers._here = 2
+    # 300 MiB are held, 10 are votes, 200 are for writing.
+    assert workers._part((510 + 2000) * MIB, DEMAND) == 1000 * MIB
+    assert workers._part(400 * MIB, DEMAND) == 0, "which each worker then refuses"
 
 
 def test_settings_hold_inside_and_are_put_back() -> None:
