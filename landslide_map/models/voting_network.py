@@ -19,7 +19,7 @@ from landslide_map.models.folded_stem import KERNEL, fold_stem, folded_kernel
 from landslide_map.models.lean_activations import lean_activations
 from landslide_map.models.network_heads import build_network, encoders
 from landslide_map.models.network_spec import NetworkSpec
-from landslide_map.models.networks import FLIPS, enlarge, logits, planes
+from landslide_map.models.networks import enlarge, logits, planes
 from landslide_map.models.packed_products import PackedProducts, available
 from landslide_map.models.placement import Precision
 from landslide_map.windows import SIZE
@@ -57,10 +57,6 @@ class VotingNetwork:
                 self._folded.append(prefix + KERNEL)
             elif spec.image_size != SIZE:
                 encoder.register_forward_pre_hook(partial(_enlarged, spec.image_size))
-        # Networks that begin with patches have small activations. Those of others, in all flips, would leave
-        # a processor's caches: one flip after another is quicker there.
-        together = device.type != "cpu" or len(self._folded) == len(spec.encoders)
-        self._passes = [FLIPS] if together else [(flip,) for flip in FLIPS]
         self._network = network.to(device)
         self._products: PackedProducts | None = None
         self.unload()
@@ -117,8 +113,7 @@ class VotingNetwork:
             if self._products is not None:
                 stack.enter_context(self._products)
             images = windows[:, self._planes].contiguous(memory_format=torch.channels_last)
-            found = torch.stack([logits(self._network, images, flips) for flips in self._passes])
-            return torch.sigmoid(found.mean(dim=0).double())
+            return torch.sigmoid(logits(self._network, images).double())
 
 
 @lru_cache(maxsize=64)
