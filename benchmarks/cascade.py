@@ -74,7 +74,11 @@ class Event:
 
 
 LEARNED = (*(Event(seed) for seed in range(101, 107)), *(Event(seed, 2.0) for seed in range(111, 114)))
-UNSEEN = {"few landslides": Event(304, 0.55, 1536), "many landslides": Event(301, size=768)}
+UNSEEN = {
+    "few landslides": Event(304, 0.55, 1536),
+    "more landslides": Event(303, 0.8, 1536),
+    "many landslides": Event(301, size=768),
+}
 
 
 def recipe() -> WindowRecipe:
