@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -21,7 +21,7 @@ from dask.system import CPU_COUNT
 
 from landslide_map.errors import ResourceError, UsageError
 from landslide_map.features import row_bytes
-from landslide_map.judging import PIXEL_SLAB
+from landslide_map.judging import PIXEL_SLAB, Judge, JudgedRows, Tick
 from landslide_map.models.bundle import Bundle
 from landslide_map.open_files import CACHE, bounded_cache
 from landslide_map.timings import resident_memory
@@ -39,6 +39,8 @@ UNITS: Final = {
 # to 64, so that no peak is above what is worked out (docs/decisions/0040-memory.md).
 THREAD: Final = 80 * MIB
 """A thread that reads one block of a sensor: 13 planes of 4 MiB, and what converting one takes."""
+CACHED: Final = 9 / 8
+"""Times the size of GDAL's cache that it takes: its blocks lie among everything else."""
 VOTING: Final = 160 * MIB
 """Features of the windows that are asked at once, and what libraries keep once they were used."""
 PARSED: Final = 4
@@ -208,7 +210,7 @@ def needed(room: Room, demand: Demand, resident: int) -> int:
     """
     # What threads let go of stays with the process while windows are judged, whether or not they go on.
     threads = (room.threads or CPU_COUNT) * (THREAD + demand.lane)
-    judging = room.cache + threads + demand.voting + demand.reading * room.ahead
+    judging = int(CACHED * room.cache) + threads + demand.voting + demand.reading * room.ahead
     return resident + demand.models + demand.votes + max(judging, demand.writing)
 
 
@@ -218,6 +220,20 @@ def kept_to(room: Room) -> Iterator[None]:
     threads: dict[str, Any] = {} if room.threads is None else {"num_workers": room.threads}
     with bounded_cache(room.cache), config.set(threads), _one_heap(room != Room()):
         yield
+
+
+def giving_back(judge: Judge) -> Judge:
+    """Return a judge that gives free memory back to the system after every row of blocks.
+
+    What a row leaves between what is kept would otherwise grow from row to row.
+    """
+
+    def judged(block_rows: Sequence[int], tick: Tick) -> Iterator[JudgedRows]:
+        for row in judge(block_rows, tick):
+            _give_back()
+            yield row
+
+    return judged
 
 
 @contextmanager

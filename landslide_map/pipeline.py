@@ -17,7 +17,7 @@ from landslide_map.classification import gathered
 from landslide_map.cost import expected_seconds
 from landslide_map.errors import Notice
 from landslide_map.judging import Judge, judge_rows
-from landslide_map.memory import amount, demand_of, kept_to, room_within
+from landslide_map.memory import amount, demand_of, giving_back, kept_to, room_within
 from landslide_map.models import skipping
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.choice import Choice
@@ -191,6 +191,7 @@ def map_scene(
             valid = settings.min_valid_fraction
             if cluster is None:
                 judge: Judge = partial(judge_rows, inputs, ensemble, plan, valid, ahead=room.ahead)
+                judge = judge if limit is None else giving_back(judge)
             else:
                 judge = cluster.judge(inputs, choice, ensemble, plan, valid, progress, limit)
         rest = expected_seconds(inputs, plan)
