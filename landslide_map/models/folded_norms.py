@@ -34,7 +34,8 @@ class FoldedNorm:
 
         Computed in float64 and rounded once. A state dict without these weights is left for others to refuse.
         """
-        if any(f"{self.norm}.{name}" not in weights for name in _LEARNED):
+        needed = {f"{self.conv}.weight", *(f"{self.norm}.{name}" for name in _LEARNED)}
+        if not needed <= weights.keys():
             return
         factor, offset, mean, variance = (weights.pop(f"{self.norm}.{name}").double() for name in _LEARNED)
         weights.pop(f"{self.norm}.num_batches_tracked", None)
