@@ -9,7 +9,7 @@ from torch import nn
 
 from landslide_map.models.folded_norms import FoldedNorm, fold_norms
 
-ENCODER = "maxvit_rmlp_pico_rw_256"
+ENCODER = "test_maxvit"
 
 
 def random(*shape: int) -> torch.Tensor:
