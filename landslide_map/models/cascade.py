@@ -1,10 +1,10 @@
 """A safe cascade: which windows the cheap members alone may call "no landslide", and what that has cost.
 
 The rule is learned from windows that no member had seen. The landslides that the whole ensemble finds
-(without labels: all that it calls landslides) are sorted by the cheap members' mean. The limit is the least
-of them, one in a thousand left aside, and windows below it are not asked on. As the limit is a rank, the
-bound on what it loses elsewhere holds although it was chosen on these very windows (a one-sided tolerance
-limit, Wilks 1941): with none of `n` lost it is about ``3 / n``.
+(without labels: all that it calls landslides) are sorted by the cheap members' mean. The least of them, one
+in a thousand set aside, has a bound on what lies below it elsewhere, which holds although it was chosen on
+these very windows, as it is a rank (a one-sided tolerance limit, Wilks 1941): with none of `n` set aside,
+about ``3 / n``. The limit keeps a margin to it, as other events differ more than windows of one do.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ CASCADES: Final = "cascade.json"
 """Optional file of a bundle: scenario name -> its cascade. Who does not know it loses nothing but speed."""
 MOST_LOST: Final = 0.001
 """Share of the windows found that a rule may lose, on the windows it is learned from."""
+MARGIN: Final = 10.0
+"""The limit's odds are this many times below those of the least window found."""
 CONFIDENCE: Final = 0.95
 
 
@@ -60,10 +62,14 @@ class Rule(_Strict):
 
     @property
     def at_most(self) -> float:
-        """Share that it loses of windows like these, with 95 % confidence (Clopper and Pearson)."""
-        if self.lost == self.found:
+        """Share that it loses of windows like these, with 95 % confidence (Clopper and Pearson).
+
+        It is that of the rank: as many are lost as were set aside. A margin below proves nothing by itself.
+        """
+        lost = max(self.lost, _aside(self.found))
+        if lost == self.found:
             return 1.0
-        return float(beta.ppf(CONFIDENCE, self.lost + 1, self.found - self.lost))
+        return float(beta.ppf(CONFIDENCE, lost + 1, self.found - lost))
 
 
 class Cascade(_Strict):
@@ -190,7 +196,7 @@ def learned_rule(
     """
     above = probability > threshold
     found = np.sort(cheap[above & landslide])
-    below = min(float(found[int(MOST_LOST * len(found))]), calibration.before(threshold))
+    below = min(_with_margin(float(found[_aside(len(found))])), calibration.before(threshold))
     return Rule(
         threshold=threshold,
         below=below,
@@ -199,3 +205,12 @@ def learned_rule(
         spared=int((cheap < below).sum()),
         false_alarms=int((cheap[above & ~landslide] < below).sum()),
     )
+
+
+def _aside(found: int) -> int:
+    """Return how many of the windows found may lie below the limit."""
+    return int(MOST_LOST * found)
+
+
+def _with_margin(probability: float) -> float:
+    return probability / (MARGIN - (MARGIN - 1) * probability)
