@@ -81,6 +81,16 @@ def test_a_limit_that_is_too_small_for_this_scene_is_refused_once_it_is_known(
     assert {path.name for path in out.iterdir()} >= set(FILES)
 
 
+def test_a_process_takes_less_than_was_worked_out_for_it(scene: Path) -> None:
+    words = [sys.executable, "-m", "benchmarks.rooms", scene, "--threads", "2", "--cache", "32"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    *_, row = done.stdout.splitlines()
+    threads, cache, needed, peak = map(int, row.strip("| ").split(" | ")[:4])
+    assert (threads, cache) == (2, 32)
+    assert 0.5 * needed < peak < needed
+
+
 def test_no_amount_is_refused_before_any_work(scene: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="E440"):
         map_scene(scene, tmp_path / "out", memory="much")

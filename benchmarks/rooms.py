@@ -1,0 +1,76 @@
+"""What a few rows of blocks take in other rooms: memory as worked out and as measured, and processor time.
+
+``python -m benchmarks.rooms SCENE`` judges rows of blocks from the middle of a scene with the default bundle,
+each time in a process of its own, and prints a table. The costs in :mod:`landslide_map.memory` go by it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import click
+
+from benchmarks import measured
+
+MIB = 2**20
+
+
+@click.command()
+@click.argument("scene", type=click.Path(exists=True, path_type=Path))
+@click.option("--stride", default=64, show_default=True)
+@click.option("--rows", default=2, show_default=True, help="Rows of blocks.")
+@click.option("--threads", "counts", multiple=True, type=int, default=(1, 2), show_default=True)
+@click.option("--cache", "caches", multiple=True, type=int, default=(32, 256), show_default=True, help="MiB.")
+@click.option("--ahead/--not-ahead", default=True, show_default=True)
+@click.option("--inside", is_flag=True, hidden=True)
+def main(
+    scene: Path, stride: int, rows: int, counts: tuple[int], caches: tuple[int], ahead: bool, inside: bool
+) -> None:
+    """Judge rows of blocks of SCENE in every room that the options make."""
+    if inside:
+        click.echo(json.dumps(judged(scene, stride, rows, counts[0], caches[0], ahead)))
+        return
+    click.echo("| threads | cache, MiB | needed, MiB | peak, MiB | CPU s |\n|---|---|---|---|---|")
+    for threads in counts:
+        for cache in caches:
+            command = [sys.executable, "-m", "benchmarks.rooms", scene, "--stride", stride, "--rows", rows]
+            command += ["--threads", threads, "--cache", cache, "--inside"]
+            found = json.loads(measured.run([*command, "--ahead" if ahead else "--not-ahead"])[1])
+            sizes = " | ".join(f"{found[key] / MIB:.0f}" for key in ("needed", "peak"))
+            click.echo(f"| {threads} | {cache} | {sizes} | {found['cpu_seconds']:.1f} |")
+
+
+def judged(scene: Path, stride: int, rows: int, threads: int, cache: int, ahead: bool) -> dict[str, float]:
+    """Judge rows of blocks in this process; return what was worked out before, and what it took."""
+    from landslide_map.judging import judge_rows
+    from landslide_map.memory import Room, demand_of, giving_back, kept_to, needed
+    from landslide_map.models.bundle import load_bundle
+    from landslide_map.readers import open_inputs
+    from landslide_map.scene import load_scene
+    from landslide_map.timings import peak_memory, resident_memory
+    from landslide_map.windows import plan_windows
+
+    room = Room(cache * MIB, threads, ahead)
+    settings, bundle = load_scene(scene), load_bundle()
+    with kept_to(Room(32 * MIB, 1)):  # so that the peak is that of judging
+        inputs = open_inputs(settings)
+    plan = plan_windows(inputs.grid.shape, stride)
+    first = (len(plan.block_rows) - rows) // 2
+    judge = giving_back(partial(judge_rows, inputs, bundle, plan, settings.min_valid_fraction, ahead=ahead))
+    resident, begin = resident_memory() or 0, time.process_time()
+    with kept_to(room):
+        for _ in judge(range(first, first + rows), lambda _: None):
+            pass
+    return {
+        "needed": needed(room, demand_of(load_bundle(), plan).of_rows(), resident),
+        "peak": peak_memory() or 0,
+        "cpu_seconds": time.process_time() - begin,
+    }
+
+
+if __name__ == "__main__":
+    main()
