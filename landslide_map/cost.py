@@ -14,8 +14,10 @@ _START: Final = 4.0
 _PER_MEGAPIXEL: Final = 0.026
 """Reading, aligning and counting one raster band, per million grid pixels."""
 _PER_WINDOW: Final = 6e-5
-_IMPORTED: Final = 300 * MIB
-"""What a process holds before it opens a scene."""
+_OPENED: Final = 340 * MIB
+"""What a process holds once a scene was opened."""
+_HEAPS: Final = 600 * MIB
+"""Without a limit each thread has a heap of its own, which keeps what it once needed most."""
 
 
 def expected_seconds(inputs: SceneInputs, plan: WindowPlan) -> float:
@@ -35,4 +37,4 @@ def expected_memory(ensemble: Bundle, plan: WindowPlan) -> tuple[int, int]:
         Without a limit on 2 cores, and with the smallest limit that is enough.
     """
     demand = demand_of(ensemble, plan)
-    return needed(Room(threads=2), demand, _IMPORTED), needed(SMALLEST, demand, _IMPORTED)
+    return needed(Room(threads=2), demand, _OPENED) + _HEAPS, needed(SMALLEST, demand, _OPENED)

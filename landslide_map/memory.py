@@ -47,8 +47,8 @@ PARSED: Final = 4
 """Times the file of a booster or small network that it takes once it is parsed."""
 WEIGHTS: Final = 3
 """Times the file of a fold of a network: as read, as packed for matrix products, and the fold before it."""
-LANE: Final = 256 * MIB
-"""Activations of the window that each thread of a processor judges (v46, the largest published network)."""
+LANE: Final = 320 * MIB
+"""Activations of the window that each thread of a processor judges in four flips: 234 MiB grew with v10."""
 WRITING: Final = 200 * MIB
 """Rasters being finished as COGs, and polygons, where windows are few; where they are many, as much again."""
 

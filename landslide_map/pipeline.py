@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landslide_map import __version__, timings
 from landslide_map import progress as reporting
+from landslide_map import timings
 from landslide_map.classification import gathered
 from landslide_map.cost import expected_seconds
 from landslide_map.errors import Notice
@@ -25,18 +24,15 @@ from landslide_map.models.network_time import network_notice
 from landslide_map.models.placement import Device, Precision
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY, WINDOWS
-from landslide_map.products.coverage import WindowRecord
 from landslide_map.products.manifest import run_manifest, write_manifest
 from landslide_map.products.map_files import STAGE as WRITE
 from landslide_map.products.map_files import write_map
 from landslide_map.products.staging import outputs
 from landslide_map.readers import open_inputs
-from landslide_map.reasons import REASON_NAMES, Reason
-from landslide_map.runs import journal
+from landslide_map.runs import journal, told
 from landslide_map.runs.identity import InputFiles, run_identity
 from landslide_map.runs.patience import patient
 from landslide_map.scene import Scene, load_scene
-from landslide_map.sources import SceneInputs
 from landslide_map.windows import plan_windows
 
 if TYPE_CHECKING:
@@ -208,16 +204,16 @@ def map_scene(
                 record,
                 plan,
                 inputs.grid,
-                dates=acquisition_dates(inputs),
-                tags=_tags(settings, inputs, ensemble),
+                dates=told.acquisition_dates(inputs),
+                tags=told.tags(settings, inputs, ensemble),
                 min_area_m2=settings.output.min_area_m2,
                 progress=progress,
             )
         notices = (*inputs.notices, *result.notices, *kept.notices, *(cluster.notices if cluster else ()))
-        windows = _counts(record)
+        windows = told.window_counts(record)
         judged = plan.count * kept.counts["judged"] / len(plan.block_rows)
         manifest = run_manifest(
-            configuration=configuration(settings, choice),
+            configuration=told.configuration(settings, choice),
             inputs=files.listed,
             bundle={"name": ensemble.name, "sha256": ensemble.sha256, "path": ensemble.path},
             counts={
@@ -265,65 +261,3 @@ def understood(
     return settings, Choice(
         settings.bundle, threshold=settings.threshold, operating_point=settings.operating_point, **chosen
     )
-
-
-def configuration(settings: Scene, choice: Choice) -> dict[str, Any]:
-    """Return what ``run.json`` keeps of how a scene was mapped."""
-    return {**asdict(choice), **settings.model_dump(mode="json", by_alias=True)}
-
-
-def acquisition_dates(inputs: SceneInputs) -> dict[str, datetime | None]:
-    """Return the dates every landslide carries: the event, Sentinel-2, and the pair around it per track."""
-    dates: dict[str, datetime | None] = {
-        "event_time": inputs.event_time,
-        "s2_post": inputs.optical.acquired if inputs.optical else None,
-    }
-    for orbit in ("descending", "ascending"):
-        track = inputs.tracks.get(orbit)
-        pre = [image.acquired for image in track.pre] if track else []
-        post = [image.acquired for image in track.post] if track else []
-        dates[f"{orbit}_pre"] = max(pre, default=None)
-        dates[f"{orbit}_post"] = min(post, default=None)
-    return dates
-
-
-def _tags(settings: Scene, inputs: SceneInputs, ensemble: Bundle) -> dict[str, str]:
-    """Describe the run inside its files; nothing here depends on the clock."""
-    dates = {name: when.isoformat() for name, when in acquisition_dates(inputs).items() if when}
-    products = [inputs.optical.product] if inputs.optical else []
-    for track in inputs.tracks.values():
-        products += [image.product for image in (*track.pre, *track.post)]
-        products += [track.composite.product] if track.composite else []
-    return {
-        "software": f"landslide-map {__version__}",
-        "bundle": ensemble.name,
-        "bundle_sha256": ensemble.sha256,
-        "scenarios": "; ".join(scenario.name for scenario in ensemble.scenarios),
-        "window_size": "64 px (640 m)",
-        "stride": f"{settings.stride} px ({settings.stride * 10} m)",
-        "effective_resolution": "640 m: a value answers for the windows around a pixel, not for the pixel",
-        "threshold": _threshold(settings),
-        "event": settings.event.name or "",
-        "products": "; ".join(products),
-        **skipping.tags(ensemble),
-        **dates,
-    }
-
-
-def _threshold(settings: Scene) -> str:
-    if settings.threshold is not None:
-        return f"{settings.threshold:g}"
-    point = settings.operating_point
-    return "of each window's scenario" + (f" (operating point {point})" if point else "")
-
-
-def _counts(record: WindowRecord) -> dict[str, Any]:
-    reasons = Counter(record.reason.ravel().tolist())
-    scenarios = Counter(record.scenario.ravel().tolist())
-    return {
-        "planned": int(record.reason.size),
-        "analysed": reasons[Reason.ANALYSED],
-        "landslide": int(record.positive.sum()),
-        "scenarios": {name: scenarios[i] for i, name in enumerate(record.scenarios) if scenarios[i]},
-        "not_analysed": {REASON_NAMES[r]: reasons[r] for r in Reason if r and reasons[r]},
-    }
