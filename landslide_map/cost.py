@@ -6,14 +6,16 @@ from typing import Final
 
 from landslide_map.memory import MIB, SMALLEST, Room, demand_of, needed
 from landslide_map.models.bundle import Bundle
-from landslide_map.sources import SceneInputs
+from landslide_map.sources import RasterBand, SceneInputs
 from landslide_map.windows import WindowPlan
 
 # The default bundle on 2 cores, full tiles at strides 64 and 16: docs/benchmarks.md, python -m benchmarks.
-_START: Final = 4.0
-_PER_MEGAPIXEL: Final = 0.026
+_START: Final = 3.5
+_PER_MEGAPIXEL: Final = 0.019
 """Reading, aligning and counting one raster band, per million grid pixels."""
-_PER_WINDOW: Final = 6e-5
+_MORE_OF_JP2: Final = 0.058
+"""As much more where it is JPEG 2000."""
+_PER_WINDOW: Final = 4.2e-5
 _OPENED: Final = 340 * MIB
 """What a process holds once a scene was opened."""
 _HEAPS: Final = 600 * MIB
@@ -22,10 +24,12 @@ _HEAPS: Final = 600 * MIB
 
 def expected_seconds(inputs: SceneInputs, plan: WindowPlan) -> float:
     """Return the wall time of mapping a scene with the default bundle on 2 cores, seconds."""
-    megapixels = inputs.grid.width * inputs.grid.height / 1e6
-    optical = len(inputs.optical.bands) if inputs.optical else 0
-    bands = optical + sum(len(track.raster_bands) for track in inputs.tracks.values())
-    return _START + _PER_MEGAPIXEL * megapixels * bands + _PER_WINDOW * plan.count
+    bands: list[RasterBand] = [*inputs.optical.bands.values()] if inputs.optical else []
+    bands += [band for track in inputs.tracks.values() for band in track.raster_bands]
+    jp2 = sum(band.path.lower().endswith(".jp2") for band in bands)
+    of_a_megapixel = _PER_MEGAPIXEL * len(bands) + _MORE_OF_JP2 * jp2
+    height, width = inputs.grid.shape
+    return _START + of_a_megapixel * height * width / 1e6 + _PER_WINDOW * plan.count
 
 
 def expected_memory(ensemble: Bundle, plan: WindowPlan) -> tuple[int, int]:
