@@ -18,18 +18,17 @@ from dask.system import CPU_COUNT
 from landslide_map import moments, timings
 from landslide_map.grid import BLOCK
 from landslide_map.medians import window_medians
+from landslide_map.moments import STATISTICS
 from landslide_map.one_ahead import one_ahead
+from landslide_map.unfinished_windows import Floats, Indices, PixelWindows, UnfinishedWindows
 from landslide_map.windows import WindowPlan
 
-STATISTICS: Final = ("valid_fraction", "mean", "std", "min", "max", "skew", "kurtosis")
-"""The statistics of every window, in order; `MEDIAN` follows them where asked for."""
 MEDIAN: Final = "median"
+"""Follows :data:`~landslide_map.moments.STATISTICS` where it is asked for."""
 
 SLAB: Final = 65_536
 """Windows yielded at once, unless one row of windows is more."""
 
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 Kept = npt.NDArray[np.bool_]
 """Per channel, whether its pixels are kept."""
 
@@ -132,7 +131,7 @@ def statistics_and_pixels(
     kept_names = [name for name, keep in zip(names, kept, strict=True) if keep]
     wanted = [kept_names.index(name) for name in pixels]
     nothing = np.empty((len(kept_names), 0, plan.shape[1]), _pixel_type(data.dtype))
-    unfinished = _Unfinished(plan, row_edges, col_edges, len(names), nothing, median, first)
+    unfinished = UnfinishedWindows(plan, row_edges, col_edges, len(names), nothing, median, first)
     slab_rows = max(slab // plan.grid_shape[1], 1)
     edges = [row_edges[(row_edges >= a) & (row_edges <= b)] - a for a, b in pairwise(lattice)]
     reduced = (_reduce(data.blocks[:, i], own, col_edges, kept, workers) for i, own in enumerate(edges))
@@ -217,99 +216,6 @@ def row_bytes(plan: WindowPlan, bands: int, kept: int) -> tuple[int, int, int]:
     )
 
 
-class PixelWindows:
-    """Pixels of consecutive windows, ``(window, y, x, band)``; each is cut out when it is asked for.
-
-    Overlapping windows share their pixels until then: what is in memory is the strip that they lie in.
-    """
-
-    def __init__(self, strip: npt.NDArray[Any], rows: Indices, cols: Indices, size: int) -> None:
-        self._windows = np.lib.stride_tricks.sliding_window_view(strip, (size, size), axis=(1, 2))
-        self._rows = rows
-        """First row of every row of windows, in the strip ``(band, y, x)``."""
-        self._cols = cols
-
-    def __len__(self) -> int:
-        return len(self._rows) * len(self._cols)
-
-    @timings.work("cut windows")
-    def __getitem__(self, windows: int | slice | npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
-        row, col = np.divmod(np.arange(len(self))[windows], len(self._cols))
-        bands, size = len(self._windows), self._windows.shape[-1]
-        found = np.empty((*row.shape, size, size, bands), self._windows.dtype)
-        for band in range(bands):
-            found[..., band] = self._windows[band, self._rows[row], self._cols[col]]
-        return found
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        return np.asarray(self[:], dtype=dtype)
-
-
-class _Unfinished:
-    """What the windows that reach below the rows read so far need of them."""
-
-    def __init__(
-        self,
-        plan: WindowPlan,
-        row_edges: Indices,
-        col_edges: Indices,
-        bands: int,
-        pixels: npt.NDArray[Any],
-        median: bool,
-        first: int,
-    ) -> None:
-        self._plan = plan
-        self._cols = _span(plan.col_starts, plan.size, col_edges)
-        self._rows = _span(plan.row_starts, plan.size, row_edges)
-        self._cells = [np.empty((0, moments.MOMENTS, plan.grid_shape[1])) for _ in range(bands)]
-        self._first_cell = int(self._rows[0][first])
-        self._pixels = pixels
-        self._first_pixel = int(plan.row_starts[first])
-        self._median = median
-
-    @timings.work("statistics")
-    def extend(self, cells: list[list[Floats]], blocks: list[list[npt.NDArray[Any]]]) -> None:
-        """Append one row of blocks: per channel its cells, and the pixels that are kept, block by block."""
-        for band, parts in enumerate(cells):
-            merged = moments.merge_columns(np.concatenate(parts, axis=2), *self._cols)
-            parts.clear()  # the caller still names them
-            self._cells[band] = np.concatenate([self._cells[band], merged])
-        self._pixels = _append_rows(self._pixels, blocks)
-
-    @timings.work("statistics")
-    def statistics(self, first: int, stop: int) -> Floats:
-        """Return ``(window, channel, statistic)`` of the rows of windows ``first`` to ``stop - 1``."""
-        plan = self._plan
-        cell_first, cell_stop = (span[first:stop] - self._first_cell for span in self._rows)
-        width = len(STATISTICS) + self._median
-        values = np.empty((stop - first, plan.grid_shape[1], len(self._cells), width))
-        for band, cells in enumerate(self._cells):
-            merged = moments.merge_rows(cells, cell_first, cell_stop)
-            values[:, :, band, : len(STATISTICS)] = moments.summarise(merged, plan.size**2)
-            if self._median:
-                starts = plan.row_starts[first:stop] - self._first_pixel
-                size = (plan.size, plan.size)
-                values[:, :, band, -1] = window_medians(self._pixels[band], starts, plan.col_starts, size)
-        return values.reshape(-1, len(self._cells), width)
-
-    def windows(self, first: int, stop: int, wanted: Sequence[int]) -> PixelWindows:
-        """Return the pixels of rows of windows; `wanted` numbers bands among those that are kept."""
-        strip = self._pixels if wanted == list(range(len(self._pixels))) else self._pixels[wanted]
-        rows = self._plan.row_starts[first:stop] - self._first_pixel
-        return PixelWindows(strip, rows, self._plan.col_starts, self._plan.size)
-
-    def drop_before(self, window_row: int) -> None:
-        """Forget what no window of `window_row` and below needs."""
-        if window_row == len(self._plan.row_starts):
-            return
-        cell, pixel = int(self._rows[0][window_row]), int(self._plan.row_starts[window_row])
-        # Copies: a view would keep the whole strip in memory.
-        self._cells = [cells[cell - self._first_cell :].copy() for cells in self._cells]
-        self._first_cell = cell
-        self._pixels = self._pixels[:, pixel - self._first_pixel :].copy()
-        self._first_pixel = pixel
-
-
 def _reduce(
     blocks: da.Array, row_edges: Indices, col_edges: Indices, keep: Kept, workers: int | None
 ) -> tuple[list[list[Floats]], list[list[npt.NDArray[Any]]]]:
@@ -357,29 +263,10 @@ def _reduce_block(
     return cells, block if keep.all() else block[keep]
 
 
-def _append_rows(kept: npt.NDArray[Any], blocks: list[list[npt.NDArray[Any]]]) -> npt.NDArray[Any]:
-    """Return `kept` and below it a row of `blocks`, which are taken off the list to be freed."""
-    bands, top, width = kept.shape
-    pixels = np.empty((bands, top + blocks[0][0].shape[1], width), dtype=kept.dtype)
-    pixels[:, :top] = kept
-    right = width
-    while blocks:
-        parts = blocks.pop()
-        left = right - parts[0].shape[2]
-        np.concatenate(parts, out=pixels[:, top:, left:right])
-        right = left
-    return pixels
-
-
 def _cuts(starts: Indices, size: int) -> Indices:
     """Return every cell edge of an axis: window starts and ends, and the lattice of blocks."""
     end = starts[-1] + size
     return np.unique(np.concatenate([starts, starts + size, np.arange(0, end, BLOCK)]))
-
-
-def _span(starts: Indices, size: int, edges: Indices) -> tuple[Indices, Indices]:
-    """Return the first and last + 1 cell of every window of an axis."""
-    return np.searchsorted(edges, starts), np.searchsorted(edges, starts + size)
 
 
 def _pixel_type(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -28,12 +28,13 @@ from landslide_map.bands import (
     group,
 )
 from landslide_map.decided import own_side_and_pixels
-from landslide_map.features import SLAB, PixelWindows, statistics_and_pixels
+from landslide_map.features import SLAB, statistics_and_pixels
 from landslide_map.grid import BLOCK
 from landslide_map.models.asking import Pixels
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.ensemble import Votes, joined_votes
 from landslide_map.sources import SceneInputs
+from landslide_map.unfinished_windows import PixelWindows
 from landslide_map.windows import WindowPlan
 
 PIXEL_SLAB: Final = 512

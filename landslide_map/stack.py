@@ -1,7 +1,8 @@
 """SceneInputs -> twelve acquisitions -> eighteen channels, by name, lazily, NaN = missing.
 
-:func:`read_acquisition` is the whole of it for one block, without dask; the lazy arrays call it once
-per acquisition and block, so that a consumer that takes blocks in order reads every file once.
+:func:`~landslide_map.acquisitions.read_acquisition` is the first step for one block, without dask; the lazy
+arrays call it once per acquisition and block, so that a consumer that takes blocks in order reads every file
+once.
 """
 
 # mypy: untyped-calls-exclude=dask
@@ -9,19 +10,17 @@ per acquisition and block, so that a consumer that takes blocks in order reads e
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
 import dask.array as da
 import numpy as np
-import numpy.typing as npt
 import rioxarray  # noqa: F401  (registers the .rio accessor)
 import xarray as xr
 
 from landslide_map import timings
-from landslide_map.backscatter import FLOOR_DB, mask_db, to_db, to_power
+from landslide_map.acquisitions import Pixels, present, read_acquisition
 from landslide_map.bands import (
     ACQUISITIONS,
     CHANNELS,
@@ -38,32 +37,15 @@ from landslide_map.bands import (
 )
 from landslide_map.grid import BLOCK, Block, Grid
 from landslide_map.indices import normalised_difference
-from landslide_map.kernels import median_of_valid
 from landslide_map.open_files import OpenFiles
 from landslide_map.quality import snow_or_cloud_pixels
 from landslide_map.resample import read_block
-from landslide_map.sources import (
-    BackscatterUnits,
-    OpticalImage,
-    RadarComposite,
-    RadarImage,
-    RadarTrack,
-    RasterBand,
-    SceneInputs,
-)
+from landslide_map.sources import SceneInputs
 from landslide_map.terrain import steep_block
 
-Pixels = npt.NDArray[np.float32]
 Chunks: TypeAlias = int | tuple[int | tuple[int, ...], int | tuple[int, ...]]
 """Edge of square chunks, or the edges along rows and along columns; pixels."""
 
-RADAR: Final = {
-    acquisition(orbit, side, pol): (orbit, side, pol)
-    for orbit in ORBITS
-    for side in ("pre", "post")
-    for pol in POLARISATIONS
-}
-"""Radar acquisition -> orbit, side and polarisation."""
 _POST: Final = {
     name(orbit, pol): acquisition(orbit, "post", pol)
     for orbit in ORBITS
@@ -113,7 +95,7 @@ def acquisitions(inputs: SceneInputs, chunks: Chunks = BLOCK) -> xr.DataArray:
     files = OpenFiles()
     layers = [
         _lazy(partial(read_acquisition, inputs, name, files=files), inputs.grid, chunks, name)
-        if _present(inputs, name)
+        if present(inputs, name)
         else da.full(inputs.grid.shape, np.nan, dtype=np.float32, chunks=chunks)
         for name in ACQUISITIONS
     ]
@@ -240,45 +222,6 @@ def read_channels(
     return made
 
 
-def read_acquisition(inputs: SceneInputs, name: str, block: Block, files: OpenFiles | None = None) -> Pixels:
-    """Read one acquisition in one block of the grid.
-
-    Parameters
-    ----------
-    inputs : SceneInputs
-        What the readers found.
-    name : str
-        One of :data:`bands.ACQUISITIONS`.
-    block : Block
-        Pixels of ``inputs.grid``.
-    files : OpenFiles, optional
-        Files that stay open for neighbouring blocks.
-
-    Returns
-    -------
-    ndarray, (block.height, block.width), float32
-        Training DN or dB, NaN = missing; all NaN if the scene lacks the sensor.
-
-    Raises
-    ------
-    InputError
-        E101 if a file cannot be read.
-    """
-    if not _present(inputs, name):
-        return np.full((block.height, block.width), np.nan, np.float32)
-    place = _Place(inputs.grid, block, files)
-    if name in OPTICAL:
-        assert inputs.optical is not None
-        return _read_optical(inputs.optical, name, place)
-    orbit, side, pol = RADAR[name]
-    track = inputs.tracks[orbit]
-    if track.composite is not None:
-        return _read_composite(track.composite, side, pol, place)
-    images = track.pre if side == "pre" else track.post
-    dates = [_read_image(image, pol, place) for image in images]
-    return dates[0] if len(dates) == 1 else np.asarray(median_of_valid(np.stack(dates)))
-
-
 def make_channel(name: str, acquired: Mapping[str, Any]) -> Any:
     """Make one of :data:`bands.CHANNELS` from acquisitions by name, numpy or dask arrays of equal shape."""
     if name in OPTICAL:
@@ -301,66 +244,7 @@ def _combine(formula: Callable[[Pixels, Pixels], Pixels], a: Any, b: Any) -> Any
         return formula(a, b)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where on the grid to read, and the files that are open."""
-
-    grid: Grid
-    block: Block
-    files: OpenFiles | None
-
-    def read(self, band: RasterBand, **how: Any) -> Pixels:
-        return read_block(band, self.grid, self.block, files=self.files, **how)
-
-
-def _read_optical(image: OpticalImage, name: str, place: _Place) -> Pixels:
-    """One optical band as training DN, interpolated in DN."""
-    scale, offset = np.float32(image.scale), np.float32(image.offset)
-    values = place.read(image.bands[name])
-    # Products with the offset cannot hold less than 1 (0 is "no data"); products without it can, in deep
-    # shade, and the models' ratios have a pole there.
-    dn: Pixels = np.maximum(values * scale + offset, np.float32(1))
-    return dn
-
-
-def _read_image(image: RadarImage, pol: str, place: _Place) -> Pixels:
-    """One radar acquisition in dB: slices of its datatake, the first valid one in every pixel."""
-    first, *others = image.bands[pol]
-    mosaic = _read_backscatter(first, image.units, place)
-    for band in others:
-        missing = np.isnan(mosaic)
-        if not missing.any():
-            break
-        mosaic[missing] = _read_backscatter(band, image.units, place)[missing]
-    return mosaic
-
-
-def _read_backscatter(band: RasterBand, units: BackscatterUnits, place: _Place) -> Pixels:
-    """Backscatter in dB; interpolated as power, copied as it is where nothing has to be interpolated."""
-    if units == "db" and place.grid.same_lattice(band.grid):
-        return np.maximum(place.read(band, decode=mask_db, trim=True), np.float32(FLOOR_DB))
-    return to_db(place.read(band, decode=partial(to_power, units=units), trim=True))
-
-
-def _read_composite(composite: RadarComposite, side: str, pol: str, place: _Place) -> Pixels:
-    """Post-event backscatter of a composite, or what its difference says was there before."""
-    post = _read_backscatter(composite.bands[f"post_{pol}"], "db", place)
-    if side == "post":
-        return post
-    # The difference is a ratio of two powers, not a power: it is interpolated as it is, in dB.
-    return post - place.read(composite.bands[f"diff_{pol}"], decode=mask_db, trim=True)
-
-
 _META: Final = np.empty((0, 0), np.float32)
-
-
-def _present(inputs: SceneInputs, name: str) -> bool:
-    """Whether the scene has the sensor that measures this acquisition."""
-    if name in OPTICAL:
-        return inputs.optical is not None and name in inputs.optical.bands
-    orbit, side, _ = RADAR[name]
-    track: RadarTrack | None = inputs.tracks.get(orbit)
-    return track is not None and bool(track.composite or (track.pre if side == "pre" else track.post))
 
 
 def _read_quality(

@@ -38,8 +38,9 @@ LAYERS = [
         "open_files",
         "quality",
         "resample",
+        "unfinished_windows",
     },
-    {"terrain", "readers", "features"},
+    {"acquisitions", "terrain", "readers", "features"},
     {"stack", "models", "products"},
     {
         "check",

@@ -7,7 +7,8 @@ import xarray as xr
 from scipy import stats
 
 from landslide_map import features, windows
-from landslide_map.features import MEDIAN, STATISTICS, array_statistics, window_statistics
+from landslide_map.features import MEDIAN, array_statistics, window_statistics
+from landslide_map.moments import STATISTICS
 from landslide_map.windows import plan_windows
 
 CHANNELS = ["red", "desc_vv", "snow_or_cloud"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from landslide_map import judging
+from landslide_map import acquisitions, judging
 from landslide_map.classification import gathered
 from landslide_map.features import statistics_and_pixels
 from landslide_map.grid import Block
@@ -67,7 +67,7 @@ def test_only_the_shared_pixels_above_are_read_again(
     inputs: SceneInputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: set[tuple[int, int]] = set()
-    real = judging.stack.read_acquisition
+    real = acquisitions.read_acquisition
 
     def spied(scene: SceneInputs, name: str, block: Block, **how: Any) -> object:
         read.add((block.row, block.height))

@@ -82,7 +82,7 @@ def test_what_is_held_of_a_row_of_blocks_is_not_more_than_was_counted(
     pixels = np.random.default_rng(1).random((3, *plan.shape), dtype=np.float32)
     cells, merged, statistics = features.row_bytes(plan, bands=3, kept=1)
     held: dict[str, list[int]] = {"cells": [], "merged": []}
-    real_reduce, real_extend = features._reduce, features._Unfinished.extend
+    real_reduce, real_extend = features._reduce, features.UnfinishedWindows.extend
 
     def reduce(*arguments: object) -> object:
         by_band, blocks = found = real_reduce(*arguments)  # type: ignore[arg-type]
@@ -92,12 +92,12 @@ def test_what_is_held_of_a_row_of_blocks_is_not_more_than_was_counted(
         )
         return found
 
-    def extend(self: features._Unfinished, *arguments: object) -> None:
+    def extend(self: features.UnfinishedWindows, *arguments: object) -> None:
         real_extend(self, *arguments)  # type: ignore[arg-type]
         held["merged"].append(sum(band.nbytes for band in self._cells) + self._pixels.nbytes)
 
     monkeypatch.setattr(features, "_reduce", reduce)
-    monkeypatch.setattr(features._Unfinished, "extend", extend)
+    monkeypatch.setattr(features.UnfinishedWindows, "extend", extend)
     stack = xr.DataArray(pixels, dims=("band", "y", "x"), coords={"band": ["a", "b", "c"]})
     slabs = [found.nbytes for _, found, _ in features.statistics_and_pixels(stack, plan, ["b"])]
     assert 0.8 * cells < max(held["cells"]) <= cells

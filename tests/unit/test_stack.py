@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pyproj import Transformer
 
-from landslide_map import stack
+from landslide_map import acquisitions, stack
 from landslide_map.bands import (
     ACQUISITIONS,
     CHANNELS,
@@ -104,9 +104,9 @@ def test_the_acquisitions_are_the_written_pixels_by_name_on_the_grid(full_scene)
 def test_nothing_is_read_before_it_is_computed_and_then_only_what_is_asked_for(full_scene, monkeypatch):
     inputs, _ = full_scene
     read: list[str] = []
-    original = stack.read_block
+    original = acquisitions.read_block
     monkeypatch.setattr(
-        stack,
+        acquisitions,
         "read_block",
         lambda band, *a, **k: read.append(Path(band.path).stem) or original(band, *a, **k),
     )
@@ -307,7 +307,7 @@ def test_channels_read_sensor_by_sensor_have_the_bits_of_all_together(full_scene
 def test_every_acquisition_is_read_once_for_all_the_channels_made_of_it(full_scene, monkeypatch):
     inputs, _ = full_scene
     read: list[str] = []
-    real = stack.read_acquisition
+    real = acquisitions.read_acquisition
 
     def spied(scene: SceneInputs, name: str, block: Block, **how: object) -> np.ndarray:
         read.append(name)
@@ -330,7 +330,7 @@ def test_a_block_read_without_dask_is_the_same_block(full_scene):
     block = Block(10, 20, 30, 40)
     for name in ACQUISITIONS:
         expected = acquired.sel(band=name).values[10:40, 20:60]
-        np.testing.assert_array_equal(stack.read_acquisition(inputs, name, block), expected)
+        np.testing.assert_array_equal(acquisitions.read_acquisition(inputs, name, block), expected)
 
 
 def test_a_file_that_breaks_during_the_run_stops_it(full_scene):
