@@ -8,8 +8,6 @@ is read while the last one is voted on. None of these decides a bit of the resul
 
 from __future__ import annotations
 
-import ctypes
-import platform
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +17,7 @@ from typing import Any, Final
 from dask import config
 from dask.system import CPU_COUNT
 
+from landslide_map.allocator import ARENA_MAX, give_back, set_allocator
 from landslide_map.errors import ResourceError, UsageError
 from landslide_map.features import row_bytes
 from landslide_map.judging import PIXEL_SLAB, Judge, JudgedRows, Tick
@@ -60,8 +59,6 @@ _STEPS: Final = (
     (CACHE // 8, False),
 )
 """Bytes of GDAL's cache and whether to read ahead, fastest first."""
-_ARENA_MAX: Final = -8
-"""Number of a setting in glibc's ``malloc.h``."""
 _blocks_with_one_heap = 0
 """Entered and not left: glibc does not tell what a setting was."""
 
@@ -180,7 +177,7 @@ def room_within(limit: int | None, demand: Demand = OPENING) -> Room:
     """
     if limit is None:
         return Room()
-    _give_back()
+    give_back()
     resident = resident_memory() or 0
     for threads in range(config.get("num_workers", None) or CPU_COUNT, 0, -1):
         for cache, ahead in _STEPS:
@@ -230,7 +227,7 @@ def giving_back(judge: Judge) -> Judge:
 
     def judged(block_rows: Sequence[int], tick: Tick) -> Iterator[JudgedRows]:
         for row in judge(block_rows, tick):
-            _give_back()
+            give_back()
             yield row
 
     return judged
@@ -243,29 +240,18 @@ def _one_heap(wanted: bool) -> Iterator[None]:
     In a heap of its own, each would keep what it once needed most.
     """
     global _blocks_with_one_heap
-    library = _glibc() if wanted else None
-    if library is None:
+    if not wanted:
         yield
         return
-    library.mallopt(_ARENA_MAX, 1)
+    set_allocator({ARENA_MAX: 1})
     _blocks_with_one_heap += 1
     try:
         yield
     finally:
         _blocks_with_one_heap -= 1
         if not _blocks_with_one_heap:
-            library.mallopt(_ARENA_MAX, 0)  # as many as glibc likes
-        library.malloc_trim(0)
-
-
-def _give_back() -> None:
-    """Give free memory back to the system; elsewhere than with glibc nothing."""
-    if (library := _glibc()) is not None:
-        library.malloc_trim(0)
-
-
-def _glibc() -> ctypes.CDLL | None:
-    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+            set_allocator({ARENA_MAX: 0})
+        give_back()
 
 
 def _models(ensemble: Bundle) -> int:

@@ -16,6 +16,7 @@ LAYERS = [
         "bands",
         "progress",
         "timings",
+        "allocator",
         "one_ahead",
         "operating_points",
         "metrics",

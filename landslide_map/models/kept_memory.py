@@ -6,36 +6,25 @@ with the next large tensor; the system then clears every page anew (docs/decisio
 
 from __future__ import annotations
 
-import ctypes
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
-"""Numbers of settings in glibc's ``malloc.h``."""
+from landslide_map.allocator import MMAP_THRESHOLD, TOP_PAD, TRIM_THRESHOLD, give_back, set_allocator
+
 _MIB: Final = 2**20
-_WHILE_KEPT: Final = {_MMAP_THRESHOLD: 32 * _MIB, _TRIM_THRESHOLD: 1024 * _MIB, _TOP_PAD: 64 * _MIB}
+_WHILE_KEPT: Final = {MMAP_THRESHOLD: 32 * _MIB, TRIM_THRESHOLD: 1024 * _MIB, TOP_PAD: 64 * _MIB}
 """The most that glibc accepts before it maps a tensor by itself; never given back; a thread's whole heap."""
-_AFTERWARDS: Final = {_TRIM_THRESHOLD: 64 * _MIB, _TOP_PAD: 128 * 1024}
+_AFTERWARDS: Final = {TRIM_THRESHOLD: 64 * _MIB, TOP_PAD: 128 * 1024}
 """What glibc comes to by itself in a process that frees large arrays."""
 
 
 @contextmanager
 def kept_memory() -> Iterator[None]:
-    """Keep freed memory while entered, in all threads; give it back afterwards.
-
-    Does nothing with another library than glibc.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        yield
-        return
-    library = ctypes.CDLL(None)
-    for setting, value in _WHILE_KEPT.items():
-        library.mallopt(setting, value)
+    """Keep freed memory while entered, in all threads; give it back afterwards."""
+    set_allocator(_WHILE_KEPT)
     try:
         yield
     finally:
-        for setting, value in _AFTERWARDS.items():
-            library.mallopt(setting, value)
-        library.malloc_trim(0)
+        set_allocator(_AFTERWARDS)
+        give_back()

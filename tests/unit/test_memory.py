@@ -13,7 +13,7 @@ import xarray as xr
 from rasterio._env import get_gdal_config
 
 from benchmarks.suite import Memory
-from landslide_map import features, memory
+from landslide_map import allocator, features, memory
 from landslide_map.errors import ResourceError, UsageError
 from landslide_map.judging import Tick
 from landslide_map.memory import (
@@ -186,7 +186,7 @@ def test_threads_share_a_heap_until_the_last_block_is_left(monkeypatch: pytest.M
         def malloc_trim(self, kept: int) -> None:
             asked.append((0, kept))
 
-    monkeypatch.setattr(memory, "_glibc", Glibc)
+    monkeypatch.setattr(allocator, "_glibc", Glibc)
     with kept_to(Room()):
         assert asked == []
         with kept_to(replace(SMALLEST, threads=2)):
@@ -204,7 +204,7 @@ def test_free_memory_goes_back_after_every_row_of_blocks(monkeypatch: pytest.Mon
             tick(row)
             yield f"row {row}"
 
-    monkeypatch.setattr(memory, "_give_back", lambda: done.append("given back"))
+    monkeypatch.setattr(memory, "give_back", lambda: done.append("given back"))
     for row in giving_back(judge)([3, 4], done.append):
         done.append(row)
     assert done == [3, "given back", "row 3", 4, "given back", "row 4"]

@@ -1,0 +1,39 @@
+"""The C library's allocator, where it is glibc: what it keeps, and giving back what is free.
+
+Numbers of settings are those of ``malloc.h``. With another library nothing is set and nothing given back.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+TRIM_THRESHOLD: Final = -1
+"""Free bytes at the end of a heap from which on they are given back."""
+TOP_PAD: Final = -2
+"""Bytes by which a heap grows beyond what was asked for."""
+MMAP_THRESHOLD: Final = -3
+"""Bytes from which on an array is mapped by itself, and given back when it is freed."""
+ARENA_MAX: Final = -8
+"""Heaps that threads share; 0 for as many as glibc likes."""
+
+
+def set_allocator(settings: Mapping[int, int]) -> None:
+    """Change settings of the process; setting -> value."""
+    if (library := _glibc()) is not None:
+        for setting, value in settings.items():
+            library.mallopt(setting, value)
+
+
+def give_back() -> None:
+    """Give free memory back to the system."""
+    if (library := _glibc()) is not None:
+        library.malloc_trim(0)
+
+
+@cache
+def _glibc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
