@@ -93,7 +93,7 @@ def judge_rows(
         In the order of `block_rows`.
     """
     excluded = outside_training_domain(inputs)
-    wanted = [name for name in ensemble.channels if group(name) in _present_groups(inputs)]
+    wanted = [name for name in ensemble.channels if group(name) in inputs.sensors]
     wanted = [name for name in wanted if name not in excluded]
     for run in _runs(block_rows):
         votes: list[Votes] = []
@@ -199,10 +199,6 @@ def outside_training_domain(inputs: SceneInputs) -> frozenset[str]:
     """Return the channels no member may use: absolute backscatter of terrain-flattened tracks."""
     flattened = [orbit for orbit, track in inputs.tracks.items() if track.quantity == "gamma0_rtc"]
     return frozenset(backscatter(orbit, pol) for orbit in flattened for pol in POLARISATIONS)
-
-
-def _present_groups(inputs: SceneInputs) -> set[str]:
-    return {*inputs.tracks, *(["optical"] if inputs.optical else [])}
 
 
 def _poorest(statistics: xr.DataArray, names: Sequence[str]) -> npt.NDArray[np.float64]:

@@ -117,3 +117,8 @@ class SceneInputs:
     files: tuple[Path, ...] = ()
     """Every file on disk that is read, for the manifest."""
     notices: tuple[Notice, ...] = field(default=())
+
+    @property
+    def sensors(self) -> set[str]:
+        """Of ``optical, descending, ascending``, those that the scene has."""
+        return {*self.tracks, *(["optical"] if self.optical else [])}

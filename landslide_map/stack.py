@@ -173,7 +173,7 @@ def lazy_channels(inputs: SceneInputs, names: Collection[str], chunks: Chunks = 
         The channels in an order of their own, sensor after sensor; of an absent sensor one NaN, broadcast.
     """
     grid, files = inputs.grid, OpenFiles()
-    here = {*inputs.tracks, *(["optical"] if inputs.optical else []), *(["terrain"] if inputs.dem else [])}
+    here = {*inputs.sensors, *(["terrain"] if inputs.dem else [])}
     wanted = {sensor: [name for name in own if name in names] for sensor, own in _TOGETHER.items()}
     rows, cols = da.core.normalize_chunks(chunks, grid.shape)
     layers = [
