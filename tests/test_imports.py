@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,15 @@ def test_nothing_imports_the_command_line_folder_by_its_bare_name() -> None:
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
             assert not [n for n in names if n.split(".")[0] == "cli"], path
+
+
+def test_every_package_is_installed() -> None:
+    """An editable install finds them all by itself: a forgotten one is first missed by who installs a wheel."""
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    sources = {name: alias for alias, name in setuptools["package-dir"].items()}
+    found = {
+        path.parent.relative_to(ROOT).as_posix().replace("/", ".")
+        for path in FILES
+        if path.stem == "__init__"
+    }
+    assert {sources.get(name, name) for name in found} == set(setuptools["packages"])
