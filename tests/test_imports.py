@@ -105,7 +105,7 @@ def test_nothing_imports_the_command_line_folder_by_its_bare_name() -> None:
 
 
 def test_every_package_is_installed() -> None:
-    """An editable install finds them all by itself: a forgotten one is first missed by who installs a wheel."""
+    """An editable install finds them all by itself; a wheel lacks what is forgotten."""
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     sources = {name: alias for alias, name in setuptools["package-dir"].items()}
     found = {
