@@ -33,8 +33,9 @@ def refusal_of(error: BaseException) -> Refusal:
         return Refusal(error.exit_code, None, error.format_message())
     if isinstance(error, KeyboardInterrupt | click.Abort):
         stop = error.__cause__ if isinstance(error, click.Abort) else error  # click turns Ctrl-C into Abort
+        # Whoever keeps something says so; what all commands write is whole or not there.
         kept = str(stop or "")
-        return Refusal(INTERRUPTED, None, f"interrupted: {kept or 'nothing was written'}")
+        return Refusal(INTERRUPTED, None, f"interrupted: {kept or 'nothing is left half-written'}")
     if isinstance(error, LandslideMapError):
         return Refusal(error.exit_status, error.code, error.message)
     if isinstance(error, MemoryError):

@@ -78,6 +78,7 @@ def _train_on_windows(
 ) -> tuple[list[dict[str, Any]], str]:
     from landslide_map.errors import ResourceError
     from landslide_map.training.training_data import read_training_data
+    from landslide_map.training.workspace import work_folder
 
     try:
         from landslide_map.training.train_windows import train as train_windows
@@ -111,8 +112,9 @@ def _train_on_windows(
             report=tell.progress,
         )
     except KeyboardInterrupt:
-        tell.say(f"{out}.training keeps what is finished: the same command goes on from there")
-        raise
+        kept = work_folder(out)
+        goes_on = f"{kept} keeps what is finished; the same command goes on" if kept.exists() else ""
+        raise KeyboardInterrupt(goes_on) from None
     for notice in trained.notices:
         tell.notice(notice)
     members = len(trained.document["members"])

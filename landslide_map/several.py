@@ -124,16 +124,16 @@ def map_scenes(
         options["memory"] = amount(options["memory"])
     tick = counter(progress, Stage("scenes", "scenes"), len(named))
     outcomes: list[Outcome] = []
-    for name, scene in named.items():
-        try:
+    try:
+        for name, scene in named.items():
             report = partial(_of_scene, progress, name)
             outcome = _outcome(name, scene, out / name, overwrite=overwrite, progress=report, **options)
-        except KeyboardInterrupt as stop:
-            raise KeyboardInterrupt(_standing(outcomes, len(named), name, str(stop))) from None
-        outcomes.append(outcome)
-        told(outcome)
-        tick(1)
-    return SeveralResult(out, tuple(outcomes), _write_merged(out, outcomes))
+            outcomes.append(outcome)
+            told(outcome)
+            tick(1)
+        return SeveralResult(out, tuple(outcomes), _write_merged(out, outcomes))
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(_standing(outcomes, list(named), str(stop))) from None
 
 
 def scene_names(scenes: Iterable[str | PathLike[str]]) -> dict[str, Path]:
@@ -275,8 +275,9 @@ def _of_scene(report: Report, name: str, stage: str, done: int, total: int) -> N
     report(Stage(f"{name}: {stage}", getattr(stage, "unit", "")), done, total)
 
 
-def _standing(outcomes: Sequence[Outcome], total: int, name: str, kept: str) -> str:
-    """Say what an interruption leaves."""
+def _standing(outcomes: Sequence[Outcome], names: Sequence[str], kept: str) -> str:
+    """Say what an interruption leaves; with every scene mapped, their polygons were being merged."""
     done = sum(outcome.result is not None for outcome in outcomes)
-    finished = f"{done} of {total} scenes are finished; the same command goes on with {name}"
+    rest = f"goes on with {names[len(outcomes)]}" if len(outcomes) < len(names) else "merges their polygons"
+    finished = f"{done} of {len(names)} scenes are finished; the same command {rest}"
     return f"{finished} ({kept})" if kept else finished

@@ -33,7 +33,7 @@ class Workspace:
         Parameters
         ----------
         out : Path
-            The bundle to be; the work folder is ``<out>.training``.
+            The bundle to be.
         configuration : mapping
             JSON values: all that the result depends on.
         restart : bool
@@ -46,7 +46,7 @@ class Workspace:
         ResourceError
             E601 if it cannot be written.
         """
-        space = cls(out.with_name(out.name + ".training"))
+        space = cls(work_folder(out))
         own = json.loads(json.dumps(configuration))
         try:
             if restart:
@@ -129,6 +129,11 @@ class Workspace:
             return json.loads((self.folder / CONFIGURATION).read_text())
         except FileNotFoundError:
             return None
+
+
+def work_folder(out: Path) -> Path:
+    """Return where work for the bundle `out` is kept until it is complete: ``<out>.training``, beside it."""
+    return out.with_name(out.name + ".training")
 
 
 def _save_array(path: Path, values: npt.NDArray[np.float64]) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from landslide_map_cli.main import main
 
-from cli.main import main
 from landslide_map import scoring
 from landslide_map.metrics import scores
 from landslide_map.models.bundle import load_bundle

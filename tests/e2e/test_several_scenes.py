@@ -218,3 +218,19 @@ def test_an_interruption_says_what_is_finished(
     with pytest.raises(KeyboardInterrupt, match=r"1 of 2 scenes are finished.*south.*3 of 9 rows"):
         map_scenes(halves, tmp_path / "out")
     assert (tmp_path / "out" / "north" / "run.json").exists()
+
+
+def test_an_interruption_while_polygons_are_merged_says_that_all_scenes_are_finished(
+    halves: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(several, "write_geopackage", interrupted)
+        with pytest.raises(KeyboardInterrupt) as stop:
+            map_scenes(halves, tmp_path / "out")
+    assert str(stop.value) == "2 of 2 scenes are finished; the same command merges their polygons"
+    assert not (tmp_path / "out" / "scenes.json").exists()
+    assert all(outcome.kept for outcome in map_scenes(halves, tmp_path / "out").outcomes)
+    assert (tmp_path / "out" / "scenes.json").exists()

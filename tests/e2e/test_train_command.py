@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from landslide_map_cli.main import cli, main
 from ruamel.yaml import YAML
 
 from landslide_map.training.train_windows import train
@@ -76,9 +77,23 @@ def test_killed_training_goes_on_where_it_was(data: Path, tmp_path: Path) -> Non
 def test_wrong_calls_are_usage(arguments: list[str], said: str, data: Path, tmp_path: Path) -> None:
     from click.testing import CliRunner
 
-    from cli.main import cli
-
     result = CliRunner().invoke(cli, ["train", str(data), "--out", str(tmp_path / "b"), *arguments])
     assert result.exit_code != 0
     assert said in result.output + str(result.exception)
     assert not (tmp_path / "b").exists()
+
+
+def test_an_interrupted_training_says_where_it_goes_on(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("landslide_map.training.window_run.fit_fold", interrupted)
+    out, recipe = tmp_path / "bundle", tmp_path / "tiny.yaml"
+    with pytest.raises(SystemExit) as stop:
+        main(["train", str(data), "--recipe", str(recipe), "--out", str(out), "--quiet"])
+    assert stop.value.code == 130
+    said = capsys.readouterr().err.strip()
+    assert said == f"interrupted: {out}.training keeps what is finished; the same command goes on"
+    assert (tmp_path / "bundle.training").is_dir()

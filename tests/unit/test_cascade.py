@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from landslide_map_cli.main import cli
 from scipy.stats import binomtest
 
-from cli.main import cli
 from landslide_map.errors import BundleError, UsageError
 from landslide_map.evaluation.learn_cascade import learn_cascade
 from landslide_map.models.bundle import Bundle, load_bundle

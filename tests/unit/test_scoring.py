@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
+from landslide_map_cli.score import score as score_command
 
-from cli.score import score as score_command
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.errors import BundleError, InputError, OutputExistsError, ResourceError, UsageError
 from landslide_map.models.import_nasios import import_nasios
