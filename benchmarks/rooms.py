@@ -15,8 +15,7 @@ from pathlib import Path
 import click
 
 from benchmarks import measured
-
-MIB = 2**20
+from landslide_map.amounts import MIB
 
 
 @click.command()

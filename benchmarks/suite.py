@@ -23,9 +23,10 @@ from typing import Any
 import click
 
 from benchmarks import measured, tables
+from landslide_map.amounts import amount
+from landslide_map.errors import UsageError
 
 COMMAND = Path(sys.executable).with_name("landslide-map")
-UNITS = {"GB": 10**9, "MB": 10**6, "GIB": 2**30, "MIB": 2**20}
 
 
 class Memory(click.ParamType):
@@ -34,14 +35,10 @@ class Memory(click.ParamType):
     name = "memory"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        text = str(value).strip().upper()
-        for unit, size in UNITS.items():
-            if text.endswith(unit):
-                try:
-                    return str(value), int(float(text.removesuffix(unit)) * size)
-                except ValueError:
-                    break
-        self.fail(f"{value!r} is not an amount like 2GB or 512MiB", param, ctx)
+        try:
+            return str(value), amount(value)
+        except UsageError as error:
+            self.fail(error.message, param, ctx)
 
 
 @click.command()

@@ -56,7 +56,7 @@ def run(
     Of several scenes, each gets a folder in --out, and the polygons of all are merged into landslides.gpkg
     there. One that fails does not stop the others; the same command keeps what is finished.
     """
-    from landslide_map.memory import amount
+    from landslide_map.amounts import amount
 
     options["memory"] = None if memory is None else amount(memory)
     with _cluster(scheduler, workers) as cluster:

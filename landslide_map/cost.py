@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from landslide_map.memory import MIB, SMALLEST, Room, demand_of, needed
+from landslide_map.amounts import MIB
+from landslide_map.memory import SMALLEST, Room, demand_of, needed
 from landslide_map.models.bundle import Bundle
 from landslide_map.sources import RasterBand, SceneInputs
 from landslide_map.windows import WindowPlan

@@ -8,7 +8,6 @@ is read while the last one is voted on. None of these decides a bit of the resul
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,21 +17,14 @@ from dask import config
 from dask.system import CPU_COUNT
 
 from landslide_map.allocator import ARENA_MAX, give_back, set_allocator
-from landslide_map.errors import ResourceError, UsageError
+from landslide_map.amounts import MIB, gigabytes
+from landslide_map.errors import ResourceError
 from landslide_map.features import row_bytes
 from landslide_map.judging import PIXEL_SLAB, Judge, JudgedRows, Tick
 from landslide_map.models.bundle import Bundle
 from landslide_map.open_files import CACHE, bounded_cache
 from landslide_map.timings import resident_memory
 from landslide_map.windows import WindowPlan
-
-MIB: Final = 2**20
-UNITS: Final = {
-    f"{prefix}{infix}B": base**power
-    for power, prefix in enumerate("KMGT", start=1)
-    for infix, base in (("", 1000), ("I", 1024))
-}
-"""Unit in capitals -> bytes: GB is 10^9 as disks are sold, GiB is 2^30 as memory is counted."""
 
 # Measured on a full tile (10980 x 10980) with the default bundle, one to eight threads on 2 cores, strides 8
 # to 64, so that no peak is above what is worked out (docs/decisions/0040-memory.md).
@@ -108,38 +100,6 @@ class Room:
 SMALLEST: Final = Room(_STEPS[-1][0], 1, ahead=False)
 
 
-def amount(text: str | int) -> int:
-    """Return an amount of memory in bytes.
-
-    Parameters
-    ----------
-    text : str or int
-        Bytes, or a number with a unit (:data:`UNITS`), capital or not, with or without a space.
-
-    Raises
-    ------
-    UsageError
-        E440 if it is neither.
-
-    Examples
-    --------
-    >>> amount("2GB"), amount("1.5 GiB"), amount(10**9)
-    (2000000000, 1610612736, 1000000000)
-    """
-    number: float = text if isinstance(text, int) else 0
-    if isinstance(text, str) and (
-        match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", text, re.IGNORECASE)
-    ):
-        number = float(match[1]) * UNITS.get(match[2].upper(), 0)
-    if number < 1:
-        raise UsageError(
-            "E440",
-            f"{text!r} is not an amount of memory; expected a number and a unit, e.g. 2GB (2,000,000,000 "
-            "bytes) or 1500MiB.",
-        )
-    return int(number)
-
-
 def demand_of(ensemble: Bundle, plan: WindowPlan) -> Demand:
     """Return what mapping the windows of `plan` takes with an ensemble."""
     networks = [member for member in ensemble.members if member.input == "pixels"]
@@ -187,11 +147,11 @@ def room_within(limit: int | None, demand: Demand = OPENING) -> Room:
     least = needed(room, demand, resident)
     raise ResourceError(
         "E640",
-        f"the limit of {_said(limit)} is too small: this run needs {_said(least)} ({_said(resident)} are in "
-        f"memory already, models take {_said(demand.models)}, reading one block after another "
-        f"{_said(room.cache + THREAD + demand.lane)}, judging a row of blocks {_said(demand.voting)}, the "
-        f"votes of all windows {_said(demand.votes)}). Give it more, take a larger stride or a smaller "
-        "area, or leave the limit out.",
+        f"the limit of {gigabytes(limit)} is too small: this run needs {gigabytes(least)} "
+        f"({gigabytes(resident)} are in memory already, models take {gigabytes(demand.models)}, reading one "
+        f"block after another {gigabytes(room.cache + THREAD + demand.lane)}, judging a row of blocks "
+        f"{gigabytes(demand.voting)}, the votes of all windows {gigabytes(demand.votes)}). Give it more, "
+        "take a larger stride or a smaller area, or leave the limit out.",
     )
 
 
@@ -264,8 +224,3 @@ def _models(ensemble: Bundle) -> int:
         elif "predictors" not in vars(member):
             parsed += sum(map(len, folds))
     return PARSED * parsed + WEIGHTS * weights
-
-
-def _said(size: int) -> str:
-    """Return an amount as it may be given: decimal, rounded up."""
-    return f"{-(-size // 10**7) / 100:.2f} GB"

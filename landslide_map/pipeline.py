@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from landslide_map import progress as reporting
 from landslide_map import timings
+from landslide_map.amounts import amount
 from landslide_map.classification import gathered
 from landslide_map.cost import expected_seconds
 from landslide_map.errors import Notice
 from landslide_map.judging import Judge, judge_rows
-from landslide_map.memory import amount, demand_of, giving_back, kept_to, room_within
+from landslide_map.memory import demand_of, giving_back, kept_to, room_within
 from landslide_map.models import skipping
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.choice import Choice

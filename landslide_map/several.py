@@ -11,8 +11,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from landslide_map.amounts import amount
 from landslide_map.errors import Notice, OutputExistsError, UsageError
-from landslide_map.memory import amount
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.pipeline import MapResult, map_scene, understood
 from landslide_map.products import LANDSLIDES, MANIFEST

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from typing import Final
 
 from landslide_map.allocator import MMAP_THRESHOLD, TOP_PAD, TRIM_THRESHOLD, give_back, set_allocator
+from landslide_map.amounts import MIB
 
-_MIB: Final = 2**20
-_WHILE_KEPT: Final = {MMAP_THRESHOLD: 32 * _MIB, TRIM_THRESHOLD: 1024 * _MIB, TOP_PAD: 64 * _MIB}
+_WHILE_KEPT: Final = {MMAP_THRESHOLD: 32 * MIB, TRIM_THRESHOLD: 1024 * MIB, TOP_PAD: 64 * MIB}
 """The most that glibc accepts before it maps a tensor by itself; never given back; a thread's whole heap."""
-_AFTERWARDS: Final = {TRIM_THRESHOLD: 64 * _MIB, TOP_PAD: 128 * 1024}
+_AFTERWARDS: Final = {TRIM_THRESHOLD: 64 * MIB, TOP_PAD: 128 * 1024}
 """What glibc comes to by itself in a process that frees large arrays."""
 
 

@@ -12,16 +12,15 @@ import pytest
 import xarray as xr
 from rasterio._env import get_gdal_config
 
-from benchmarks.suite import Memory
 from landslide_map import allocator, features, memory
-from landslide_map.errors import ResourceError, UsageError
+from landslide_map.amounts import MIB, amount
+from landslide_map.errors import ResourceError
 from landslide_map.judging import Tick
 from landslide_map.memory import (
     OPENING,
     SMALLEST,
     Demand,
     Room,
-    amount,
     demand_of,
     giving_back,
     kept_to,
@@ -32,38 +31,6 @@ from landslide_map.models.bundle import load_bundle
 from landslide_map.open_files import CACHE
 from landslide_map.runs import cluster
 from landslide_map.windows import plan_windows
-
-MIB = 2**20
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [
-        ("2GB", 2_000_000_000),
-        ("2gb", 2_000_000_000),
-        (" 1.5 GB ", 1_500_000_000),
-        ("2GiB", 2_147_483_648),
-        ("1500 MiB", 1_572_864_000),
-        ("800MB", 800_000_000),
-        ("0.5TB", 500_000_000_000),
-        ("900000kb", 900_000_000),
-        (2_000_000_000, 2_000_000_000),
-    ],
-)
-def test_amounts(text: str | int, size: int) -> None:
-    assert amount(text) == size
-
-
-@pytest.mark.parametrize("text", ["2GB", "1500MiB", "0.8 gb"])
-def test_the_benchmark_understands_an_amount_alike(text: str) -> None:
-    assert Memory().convert(text, None, None) == (text, amount(text))
-
-
-@pytest.mark.parametrize("text", ["", "2", "2G", "GB", "-2GB", "0GB", "2 gigabytes", "1e3MB", "2GB!", 0, -5])
-def test_what_is_no_amount_is_refused_with_an_example(text: str | int) -> None:
-    with pytest.raises(UsageError, match=r"E440.*2GB") as refused:
-        amount(text)
-    assert repr(text) in str(refused.value)
 
 
 def test_a_row_of_blocks_is_counted_as_it_is_held() -> None:
