@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from math import isclose
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 from affine import Affine
+from pyproj import Proj, Transformer
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
@@ -14,10 +17,15 @@ from landslide_map.grid import RESOLUTION_M, Grid
 from landslide_map.scene import GridSpec
 from landslide_map.sources import OpticalImage, RadarTrack, RasterBand
 
+if TYPE_CHECKING:
+    import geopandas as gpd
+
 MIN_PIXELS, MAX_PIXELS = 64, 60_000
 """Edge of a grid: one window at least, and not wider than a map projection can bear."""
 SEGMENTS = 64
 """A side of an area's outline is cut into about this many pieces before it is projected."""
+STRETCH = 0.05
+"""A metre of the grid may differ so much from one on the ground. Web maps differ by 1.0 at 60 degrees."""
 
 
 def decide_grid(spec: GridSpec | None, optical: OpticalImage | None, tracks: dict[str, RadarTrack]) -> Grid:
@@ -62,6 +70,26 @@ def check_target(grid: Grid, where: str) -> None:
             f"{where}: is {grid.width} x {grid.height} pixels of 10 m; expected {MIN_PIXELS} to "
             f"{MAX_PIXELS} a side",
         )
+    most, least = _stretches(grid)
+    if most > 1 + STRETCH or least < 1 - STRETCH:
+        across = f"{RESOLUTION_M / most:.1f}"
+        if not isclose(most, least, rel_tol=0.01):
+            across += f" by {RESOLUTION_M / least:.1f}"
+        raise InputError(
+            "E102",
+            f"{where}: its pixels are {across} m on the ground, because {grid.crs.to_string()[:60]} does not "
+            "keep lengths there; expected 10 m. Write grid: {aoi: ..., epsg: ...} with the place's UTM zone",
+        )
+
+
+def _stretches(grid: Grid) -> tuple[float, float]:
+    """Return the greatest and the least of what metres on the ground are on the grid, at its centre."""
+    left, bottom, right, top = grid.bounds
+    projection = Proj(grid.crs.to_wkt())
+    to_degrees = Transformer.from_crs(projection.crs, projection.crs.geodetic_crs, always_xy=True)
+    centre = to_degrees.transform((left + right) / 2, (bottom + top) / 2)
+    factors = projection.get_factors(*centre)
+    return float(factors.tissot_semimajor), float(factors.tissot_semiminor)
 
 
 def _explicit(spec: GridSpec) -> Grid:
@@ -96,12 +124,42 @@ def _around(aoi: Path, epsg: int | None, image: RasterBand | None) -> Grid:
         raise InputError("E101", f"{aoi}: holds no geometry; expected a polygon around the area of interest")
     if outline.crs is None:
         raise InputError("E103", f"{aoi}: has no coordinate reference system; write one, or use GeoJSON")
-    crs = _crs(epsg) if epsg else image.grid.crs if image else CRS.from_user_input(outline.estimate_utm_crs())
+    outline = _on_one_turn(outline)
+    crs = _crs(epsg) if epsg else image.grid.crs if image else _utm_zone(outline, aoi)
     left, bottom, right, top = outline.total_bounds
     # Straight sides become curves in another projection: project points along them, not corners alone.
     step = max(right - left, top - bottom) / SEGMENTS or 1.0
     bounds = tuple(outline.segmentize(step).to_crs(crs.to_wkt()).total_bounds)
+    if not np.isfinite(bounds).all():
+        raise InputError(
+            "E102",
+            f"{aoi}: lies where {crs.to_string()[:60]} is not defined (x {left:.10g} to {right:.10g}, y "
+            f"{bottom:.10g} to {top:.10g}); correct grid.epsg in scene.yaml, or leave it out",
+        )
     return _snapped(crs, bounds, image)
+
+
+def _on_one_turn(outline: gpd.GeoSeries) -> gpd.GeoSeries:
+    """Join what the antimeridian parts: longitudes of an area that seems wider than half a turn."""
+    left, _, right, _ = outline.total_bounds
+    if not outline.crs.is_geographic or right - left <= 180:
+        return outline
+    return outline.transform(lambda points: points + np.where(points[:, :1] < 0, [[360.0, 0.0]], 0.0))
+
+
+def _utm_zone(outline: gpd.GeoSeries, aoi: Path) -> CRS:
+    """Return the UTM zone of the middle of an area, E102 where there is none."""
+    left, bottom, right, top = outline.total_bounds
+    to_degrees = Transformer.from_crs(outline.crs, "EPSG:4326", always_xy=True)
+    longitude, latitude = to_degrees.transform((left + right) / 2, (bottom + top) / 2)
+    if not -80 <= latitude <= 84:
+        raise InputError(
+            "E102",
+            f"{aoi}: lies at a latitude of {latitude:.1f} degrees, where there is no UTM zone; write grid: "
+            "{aoi: ..., epsg: ...} with a polar projection such as 3413 or 3031",
+        )
+    zone = int((longitude + 180) % 360 // 6) + 1
+    return CRS.from_epsg((32600 if latitude >= 0 else 32700) + zone)
 
 
 def _snapped(crs: CRS, bounds: tuple[float, float, float, float], image: RasterBand | None) -> Grid:

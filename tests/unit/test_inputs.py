@@ -11,7 +11,7 @@ import pytest
 from affine import Affine
 from pyproj import Transformer
 from rasterio.crs import CRS
-from shapely.geometry import Polygon, box
+from shapely.geometry import MultiPolygon, Polygon, box
 
 from landslide_map.errors import InputError
 from landslide_map.grid import Grid
@@ -37,7 +37,7 @@ def image_on(grid: Grid, folder: Path) -> OpticalImage:
     return OpticalImage({"red": band}, 1, 0, "test")
 
 
-def aoi(folder: Path, area: Polygon, crs: str = "EPSG:4326") -> GridSpec:
+def aoi(folder: Path, area: Polygon | MultiPolygon, crs: str = "EPSG:4326") -> GridSpec:
     path = folder / "aoi.gpkg"
     gpd.GeoDataFrame(geometry=[area], crs=crs).to_file(path)
     return GridSpec(aoi=path)
@@ -128,6 +128,58 @@ def test_a_small_area_gets_one_window_around_it(tmp_path: Path) -> None:
 def test_a_declared_projection_wins_for_an_area(tmp_path: Path) -> None:
     spec = aoi(tmp_path, box(121.2, 24.1, 121.25, 24.15)).model_copy(update={"epsg": 32650})
     assert decide_grid(spec, None, {}).crs.to_epsg() == 32650
+
+
+@pytest.mark.parametrize(
+    "area",
+    [
+        MultiPolygon([box(179.9, -17, 180, -16.9), box(-180, -17, -179.9, -16.9)]),
+        box(179.9, -17, 180.1, -16.9),
+        box(-179.9, -17, 179.9, -16.9),  # as many programs write the first
+    ],
+)
+@pytest.mark.parametrize("epsg", [None, 32760])
+def test_an_area_across_the_antimeridian_is_one_area(
+    tmp_path: Path, area: Polygon | MultiPolygon, epsg: int | None
+) -> None:
+    grid = decide_grid(aoi(tmp_path, area).model_copy(update={"epsg": epsg}), None, {})
+    assert grid.crs.to_epsg() in ({32701, 32760} if epsg is None else {epsg})
+    x, y = Transformer.from_crs(4326, grid.crs, always_xy=True).transform([179.9, -179.9], [-16.95, -16.95])
+    left, bottom, right, top = grid.bounds
+    assert (left, right) == pytest.approx((x[0], x[1]), abs=100)  # corners lie a little farther out
+    assert bottom < y[0] < top
+    assert top - bottom == pytest.approx(11_100, rel=0.05)
+
+
+def test_an_area_beyond_its_projection_is_refused(tmp_path: Path) -> None:
+    """At a pole there is no UTM zone; 92 degrees from its meridian transverse Mercator is infinite."""
+    for area, epsg, said in (
+        (box(0, -89, 10, -88.9), None, "no UTM zone"),
+        (box(107, 0, 107.1, 0.1), 32633, "is not defined"),
+    ):
+        with pytest.raises(InputError, match=said) as caught:
+            decide_grid(aoi(tmp_path, area).model_copy(update={"epsg": epsg}), None, {})
+        assert caught.value.code == "E102"
+
+
+@pytest.mark.parametrize(
+    ("epsg", "latitude", "ground"),
+    [(3857, 60.0, "5.0 m"), (3395, 45.0, "7.1 m"), (32662, 60.0, "5.0 by 10.0 m"), (6933, 60.0, "")],
+)
+def test_pixels_that_are_not_10_m_on_the_ground_are_refused(
+    tmp_path: Path, epsg: int, latitude: float, ground: str
+) -> None:
+    """Mercator stretches by 1 / cos(latitude): the models would see windows of 320 m at 60 degrees."""
+    spec = aoi(tmp_path, box(15, latitude, 15.03, latitude + 0.02)).model_copy(update={"epsg": epsg})
+    with pytest.raises(InputError, match=f"{ground}.* on the ground") as caught:
+        decide_grid(spec, None, {})
+    assert caught.value.code == "E102"
+
+
+@pytest.mark.parametrize(("epsg", "latitude"), [(32633, 60.0), (3035, 60.0), (3413, 80.0), (3857, 5.0)])
+def test_projections_that_keep_lengths_there_are_taken(tmp_path: Path, epsg: int, latitude: float) -> None:
+    spec = aoi(tmp_path, box(15, latitude, 15.03, latitude + 0.02)).model_copy(update={"epsg": epsg})
+    assert decide_grid(spec, None, {}).crs.to_epsg() == epsg
 
 
 def test_an_unusable_area_is_refused(tmp_path: Path) -> None:
