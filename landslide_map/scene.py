@@ -6,7 +6,6 @@ times must say their zone. What the files themselves hold is the readers' busine
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -17,63 +16,23 @@ from pydantic import (
     Field,
     PositiveInt,
     ValidationError,
-    ValidationInfo,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from landslide_map.operating_points import OperatingPoint
-from landslide_map.scene_text import NAIVE_TIME, explain, read_mapping
+from landslide_map.scene_text import explain, read_mapping
+from landslide_map.scene_values import (
+    FilePath,
+    FilePaths,
+    NodataValues,
+    UtcTime,
+    none_for,
+    one_or_more,
+    path_or_mapping,
+)
 from landslide_map.sources import BackscatterUnits, Quantity
 
 MIN_STRIDE, MAX_STRIDE = 8, 64
-
-
-def _absolute(value: object, info: ValidationInfo) -> object:
-    """Resolve a path against the folder of scene.yaml."""
-    if not isinstance(value, str | Path) or not str(value).strip():
-        raise ValueError("expected a path")
-    if "://" in str(value):
-        raise ValueError("expected a file on this machine, not an address; download it first")
-    folder = (info.context or {}).get("folder", Path.cwd())
-    return Path(folder, Path(value).expanduser()).absolute()
-
-
-def _utc(value: object) -> datetime:
-    """Return an aware time in UTC; never guess a zone, never read a number as seconds since 1970."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError:
-            raise ValueError("expected a time such as 2024-04-02T23:58:00Z") from None
-    if not isinstance(value, datetime):
-        raise ValueError("expected a time such as 2024-04-02T23:58:00Z")
-    if value.tzinfo is None:
-        raise PydanticCustomError(
-            NAIVE_TIME, "the time has no zone; write UTC with a Z, as in 2024-04-02T23:58:00Z"
-        )
-    return value.astimezone(UTC)
-
-
-def _one_or_more(value: object) -> object:
-    """Let a single value stand for a list of one."""
-    return value if isinstance(value, list | tuple) else (value,)
-
-
-def _path_or_mapping(value: object) -> object:
-    """Let a bare path stand for ``{path: ...}``."""
-    return {"path": value} if isinstance(value, str | Path) else value
-
-
-def _none_for(word: str) -> BeforeValidator:
-    """Let `word` stand for the default, which is None inside."""
-    return BeforeValidator(lambda value: None if value == word else value)
-
-
-FilePath = Annotated[Path, BeforeValidator(_absolute)]
-UtcTime = Annotated[datetime, BeforeValidator(_utc)]
-NodataValues = Annotated[tuple[float, ...], BeforeValidator(_one_or_more)] | None
-FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
 
 
 class _Model(BaseModel):
@@ -179,7 +138,7 @@ class OpticalSpec(_Model):
 class Optical(_Model):
     """Sentinel-2."""
 
-    post: Annotated[OpticalSpec, BeforeValidator(_path_or_mapping)]
+    post: Annotated[OpticalSpec, BeforeValidator(path_or_mapping)]
 
 
 class RadarBands(_Model):
@@ -246,8 +205,8 @@ class CompositeSpec(_Model):
 
 
 RadarList = Annotated[
-    tuple[Annotated[RadarSpec, BeforeValidator(_path_or_mapping)], ...],
-    BeforeValidator(_one_or_more),
+    tuple[Annotated[RadarSpec, BeforeValidator(path_or_mapping)], ...],
+    BeforeValidator(one_or_more),
     Field(min_length=1),
 ]
 
@@ -260,7 +219,7 @@ class TrackSpec(_Model):
 
     pre: RadarList | None = None
     post: RadarList | None = None
-    composite: Annotated[CompositeSpec | None, BeforeValidator(_path_or_mapping)] = None
+    composite: Annotated[CompositeSpec | None, BeforeValidator(path_or_mapping)] = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -294,11 +253,11 @@ class Scene(_Model):
     """Everything a run is told; no `grid` is the Sentinel-2 tile, no `bundle` the default one."""
 
     event: Event
-    grid: Annotated[GridSpec | None, _none_for("s2")] = None
+    grid: Annotated[GridSpec | None, none_for("s2")] = None
     s2: Optical | None = None
     s1: Radar | None = None
     dem: FilePath | None = None
-    bundle: Annotated[FilePath | None, _none_for("default")] = None
+    bundle: Annotated[FilePath | None, none_for("default")] = None
     stride: Annotated[int, Field(ge=MIN_STRIDE, le=MAX_STRIDE)] = 64
     threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
     operating_point: OperatingPoint | None = None

@@ -27,6 +27,7 @@ LAYERS = [
     {
         "scene",
         "scene_text",
+        "scene_values",
         "windows",
         "patches",
         "decided",
