@@ -115,7 +115,7 @@ def _cluster(scheduler: str | None, workers: int | None) -> AbstractContextManag
     if scheduler is not None and workers is not None:
         raise click.UsageError("give either --scheduler or --workers")
     try:
-        from landslide_map.runs.cluster import connected, local_workers
+        from landslide_map.runs.connection import connected, local_workers
     except ModuleNotFoundError as error:
         from landslide_map.errors import ResourceError
 

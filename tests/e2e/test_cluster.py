@@ -28,8 +28,8 @@ from landslide_map.models.choice import Choice
 from landslide_map.pipeline import map_scene
 from landslide_map.products import FILES
 from landslide_map.readers import open_inputs
-from landslide_map.runs import cluster
-from landslide_map.runs.cluster import connected
+from landslide_map.runs import cluster, connection
+from landslide_map.runs.connection import connected
 from landslide_map.scene import load_scene
 from landslide_map.sources import SceneInputs
 from landslide_map.training.train_windows import train
@@ -208,7 +208,7 @@ def test_when_workers_or_the_scheduler_are_gone_it_says_so_and_keeps_what_is_fin
     scene: Path, local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "PATIENCE_S", 2)
-    monkeypatch.setattr(cluster, "CONNECT_S", 5)
+    monkeypatch.setattr(connection, "CONNECT_S", 5)
     begun, out = tmp_path / "begun", tmp_path / "out"
     with DaskProcesses(tmp_path) as processes:
         with pytest.raises(LandslideMapError) as none_yet, connected(processes.address):
@@ -235,7 +235,7 @@ def test_when_workers_or_the_scheduler_are_gone_it_says_so_and_keeps_what_is_fin
 
 
 def test_a_scheduler_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "CONNECT_S", 1)
+    monkeypatch.setattr(connection, "CONNECT_S", 1)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
