@@ -81,7 +81,7 @@ def vote(
     excluded : collection of str
         Channels that no member may use, e.g. absolute backscatter of terrain-flattened products.
     min_valid_fraction : float
-        A channel is missing in windows with fewer valid pixels.
+        A channel, slope among them, is missing in windows with fewer valid pixels.
     pixels : ndarray or Pixels, (window, y, x, 12), optional
         Model bands, for members whose input is pixels.
     constants_are_fill : bool
@@ -113,7 +113,7 @@ def vote(
     }
     snowy = mostly_snow_or_cloud(statistics)
     chosen, silenced = choose(scenarios, able, snowy)
-    flat = _flat(statistics)
+    flat = _flat(statistics, min_valid_fraction)
     chosen[flat] = -1
     wanted = np.stack(
         [
@@ -165,9 +165,12 @@ def mostly_snow_or_cloud(statistics: xr.DataArray) -> Bools:
     return mostly
 
 
-def _flat(statistics: xr.DataArray) -> Bools:
-    """Return where hardly any ground is steep: the 90 % quantile of slope is below the limit."""
+def _flat(statistics: xr.DataArray, min_valid_fraction: float) -> Bools:
+    """Return where hardly any ground is steep: the 90 % quantile of slope is known and below the limit."""
     if STEEP not in statistics.channel.values:
         return np.zeros(statistics.sizes["window"], dtype=np.bool_)
-    flat: Bools = statistics.sel(channel=STEEP, statistic="mean").values < FLAT_SHARE  # NaN is not below
+    steep = statistics.sel(channel=STEEP)
+    # A corner of flat ground says nothing of a window that the elevation model ends in.
+    known = steep.sel(statistic="valid_fraction").values >= min_valid_fraction
+    flat: Bools = known & (steep.sel(statistic="mean").values < FLAT_SHARE)
     return flat

@@ -122,6 +122,15 @@ def test_a_scenario_of_any_members_renormalises_their_weights() -> None:
     np.testing.assert_allclose(votes.probability, [(0.9 + 0.6 + 0.4) / 4, (0.6 + 0.4) / 3])
 
 
+@pytest.mark.parametrize("above", [False, True])
+def test_a_window_at_its_threshold_is_no_landslide(above: bool) -> None:
+    """The published rule, and that of the rasters: above, not at."""
+    threshold = np.nextafter(0.25, 0.0) if above else 0.25
+    votes = vote([Constant("one", ("red",), 0.25)], [Scenario("one", {"one": 1}, threshold)], windows(1))
+    assert votes.probability.tolist() == [0.25]
+    assert votes.landslide.tolist() == [above]
+
+
 def test_logits_are_averaged_where_the_scenario_says_so() -> None:
     scenario = (Scenario("s", {"all": 1, "optical": 1}, threshold=0.5, average="logit"),)
     odds = np.sqrt(0.9 / 0.1 * 0.2 / 0.8)  # mean of log-odds = geometric mean of odds
@@ -184,3 +193,7 @@ def test_flat_ground_is_not_analysed_and_costs_no_vote() -> None:
     assert votes.scenario.tolist() == [-1, 0, 0, -1]
     assert np.isnan(votes.probability[[0, 3]]).all()
     assert member.asked == [2]
+    # Where the elevation model ends, the flat corner that it knows does not decide for the window.
+    statistics.loc[{"channel": STEEP, "statistic": "valid_fraction", "window": 0}] = 0.7
+    votes = vote([member], [Scenario("optical", {"optical": 1}, threshold=0.3)], statistics)
+    assert votes.reason.tolist() == [Reason.ANALYSED, Reason.ANALYSED, Reason.ANALYSED, Reason.NO_DATA]
