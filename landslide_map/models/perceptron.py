@@ -21,7 +21,7 @@ _FIELDS: Final = ("knots", "scores", "weights0", "bias0")
 
 @dataclass(frozen=True, slots=True)
 class Perceptron:
-    """Several networks of one shape that share their input scaling; their logits are averaged.
+    """Several networks of one shape that share their input scaling; their probabilities are averaged.
 
     Each feature is first mapped to a normal score, piecewise linearly between quantiles of the
     training windows, so that no outlier of a new scene can push the networks far outside what they saw.

@@ -54,7 +54,7 @@ def windows_dataset(record: WindowRecord, grid: Grid, attributes: Mapping[str, s
         "threshold": (
             lattice,
             record.threshold.astype(np.float32),
-            {"long_name": "probability from which the window's scenario says landslide", "units": "1"},
+            {"long_name": "probability above which the window's scenario says landslide", "units": "1"},
         ),
         "scenario": (
             lattice,
