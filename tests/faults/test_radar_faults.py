@@ -131,6 +131,13 @@ def test_one_pre_image_after_the_event(tmp_path):
     assert "E302" in refusal(items)
 
 
+@pytest.mark.parametrize("side", ["pre", "post"])
+def test_an_image_at_the_very_time_of_the_event_is_on_neither_side(tmp_path, side):
+    items = passes(tmp_path)
+    items[side]["datetime"] = EVENT.isoformat()
+    assert "E302" in refusal(items)
+
+
 def test_a_declared_date_that_the_name_contradicts_across_the_event(tmp_path):
     items = passes(tmp_path)
     items["post"] = items["pre"] | {"datetime": "2024-04-08T10:00:00Z"}

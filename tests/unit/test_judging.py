@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,12 @@ from landslide_map import acquisitions, judging
 from landslide_map.classification import gathered
 from landslide_map.features import statistics_and_pixels
 from landslide_map.grid import Block
-from landslide_map.judging import JudgedRows, judge_rows, model_stack
+from landslide_map.judging import JudgedRows, judge_rows, model_stack, outside_training_domain
 from landslide_map.models.bundle import load_bundle
 from landslide_map.models.ensemble import Votes
 from landslide_map.readers import open_inputs
 from landslide_map.scene import load_scene
-from landslide_map.sources import SceneInputs
+from landslide_map.sources import RadarComposite, RadarTrack, SceneInputs
 from landslide_map.windows import plan_windows
 from tests.tall_scene import write_tall_scene
 
@@ -46,6 +46,33 @@ def test_rows_of_blocks_judged_alone_have_the_same_bits(inputs: SceneInputs, str
     found = gathered(alone, ensemble, plan).votes
     assert len(np.unique(found.probability[np.isfinite(found.probability)])) > plan.count // 2
     assert len(np.unique(found.scenario)) > 1
+
+
+@pytest.mark.parametrize("composite", [False, True])
+def test_absolute_backscatter_of_a_terrain_flattened_track_is_read_by_nobody(
+    inputs: SceneInputs, composite: bool
+) -> None:
+    """Differences stay; so does the other track. Members of all channels then do not vote."""
+    track = inputs.tracks["descending"]
+    if composite:
+        bands = {name: track.post[0].bands["vv"][0] for name in ("post_vv", "post_vh", "diff_vv", "diff_vh")}
+        flattened = RadarTrack("descending", composite=RadarComposite(bands, "gamma0_rtc"))
+    else:
+        sides = [
+            tuple(replace(image, quantity="gamma0_rtc") for image in images)
+            for images in (track.pre, track.post)
+        ]
+        flattened = RadarTrack("descending", *sides)
+    scene = replace(inputs, tracks={**inputs.tracks, "descending": flattened})
+    assert outside_training_domain(inputs) == frozenset()
+    assert outside_training_domain(scene) == {"desc_vv", "desc_vh"}
+    if not composite:
+        ensemble, plan = load_bundle(), plan_windows(inputs.grid.shape, 64)
+        (row,) = judge_rows(scene, ensemble, plan, 0.75, [0])
+        readers = [i for i, m in enumerate(ensemble.members) if {"desc_vv", "desc_vh"} & set(m.channels)]
+        assert readers
+        assert np.isnan(row.votes.members[:, readers]).all()
+        assert np.isfinite(row.votes.probability).any()
 
 
 def test_every_window_is_counted_once(inputs: SceneInputs) -> None:

@@ -49,6 +49,11 @@ def test_hits_and_precision_count_shared_area() -> None:
     assert found["level"] == "object level"
 
 
+def test_a_landslide_exactly_half_inside_is_counted() -> None:
+    found = compared([], [square(-100, 0, 200), square(-101, 500, 200)])  # 100 and 99 of 200 m inside
+    assert found["inventory"] == {"landslides": 1, "hit": 0, "left_out": 1}
+
+
 def test_area_agreement_is_of_unions_on_the_ellipsoid() -> None:
     mapped = [square(0, 0, 1000)]
     known = [square(500, 0, 1000), square(900, 0, 600)]  # overlap: together 500 to 1500

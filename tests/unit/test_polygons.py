@@ -13,6 +13,7 @@ from landslide_map.grid import Grid
 from landslide_map.patches import Patches
 from landslide_map.products.coverage import WindowRecord
 from landslide_map.products.polygons import analysed_areas, landslides, regions
+from landslide_map.products.rasters import classify
 from landslide_map.reasons import Reason
 
 UTM32 = CRS.from_epsg(32632)
@@ -224,3 +225,14 @@ def test_a_contradictory_record_is_refused(change, message):
     WindowRecord(**good)
     with pytest.raises(ValueError, match=message):
         WindowRecord(**{**good, **change})
+
+
+@pytest.mark.parametrize(("probability", "above"), [(0.4, False), (0.4 + 1e-9, False), (0.4001, True)])
+def test_a_window_at_its_threshold_is_not_above_as_in_the_rasters(probability, above):
+    """In the precision of the files: whoever compares what they hold counts the same windows."""
+    one = np.array([[probability]])
+    record = WindowRecord(
+        np.array([0]), np.array([0]), 4, one, np.array([[0.4]]), one.astype(int), one.astype(int), ("all",)
+    )
+    assert record.positive.tolist() == [[above]]
+    assert classify(one, 0.4, 0).tolist() == [[int(above)]]

@@ -29,6 +29,8 @@ def one(red: float, green: float, blue: float, nir: float, scl: float | None = N
         ("bright dry soil", (0.36, 0.27, 0.19, 0.42), 0),
         ("fresh scar, Hokkaido 2018", (0.18, 0.14, 0.14, 0.25), 0),
         ("its brightest two in a hundred", (0.234, 0.20, 0.185, 0.30), 0),
+        ("thin cloud over forest, green showing through", (0.20, 0.21, 0.20, 0.45), 0),
+        ("thin cloud over bare ground", (0.30, 0.30, 0.29, 0.38), 1),
         ("turbid river", (0.12, 0.13, 0.10, 0.05), 0),
         ("deep water with negative reflectance", (-0.01, 0.0, 0.01, -0.02), 0),
     ],

@@ -218,6 +218,17 @@ def test_classes_are_taken_from_the_pixel_that_holds_the_centre_and_never_mixed(
     np.testing.assert_array_equal(read_block(band, target, whole(target), nearest=True), expected)
 
 
+@pytest.mark.parametrize("noise", [0.0, 1e-7, -1e-7])
+def test_a_centre_on_the_edge_of_two_classes_takes_the_one_that_begins_there(tmp_path, noise):
+    """Noise of a ten-millionth of a metre in a file's corner does not choose another class."""
+    classes = np.arange(1, 21, dtype=np.uint8).reshape(4, 5)
+    band = write_band(
+        tmp_path / "scl.tif", classes, grid_at(32633, 300_005 + noise, 5_200_015 + noise, (4, 5))
+    )
+    read = read_block(band, *(grid := grid_at(32633, 300_010, 5_200_010, (3, 4)), whole(grid)), nearest=True)
+    np.testing.assert_array_equal(read, classes[1:, 1:])
+
+
 @pytest.mark.parametrize(
     ("shift", "expected"),
     [

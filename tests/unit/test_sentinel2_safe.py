@@ -181,3 +181,20 @@ def test_a_mostly_empty_tile_is_noticed_and_zero_is_missing(tmp_path: Path) -> N
         band[:, :80] = 0
     _, codes = opened(write_product(tmp_path, pixels))
     assert codes == ["W210", "I213"]
+
+
+@pytest.mark.parametrize("written", [5000, 20000])
+def test_another_quantification_scales_numbers_and_offset_alike(tmp_path: Path, written: int) -> None:
+    """ESA: reflectance = (DN + BOA_ADD_OFFSET) / QUANTIFICATION; training DN = 10000 * reflectance + 1000."""
+    reflectance = {band: (values - 1000.0) / 10000 for band, values in land(1000).items()}
+    stored = {
+        band: (values * written + 0.1 * written).round().astype(np.uint16)
+        for band, values in reflectance.items()
+    }
+    safe = write_product(tmp_path, stored)
+    metadata = safe / "MTD_MSIL2A.xml"
+    text = metadata.read_text().replace(">10000<", f">{written}<").replace(">-1000<", f">{-0.1 * written}<")
+    metadata.write_text(text)
+    image, _ = opened(safe)
+    made = stored["nir"] * image.scale + image.offset
+    np.testing.assert_allclose(made, 10000 * reflectance["nir"] + 1000, atol=1.0)

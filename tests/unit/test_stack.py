@@ -12,6 +12,7 @@ import pytest
 from pyproj import Transformer
 
 from landslide_map import acquisitions, stack
+from landslide_map.acquisitions import read_acquisition
 from landslide_map.bands import (
     ACQUISITIONS,
     CHANNELS,
@@ -99,6 +100,18 @@ def test_the_acquisitions_are_the_written_pixels_by_name_on_the_grid(full_scene)
     assert (acquired.x[0], acquired.y[0]) == (300_005, 5_200_015)
     for name in ACQUISITIONS:
         np.testing.assert_array_equal(acquired.sel(band=name), written[name].astype(np.float32), err_msg=name)
+
+
+def test_decibels_have_the_same_floor_copied_and_interpolated(tmp_path):
+    """Noise-subtracted shadow reaches -80 dB; on the grid's own pixels as between them it ends at -65."""
+    shadow = np.full(GRID.shape, -80, np.float32)
+    shifted = grid_at(32633, 300_003, 5_200_020, GRID.shape)
+    for name, grid in (("own", GRID), ("shifted", shifted)):
+        track = RadarTrack(
+            "descending", post=(radar({"vv": (write_band(tmp_path / f"{name}.tif", shadow, grid),)}),)
+        )
+        read = read_acquisition(scene(tracks={"descending": track}), "desc_post_vv", Block(8, 8, 40, 40))
+        np.testing.assert_array_equal(read, -65)
 
 
 def test_nothing_is_read_before_it_is_computed_and_then_only_what_is_asked_for(full_scene, monkeypatch):
