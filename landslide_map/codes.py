@@ -157,6 +157,9 @@ SECTIONS: Final = {
 }
 """Prefix of a code -> heading of its section in the documentation."""
 
+OTHER_STATUS: Final[dict[str, int]] = {"E390": 3, "E510": 2, "E526": 2, "E531": 2, "E633": 5, "E634": 4}
+"""Exit status of the codes whose refusal has another one than its section says."""
+
 
 def as_markdown() -> str:
     """Return ``docs/error-codes.md``."""
@@ -172,9 +175,15 @@ def as_markdown() -> str:
     for prefix, title in SECTIONS.items():
         lines += ["", f"## {title}", "", "| code | meaning |", "|---|---|"]
         lines += [
-            f"| {code} | {meaning} |" for code, meaning in sorted(CODES.items()) if code.startswith(prefix)
+            f"| {code} | {meaning}{_status(code)} |"
+            for code, meaning in sorted(CODES.items())
+            if code.startswith(prefix)
         ]
     return "\n".join(lines) + "\n"
+
+
+def _status(code: str) -> str:
+    return f" (exit status {OTHER_STATUS[code]})" if code in OTHER_STATUS else ""
 
 
 if __name__ == "__main__":

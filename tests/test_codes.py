@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
+import pytest
+
+from landslide_map import errors
 from landslide_map.codes import CODES, as_markdown
 
 ROOT = Path(__file__).parents[1]
@@ -25,3 +29,35 @@ def test_the_page_of_codes_is_made_from_the_registry() -> None:
     assert (ROOT / "docs" / "error-codes.md").read_text() == as_markdown(), (
         "run: python -m landslide_map.codes > docs/error-codes.md"
     )
+
+
+def _raised() -> list[tuple[str, int]]:
+    """Code and exit status of every refusal that the source makes with both in plain sight."""
+    calls = [
+        node
+        for path in (*ROOT.glob("landslide_map/**/*.py"), *ROOT.glob("cli/*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args
+    ]
+    return sorted(
+        {
+            (node.args[0].value, getattr(errors, node.func.id).exit_status)
+            for node in calls
+            if isinstance(node.args[0], ast.Constant)
+            and node.args[0].value in CODES
+            and hasattr(getattr(errors, node.func.id, None), "exit_status")
+        }
+        | {("E390", errors.SceneError.exit_status)}
+    )
+
+
+@pytest.mark.parametrize(("code", "status"), _raised())
+def test_the_page_of_codes_says_the_exit_status_of_each(code: str, status: int) -> None:
+    section, line = "", ""
+    for text in as_markdown().splitlines():
+        section = text if text.startswith("## ") else section
+        if text.startswith(f"| {code} |"):
+            line = text
+            break
+    (told,) = re.findall(r"exit status (\d)", line) or re.findall(r"exit status (\d)", section)
+    assert int(told) == status
