@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from landslide_map.models import import_nasios
+from landslide_map.models import published
 from landslide_map.models.network_heads import build_network
 from landslide_map.models.network_spec import NetworkSpec
 from landslide_map.models.published import NETWORKS
@@ -25,7 +25,7 @@ WINDOWS: npt.NDArray[np.float64] = synthetic_windows(5, 4)
 
 
 def use_tiny_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_nasios, "NETWORKS", TINY)
+    monkeypatch.setattr(published, "NETWORKS", TINY)
 
 
 def network(spec: NetworkSpec, seed: int) -> torch.nn.Module:

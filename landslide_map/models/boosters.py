@@ -64,6 +64,8 @@ PREDICTORS: Final[dict[str, Callable[[bytes], Predictor]]] = {
     "perceptron": perceptron_predictor,
 }
 """Kind of member -> how one fold's file becomes a predictor."""
+ENDING: Final = {"lightgbm": "txt", "xgboost": "ubj", "perceptron": "npz"}
+"""Kind of member -> ending of such a file's name."""
 
 
 def mean_vote(predictors: Sequence[Predictor], features: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

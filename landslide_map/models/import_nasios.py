@@ -6,7 +6,7 @@ import pickle
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
@@ -15,32 +15,18 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from landslide_map import __version__
-from landslide_map.bands import CHANNELS, DIFFERENCES, GROUPS, OPTICAL
 from landslide_map.errors import BundleError, Notice
+from landslide_map.models import published
 from landslide_map.models.bundle_folder import check_free, save_bundle
 from landslide_map.models.network_heads import expected_tensors
 from landslide_map.models.network_spec import NetworkSpec
-from landslide_map.models.published import (
-    BOOSTERS,
-    ENSEMBLE_F1,
-    FOLDS,
-    GFLOP,
-    MEMBERS,
-    MILLISECONDS,
-    NETWORKS,
-    PUBLISHED_F1,
-    THRESHOLD,
-)
+from landslide_map.models.published import BOOSTERS, FOLDS, MEMBERS
+from landslide_map.models.published_bundle import Sources, bundle_document, file_name
 from landslide_map.models.unpickle_boosters import converted_booster
 from landslide_map.progress import Report, silent
 
 _NETWORK_FILE: Final = re.compile(r"Landslide_Class_S2S1_(v\d+\w*)_Fold(\d+)_last\.pt")
 _BOOSTER_FILE: Final = re.compile(r"Landslide_Class_S2S1_(v\d+\w*)_fold(\d+)(?:\.joblib|\.pkl)?")
-_SUFFIX: Final = {"lightgbm": "txt", "xgboost": "ubj"}
-
-Sources = dict[str, dict[int, Path]]
-"""Version -> fold -> file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +98,13 @@ def import_nasios(
     for version, folds in present.items():
         for fold, path in folds.items():
             done = partial(report, "import", len(contents) + 1, total)
-            contents[_file_name(version, fold)] = partial(_convert, version, path, done)
+            contents[file_name(version, fold)] = partial(_convert, version, path, done)
     report("import", 0, total)
-    save_bundle(out, _document(present), contents, overwrite=overwrite)
+    save_bundle(out, bundle_document(present), contents, overwrite=overwrite)
     return ImportReport({v: tuple(folds) for v, folds in present.items()}, tuple(notices))
 
 
-def check_tensors(found: Mapping[str, Any], spec: NetworkSpec, where: str) -> None:
+def _check_tensors(found: Mapping[str, Any], spec: NetworkSpec, where: str) -> None:
     """Refuse tensors that are not exactly those of a network (E521): every key, then every shape."""
     expected = expected_tensors(spec)
     problems = [f"{key} is missing" for key in expected if key not in found]
@@ -147,7 +133,7 @@ def _find(folder: Path) -> tuple[Sources, Sources, list[Notice]]:
     unknown = []
     for path in sorted(folder.iterdir()):
         for pattern, versions, found in (
-            (_NETWORK_FILE, NETWORKS, networks),
+            (_NETWORK_FILE, published.NETWORKS, networks),
             (_BOOSTER_FILE, BOOSTERS, boosters),
         ):
             match = pattern.fullmatch(path.name)
@@ -187,18 +173,13 @@ def _missing(present: Sources) -> list[Notice]:
     return notices
 
 
-def _file_name(version: str, fold: int) -> str:
-    suffix = _SUFFIX[BOOSTERS[version]] if version in BOOSTERS else "safetensors"
-    return f"{version}_fold{fold}.{suffix}"
-
-
 def _convert(version: str, source: Path, done: Callable[[], None], target: Path) -> None:
     """Write one fold's file in the bundle's format."""
     if version in BOOSTERS:
         target.write_bytes(converted_booster(source, BOOSTERS[version]))
     else:
         tensors = _state_dict(source)
-        check_tensors(tensors, NETWORKS[version], str(source))
+        _check_tensors(tensors, published.NETWORKS[version], str(source))
         save_file({key: _storable(key, tensor, source) for key, tensor in tensors.items()}, target)
     done()
 
@@ -235,80 +216,3 @@ def _storable(key: str, tensor: Tensor, path: Path) -> Tensor:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
-@cache
-def _channels(version: str) -> tuple[str, ...]:
-    return CHANNELS if version in BOOSTERS else NETWORKS[version].channels
-
-
-def _document(present: Sources) -> dict[str, Any]:
-    complete = set(present) == set(MEMBERS) and all(len(folds) == FOLDS for folds in present.values())
-    return {
-        "name": "nasios-imported",
-        "version": "1.0.0",
-        "description": "Members of the ensemble of Nasios (2026), imported from the author's weights",
-        "unit": "window level: one probability for 64 x 64 px of 10 m",
-        "licence": "of the weights: their author's; none is stated where they are published",
-        "created_with": {"landslide-map": __version__, "torch": str(torch.__version__)},
-        "training": {
-            "reference": "Nasios, I. (2026), Remote Sensing Applications 42, 102037, arXiv 2604.05959",
-            # "7,147 training windows", KFold(5, shuffle=True, random_state=42), the same for every member.
-            "windows": 7147,
-            "landslides": 1255,
-            "folds": FOLDS,
-            "division": "shuffled",
-            "seed": 42,
-            "source_files": {v: [path.name for path in folds.values()] for v, folds in present.items()},
-        },
-        "members": [_member(version, list(folds)) for version, folds in present.items()],
-        "scenarios": _scenarios(tuple(present), complete),
-    }
-
-
-def _member(version: str, folds: list[int]) -> dict[str, Any]:
-    settings: dict[str, Any] = {"folds": folds}
-    if version in NETWORKS:
-        settings |= {"network": NETWORKS[version].as_json()}
-        settings |= {"gflop": GFLOP[version], "milliseconds": MILLISECONDS[version]}
-    metrics = {
-        "f1_out_of_fold": PUBLISHED_F1[version],
-        "level": "window",
-        "source": "published, not measured here",
-    }
-    return {
-        "name": version,
-        "kind": f"{BOOSTERS[version]}-126" if version in BOOSTERS else "network",
-        "input": "statistics" if version in BOOSTERS else "pixels",
-        "channels": _channels(version),
-        "files": [_file_name(version, fold) for fold in folds],
-        "settings": settings,
-        "metrics": metrics if len(folds) == FOLDS else {},
-    }
-
-
-def _scenarios(versions: tuple[str, ...], complete: bool) -> list[dict[str, Any]]:
-    """Equal weights everywhere; the sets of channels that users have, then whoever is able."""
-    without_backscatter = {*GROUPS["optical"], *DIFFERENCES}
-    choices = {
-        f"all {len(versions)} members": versions,
-        "optical and radar change": tuple(v for v in versions if set(_channels(v)) <= without_backscatter),
-        "optical only": tuple(v for v in versions if set(_channels(v)) <= {*OPTICAL, *GROUPS["optical"]}),
-    }
-    scenarios: list[dict[str, Any]] = []
-    for name, voters in choices.items():
-        weights = dict.fromkeys(voters, 1.0)
-        if voters and all(weights != scenario["weights"] for scenario in scenarios):
-            scenarios.append({"name": name, "weights": weights, "threshold": THRESHOLD})
-    if complete:
-        scenarios[0]["metrics"] = {
-            "f1_out_of_fold": ENSEMBLE_F1,
-            "level": "window",
-            "source": "published, not measured here",
-        }
-    if len(versions) > 1:
-        weights = dict.fromkeys(versions, 1.0)
-        scenarios.append(
-            {"name": "whoever is able", "weights": weights, "needs": "any", "threshold": THRESHOLD}
-        )
-    return scenarios

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +10,6 @@ import numpy.typing as npt
 from landslide_map.training.window_recipe import BoosterRecipe
 
 Floats = npt.NDArray[np.float64]
-
-ENDING: Final = {"lightgbm": "txt", "xgboost": "ubj"}
-"""Library -> ending of its model files."""
 
 
 def fit_published(recipe: BoosterRecipe, features: Floats, labels: npt.NDArray[np.integer[Any]]) -> bytes:

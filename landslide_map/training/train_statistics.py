@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from landslide_map import __version__
 from landslide_map.errors import UsageError
 from landslide_map.metrics import UNIT, scores
-from landslide_map.models.boosters import PREDICTORS
+from landslide_map.models.boosters import ENDING, PREDICTORS
 from landslide_map.models.bundle import TRAINING_WINDOWS, window_hash
 from landslide_map.models.crossed import FEATURE_SET, feature_table
 from landslide_map.models.perceptron import one_blas_thread
@@ -36,7 +36,6 @@ Labels = npt.NDArray[np.integer[Any]]
 Rows = npt.NDArray[np.intp]
 
 STAGE: Final = Stage("training", "models")
-_ENDING: Final = {"lightgbm": "txt", "xgboost": "ubj", "perceptron": "npz"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +187,7 @@ def _perceptron_settings(settings: dict[str, Any]) -> PerceptronSettings:
 
 
 def _file_name(member: str, model: ModelRecipe, fold: int) -> str:
-    return f"{member}.fold{fold}.{_ENDING[model.kind]}"
+    return f"{member}.fold{fold}.{ENDING[model.kind]}"
 
 
 def _scenarios(

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from landslide_map.bands import INDEX_PAIRS, MODEL_BANDS
 from landslide_map.errors import Notice
-from landslide_map.models.boosters import PREDICTORS
+from landslide_map.models.boosters import ENDING, PREDICTORS
 from landslide_map.models.networks import planes, scale
 from landslide_map.progress import Report, Stage
 from landslide_map.training.fit_network import Epoch, FoldJob, Machine, fit_fold
-from landslide_map.training.fit_published import ENDING, fit_published
+from landslide_map.training.fit_published import fit_published
 from landslide_map.training.pace import Pace
 from landslide_map.training.window_recipe import WindowRecipe
 from landslide_map.training.workspace import Workspace
