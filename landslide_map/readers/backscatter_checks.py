@@ -18,12 +18,12 @@ from landslide_map.sources import BackscatterUnits
 Pixels = npt.NDArray[np.float64]
 
 SPIKE: Final = 0.005
-"""Share of pixels that one exact value must exceed to be suspicious; real data reach 0.0032."""
+"""Share of pixels that one exact value but 0 must exceed to be suspicious; real data reach 0.0032."""
 MOSTLY: Final = 0.2
 ENOUGH: Final = 100
 """Fewer valid pixels than this decide nothing."""
 SENTINELS: Final = (-999.0, -9999.0, -32768.0, float(np.finfo(np.float32).min), float(np.finfo(float).min))
-"""Values that are fill wherever they occur; 0 is fill only where it is frequent."""
+"""Values that are fill wherever they occur; 0 is fill where it is far more frequent than other values."""
 VH_AMPLITUDE_DB, RATIO_AMPLITUDE_DB = -10.5, 4.0
 """Amplitude read as power halves every dB value: VH above the one and VV - VH below the other together
 occur in fewer than 1 in 5,000 real windows."""
@@ -64,8 +64,10 @@ def fill_values(pixels: Pixels, where: str, integer: bool = False) -> tuple[tupl
     # Quantised data repeat every value: a spike also stands out from the other common values.
     ordinary = counts[~np.isin(values, (*SENTINELS, 0.0))]
     usual = int(np.sort(ordinary)[-10:][0]) if ordinary.size else 0
-    spike = (counts > SPIKE * finite.size) & (counts >= 8 * usual)
-    known = np.isin(values, SENTINELS) | ((values == 0) & spike)
+    apart = counts >= 8 * max(usual, 1)
+    spike = (counts > SPIKE * finite.size) & apart
+    # Of measured dB hardly one is exactly 0, so a few are the edge of a swath; in power 0 is none anyway.
+    known = np.isin(values, SENTINELS) | ((values == 0) & apart)
     notices = [
         Notice(
             "I350",

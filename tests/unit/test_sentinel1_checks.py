@@ -149,6 +149,19 @@ def test_a_few_exact_zeros_are_measurements():
     assert fill_values(pixels, "s") == ((), [])
 
 
+def test_a_sliver_of_zeros_at_the_edge_of_a_swath_is_no_backscatter_of_0_db():
+    """0.3 % of the pixels, fewer than any spike: left in, windows there would hold 0 dB before and after."""
+    pixels = VV.copy()
+    pixels[:, 0].flat[:20] = 0
+    values, (notice,) = fill_values(pixels, "s")
+    assert values == (0.0,)
+    assert notice.code == "I350"
+    # Where dB are rounded, 0 is as common as its neighbours, and a measurement.
+    rounded = np.round(VV + 10)
+    assert (rounded == 0).sum() > 100
+    assert fill_values(rounded, "s", integer=True) == ((), [])
+
+
 def test_clipping_is_doubtful_and_an_unknown_fill_is_refused():
     clipped = np.maximum(VV, np.quantile(VV, 0.02))
     values, (notice,) = fill_values(clipped, "s")
