@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
@@ -26,6 +25,7 @@ from landslide_map.models.placement import Device, Precision
 from landslide_map.models.skipping import account, possible, remarks
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.progress import Report, Stage, counter, silent
+from landslide_map.whole_file import whole_file
 from landslide_map.window_files import Windows
 
 CHUNK: Final = 512
@@ -146,15 +146,12 @@ def check_output(path: str | PathLike[str], *, overwrite: bool) -> None:
 def write_csv(table: pd.DataFrame, path: str | PathLike[str]) -> None:
     """Write a table; the file appears complete or not at all (E601 where it cannot be written)."""
     path = Path(path)
-    staged = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(staged, index=False)
-        staged.replace(path)
+        with whole_file(path) as staged:
+            table.to_csv(staged, index=False)
     except OSError as error:
         raise ResourceError("E601", f"{path}: cannot be written ({error}).") from error
-    finally:
-        staged.unlink(missing_ok=True)
 
 
 def eighteen_channels(windows: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

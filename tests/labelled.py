@@ -11,9 +11,10 @@ import xarray as xr
 
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.bundle_folder import save_bundle
+from landslide_map.moments import STATISTICS
 from landslide_map.training import train
 from landslide_map.training.recipe import Recipe
-from landslide_map.training.statistics_table import TABLE_CHANNELS, TABLE_STATISTICS
+from landslide_map.training.statistics_table import TABLE_CHANNELS
 
 OPTICAL = ("red", "green", "blue", "nir", "bndvi", "gndvi")
 CHANGE = ("desc_diff_vv", "desc_diff_vh", "asc_diff_vv", "asc_diff_vh")
@@ -23,11 +24,11 @@ def made_up_statistics(count: int = 120, seed: int = 0) -> tuple[xr.DataArray, n
     """Statistics of windows in which landslides are redder, less green and rougher."""
     generator = np.random.default_rng(seed)
     labels = (np.arange(count) % 3 == 0).astype(np.int8)
-    values = generator.normal(size=(count, len(TABLE_CHANNELS), len(TABLE_STATISTICS)))
+    values = generator.normal(size=(count, len(TABLE_CHANNELS), len(STATISTICS)))
     statistics = xr.DataArray(
         values,
         dims=("window", "channel", "statistic"),
-        coords={"channel": list(TABLE_CHANNELS), "statistic": list(TABLE_STATISTICS)},
+        coords={"channel": list(TABLE_CHANNELS), "statistic": list(STATISTICS)},
     )
     statistics.loc[{"statistic": "valid_fraction"}] = 1.0
     statistics.loc[{"statistic": "std"}] = np.abs(statistics.sel(statistic="std")) + 1

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from landslide_map.bands import CHANNELS, GROUPS, INDEX_PAIRS, MODEL_OPTICAL
+from landslide_map.bands import BACKSCATTER, CHANNELS, DIFFERENCES, GROUPS, INDICES
 from landslide_map.errors import UsageError
 from landslide_map.evaluation.importance import MOST, largest
 from landslide_map.evaluation.votes import Floats, ask_members
+from landslide_map.features import MEDIAN
 from landslide_map.metrics import LEVEL, Labels, average_precision, confusion, rates, roc_auc
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.crossed import BASE_STATISTICS
@@ -21,15 +22,14 @@ from landslide_map.training.fit_trees import train_lightgbm
 from landslide_map.training.folds import stratified_folds
 from landslide_map.training.operating_point import nested
 
-RADAR: Final = tuple(name for name in CHANNELS if name.startswith(("desc_", "asc_")))
 MODALITIES: Final[Mapping[str, tuple[str, ...]]] = {
-    "Sentinel-2": (*MODEL_OPTICAL, *INDEX_PAIRS),
-    "optical indices": tuple(INDEX_PAIRS),
-    "Sentinel-1": RADAR,
+    "Sentinel-2": GROUPS["optical"],
+    "optical indices": INDICES,
+    "Sentinel-1": (*BACKSCATTER, *DIFFERENCES),
     "Sentinel-1 descending": GROUPS["descending"],
     "Sentinel-1 ascending": GROUPS["ascending"],
-    "Sentinel-1 backscatter": tuple(name for name in RADAR if "diff" not in name),
-    "Sentinel-1 change": tuple(name for name in RADAR if "diff" in name),
+    "Sentinel-1 backscatter": BACKSCATTER,
+    "Sentinel-1 change": DIFFERENCES,
 }
 """What is left out together -> its channels."""
 SETTINGS: Final = {
@@ -81,7 +81,7 @@ def retrained_ablation(
         model's features.
     """
     present = [str(name) for name in statistics.channel.values if name in CHANNELS]
-    held = [name for name in (*BASE_STATISTICS, "median") if name in statistics.statistic.values]
+    held = [name for name in (*BASE_STATISTICS, MEDIAN) if name in statistics.statistic.values]
     parts = [("all", tuple(present), tuple(held)), *_parts(present, held)]
     rows = stratified_folds(labels, folds, seed)
     found: dict[str, dict[str, Any]] = {}

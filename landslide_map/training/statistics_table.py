@@ -19,10 +19,11 @@ import xarray as xr
 
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.errors import InputError
+from landslide_map.labelled_windows import checked_labels
+from landslide_map.moments import STATISTICS
 
 TABLE_CHANNELS: Final = (*MODEL_BANDS, "bndvi", "gndvi")
 """Channels that the table describes: the twelve model bands and two of the six indices."""
-TABLE_STATISTICS: Final = ("valid_fraction", "mean", "std", "min", "max", "skew", "kurtosis")
 
 _SUFFIXES: Final = {
     "mean": "mean",
@@ -63,7 +64,7 @@ def read_statistics_table(path: str | Path) -> LabelledStatistics:
     Returns
     -------
     LabelledStatistics
-        Channels :data:`TABLE_CHANNELS`, statistics :data:`TABLE_STATISTICS`
+        Channels :data:`TABLE_CHANNELS`, statistics :data:`.moments.STATISTICS`
         (``valid_fraction`` is 1: the table's windows are complete).
 
     Raises
@@ -74,7 +75,7 @@ def read_statistics_table(path: str | Path) -> LabelledStatistics:
     """
     path = Path(path)
     table = _read_csv(path)
-    labels = _labels(table, path)
+    labels = checked_labels(table["label"], str(path))
     ids = table["ID"].astype(str).to_numpy(dtype=np.str_)
     names, counts = np.unique(ids, return_counts=True)
     if (counts > 1).any():
@@ -111,22 +112,6 @@ def _columns() -> list[str]:
     return [f"{prefix}_{suffix}" for prefix in _PREFIXES.values() for suffix in _SUFFIXES.values()]
 
 
-def _labels(table: pd.DataFrame, path: Path) -> npt.NDArray[np.int8]:
-    values = pd.to_numeric(table["label"], errors="coerce").to_numpy(dtype=np.float64)
-    wrong = ~np.isin(values, (0.0, 1.0))
-    if wrong.any():
-        raise InputError(
-            "E122",
-            f"{path}: {int(wrong.sum())} labels are neither 0 nor 1 "
-            f"(first: {table['label'].to_numpy()[wrong][0]!r} at ID {table['ID'].to_numpy()[wrong][0]}).",
-        )
-    if np.unique(values).size < 2:
-        raise InputError(
-            "E122", f"{path}: every label is {int(values[0])}; windows of both classes are needed."
-        )
-    return values.astype(np.int8)
-
-
 def _numbers(table: pd.DataFrame, path: Path) -> dict[str, npt.NDArray[np.float64]]:
     numbers = {
         name: pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64) for name in _columns()
@@ -145,7 +130,7 @@ def _numbers(table: pd.DataFrame, path: Path) -> dict[str, npt.NDArray[np.float6
 
 def _statistics(numbers: dict[str, npt.NDArray[np.float64]]) -> xr.DataArray:
     count = len(next(iter(numbers.values())))
-    values = np.empty((count, len(TABLE_CHANNELS), len(TABLE_STATISTICS)))
+    values = np.empty((count, len(TABLE_CHANNELS), len(STATISTICS)))
     for i, channel in enumerate(TABLE_CHANNELS):
         own = {name: numbers[f"{_PREFIXES[channel]}_{suffix}"] for name, suffix in _SUFFIXES.items()}
         own["valid_fraction"] = np.ones(count)
@@ -154,12 +139,12 @@ def _statistics(numbers: dict[str, npt.NDArray[np.float64]]) -> xr.DataArray:
         elif channel == "gndvi":  # 0.5 - ndwi: a mirror image has its least and its greatest value swapped
             own |= {"mean": -own["mean"], "min": -own["max"], "max": -own["min"], "skew": -own["skew"]}
             own = _shift(own, 0.5)
-        for j, statistic in enumerate(TABLE_STATISTICS):
+        for j, statistic in enumerate(STATISTICS):
             values[:, i, j] = own[statistic]
     return xr.DataArray(
         values,
         dims=("window", "channel", "statistic"),
-        coords={"channel": list(TABLE_CHANNELS), "statistic": list(TABLE_STATISTICS)},
+        coords={"channel": list(TABLE_CHANNELS), "statistic": list(STATISTICS)},
     )
 
 
