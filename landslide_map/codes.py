@@ -40,7 +40,7 @@ CODES: Final[dict[str, str]] = {
     "E201": "a Level-1C product was given, Level-2A is needed",
     "E204": "the offset that scene.yaml states is contradicted by the pixels",
     "E205": "reflectance and digital numbers are confused",
-    "E206": "Sentinel-2 bands look swapped",
+    "E206": "Sentinel-2 bands look swapped, or a file is not the band that it is listed as",
     "E208": "the Sentinel-2 image predates the event",
     "E301": "Sentinel-1 pixels are not backscatter in the declared units, or the units are unknown",
     "E302": "a Sentinel-1 image lies on the wrong side of the event",

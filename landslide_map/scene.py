@@ -130,8 +130,6 @@ class OpticalSpec(_Model):
             raise ValueError("give either path or single-band files B04, B03, B02, B08, not both")
         if self.path is None and self.bands is not None:
             raise ValueError("bands numbers the bands of the raster in path; band files have one band each")
-        if self.units == "reflectance" and self.offset == "present":
-            raise ValueError("reflectance has no DN offset; leave offset out")
         return self
 
 

@@ -9,6 +9,7 @@ present: bare, bright or snowy land has no dark pixels (docs/decisions/0012).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -188,6 +189,26 @@ def check_units(name: str, units: Literal["dn", "reflectance"], look: Look) -> N
         raise InputError(
             "E205", f"{name}: half of the numbers exceed {middle:.0f}, as in digital numbers; write units: dn"
         )
+
+
+def check_bands_differ(name: str, look: Look) -> None:
+    """Refuse (E206) one band listed as two, and a classification that is none."""
+    for one, other in combinations(look.bands, 2):
+        same = float(np.mean((look.bands[one] == look.bands[other])[look.valid]))
+        if same > 0.5:
+            raise InputError(
+                "E206",
+                f"{name}: {one} and {other} hold the same value in {same:.0%} of the pixels; "
+                "give one file or band number for each band",
+            )
+    if look.classes is not None:
+        classes = look.classes[np.isfinite(look.classes)]
+        if classes.size and np.mean(classes > SNOW_CLASS) > 0.01:
+            raise InputError(
+                "E206",
+                f"{name}: its SCL holds numbers up to {classes.max():g}; expected the scene classification, "
+                "0 to 11; correct SCL, or leave it out",
+            )
 
 
 def check_band_order(name: str, look: Look) -> None:

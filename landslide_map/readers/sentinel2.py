@@ -173,11 +173,12 @@ def _look_at_pixels(
     look = Look({band: stored[band] for band in rasters}, stored.get("scl"))
     if not look.valid.any():
         raise InputError("E106", f"{name}: no pixel has a value in all bands; the image is empty")
+    optical_checks.check_bands_differ(name, look)
     optical_checks.check_units(name, spec.units, look)
-    if spec.units == "reflectance":
-        decision = OffsetDecision(10000.0, OFFSET_DN, "reflectance, as scene.yaml says")
-    else:
-        decision = optical_checks.decide_offset(name, spec.offset, found.offset, look)
+    # Numbers are often divided by 10000 with the offset still in them: pixels are asked here, too.
+    reflectance = OffsetDecision(10000.0, OFFSET_DN, "reflectance, as scene.yaml says")
+    metadata = reflectance if spec.units == "reflectance" else found.offset
+    decision = optical_checks.decide_offset(name, spec.offset, metadata, look)
     in_dn = Look({band: values * decision.scale for band, values in look.bands.items()}, look.classes)
     optical_checks.check_band_order(name, in_dn)
     return decision, [*decision.notices, *optical_checks.condition_notices(name, in_dn)]

@@ -27,6 +27,8 @@ BAND_WORDS = {
     "nir": {"b08", "b8", "nir"},
     "scl": {"scl"},
 }
+BAND_CODE = re.compile(r"(?<![A-Z0-9])(?:B(?:0?[1-9]|1[0-2])|SCL)(?![A-Z0-9])", re.IGNORECASE)
+"""Not B8A: where there is no B08 it may stand for it."""
 OTHER_BANDS = {"edge", "narrow", "b8a", "b05", "b06", "b07"}
 """Words that make "red edge" or "narrow nir" another band."""
 ZERO = (0.0,)
@@ -36,6 +38,8 @@ ZERO = (0.0,)
 def open_files(spec: OpticalSpec) -> dict[str, RasterBand]:
     """Open the rasters that `spec` names: ``red, green, blue, nir, scl``, those that exist."""
     if spec.path is None:
+        for name, path in (*spec.band_files.items(), *([("scl", spec.SCL)] if spec.SCL else [])):
+            _check_name(name, path)
         rasters = {name: _only_band(path, spec) for name, path in spec.band_files.items()}
     else:
         numbers = spec.bands.given if spec.bands else _described_bands(spec.path)
@@ -45,6 +49,17 @@ def open_files(spec: OpticalSpec) -> dict[str, RasterBand]:
     if spec.SCL is not None:
         rasters["scl"] = open_band(spec.SCL, nodata=ZERO)
     return rasters
+
+
+def _check_name(band: str, path: Path) -> None:
+    """Refuse (E206) a file that is named after another band."""
+    said = {code.lower() for code in BAND_CODE.findall(path.name)}
+    if said and not said & BAND_WORDS[band]:
+        raise InputError(
+            "E206",
+            f"{path}: listed as {band}, but its name says {', '.join(sorted(said)).upper()}; "
+            "list each band under its own key in scene.yaml, or rename the file",
+        )
 
 
 def _only_band(path: Path, spec: OpticalSpec) -> RasterBand:

@@ -160,9 +160,42 @@ def test_an_8_bit_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stored", [0, 1000])
 def test_swapped_bands(tmp_path: Path, one: str, other: str, stored: int) -> None:
     files = band_files(tmp_path, land(stored))
+    files = {key: path.rename(tmp_path / f"{i}.tif") for i, (key, path) in enumerate(files.items())}
     files[one], files[other] = files[other], files[one]
     stated = "absent" if stored == 0 else "present"
     refused("E206", "look swapped", **files, offset=stated)
+
+
+@pytest.mark.parametrize(("one", "other"), [("B03", "B04"), ("B02", "B03"), ("B08", "B04")])
+def test_files_named_after_each_other_s_band(tmp_path: Path, one: str, other: str) -> None:
+    """Pixels do not tell red from green, or green from blue; names do."""
+    files = band_files(tmp_path, land(1000), "T51RUH_20240410T022529_")
+    files[one], files[other] = files[other], files[one]
+    refused("E206", f"its name says ({one}|{other});", **files)
+
+
+def test_one_file_listed_as_two_bands(tmp_path: Path) -> None:
+    files = band_files(tmp_path, land(1000))
+    files["B03"] = files["B04"].rename(tmp_path / "export.tif")
+    files["B04"] = files["B03"]
+    refused("E206", "red and green hold the same value in 100%", **files)
+
+
+@pytest.mark.parametrize("name", ["classes.tif", "T51RUH_20240410T022529_B04_20m.tif"])
+def test_a_classification_that_is_another_band(tmp_path: Path, name: str) -> None:
+    """It would say of no pixel that it is cloud, and clouds would be judged as if they were ground."""
+    files = band_files(tmp_path, land(1000))
+    write_band(tmp_path / name, land(1000)["red"], GRID)
+    said = "expected the scene classification" if name == "classes.tif" else "its name says B04"
+    refused("E206", said, **files, SCL=tmp_path / name)
+
+
+def test_reflectance_that_kept_the_offset_may_not_be_called_without(tmp_path: Path) -> None:
+    pixels = {band: (values / 10000).astype(np.float32) for band, values in land(1000).items()}
+    files = band_files(tmp_path, pixels)
+    refused(
+        "E204", "says offset: absent, the pixels say present", **files, units="reflectance", offset="absent"
+    )
 
 
 def test_an_empty_image(tmp_path: Path) -> None:

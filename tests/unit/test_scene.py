@@ -179,10 +179,6 @@ def test_a_time_without_zone_is_refused(tmp_path: Path, when: str) -> None:
         (MINIMAL.replace("s2.tif", "{path: a, B04: b}"), "either path or single-band files"),
         (MINIMAL.replace("s2.tif", "{B04: b, bands: {red: 1}}"), "band files have one band each"),
         (MINIMAL.replace("s2.tif", "{path: b, bands: {red: 1, nir: 1}}"), "a different number for each band"),
-        (
-            MINIMAL.replace("s2.tif", "{path: b, units: reflectance, offset: present}"),
-            "reflectance has no DN offset",
-        ),
         (MINIMAL + "s1: {ascending: {pre: [a]}}\n", "s1.ascending: expected pre and post"),
         (MINIMAL + "s1: {ascending: {pre: [], post: [a]}}\n", "s1.ascending.pre"),
         (MINIMAL + "s1: {ascending: {composite: a, pre: b, post: c}}\n", "either composite, or pre and post"),

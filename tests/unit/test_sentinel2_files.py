@@ -153,6 +153,20 @@ def test_reflectance_becomes_training_numbers(tmp_path: Path) -> None:
     assert 0.03 * image.scale + image.offset == pytest.approx(1300)
 
 
+@pytest.mark.parametrize("stated", ["auto", "present"])
+def test_digital_numbers_divided_with_the_offset_in_them_are_not_given_it_twice(
+    tmp_path: Path, stated: str
+) -> None:
+    """A DN of 1300 (reflectance 0.03) divided by 10000 is 0.13: it must become 1300 again."""
+    files = {}
+    for band, values in land(1000).items():
+        files[BANDS[band]] = tmp_path / f"{band}.tif"
+        write_band(files[BANDS[band]], (values / 10000).astype(np.float32), GRID)
+    image, codes = opened(**files, units="reflectance", offset=stated)
+    assert 0.13 * image.scale + image.offset == pytest.approx(1300)
+    assert ("W203" in codes) == (stated == "auto")
+
+
 def test_nodata_is_declared_tagged_or_zero(tmp_path: Path) -> None:
     plain, _ = opened(**band_files(tmp_path / "plain", 1000))
     tagged, _ = opened(**band_files(tmp_path / "tagged", 1000, nodata=65535))
