@@ -113,10 +113,14 @@ def test_groups_stay_whole_and_landslides_are_spread() -> None:
 
 
 def test_windows_overlap_if_both_axes_do_and_the_scene_is_the_same() -> None:
-    origin = pd.DataFrame({"scene": list("aaaab"), "row": [0, 63, 64, 200, 0], "col": [0, 63, 0, 0, 0]})
-    apart = [np.array([i]) for i in range(5)]
-    assert overlapping_windows(origin, apart, 64) == 3  # 0 with 1 by one pixel, 1 with 2; 0 only touches 2
-    together = [np.array([0, 1, 2]), np.array([3, 4])]
+    origin = pd.DataFrame(
+        {"scene": list("aaaabb"), "row": [0, 63, 64, 200, 0, 64], "col": [0, 63, 0, 0, 0, 0]}
+    )
+    apart = [np.array([i]) for i in range(6)]
+    assert (
+        overlapping_windows(origin, apart, 64) == 3
+    )  # 0 with 1 by one pixel, 1 with 2; those of b only touch
+    together = [np.array([0, 1, 2]), np.array([3, 4, 5])]
     assert overlapping_windows(origin, together, 64) == 0
 
 
