@@ -29,8 +29,3 @@ def test_the_two_commands_stand_where_ci_reads_them(marker: str) -> None:
 def test_every_command_is_in_the_readme() -> None:
     for name in set(cli.commands) - {"run"}:
         assert f"`landslide-map {name}" in README, name
-
-
-def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
