@@ -7,20 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from landslide_map.bands import CHANNELS, INDEX_PAIRS, MODEL_BANDS
+from landslide_map.bands import CHANNELS, MODEL_BANDS
 from landslide_map.features import array_statistics
+from landslide_map.models.published_boosters import published_features
+from landslide_map.scoring import eighteen_channels
 from tests.shared_data import shared_data
 
 TABLE_NAMES = {"mean": "mean", "std": "std", "min": "min", "max": "max", "kurtosis": "kurt", "skew": "skew"}
 PUBLISHED_ORDER = ["mean", "median", "min", "max", "std", "skew", "kurtosis"]
-
-
-def with_indices(windows):
-    """Return 18 channels, indices on raw values, from windows of the 12 model bands (bands last)."""
-    planes = {name: windows[..., band] for band, name in enumerate(MODEL_BANDS)}
-    for name, (a, b) in INDEX_PAIRS.items():
-        planes[name] = (planes[a] - planes[b]) / (planes[a] + planes[b] + 1e-10) + 0.5
-    return np.stack([planes[name] for name in CHANNELS], axis=-1)
 
 
 def test_a_real_window_gives_its_row_of_the_competition_table():
@@ -28,7 +22,7 @@ def test_a_real_window_gives_its_row_of_the_competition_table():
     table = pd.read_csv(shared_data("zindi", "patch_statistics.csv"), index_col="ID")
     row = table.loc["ID_005GY8"]
     # The table's statistics are those of float32 arrays, its NDWI is the negative of GNDVI.
-    got = array_statistics(with_indices(window[np.newaxis].astype(np.float32)), CHANNELS)[0]
+    got = array_statistics(eighteen_channels(window[np.newaxis].astype(np.float32)), CHANNELS)[0]
     for band, name in enumerate(MODEL_BANDS, start=1):
         for statistic, column in TABLE_NAMES.items():
             expected = row[f"band{band}_{column}"]
@@ -70,7 +64,7 @@ def test_the_126_features_of_the_published_boosters_are_reproduced():
     with Path(__file__).with_name("published_features.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     expected = np.array([[float(row[name]) for name in PUBLISHED_ORDER] for row in rows])
-    got = array_statistics(with_indices(published_windows()), CHANNELS, median=True)
-    features = got.sel(statistic=PUBLISHED_ORDER).values.reshape(-1, len(PUBLISHED_ORDER))
-    assert features.shape == (3 * 18, 7)
-    np.testing.assert_allclose(features, expected, rtol=1e-9)
+    statistics = array_statistics(eighteen_channels(published_windows()), CHANNELS, median=True)
+    features = published_features(statistics)
+    assert features.shape == (3, 126)
+    np.testing.assert_allclose(features, expected.reshape(3, 126), rtol=1e-9)
