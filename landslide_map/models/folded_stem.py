@@ -7,6 +7,7 @@ weighted sum of that. So one small convolution on the window itself gives the em
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -16,6 +17,24 @@ from landslide_map.windows import SIZE
 
 KERNEL: Final = "patch_embed.proj.weight"
 """Key of the weights that :func:`folded_kernel` replaces, in an encoder's state dict."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedStem:
+    """An enlargement that is no longer there, and the patch embedding that does its work."""
+
+    kernel: str
+    """Key in the state dict of the network."""
+    image_size: int
+    """Edge of the enlarged window that the network was made for, pixels."""
+
+    def fold(self, weights: dict[str, Tensor]) -> None:
+        """Turn the state dict of the network as it was into that of the network as it is.
+
+        A state dict without these weights is left for others to refuse.
+        """
+        if self.kernel in weights:
+            weights[self.kernel] = folded_kernel(weights[self.kernel], self.image_size)
 
 
 def fold_stem(encoder: nn.Module, image_size: int) -> bool:

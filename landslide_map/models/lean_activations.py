@@ -1,12 +1,12 @@
 """What timm computes between products, in fewer passes over memory; for a processor, float32, never training.
 
-A processor spends as long on reading and writing activations as on some products. Both changes give the same
+A processor spends as long on reading and writing activations as on some products. All changes give the same
 numbers to rounding and leave weights and their names alone (docs/decisions/0038).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import torch
 from timm.layers.mlp import Mlp
@@ -42,6 +42,14 @@ class Rotation(nn.Module):
         return tokens
 
 
+class LeanGELU(nn.GELU):
+    """``x * normal_cdf(x)`` in place of `x`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what was asked for in the memory of `x`."""
+        return torch.as_tensor(torch.ops.aten.gelu_(x, approximate=self.approximate))
+
+
 class LeanStarReLU(StarReLU):
     """``scale * relu(x)**2 + bias`` in two passes, in place of `x`."""
 
@@ -51,14 +59,17 @@ class LeanStarReLU(StarReLU):
         return torch.addcmul(self.bias, positive, positive, value=float(self.scale), out=positive)
 
 
+_LEAN: Final[dict[type[nn.Module], type[nn.Module]]] = {nn.GELU: LeanGELU, StarReLU: LeanStarReLU}
+
+
 def lean_activations(encoder: nn.Module) -> None:
-    """Replace rotary embeddings and StarReLU where nobody else needs what they overwrite.
+    """Replace rotary embeddings, GELU and StarReLU where nobody else needs what they overwrite.
 
     That is so behind a product, whose result they alone read. Other encoders are left as they are.
     """
     for block in encoder.modules():
-        if type(block) is Mlp and type(block.act) is StarReLU:
-            block.act.__class__ = LeanStarReLU
+        if type(block) is Mlp and type(block.act) in _LEAN:
+            block.act.__class__ = _LEAN[type(block.act)]
         elif type(block) is SepConv and type(block.act1) is StarReLU:
             block.act1.__class__ = LeanStarReLU
     if type(encoder) is Eva and type(encoder.rope) is RotaryEmbeddingCat:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -15,16 +16,24 @@ from torch import Tensor, nn
 from landslide_map.errors import BundleError
 from landslide_map.models.early_mean import average_early
 from landslide_map.models.folded_norms import fold_norms
-from landslide_map.models.folded_stem import KERNEL, fold_stem, folded_kernel
+from landslide_map.models.folded_stem import KERNEL, FoldedStem, fold_stem
 from landslide_map.models.lean_activations import lean_activations
 from landslide_map.models.network_heads import build_network, encoders
 from landslide_map.models.network_spec import NetworkSpec
 from landslide_map.models.networks import enlarge, logits, planes
 from landslide_map.models.packed_products import PackedProducts, available
+from landslide_map.models.parted_blocks import part_blocks
 from landslide_map.models.placement import Precision
 from landslide_map.windows import SIZE
 
 Weights = dict[str, Tensor]
+
+
+class Fold(Protocol):
+    """A change of a network that asks for a change of its weights."""
+
+    def fold(self, weights: Weights) -> None:
+        """Turn the state dict of the network as it was into that of the network as it is."""
 
 
 class VotingNetwork:
@@ -44,19 +53,19 @@ class VotingNetwork:
         self.device = device
         self._precision = precision
         self._planes = planes(spec)
-        self._image_size = spec.image_size
-        self._folded: list[str] = []
         self._own_products = device.type == "cpu" and precision == "float32"
         network = build_network(spec).eval().requires_grad_(False)
-        self._norms = fold_norms(network)
+        self._folds: list[Fold] = [*fold_norms(network)]
         for prefix, encoder in encoders(network).items():
             average_early(encoder)
             if self._own_products:
                 lean_activations(encoder)
             if fold_stem(encoder, spec.image_size):
-                self._folded.append(prefix + KERNEL)
+                self._folds.append(FoldedStem(prefix + KERNEL, spec.image_size))
             elif spec.image_size != SIZE:
                 encoder.register_forward_pre_hook(partial(_enlarged, spec.image_size))
+        if self._own_products:
+            self._folds += part_blocks(network)
         self._network = network.to(device)
         self._products: PackedProducts | None = None
         self.unload()
@@ -78,11 +87,8 @@ class VotingNetwork:
         """
         own = {key: value.to(self.device, non_blocking=True) for key, value in weights.items()}
         try:
-            for key in self._folded:
-                if key in own:
-                    own[key] = folded_kernel(own[key], self._image_size)
-            for norm in self._norms:
-                norm.fold(own)
+            for fold in self._folds:
+                fold.fold(own)
             self._network.load_state_dict(own, assign=True)
         except RuntimeError as error:
             raise _unfit(path, error) from error

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 import timm
 import torch
 
-from landslide_map.models.lean_activations import LeanStarReLU, Rotation, lean_activations
+from landslide_map.models.lean_activations import LeanGELU, LeanStarReLU, Rotation, lean_activations
 
 SMALL = {"in_chans": 3, "num_classes": 2}
 TOKENS = {"img_size": 64, "depth": 2, "embed_dim": 32, "num_heads": 2}
@@ -20,6 +21,7 @@ TOKENS = {"img_size": 64, "depth": 2, "embed_dim": 32, "num_heads": 2}
         ("vit_medium_patch16_rope_reg1_gap_256", TOKENS, Rotation, 1),  # shared by all blocks
         ("caformer_s18", {}, LeanStarReLU, 24),
         ("test_vit.r160_in1k", {"img_size": 64}, Rotation, 0),
+        ("test_vit.r160_in1k", {"img_size": 64}, LeanGELU, 6),
         ("eva02_tiny_patch14_336", {**TOKENS, "img_size": 56}, Rotation, 1),  # biases of their own
         ("vit_base_patch16_rope_mixed_224", TOKENS, Rotation, 0),  # other turns in every block
     ],
@@ -50,6 +52,16 @@ def test_a_pair_of_features_is_turned_by_hand() -> None:
     tokens = torch.tensor([[3.0, 4], [3, 4], [3, 4]])[None, None]
     found = Rotation(embedding, 1)(tokens)
     assert found[0, 0].tolist() == [[3, 4], [-4, 3], [3, 4]]
+
+
+def test_gelu_against_the_error_function() -> None:
+    values = [-30.0, -2.0, -0.5, 0.0, 0.5, 2.0, 30.0]
+    x = torch.tensor(values)
+    with torch.inference_mode():
+        found = LeanGELU()(x)
+    assert found.data_ptr() == x.data_ptr()
+    expected = [value * (1 + math.erf(value / math.sqrt(2))) / 2 for value in values]
+    assert found.tolist() == pytest.approx(expected, abs=1e-6)
 
 
 def test_star_relu_by_hand() -> None:
