@@ -99,6 +99,10 @@ def test_a_declared_date_before_the_event(tmp_path: Path) -> None:
     refused("E208", "post-event image is needed", **band_files(tmp_path, land(1000)), datetime=early)
 
 
+def test_an_image_of_the_very_time_of_the_event(tmp_path: Path) -> None:
+    refused("E208", "0.0 days before the event", **band_files(tmp_path, land(1000)), datetime=EVENT)
+
+
 def test_metadata_and_images_that_lie_elsewhere(tmp_path: Path) -> None:
     safe = write_product(tmp_path, land(1000), left=310000)
     refused("E109", "MTD_TL.xml says", path=safe)

@@ -20,6 +20,7 @@ from tests.shared_data import shared_data
 
 EVENT = datetime(2017, 1, 1, tzinfo=UTC)
 GRID = grid_at(32651, 300000, 2700000, (128, 120))
+BGRN = ("blue", "green", "red", "nir")
 
 
 def opened(**spec: object) -> tuple[OpticalImage, list[str]]:
@@ -207,6 +208,27 @@ def test_snow_does_not_prove_the_offset() -> None:
 
 
 @pytest.mark.parametrize(
+    ("plants", "water", "verdict"),
+    [
+        # Haze lifts plants without the offset to 1000; the water beside them shows that it is haze.
+        ((1100, 1150, 1000, 3500), (450, 400, 300, 100), "undecided"),
+        ((1100, 1150, 1000, 3500), (1300, 1250, 1100, 1050), "present"),
+        # Between 700 and 900 nothing is proven; up to 700 absence is.
+        ((850, 900, 800, 3500), (1300, 1250, 1100, 1050), "undecided"),
+        ((850, 900, 700, 3500), (1300, 1250, 1100, 1050), "absent"),
+    ],
+)
+def test_plants_prove_the_offset_only_where_nothing_is_darker(
+    plants: tuple[int, ...], water: tuple[int, ...], verdict: str
+) -> None:
+    """Blue, green, red and NIR of the upper four fifths of an image, and of the rest."""
+    bands = {name: np.full((50, 50), level, np.float32) for name, level in zip(BGRN, plants, strict=True)}
+    for name, level in zip(BGRN, water, strict=True):
+        bands[name][40:] = level
+    assert offset_verdict(Look(bands))[0] == verdict
+
+
+@pytest.mark.parametrize(
     ("site", "verdict"),
     [
         ("282D_485L_3_3", "absent"),
@@ -219,7 +241,7 @@ def test_snow_does_not_prove_the_offset() -> None:
 def test_the_verdict_on_real_images(site: str, verdict: str) -> None:
     with rasterio.open(shared_data("real", "terramind", "S2L2A", f"{site}.tif")) as dataset:
         stored = dataset.read([2, 3, 4, 8]).astype(np.float32)
-    assert offset_verdict(Look(dict(zip(("blue", "green", "red", "nir"), stored, strict=True))))[0] == verdict
+    assert offset_verdict(Look(dict(zip(BGRN, stored, strict=True))))[0] == verdict
 
 
 def test_the_real_snowy_image_is_not_taken_for_one_with_the_offset() -> None:
