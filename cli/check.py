@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from . import shared_options
+
 
 @click.command()
 @click.argument("scene", type=click.Path(path_type=Path))
-@click.option("--bundle", type=click.Path(path_type=Path), help="Model bundle instead of the scene's.")
-@click.option("--stride", type=click.IntRange(8, 64), help="Step between windows, pixels (8 to 64).")
+@shared_options.bundle_of_scene
+@shared_options.stride
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check(scene: Path, bundle: Path | None, stride: int | None, as_json: bool) -> None:
     """Check SCENE (a scene.yaml) and everything it names, without mapping it.

@@ -33,7 +33,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--id-column", help="Features with the same value there are one landslide.")
 @click.option("--each-part", is_flag=True, help="Each part of a multipolygon is a landslide of its own.")
 @click.option("--area", type=_PATH, help="Polygons in which the inventory is complete; the rest is left out.")
-@click.option("--bundle", type=_PATH, help="Model bundle; the default one if not given.")
+@shared_options.bundle
 @shared_options.profile
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Instead of the scenario's own.")
 @shared_options.operating_point

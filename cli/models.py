@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from . import shared_options
 from .feedback import Feedback, feedback
+
+if TYPE_CHECKING:
+    from landslide_map.models.placement import Device, Precision
 
 
 @click.group()
@@ -57,8 +60,8 @@ def learn_cascade(
     windows: Path | None,
     out: Path,
     out_of_fold: bool,
-    device: Literal["auto", "cpu", "cuda"],
-    precision: Literal["float32", "bfloat16", "float16"],
+    device: Device,
+    precision: Precision,
     overwrite: bool,
     tell: Feedback,
 ) -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("scenes", metavar="SCENE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
-@click.option("--bundle", type=click.Path(path_type=Path), help="Model bundle instead of the scene's.")
-@click.option("--stride", type=click.IntRange(8, 64), help="Step between windows, pixels (8 to 64).")
+@shared_options.bundle_of_scene
+@shared_options.stride
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), help="Probability from which a window is a landslide."
 )

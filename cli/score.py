@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from . import shared_options
 from .feedback import Feedback, feedback
 
+if TYPE_CHECKING:
+    from landslide_map.models.placement import Device, Precision
+    from landslide_map.operating_points import OperatingPoint
+
 
 @click.command()
 @click.argument("windows", type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="CSV file to write.")
-@click.option("--bundle", type=click.Path(path_type=Path), help="Model bundle; by default the built-in one.")
+@shared_options.bundle
 @shared_options.profile
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Instead of the bundle's.")
 @shared_options.operating_point
@@ -33,10 +37,10 @@ def score(
     bundle: Path | None,
     profile: str | None,
     threshold: float | None,
-    operating_point: Literal["f1", "recall90", "precision90"] | None,
+    operating_point: OperatingPoint | None,
     ids: Path | None,
-    device: Literal["auto", "cpu", "cuda"],
-    precision: Literal["float32", "bfloat16", "float16"],
+    device: Device,
+    precision: Precision,
     batch_size: int | None,
     exact_early_exit: bool,
     cascade: bool,
@@ -47,8 +51,8 @@ def score(
     """Score WINDOWS: an .npy file of shape (n, 64, 64, 12), or a folder of <ID>.npy.
 
     Writes id, probability, landslide and one column p_<member> for each member. The probabilities are of
-    windows of 64 x 64 pixels (window level). Bands are red, green, blue, nir, then vv, vh, diff_vv, diff_vh
-    of the descending and of the ascending track.
+    windows of 64 x 64 pixels (window level). Bands are blue, green, red, nir, then vv, vh, diff_vv, diff_vh
+    of the descending and of the ascending track, as in the labelled windows.
     """
     from landslide_map import scoring
     from landslide_map.window_files import Windows, read_ids

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import get_args
+
 import click
 
+from landslide_map.operating_points import OperatingPoint
+
+bundle = click.option(
+    "--bundle", type=click.Path(path_type=Path), help="Model bundle; by default the built-in one."
+)
+bundle_of_scene = click.option(
+    "--bundle", type=click.Path(path_type=Path), help="Model bundle instead of the scene's."
+)
+stride = click.option("--stride", type=click.IntRange(8, 64), help="Step between windows, pixels (8 to 64).")
 profile = click.option(
     "--profile", help="Members that vote: all, networks, boosters, fastest-network, optical-only, sar-only."
 )
 operating_point = click.option(
     "--operating-point",
-    type=click.Choice(["f1", "recall90", "precision90"]),
+    type=click.Choice(get_args(OperatingPoint)),
     help="Instead of a threshold: the best F1, nine in ten landslides found, or nine in ten alarms right.",
 )
 device = click.option(

@@ -29,7 +29,13 @@ from .feedback import Feedback, feedback
     help="What windows between the two shares become.",
 )
 @click.option("--allow-missing", is_flag=True, help="Keep windows that lack bands; these are NaN there.")
-@click.option("--group-km", type=click.FloatRange(min=0.64), default=5.0, show_default=True)
+@click.option(
+    "--group-km",
+    type=click.FloatRange(min=0.64),
+    default=5.0,
+    show_default=True,
+    help="Edge of the squares whose windows `train --folds grouped` keeps together.",
+)
 @click.option("--name", help="Beginning of the windows' IDs; by default the event's name.")
 @click.option("--overwrite", is_flag=True, help="Replace windows that were cut before.")
 @feedback
