@@ -18,7 +18,13 @@ from landslide_map.readers import optical_checks, safe
 from landslide_map.readers.looks import look_together
 from landslide_map.readers.optical_checks import OFFSET_DN, Look, OffsetDecision
 from landslide_map.readers.raster import file_of, open_band
-from landslide_map.readers.sentinel2_files import baseline_in_names, dates_in_names, open_files
+from landslide_map.readers.sentinel2_files import (
+    SATURATED,
+    ZERO,
+    baseline_in_names,
+    dates_in_names,
+    open_files,
+)
 from landslide_map.scene import OpticalSpec
 from landslide_map.sources import OpticalImage, RasterBand
 
@@ -26,7 +32,7 @@ FIRST_OFFSET_BASELINE = (4, 0)
 """Products from baseline 04.00 on carry +1000 (Sentinel-2 Products Specification, BOA_ADD_OFFSET)."""
 LATE_DAYS = 60
 LOW_SUN_ZENITH = 70.0
-SPECIAL_VALUES = (0.0, 65535.0)
+SPECIAL_VALUES = (*ZERO, SATURATED)
 """NODATA and SATURATED of ESA's products."""
 
 

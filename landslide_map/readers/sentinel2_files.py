@@ -7,6 +7,7 @@ names of files and folders.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -33,6 +34,8 @@ OTHER_BANDS = {"edge", "narrow", "b8a", "b05", "b06", "b07"}
 """Words that make "red edge" or "narrow nir" another band."""
 ZERO = (0.0,)
 """No data in Sentinel-2 products, where neither scene.yaml nor the file says otherwise."""
+SATURATED = 65535.0
+"""What ESA's products hold where the sensor was blinded; files made of them seldom say so."""
 
 
 def open_files(spec: OpticalSpec) -> dict[str, RasterBand]:
@@ -46,6 +49,11 @@ def open_files(spec: OpticalSpec) -> dict[str, RasterBand]:
         rasters = {name: open_band(spec.path, i, spec.nodata, default=ZERO) for name, i in numbers.items()}
     for raster in rasters.values():
         _refuse_level_1c(raster.path)
+    if spec.nodata is None:
+        rasters = {
+            name: replace(r, nodata=tuple(dict.fromkeys((*r.nodata, SATURATED))))
+            for name, r in rasters.items()
+        }
     if spec.SCL is not None:
         rasters["scl"] = open_band(spec.SCL, nodata=ZERO)
     return rasters

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import rasterio
 
+from landslide_map.grid import Block
 from landslide_map.readers.optical_checks import Look, offset_verdict
 from landslide_map.readers.sentinel2 import open_optical
 from landslide_map.readers.sentinel2_files import baseline_in_names, dates_in_names
+from landslide_map.resample import read_block
 from landslide_map.scene import OpticalSpec
 from landslide_map.sources import OpticalImage
 from tests.rasters import grid_at, write_band
@@ -174,7 +176,7 @@ def test_nodata_is_declared_tagged_or_zero(tmp_path: Path) -> None:
     declared, _ = opened(**band_files(tmp_path / "declared", 1000, nodata=65535), nodata=(7,))
     none, _ = opened(**band_files(tmp_path / "none", 1000), nodata=())
     assert [image.bands["red"].nodata for image in (plain, tagged, declared, none)] == [
-        (0,),
+        (0, 65535),
         (65535,),
         (7,),
         (),
@@ -263,3 +265,18 @@ def test_coarse_pixels_are_told(tmp_path: Path) -> None:
     for band, values in land(1000).items():
         write_band(files[BANDS[band]], values[::2, ::2], grid_at(32651, 300000, 2700000, (64, 60), 20))
     assert "W214" in opened(**files)[1]
+
+
+@pytest.mark.parametrize("tag", [None, 0.0])
+def test_saturated_pixels_are_missing_in_loose_files_too(tmp_path: Path, tag: float | None) -> None:
+    files = band_files(tmp_path, 1000, nodata=tag)
+    with rasterio.open(files["B04"], "r+") as dataset:
+        values = dataset.read(1)
+        values[3, 4] = 65535
+        dataset.write(values, 1)
+    image, _ = opened(**files)
+    assert set(image.bands["red"].nodata) == {0, 65535}
+    read = read_block(image.bands["red"], GRID, Block(0, 0, 8, 8))
+    assert np.isnan(read).nonzero() == (3, 4)
+    image, _ = opened(**files, nodata=[0])  # who says which values are none is believed
+    assert read_block(image.bands["red"], GRID, Block(0, 0, 8, 8))[3, 4] == 65535
