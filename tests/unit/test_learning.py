@@ -130,11 +130,11 @@ def test_the_rate_falls_by_half_a_cosine() -> None:
 
 
 def test_the_loss_is_that_of_the_paper() -> None:
-    logits, labels = torch.tensor([log(3.0), 0.0, -log(3.0)]), torch.tensor([1.0, 0.0, 1.0])
-    # Probabilities 3/4, 1/2, 1/4: cross entropy -(ln 3/4 + ln 1/2 + ln 1/4) / 3; tp 1, fp 1/2, fn 1.
-    entropy = -(log(0.75) + log(0.5) + log(0.25)) / 3
+    logits, labels = torch.tensor([log(3.0), -log(4.0), -log(3.0)]), torch.tensor([1.0, 0.0, 1.0])
+    # Probabilities 3/4, 1/5, 1/4: cross entropy -(ln 3/4 + ln 4/5 + ln 1/4) / 3; tp 1, fp 1/5, fn 1.
+    entropy = -(log(0.75) + log(0.8) + log(0.25)) / 3
     assert loss(logits, labels, "bce").item() == pytest.approx(entropy, rel=1e-6)
-    assert loss(logits, labels, "bce + soft f1").item() == pytest.approx(entropy + 1 - 2 / 3.5, rel=1e-6)
+    assert loss(logits, labels, "bce + soft f1").item() == pytest.approx(entropy + 1 - 2 / 3.2, rel=1e-6)
     none = torch.tensor([-1.0, -1.0])
     expected = log(1 + exp(-1)) + 1 - 1e-7 / (2 / (1 + exp(1)) + 1e-7)
     assert loss(none, torch.zeros(2), "bce + soft f1").item() == pytest.approx(expected, rel=1e-6)

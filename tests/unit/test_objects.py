@@ -49,6 +49,14 @@ def test_hits_and_precision_count_shared_area() -> None:
     assert found["level"] == "object level"
 
 
+@pytest.mark.parametrize(("shared", "hit"), [(0.9, 0), (1.1, 1), (30, 1)])
+def test_a_hit_shares_a_square_metre(shared: float, hit: int) -> None:
+    strip = shared * SCALE / 100  # 100 m of border, so many metres deep
+    found = compared([square(0, 0, 640)], [square(640 - strip, 0, 50, 100)])
+    assert found["inventory"] == {"landslides": 1, "hit": hit, "left_out": 0}
+    assert found["mapped"]["right"] == hit
+
+
 def test_a_landslide_exactly_half_inside_is_counted() -> None:
     found = compared([], [square(-100, 0, 200), square(-101, 500, 200)])  # 100 and 99 of 200 m inside
     assert found["inventory"] == {"landslides": 1, "hit": 0, "left_out": 1}
