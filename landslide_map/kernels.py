@@ -1,17 +1,17 @@
 """The loops of resampling, compiled: grid pixels from source pixels and lattice nodes.
 
 Every arithmetic step of a pixel depends on its place in the grid and never on the block it is read
-in, so that results are equal to the last bit for any chunking; hence no `fastmath` here.
+in, so that results are equal to the last bit for any chunking.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from landslide_map.compiled import compiled
 
 Pixels = npt.NDArray[np.float32]
 Nodes = npt.NDArray[np.float64]
@@ -19,13 +19,6 @@ Line = npt.NDArray[np.float64]
 
 HALF = 0.5 - 1e-6
 """Share of the weight that valid neighbours must carry: a half, with room for the noise of an exact tie."""
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def compiled(function: _Function) -> _Function:
-    """Compile for threads, once per machine."""
-    return cast(_Function, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
 
 
 @compiled

@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from landslide_map.compiled import compiled
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
-_kernel = njit(nogil=True, cache=True, error_model="numpy")
 
-
-@_kernel
+@compiled
 def window_medians(
     plane: npt.NDArray[np.floating[Any]], row_starts: Indices, col_starts: Indices, size: tuple[int, int]
 ) -> Floats:
@@ -46,7 +45,7 @@ def window_medians(
     return medians
 
 
-@_kernel
+@compiled
 def _median(values: Floats, spare: Floats, other: Floats) -> float:
     """Return the median of `values`, which stay as they are; the other two are as long or longer.
 

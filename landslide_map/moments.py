@@ -19,7 +19,8 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from landslide_map.compiled import compiled
 
 COUNT, MEAN, M2, M3, M4, LOW, HIGH = range(7)
 """Positions on the moment axis: valid pixels, mean, sums of powers of deviations, extremes."""
@@ -36,8 +37,6 @@ Indices: TypeAlias = npt.NDArray[np.int64]
 Plane: TypeAlias = npt.NDArray[np.floating[Any]]
 Moments: TypeAlias = tuple[float, float, float, float, float, float, float]
 
-_kernel = njit(nogil=True, cache=True, error_model="numpy")
-
 
 def empty_cells(rows: int, cols: int) -> Floats:
     """Return the moments of cells without a valid pixel, ``(rows, 7, cols)``."""
@@ -46,7 +45,7 @@ def empty_cells(rows: int, cols: int) -> Floats:
     return cells
 
 
-@_kernel
+@compiled
 def cell_moments(plane: Plane, row_edges: Indices, col_edges: Indices) -> Floats:
     """Return the central moments of the cells of one plane of pixels.
 
@@ -85,7 +84,7 @@ def cell_moments(plane: Plane, row_edges: Indices, col_edges: Indices) -> Floats
 # writes two arrays at most: with more, LLVM gives up proving that they do not overlap.
 
 
-@_kernel
+@compiled
 def _sum_columns(strip: Plane, start: int, stop: int, columns: Floats) -> None:
     """Fill count, sum (at MEAN), lowest and highest of the columns ``start`` to ``stop - 1``."""
     count, total = columns[COUNT][start:stop], columns[MEAN][start:stop]
@@ -105,7 +104,7 @@ def _sum_columns(strip: Plane, start: int, stop: int, columns: Floats) -> None:
             high[x] = max(high[x], value if valid else -np.inf)
 
 
-@_kernel
+@compiled
 def _sum_deviations(strip: Plane, start: int, stop: int, means: Floats, columns: Floats) -> None:
     """Fill the sums of powers 1 (at MEAN) to 4 of deviations of the columns ``start`` to ``stop - 1``."""
     m1, m2 = columns[MEAN][start:stop], columns[M2][start:stop]
@@ -127,7 +126,7 @@ def _sum_deviations(strip: Plane, start: int, stop: int, means: Floats, columns:
             m4[x] += square * square
 
 
-@_kernel
+@compiled
 def _fold_first_pass(columns: Floats, start: int, stop: int, cells: Floats, i: int, j: int) -> None:
     """Set count, mean and extremes of cell ``i, j`` from its columns."""
     count, total, low, high = 0.0, 0.0, np.inf, -np.inf
@@ -141,7 +140,7 @@ def _fold_first_pass(columns: Floats, start: int, stop: int, cells: Floats, i: i
     cells[i, MEAN, j] = 0.0 if count == 0.0 else (low if low == high else total / count)
 
 
-@_kernel
+@compiled
 def _fold_second_pass(columns: Floats, start: int, stop: int, cells: Floats, i: int, j: int) -> None:
     """Set the higher moments of cell ``i, j`` from its columns, freed of the rounding of the mean."""
     s1, s2, s3, s4 = 0.0, 0.0, 0.0, 0.0
@@ -159,7 +158,7 @@ def _fold_second_pass(columns: Floats, start: int, stop: int, cells: Floats, i: 
     cells[i, M4, j] = max(s4 - shift * (4.0 * s3 - shift * (6.0 * s2 - 3.0 * shift * s1)), 0.0)
 
 
-@_kernel
+@compiled
 def merge_columns(cells: Floats, first: Indices, stop: Indices) -> Floats:
     """Merge cells along x: entry ``j`` of each row is cells ``first[j]`` to ``stop[j] - 1``.
 
@@ -175,7 +174,7 @@ def merge_columns(cells: Floats, first: Indices, stop: Indices) -> Floats:
     return merged
 
 
-@_kernel
+@compiled
 def merge_rows(cells: Floats, first: Indices, stop: Indices) -> Floats:
     """Merge cells along y: row ``i`` of the result is rows ``first[i]`` to ``stop[i] - 1``.
 
@@ -191,7 +190,7 @@ def merge_rows(cells: Floats, first: Indices, stop: Indices) -> Floats:
     return merged
 
 
-@_kernel
+@compiled
 def _load(cells: Floats, i: int, j: int) -> Moments:
     return (
         cells[i, COUNT, j],
@@ -204,13 +203,13 @@ def _load(cells: Floats, i: int, j: int) -> Moments:
     )
 
 
-@_kernel
+@compiled
 def _store(cells: Floats, i: int, j: int, values: Moments) -> None:
     for moment in range(MOMENTS):
         cells[i, moment, j] = values[moment]
 
 
-@_kernel
+@compiled
 def _merge(a: Moments, b: Moments) -> Moments:
     """Merge the moments of two disjoint sets (Pébay 2008, equation 3.1 for p = 2, 3, 4)."""
     na, mean_a, a2, a3, a4, low_a, high_a = a
@@ -239,7 +238,7 @@ def _merge(a: Moments, b: Moments) -> Moments:
     )
 
 
-@_kernel
+@compiled
 def summarise(moments: Floats, area: int) -> Floats:
     """Turn moments into statistics.
 

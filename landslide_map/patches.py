@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from landslide_map.compiled import compiled
 from landslide_map.windows import Span, WindowPlan, intervals
 
 
@@ -112,7 +112,7 @@ def _least(values: npt.NDArray[Any], span: Span) -> npt.NDArray[Any]:
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _means(
     grid: npt.NDArray[np.float64],
     row_first: npt.NDArray[np.int64],

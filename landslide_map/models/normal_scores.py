@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.kernels import compiled
+from landslide_map.compiled import compiled
 
 _ROWS: Final = 256
 """Windows at a time: one feature of so many stays in the processor's cache."""
@@ -31,6 +31,7 @@ def normal_scores(
         Values beyond the outermost quantiles get their scores; NaN stays NaN.
     """
     mapped = np.empty(features.shape, dtype=np.float32)
+    # Lines are made anew each time: a fortieth of the work for 2,048 windows, and nothing to keep.
     _interpolate(features, knots, *_lines(knots, scores), mapped)
     return mapped
 
