@@ -54,6 +54,7 @@ CODES: Final[dict[str, str]] = {
     "E315": "Sentinel-1 images of different radiometry are compared",
     "E316": "files listed as one Sentinel-1 acquisition come from different passes",
     "E320": "a Sentinel-1 GRD or SLC product is not terrain-corrected",
+    "E331": "one Sentinel-1 image is displaced against another of its track",
     "E350": "a frequent value is neither declared as nodata nor a known fill value",
     "E390": "a time has no time zone",
     "E401": "the output folder holds a result already",

@@ -22,6 +22,7 @@ from landslide_map.readers.orbits import (
     local_solar_hour,
     time_of_day_gap,
 )
+from landslide_map.readers.shifts import check_not_shifted
 from landslide_map.scene import RadarSpec
 from landslide_map.sources import Quantity, RadarImage
 
@@ -59,7 +60,7 @@ def check(
     Raises
     ------
     InputError
-        E302, E303, E304, E306, E315, E316; see :func:`landslide_map.readers.sentinel1.open_track`.
+        E302, E303, E304, E306, E315, E316, E331; see :func:`landslide_map.readers.sentinel1.open_track`.
     """
     _check_files_differ([*pre, *post])
     _check_dates(pre, post, event_time)
@@ -69,6 +70,7 @@ def check(
     _check_same_track(pre, post)
     notices += _check_radiometry(pre, post)
     notices += _check_pixels_differ(pre, post)
+    _check_not_shifted([*pre, *post])
     notices += _compositing(orbit, pre, post, event_time)
     grids = [band.grid for item in (*pre, *post) for band in item.image.bands["vv"]]
     return notices + product_notices(orbit, post[0].image.quantity, grids)
@@ -285,6 +287,15 @@ def _check_pixels_differ(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]
         message = f"{filtered[0].where}: speckle was filtered, as its name says; training images were not"
         notices = [Notice("W314", message)]
     return notices[:1]  # one example is enough: all images of a track come from the same processing
+
+
+def _check_not_shifted(images: Sequence[OpenedImage]) -> None:
+    """Refuse images that are displaced against the last one (E331); of several slices, one is compared."""
+    *others, reference = images
+    for item in others:
+        pairs = list(product(item.image.bands["vv"], reference.image.bands["vv"]))
+        before, after = next((pair for pair in pairs if pair[0].grid == pair[1].grid), pairs[0])
+        check_not_shifted((before, item.image.units), (after, reference.image.units))
 
 
 def _compositing(

@@ -1,0 +1,114 @@
+"""A displaced image is found by its pixels: fields of known displacement, speckle of its own on each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.windows import Window
+from scipy.ndimage import gaussian_filter
+
+from landslide_map.backscatter import to_db
+from landslide_map.errors import InputError
+from landslide_map.readers.sentinel1 import open_track
+from landslide_map.readers.shifts import shift
+from landslide_map.scene import TrackSpec
+from tests.radar_files import LOOKS, decibels, passes, write
+from tests.shared_data import shared_data
+from tests.unit.test_sentinel1 import EVENT
+
+SIZE = 300
+SAMPLE = Path(__file__).parents[2] / "sample_scenes" / "simulated_event" / "s1"
+
+
+def ground(seed: int = 0) -> np.ndarray:
+    """Ridges and valleys in dB, (360, 360): 3 dB of relief on scales of some 3 pixels."""
+    relief = gaussian_filter(np.random.default_rng(seed).normal(size=(360, 360)), 3.0)
+    return -10.0 + 3.0 * relief / relief.std()
+
+
+def seen(field: np.ndarray, seed: int) -> np.ndarray:
+    """Return `field` in dB under speckle of 4.4 looks."""
+    return field + 10 * np.log10(np.random.default_rng(seed).gamma(LOOKS, 1 / LOOKS, field.shape))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(0, 0), (2, 0), (0, -3), (-7, 20), (31, -31)])
+def test_a_displacement_is_measured(rows: int, columns: int) -> None:
+    """The second image shows the same ground `rows` lower and `columns` further right."""
+    before = seen(ground(), 1)[40:296, 40:296]
+    after = seen(ground(), 2)[40 - rows : 296 - rows, 40 - columns : 296 - columns]
+    assert shift([before], [after]) == (rows, columns)
+
+
+def test_speckle_alone_tells_nothing() -> None:
+    even = np.full((256, 256), -10.0)
+    assert shift([seen(even, 1)], [seen(even, 2)]) is None
+
+
+def test_ground_that_changed_everywhere_tells_nothing() -> None:
+    assert shift([seen(ground(1), 1)[:256, :256]], [seen(ground(2), 2)[:256, :256]]) is None
+
+
+def test_landslides_on_a_third_of_the_ground_are_no_displacement() -> None:
+    before = ground()
+    after = np.where(
+        gaussian_filter(np.random.default_rng(9).normal(size=before.shape), 8) > 0.02, -4.0, before
+    )
+    assert 0.2 < (after != before).mean() < 0.45
+    assert shift([seen(before, 1)[:256, :256]], [seen(after, 2)[:256, :256]]) == (0, 0)
+
+
+def test_patches_without_data_are_left_out() -> None:
+    before, after = seen(ground(), 1)[40:296, 40:296], seen(ground(), 2)[40:296, 44:300]
+    empty = np.full((256, 256), np.nan)
+    assert shift([empty, before], [empty, after]) == (0, -4)
+    assert shift([empty], [empty]) is None
+
+
+@pytest.mark.parametrize("moved", [0, 2, 20])
+def test_scars_on_a_quarter_of_the_sample_scene_hide_no_displacement(moved: int) -> None:
+    patches = []
+    for date, columns in (("20240728", 0), ("20240821", moved)):
+        with rasterio.open(SAMPLE / f"desc_{date}_vv.tif") as dataset:
+            values = dataset.read(1, window=Window(200 - columns, 200, 256, 256))
+        patches.append([values])
+    assert shift(*patches) == (0, moved)
+
+
+@pytest.mark.parametrize("burst", ["292320-IW2", "292319-IW1", "292321-IW1"])
+def test_real_images_of_one_track_are_not_displaced(burst: str) -> None:
+    """OPERA crops seven weeks apart, hills and plains; where the pixels tell, they lie on each other."""
+    folder = shared_data("fixtures/opera_rtc_s1_cropped/10SGD_T137")
+    found = []
+    for date in ("2022-11-02", "2022-12-20"):
+        (path,) = (folder / date).glob(f"*T137-{burst}*_VV.tif")
+        with rasterio.open(path) as dataset:
+            found.append([to_db(dataset.read(1))[y : y + 64, x : x + 64] for y in (0, 36) for x in (0, 36)])
+    assert shift(*found) in ((0, 0), None)
+
+
+def track(folder: Path, moved: int, units: str = "db") -> TrackSpec:
+    """Write one pass before and one after; the ground of the latter lies `moved` columns to the right."""
+    items = passes(folder)
+    for side, columns, seed in (("pre", 0, 1), ("post", moved, 2)):
+        vv = seen(ground(), seed)[30 : 30 + SIZE, 30 - columns : 30 - columns + SIZE]
+        power = (10 ** (vv / 10)).astype(np.float32)
+        for name, factor in (("vv", 1.0), ("vh", 0.25)):
+            speckle = np.random.default_rng(seed + 5).gamma(9, 1 / 9, power.shape).astype(np.float32)
+            band = power * np.float32(factor) * (speckle if name == "vh" else 1)
+            write(items[side][name], decibels(band) if units == "db" else band)
+        items[side]["units"] = units
+    return TrackSpec.model_validate(items)
+
+
+@pytest.mark.parametrize("units", ["db", "power"])
+def test_a_displaced_image_is_refused(tmp_path: Path, units: str) -> None:
+    with pytest.raises(InputError, match=r"-2 columns and \+0 rows from") as refusal:
+        open_track("ascending", track(tmp_path, -2, units), EVENT)
+    assert refusal.value.code == "E331"
+
+
+def test_images_that_lie_on_each_other_are_taken(tmp_path: Path) -> None:
+    open_track("ascending", track(tmp_path, 0), EVENT)
