@@ -1,1 +1,1 @@
-"""Measurements, never assertions: each module is one command that prints what it found."""
+"""Measurements: each module is one command that prints what it found, and fails where it means nothing."""

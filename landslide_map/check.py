@@ -1,7 +1,7 @@
 """``landslide-map check``: everything understood and verified, nothing mapped.
 
-:func:`describe_inputs` is plain data and feeds ``run.json`` too; :func:`check_scene` adds what a user wants
-to know before a run: the numbers next to the training data's, the windows, and the cost.
+:func:`describe_inputs` says what the inputs are; :func:`check_scene` adds what a user wants to know before a
+run: the numbers next to the training data's, the windows, and the cost. All is plain data, ready for JSON.
 """
 
 from __future__ import annotations
@@ -17,9 +17,17 @@ import numpy.typing as npt
 from affine import Affine
 
 from landslide_map import bands
+from landslide_map.cost import expected_memory, expected_seconds
 from landslide_map.errors import Notice
 from landslide_map.grid import Grid
+from landslide_map.models.bundle import load_bundle
+from landslide_map.models.network_time import network_notice
+from landslide_map.models.placement import on_device
+from landslide_map.readers import open_inputs
+from landslide_map.scene import load_scene
 from landslide_map.sources import OpticalImage, RadarImage, RadarTrack, RasterBand, SceneInputs
+from landslide_map.stack import acquisitions, channels
+from landslide_map.windows import plan_windows
 
 CHIPS, CHIP_PIXELS = 4, 128
 """The distribution of every channel is taken from this many chips along each axis, of this edge."""
@@ -35,7 +43,6 @@ def check_scene(
     *,
     bundle: str | PathLike[str] | None = None,
     stride: int | None = None,
-    threshold: float | None = None,
 ) -> dict[str, Any]:
     """Validate a scene without mapping it; return all that was understood, ready for JSON.
 
@@ -44,17 +51,7 @@ def check_scene(
     LandslideMapError
         As :func:`landslide_map.map_scene`, for everything that can be known beforehand.
     """
-    from landslide_map.cost import expected_memory, expected_seconds
-    from landslide_map.models.bundle import load_bundle
-    from landslide_map.models.network_time import network_notice
-    from landslide_map.models.placement import on_device
-    from landslide_map.readers import open_inputs
-    from landslide_map.scene import load_scene
-    from landslide_map.windows import plan_windows
-
-    scene = load_scene(
-        Path(path), bundle=None if bundle is None else str(bundle), stride=stride, threshold=threshold
-    )
+    scene = load_scene(Path(path), bundle=bundle if bundle is None else str(bundle), stride=stride)
     ensemble = on_device(load_bundle(scene.bundle))
     inputs = open_inputs(scene)
     plan = plan_windows(inputs.grid.shape, scene.stride)
@@ -178,8 +175,6 @@ def channel_quantiles(inputs: SceneInputs) -> dict[str, dict[str, Any]]:
     dict
         Model band -> ``valid`` (share), ``scene`` and ``training`` (quantiles 5, 50, 95 %; None if no pixel).
     """
-    from landslide_map.stack import acquisitions, channels
-
     samples: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in bands.MODEL_BANDS}
     for grid in _chips(inputs.grid):
         chip = channels(acquisitions(replace(inputs, grid=grid))).sel(band=list(bands.MODEL_BANDS)).compute()

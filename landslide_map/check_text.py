@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from landslide_map.progress import duration
+
 
 def report_lines(report: dict[str, Any]) -> Iterator[str]:
     """Yield the lines that say what :func:`landslide_map.check.check_scene` found."""
@@ -29,7 +31,7 @@ def report_lines(report: dict[str, Any]) -> Iterator[str]:
     yield f"Windows     {windows['count']} of 64 x 64 pixels, stride {windows['stride']}"
     networks = report["bundle"]["networks"]
     besides = f", without {networks} of the bundle's members, which are networks" if networks else ""
-    yield f"Estimate    about {_duration(cost['seconds'])} and {memory:.1f} GB of memory on 2 cores{besides}"
+    yield f"Estimate    {duration(cost['seconds'])} and {memory:.1f} GB of memory on 2 cores{besides}"
     yield f"            (not less than {math.ceil(10 * least) / 10:.1f} GB with --memory)"
     if report["notices"]:
         yield ""
@@ -89,7 +91,3 @@ def _quantiles(quantiles: dict[str, dict[str, Any]]) -> Iterator[str]:
 
 def _three(values: list[float]) -> str:
     return "".join(f"{value:10.0f}" if abs(value) >= 100 else f"{value:10.2f}" for value in values)
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
