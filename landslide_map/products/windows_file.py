@@ -20,6 +20,9 @@ from landslide_map.grid import Grid
 from landslide_map.products.coverage import WindowRecord
 from landslide_map.reasons import REASON_NAMES, Reason
 
+Variable = tuple[tuple[str, ...], Any, dict[str, Any]]
+"""Dimensions, values, attributes."""
+
 
 def windows_dataset(record: WindowRecord, grid: Grid, attributes: Mapping[str, str]) -> xr.Dataset:
     """Return the record as a CF-like Dataset over (row, col) of the window lattice.
@@ -40,12 +43,36 @@ def windows_dataset(record: WindowRecord, grid: Grid, attributes: Mapping[str, s
         (group, row, col) as float32 with NaN for "none"; `scenario` and `reason` as int16 with flags. Where
         members may be left unasked also `probability_low` and `probability_high`.
     """
+    variables = _variables(record)
+    for _, _, notes in variables.values():
+        notes["grid_mapping"] = "spatial_ref"
+    edge = record.size * abs(grid.transform.a)
+    about = {
+        "Conventions": "CF-1.8",
+        "title": "Landslide probability of every window",
+        "window_size_px": np.int32(record.size),
+        "window_size_m": float(edge),
+        **attributes,
+    }
+    return xr.Dataset(variables, _coordinates(record, grid), about)
+
+
+def write_windows(path: Path, dataset: xr.Dataset) -> None:
+    """Write `dataset` as netCDF 3."""
+    floats = [name for name, variable in dataset.variables.items() if variable.dtype.kind == "f"]
+    dataset.to_netcdf(
+        path,
+        engine="scipy",
+        format="NETCDF3_64BIT",
+        encoding={name: {"_FillValue": None if name in ("x", "y") else np.nan} for name in floats},
+    )
+
+
+def _variables(record: WindowRecord) -> dict[str, Variable]:
+    """Return name -> dimensions, values and attributes of everything that was decided."""
     lattice = ("row", "col")
-    centre = record.size / 2
-    rows = record.row_starts + centre
-    cols = record.col_starts + centre
-    shape = (len(rows), len(cols))
-    variables: dict[str, tuple[tuple[str, ...], Any, dict[str, Any]]] = {
+    shape = record.probability.shape
+    variables: dict[str, Variable] = {
         "probability": (
             lattice,
             record.probability.astype(np.float32),
@@ -92,10 +119,14 @@ def windows_dataset(record: WindowRecord, grid: Grid, attributes: Mapping[str, s
                 "units": "1",
             },
         )
-    for _, _, notes in variables.values():
-        notes["grid_mapping"] = "spatial_ref"
-    transform = grid.transform
-    coordinates = {
+    return variables
+
+
+def _coordinates(record: WindowRecord, grid: Grid) -> dict[str, Any]:
+    """Return where the windows lie, and the names of members and sensor groups."""
+    transform, centre = grid.transform, record.size / 2
+    rows, cols = record.row_starts + centre, record.col_starts + centre
+    return {
         "y": ("row", transform.f + rows * transform.e, _axis("y", "northing")),
         "x": ("col", transform.c + cols * transform.a, _axis("x", "easting")),
         "row_start": (
@@ -112,26 +143,6 @@ def windows_dataset(record: WindowRecord, grid: Grid, attributes: Mapping[str, s
         "group": ("group", np.array(list(record.valid_fraction), dtype="U")),
         "spatial_ref": ((), np.int32(0), {"crs_wkt": grid.crs.to_wkt(), "spatial_ref": grid.crs.to_wkt()}),
     }
-    edge = record.size * abs(transform.a)
-    about = {
-        "Conventions": "CF-1.8",
-        "title": "Landslide probability of every window",
-        "window_size_px": np.int32(record.size),
-        "window_size_m": float(edge),
-        **attributes,
-    }
-    return xr.Dataset(variables, coordinates, about)
-
-
-def write_windows(path: Path, dataset: xr.Dataset) -> None:
-    """Write `dataset` as netCDF 3."""
-    floats = [name for name, variable in dataset.variables.items() if variable.dtype.kind == "f"]
-    dataset.to_netcdf(
-        path,
-        engine="scipy",
-        format="NETCDF3_64BIT",
-        encoding={name: {"_FillValue": None if name in ("x", "y") else np.nan} for name in floats},
-    )
 
 
 def _axis(name: str, title: str) -> dict[str, str]:
