@@ -9,6 +9,7 @@ from landslide_map.errors import Notice
 from landslide_map.readers.coverage import coverage_notices
 from landslide_map.readers.raster import file_of, open_band
 from landslide_map.readers.sentinel1 import open_track
+from landslide_map.readers.sentinel1_tracks import check_tracks_differ
 from landslide_map.readers.sentinel2 import open_optical
 from landslide_map.readers.target import decide_grid
 from landslide_map.scene import Scene
@@ -43,6 +44,7 @@ def open_inputs(scene: Scene) -> SceneInputs:
             tracks[orbit], found = track.result()
             notices += found
             files += [file_of(band) for band in tracks[orbit].raster_bands]
+    check_tracks_differ(tracks.values())
     dem = None if scene.dem is None else open_band(scene.dem)
     if dem is not None:
         files.append(file_of(dem))

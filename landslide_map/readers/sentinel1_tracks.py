@@ -24,7 +24,7 @@ from landslide_map.readers.orbits import (
 )
 from landslide_map.readers.shifts import check_not_shifted
 from landslide_map.scene import RadarSpec
-from landslide_map.sources import Quantity, RadarImage
+from landslide_map.sources import Quantity, RadarImage, RadarTrack
 
 PRE_DAYS, POST_DAYS = 60, 12
 """The training medians: up to 60 days before and 12 days after the event."""
@@ -74,6 +74,20 @@ def check(
     notices += _compositing(orbit, pre, post, event_time)
     grids = [band.grid for item in (*pre, *post) for band in item.image.bands["vv"]]
     return notices + product_notices(orbit, post[0].image.quantity, grids)
+
+
+def check_tracks_differ(tracks: Iterable[RadarTrack]) -> None:
+    """Refuse (E306) a file that is listed under both orbit directions."""
+    seen: dict[tuple[str, int], str] = {}
+    for track in tracks:
+        for band in track.raster_bands:
+            other = seen.setdefault((band.path, band.index), track.orbit)
+            if other != track.orbit:
+                raise InputError(
+                    "E306",
+                    f"{band.path}: is listed under {other} and under {track.orbit}; an image is of one "
+                    "direction only, correct scene.yaml",
+                )
 
 
 def product_notices(orbit: str, quantity: Quantity, grids: Iterable[Grid]) -> list[Notice]:
@@ -180,6 +194,19 @@ def _check_direction(orbit: str, item: OpenedImage) -> list[Notice]:
             raise InputError(
                 "E303", f"{item.where}: listed under {orbit}, but {source} {told}; move it in scene.yaml"
             )
+    longitude, latitude = _centre(item.image.bands["vv"][0].grid)
+    for moment, source, remedy in (
+        (acquired, "", "correct datetime: (UTC)"),
+        (item.told.acquired, ", as its tags or name say,", "list the right file"),
+    ):
+        implied = direction(moment, longitude, latitude) if moment and has_time_of_day(moment) else None
+        if moment and implied and implied != orbit:
+            raise InputError(
+                "E303",
+                f"{item.where}: listed under {orbit}, but {moment:%H:%M} UTC{source} is "
+                f"{local_solar_hour(moment, longitude):.1f} h solar time, which is {implied}; move it in "
+                f"scene.yaml, or {remedy}",
+            )
     if not has_time_of_day(acquired):
         return [
             Notice(
@@ -187,17 +214,15 @@ def _check_direction(orbit: str, item: OpenedImage) -> list[Notice]:
                 f"{item.where}: the time of day is unknown, so orbit direction and track cannot be verified",
             )
         ]
-    longitude, latitude = _centre(item.image.bands["vv"][0].grid)
-    implied = direction(acquired, longitude, latitude)
-    hour = local_solar_hour(acquired, longitude)
-    found = f"{item.where}: listed under {orbit}, but {acquired:%H:%M} UTC is {hour:.1f} h solar time"
-    if implied and implied != orbit:
-        raise InputError(
-            "E303",
-            f"{found}, which is {implied}; move it in scene.yaml, or correct datetime: (UTC)",
-        )
-    if implied is None and abs(latitude) < 70:
-        return [Notice("W318", f"{found}, when Sentinel-1 never passes; check datetime: (UTC)")]
+    if direction(acquired, longitude, latitude) is None and abs(latitude) < 70:
+        return [
+            Notice(
+                "W318",
+                f"{item.where}: listed under {orbit}, but {acquired:%H:%M} UTC is "
+                f"{local_solar_hour(acquired, longitude):.1f} h solar time, when Sentinel-1 never passes; "
+                "check datetime: (UTC)",
+            )
+        ]
     return []
 
 
@@ -212,14 +237,17 @@ def _check_same_track(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]) -
     """Refuse different tracks: by relative orbit, else by time of day (E304)."""
     reference = post[0]
     for item in (*pre, *post[1:]):
-        one, other = item.image.relative_orbit, reference.image.relative_orbit
-        if one is not None and other is not None:
-            if one != other:
+        known = item.image.relative_orbit, reference.image.relative_orbit
+        told = item.told.relative_orbit, reference.told.relative_orbit
+        for (one, other), source in ((known, ""), (told, ", as their tags or names say")):
+            if one is not None and other is not None and one != other:
                 raise InputError(
                     "E304",
-                    f"{item.where} is of track {one}, {reference.where} of track {other}; another track sees "
-                    "the slopes from another angle and the difference is meaningless. List one track only",
+                    f"{item.where} is of track {one}, {reference.where} of track {other}{source}; another "
+                    "track sees the slopes from another angle and the difference is meaningless. "
+                    "List one track only",
                 )
+        if None not in known:
             continue
         times = item.image.acquired, reference.image.acquired
         if all(has_time_of_day(t) for t in times) and time_of_day_gap(*times) > TRACK_GAP_S:

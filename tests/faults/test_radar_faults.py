@@ -10,6 +10,7 @@ from rasterio.control import GroundControlPoint
 from landslide_map.codes import CODES
 from landslide_map.errors import InputError
 from landslide_map.readers.sentinel1 import open_track
+from landslide_map.readers.sentinel1_tracks import check_tracks_differ
 from landslide_map.scene import TrackSpec
 from tests.radar_files import SAFE, decibels, land, passes, write
 from tests.shared_data import shared_data
@@ -182,6 +183,47 @@ def test_ascending_listed_under_descending_by_declaration(tmp_path):
 def test_descending_listed_under_ascending_by_tags(tmp_path):
     items = passes(tmp_path, tags={"ORBIT_DIRECTION": "descending"})
     assert "E303" in refusal(items)
+
+
+def test_a_file_of_the_other_direction_under_a_declared_time(tmp_path):
+    """A block copied from the other track, its times corrected and its files forgotten."""
+    items = passes(tmp_path)
+    for name in ("vv", "vh"):
+        late = "S1A_IW_GRDH_1SDV_20240315T220000_20240315T220025_052990_066A00_AAAA"
+        (tmp_path / late).mkdir(exist_ok=True)
+        items["pre"][name] = items["pre"][name].rename(tmp_path / late / f"{name}.tif")
+    items["pre"]["datetime"] = "2024-03-15T10:00:00Z"
+    message = refusal(items)
+    assert "E303" in message
+    assert "22:00 UTC, as its tags or name say," in message
+    assert "descending" in message
+
+
+def test_one_file_under_both_directions(tmp_path):
+    vv, vh = decibels(land(1, -10.0)), decibels(land(2, -16.5))
+    change = decibels(land(3, -10.0)) - vv
+    path = write(tmp_path / "c.tif", vv, vh, change, change * 0.9)
+    tracks = [
+        open_track(o, TrackSpec(composite={"path": path}), EVENT)[0] for o in ("descending", "ascending")
+    ]
+    check_tracks_differ(tracks[:1])
+    with pytest.raises(InputError, match="under descending and under ascending") as caught:
+        check_tracks_differ(tracks)
+    assert caught.value.code == "E306"
+
+
+def test_tracks_that_tags_tell_apart_whatever_is_declared(tmp_path):
+    items = passes(tmp_path)
+    other = "S1A_IW_GRDH_1SDV_20240316T095500_20240316T095525_053004_066A00_AAAA"
+    for name in ("vv", "vh"):
+        (tmp_path / other).mkdir(exist_ok=True)
+        items["pre"][name] = items["pre"][name].rename(tmp_path / other / f"{name}.tif")
+    for item in items.values():
+        item["relative_orbit"] = 68
+    message = refusal(items)
+    assert "E304" in message
+    assert "of track 82" in message
+    assert "tags or names say" in message
 
 
 def test_composite_of_the_other_direction_by_tags(tmp_path):

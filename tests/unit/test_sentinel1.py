@@ -142,6 +142,9 @@ def test_a_date_alone_leaves_direction_and_track_unverified(tmp_path):
     items = passes(tmp_path)
     for item, day in zip(items.values(), ("2024-03-15", "2024-04-08"), strict=True):
         item["datetime"] = f"{day}T00:00:00Z"
+    for item in items.values():
+        for name in ("vv", "vh"):
+            item[name] = item[name].rename(tmp_path / f"{item['datetime'][:10]}_{name}.tif")
     _, notices = track(items, orbit="descending")
     assert codes(notices) == ["W318", "W318", "I319"]
 
