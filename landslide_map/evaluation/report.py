@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from landslide_map.evaluation import plots
-from landslide_map.evaluation.report_text import object_text, window_text
+from landslide_map.evaluation.object_text import object_text
+from landslide_map.evaluation.window_text import window_text
 from landslide_map.evaluation.windows import Judged
 from landslide_map.metrics import precision_recall_curve, reliability_curve, roc_curve, scores
 from landslide_map.products.staging import outputs

@@ -13,7 +13,7 @@ from PIL import Image
 from landslide_map.errors import OutputExistsError, ResourceError
 from landslide_map.evaluation import plots
 from landslide_map.evaluation.report import FILES, write_object_report, write_window_report
-from landslide_map.evaluation.report_text import FIGURES, window_text
+from landslide_map.evaluation.window_text import FIGURES, window_text
 from landslide_map.evaluation.windows import Judged, figures, judge
 from landslide_map.models.bundle import Bundle
 from tests.labelled import made_up_statistics, tiny_bundle

@@ -1,9 +1,11 @@
-"""The words and tables of a report, in Markdown."""
+"""The report of an evaluation at window level, in Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+from landslide_map.evaluation.markdown import number, table
 
 FIGURES: Final = {
     "f1": "F1",
@@ -32,7 +34,7 @@ def window_text(result: Mapping[str, Any], pictures: set[str]) -> str:
         "",
         "## Ensemble (window level)",
         "",
-        *_table(["", *FIGURES.values()], [["ensemble", *_row(result)]]),
+        *table(["", *FIGURES.values()], [["ensemble", *_row(result)]]),
         *_confusion(result["confusion"]),
         *_pictures(pictures, ("precision_recall.png", "roc.png", "reliability.png", "thresholds.png")),
     ]
@@ -57,102 +59,6 @@ def window_text(result: Mapping[str, Any], pictures: set[str]) -> str:
     if importance := result.get("importance"):
         lines += _importance(importance)
     return "\n".join(lines).rstrip() + "\n"
-
-
-def object_text(result: Mapping[str, Any]) -> str:
-    """Return the report of a map against an inventory."""
-    inventory, mapped, area = result["inventory"], result["mapped"], result["area"]
-    distances = result["centroid_distance_m"]
-    return (
-        "\n".join(
-            [
-                "# Evaluation at object level",
-                "",
-                f"Map: {result['map']}. Inventory: {result['inventory_file']}. "
-                f"Every figure is at {result['unit']}.",
-                "",
-                *(f"- {notice}" for notice in result["notices"]),
-                *([""] if result["notices"] else []),
-                "## Landslides (object level)",
-                "",
-                *_table(
-                    ["", "landslides", "left out", "right", "share"],
-                    [
-                        [
-                            "inventory: hit",
-                            str(inventory["landslides"]),
-                            str(inventory["left_out"]),
-                            str(inventory["hit"]),
-                            number(result["hit_rate"]),
-                        ],
-                        [
-                            "map: on a landslide",
-                            str(mapped["landslides"]),
-                            str(mapped["left_out"]),
-                            str(mapped["right"]),
-                            number(result["precision"]),
-                        ],
-                    ],
-                ),
-                "A landslide of the inventory is hit where mapped landslides share area with it; a mapped "
-                "one is right where it shares area with the inventory. Left out: more than half outside the "
-                "area that was compared.",
-                "",
-                "## By size (object level)",
-                "",
-                *_table(
-                    ["area on the ground", "landslides", "hit", "hit rate"],
-                    [
-                        [own["name"], str(own["landslides"]), str(own["hit"]), number(own["hit_rate"])]
-                        for own in result["size_classes"]
-                    ],
-                ),
-                "![Hit rate by size](hit_rate.png)",
-                "",
-                "## Area (object level)",
-                "",
-                *_table(
-                    ["", "km2"],
-                    [
-                        [what, f"{area[key] / 1e6:.4f}"]
-                        for key, what in (
-                            ("analysed_m2", "compared"),
-                            ("inventory_m2", "landslides of the inventory"),
-                            ("mapped_m2", "mapped landslides"),
-                            ("shared_m2", "shared"),
-                        )
-                    ],
-                ),
-                f"Of the inventory's area {number(area['recall'])} is mapped, of the mapped area "
-                f"{number(area['precision'])} is landslide, intersection over union {number(area['iou'])}. "
-                f"The map calls {number(area['mapped_share'])} of the compared area landslide: a map drawn "
-                "at random would find about that share of the inventory's area.",
-                "",
-                "## Position (object level)",
-                "",
-                *_table(
-                    ["distance of centroids", "pairs", "median", "mean", "90 % within"],
-                    [
-                        [words, str(distances[key]["pairs"]), *_metres(distances[key])]
-                        for key, words in (
-                            ("known", "known landslide, and the mapped one that shares most area with it"),
-                            ("mapped", "mapped landslide, and all that it shares with known ones"),
-                        )
-                    ],
-                ),
-            ]
-        )
-        + "\n"
-    )
-
-
-def number(value: float | None) -> str:
-    """Return a figure with four decimals; a dash where it is not defined."""
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _metres(own: Mapping[str, Any]) -> list[str]:
-    return ["-" if own[key] is None else f"{own[key]:.0f} m" for key in ("median", "mean", "p90")]
 
 
 def _cautions(result: Mapping[str, Any]) -> list[str]:
@@ -187,12 +93,12 @@ def _group(title: str, members: Mapping[str, Mapping[str, Any]], words: str) -> 
         f"## {title} (window level)",
         "",
         *([words, ""] if words else []),
-        *_table(["", "windows", "threshold", *FIGURES.values()], rows),
+        *table(["", "windows", "threshold", *FIGURES.values()], rows),
     ]
 
 
 def _confusion(counts: Mapping[str, int]) -> list[str]:
-    return _table(
+    return table(
         ["windows", "called landslide", "called none"],
         [
             ["landslide", str(counts["tp"]), str(counts["fn"])],
@@ -216,7 +122,7 @@ def _ablation(ablation: Mapping[str, Any], pictures: set[str]) -> list[str]:
             [name, *(number(own[key]) for key in _LOSSES), *(f"{own[f'{key}_loss']:+.4f}" for key in _LOSSES)]
             for name, own in ablation[group].items()
         ]
-        lines += _table([words, *_LOSSES.values(), *(f"loss of {name}" for name in _LOSSES.values())], rows)
+        lines += table([words, *_LOSSES.values(), *(f"loss of {name}" for name in _LOSSES.values())], rows)
     return lines + _pictures(pictures, ("ablation_modalities.png", "ablation_statistics.png"))
 
 
@@ -235,12 +141,3 @@ def _pictures(present: set[str], names: Sequence[str]) -> list[str]:
             title = name.removesuffix(".png").replace("_", " ").capitalize()
             lines += [f"![{title}]({name})", ""]
     return lines
-
-
-def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [
-        f"| {' | '.join(heading)} |",
-        f"|{'---|' * len(heading)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
-        "",
-    ]
