@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from landslide_map.evaluation import evaluate
-    from landslide_map.pipeline import MapResult, map_scene
+    from landslide_map.map_result import MapResult
+    from landslide_map.pipeline import map_scene
     from landslide_map.scoring import score
     from landslide_map.several import map_scenes
     from landslide_map.training.train_windows import train
@@ -22,7 +23,7 @@ __version__ = "0.1.0"
 __all__ = ["MapResult", "__version__", "evaluate", "map_scene", "map_scenes", "score", "train"]
 
 _HOMES = {
-    "MapResult": "landslide_map.pipeline",
+    "MapResult": "landslide_map.map_result",
     "evaluate": "landslide_map.evaluation",
     "map_scene": "landslide_map.pipeline",
     "map_scenes": "landslide_map.several",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from landslide_map import progress as reporting
 from landslide_map import timings
@@ -16,83 +14,26 @@ from landslide_map.amounts import amount
 from landslide_map.classification import gathered
 from landslide_map.cost import expected_seconds
 from landslide_map.errors import Notice
-from landslide_map.judging import Judge, judge_rows
-from landslide_map.memory import demand_of, giving_back, kept_to, room_within
-from landslide_map.models import skipping
+from landslide_map.map_result import MapResult
+from landslide_map.memory import kept_to, room_within
 from landslide_map.models.bundle import Bundle, load_bundle
-from landslide_map.models.choice import Choice
 from landslide_map.models.network_time import network_notice
 from landslide_map.models.placement import Device, Precision
 from landslide_map.operating_points import OperatingPoint
-from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY, WINDOWS
+from landslide_map.products import MANIFEST
 from landslide_map.products.manifest import run_manifest, write_manifest
 from landslide_map.products.map_files import STAGE as WRITE
 from landslide_map.products.map_files import write_map
 from landslide_map.products.staging import outputs
-from landslide_map.readers import open_inputs
 from landslide_map.runs import journal, told
-from landslide_map.runs.identity import InputFiles, run_identity
 from landslide_map.runs.patience import patient
-from landslide_map.scene import Scene, load_scene
-from landslide_map.windows import plan_windows
+from landslide_map.runs.prepared import prepared, understood
 
 if TYPE_CHECKING:
     from landslide_map.runs.cluster import Cluster
 
 CHECK = reporting.Stage("check inputs")
 CLASSIFY = reporting.Stage("classify windows", "windows")
-
-
-@dataclass(frozen=True, slots=True)
-class MapResult:
-    """What a run made: the files, and the numbers a person asks for first."""
-
-    out: Path
-    landslides: int
-    """Polygons in the layer `landslides`."""
-    windows: Mapping[str, int]
-    """Windows: ``planned``, ``analysed``, ``landslide``, and per scenario and reason."""
-    notices: tuple[Notice, ...]
-    seconds: float
-    """Wall time."""
-
-    @property
-    def probability(self) -> Path:
-        """Probability of every pixel's windows, COG."""
-        return self.out / PROBABILITY
-
-    @property
-    def classes(self) -> Path:
-        """Landslide, not, or why not analysed, COG."""
-        return self.out / CLASSES
-
-    @property
-    def polygons(self) -> Path:
-        """GeoPackage with the landslides and the area analysed."""
-        return self.out / LANDSLIDES
-
-    @property
-    def window_record(self) -> Path:
-        """The choice made in every window, netCDF."""
-        return self.out / WINDOWS
-
-    @property
-    def manifest(self) -> Path:
-        """What went in, was decided, and came out, JSON."""
-        return self.out / MANIFEST
-
-    def summary(self) -> str:
-        """Return one paragraph for a person."""
-        planned, analysed = self.windows["planned"], self.windows["analysed"]
-        found = "1 landslide area" if self.landslides == 1 else f"{self.landslides} landslide areas"
-        if self.landslides == 0:
-            found = "no landslide found"
-        if analysed == 0:
-            found = "NOTHING COULD BE ANALYSED, see the notes; this is not the same as no landslide"
-        return (
-            f"{found}; {analysed} of {planned} windows analysed, {self.windows['landslide']} above the "
-            f"threshold ({self.seconds:.1f} s). Results in {self.out}"
-        )
 
 
 def map_scene(
@@ -163,7 +104,7 @@ def map_scene(
         outputs(out, overwrite=overwrite, spent=(journal.FOLDER,)) as stage,
     ):
         with timings.stage(CHECK), reporting.step(progress, CHECK):
-            settings, choice = understood(
+            said = understood(
                 scene,
                 bundle=bundle,
                 stride=stride,
@@ -175,34 +116,28 @@ def map_scene(
                 exact_early_exit=exact_early_exit,
                 cascade=cascade,
             )
-            # Where others compute, this machine needs no graphics card.
-            here = choice if cluster is None else replace(choice, device="cpu")
-            ensemble = here.of(load(settings.bundle), progress)
-            inputs = open_inputs(settings)
-            files = InputFiles(inputs.files)
-            plan = plan_windows(inputs.grid.shape, settings.stride)
-            demand = demand_of(ensemble, plan)
-            room = room_within(limit, demand if cluster is None else demand.of_the_map())
-            identity = run_identity(settings, choice, ensemble, inputs, files, on_cluster=cluster is not None)
-            kept = journal.Journal(out, identity, len(plan.block_rows), overwrite=overwrite)
-            valid = settings.min_valid_fraction
-            if cluster is None:
-                judge: Judge = partial(judge_rows, inputs, ensemble, plan, valid, ahead=room.ahead)
-                judge = judge if limit is None else giving_back(judge)
-            else:
-                judge = cluster.judge(inputs, choice, ensemble, plan, valid, progress, limit)
+            run = prepared(
+                *said,
+                out,
+                load=load,
+                limit=limit,
+                overwrite=overwrite,
+                cluster=cluster,
+                progress=progress,
+            )
+        settings, ensemble, inputs, plan = run.settings, run.ensemble, run.inputs, run.plan
+        kept = run.journal
         rest = expected_seconds(inputs, plan)
         if cluster is None and (ahead := network_notice(ensemble, plan.count, rest, progress)):
             announce(ahead)
-        with timings.stage(CLASSIFY), kept_to(room):
+        with timings.stage(CLASSIFY), kept_to(run.room):
             tick = reporting.counter(progress, CLASSIFY, plan.count)
-            rows = kept.completed(patient(judge, kept.notices.append), plan.block_rows, tick, files)
+            rows = kept.completed(patient(run.judge, kept.notices.append), plan.block_rows, tick, run.files)
             result = gathered(rows, ensemble, plan)
-            record = result.record
         with timings.stage(WRITE):
-            found = write_map(
+            landslides = write_map(
                 stage,
-                record,
+                result.record,
                 plan,
                 inputs.grid,
                 dates=told.acquisition_dates(inputs),
@@ -211,54 +146,16 @@ def map_scene(
                 progress=progress,
             )
         notices = (*inputs.notices, *result.notices, *kept.notices, *(cluster.notices if cluster else ()))
-        windows = told.window_counts(record)
-        judged = plan.count * kept.counts["judged"] / len(plan.block_rows)
+        counts = told.counts(run, result, landslides)
         manifest = run_manifest(
-            configuration=told.configuration(settings, choice),
-            inputs=files.listed,
-            bundle={"name": ensemble.name, "sha256": ensemble.sha256, "path": ensemble.path},
-            counts={
-                "windows": windows,
-                "votes": skipping.account(ensemble, result.votes),
-                "landslides": found,
-                "rows_of_blocks": kept.counts,
-            },
+            configuration=told.configuration(settings, run.choice),
+            inputs=run.files.listed,
+            bundle=told.bundle(ensemble),
+            counts=counts,
             notices=notices,
-            timings=spent.as_json()
-            | {
-                "memory_limit_bytes": limit,
-                "windows_per_second": round(judged / spent.stages[CLASSIFY].seconds, 1),
-            },
+            timings=told.timings(run, spent, limit, judging_seconds=spent.stages[CLASSIFY].seconds),
             started=started,
             outputs=stage,
         )
         write_manifest(stage / MANIFEST, manifest)
-    return MapResult(Path(out), found, windows, notices, spent.seconds)
-
-
-def understood(
-    scene: str | PathLike[str],
-    *,
-    bundle: str | PathLike[str] | None = None,
-    stride: int | None = None,
-    threshold: float | None = None,
-    operating_point: OperatingPoint | None = None,
-    **chosen: Any,
-) -> tuple[Scene, Choice]:
-    """Return what a scene and the caller say together; `chosen` are other fields of :class:`Choice`.
-
-    Raises
-    ------
-    SceneError
-        See :func:`~landslide_map.scene.load_scene`.
-    """
-    settings = load_scene(
-        Path(scene),
-        bundle=None if bundle is None else str(bundle),
-        stride=stride,
-        threshold=threshold,
-        operating_point=operating_point,
-    )
-    return settings, Choice(
-        settings.bundle, threshold=settings.threshold, operating_point=settings.operating_point, **chosen
-    )
+    return MapResult(Path(out), landslides, counts["windows"], notices, spent.seconds)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from landslide_map.amounts import amount
 from landslide_map.errors import Notice, OutputExistsError, UsageError
+from landslide_map.map_result import MapResult
 from landslide_map.models.bundle import Bundle, load_bundle
-from landslide_map.pipeline import MapResult, map_scene, understood
+from landslide_map.pipeline import map_scene
 from landslide_map.products import LANDSLIDES, MANIFEST
 from landslide_map.products.geopackage import ANALYSED, read_layer, write_geopackage
 from landslide_map.products.geopackage import LANDSLIDES as OUTLINES
@@ -23,6 +24,7 @@ from landslide_map.products.merged import leading_crs, merged_areas, merged_land
 from landslide_map.products.staging import outputs
 from landslide_map.progress import Report, Stage, counter, silent
 from landslide_map.runs.identity import differences
+from landslide_map.runs.prepared import understood
 from landslide_map.runs.told import configuration
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {
         "amounts",
+        "compiled",
         "codes",
         "errors",
         "reasons",
@@ -59,7 +60,7 @@ LAYERS = [
         "training",
     },
     {"runs"},
-    {"pipeline", "several"},
+    {"map_result", "pipeline", "several"},
     {"landslide_map"},
     {"cli"},
 ]

@@ -8,13 +8,16 @@ from datetime import datetime
 from typing import Any
 
 from landslide_map import __version__
+from landslide_map.classification import Classification
 from landslide_map.models import skipping
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.choice import Choice
 from landslide_map.products.coverage import WindowRecord
 from landslide_map.reasons import REASON_NAMES, Reason
+from landslide_map.runs.prepared import Run
 from landslide_map.scene import Scene
 from landslide_map.sources import SceneInputs
+from landslide_map.timings import Timings
 
 
 def configuration(settings: Scene, choice: Choice) -> dict[str, Any]:
@@ -77,4 +80,39 @@ def window_counts(record: WindowRecord) -> dict[str, Any]:
         "landslide": int(record.positive.sum()),
         "scenarios": {name: scenarios[i] for i, name in enumerate(record.scenarios) if scenarios[i]},
         "not_analysed": {REASON_NAMES[r]: reasons[r] for r in Reason if r and reasons[r]},
+    }
+
+
+def bundle(ensemble: Bundle) -> dict[str, Any]:
+    """Return which bundle voted, for ``run.json``."""
+    return {"name": ensemble.name, "sha256": ensemble.sha256, "path": ensemble.path}
+
+
+def counts(run: Run, result: Classification, landslides: int) -> dict[str, Any]:
+    """Return everything that ``run.json`` counts; `landslides` are polygons."""
+    return {
+        "windows": window_counts(result.record),
+        "votes": skipping.account(run.ensemble, result.votes),
+        "landslides": landslides,
+        "rows_of_blocks": run.journal.counts,
+    }
+
+
+def timings(run: Run, spent: Timings, limit: int | None, *, judging_seconds: float) -> dict[str, Any]:
+    """Return where the time went, for ``run.json``.
+
+    Parameters
+    ----------
+    run : Run
+    spent : Timings
+        Of the whole run.
+    limit : int, optional
+        Of resident memory, bytes.
+    judging_seconds : float
+        Wall time in which windows were judged.
+    """
+    judged = run.plan.count * run.journal.counts["judged"] / len(run.plan.block_rows)
+    return spent.as_json() | {
+        "memory_limit_bytes": limit,
+        "windows_per_second": round(judged / judging_seconds, 1),
     }

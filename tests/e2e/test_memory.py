@@ -12,6 +12,7 @@ import dask
 import pytest
 
 from landslide_map import memory
+from landslide_map.amounts import MIB, amount
 from landslide_map.errors import ResourceError, UsageError
 from landslide_map.models.bundle import load_bundle
 from landslide_map.pipeline import map_scene
@@ -23,7 +24,7 @@ from tests.tall_scene import write_tall_scene
 COMMAND = Path(sys.executable).with_name("landslide-map")
 STRIDE = 24
 ROWS, COLS = 2100, 130
-HELD = 400 * memory.MIB
+HELD = 400 * MIB
 
 
 def held_before(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +47,8 @@ def test_limits_and_threads_change_no_byte(
         chosen.append(real(*arguments))  # type: ignore[arg-type]
         return chosen[-1]
 
-    monkeypatch.setattr("landslide_map.pipeline.room_within", spied)
+    for module in ("pipeline", "runs.prepared"):
+        monkeypatch.setattr(f"landslide_map.{module}.room_within", spied)
     free = map_scene(scene, tmp_path / "free", stride=STRIDE)
     assert set(chosen) == {memory.Room()}
     demand = memory.demand_of(load_bundle(), plan_windows((ROWS, COLS), STRIDE))
@@ -56,7 +58,7 @@ def test_limits_and_threads_change_no_byte(
         with dask.config.set(num_workers=threads):
             result = map_scene(scene, tmp_path / f"{threads}", stride=STRIDE, memory=limit)
         told = json.loads(result.manifest.read_bytes())["timings"]
-        assert told["memory_limit_bytes"] == memory.amount(limit)
+        assert told["memory_limit_bytes"] == amount(limit)
         for name in set(FILES) - {"run.json"}:
             assert (result.out / name).read_bytes() == (free.out / name).read_bytes(), (threads, limit, name)
     # Two a run: until the scene was opened, and for its rows of blocks.
@@ -80,7 +82,7 @@ def test_a_limit_that_is_too_small_for_this_scene_is_refused_once_it_is_known(
     bytes_before = kept.probability.read_bytes()
     held_before(monkeypatch)
     with pytest.raises(ResourceError, match=r"E640.*judging a row of blocks 0\.\d+ GB"):
-        map_scene(scene, out, memory=HELD + 220 * memory.MIB, overwrite=True)
+        map_scene(scene, out, memory=HELD + 220 * MIB, overwrite=True)
     assert kept.probability.read_bytes() == bytes_before
     assert {path.name for path in out.iterdir()} >= set(FILES)
 

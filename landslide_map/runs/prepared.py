@@ -1,0 +1,116 @@
+"""A run before its first window: what scene and caller say, what inputs and bundle are, who will judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from landslide_map.judging import Judge, judge_rows
+from landslide_map.memory import Room, demand_of, giving_back, room_within
+from landslide_map.models.bundle import Bundle
+from landslide_map.models.choice import Choice
+from landslide_map.operating_points import OperatingPoint
+from landslide_map.progress import Report
+from landslide_map.readers import open_inputs
+from landslide_map.runs.identity import InputFiles, run_identity
+from landslide_map.runs.journal import Journal
+from landslide_map.scene import Scene, load_scene
+from landslide_map.sources import SceneInputs
+from landslide_map.windows import WindowPlan, plan_windows
+
+if TYPE_CHECKING:
+    from landslide_map.runs.cluster import Cluster
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that mapping a scene needs, checked."""
+
+    settings: Scene
+    choice: Choice
+    ensemble: Bundle
+    inputs: SceneInputs
+    files: InputFiles
+    plan: WindowPlan
+    room: Room
+    """What the limit of memory leaves for judging windows."""
+    journal: Journal
+    judge: Judge
+
+
+def understood(
+    scene: str | PathLike[str],
+    *,
+    bundle: str | PathLike[str] | None = None,
+    stride: int | None = None,
+    threshold: float | None = None,
+    operating_point: OperatingPoint | None = None,
+    **chosen: Any,
+) -> tuple[Scene, Choice]:
+    """Return what a scene and the caller say together; `chosen` are other fields of :class:`Choice`.
+
+    Raises
+    ------
+    SceneError
+        See :func:`~landslide_map.scene.load_scene`.
+    """
+    settings = load_scene(
+        Path(scene),
+        bundle=None if bundle is None else str(bundle),
+        stride=stride,
+        threshold=threshold,
+        operating_point=operating_point,
+    )
+    return settings, Choice(
+        settings.bundle, threshold=settings.threshold, operating_point=settings.operating_point, **chosen
+    )
+
+
+def prepared(
+    settings: Scene,
+    choice: Choice,
+    out: str | PathLike[str],
+    *,
+    load: Callable[[Path | None], Bundle],
+    limit: int | None,
+    overwrite: bool,
+    cluster: Cluster | None,
+    progress: Report,
+) -> Run:
+    """Load the bundle, open the inputs, look at what an interrupted run kept, and choose who judges.
+
+    Parameters
+    ----------
+    settings, choice
+        Of :func:`understood`.
+    limit : int, optional
+        Of resident memory, bytes.
+    out, load, overwrite, cluster, progress
+        As of :func:`~landslide_map.pipeline.map_scene`.
+
+    Raises
+    ------
+    LandslideMapError
+        Whatever keeps the run from beginning; no window was judged then.
+    """
+    # Where others compute, this machine needs no graphics card.
+    here = choice if cluster is None else replace(choice, device="cpu")
+    ensemble = here.of(load(settings.bundle), progress)
+    inputs = open_inputs(settings)
+    files = InputFiles(inputs.files)
+    plan = plan_windows(inputs.grid.shape, settings.stride)
+    demand = demand_of(ensemble, plan)
+    room = room_within(limit, demand if cluster is None else demand.of_the_map())
+    identity = run_identity(settings, choice, ensemble, inputs, files, on_cluster=cluster is not None)
+    kept = Journal(out, identity, len(plan.block_rows), overwrite=overwrite)
+    valid = settings.min_valid_fraction
+    if cluster is None:
+        judge: Judge = partial(judge_rows, inputs, ensemble, plan, valid, ahead=room.ahead)
+        judge = judge if limit is None else giving_back(judge)
+    else:
+        judge = cluster.judge(inputs, choice, ensemble, plan, valid, progress, limit)
+    return Run(settings, choice, ensemble, inputs, files, plan, room, kept, judge)
