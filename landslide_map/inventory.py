@@ -16,11 +16,15 @@ from pyogrio.errors import DataLayerError, DataSourceError
 
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Grid
+from landslide_map.vector_layers import spatial_layers
 from landslide_map.windows import WindowPlan
 
 Floats = npt.NDArray[np.float64]
 Shapes = npt.NDArray[np.object_]
 
+_STEP_M: Final = 500.0
+"""Longest straight edge that is projected: its middle then strays by less than 1 cm."""
+_METRES_PER_DEGREE: Final = 111_320.0
 _POLYGONS: Final = {"Polygon", "MultiPolygon"}
 _RELEASE: Final = "Export it as GeoPackage with a projection, e.g. from QGIS."
 
@@ -37,7 +41,7 @@ def read_inventory(
     grid : Grid
         Where they are wanted.
     layer : str, optional
-        Of a file with several; by default the first.
+        Of a file with several; by default the first that has shapes.
 
     Returns
     -------
@@ -53,7 +57,7 @@ def read_inventory(
         on the grid.
     """
     held, notices = read_polygons(path, layer)
-    projected = held.geometry.to_crs(grid.crs)
+    projected = on_the_map(held.geometry, grid.crs)
     inside = projected[projected.intersects(shapely.box(*grid.bounds))]
     if inside.empty:
         west, south, east, north = projected.total_bounds
@@ -117,6 +121,17 @@ def read_polygons(
     return held.set_geometry(held.geometry.make_valid()), notices
 
 
+def on_the_map(shapes: gpd.GeoSeries, crs: Any) -> gpd.GeoSeries:
+    """Return shapes in another projection, where straight edges become curves: long ones follow the ground.
+
+    An area of a degree, drawn as a rectangle, would stray by more than 100 m.
+    """
+    if shapes.crs == crs:
+        return shapes
+    unit = _METRES_PER_DEGREE if shapes.crs.is_geographic else shapes.crs.axis_info[0].unit_conversion_factor
+    return shapes.segmentize(_STEP_M / unit).to_crs(crs)
+
+
 def covered_fraction(shapes: Sequence[Any] | Shapes, plan: WindowPlan, grid: Grid) -> Floats:
     """Return the share of each window's area that disjoint polygons cover, ``(window,)``, exactly."""
     size = plan.size
@@ -137,7 +152,8 @@ def _read(path: Path, layer: str | None, columns: Sequence[str]) -> gpd.GeoDataF
     if not path.exists():
         raise InputError("E150", f"{path}: no such file; expected an inventory of polygons.")
     try:
-        table = pyogrio.read_dataframe(path, layer=layer, columns=list(columns))
+        first = layer or next(iter(spatial_layers(path)), None)
+        table = pyogrio.read_dataframe(path, layer=first, columns=list(columns))
     except (DataSourceError, DataLayerError, ValueError) as error:
         raise InputError("E150", f"{path}: cannot be read as a vector file ({error}).") from error
     if not isinstance(table, gpd.GeoDataFrame):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import pyogrio
@@ -14,7 +13,7 @@ import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from landslide_map.errors import InputError, Notice
-from landslide_map.inventory import read_polygons
+from landslide_map.inventory import on_the_map, read_polygons
 from landslide_map.products import LANDSLIDES
 from landslide_map.products.geopackage import ANALYSED
 from landslide_map.products.geopackage import LANDSLIDES as LANDSLIDE_LAYER
@@ -57,7 +56,7 @@ def read_known(
         table = table.dissolve(by=id_column)
     if each_part:
         table = table.explode(index_parts=False)
-    projected: gpd.GeoSeries = table.geometry.to_crs(crs)
+    projected = on_the_map(table.geometry, crs)
     polygons = np.array([_polygonal(shape) for shape in projected.make_valid()], dtype=object)
     return polygons[shapely.area(polygons) > 0], notices
 

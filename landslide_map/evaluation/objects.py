@@ -21,7 +21,7 @@ import shapely
 
 from landslide_map.errors import InputError
 from landslide_map.evaluation.object_files import read_known, read_map
-from landslide_map.inventory import read_polygons
+from landslide_map.inventory import on_the_map, read_polygons
 
 LEVEL: Final = "object level"
 UNIT: Final = "object level (one known, one mapped landslide); never comparable with window-level figures"
@@ -93,7 +93,9 @@ def evaluate_map(
     if area is not None:
         limits, found = read_polygons(area)
         notices += found
-        analysed = shapely.intersection(analysed, shapely.union_all(limits.to_crs(crs).geometry.to_numpy()))
+        analysed = shapely.intersection(
+            analysed, shapely.union_all(on_the_map(limits.geometry, crs).to_numpy())
+        )
     compared = compare(mapped, known, analysed, crs)
     if not compared["inventory"]["landslides"]:
         raise InputError(
