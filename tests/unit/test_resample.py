@@ -196,6 +196,17 @@ def test_a_finer_nested_source_is_averaged_exactly(tmp_path, target, n):
     np.testing.assert_allclose(read, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize(("down", "across"), [(1, 4), (4, 1)])
+def test_pixels_are_averaged_along_the_axis_on_which_they_are_finer(tmp_path, target, down, across):
+    """Files in degrees at 60 degrees north have pixels half as wide as high."""
+    values = speckle((target.height * down, target.width * across))
+    corner = Affine(10 / across, 0, 300_000, 0, -10 / down, 5_200_020)
+    grid = Grid(target.crs, corner, values.shape[1], values.shape[0])
+    expected = values.astype(np.float64).reshape(target.height, down, target.width, across).mean(axis=(1, 3))
+    read = read_block(write_band(tmp_path / "fine.tif", values, grid), target, whole(target))
+    np.testing.assert_allclose(read, expected, rtol=1e-6)
+
+
 def test_an_average_of_finer_pixels_is_missing_where_more_than_half_of_them_are(tmp_path):
     grid = grid_at(32633, 300_000, 5_200_020, (1, 2))
     values = np.array([[1, np.nan, np.nan, np.nan], [3, np.nan, np.nan, 5]], np.float32)

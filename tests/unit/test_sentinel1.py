@@ -39,6 +39,20 @@ def test_each_unit_is_read_as_declared(tmp_path, units):
     assert codes(notices) == ["I319"]
 
 
+@pytest.mark.parametrize(
+    ("descriptions", "numbers"), [((), (1, 2)), (("VV", "VH"), (1, 2)), (("Sigma0_VH", "Sigma0_VV"), (2, 1))]
+)
+def test_the_bands_of_one_file_are_vv_and_vh_unless_it_says_otherwise(tmp_path, descriptions, numbers):
+    items = {}
+    for seed, (side, name) in enumerate(SAFE.items()):
+        pixels = {"vv": decibels(land(10 + seed, -10.0)), "vh": decibels(land(20 + seed, -16.5))}
+        ordered = sorted(pixels, key=lambda pol: numbers[("vv", "vh").index(pol)])
+        path = write(tmp_path / name / "both.tif", *(pixels[p] for p in ordered), descriptions=descriptions)
+        items[side] = {"path": path, "units": "db"}
+    found, _ = track(items)
+    assert tuple(found.post[0].bands[pol][0].index for pol in ("vv", "vh")) == numbers
+
+
 def test_decibels_need_no_declaration(tmp_path):
     items = passes(tmp_path)
     for item in items.values():
