@@ -23,6 +23,7 @@ LAYERS = [
         "one_ahead",
         "operating_points",
         "metrics",
+        "vector_layers",
     },
     {"grid", "sources", "backscatter", "whole_file", "whole_folder"},
     {

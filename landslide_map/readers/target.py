@@ -16,6 +16,7 @@ from landslide_map.errors import InputError
 from landslide_map.grid import RESOLUTION_M, Grid
 from landslide_map.scene import GridSpec
 from landslide_map.sources import OpticalImage, RadarTrack, RasterBand
+from landslide_map.vector_layers import spatial_layers
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -116,7 +117,14 @@ def _around(aoi: Path, epsg: int | None, image: RasterBand | None) -> Grid:
     if not aoi.exists():
         raise InputError("E101", f"{aoi}: no such file; correct grid.aoi in scene.yaml")
     try:
-        area = gpd.read_file(aoi)
+        layers = spatial_layers(aoi)
+        if len(layers) > 1:
+            raise InputError(
+                "E101",
+                f"{aoi}: holds {len(layers)} layers ({', '.join(layers)}); expected the area of interest "
+                "alone, export it to a file of its own",
+            )
+        area = gpd.read_file(aoi, layer=next(iter(layers), None))
     except (DataSourceError, DataLayerError) as error:
         raise InputError("E101", f"{aoi}: cannot be read as an area of interest ({error})") from None
     outline = area.geometry[~(area.geometry.isna() | area.geometry.is_empty)] if len(area.columns) else area
@@ -124,6 +132,7 @@ def _around(aoi: Path, epsg: int | None, image: RasterBand | None) -> Grid:
         raise InputError("E101", f"{aoi}: holds no geometry; expected a polygon around the area of interest")
     if outline.crs is None:
         raise InputError("E103", f"{aoi}: has no coordinate reference system; write one, or use GeoJSON")
+    _check_degrees(outline, aoi)
     outline = _on_one_turn(outline)
     crs = _crs(epsg) if epsg else image.grid.crs if image else _utm_zone(outline, aoi)
     left, bottom, right, top = outline.total_bounds
@@ -137,6 +146,18 @@ def _around(aoi: Path, epsg: int | None, image: RasterBand | None) -> Grid:
             f"{bottom:.10g} to {top:.10g}); correct grid.epsg in scene.yaml, or leave it out",
         )
     return _snapped(crs, bounds, image)
+
+
+def _check_degrees(outline: gpd.GeoSeries, aoi: Path) -> None:
+    """Refuse (E102) longitudes and latitudes that are none: metres in a GeoJSON, or both swapped."""
+    left, bottom, right, top = outline.total_bounds
+    if outline.crs.is_geographic and not (left >= -180 and right <= 360 and bottom >= -90 and top <= 90):
+        raise InputError(
+            "E102",
+            f"{aoi}: x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g} are no longitudes and "
+            f"latitudes, as {outline.crs.name} has them; a GeoJSON holds degrees, longitude first: export it "
+            "anew, or write the right projection into the file",
+        )
 
 
 def _on_one_turn(outline: gpd.GeoSeries) -> gpd.GeoSeries:

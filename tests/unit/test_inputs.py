@@ -7,6 +7,8 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
+import pyogrio
 import pytest
 from affine import Affine
 from pyproj import Transformer
@@ -197,6 +199,29 @@ def test_an_unusable_area_is_refused(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=said) as caught:
             decide_grid(spec, None, {})
         assert caught.value.code == code
+
+
+@pytest.mark.parametrize("corner", [(801000, 2656000), (24.0, 125.9)], ids=["metres", "swapped"])
+def test_an_area_that_is_not_in_the_degrees_it_promises(tmp_path: Path, corner: tuple[float, float]) -> None:
+    """A GeoJSON is always in longitude and latitude, whatever the numbers in it."""
+    path = tmp_path / "area.geojson"
+    gpd.GeoDataFrame(geometry=[box(*corner, corner[0] + 0.1, corner[1] + 0.1)], crs=4326).to_file(path)
+    with pytest.raises(InputError, match="are no longitudes and latitudes") as caught:
+        decide_grid(GridSpec(aoi=path), None, {})
+    assert caught.value.code == "E102"
+
+
+def test_an_area_beside_other_layers(tmp_path: Path) -> None:
+    """Tables without shapes, where QGIS keeps styles, are no layers; a second with shapes is a question."""
+    path = tmp_path / "area.gpkg"
+    area = gpd.GeoDataFrame(geometry=[box(500000, 2650000, 502000, 2653000)], crs=32651)
+    area.to_file(path, layer="area")
+    pyogrio.write_dataframe(pd.DataFrame({"styleName": ["red"]}), path, layer="layer_styles", append=True)
+    assert decide_grid(GridSpec(aoi=path), None, {}).shape == (300, 200)
+    area.to_file(path, layer="roads")
+    with pytest.raises(InputError, match=r"2 layers \(area, roads\)") as caught:
+        decide_grid(GridSpec(aoi=path), None, {})
+    assert caught.value.code == "E101"
 
 
 def test_radar_alone_needs_a_grid_and_is_told_which(tmp_path: Path) -> None:
