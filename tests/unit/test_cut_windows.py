@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 from pyproj import Transformer
+from rasterio.windows import Window
 from shapely import LineString, MultiPolygon, Point, Polygon, box
 
 from landslide_map.bands import MODEL_BANDS
@@ -178,3 +181,16 @@ def test_windows_that_lack_a_sensor_are_left_out_unless_allowed(scene: Path, tmp
         name for name in MODEL_BANDS if name.startswith("asc_")
     ]
     assert not np.isnan(first[..., ~missing]).any()
+
+
+def test_a_window_that_one_value_fills_in_some_band_is_not_labelled(scene: Path, tmp_path: Path) -> None:
+    """Undeclared fill: a constant is no measurement, though no pixel of it is missing."""
+    filled = Path(copytree(scene.parent, tmp_path / "filled")) / scene.name
+    (band,) = filled.parent.rglob("*B02*.tif")
+    with rasterio.open(band, "r+") as dataset:
+        dataset.write(np.full((64, 64), 1200, dataset.dtypes[0]), 1, window=Window(64, 0, 64, 64))
+    slides = write(tmp_path / "slides.gpkg", [box(ULX, ULY - 640, ULX + 640, ULY)], f"EPSG:{EPSG}")
+    whole, cut = (cut_windows(yaml, slides, tmp_path / yaml.parent.name / "data") for yaml in (scene, filled))
+    assert (cut.windows, cut.incomplete) == (whole.windows - 1, whole.incomplete + 1)
+    table = pd.read_csv(cut.out / "Train.csv")
+    assert not ((table["row"] == 0) & (table["col"] == 64)).any()
