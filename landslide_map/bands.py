@@ -18,7 +18,10 @@ ORBITS: Final = ("descending", "ascending")
 POLARISATIONS: Final = ("vv", "vh")
 
 OPTICAL: Final = ("red", "green", "blue", "nir")
-"""Post-event Sentinel-2 as training DN: 10000 * reflectance + 1000."""
+"""Post-event Sentinel-2 as training DN: ``DN_PER_REFLECTANCE * reflectance + DN_OFFSET``."""
+DN_PER_REFLECTANCE: Final = 10000.0
+DN_OFFSET: Final = 1000.0
+"""Training DN of zero reflectance: what Sentinel-2 products carry from processing baseline 04.00 on."""
 MODEL_OPTICAL: Final = ("blue", "green", "red", "nir")
 """The same in the order of the labelled windows, whatever is published: docs/decisions/0020."""
 
@@ -119,5 +122,5 @@ def group(channel: str) -> str:
 def unit(name: str) -> str:
     """Return the unit of a band or channel, as written into files."""
     if name in OPTICAL:
-        return "10000 * reflectance + 1000"
+        return f"{DN_PER_REFLECTANCE:.0f} * reflectance + {DN_OFFSET:.0f}"
     return "1" if name in (*INDICES, SNOW_OR_CLOUD, STEEP) else "dB"

@@ -7,6 +7,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from landslide_map.bands import DN_OFFSET, DN_PER_REFLECTANCE, OPTICAL
+
 BRIGHT: Final = 0.18
 """Reflectance that snow and cloud exceed in red, green and blue alike; fresh scars rarely do in blue."""
 GREY: Final = 0.85
@@ -49,7 +51,7 @@ def snow_or_cloud_pixels(
     array([1., 0., 0.], dtype=float32)
     """
     red, green, blue, nir = (
-        (optical[n] - np.float32(1000)) / np.float32(10000) for n in ("red", "green", "blue", "nir")
+        (optical[n] - np.float32(DN_OFFSET)) / np.float32(DN_PER_REFLECTANCE) for n in OPTICAL
     )
     darkest = np.minimum(np.minimum(red, green), blue)
     # As products, because reflectance may be zero or below; NaN compares false, hence "not green".

@@ -19,15 +19,13 @@ import numpy.typing as npt
 import xarray as xr
 
 from landslide_map import timings
-from landslide_map.bands import CHANNELS, OPTICAL, ORBITS, PREFIX
+from landslide_map.bands import CHANNELS, DN_OFFSET, OPTICAL, ORBITS, PREFIX
 
 FEATURE_SET: Final = "crossed-1"
 """Name of this very set of features, kept in bundles: another definition needs another name."""
 BASE_STATISTICS: Final = ("mean", "std", "min", "max", "skew", "kurtosis")
 _RADAR: Final = ("vv", "vh", "diff_vv", "diff_vh")
 """Radar channels of one track, without its prefix."""
-_OFFSET: Final = 1000.0
-"""Training DN of zero reflectance."""
 _LEAST_REFLECTANCE: Final = 20.0
 """Scaled reflectance below which a ratio is noise (dark water, shadow)."""
 
@@ -89,12 +87,12 @@ def _shape(values: _Values, channel: str) -> _Features:
     yield f"{channel}.range_std", (high - low) / std
     yield f"{channel}.upper_tail", (high - mean) / std
     if channel in OPTICAL:
-        yield f"{channel}.std_mean", std / np.maximum(mean - _OFFSET, _LEAST_REFLECTANCE)
+        yield f"{channel}.std_mean", std / np.maximum(mean - DN_OFFSET, _LEAST_REFLECTANCE)
 
 
 def _optical(values: _Values) -> _Features:
     """Yield ratios of mean reflectances and of their spreads."""
-    level = {name: np.maximum(values[name, "mean"] - _OFFSET, _LEAST_REFLECTANCE) for name in OPTICAL}
+    level = {name: np.maximum(values[name, "mean"] - DN_OFFSET, _LEAST_REFLECTANCE) for name in OPTICAL}
     for a, b in combinations(OPTICAL, 2):
         yield f"{a}_{b}.ratio", np.log(level[a] / level[b])
         yield f"{a}_{b}.std_ratio", np.log((values[a, "std"] + 1) / (values[b, "std"] + 1))

@@ -15,12 +15,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from landslide_map.bands import DN_OFFSET
 from landslide_map.errors import InputError, Notice
 
 FloatArray = npt.NDArray[np.float32]
 Verdict = Literal["present", "absent", "undecided"]
 
-OFFSET_DN = 1000.0
 PRESENT_FROM, ABSENT_TO = 900.0, 700.0
 """A dark quantile from / up to which the offset is there / is not there (DN)."""
 PLANTS_TO = 1500.0
@@ -140,7 +140,7 @@ def decide_offset(
                 f"in the numbers ({numbers}); write offset: present or offset: absent in scene.yaml",
             )
         return _decision(scale, verdict, f"decided on pixels: {numbers}", name)
-    told: Verdict = "present" if metadata.offset < OFFSET_DN / 2 else "absent"
+    told: Verdict = "present" if metadata.offset < DN_OFFSET / 2 else "absent"
     if verdict in (told, "undecided"):
         unsure = (
             (Notice("W203", f"{name}: the pixels do not confirm that the offset is {told} ({numbers})"),)
@@ -158,7 +158,7 @@ def decide_offset(
 
 
 def _decision(scale: float, verdict: str, reason: str, name: str) -> OffsetDecision:
-    offset = 0.0 if verdict == "present" else OFFSET_DN
+    offset = 0.0 if verdict == "present" else DN_OFFSET
     return OffsetDecision(scale, offset, reason, _added(name, offset, reason))
 
 

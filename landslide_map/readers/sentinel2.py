@@ -16,7 +16,7 @@ from landslide_map.errors import InputError, Notice
 from landslide_map.grid import RESOLUTION_M, Grid
 from landslide_map.readers import optical_checks, safe
 from landslide_map.readers.looks import look_together
-from landslide_map.readers.optical_checks import OFFSET_DN, Look, OffsetDecision
+from landslide_map.readers.optical_checks import Look, OffsetDecision
 from landslide_map.readers.raster import file_of, open_band
 from landslide_map.readers.sentinel2_files import (
     SATURATED,
@@ -116,11 +116,11 @@ def _from_product(spec: OpticalSpec, path: Path) -> _Found:
 
 
 def _offset_of_product(product: safe.SafeProduct) -> OffsetDecision:
-    scale = 10000 / product.quantification
+    scale = bands.DN_PER_REFLECTANCE / product.quantification
     if product.add_offset is None:
-        return OffsetDecision(scale, OFFSET_DN, f"no BOA_ADD_OFFSET, baseline {product.baseline}")
+        return OffsetDecision(scale, bands.DN_OFFSET, f"no BOA_ADD_OFFSET, baseline {product.baseline}")
     told = f"BOA_ADD_OFFSET {product.add_offset:g}, baseline {product.baseline}"
-    return OffsetDecision(scale, OFFSET_DN + product.add_offset * scale, told)
+    return OffsetDecision(scale, bands.DN_OFFSET + product.add_offset * scale, told)
 
 
 def _from_files(spec: OpticalSpec) -> _Found:
@@ -130,7 +130,7 @@ def _from_files(spec: OpticalSpec) -> _Found:
     offset = None
     if baseline is not None:
         carries = tuple(int(part) for part in baseline.split(".")) >= FIRST_OFFSET_BASELINE
-        offset = OffsetDecision(1.0, 0.0 if carries else OFFSET_DN, f"processing baseline {baseline}")
+        offset = OffsetDecision(1.0, 0.0 if carries else bands.DN_OFFSET, f"processing baseline {baseline}")
     return _Found(Path(paths[0]).name, rasters, offset, dates_in_names(paths), baseline)
 
 
@@ -182,7 +182,7 @@ def _look_at_pixels(
     optical_checks.check_bands_differ(name, look)
     optical_checks.check_units(name, spec.units, look)
     # Numbers are often divided by 10000 with the offset still in them: pixels are asked here, too.
-    reflectance = OffsetDecision(10000.0, OFFSET_DN, "reflectance, as scene.yaml says")
+    reflectance = OffsetDecision(bands.DN_PER_REFLECTANCE, bands.DN_OFFSET, "reflectance, as scene.yaml says")
     metadata = reflectance if spec.units == "reflectance" else found.offset
     decision = optical_checks.decide_offset(name, spec.offset, metadata, look)
     in_dn = Look({band: values * decision.scale for band, values in look.bands.items()}, look.classes)
