@@ -33,9 +33,8 @@ class PartedProduct:
         for kind in ("weight", "bias"):
             whole = weights.pop(f"{self.block}in_proj.{kind}", None)
             if whole is not None:
-                # copies: what is mapped from a file is laid out anew for the product anyway
-                weights[f"{self.block}hidden.{kind}"] = whole[: self.hidden].clone()
-                weights[f"{self.block}qkv.{kind}"] = whole[self.hidden :].clone()
+                weights[f"{self.block}hidden.{kind}"] = whole[: self.hidden]
+                weights[f"{self.block}qkv.{kind}"] = whole[self.hidden :]
 
 
 class PartedBlock(nn.Module):
