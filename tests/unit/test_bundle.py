@@ -92,6 +92,15 @@ def test_perceptron_by_hand() -> None:
     np.testing.assert_array_equal(again.probability(features), network.probability(features))
 
 
+def test_networks_of_a_perceptron_average_probabilities_not_log_odds() -> None:
+    """Two networks whose hidden unit is silent: their odds are those of their last bias, 9 and 1/4."""
+    zero = np.zeros((2, 1, 1), np.float32)
+    bias = np.log(np.array([9.0, 0.25], np.float32)).reshape(2, 1, 1)
+    knots, scores = np.array([[0.0, 1.0]], np.float32), np.array([-1.0, 1.0], np.float32)
+    network = Perceptron(knots, scores, (zero, zero), (zero, bias))
+    np.testing.assert_allclose(network.probability(np.zeros((3, 1), np.float32)), (0.9 + 0.2) / 2, rtol=1e-6)
+
+
 # --- the bundle that ships ---
 
 
