@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, floor
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,10 @@ from rasterio.crs import CRS
 RESOLUTION_M = 10.0
 BLOCK = 1024
 """Edge of the fixed lattice of blocks, pixels: the tile size of Sentinel-2 JPEG 2000."""
+
+
+NOISE: Final = 1e-3
+"""Pixels by which lattices that coincide may differ: coordinates are written rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +67,21 @@ class Grid:
             for col in range(0, self.width, size):
                 yield Block(row, col, min(size, self.height - row), min(size, self.width - col))
 
-    def same_lattice(self, other: Grid, tolerance: float = 1e-3) -> bool:
-        """Whether `other`'s pixels coincide with this grid's, up to a whole-pixel shift."""
+    def same_lattice(self, other: Grid) -> bool:
+        """Whether `other`'s pixels coincide with this grid's (:data:`NOISE`), shifted by whole pixels or not."""
         if self.crs != other.crs:
             return False
         a, b = self.transform, other.transform
-        if max(abs(a.a - b.a), abs(a.e - b.e)) * max(other.shape) > tolerance * abs(a.a):
+        if max(abs(a.a - b.a), abs(a.e - b.e)) * max(other.shape) > NOISE * abs(a.a):
             return False
         shifts = ((b.c - a.c) / a.a, (b.f - a.f) / a.e)
-        return all(abs(shift - round(shift)) < tolerance for shift in shifts)
+        return all(abs(shift - round(shift)) < NOISE for shift in shifts)
 
     @classmethod
-    def covering(
-        cls, crs: CRS, bounds: tuple[float, float, float, float], resolution: float = RESOLUTION_M
-    ) -> Grid:
-        """Return the smallest grid on multiples of `resolution` that contains `bounds`."""
+    def covering(cls, crs: CRS, bounds: tuple[float, float, float, float]) -> Grid:
+        """Return the smallest grid on multiples of 10 m that contains `bounds`."""
         left, bottom, right, top = bounds
+        resolution = RESOLUTION_M
         # Bounds that are multiples already must not gain a row through rounding noise.
         x0, x1 = floor(left / resolution + 1e-6), ceil(right / resolution - 1e-6)
         y0, y1 = floor(bottom / resolution + 1e-6), ceil(top / resolution - 1e-6)

@@ -119,12 +119,12 @@ def reliability_curve(truth: Bools, probability: Floats, bins: int = CALIBRATION
     return {"promised": promised, "found": found, "windows": count[held]}
 
 
-def threshold_curve(truth: Bools, probability: Floats, thresholds: Floats | None = None) -> dict[str, Floats]:
+def threshold_curve(truth: Bools, probability: Floats) -> dict[str, Floats]:
     """Return ``threshold, f1, precision, recall``, a window being called above the threshold.
 
     Precision is NaN where no window is called; the others are 0 where nothing is found.
     """
-    limits = np.arange(1, 100) / 100 if thresholds is None else thresholds
+    limits = np.arange(1, 100) / 100
     called = len(probability) - np.searchsorted(np.sort(probability), limits, side="right")
     hits = truth.sum() - np.searchsorted(np.sort(probability[truth]), limits, side="right")
     return {

@@ -31,8 +31,7 @@ from landslide_map.scene_values import (
     path_or_mapping,
 )
 from landslide_map.sources import BackscatterUnits, Quantity
-
-MIN_STRIDE, MAX_STRIDE = 8, 64
+from landslide_map.windows import LEAST_STRIDE, SIZE
 
 
 class _Model(BaseModel):
@@ -256,7 +255,7 @@ class Scene(_Model):
     s1: Radar | None = None
     dem: FilePath | None = None
     bundle: Annotated[FilePath | None, none_for("default")] = None
-    stride: Annotated[int, Field(ge=MIN_STRIDE, le=MAX_STRIDE)] = 64
+    stride: Annotated[int, Field(ge=LEAST_STRIDE, le=SIZE)] = SIZE
     threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
     operating_point: OperatingPoint | None = None
     min_valid_fraction: Annotated[float, Field(gt=0, le=1)] = 0.75

@@ -17,8 +17,8 @@ from landslide_map.grid import BLOCK
 
 SIZE: Final = 64
 """Edge of a window, pixels: what every model was trained on."""
-DENSEST: Final = 8
-"""The smallest stride is ``size // DENSEST``: denser windows cost more and say nothing new."""
+LEAST_STRIDE: Final = 8
+"""Pixels: denser windows cost more and say nothing new."""
 
 Span: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 """First and last + 1 of several ranges."""
@@ -100,17 +100,15 @@ def offsets(length: int, size: int, stride: int) -> npt.NDArray[np.int64]:
     return np.array([*range(0, last, stride), last], dtype=np.int64)
 
 
-def plan_windows(shape: tuple[int, int], stride: int, size: int = SIZE) -> WindowPlan:
-    """Plan windows of `size` x `size` px that cover every pixel of a grid.
+def plan_windows(shape: tuple[int, int], stride: int) -> WindowPlan:
+    """Plan windows of 64 x 64 px that cover every pixel of a grid.
 
     Parameters
     ----------
     shape : tuple of int
         Pixel rows and columns of the grid.
     stride : int
-        Step between windows, pixels, from ``size // 8`` to `size` (8 to 64).
-    size : int
-        Window edge, pixels.
+        Step between windows, pixels, from :data:`LEAST_STRIDE` to :data:`SIZE`.
 
     Raises
     ------
@@ -124,19 +122,19 @@ def plan_windows(shape: tuple[int, int], stride: int, size: int = SIZE) -> Windo
     >>> plan_windows((100, 200), stride=32).grid_shape
     (3, 6)
     """
-    least = max(size // DENSEST, 1)
-    if not least <= stride <= size:
+    if not LEAST_STRIDE <= stride <= SIZE:
         raise UsageError(
-            "E430", f"the stride is {stride} px; it must be from {least} to {size} px (windows are {size} px)"
+            "E430",
+            f"the stride is {stride} px; it must be from {LEAST_STRIDE} to {SIZE} px (windows are {SIZE} px)",
         )
     rows, cols = shape
-    if min(shape) < size:
+    if min(shape) < SIZE:
         raise InputError(
             "E130",
-            f"the grid has {rows} rows and {cols} columns; one window needs {size} x {size} px. "
+            f"the grid has {rows} rows and {cols} columns; one window needs {SIZE} x {SIZE} px. "
             "Choose a larger area of interest or leave the grid to the Sentinel-2 image.",
         )
-    return WindowPlan(offsets(rows, size, stride), offsets(cols, size, stride), size, stride, (rows, cols))
+    return WindowPlan(offsets(rows, SIZE, stride), offsets(cols, SIZE, stride), SIZE, stride, (rows, cols))
 
 
 def intervals(starts: npt.NDArray[np.int64], size: int, windows: range) -> tuple[npt.NDArray[np.int64], Span]:

@@ -45,6 +45,9 @@ SETTINGS: Final = {
 }
 """LightGBM, quick; the default recipe's for channel sets that are needed less often."""
 REPEATS: Final = 3
+"""Shuffles whose figures are averaged."""
+SEED: Final = 42
+"""Of the folds and trees of the quick model."""
 _Part = tuple[str, tuple[str, ...], tuple[str, ...]]
 
 
@@ -53,7 +56,6 @@ def retrained_ablation(
     labels: Labels,
     *,
     folds: int = 5,
-    seed: int = 42,
     settings: Mapping[str, Any] = SETTINGS,
     report: Report = silent,
 ) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def retrained_ablation(
     ----------
     statistics : xr.DataArray, (window, channel, statistic)
     labels : ndarray, (window,), 0 or 1
-    folds, seed : int
+    folds : int
         Stratified folds.
     settings : mapping
         LightGBM's, and ``trees``.
@@ -83,7 +85,7 @@ def retrained_ablation(
     present = [str(name) for name in statistics.channel.values if name in CHANNELS]
     held = [name for name in (*BASE_STATISTICS, MEDIAN) if name in statistics.statistic.values]
     parts = [("all", tuple(present), tuple(held)), *_parts(present, held)]
-    rows = stratified_folds(labels, folds, seed)
+    rows = stratified_folds(labels, folds, SEED)
     found: dict[str, dict[str, Any]] = {}
     gains = np.zeros(len(present) * len(held))
     for done, (name, channels, kept) in enumerate(parts):
@@ -93,7 +95,7 @@ def retrained_ablation(
         votes = np.empty(len(labels))
         for fold, left_out in enumerate(rows):
             others = np.setdiff1d(np.arange(len(labels)), left_out)
-            booster = train_lightgbm(features[others], labels[others], dict(settings), seed + 1000 * fold)
+            booster = train_lightgbm(features[others], labels[others], dict(settings), SEED + 1000 * fold)
             votes[left_out] = booster.predict(features[left_out])
             if name == "all":
                 gains += booster.feature_importance("gain")
@@ -119,8 +121,6 @@ def permuted_ablation(
     bundle: Bundle,
     *,
     folds: npt.NDArray[np.int64] | None = None,
-    repeats: int = REPEATS,
-    seed: int = 0,
     report: Report = silent,
 ) -> dict[str, Any]:
     """Shuffle each modality and each statistic among windows and see what a bundle loses.
@@ -136,8 +136,6 @@ def permuted_ablation(
         Members that read statistics only.
     folds : ndarray, (window,), optional
         The fold that each window was left out of, for votes out of fold.
-    repeats, seed : int
-        Shuffles whose figures are averaged.
     report : Report
         Told of the progress.
 
@@ -161,8 +159,8 @@ def permuted_ablation(
         return _figures(labels, probability, probability > scenario.threshold)
 
     whole = score(statistics)
-    generator = np.random.default_rng(seed)
-    orders = [generator.permutation(len(labels)) for _ in range(repeats)]
+    generator = np.random.default_rng(0)
+    orders = [generator.permutation(len(labels)) for _ in range(REPEATS)]
     parts = list(_parts(present, held))
     found = {"all": whole}
     for done, (name, channels, kept) in enumerate(parts):
@@ -174,7 +172,7 @@ def permuted_ablation(
     report("ablation", len(parts), len(parts))
     return {
         "level": LEVEL,
-        "method": f"permuted: the bundle's own votes, mean of {repeats} shuffles"
+        "method": f"permuted: the bundle's own votes, mean of {REPEATS} shuffles"
         + (", out of fold" if folds is not None else ""),
         **_losses(found),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,7 +51,6 @@ def ask_members(
     *,
     everyone: bool = False,
     folds: npt.NDArray[np.integer[Any]] | None = None,
-    excluded: Collection[str] = (),
 ) -> MemberVotes:
     """Let the members of a bundle judge windows.
 
@@ -63,8 +62,6 @@ def ask_members(
         Ask every member wherever it can vote, not only those of each window's scenario.
     folds : ndarray, (window,), optional
         Ask in each window only this fold of every member: out of fold, if it had been left out there.
-    excluded : collection of str
-        Channels that no member may use.
     """
     asked = _with_everyone(bundle) if everyone else bundle
     parts, snowy = [], []
@@ -73,7 +70,6 @@ def ask_members(
         for fold, here in _divided(folds, rows, len(said)):
             votes = (asked if fold is None else _single_fold(asked, fold)).vote(
                 statistics.isel(window=here),
-                excluded=excluded,
                 pixels=None if pixels is None else pixels[here],
                 # A ready window is what it is: the published procedure judges constant bands too.
                 constants_are_fill=pixels is None,

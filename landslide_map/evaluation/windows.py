@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,6 @@ def evaluate(
     profile: str | None = None,
     threshold: float | None = None,
     operating_point: OperatingPoint | None = None,
-    excluded: Collection[str] = (),
     ids: Iterable[str] = (),
     everyone: bool = False,
     out_of_fold: bool = False,
@@ -75,8 +74,6 @@ def evaluate(
         Only the members of this profile.
     threshold, operating_point : optional
         Instead of each scenario's own threshold.
-    excluded : collection of str
-        Channels taken away, to see what remains without them.
     ids : iterable of str, optional
         Names of the windows, to tell those that the bundle was trained on.
     everyone : bool
@@ -110,7 +107,6 @@ def evaluate(
         profile=profile,
         threshold=threshold,
         operating_point=operating_point,
-        excluded=excluded,
         everyone=everyone,
         out_of_fold=out_of_fold,
         folds=folds,
@@ -127,7 +123,6 @@ def judge(
     profile: str | None = None,
     threshold: float | None = None,
     operating_point: OperatingPoint | None = None,
-    excluded: Collection[str] = (),
     everyone: bool = False,
     out_of_fold: bool = False,
     folds: npt.NDArray[np.int64] | None = None,
@@ -144,7 +139,7 @@ def judge(
         ready = with_profile(ready, profile)
     ready = decided_at(ready, threshold, operating_point)
     left_out = training_folds(ready, known, ids, folds) if out_of_fold else None
-    votes = ask_members(data, ready, everyone=everyone, folds=left_out, excluded=excluded)
+    votes = ask_members(data, ready, everyone=everyone, folds=left_out)
     return Judged(ready, known, votes, left_out, moved=threshold is not None)
 
 

@@ -12,7 +12,7 @@ from landslide_map_cli.main import cli
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.models.placement import Device, Precision
 from landslide_map.models.profiles import PROFILES
-from landslide_map.scene import MAX_STRIDE, MIN_STRIDE
+from landslide_map.windows import LEAST_STRIDE, SIZE
 
 
 def option(command: str, name: str) -> Any:
@@ -33,7 +33,7 @@ def test_profiles_are_named() -> None:
 def test_strides_are_those_of_a_scene(command: str) -> None:
     allowed = option(command, "stride").type
     assert isinstance(allowed, click.IntRange)
-    assert (allowed.min, allowed.max) == (MIN_STRIDE, MAX_STRIDE)
+    assert (allowed.min, allowed.max) == (LEAST_STRIDE, SIZE)
 
 
 def test_bands_of_ready_windows_are_told_in_their_order() -> None:
