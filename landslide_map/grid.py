@@ -68,7 +68,7 @@ class Grid:
                 yield Block(row, col, min(size, self.height - row), min(size, self.width - col))
 
     def same_lattice(self, other: Grid) -> bool:
-        """Whether `other`'s pixels coincide with this grid's (:data:`NOISE`), shifted by whole pixels or not."""
+        """Whether `other`'s pixels lie on this grid's, up to a shift by whole pixels (and :data:`NOISE`)."""
         if self.crs != other.crs:
             return False
         a, b = self.transform, other.transform

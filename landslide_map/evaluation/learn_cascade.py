@@ -20,8 +20,7 @@ from landslide_map.models.bundle_folder import check_free, save_bundle
 from landslide_map.models.cascade import CASCADES, Cascade, Labels, cascades_file, learned_cascade
 from landslide_map.models.placement import Device, Precision, on_device
 from landslide_map.progress import Report, silent
-from landslide_map.training.card import cascade_section
-from landslide_map.training.window_bundle import CARD
+from landslide_map.training.card import CARD, cascade_section
 from landslide_map.window_files import Windows
 
 

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from landslide_map.models.cascade import Cascade
 
+CARD: Final = "CARD.md"
+"""Name of the card in a bundle."""
 _FIGURES: Final = ("f1", "precision", "recall", "auc", "brier", "ece")
 _HEADS: Final = ("threshold", "F1", "precision", "recall", "AUC", "Brier", "ECE")
 

@@ -24,6 +24,7 @@ from landslide_map.models.perceptron import one_blas_thread
 from landslide_map.models.scenario import weighted_mean
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.progress import Report, Stage, silent
+from landslide_map.training.card import CARD
 from landslide_map.training.fit_perceptron import PerceptronSettings, fit_perceptron
 from landslide_map.training.fit_trees import fit_lightgbm, fit_xgboost
 from landslide_map.training.folds import stratified_folds
@@ -125,7 +126,7 @@ def train(
     }
     if names := sorted(map(window_hash, ids)):
         contents[TRAINING_WINDOWS] = ("\n".join(names) + "\n").encode()
-    contents["CARD.md"] = write_statistics_card(document).encode()
+    contents[CARD] = write_statistics_card(document).encode()
     return TrainedBundle(document, contents, votes, folds)
 
 

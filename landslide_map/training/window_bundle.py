@@ -20,6 +20,7 @@ from landslide_map.models.bundle import TRAINING_WINDOWS, window_hash
 from landslide_map.models.calibration import IDENTITY, Calibration
 from landslide_map.models.cascade import CASCADES, Cascade, cascades_file, learned_cascade
 from landslide_map.models.scenario import Scenario, weighted_mean
+from landslide_map.training.card import CARD
 from landslide_map.training.operating_point import fit_calibration, nested, operating_points
 from landslide_map.training.window_card import write_window_card
 from landslide_map.training.window_recipe import Division, ScenarioRecipe, WindowRecipe
@@ -31,7 +32,6 @@ Rows = npt.NDArray[np.intp]
 
 VOTES: Final = "out-of-fold.csv"
 """File of the bundle: what each member said of the windows it had not learned from."""
-CARD: Final = "CARD.md"
 _MIDDLE: Final = 0.5
 
 
