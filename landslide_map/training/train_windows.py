@@ -223,7 +223,7 @@ def _overlaps(origin: pd.DataFrame | None, folds: Sequence[Rows], division: Divi
     return [
         Notice(
             "W530",
-            f"{count} of {len(origin)} windows share pixels with a window of another fold: out-of-fold "
+            f"{count} of {len(origin)} windows share ground with a window of another fold: out-of-fold "
             f"figures will be better than the truth. {cure}",
         )
     ]

@@ -17,6 +17,7 @@ from landslide_map.bands import CHANNELS
 from landslide_map.cut_windows import RECORD
 from landslide_map.errors import InputError
 from landslide_map.features import array_statistics
+from landslide_map.grid import RESOLUTION_M
 from landslide_map.labelled_windows import LabelledWindows, read_labelled_windows
 from landslide_map.progress import Report, Stage, silent
 from landslide_map.scoring import checked_chunks, eighteen_channels
@@ -32,7 +33,8 @@ class TrainingData:
     groups: tuple[str, ...] | None
     """Spatial group of each window, where every folder tells."""
     origin: pd.DataFrame | None
-    """``scene, row, col`` of each window's first pixel, where every folder tells."""
+    """``scene, row, col`` of each window's first pixel, where every folder tells. Where all know their place
+    on the map it is counted there, and ``scene`` is the projection: scenes overlap, and are mapped again."""
     provenance: dict[str, Any]
 
 
@@ -54,13 +56,12 @@ def read_training_data(folders: Sequence[Path]) -> TrainingData:
             f"ID {twice!r} occurs in two of {', '.join(map(str, folders))}. Cut windows of each scene with "
             "another --name.",
         )
-    origin = _columns(parts, ["scene", "row", "col"])
     groups = _columns(parts, ["group"])
     return TrainingData(
         windows=Windows(tuple(ids), files=tuple(path for part in parts for path in part.windows.files)),
         labels=np.concatenate([part.labels for part in parts]),
         groups=None if groups is None else tuple(groups["group"].astype(str)),
-        origin=origin,
+        origin=_origin(parts),
         provenance={"scenes": [text for folder in folders if (text := _described(folder)) is not None]},
     )
 
@@ -86,6 +87,16 @@ def complete_statistics(data: TrainingData, progress: Report = silent) -> xr.Dat
         done += len(ids)
         progress(Stage("reading windows", "windows"), done, len(data.windows.ids))
     return xr.concat(parts, dim="window")
+
+
+def _origin(parts: list[LabelledWindows]) -> pd.DataFrame | None:
+    placed = _columns(parts, ["group", "x", "y"])
+    if placed is not None:
+        projection = placed["group"].astype(str).str.split(":").str[0]
+        if projection.str.fullmatch(r"\d+").all():
+            row, col = -placed["y"] / RESOLUTION_M, placed["x"] / RESOLUTION_M
+            return pd.DataFrame({"scene": projection, "row": row, "col": col})
+    return _columns(parts, ["scene", "row", "col"])
 
 
 def _columns(parts: Sequence[LabelledWindows], names: list[str]) -> pd.DataFrame | None:

@@ -23,6 +23,7 @@ from landslide_map.models.network_spec import NetworkSpec
 from landslide_map.models.verify import verify_members
 from landslide_map.scoring import score
 from landslide_map.training import fit_network
+from landslide_map.training.folds import overlapping_windows
 from landslide_map.training.starting_weights import starting_weights
 from landslide_map.training.train_windows import TrainedWindows, train
 from landslide_map.training.training_data import read_training_data
@@ -272,6 +273,19 @@ def test_folders_are_joined(tmp_path: Path) -> None:
         read_training_data([a])
     with pytest.raises(InputError, match="'b0' occurs in two"):
         read_training_data([b, b])
+
+
+@pytest.mark.parametrize(("zone", "found"), [("32651", 3), ("32652", 0), ("here", 0)])
+def test_windows_of_two_scenes_on_the_same_ground_overlap(tmp_path: Path, zone: str, found: int) -> None:
+    """A second date on another grid: its first window shares ground with both of the first, the other none."""
+    a, b = write_data(tmp_path / "a", ["a0", "a1"]), write_data(tmp_path / "b", ["b0", "b1"])
+    for folder, own, x in ((a, "32651", [300_320, 300_960]), (b, zone, [300_640, 310_320])):
+        table = pd.read_csv(folder / LABELS).assign(scene=folder.name, row=0, col=[0, 64], x=x, y=2_699_680)
+        table.assign(group=[f"{own}:5km:60:539"] * 2).to_csv(folder / LABELS, index=False)
+    origin = read_training_data([a, b]).origin
+    assert origin is not None
+    assert overlapping_windows(origin, [np.array([0, 1]), np.array([2, 3])], 64) == found
+    assert overlapping_windows(origin, [np.arange(4), np.arange(0)], 64) == 0
 
 
 def save_encoder(folder: Path, **options: Any) -> dict[str, torch.Tensor]:
