@@ -100,6 +100,12 @@ def test_a_module_imports_only_from_its_own_layer_or_below(path: Path) -> None:
     assert not above, f"{own} imports upwards: {sorted(above)}"
 
 
+def test_every_module_has_its_place_in_the_architecture() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    modules = {path.stem for path in FILES if path.parts[-2] != "cli" and path.stem != "__init__"}
+    assert not {name for name in modules if f"`{name}`" not in page}
+
+
 def test_nothing_imports_the_command_line_folder_by_its_bare_name() -> None:
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):
