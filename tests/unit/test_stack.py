@@ -24,6 +24,7 @@ from landslide_map.bands import (
 )
 from landslide_map.errors import InputError
 from landslide_map.grid import Block, Grid
+from landslide_map.quality import snow_or_cloud_pixels
 from landslide_map.sources import (
     OpticalImage,
     RadarComposite,
@@ -292,6 +293,20 @@ def test_chunks_change_nothing(full_scene, chunk):
     chunked = stack.channels(stack.acquisitions(inputs, chunks=chunk)).compute()
     assert np.isnan(once.sel(band=list(DIFFERENCES))).any()
     np.testing.assert_array_equal(once.values.view(np.uint32), chunked.values.view(np.uint32))
+
+
+def test_snow_and_cloud_are_told_by_the_bands_and_the_class_of_each_pixel(full_scene, tmp_path, rng):
+    """Classes of 20 m lie under 2 x 2 pixels of 10 m, whole: a mean of codes is another class."""
+    inputs, written = full_scene
+    codes = rng.choice([4, 8, 11], (GRID.height // 2, GRID.width // 2)).astype(np.uint8)
+    classes = write_band(tmp_path / "scl.tif", codes, grid_at(32633, 300_000, 5_200_020, codes.shape, 20.0))
+    inputs = replace(inputs, optical=replace(inputs.optical, scene_classification=classes))
+    bands = {name: written[name].astype(np.float32) for name in OPTICAL}
+    under = np.kron(codes, np.ones((2, 2))).astype(np.float32)
+    expected = snow_or_cloud_pixels(bands, under)
+    assert 0.1 < expected.mean() < 0.9
+    (read,) = stack.read_channels(inputs, [SNOW_OR_CLOUD], Block(0, 0, *GRID.shape))
+    np.testing.assert_array_equal(read, expected)
 
 
 @pytest.mark.parametrize("missing", [None, "optical", "descending"])

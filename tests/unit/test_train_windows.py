@@ -277,7 +277,7 @@ def test_folders_are_joined(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("zone", "found"), [("32651", 3), ("32652", 0), ("here", 0)])
 def test_windows_of_two_scenes_on_the_same_ground_overlap(tmp_path: Path, zone: str, found: int) -> None:
-    """A second date on another grid: its first window shares ground with both of the first, the other none."""
+    """A second date on another grid: its first window shares ground with both of the first."""
     a, b = write_data(tmp_path / "a", ["a0", "a1"]), write_data(tmp_path / "b", ["b0", "b1"])
     for folder, own, x in ((a, "32651", [300_320, 300_960]), (b, zone, [300_640, 310_320])):
         table = pd.read_csv(folder / LABELS).assign(scene=folder.name, row=0, col=[0, 64], x=x, y=2_699_680)
