@@ -73,7 +73,7 @@ def _feedback(quiet: bool, verbose: bool, as_json: bool) -> Iterator[Feedback]:
         tell = Feedback(report, spent, as_json, quiet, verbose, display.close)
         try:
             yield tell
-        except (BrokenPipeError, click.exceptions.Exit):
+        except click.exceptions.Exit:
             raise
         except (Exception, KeyboardInterrupt) as error:
             if not as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from types import FrameType
@@ -19,6 +18,7 @@ from .refusals import refusal_of
 from .run import run
 from .score import score
 from .stack import stack
+from .streams import outlive_readers
 from .train import train
 from .windows import windows
 
@@ -54,6 +54,7 @@ def _stop(_signum: int, _frame: FrameType | None) -> NoReturn:
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with its documented status; no traceback reaches a user."""
+    outlive_readers()
     signal.signal(signal.SIGTERM, _stop)  # a polite kill cleans up as Ctrl-C does
     sys.exit(_status(args))
 
@@ -64,9 +65,6 @@ def _status(args: list[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (Exception, KeyboardInterrupt) as error:
         refusal = refusal_of(error)
         click.echo(refusal, err=True)

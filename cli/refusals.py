@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import traceback
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ class Refusal:
 
 
 def refusal_of(error: BaseException) -> Refusal:
-    """Return what to say of any error but a broken pipe."""
+    """Return what to say of any error."""
     if isinstance(error, click.ClickException):
         return Refusal(error.exit_code, None, error.format_message())
     if isinstance(error, KeyboardInterrupt | click.Abort):
@@ -40,6 +41,9 @@ def refusal_of(error: BaseException) -> Refusal:
         return Refusal(error.exit_status, error.code, error.message)
     if isinstance(error, MemoryError):
         return Refusal(6, "E602", "out of memory; close other programs or map a smaller area (grid: aoi)")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = error.filename or "standard output"
+        return Refusal(6, "E601", f"{where}: cannot be written ({error.strerror}). Free some space.")
     return _of_a_bug(error)
 
 

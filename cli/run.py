@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @shared_options.bundle_of_scene
 @shared_options.stride
 @click.option(
-    "--threshold", type=click.FloatRange(0, 1), help="Probability above which a window is a landslide."
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Probability above which a window is a landslide.",
 )
 @shared_options.operating_point
 @shared_options.profile

@@ -193,7 +193,7 @@ def test_a_changed_byte_in_a_bundle_is_refused(tmp_path: Path) -> None:
     assert model.name in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--stride", "65"], ["--no-such-option"], []])
+@pytest.mark.parametrize("arguments", [["--stride", "65"], ["--threshold", "1"], ["--no-such-option"], []])
 def test_a_wrong_call_is_usage(arguments: list[str], tmp_path: Path) -> None:
     out = ["--out", str(tmp_path / "out")] if arguments else []
     done = command(SCENE, *out, *arguments)
@@ -240,3 +240,29 @@ def test_a_run_with_the_default_bundle_imports_no_torch(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout.strip() == "False"
+
+
+def piped(line: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash, the command as ``$0`` and `arguments` as ``$1`` ..."""
+    return subprocess.run(
+        ["bash", "-c", line, str(COMMAND), *map(str, arguments)], capture_output=True, text=True, timeout=300
+    )
+
+
+def test_a_reader_that_leaves_costs_neither_the_map_nor_its_status(result: Path, tmp_path: Path) -> None:
+    """``head -1`` and a closed log are what happens to long runs; nothing is wrong with the map then."""
+    done = piped('"$0" "$1" --out "$2" 2>&1 | true; exit ${PIPESTATUS[0]}', SCENE, tmp_path / "left")
+    assert done.returncode == 0
+    assert (tmp_path / "left" / "windows.nc").read_bytes() == (result / "windows.nc").read_bytes()
+    done = piped('"$0" models show "$1" | head -1; exit ${PIPESTATUS[0]}', DEFAULT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 1
+    assert piped('"$0" check nowhere.yaml 2>&- | cat; exit ${PIPESTATUS[0]}').returncode == 3
+    assert piped('"$0" --version >&- 2>&-').returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_under_the_standard_output_is_no_bug() -> None:
+    done = piped('"$0" models show "$1" > /dev/full', DEFAULT)
+    assert done.returncode == 6
+    assert done.stderr.startswith("error E601: standard output: cannot be written")
