@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from landslide_map.sources import RasterBand
 
 STEEP_DEG: Final = 5.0
 """Slope from which ground counts as steep (Handwerger et al. 2022, https://doi.org/10.5194/nhess-22-753-2022)."""
+_HEIGHTS_M: Final = (-500.0, 9000.0)
+"""From the Dead Sea to Everest. Anything else is fill, -9999 or -32768, which files often do not declare:
+taken as ground it would be flat."""
 _HALO: Final = 2
 """Pixels around a block that its slopes depend on: one for smoothing, one for the gradient."""
 
@@ -26,7 +29,7 @@ def steep_block(dem: RasterBand, grid: Grid, block: Block, files: OpenFiles | No
     Parameters
     ----------
     dem : RasterBand
-        Elevation in metres, in any CRS.
+        Elevation in metres, in any CRS; what no ground on earth has is missing.
     grid : Grid
         In metres.
     block : Block
@@ -39,7 +42,8 @@ def steep_block(dem: RasterBand, grid: Grid, block: Block, files: OpenFiles | No
     ndarray, (block.height, block.width), float32
     """
     wide = Block(block.row - _HALO, block.col - _HALO, block.height + 2 * _HALO, block.width + 2 * _HALO)
-    slope = slope_degrees(_smoothed(read_block(dem, grid, wide, files=files)), grid.transform.a)
+    elevation = read_block(dem, grid, wide, decode=_heights, files=files)
+    slope = slope_degrees(_smoothed(elevation), grid.transform.a)
     return np.where(np.isnan(slope), np.float32(np.nan), (slope >= STEEP_DEG).astype(np.float32))
 
 
@@ -70,6 +74,11 @@ def slope_degrees(elevation: Pixels, pixel_m: float) -> Pixels:
     north = (down[:, :-2] + 2 * down[:, 1:-1] + down[:, 2:]) / (8 * pixel_m)
     east = (right[:-2] + 2 * right[1:-1] + right[2:]) / (8 * pixel_m)
     return np.degrees(np.arctan(np.hypot(north, east))).astype(np.float32)
+
+
+def _heights(stored: npt.NDArray[Any]) -> Pixels:
+    low, high = _HEIGHTS_M
+    return np.where((stored >= low) & (stored <= high), stored, np.nan).astype(np.float32)
 
 
 def _smoothed(elevation: Pixels) -> Pixels:

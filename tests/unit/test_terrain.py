@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from scipy import ndimage
 
 from landslide_map.grid import Block
@@ -48,6 +49,18 @@ def test_any_block_gives_the_same_bytes_from_another_projection(tmp_path: Path) 
         for r in range(0, 90, 37)
     ]
     assert np.vstack(pieces).tobytes() == once.tobytes()
+
+
+@pytest.mark.parametrize(("fill", "kind"), [(-9999, np.int16), (-32768, np.int16), (3.4e38, np.float32)])
+def test_fill_that_the_file_does_not_declare_is_not_flat(tmp_path: Path, fill: float, kind: type) -> None:
+    """Between two nodes of fill and ground, interpolated, no height is made up either."""
+    grid, coarse = grid_at(32633, 500000, 5000000, (60, 60)), grid_at(32633, 500000, 5000000, (20, 20), 30.0)
+    elevation = np.full(coarse.shape, -420, kind)  # the shore of the Dead Sea
+    elevation[:, 10:] = fill
+    steep = steep_block(write_band(tmp_path / "dem.tif", elevation, coarse), grid, whole(grid))
+    assert (steep[5:55, 5:25] == 0).all()
+    assert np.isnan(steep[:, 33:]).all()
+    assert not (steep == 1).any()
 
 
 def test_missing_elevation_is_not_flat(tmp_path: Path) -> None:
