@@ -21,6 +21,7 @@ from landslide_map.amounts import MIB, gigabytes
 from landslide_map.errors import ResourceError
 from landslide_map.features import row_bytes
 from landslide_map.judging import PIXEL_SLAB, Judge, JudgedRows, Tick
+from landslide_map.models.boosters import ParsedFolds
 from landslide_map.models.bundle import Bundle
 from landslide_map.open_files import CACHE, bounded_cache
 from landslide_map.timings import resident_memory
@@ -216,11 +217,7 @@ def _one_heap(wanted: bool) -> Iterator[None]:
 
 def _models(ensemble: Bundle) -> int:
     """Return what members take that are not loaded yet; of networks one fold is in memory at a time."""
-    parsed = weights = 0
-    for member in ensemble.members:
-        folds = getattr(member, "folds", ())
-        if member.input == "pixels":
-            weights = max([weights, *(path.stat().st_size for path in folds)])
-        elif "predictors" not in vars(member):
-            parsed += sum(map(len, folds))
-    return PARSED * parsed + WEIGHTS * weights
+    parsed = sum(member.unparsed_bytes for member in ensemble.members if isinstance(member, ParsedFolds))
+    networks = (member for member in ensemble.members if member.input == "pixels")
+    weights = [path.stat().st_size for network in networks for path in getattr(network, "folds", ())]
+    return PARSED * parsed + WEIGHTS * max(weights, default=0)

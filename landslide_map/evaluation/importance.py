@@ -38,7 +38,7 @@ def feature_importance(bundle: Bundle, most: int = MOST) -> dict[str, Any]:
     for member in bundle.members:
         if isinstance(member, PublishedBooster):
             names = [f"{channel}.{statistic}" for channel in member.channels for statistic in STATISTICS]
-            found[member.name] = _member(member.library, member.folds, names, most)
+            found[member.name] = _member(member.kind, member.folds, names, most)
         elif isinstance(member, StatisticsMember) and member.kind in ("lightgbm", "xgboost"):
             found[member.name] = _member(member.kind, member.folds, _crossed_names(member.channels), most)
     return found

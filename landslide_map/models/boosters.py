@@ -80,8 +80,8 @@ def mean_vote(predictors: Sequence[Predictor], features: npt.NDArray[np.floating
 
 
 @dataclass(frozen=True)
-class StatisticsMember:
-    """Folds of one model on the features of window statistics; a :class:`Member`."""
+class ParsedFolds:
+    """Folds of one model on statistics, parsed at first use: most runs need few of a bundle's members."""
 
     name: str
     kind: str
@@ -93,13 +93,22 @@ class StatisticsMember:
 
     @cached_property
     def predictors(self) -> tuple[Predictor, ...]:
-        """The folds, parsed at first use: most runs need few of a bundle's members."""
+        """One for each fold; E506 where a file is no model."""
         try:
             return tuple(PREDICTORS[self.kind](content) for content in self.folds)
         except ValueError as error:  # XGBoostError is one
             raise BundleError(
                 "E506", f"member {self.name!r} of the bundle cannot be loaded: {error}"
             ) from error
+
+    @property
+    def unparsed_bytes(self) -> int:
+        """Size of the model files that are still to be parsed."""
+        return 0 if "predictors" in vars(self) else sum(map(len, self.folds))
+
+
+class StatisticsMember(ParsedFolds):
+    """A model on the features of window statistics; a :class:`Member`."""
 
     def predict(self, x: xr.DataArray) -> npt.NDArray[np.float64]:
         """Return the mean over the folds, ``(window,)``."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
 from landslide_map.bands import CHANNELS
-from landslide_map.errors import BundleError
-from landslide_map.models.boosters import PREDICTORS, Predictor, mean_vote
+from landslide_map.models.boosters import ParsedFolds, mean_vote
 
 STATISTICS: Final = ("mean", "median", "min", "max", "std", "skew", "kurtosis")
 """Order of the features within a channel; channels in the order of ``bands.CHANNELS``."""
@@ -27,29 +24,11 @@ def published_features(statistics: xr.DataArray) -> npt.NDArray[np.float64]:
     return ordered.transpose("window", "channel", "statistic").values.reshape(-1, FEATURES)
 
 
-@dataclass(frozen=True)
-class PublishedBooster:
-    """Folds of one published booster; a :class:`~landslide_map.models.member.Member`.
+class PublishedBooster(ParsedFolds):
+    """One published booster; a :class:`~landslide_map.models.member.Member`.
 
     Missing features (the skewness of a constant channel) are left to the trees, as the author does.
     """
-
-    name: str
-    library: str
-    """``lightgbm`` or ``xgboost``."""
-    folds: tuple[bytes, ...] = field(repr=False)
-    channels: tuple[str, ...] = CHANNELS
-    input: Literal["statistics"] = "statistics"
-
-    @cached_property
-    def predictors(self) -> tuple[Predictor, ...]:
-        """The folds, parsed at first use."""
-        try:
-            return tuple(PREDICTORS[self.library](content) for content in self.folds)
-        except ValueError as error:
-            raise BundleError(
-                "E506", f"member {self.name!r} of the bundle cannot be loaded: {error}"
-            ) from error
 
     def predict(self, x: xr.DataArray) -> npt.NDArray[np.float64]:
         """Return the mean over the folds, ``(window,)``."""
@@ -61,4 +40,4 @@ def load_published_booster(entry: Any, contents: Mapping[str, bytes | Path]) -> 
     if tuple(entry.channels) != CHANNELS:
         raise ValueError("a booster on the published 126 features reads all 18 channels, in their order")
     folds = tuple(content for name in entry.files if isinstance(content := contents[name], bytes))
-    return PublishedBooster(entry.name, entry.kind.removesuffix("-126"), folds)
+    return PublishedBooster(entry.name, entry.kind.removesuffix("-126"), CHANNELS, folds)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from landslide_map.errors import BundleError
-from landslide_map.models.boosters import StatisticsMember
+from landslide_map.models.boosters import ParsedFolds
 from landslide_map.models.bundle import Bundle
-from landslide_map.models.published_boosters import PublishedBooster
 
 
 def verify_members(bundle: Bundle) -> int:
     """Load every member's files and return how many there are; E506 names the first that cannot be used."""
     files = 0
     for member in bundle.members:
-        if isinstance(member, StatisticsMember | PublishedBooster):
+        if isinstance(member, ParsedFolds):
             files += len(member.predictors)
         else:
             files += _verify_network(member)
