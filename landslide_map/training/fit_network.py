@@ -8,7 +8,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,6 +54,20 @@ class FoldJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Examples:
+    """Labelled windows, and which of them a fold learns from."""
+
+    windows: Tensor
+    """``(window, plane, y, x)`` float32; scaled, not yet enlarged."""
+    labels: Tensor
+    """``(window,)`` float32, 0 or 1."""
+    learned: Rows
+    """Row numbers of the windows learned from."""
+    held_out: Rows
+    """Row numbers of those left out."""
+
+
+@dataclass(frozen=True, slots=True)
 class Epoch:
     """What is told after each epoch; window level."""
 
@@ -85,27 +98,34 @@ class Machine:
     """Told the member and the new batch size."""
 
 
-def fit_fold(
-    job: FoldJob,
-    windows: Tensor,
-    labels: Tensor,
-    learned: Rows,
-    held_out: Rows,
-    machine: Machine,
-    workspace: Workspace,
-) -> None:
-    """Train one fold and keep it in the workspace, weights and votes on `held_out`.
+@dataclass(frozen=True, slots=True)
+class _Learner:
+    """A network being trained; its three parts are what a checkpoint keeps."""
+
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+
+    def state(self) -> dict[str, Any]:
+        return {name: getattr(self, name).state_dict() for name in ("network", "optimiser", "scaler")}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        for name in ("network", "optimiser", "scaler"):
+            getattr(self, name).load_state_dict(state[name])
+
+    def learn(self, value: Tensor) -> None:
+        """Take one step against the loss `value`."""
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.scale(value).backward()  # type: ignore[no-untyped-call]
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+
+
+def fit_fold(job: FoldJob, examples: Examples, machine: Machine, workspace: Workspace) -> None:
+    """Train one fold and keep it in the workspace, weights and votes on the windows held out.
 
     The same job gives the same weights whether or not it was interrupted, as every epoch has a seed of
     its own. Where the graphics card's memory is not enough, the batch is halved from the last checkpoint on.
-
-    Parameters
-    ----------
-    windows : Tensor, (window, plane, y, x), float32
-        Scaled, not yet enlarged.
-    labels : Tensor, (window,), float32
-    learned, held_out : ndarray
-        Row numbers.
 
     Raises
     ------
@@ -116,7 +136,7 @@ def fit_fold(
     while True:
         try:
             with _own_chance(machine.device), suitable_threads(job.spec.image_size, machine.device):
-                _train(job, windows, labels, learned, held_out, machine, workspace, batch)
+                _train(job, examples, machine, workspace, batch)
             return
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
@@ -131,44 +151,32 @@ def fit_fold(
             machine.tell_halved(job.member, batch)
 
 
-def _train(
-    job: FoldJob,
-    windows: Tensor,
-    labels: Tensor,
-    learned: Rows,
-    held_out: Rows,
-    machine: Machine,
-    workspace: Workspace,
-    batch: int,
-) -> None:
+def _train(job: FoldJob, examples: Examples, machine: Machine, workspace: Workspace, batch: int) -> None:
     torch.manual_seed(job.seed_of(-1))
     path = workspace.checkpoint(job.name)
     network = build_network(job.spec, None if path.exists() else job.start).to(machine.device)
     rate = job.recipe.learning_rate
     optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=job.learning.weight_decay)
     scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "float16")
+    learner = _Learner(network, optimiser, scaler)
     history: list[dict[str, float]] = []
     if path.exists():
-        history = _restore(path, network, optimiser, scaler, machine.device)
+        kept = torch.load(path, map_location=machine.device, weights_only=True)
+        learner.restore(kept)
+        history = kept["history"]
     for epoch in range(len(history), job.recipe.epochs):
         begin = time.monotonic()
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(rate, epoch, job.recipe.epochs)
-        figures = _epoch(job, epoch, network, optimiser, scaler, windows, labels, learned, machine, batch)
-        votes = _votes(network, job, windows, held_out, machine, ((),))
-        figures["f1_held_out"] = _f1(votes > 0.5, labels[held_out].numpy() > 0)
+        figures = _epoch(job, epoch, learner, examples, machine, batch)
+        votes = _votes(network, job, examples, machine, ((),))
+        figures["f1_held_out"] = _f1(votes > 0.5, examples.labels[examples.held_out].numpy() > 0)
         figures["seconds"] = time.monotonic() - begin
         history.append(figures)
         if epoch + 1 < job.recipe.epochs:
-            content = {
-                "network": network.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "scaler": scaler.state_dict(),
-                "history": history,
-            }
-            workspace.write(path.name, partial(torch.save, content))
+            workspace.write(path.name, partial(torch.save, learner.state() | {"history": history}))
         machine.tell_epoch(Epoch(job.member, job.fold, epoch + 1, job.recipe.epochs, **figures))
-    votes = _votes(network, job, windows, held_out, machine, FLIPS)
+    votes = _votes(network, job, examples, machine, FLIPS)
     tensors = {key: value.cpu().contiguous().clone() for key, value in network.state_dict().items()}
     record = {"epochs": history, "batch": batch}
     workspace.finish(job.name, lambda target: save_file(tensors, target), "safetensors", votes, record)
@@ -177,36 +185,29 @@ def _train(
 def _epoch(
     job: FoldJob,
     epoch: int,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    windows: Tensor,
-    labels: Tensor,
-    learned: Rows,
+    learner: _Learner,
+    examples: Examples,
     machine: Machine,
     batch: int,
 ) -> dict[str, float]:
     """Learn once from every window; return mean loss and F1."""
     torch.manual_seed(job.seed_of(epoch))  # of dropout
     chance = torch.Generator().manual_seed(job.seed_of(epoch))
-    network.train()
-    order = torch.from_numpy(learned)[torch.randperm(len(learned), generator=chance)]
+    learner.network.train()
+    order = torch.from_numpy(examples.learned)[torch.randperm(len(examples.learned), generator=chance)]
     total, seen = 0.0, 0
     said, true = [], []
     for rows in _batches(order, batch):
-        images = augmented(windows[rows], job.learning.augmentation, chance).to(machine.device)
-        wanted = labels[rows].to(machine.device)
+        images = augmented(examples.windows[rows], job.learning.augmentation, chance).to(machine.device)
+        labels = examples.labels[rows]
         with _mixed(machine):
-            found = network(enlarge(images, job.spec.image_size))[:, 0]
-        value = loss(found.float(), wanted, job.learning.loss)
-        optimiser.zero_grad(set_to_none=True)
-        scaler.scale(value).backward()  # type: ignore[no-untyped-call]
-        scaler.step(optimiser)
-        scaler.update()
+            found = learner.network(enlarge(images, job.spec.image_size))[:, 0]
+        value = loss(found.float(), labels.to(machine.device), job.learning.loss)
+        learner.learn(value)
         total += float(value.detach()) * len(rows)
         seen += len(rows)
         said.append((found.detach() > 0).cpu().numpy())
-        true.append(labels[rows].numpy() > 0)
+        true.append(labels.numpy() > 0)
         machine.stepped(job.member, len(rows))
     if not np.isfinite(total):
         raise ResourceError(
@@ -227,18 +228,18 @@ def _batches(order: Tensor, batch: int) -> Iterator[Tensor]:
 def _votes(
     network: nn.Module,
     job: FoldJob,
-    windows: Tensor,
-    rows: Rows,
+    examples: Examples,
     machine: Machine,
     flips: tuple[tuple[int, ...], ...],
 ) -> Floats:
-    """Return the probability of landslide in windows, ``(len(rows),)``."""
+    """Return the probability of landslide in the windows held out, ``(window,)``."""
     network.eval()
     parts = [np.empty(0)]
     at_once = max(1, job.recipe.batch // len(flips))  # as many images as fit in learning
-    for some in torch.split(torch.from_numpy(rows), at_once):
+    for some in torch.split(torch.from_numpy(examples.held_out), at_once):
+        images = examples.windows[some].to(machine.device)
         with torch.inference_mode(), _mixed(machine):
-            found = logits(network, enlarge(windows[some].to(machine.device), job.spec.image_size), flips)
+            found = logits(network, enlarge(images, job.spec.image_size), flips)
         parts.append(torch.sigmoid(found.double()).cpu().numpy())
     return np.concatenate(parts)
 
@@ -258,18 +259,3 @@ def _own_chance(device: torch.device) -> Iterator[None]:
     """Leave the caller's random numbers as they are."""
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device.type == "cuda" else []):
         yield
-
-
-def _restore(
-    path: Path,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    device: torch.device,
-) -> list[dict[str, float]]:
-    state = torch.load(path, map_location=device, weights_only=True)
-    network.load_state_dict(state["network"])
-    optimiser.load_state_dict(state["optimiser"])
-    scaler.load_state_dict(state["scaler"])
-    history: list[dict[str, float]] = state["history"]
-    return history

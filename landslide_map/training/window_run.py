@@ -20,7 +20,7 @@ from landslide_map.errors import Notice
 from landslide_map.models.boosters import ENDING, PREDICTORS
 from landslide_map.models.networks import planes, scale
 from landslide_map.progress import Report, Stage
-from landslide_map.training.fit_network import Epoch, FoldJob, Machine, fit_fold
+from landslide_map.training.fit_network import Epoch, Examples, FoldJob, Machine, fit_fold
 from landslide_map.training.fit_published import fit_published
 from landslide_map.training.pace import Pace
 from landslide_map.training.window_recipe import WindowRecipe
@@ -131,7 +131,7 @@ def train_networks(
             run.recipe.seed,
             start if recipe.pretrained else {},
         )
-        fit_fold(job, prepared[1], labels, *run.rows(name, fold), machine, run.workspace)
+        fit_fold(job, Examples(prepared[1], labels, *run.rows(name, fold)), machine, run.workspace)
 
 
 def _costs(recipe: WindowRecipe) -> dict[str, float]:
