@@ -15,6 +15,7 @@ from landslide_map.errors import InputError, Notice
 from landslide_map.readers import backscatter_checks, sentinel1_tracks
 from landslide_map.readers.orbits import Identity, relative_orbit
 from landslide_map.readers.sentinel1_files import (
+    OpenedImage,
     RadarFile,
     SampledBand,
     look_at,
@@ -77,7 +78,7 @@ def open_track(orbit: str, spec: TrackSpec, event_time: datetime) -> tuple[Radar
     return RadarTrack(orbit, pre=pre, post=post), notices
 
 
-def open_image(orbit: str, spec: RadarSpec) -> sentinel1_tracks.OpenedImage:
+def open_image(orbit: str, spec: RadarSpec) -> OpenedImage:
     """Open one acquisition; see :func:`open_track` for what is refused."""
     parts = _radar_files(spec)
     files = [file for group in parts.values() for file, _ in group]
@@ -115,7 +116,7 @@ def open_image(orbit: str, spec: RadarSpec) -> sentinel1_tracks.OpenedImage:
         platform=known.platform,
         product=files[0].path.name,
     )
-    return sentinel1_tracks.OpenedImage(image, spec, told, bands["vv"][0].pixels, tuple(notices))
+    return OpenedImage(image, spec, told, bands["vv"][0].pixels, tuple(notices))
 
 
 def _radar_files(spec: RadarSpec) -> dict[str, list[tuple[RadarFile, int]]]:

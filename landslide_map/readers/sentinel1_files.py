@@ -1,4 +1,4 @@
-"""One Sentinel-1 file: what it is, which bands it holds, and a sample of its pixels."""
+"""One Sentinel-1 file: what it is, its bands, a sample of its pixels; and the image that files make."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from landslide_map.readers import backscatter_checks
 from landslide_map.readers.looks import PLACES, decimated, patches
 from landslide_map.readers.orbits import Identity, from_tags, identify, is_monthly_mosaic
 from landslide_map.readers.raster import open_band, opened
-from landslide_map.sources import RasterBand
+from landslide_map.scene import RadarSpec
+from landslide_map.sources import RadarImage, RasterBand
 
 PATCH: Final = 32
 """Edge of the patches of a sample, pixels."""
@@ -40,6 +41,24 @@ class SampledBand:
     band: RasterBand
     pixels: npt.NDArray[np.float64]
     """Stored values, NaN where there is no data; the same places for every band of one grid."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedImage:
+    """An image with what is known about it beyond what alignment needs."""
+
+    image: RadarImage
+    spec: RadarSpec
+    told: Identity
+    """What the tags and names of its files say, whatever scene.yaml declares."""
+    vv_pixels: npt.NDArray[np.float64]
+    """Sample of the first VV slice, stored values, NaN = no data."""
+    notices: tuple[Notice, ...]
+
+    @property
+    def where(self) -> str:
+        """The first file, for messages."""
+        return self.image.bands["vv"][0].path
 
 
 def look_at(path: Path) -> RadarFile:

@@ -1,55 +1,31 @@
-"""Whether the images of one orbit direction belong together: dates, direction, track, radiometry."""
+"""Whether the images of one orbit direction belong together: direction, track, radiometry, pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import product
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 from rasterio.warp import transform
 
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Grid
-from landslide_map.readers import backscatter_checks
+from landslide_map.readers import backscatter_checks, sentinel1_dates
 from landslide_map.readers.orbits import (
-    Identity,
     direction,
     has_time_of_day,
     local_solar_hour,
     time_of_day_gap,
 )
+from landslide_map.readers.sentinel1_files import OpenedImage
 from landslide_map.readers.shifts import check_not_shifted
-from landslide_map.scene import RadarSpec
-from landslide_map.sources import Quantity, RadarImage, RadarTrack
+from landslide_map.sources import Quantity, RadarTrack
 
-PRE_DAYS, POST_DAYS = 60, 12
-"""The training medians: up to 60 days before and 12 days after the event."""
 TRACK_GAP_S: Final = 240.0
 """Half the 8.2 minutes by which neighbouring tracks differ in time of day over one place."""
 COARSE_M: Final = 15.0
 _METRES_PER_DEGREE: Final = 111_320.0
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedImage:
-    """An image with what is known about it beyond what alignment needs."""
-
-    image: RadarImage
-    spec: RadarSpec
-    told: Identity
-    """What the tags and names of its files say, whatever scene.yaml declares."""
-    vv_pixels: npt.NDArray[np.float64]
-    """Sample of the first VV slice, stored values, NaN = no data."""
-    notices: tuple[Notice, ...]
-
-    @property
-    def where(self) -> str:
-        """The first file, for messages."""
-        return self.image.bands["vv"][0].path
 
 
 def check(
@@ -63,15 +39,15 @@ def check(
         E302, E303, E304, E306, E315, E316, E331; see :func:`landslide_map.readers.sentinel1.open_track`.
     """
     _check_files_differ([*pre, *post])
-    _check_dates(pre, post, event_time)
-    notices = _compare_declarations([*pre, *post], event_time)
+    sentinel1_dates.check_sides(pre, post, event_time)
+    notices = sentinel1_dates.compare_declarations([*pre, *post], event_time)
     for image in (*pre, *post):
         notices += _check_direction(orbit, image)
     _check_same_track(pre, post)
     notices += _check_radiometry(pre, post)
     notices += _check_pixels_differ(pre, post)
     _check_not_shifted([*pre, *post])
-    notices += _compositing(orbit, pre, post, event_time)
+    notices += sentinel1_dates.distance_notices(orbit, pre, post, event_time)
     grids = [band.grid for item in (*pre, *post) for band in item.image.bands["vv"]]
     return notices + product_notices(orbit, post[0].image.quantity, grids)
 
@@ -134,56 +110,6 @@ def _check_files_differ(images: Sequence[OpenedImage]) -> None:
                         f"{band.path}: band {band.index} is listed {same}; list every image once",
                     )
                 seen[key] = name
-
-
-def _check_dates(pre: Sequence[OpenedImage], post: Sequence[OpenedImage], event_time: datetime) -> None:
-    """Refuse images on the wrong side of the event (E302)."""
-    late = [item for item in pre if item.image.acquired >= event_time]
-    early = [item for item in post if item.image.acquired <= event_time]
-    hint = "; pre and post look swapped" if pre and len(late) == len(pre) and len(early) == len(post) else ""
-    for item, side, relation in [(i, "pre", "after") for i in late] + [(i, "post", "before") for i in early]:
-        if _is_event_day(item, event_time):
-            continue
-        raise InputError(
-            "E302",
-            f"{item.where}: listed under {side}, but taken {item.image.acquired:%Y-%m-%d %H:%M} UTC, "
-            f"{relation} the event ({event_time:%Y-%m-%d %H:%M} UTC){hint}; correct scene.yaml",
-        )
-    for item in (*pre, *post):
-        if _is_event_day(item, event_time):
-            raise InputError(
-                "E302",
-                f"{item.where}: taken on the day of the event ({event_time:%Y-%m-%d %H:%M} UTC), but its "
-                "time of day is unknown; give datetime: with the time in scene.yaml",
-            )
-
-
-def _is_event_day(item: OpenedImage, event_time: datetime) -> bool:
-    """Whether only the date is known, and it is the event's."""
-    return not has_time_of_day(item.image.acquired) and item.image.acquired.date() == event_time.date()
-
-
-def _compare_declarations(images: Sequence[OpenedImage], event_time: datetime) -> list[Notice]:
-    """Compare declared track and date with those in tags and names, where there are both (W317, E302)."""
-    notices = []
-    for item in images:
-        track = item.spec.relative_orbit
-        if track and item.told.relative_orbit and track != item.told.relative_orbit:
-            notices.append(
-                Notice(
-                    "W317",
-                    f"{item.where}: declared relative orbit {track}, but its tags or name say "
-                    f"{item.told.relative_orbit}; the declared one is used",
-                )
-            )
-        told, declared = item.told.acquired, item.spec.datetime
-        if told is None or declared is None or abs(told - declared) <= timedelta(days=1):
-            continue
-        message = f"{item.where}: declared {declared:%Y-%m-%d}, but its tags or name say {told:%Y-%m-%d}"
-        if (told < event_time) != (declared < event_time):
-            raise InputError("E302", f"{message}, on the other side of the event; correct scene.yaml")
-        notices.append(Notice("W317", f"{message}; the declared date is used"))
-    return notices
 
 
 def _check_direction(orbit: str, item: OpenedImage) -> list[Notice]:
@@ -324,21 +250,3 @@ def _check_not_shifted(images: Sequence[OpenedImage]) -> None:
         pairs = list(product(item.image.bands["vv"], reference.image.bands["vv"]))
         before, after = next((pair for pair in pairs if pair[0].grid == pair[1].grid), pairs[0])
         check_not_shifted((before, item.image.units), (after, reference.image.units))
-
-
-def _compositing(
-    orbit: str, pre: Sequence[OpenedImage], post: Sequence[OpenedImage], event_time: datetime
-) -> list[Notice]:
-    """Say which dates lie outside the window of the training medians (W319)."""
-    notices = []
-    for images, days, side in ((pre, PRE_DAYS, "before"), (post, POST_DAYS, "after")):
-        gaps = [abs((item.image.acquired - event_time) / timedelta(days=1)) for item in images]
-        if max(gaps, default=0) > days:
-            notices.append(
-                Notice(
-                    "W319",
-                    f"{orbit}: an image was taken {max(gaps):.0f} days {side} the event; training used "
-                    f"at most {days}, so seasons and other changes may show",
-                )
-            )
-    return notices
