@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.enums import Resampling
 from rasterio.windows import Window
+from scipy.ndimage import binary_dilation
 
 from landslide_map.readers.raster import opened
 from landslide_map.readers.threads import in_threads
@@ -26,6 +27,8 @@ PLACES: Final = 12
 """Patches along each axis of a raster: 9 km apart on a Sentinel-2 tile."""
 PATCH: Final = 64
 """Edge of the patches of :func:`look_together`, pixels."""
+MIXED: Final = 2
+"""So far from missing pixels those of overviews may be mixed with them: the reach of a wavelet, in pixels."""
 
 Pixels = npt.NDArray[np.float32]
 
@@ -43,7 +46,8 @@ def look_together(bands: Mapping[str, RasterBand]) -> dict[str, Pixels]:
     dict of ndarray, one shape, float32
         Stored values, NaN where there is no data. All pixels of a small band; otherwise patches at full
         resolution (:func:`patches`), or every n-th pixel where all files have overviews or resolution levels,
-        or where no patch has a pixel that all bands have.
+        or where no patch has a pixel that all bands have. Overviews mix the ground at the edge of a swath
+        with the nothing beyond; such pixels are left out, unless there are no others.
 
     Raises
     ------
@@ -52,11 +56,15 @@ def look_together(bands: Mapping[str, RasterBand]) -> dict[str, Pixels]:
     """
     first = next(iter(bands.values())).grid.shape
     look = partial(decimated, shape=look_shape(first))
-    if first[0] * first[1] > LOOK_PIXELS and not all(map(has_levels, bands.values())):
+    thinned = first[0] * first[1] > LOOK_PIXELS
+    if thinned and not all(map(has_levels, bands.values())):
         seen = in_threads(partial(_patchwork, shape=first), bands.values())
         if np.isfinite(sum(seen)).any():
             return dict(zip(bands, seen, strict=True))
-    return dict(zip(bands, in_threads(look, bands.values()), strict=True))
+    seen = in_threads(look, bands.values())
+    if thinned and np.isfinite(sum(inner := _without_edges(seen))).any():
+        seen = inner
+    return dict(zip(bands, seen, strict=True))
 
 
 def decimated(band: RasterBand, shape: tuple[int, int] | None = None, window: Window | None = None) -> Pixels:
@@ -149,6 +157,13 @@ def has_levels(band: RasterBand) -> bool:
     """Return whether the file holds the band at lower resolutions, too: overviews, JPEG 2000 levels."""
     with opened(band.path) as dataset:
         return bool(dataset.overviews(band.index))
+
+
+def _without_edges(seen: list[Pixels]) -> list[Pixels]:
+    """Return looks at bands without the pixels within :data:`MIXED` of one that no band has."""
+    nothing = np.all([np.isnan(pixels) for pixels in seen], axis=0)
+    edge = binary_dilation(nothing, np.ones((2 * MIXED + 1, 2 * MIXED + 1), bool))
+    return [np.where(edge, np.float32(np.nan), pixels) for pixels in seen]
 
 
 def _patchwork(band: RasterBand, shape: tuple[int, int]) -> Pixels:

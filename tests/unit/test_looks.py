@@ -155,3 +155,32 @@ def test_looking_decodes_a_part_of_a_large_file(tmp_path: Path, monkeypatch: pyt
     assert found is not None
     assert found.all()
     assert len(decoded.blocks) == (coverage.POINTS // coverage.STEP + 1) ** 2
+
+
+@pytest.mark.parametrize("kind", ["overviews", "JPEG 2000"])
+def test_a_look_at_a_strip_of_swath_sees_no_mixture_of_ground_and_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Their pixels are sums over others, 0 included: the edge looked like an image without the offset."""
+    monkeypatch.setattr(looks, "LOOK_PIXELS", 10_000)
+    row, col = np.mgrid[:SIZE, :SIZE]
+    strip = np.abs(col + row // 4 - 1500) < 75
+    pixels = np.where(strip, 2300, 0).astype(np.uint16)
+    if kind == "overviews":
+        band = write_band(tmp_path / "strip.tif", pixels, GRID, nodata=(0.0,), **TILED)
+        with rasterio.open(band.path, "r+") as dataset:
+            dataset.build_overviews([2, 4, 8, 16], Resampling.average)
+    else:
+        how = {"QUALITY": "100", "REVERSIBLE": "YES", "driver": "JP2OpenJPEG"}
+        shape = {"width": SIZE, "height": SIZE, "count": 1, "dtype": "uint16"}
+        path = tmp_path / "strip.jp2"
+        with rasterio.open(path, "w", **shape, crs=GRID.crs, transform=GRID.transform, **how) as dataset:
+            dataset.write(pixels, 1)
+        band = RasterBand(str(path), GRID, nodata=(0.0,))
+    assert looks.has_levels(band)
+    mixed = looks.decimated(band)
+    assert np.nanmin(mixed) < 2200
+    seen = look_together({"red": band})["red"]
+    valid = seen[np.isfinite(seen)]
+    assert valid.size > 50
+    np.testing.assert_allclose(valid, 2300, rtol=0.02)
