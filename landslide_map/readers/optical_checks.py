@@ -237,34 +237,3 @@ def check_band_order(name: str, look: Look) -> None:
                     f"{name}: blue exceeds red by up to {high:.0f} DN over land and is never darker; "
                     "red and blue look swapped, correct the bands",
                 )
-
-
-def condition_notices(name: str, look: Look) -> list[Notice]:
-    """Return notices on emptiness, cloud and snow (W207, W210) and on zeros in some bands only (I212)."""
-    notices = []
-    valid = float(look.valid.mean())
-    if valid < 0.5:
-        notices.append(Notice("W210", f"{name}: {1 - valid:.1%} of the image has no data"))
-    if look.classes is None:
-        notices.append(
-            Notice("I213", f"{name}: no scene classification (SCL), cloud and snow are judged by colour")
-        )
-    elif look.valid.any():
-        cloud = float(np.isin(look.classes[look.valid], CLOUD_CLASSES).mean())
-        snow = float((look.classes[look.valid] == SNOW_CLASS).mean())
-        if cloud + snow > 0.5:
-            notices.append(
-                Notice(
-                    "W207", f"{name}: {cloud:.0%} cloud, {snow:.0%} snow; the optical bands say little there"
-                )
-            )
-    partly = np.any([np.isfinite(band) for band in look.bands.values()], axis=0) & ~look.valid
-    if partly.mean() > 0.005:
-        notices.append(
-            Notice(
-                "I212",
-                f"{name}: {partly.mean():.1%} of the pixels have data in some bands only and count as "
-                "missing; if a zero is a measurement there, write nodata: [] in scene.yaml",
-            )
-        )
-    return notices

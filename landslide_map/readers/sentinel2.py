@@ -14,7 +14,7 @@ from pathlib import Path
 from landslide_map import bands
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import RESOLUTION_M, Grid
-from landslide_map.readers import optical_checks, safe
+from landslide_map.readers import optical_checks, optical_notices, safe
 from landslide_map.readers.looks import look_together
 from landslide_map.readers.optical_checks import Look, OffsetDecision
 from landslide_map.readers.raster import file_of, open_band
@@ -187,7 +187,11 @@ def _look_at_pixels(
     decision = optical_checks.decide_offset(name, spec.offset, metadata, look)
     in_dn = Look({band: values * decision.scale for band, values in look.bands.items()}, look.classes)
     optical_checks.check_band_order(name, in_dn)
-    return decision, [*decision.notices, *optical_checks.condition_notices(name, in_dn)]
+    return decision, [
+        *decision.notices,
+        *optical_notices.mixed_offset_notices(name, look, decision.scale),
+        *optical_notices.condition_notices(name, in_dn),
+    ]
 
 
 def _acquired(

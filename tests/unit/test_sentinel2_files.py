@@ -170,6 +170,35 @@ def test_digital_numbers_divided_with_the_offset_in_them_are_not_given_it_twice(
     assert ("W203" in codes) == (stated == "auto")
 
 
+@pytest.mark.parametrize(("columns", "said"), [(60, True), (120, False), (0, False)])
+def test_a_mosaic_of_images_with_and_without_the_offset_is_doubtful(
+    tmp_path: Path, columns: int, said: bool
+) -> None:
+    """Either is taken for the whole, and 1000 DN are wrong in the other part."""
+    files = {}
+    for band, values in land(1000, (256, 240)).items():
+        files[BANDS[band]] = tmp_path / f"{band}.tif"
+        mixed = values.astype(int)
+        mixed[:, : 2 * columns] -= 1000
+        write_band(files[BANDS[band]], mixed.clip(1).astype(np.uint16), grid_at(32651, 0, 0, (256, 240)))
+    _, notices, _ = open_optical(OpticalSpec(**files), EVENT)
+    told = [n.message for n in notices if n.code == "W203"]
+    assert len(told) == said
+    assert not said or "present in 8 and absent in 8 places" in told[0]
+
+
+def test_numbers_clipped_for_display_are_doubtful(tmp_path: Path) -> None:
+    """Where 2500 is white, NIR of forest and bright scars are all alike."""
+    files = {}
+    for band, values in land(1000).items():
+        files[BANDS[band]] = tmp_path / f"{band}.tif"
+        write_band(files[BANDS[band]], values.clip(0, 3500), GRID)
+    _, notices, _ = open_optical(OpticalSpec(**files), EVENT)
+    told = [n.message for n in notices if n.code == "W350"]
+    assert len(told) == 1
+    assert "in nir have its highest value, 3500 DN" in told[0]
+
+
 def test_nodata_is_declared_tagged_or_zero(tmp_path: Path) -> None:
     plain, _ = opened(**band_files(tmp_path / "plain", 1000))
     tagged, _ = opened(**band_files(tmp_path / "tagged", 1000, nodata=65535))
