@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
+import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -103,7 +106,7 @@ def test_a_module_imports_only_from_its_own_layer_or_below(path: Path) -> None:
 def test_every_module_has_its_place_in_the_architecture() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
     modules = {path.stem for path in FILES if path.parts[-2] != "cli" and path.stem != "__init__"}
-    assert not {name for name in modules if f"`{name}`" not in page}
+    assert sorted(name for name in modules if f"`{name}`" not in page) == []
 
 
 def test_nothing_imports_the_command_line_folder_by_its_bare_name() -> None:
@@ -124,3 +127,18 @@ def test_every_package_is_installed() -> None:
         if path.stem == "__init__"
     }
     assert {sources.get(name, name) for name in found} == set(setuptools["packages"])
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    """What only comes along with another package may one day stay away."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    required = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    declared = {re.split(r"[\[><=]", line)[0].replace("-", "_") for line in required}
+    declared |= {"ruamel", "sklearn", "pydantic_core", *sys.stdlib_module_names, "landslide_map"}
+    found: set[str] = set()
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            found |= {a.name.split(".")[0] for a in node.names} if isinstance(node, ast.Import) else set()
+            if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                found.add(node.module.split(".")[0])
+    assert sorted(found - declared) == []
