@@ -110,7 +110,7 @@ CODES: Final[dict[str, str]] = {
     "W211": "the Sentinel-2 image lacks a band",
     "W213": "the date of the Sentinel-2 image is unknown or contradicted",
     "W214": "the Sentinel-2 pixels are not 10 m",
-    "W301": "Sentinel-1 pixels declared as amplitude look like power",
+    "W301": "Sentinel-1 pixels declared as amplitude or dB look like power, or dB taken twice",
     "W305": "VV is hardly brighter than VH",
     "W307": "Sentinel-1 products before and after the event are of different kinds",
     "W308": "different Sentinel-1 satellites before and after the event",

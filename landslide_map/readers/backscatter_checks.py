@@ -139,12 +139,13 @@ def check_units(vv: Pixels, vh: Pixels, units: BackscatterUnits, where: str) -> 
             f"{where}: declared power, but the pixels look like amplitude ({measured}; VV/VH is 5-8 dB in "
             "power over land); set units: amplitude",
         )
-    if units == "amplitude" and ratio > 9.5 and vh_db < -28:
+    doubled = {"amplitude": "the pixels are power", "db": "the pixels are 20 log10 of power, twice the dB"}
+    if units in doubled and ratio > 9.5 and vh_db < -28:
         return [
             Notice(
                 "W301",
-                f"{where}: declared amplitude, {measured}: only water looks like that; if the scene is "
-                "mostly land, the pixels are power",
+                f"{where}: declared {units}, {measured}: only water looks like that; if the scene is "
+                f"mostly land, {doubled[units]}",
             )
         ]
     return []

@@ -5,15 +5,15 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from landslide_map.errors import Notice
+from landslide_map.errors import InputError, Notice
 from landslide_map.readers.coverage import coverage_notices
-from landslide_map.readers.raster import file_of, open_band
+from landslide_map.readers.raster import file_of, open_band, opened
 from landslide_map.readers.sentinel1 import open_track
 from landslide_map.readers.sentinel1_tracks import check_tracks_differ
 from landslide_map.readers.sentinel2 import open_optical
 from landslide_map.readers.target import decide_grid
 from landslide_map.scene import Scene
-from landslide_map.sources import SceneInputs
+from landslide_map.sources import RasterBand, SceneInputs
 
 
 def open_inputs(scene: Scene) -> SceneInputs:
@@ -45,7 +45,7 @@ def open_inputs(scene: Scene) -> SceneInputs:
             notices += found
             files += [file_of(band) for band in tracks[orbit].raster_bands]
     check_tracks_differ(tracks.values())
-    dem = None if scene.dem is None else open_band(scene.dem)
+    dem = None if scene.dem is None else _open_elevation(scene.dem)
     if dem is not None:
         files.append(file_of(dem))
     grid = decide_grid(scene.grid, optical, tracks)
@@ -59,3 +59,14 @@ def open_inputs(scene: Scene) -> SceneInputs:
         files=tuple(dict.fromkeys(files)),
         notices=tuple(notices),
     )
+
+
+def _open_elevation(path: Path) -> RasterBand:
+    """Open elevation; a picture of it (hillshade, colours) has three bands."""
+    with opened(path) as dataset:
+        count = dataset.count
+    if count != 1:
+        raise InputError(
+            "E101", f"{path}: has {count} bands; expected one, elevation in metres; correct dem in scene.yaml"
+        )
+    return open_band(path)

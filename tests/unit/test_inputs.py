@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import pytest
+import rasterio
 from affine import Affine
 from pyproj import Transformer
 from rasterio.crs import CRS
@@ -18,11 +19,11 @@ from shapely.geometry import MultiPolygon, Polygon, box
 from landslide_map.errors import InputError
 from landslide_map.grid import Grid
 from landslide_map.readers import open_inputs
-from landslide_map.readers.coverage import covered
+from landslide_map.readers.coverage import coverage_notices, covered
 from landslide_map.readers.raster import open_band
 from landslide_map.readers.target import decide_grid
 from landslide_map.scene import GridSpec, Scene
-from landslide_map.sources import OpticalImage, SceneInputs
+from landslide_map.sources import OpticalImage, RadarImage, RadarTrack, RasterBand, SceneInputs
 from tests.radar_files import passes
 from tests.rasters import grid_at, write_band
 from tests.safe_product import land, write_product
@@ -275,6 +276,24 @@ def test_a_partly_covered_grid_is_told(tmp_path: Path) -> None:
     assert "the Sentinel-2 image covers 75.0% of the grid" in [notice.message for notice in inputs.notices]
 
 
+def test_a_track_covers_what_both_its_sides_do(tmp_path: Path) -> None:
+    """Before the event the west and, in a slice of its own, the middle; after it all but the west."""
+    grid = grid_at(32651, 300000, 2700000, (128, 128))
+
+    def part(name: str, first: int, stop: int) -> RasterBand:
+        values = np.full(grid.shape, np.nan, np.float32)
+        values[:, first:stop] = -10
+        return write_band(tmp_path / f"{name}.tif", values, grid)
+
+    def image(*slices: RasterBand) -> RadarImage:
+        return RadarImage({"vv": slices}, "db", "sigma0", datetime(2024, 4, 1, tzinfo=UTC), "descending")
+
+    pre = (image(part("west", 0, 32), part("middle", 32, 64)), image(part("east", 96, 128)))
+    track = RadarTrack("descending", pre, (image(part("after", 32, 128)),))
+    notices = [notice.message for notice in coverage_notices(grid, None, {"descending": track}, None)]
+    assert "the descending track covers 50.0% of the grid" in notices
+
+
 def open_with_dem(folder: Path, grid: Grid, values: float) -> SceneInputs:
     write_band(folder / "dem.tif", np.full(grid.shape, values, np.float32), grid)
     return open_inputs(scene(s2={"post": write_product(folder, land(1000))}, dem=folder / "dem.tif"))
@@ -290,6 +309,17 @@ def test_a_source_without_values_on_the_grid_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"dem\.tif: has no valid pixel on the target grid") as caught:
         open_with_dem(tmp_path, grid_at(32651, 300000, 2700000, (128, 120)), np.nan)
     assert caught.value.code == "E106"
+
+
+def test_a_picture_of_elevation_is_none(tmp_path: Path) -> None:
+    """A hillshade in colour: its first band would be taken for metres."""
+    grid = grid_at(32651, 299000, 2701000, (400, 400))
+    picture = {"width": 400, "height": 400, "count": 3, "dtype": "uint8", "transform": grid.transform}
+    with rasterio.open(tmp_path / "dem.tif", "w", driver="GTiff", crs=grid.crs, **picture) as dataset:
+        dataset.write(np.full((3, 400, 400), 100, np.uint8))
+    with pytest.raises(InputError, match=r"dem\.tif: has 3 bands; expected one, elevation") as caught:
+        open_inputs(scene(s2={"post": write_product(tmp_path, land(1000))}, dem=tmp_path / "dem.tif"))
+    assert caught.value.code == "E101"
 
 
 def test_the_dem_is_opened_and_listed(tmp_path: Path) -> None:

@@ -105,6 +105,13 @@ def test_other_encodings_are_refused(vv, vh, units, match):
         check_units(vv, vh, units, "s")
 
 
+def test_20_log10_of_power_is_doubtful_as_db():
+    assert check_units(VV, VH, "db", "s") == []
+    (notice,) = check_units(2 * VV, 2 * VH, "db", "s")
+    assert notice.code == "W301"
+    assert "twice the dB" in notice.message
+
+
 def test_power_declared_amplitude_is_doubtful_because_water_looks_the_same():
     (notice,) = check_units(linear(VV), linear(VH), "amplitude", "s")
     assert notice.code == "W301"
