@@ -156,6 +156,10 @@ def test_xarray_time_tag_with_nanoseconds_is_utc():
     assert from_tags({"datetime": "2021-07-21T08:40:10.000000000"}).acquired == utc(2021, 7, 21, 8, 40, 10)
 
 
+def test_a_time_of_another_zone_is_brought_to_utc():
+    assert from_tags({"datetime": "2021-07-21T10:40:10+02:00"}).acquired == utc(2021, 7, 21, 8, 40, 10)
+
+
 def test_the_tiff_datetime_is_not_when_the_image_was_taken():
     assert from_tags({"TIFFTAG_DATETIME": "2024:05:01 10:00:00"}).acquired is None
 

@@ -27,7 +27,7 @@ from landslide_map.training.folds import overlapping_windows
 from landslide_map.training.starting_weights import starting_weights
 from landslide_map.training.train_windows import TrainedWindows, train
 from landslide_map.training.training_data import read_training_data
-from landslide_map.training.window_bundle import VOTES
+from landslide_map.training.window_bundle import VOTES, softened
 from tests.network_recipes import ENCODER, labelled_windows, tiny_window_recipe
 
 WINDOWS, KNOWN = labelled_windows()
@@ -248,6 +248,11 @@ def test_bad_windows_are_refused_before_training(name: str, tmp_path: Path) -> N
         train(windows, labels, tmp_path / "b", recipe=tiny_window_recipe())
     assert caught.value.code == code
     assert not (tmp_path / "b").exists()
+
+
+def test_softened_labels_are_those_of_platt() -> None:
+    """(n + 1) / (n + 2) for n landslides, 1 / (m + 2) for m others (Platt 1999)."""
+    np.testing.assert_allclose(softened(np.array([1, 0, 0, 1, 0])), [3 / 4, 1 / 5, 1 / 5, 3 / 4, 1 / 5])
 
 
 def write_data(folder: Path, ids: list[str], nested: str = "train_data/train_data") -> Path:
