@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from landslide_map.progress import Report
 
 _PATH = click.Path(path_type=Path)
+_OF_MAPS = ("inventory", "layer", "id_column", "each_part", "area")
+_OF_VOTES = ("bundle", "profile", "threshold", "operating_point", "scenarios", "out_of_fold", "ablation")
+_SAYS_NOTHING = {
+    "windows": _OF_MAPS,
+    "statistics": ("labels", *_OF_MAPS),
+    "kept votes": ("labels", "profile", "ablation", *_OF_MAPS),
+    "map": (*_OF_VOTES, "labels"),
+}
+"""What is evaluated -> options that have no meaning there."""
 
 
 @click.command()
@@ -89,31 +98,15 @@ def _check(
     """Refuse combinations that make no sense (E402)."""
     from landslide_map.errors import UsageError
 
-    given = [path for path in (windows, statistics, results) if path is not None]
+    sources = {"windows": windows, "statistics": statistics, "map": results}
+    given = [name for name, path in sources.items() if path is not None]
     if len(given) != 1 and not (options["out_of_fold"] and not given):
         raise UsageError(
             "E402", f"give one of WINDOWS, --statistics or --map; {len(given) or 'none'} of them was given."
         )
     if options["threshold"] is not None and options["operating_point"] is not None:
         raise UsageError("E402", "give either --threshold or --operating-point, not both.")
-    of_map = ("inventory", "layer", "id_column", "each_part", "area")
-    of_windows = (
-        (
-            "bundle",
-            "profile",
-            "threshold",
-            "operating_point",
-            "scenarios",
-            "out_of_fold",
-            "ablation",
-            "labels",
-        )
-        if results is not None
-        else (() if windows is not None else ("labels",))
-        if given
-        else ("labels", "profile", "ablation")
-    )
-    wrong = [name for name in (*of_windows, *(of_map if results is None else ())) if options[name]]
+    wrong = [name for name in _SAYS_NOTHING[given[0] if given else "kept votes"] if options[name]]
     if wrong:
         raise UsageError("E402", f"--{wrong[0].replace('_', '-')} says nothing about what is evaluated here.")
     if results is not None and options["inventory"] is None:
