@@ -25,8 +25,8 @@ from scipy import ndimage
 
 from landslide_map import timings
 from landslide_map.grid import Grid
-from landslide_map.products.coverage import WindowRecord
 from landslide_map.products.map_files import write_map
+from landslide_map.products.window_record import WindowRecord
 from landslide_map.reasons import Reason
 from landslide_map.windows import WindowPlan, plan_windows
 

@@ -14,7 +14,7 @@ from landslide_map.judging import JudgedRows
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.ensemble import Votes, joined_votes
 from landslide_map.models.skipping import possible, remarks
-from landslide_map.products.coverage import WindowRecord
+from landslide_map.products.window_record import WindowRecord
 from landslide_map.reasons import Reason
 from landslide_map.windows import WindowPlan
 

@@ -13,9 +13,9 @@ from landslide_map import progress as reporting
 from landslide_map.grid import Grid
 from landslide_map.patches import least_over, mean_over, patches_of
 from landslide_map.products import cog, rasters, styles
-from landslide_map.products.coverage import WindowRecord
 from landslide_map.products.geopackage import write_geopackage
 from landslide_map.products.polygons import analysed_areas, landslides
+from landslide_map.products.window_record import WindowRecord
 from landslide_map.products.windows_file import windows_dataset, write_windows
 from landslide_map.windows import WindowPlan
 

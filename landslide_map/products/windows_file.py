@@ -17,7 +17,7 @@ import xarray as xr
 from dask.delayed import delayed
 
 from landslide_map.grid import Grid
-from landslide_map.products.coverage import WindowRecord
+from landslide_map.products.window_record import WindowRecord
 from landslide_map.reasons import REASON_NAMES, Reason
 
 Variable = tuple[tuple[str, ...], Any, dict[str, Any]]

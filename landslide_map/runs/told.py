@@ -12,7 +12,7 @@ from landslide_map.classification import Classification
 from landslide_map.models import skipping
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.choice import Choice
-from landslide_map.products.coverage import WindowRecord
+from landslide_map.products.window_record import WindowRecord
 from landslide_map.reasons import REASON_NAMES, Reason
 from landslide_map.runs.prepared import Run
 from landslide_map.scene import Scene

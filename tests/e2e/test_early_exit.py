@@ -28,8 +28,8 @@ from landslide_map.models.scenario import Average, Scenario
 from landslide_map.models.skipping import skipping
 from landslide_map.patches import mean_over
 from landslide_map.pipeline import map_scene
-from landslide_map.products.coverage import WindowRecord
 from landslide_map.products.rasters import classify
+from landslide_map.products.window_record import WindowRecord
 from landslide_map.readers import open_inputs
 from landslide_map.reasons import Reason
 from landslide_map.scene import load_scene

@@ -18,9 +18,9 @@ from landslide_map.errors import ResourceError
 from landslide_map.grid import Grid
 from landslide_map.patches import Patches
 from landslide_map.products import cog, rasters, staging
-from landslide_map.products.coverage import WindowRecord
 from landslide_map.products.geopackage import write_geopackage
 from landslide_map.products.map_files import write_map
+from landslide_map.products.window_record import WindowRecord
 from landslide_map.products.windows_file import windows_dataset, write_windows
 from landslide_map.windows import plan_windows
 

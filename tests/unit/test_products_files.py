@@ -20,10 +20,10 @@ from landslide_map.errors import Notice
 from landslide_map.grid import Grid
 from landslide_map.patches import Patches, least_over, patches_of
 from landslide_map.products import manifest, styles
-from landslide_map.products.coverage import WindowRecord
 from landslide_map.products.geopackage import write_geopackage
 from landslide_map.products.polygons import analysed_areas, landslides
 from landslide_map.products.rasters import CLASS_NAMES
+from landslide_map.products.window_record import WindowRecord
 from landslide_map.products.windows_file import windows_dataset, write_windows
 from landslide_map.reasons import REASON_NAMES, Reason
 from landslide_map.windows import WindowPlan
