@@ -113,7 +113,7 @@ def score(
             tick(len(ids))
     votes = joined_votes(parts)
     table = _table(ready, source.ids, votes)
-    table.attrs["notices"] = [*_notices(votes), *remarks(ready, votes)]
+    table.attrs["notices"] = [*_notices(ready, votes), *remarks(ready, votes)]
     table.attrs["votes"] = account(ready, votes)
     return table
 
@@ -214,16 +214,18 @@ def _table(bundle: Bundle, ids: Sequence[str], votes: Votes) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _notices(votes: Votes) -> list[Notice]:
+def _notices(bundle: Bundle, votes: Votes) -> list[Notice]:
+    """Say how many windows lack a vote of the bundle's first choice, which every complete window has."""
     judged = np.isfinite(votes.probability)
-    some = (np.isnan(votes.members) & ~votes.spared).any(axis=1)
+    wanted = [member.name in bundle.scenarios[0].weights for member in bundle.members]
+    some = (np.isnan(votes.members) & ~votes.spared)[:, wanted].any(axis=1)
     fewer, nobody = int((some & judged).sum()), int((~judged).sum())
     if not fewer and not nobody:
         return []
     return [
         Notice(
             "W141",
-            f"of {len(judged)} windows {fewer} are judged by some of the members only and {nobody} by none: "
-            f"a sensor ({', '.join(GROUPS)}) has no data there, or the bundle has a better choice.",
+            f"of {len(judged)} windows {fewer} are judged by fewer or other members than complete ones and "
+            f"{nobody} by none: a sensor ({', '.join(GROUPS)}) has no data there.",
         )
     ]

@@ -90,6 +90,15 @@ def test_without_radar_only_the_optical_member_votes(bundle: Path) -> None:
     assert table.attrs["notices"][0].code == "W141"
 
 
+def test_complete_windows_are_no_reason_to_warn() -> None:
+    """Three of the default bundle's 28 members judge a complete window; the rest is for others."""
+    assert score(WINDOWS).attrs["notices"] == []
+    without_radar = WINDOWS.copy()
+    without_radar[1, ..., 4:] = np.nan
+    (notice,) = score(without_radar).attrs["notices"]
+    assert f"of {len(WINDOWS)} windows 1 are judged by fewer or other members" in notice.message
+
+
 def test_a_window_nobody_can_judge_has_no_label_and_no_submission(bundle: Path) -> None:
     windows = WINDOWS.copy()
     windows[2, ..., :4] = np.nan
