@@ -143,11 +143,10 @@ def _train_on_statistics(
 def _from_table(table: Path, recipe: str, seed: int | None, progress: Report) -> TrainedBundle:
     from hashlib import sha256
 
-    from landslide_map.training import read_statistics_table
-    from landslide_map.training import train as train_bundle
+    from landslide_map.training import read_statistics_table, train_on_statistics
 
     known = read_statistics_table(table)
-    return train_bundle(
+    return train_on_statistics(
         known.statistics,
         known.labels,
         recipe=recipe,
@@ -159,11 +158,11 @@ def _from_table(table: Path, recipe: str, seed: int | None, progress: Report) ->
 
 
 def _from_windows(data: tuple[Path, ...], recipe: str, seed: int | None, progress: Report) -> TrainedBundle:
-    from landslide_map.training import train as train_bundle
+    from landslide_map.training import train_on_statistics
     from landslide_map.training.training_data import complete_statistics, read_training_data
 
     known = read_training_data(data)
-    return train_bundle(
+    return train_on_statistics(
         complete_statistics(known, progress),
         known.labels,
         recipe=recipe,

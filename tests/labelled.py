@@ -12,7 +12,7 @@ import xarray as xr
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.bundle_folder import save_bundle
 from landslide_map.moments import STATISTICS
-from landslide_map.training import train
+from landslide_map.training import train_on_statistics
 from landslide_map.training.recipe import Recipe
 from landslide_map.training.statistics_table import TABLE_CHANNELS
 
@@ -81,7 +81,8 @@ def tiny_recipe(**changes: Any) -> Recipe:
 def tiny_bundle(folder: Path) -> Bundle:
     """Train, save and load a tiny bundle."""
     statistics, labels = made_up_statistics()
-    trained = train(statistics, labels, recipe=tiny_recipe(), ids=[f"ID_{i}" for i in range(len(labels))])
+    ids = [f"ID_{i}" for i in range(len(labels))]
+    trained = train_on_statistics(statistics, labels, recipe=tiny_recipe(), ids=ids)
     save_bundle(folder, trained.document, trained.contents)
     return load_bundle(folder)
 

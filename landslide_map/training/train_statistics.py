@@ -59,7 +59,7 @@ class _Job:
     fold: int
 
 
-def train(
+def train_on_statistics(
     statistics: xr.DataArray,
     labels: Labels,
     *,

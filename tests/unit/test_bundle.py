@@ -13,7 +13,7 @@ from landslide_map.errors import BundleError, OutputExistsError
 from landslide_map.models.bundle import DEFAULT, Bundle, load_bundle
 from landslide_map.models.bundle_folder import save_bundle
 from landslide_map.models.perceptron import Perceptron
-from landslide_map.training import train
+from landslide_map.training import train_on_statistics
 from tests.labelled import CHANGE, OPTICAL, made_up_statistics, tiny_bundle, tiny_recipe
 
 
@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_saved_bundle_votes_as_the_models_it_was_made_from(folder: Path) -> None:
     statistics, labels = made_up_statistics()
-    trained = train(statistics, labels, recipe=tiny_recipe())
+    trained = train_on_statistics(statistics, labels, recipe=tiny_recipe())
     bundle = load_bundle(folder)
     votes = bundle.vote(statistics)
     assert (votes.scenario == 0).all()
@@ -50,7 +50,7 @@ def test_a_bundle_knows_its_channels_and_what_it_was_trained_on(folder: Path) ->
 
 def test_an_existing_bundle_is_replaced_only_on_demand(tmp_path: Path) -> None:
     statistics, labels = made_up_statistics(60)
-    trained = train(statistics, labels, recipe=tiny_recipe())
+    trained = train_on_statistics(statistics, labels, recipe=tiny_recipe())
     save_bundle(tmp_path / "b", trained.document, trained.contents)
     before = load_bundle(tmp_path / "b").sha256
     with pytest.raises(OutputExistsError, match="--overwrite"):

@@ -18,7 +18,7 @@ from landslide_map.metrics import scores
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.bundle_folder import save_bundle
 from landslide_map.models.import_nasios import import_nasios
-from landslide_map.training import train
+from landslide_map.training import train_on_statistics
 from tests.golden.filled_weights import synthetic_windows
 from tests.labelled import CHANGE, made_up_statistics, tiny_bundle, tiny_recipe
 from tests.tiny_ensemble import use_tiny_encoders, write_weights
@@ -97,7 +97,7 @@ def test_out_of_fold_votes_are_those_of_the_model_left_out(bundle: Bundle) -> No
     statistics, labels = made_up_statistics()
     folds = training_folds(bundle, labels)
     votes = ask_members(statistics, bundle, everyone=True, folds=folds)
-    trained = train(statistics, labels, recipe=tiny_recipe())
+    trained = train_on_statistics(statistics, labels, recipe=tiny_recipe())
     for i, name in enumerate(votes.members):
         np.testing.assert_array_equal(votes.said[:, i], trained.votes[name], err_msg=name)
 
@@ -115,7 +115,7 @@ def test_other_windows_than_those_of_the_training_have_no_out_of_fold_figures(bu
 
 def test_votes_that_a_bundle_keeps_are_evaluated_without_windows(bundle: Bundle, tmp_path: Path) -> None:
     statistics, labels = made_up_statistics()
-    trained = train(statistics, labels, recipe=tiny_recipe())
+    trained = train_on_statistics(statistics, labels, recipe=tiny_recipe())
     folds = training_folds(bundle, labels)
     table = pd.DataFrame({"id": [f"{i:03}" for i in range(len(labels))], "label": labels, "fold": folds})
     table = table.assign(**{f"p_{name}": said for name, said in trained.votes.items()})

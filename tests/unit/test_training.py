@@ -9,7 +9,7 @@ from scipy.optimize import check_grad
 
 from landslide_map.errors import InputError, UsageError
 from landslide_map.models.boosters import PREDICTORS
-from landslide_map.training import train
+from landslide_map.training import train_on_statistics
 from landslide_map.training.fit_perceptron import PerceptronSettings, _Trainer, fit_perceptron
 from landslide_map.training.fit_trees import compact_lightgbm, short_threshold
 from landslide_map.training.folds import stratified_folds
@@ -20,17 +20,17 @@ from tests.labelled import made_up_statistics, tiny_recipe
 
 def test_the_same_seed_gives_the_same_bundle_and_another_does_not() -> None:
     statistics, labels = made_up_statistics()
-    first, second = (train(statistics, labels, recipe=tiny_recipe()) for _ in range(2))
+    first, second = (train_on_statistics(statistics, labels, recipe=tiny_recipe()) for _ in range(2))
     assert first.contents == second.contents
     assert json.dumps(first.document) == json.dumps(second.document)
-    other = train(statistics, labels, recipe=tiny_recipe(), seed=2)
+    other = train_on_statistics(statistics, labels, recipe=tiny_recipe(), seed=2)
     assert other.contents["both.lightgbm.fold0.txt"] != first.contents["both.lightgbm.fold0.txt"]
 
 
 def test_out_of_fold_votes_come_from_models_that_never_saw_the_window() -> None:
     """Flipping one fold's labels must leave that fold's votes as they are."""
     statistics, labels = made_up_statistics()
-    trained = train(statistics, labels, recipe=tiny_recipe())
+    trained = train_on_statistics(statistics, labels, recipe=tiny_recipe())
     rows = trained.folds[0]
     flipped = labels.copy()
     # Exchange labels inside the fold, keeping class counts (and with them the folds) unchanged.
@@ -41,7 +41,7 @@ def test_out_of_fold_votes_come_from_models_that_never_saw_the_window() -> None:
     folds = trained.folds
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "stratified_folds", lambda *_: list(folds))
-        again = train(statistics, flipped, recipe=tiny_recipe())
+        again = train_on_statistics(statistics, flipped, recipe=tiny_recipe())
     for name, votes in trained.votes.items():
         np.testing.assert_array_equal(again.votes[name][rows], votes[rows], err_msg=name)
     assert not np.array_equal(again.votes["both.lightgbm"], trained.votes["both.lightgbm"])
@@ -49,7 +49,7 @@ def test_out_of_fold_votes_come_from_models_that_never_saw_the_window() -> None:
 
 def test_what_can_be_learned_is_learned_by_every_kind() -> None:
     statistics, labels = made_up_statistics(240)
-    document = train(statistics, labels, recipe=tiny_recipe()).document
+    document = train_on_statistics(statistics, labels, recipe=tiny_recipe()).document
     for member in document["members"]:
         assert member["metrics"]["auc"] > 0.7, member["name"]
     for scenario in document["scenarios"]:
