@@ -16,15 +16,13 @@ from pyogrio.errors import DataLayerError, DataSourceError
 
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Grid
+from landslide_map.outlines import projected
 from landslide_map.vector_layers import spatial_layers
 from landslide_map.windows import WindowPlan
 
 Floats = npt.NDArray[np.float64]
 Shapes = npt.NDArray[np.object_]
 
-_STEP_M: Final = 500.0
-"""Longest straight edge that is projected: its middle then strays by less than 1 cm."""
-_METRES_PER_DEGREE: Final = 111_320.0
 _POLYGONS: Final = {"Polygon", "MultiPolygon"}
 _RELEASE: Final = "Export it as GeoPackage with a projection, e.g. from QGIS."
 
@@ -57,10 +55,10 @@ def read_inventory(
         on the grid.
     """
     held, notices = read_polygons(path, layer)
-    projected = on_the_map(held.geometry, grid.crs)
-    inside = projected[projected.intersects(shapely.box(*grid.bounds))]
+    placed = projected(held.geometry, grid.crs)
+    inside = placed[placed.intersects(shapely.box(*grid.bounds))]
     if inside.empty:
-        west, south, east, north = projected.total_bounds
+        west, south, east, north = placed.total_bounds
         raise InputError(
             "E153",
             f"{path}: none of its {len(held)} polygons is on the scene's grid: they lie at x {west:.0f} to "
@@ -119,17 +117,6 @@ def read_polygons(
     if broken:
         notices.append(Notice("W150", f"{path}: {broken} outlines cross themselves; they were repaired."))
     return held.set_geometry(held.geometry.make_valid()), notices
-
-
-def on_the_map(shapes: gpd.GeoSeries, crs: Any) -> gpd.GeoSeries:
-    """Return shapes in another projection, where straight edges become curves: long ones follow the ground.
-
-    An area of a degree, drawn as a rectangle, would stray by more than 100 m.
-    """
-    if shapes.crs == crs:
-        return shapes
-    unit = _METRES_PER_DEGREE if shapes.crs.is_geographic else shapes.crs.axis_info[0].unit_conversion_factor
-    return shapes.segmentize(_STEP_M / unit).to_crs(crs)
 
 
 def covered_fraction(shapes: Sequence[Any] | Shapes, plan: WindowPlan, grid: Grid) -> Floats:

@@ -27,6 +27,7 @@ LAYERS = [
         "operating_points",
         "metrics",
         "vector_layers",
+        "outlines",
     },
     {"grid", "sources", "backscatter", "whole_file", "whole_folder"},
     {

@@ -13,7 +13,8 @@ import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from landslide_map.errors import InputError, Notice
-from landslide_map.inventory import on_the_map, read_polygons
+from landslide_map.inventory import read_polygons
+from landslide_map.outlines import projected
 from landslide_map.products import LANDSLIDES
 from landslide_map.products.geopackage import ANALYSED
 from landslide_map.products.geopackage import LANDSLIDES as LANDSLIDE_LAYER
@@ -56,8 +57,8 @@ def read_known(
         table = table.dissolve(by=id_column)
     if each_part:
         table = table.explode(index_parts=False)
-    projected = on_the_map(table.geometry, crs)
-    polygons = np.array([_polygonal(shape) for shape in projected.make_valid()], dtype=object)
+    placed = projected(table.geometry, crs)
+    polygons = np.array([_polygonal(shape) for shape in placed.make_valid()], dtype=object)
     return polygons[shapely.area(polygons) > 0], notices
 
 

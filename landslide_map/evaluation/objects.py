@@ -21,7 +21,8 @@ import shapely
 
 from landslide_map.errors import InputError
 from landslide_map.evaluation.object_files import read_known, read_map
-from landslide_map.inventory import on_the_map, read_polygons
+from landslide_map.inventory import read_polygons
+from landslide_map.outlines import projected
 
 LEVEL: Final = "object level"
 UNIT: Final = "object level (one known, one mapped landslide); never comparable with window-level figures"
@@ -94,7 +95,7 @@ def evaluate_map(
         limits, found = read_polygons(area)
         notices += found
         analysed = shapely.intersection(
-            analysed, shapely.union_all(on_the_map(limits.geometry, crs).to_numpy())
+            analysed, shapely.union_all(projected(limits.geometry, crs).to_numpy())
         )
     compared = compare(mapped, known, analysed, crs)
     if not compared["inventory"]["landslides"]:

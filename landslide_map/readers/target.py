@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import shapely
 from affine import Affine
 from pyproj import Proj, Transformer
 from rasterio.crs import CRS
@@ -14,6 +15,7 @@ from rasterio.errors import CRSError
 
 from landslide_map.errors import InputError
 from landslide_map.grid import RESOLUTION_M, Grid
+from landslide_map.outlines import on_one_turn, projected
 from landslide_map.scene import GridSpec
 from landslide_map.sources import OpticalImage, RadarTrack, RasterBand
 from landslide_map.vector_layers import spatial_layers
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 
 MIN_PIXELS, MAX_PIXELS = 64, 60_000
 """Edge of a grid: one window at least, and not wider than a map projection can bear."""
-SEGMENTS = 64
-"""A side of an area's outline is cut into about this many pieces before it is projected."""
 STRETCH = 0.05
 """A metre of the grid may differ so much from one on the ground. Web maps differ by 1.0 at 60 degrees."""
 
@@ -133,17 +133,15 @@ def _around(aoi: Path, epsg: int | None, image: RasterBand | None) -> Grid:
     if outline.crs is None:
         raise InputError("E103", f"{aoi}: has no coordinate reference system; write one, or use GeoJSON")
     _check_degrees(outline, aoi)
-    outline = _on_one_turn(outline)
-    crs = _crs(epsg) if epsg else image.grid.crs if image else _utm_zone(outline, aoi)
-    left, bottom, right, top = outline.total_bounds
-    # Straight sides become curves in another projection: project points along them, not corners alone.
-    step = max(right - left, top - bottom) / SEGMENTS or 1.0
-    bounds = tuple(outline.segmentize(step).to_crs(crs.to_wkt()).total_bounds)
+    whole = gpd.GeoSeries([shapely.geometrycollections(outline.to_numpy())], crs=outline.crs)
+    crs = _crs(epsg) if epsg else image.grid.crs if image else _utm_zone(whole, aoi)
+    bounds = tuple(projected(whole, crs.to_wkt()).total_bounds)
     if not np.isfinite(bounds).all():
         raise InputError(
             "E102",
-            f"{aoi}: lies where {crs.to_string()[:60]} is not defined (x {left:.10g} to {right:.10g}, y "
-            f"{bottom:.10g} to {top:.10g}); correct grid.epsg in scene.yaml, or leave it out",
+            f"{aoi}: lies where {crs.to_string()[:60]} is not defined (its bounds are "
+            f"{', '.join(f'{end:.10g}' for end in whole.total_bounds)}); correct grid.epsg in scene.yaml, or "
+            "leave it out",
         )
     return _snapped(crs, bounds, image)
 
@@ -160,16 +158,9 @@ def _check_degrees(outline: gpd.GeoSeries, aoi: Path) -> None:
         )
 
 
-def _on_one_turn(outline: gpd.GeoSeries) -> gpd.GeoSeries:
-    """Join what the antimeridian parts: longitudes of an area that seems wider than half a turn."""
-    left, _, right, _ = outline.total_bounds
-    if not outline.crs.is_geographic or right - left <= 180:
-        return outline
-    return outline.transform(lambda points: points + np.where(points[:, :1] < 0, [[360.0, 0.0]], 0.0))
-
-
 def _utm_zone(outline: gpd.GeoSeries, aoi: Path) -> CRS:
     """Return the UTM zone of the middle of an area, E102 where there is none."""
+    outline = on_one_turn(outline) if outline.crs.is_geographic else outline
     left, bottom, right, top = outline.total_bounds
     to_degrees = Transformer.from_crs(outline.crs, "EPSG:4326", always_xy=True)
     longitude, latitude = to_degrees.transform((left + right) / 2, (bottom + top) / 2)

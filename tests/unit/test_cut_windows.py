@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from pyproj import Transformer
 from rasterio.windows import Window
-from shapely import LineString, MultiPolygon, Point, Polygon, box
+from shapely import MultiPolygon, Point, Polygon, box
 
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.cut_windows import LabelRule, cut_windows
 from landslide_map.errors import InputError, OutputExistsError, UsageError
-from landslide_map.inventory import covered_fraction, on_the_map, read_inventory
+from landslide_map.inventory import covered_fraction, read_inventory
 from landslide_map.judging import model_stack
 from landslide_map.labelled_windows import read_labelled_windows
 from landslide_map.readers import open_inputs
@@ -58,27 +57,6 @@ def test_an_inventory_in_degrees_is_brought_onto_the_grid(tmp_path: Path) -> Non
     shares = covered_fraction(shapes, PLAN, GRID)
     assert shares[5] == pytest.approx(1, abs=1e-4)
     assert shares[:4].max() < 1e-4
-
-
-@pytest.mark.parametrize(
-    ("crs", "corner", "size", "to"),
-    [
-        ("EPSG:4326", (12.0, 46.5), 1.0, "EPSG:32633"),
-        ("EPSG:2263", (500_000.0, 0.0), 364_000.0, "EPSG:32615"),  # feet
-    ],
-)
-def test_long_edges_follow_the_ground_into_another_projection(
-    crs: str, corner: tuple[float, float], size: float, to: str
-) -> None:
-    """The middle of one degree of a parallel lies 120 m from the straight line between its ends."""
-    x, y = corner
-    shapes = gpd.GeoSeries([box(x, y, x + size, y + size)], crs=crs)
-    (placed,) = on_the_map(shapes, to)
-    to_map = Transformer.from_crs(crs, to, always_xy=True).transform
-    along = [Point(*to_map(x + part * size, y + size)) for part in (0, 0.25, 0.5, 0.9, 1)]
-    assert max(placed.exterior.distance(point) for point in along) < 0.02
-    assert LineString([along[0], along[-1]]).distance(along[2]) > 10
-    assert on_the_map(shapes, crs) is shapes
 
 
 def test_broken_outlines_are_repaired_and_far_polygons_reported(tmp_path: Path) -> None:

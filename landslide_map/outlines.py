@@ -1,0 +1,59 @@
+"""Outlines of vector files in another projection: edges follow the ground, the antimeridian parts nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+_STEP_M: Final = 500.0
+"""Longest straight edge that is projected: its middle then strays by less than 1 cm."""
+_METRES_PER_DEGREE: Final = 111_320.0
+
+
+def projected(outlines: gpd.GeoSeries, crs: Any) -> gpd.GeoSeries:
+    """Return outlines in another projection, where straight edges become curves.
+
+    An area of a degree, drawn as a rectangle, would stray by more than 100 m by its corners alone.
+
+    Parameters
+    ----------
+    outlines : GeoSeries
+        With a CRS.
+    crs : any CRS
+    """
+    if outlines.crs == crs:
+        return outlines
+    unit = _METRES_PER_DEGREE
+    if outlines.crs.is_geographic:
+        outlines = on_one_turn(outlines)
+    else:
+        unit = outlines.crs.axis_info[0].unit_conversion_factor
+    return outlines.segmentize(_STEP_M / unit).to_crs(crs)
+
+
+def on_one_turn(outlines: gpd.GeoSeries) -> gpd.GeoSeries:
+    """Return outlines in degrees without the jump from 180 to -180 in those that cross the antimeridian.
+
+    Parted there, or drawn around the world the other way as some programs do, an outline seems wider than
+    half a turn; its western longitudes are then counted on from 180.
+    """
+    import geopandas as gpd  # half a second, which a run without outlines need not wait for
+
+    west, _, east, _ = shapely.bounds(outlines.to_numpy()).T
+    wide = east - west > 180
+    if not wide.any():
+        return outlines
+    shapes = outlines.to_numpy().copy()
+    shapes[wide] = shapely.transform(shapes[wide], _eastwards)
+    return gpd.GeoSeries(shapes, index=outlines.index, crs=outlines.crs)
+
+
+def _eastwards(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    turn = np.array([360.0, 0.0])  # of longitudes; negative latitudes stay
+    return np.where(points < 0, points + turn, points)
