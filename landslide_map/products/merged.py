@@ -19,13 +19,14 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from shapely.geometry import MultiPolygon
 
+from landslide_map.outlines import projected
 from landslide_map.products.polygons import ANALYSED_COLUMNS, LANDSLIDE_COLUMNS
 from landslide_map.reasons import REASON_NAMES, Reason
 
 SCENES: Final = "scenes"
 """Column of both layers: the names of the scenes that something is from."""
 _STEP_M: Final = 500.0
-"""Longest straight piece of an outline that is projected: its middle then strays by less than 1 cm."""
+"""Longest straight piece of an outline whose area is asked for on the ellipsoid."""
 
 
 def leading_crs(analysed: Iterable[gpd.GeoDataFrame]) -> pyproj.CRS:
@@ -116,7 +117,7 @@ def brought(frame: gpd.GeoDataFrame, crs: pyproj.CRS) -> gpd.GeoDataFrame:
     """Return a layer in `crs`: as it is, if it is there already; else its outlines follow the ground."""
     if frame.crs == crs:
         return frame
-    bent = frame.set_geometry(frame.geometry.segmentize(_STEP_M)).to_crs(crs)
+    bent = frame.set_geometry(projected(frame.geometry, crs))
     sound = [_polygons(shape) for shape in bent.geometry.make_valid()]
     return bent.set_geometry(gpd.GeoSeries(sound, index=frame.index, crs=crs))
 
