@@ -72,7 +72,8 @@ def write(folder: Path, record: WindowRecord, plan: WindowPlan) -> int:
     dates = {"event_time": datetime(2024, 4, 2, 23, 58, tzinfo=UTC)}
     folder.mkdir()
     with timings.stage("write map"):
-        return write_map(folder, record, plan, grid, dates=dates, tags={"software": "benchmark"})
+        found, _ = write_map(folder, record, plan, grid, dates=dates, tags={"software": "benchmark"})
+    return found
 
 
 def resident() -> int:

@@ -140,6 +140,7 @@ CODES: Final[dict[str, str]] = {
     "I410": "rows of blocks were judged by an interrupted run before",
     "I610": "how long networks will take on this processor, and what is quicker",
     "I380": "windows of flat ground were not analysed",
+    "I420": "landslide areas below output.min_area_m2 are left out of the outlines",
     "I540": "exact early exit left votes unasked that could not change a class",
     "I350": "a known fill value was found in the pixels and is taken as no data",
 }

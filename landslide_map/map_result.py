@@ -53,7 +53,8 @@ class MapResult:
         planned, analysed = self.windows["planned"], self.windows["analysed"]
         found = "1 landslide area" if self.landslides == 1 else f"{self.landslides} landslide areas"
         if self.landslides == 0:
-            found = "no landslide found"
+            small = any(notice.code == "I420" for notice in self.notices)
+            found = "no landslide area is large enough for an outline" if small else "no landslide found"
         if analysed == 0:
             found = "NOTHING COULD BE ANALYSED, see the notes; this is not the same as no landslide"
         return (

@@ -135,7 +135,7 @@ def map_scene(
             rows = kept.completed(patient(run.judge, kept.notices.append), plan.block_rows, tick, run.files)
             result = gathered(rows, ensemble, plan)
         with timings.stage(WRITE):
-            landslides = write_map(
+            landslides, drawn = write_map(
                 stage,
                 result.record,
                 plan,
@@ -145,7 +145,8 @@ def map_scene(
                 min_area_m2=settings.output.min_area_m2,
                 progress=progress,
             )
-        notices = (*inputs.notices, *result.notices, *kept.notices, *(cluster.notices if cluster else ()))
+        told_by_others = (*kept.notices, *(cluster.notices if cluster else ()))
+        notices = (*inputs.notices, *result.notices, *drawn, *told_by_others)
         counts = told.counts(run, result, landslides)
         manifest = run_manifest(
             configuration=told.configuration(settings, run.choice),

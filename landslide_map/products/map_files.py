@@ -10,11 +10,12 @@ from typing import Final
 
 from landslide_map import products, timings
 from landslide_map import progress as reporting
+from landslide_map.errors import Notice
 from landslide_map.grid import Grid
 from landslide_map.patches import least_over, mean_over, patches_of
 from landslide_map.products import cog, rasters, styles
 from landslide_map.products.geopackage import write_geopackage
-from landslide_map.products.polygons import analysed_areas, landslides
+from landslide_map.products.polygons import analysed_areas, landslides, left_out
 from landslide_map.products.window_record import WindowRecord
 from landslide_map.products.windows_file import windows_dataset, write_windows
 from landslide_map.windows import WindowPlan
@@ -32,8 +33,8 @@ def write_map(
     tags: Mapping[str, str],
     min_area_m2: float = 0.0,
     progress: reporting.Report = reporting.silent,
-) -> int:
-    """Write rasters, polygons, window record and styles; return the number of landslides.
+) -> tuple[int, tuple[Notice, ...]]:
+    """Write rasters, polygons, window record and styles; return the number of landslides, and notices.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def write_map(
     tags : mapping of str to str
         About the run, written into every file; must hold ``software``.
     min_area_m2 : float
-        Smaller landslides are left out of the polygons; the rasters keep them.
+        Smaller landslides are left out of the polygons, with a notice (I420); the rasters keep them.
     progress : callable
         Told the files written so far.
     """
@@ -71,6 +72,7 @@ def write_map(
         ]
         with timings.work("outline"):
             found = landslides(classes, probability, patches, record, grid, dates, min_area_m2)
+            notices = left_out(classes, patches, grid, min_area_m2) if min_area_m2 else ()
             analysed = analysed_areas(codes, patches, record.scenarios, grid)
         for raster in as_completed(written):
             raster.result()
@@ -85,4 +87,4 @@ def write_map(
     with timings.work("write windows"):
         write_windows(folder / products.WINDOWS, windows_dataset(record, grid, tags))
     tick(1)
-    return len(found)
+    return len(found), notices

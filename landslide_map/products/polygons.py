@@ -21,6 +21,7 @@ from rasterio.features import shapes
 from scipy import ndimage
 from shapely.geometry import MultiPolygon, shape
 
+from landslide_map.errors import Notice
 from landslide_map.grid import Grid
 from landslide_map.patches import Patches
 from landslide_map.products.rasters import LANDSLIDE
@@ -158,6 +159,25 @@ def regions(
         return np.column_stack([x[col], y[row]])
 
     return {value: shapely.transform(MultiPolygon(polygons), placed) for value, polygons in parts.items()}
+
+
+def left_out(
+    classes: npt.NDArray[np.uint8], patches: Patches, grid: Grid, min_area_m2: float
+) -> tuple[Notice, ...]:
+    """Return a notice (I420) of the landslides that :func:`landslides` leaves out, if there are any."""
+    mask = classes == LANDSLIDE
+    counts = [
+        len(_components(mask, patches.pixels, least)[1]) for least in (0.0, min_area_m2 / _pixel_area(grid))
+    ]
+    small = counts[0] - counts[1]
+    if not small:
+        return ()
+    what = "landslide area is" if small == 1 else "landslide areas are"
+    message = (
+        f"{small} {what} smaller than output.min_area_m2 ({min_area_m2:g} m2) and left out of the outlines; "
+        "class.tif has them"
+    )
+    return (Notice("I420", message),)
 
 
 def _components(

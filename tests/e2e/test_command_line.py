@@ -135,6 +135,7 @@ def test_a_threshold_no_window_reaches_is_a_valid_empty_result(tmp_path: Path) -
     done = command(SCENE, "--threshold", "0.9999", "--out", tmp_path / "none")
     assert done.returncode == 0, done.stderr
     assert "no landslide found" in done.stdout
+    assert "I420" not in done.stderr
     layer = pyogrio.read_info(tmp_path / "none" / "landslides.gpkg", layer="landslides")
     assert layer["features"] == 0
     assert "prob_mean" in layer["fields"]
@@ -240,6 +241,20 @@ def test_a_run_with_the_default_bundle_imports_no_torch(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout.strip() == "False"
+
+
+def test_landslides_too_small_for_an_outline_are_not_said_to_be_absent(tmp_path: Path) -> None:
+    """The windows are above the threshold, the raster shows them, and the layer of outlines is empty."""
+    small = edited_scene(tmp_path)
+    small.write_text(small.read_text() + "output: {min_area_m2: 1.0e+9}\n")
+    done = command(small, "--out", tmp_path / "out")
+    assert done.returncode == 0
+    assert done.stdout.startswith(
+        "no landslide area is large enough for an outline; 121 of 121 windows analysed"
+    )
+    assert "I420: 1 landslide area is smaller than output.min_area_m2 (1e+09 m2)" in done.stderr
+    notices = json.loads((tmp_path / "out" / "run.json").read_text())["notices"]
+    assert "I420" in [notice["code"] for notice in notices]
 
 
 def piped(line: str, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -100,7 +100,7 @@ def made(
     assert plan.row_starts[-1] - plan.row_starts[-2] < plan.stride, "the last step is another one"
     record = make_record(plan)
     tags = {"software": "landslide-map", "bundle": "made up"}
-    found = write_map(folder, record, plan, GRID, dates=DATES, tags=tags, min_area_m2=MIN_AREA_M2)
+    found, _ = write_map(folder, record, plan, GRID, dates=DATES, tags=tags, min_area_m2=MIN_AREA_M2)
     assert found == pyogrio.read_info(folder / products.LANDSLIDES, layer="landslides")["features"]
     return folder, record, Pixels(record)
 
