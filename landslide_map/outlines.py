@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _STEP_M: Final = 500.0
 """Longest straight edge that is projected: its middle then strays by less than 1 cm."""
+_MOST_PIECES: Final = 20_000
+"""Of an edge: metres that a file declares as degrees must be refused in words, not fill the memory."""
 _METRES_PER_DEGREE: Final = 111_320.0
 
 
@@ -34,7 +36,9 @@ def projected(outlines: gpd.GeoSeries, crs: Any) -> gpd.GeoSeries:
         outlines = on_one_turn(outlines)
     else:
         unit = outlines.crs.axis_info[0].unit_conversion_factor
-    return outlines.segmentize(_STEP_M / unit).to_crs(crs)
+    left, bottom, right, top = outlines.total_bounds
+    step = max(_STEP_M / unit, max(right - left, top - bottom) / _MOST_PIECES)
+    return outlines.segmentize(step).to_crs(crs)
 
 
 def on_one_turn(outlines: gpd.GeoSeries) -> gpd.GeoSeries:

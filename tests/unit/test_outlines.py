@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import geopandas as gpd
 import pytest
+import shapely
 from pyproj import Transformer
 from shapely import LineString, MultiPolygon, Point, Polygon, box
 
@@ -47,3 +48,8 @@ def test_an_outline_across_the_antimeridian_stays_in_one_place(area: Polygon | M
     for x, inside in ((179.95, True), (179.85, False), (-179.95, True), (-179.85, False)):
         assert placed.iloc[0].contains(Point(*to_map(x, -16.95))) == inside
     assert placed.iloc[0].area == pytest.approx(2 * placed.iloc[1].area, rel=0.01)
+
+
+def test_metres_declared_as_degrees_stay_few_points() -> None:
+    outlines = gpd.GeoSeries([box(500_000, 5_000_000, 600_000, 5_100_000)], crs="EPSG:4326")
+    assert shapely.get_num_coordinates(projected(outlines, "EPSG:32633").iloc[0]) < 100_000
