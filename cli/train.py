@@ -62,7 +62,7 @@ def train(
     if on_windows and data:
         scenarios, summary = _train_on_windows(data, recipe, out, tell, **options)
     else:
-        scenarios, summary = _train_on_statistics(data, statistics, recipe, out, tell.progress, **options)
+        scenarios, summary = _train_on_statistics(data, statistics, recipe, out, tell, **options)
     tell.finished(bundle=out)
     click.echo(summary)
     for scenario in scenarios:
@@ -122,7 +122,7 @@ def _train_on_windows(
 
 
 def _train_on_statistics(
-    data: tuple[Path, ...], statistics: Path | None, recipe: str, out: Path, progress: Report, **options: Any
+    data: tuple[Path, ...], statistics: Path | None, recipe: str, out: Path, tell: Feedback, **options: Any
 ) -> tuple[list[dict[str, Any]], str]:
     from landslide_map.models.bundle_folder import save_bundle
 
@@ -131,9 +131,9 @@ def _train_on_statistics(
             f"recipe {recipe} trains on statistics; --{needless[0].replace('_', '-')} is for networks"
         )
     trained = (
-        _from_table(statistics, recipe, options["seed"], progress)
+        _from_table(statistics, recipe, options["seed"], tell.progress)
         if statistics is not None
-        else _from_windows(data, recipe, options["seed"], progress)
+        else _from_windows(data, recipe, options["seed"], tell)
     )
     save_bundle(out, trained.document, trained.contents, overwrite=options["overwrite"])
     size = sum(map(len, trained.contents.values())) / 1e6
@@ -157,20 +157,25 @@ def _from_table(table: Path, recipe: str, seed: int | None, progress: Report) ->
     )
 
 
-def _from_windows(data: tuple[Path, ...], recipe: str, seed: int | None, progress: Report) -> TrainedBundle:
+def _from_windows(data: tuple[Path, ...], recipe: str, seed: int | None, tell: Feedback) -> TrainedBundle:
     from landslide_map.training import train_on_statistics
+    from landslide_map.training.folds import overlap_notices
     from landslide_map.training.training_data import complete_statistics, read_training_data
 
     known = read_training_data(data)
-    return train_on_statistics(
-        complete_statistics(known, progress),
+    trained = train_on_statistics(
+        complete_statistics(known, tell.progress),
         known.labels,
         recipe=recipe,
         seed=seed,
         ids=known.windows.ids,
         provenance=known.provenance,
-        progress=progress,
+        progress=tell.progress,
     )
+    cure = "Cut windows with a stride of 64 px, and evaluate on scenes that it was not trained on."
+    for notice in overlap_notices(known.origin, trained.folds, cure):
+        tell.notice(notice)
+    return trained
 
 
 def _shown(value: float | None) -> str:

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from landslide_map.errors import InputError
+from landslide_map.errors import InputError, Notice
+from landslide_map.window_files import WINDOW_SHAPE
 
 
 def stratified_folds(
@@ -115,3 +116,25 @@ def overlapping_windows(origin: pd.DataFrame, folds: Sequence[npt.NDArray[np.int
         apart = np.unique(pairs[np.diff(scene["fold"].to_numpy()[pairs], axis=1)[:, 0] != 0])
         found[scene["position"].to_numpy()[apart]] = True
     return int(found.sum())
+
+
+def overlap_notices(
+    origin: pd.DataFrame | None, folds: Sequence[npt.NDArray[np.intp]], cure: str
+) -> list[Notice]:
+    """Return a notice (W530) where windows share pixels with those of another fold, and `cure` is what to do.
+
+    Parameters
+    ----------
+    origin : DataFrame or None
+        As for :func:`overlapping_windows`; nothing is said where nobody knows.
+    """
+    count = 0 if origin is None else overlapping_windows(origin, folds, WINDOW_SHAPE[0])
+    if origin is None or not count:
+        return []
+    return [
+        Notice(
+            "W530",
+            f"{count} of {len(origin)} windows share ground with a window of another fold: out-of-fold "
+            f"figures will be better than the truth. {cure}",
+        )
+    ]

@@ -24,7 +24,7 @@ from landslide_map.models.placement import Device, Precision
 from landslide_map.models.published_boosters import published_features
 from landslide_map.progress import Report, Stage, silent
 from landslide_map.scoring import checked_chunks, eighteen_channels
-from landslide_map.training.folds import grouped_folds, overlapping_windows, shuffled_folds
+from landslide_map.training.folds import grouped_folds, overlap_notices, shuffled_folds
 from landslide_map.training.recipe import recipe_content
 from landslide_map.training.starting_weights import starting_weights
 from landslide_map.training.window_bundle import Trained, bundle_contents, bundle_document
@@ -41,7 +41,7 @@ from landslide_map.training.window_run import (
     train_networks,
 )
 from landslide_map.training.workspace import Workspace
-from landslide_map.window_files import WINDOW_SHAPE, Windows
+from landslide_map.window_files import Windows
 
 READING = Stage("reading windows", "windows")
 
@@ -140,7 +140,12 @@ def train(
         raise InputError("E142", f"{len(known)} labels for {len(source.ids)} windows; expected one for each.")
     division = division or recipe.division
     folds = _divided(recipe, division, known, groups)
-    notices = _overlaps(origin, folds, division)
+    cure = (
+        "Windows beside the border of two groups do; cut them with a stride of 64 px."
+        if division == "grouped"
+        else "Use spatially grouped folds, or cut windows with a stride of 64 px."
+    )
+    notices = overlap_notices(origin, folds, cure)
     missing, features, digest = _survey(source, bool(recipe.boosters), report)
     learned_before = _pretrained(recipe)
     start = starting_weights(learned_before, weights) if learned_before else {}
@@ -207,26 +212,6 @@ def _divided(
     if len(groups) != len(labels):
         raise InputError("E142", f"{len(groups)} groups for {len(labels)} windows; expected one for each.")
     return grouped_folds(groups, labels, recipe.folds, recipe.seed)
-
-
-def _overlaps(origin: pd.DataFrame | None, folds: Sequence[Rows], division: Division) -> list[Notice]:
-    if origin is None:
-        return []
-    count = overlapping_windows(origin, folds, WINDOW_SHAPE[0])
-    if not count:
-        return []
-    cure = (
-        "Windows beside the border of two groups do; cut them with a stride of 64 px."
-        if division == "grouped"
-        else "Use spatially grouped folds, or cut windows with a stride of 64 px."
-    )
-    return [
-        Notice(
-            "W530",
-            f"{count} of {len(origin)} windows share ground with a window of another fold: out-of-fold "
-            f"figures will be better than the truth. {cure}",
-        )
-    ]
 
 
 def _survey(source: Windows, with_features: bool, report: Report) -> tuple[Bools, Floats, str]:

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from landslide_map.training.train_windows import train
 from landslide_map.training.window_bundle import VOTES
+from tests.labelled import tiny_recipe
 from tests.network_recipes import labelled_windows, tiny_window_recipe
 
 COMMAND = Path(sys.executable).with_name("landslide-map")
@@ -97,3 +98,20 @@ def test_an_interrupted_training_says_where_it_goes_on(
     said = capsys.readouterr().err.strip()
     assert said == f"interrupted: {out}.training keeps what is finished; the same command goes on"
     assert (tmp_path / "bundle.training").is_dir()
+
+
+@pytest.mark.parametrize(("step", "told"), [(32, True), (64, False)])
+def test_boosters_on_windows_that_overlap_say_that_their_figures_flatter(
+    data: Path, tmp_path: Path, step: int, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A recipe on statistics knows no grouped folds: neighbours that share ground lie in different ones."""
+    table = pd.read_csv(data / "Train.csv")
+    table["scene"], table["row"], table["col"] = "one", 0, np.arange(len(table)) * step
+    table.to_csv(data / "Train.csv", index=False)
+    (tmp_path / "boosters.yaml").write_text(tiny_recipe().model_dump_json())
+    with pytest.raises(SystemExit) as done:
+        main(["train", str(data), "--recipe", str(tmp_path / "boosters.yaml"), "--out", str(tmp_path / "b")])
+    said = capsys.readouterr()
+    assert done.value.code == 0, said.err
+    assert (f"of {len(table)} windows share ground with a window of another fold" in said.err) == told
+    assert ("W530" in said.err) == told
