@@ -30,7 +30,7 @@ from landslide_map.grid import Grid
 from landslide_map.inventory import covered_fraction, read_inventory
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.cascade import learned_cascade
-from landslide_map.models.networks import FLIPS
+from landslide_map.models.networks.passes import FLIPS
 from landslide_map.pipeline import map_scene
 from landslide_map.training.recipe import recipe_content
 from landslide_map.training.train_windows import train

@@ -100,8 +100,8 @@ def network_floor(bundle: Path | None, device: str, precision: str) -> dict[str,
     ensemble = load_bundle(bundle)
     if not ensemble.needs_pixels:
         return None
-    from landslide_map.models.network_member import NetworkMember, Runtime
-    from landslide_map.models.networks import FLIPS
+    from landslide_map.models.networks.member import NetworkMember, Runtime
+    from landslide_map.models.networks.passes import FLIPS
 
     where = Runtime(device).torch_device()  # type: ignore[arg-type]
     passes = {m.name: len(m.folds) * len(FLIPS) for m in ensemble.members if isinstance(m, NetworkMember)}
@@ -123,8 +123,8 @@ def flop_of(spec: Any) -> int:
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    from landslide_map.models.network_heads import build_network
-    from landslide_map.models.networks import planes
+    from landslide_map.models.networks.heads import build_network
+    from landslide_map.models.networks.passes import planes
 
     network = build_network(spec).eval().to("meta")
     image = torch.empty(1, len(planes(spec)), spec.image_size, spec.image_size, device="meta")

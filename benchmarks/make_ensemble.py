@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from landslide_map.models.import_nasios import import_nasios
-from landslide_map.models.network_heads import build_network
+from landslide_map.models.networks.heads import build_network
 from landslide_map.models.published import BOOSTERS, FOLDS, MEMBERS, NETWORKS
-from landslide_map.models.published_boosters import FEATURES
+from landslide_map.models.statistics.published_boosters import FEATURES
 from landslide_map.training.recipe import recipe_content
 from landslide_map.training.window_recipe import parse_window_recipe
 

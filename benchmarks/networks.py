@@ -30,15 +30,15 @@ from benchmarks.floor import flop_of
 from benchmarks.measured import machine
 from landslide_map.bands import CHANNELS, INDEX_PAIRS, MODEL_BANDS, TRAINING_MOMENTS, TRAINING_QUANTILES
 from landslide_map.models.bundle import Bundle, load_bundle
-from landslide_map.models.folded_stem import KERNEL, fold_stem, folded_kernel
 from landslide_map.models.import_nasios import import_nasios
-from landslide_map.models.network_heads import build_network, encoders
-from landslide_map.models.network_spec import NetworkSpec
-from landslide_map.models.networks import enlarge
-from landslide_map.models.packed_products import PackedProducts, available
+from landslide_map.models.networks.folded_stem import KERNEL, fold_stem, folded_kernel
+from landslide_map.models.networks.heads import build_network, encoders
+from landslide_map.models.networks.packed_products import PackedProducts, available
+from landslide_map.models.networks.passes import enlarge
+from landslide_map.models.networks.spec import NetworkSpec
+from landslide_map.models.networks.true_float32 import true_float32
 from landslide_map.models.published import NETWORKS
 from landslide_map.models.scenario import Scenario
-from landslide_map.models.true_float32 import true_float32
 from landslide_map.scoring import score
 from landslide_map.training.recipe import recipe_content
 from landslide_map.training.window_recipe import parse_window_recipe

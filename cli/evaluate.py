@@ -166,7 +166,7 @@ def _windows(
 
 def _announce(bundle: Bundle, windows: int, tell: Feedback) -> None:
     """Say how long networks will take, where that is long."""
-    from landslide_map.models.network_time import network_notice
+    from landslide_map.models.networks.forecast import network_notice
     from landslide_map.scoring import SECONDS_PER_WINDOW
 
     if ahead := network_notice(bundle, windows, SECONDS_PER_WINDOW * windows, tell.progress):

@@ -21,7 +21,7 @@ from landslide_map.cost import expected_memory, expected_seconds
 from landslide_map.errors import Notice
 from landslide_map.grid import Grid
 from landslide_map.models.bundle import load_bundle
-from landslide_map.models.network_time import network_notice
+from landslide_map.models.networks.forecast import network_notice
 from landslide_map.models.placement import on_device
 from landslide_map.readers import open_inputs
 from landslide_map.scene import load_scene

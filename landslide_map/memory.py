@@ -21,8 +21,8 @@ from landslide_map.amounts import MIB, gigabytes
 from landslide_map.errors import ResourceError
 from landslide_map.features import row_bytes
 from landslide_map.judging import PIXEL_SLAB, Judge, JudgedRows, Tick
-from landslide_map.models.boosters import ParsedFolds
 from landslide_map.models.bundle import Bundle
+from landslide_map.models.statistics.boosters import ParsedFolds
 from landslide_map.open_files import CACHE, bounded_cache
 from landslide_map.timings import resident_memory
 from landslide_map.windows import WindowPlan

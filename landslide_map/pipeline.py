@@ -17,7 +17,7 @@ from landslide_map.errors import Notice
 from landslide_map.map_result import MapResult
 from landslide_map.memory import kept_to, room_within
 from landslide_map.models.bundle import Bundle, load_bundle
-from landslide_map.models.network_time import network_notice
+from landslide_map.models.networks.forecast import network_notice
 from landslide_map.models.placement import Device, Precision
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.products import MANIFEST

@@ -20,7 +20,7 @@ from landslide_map.features import array_statistics
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.choice import Choice
 from landslide_map.models.ensemble import Votes, joined_votes
-from landslide_map.models.network_time import network_notice
+from landslide_map.models.networks.forecast import network_notice
 from landslide_map.models.placement import Device, Precision
 from landslide_map.models.skipping import account, possible, remarks
 from landslide_map.operating_points import OperatingPoint
@@ -64,7 +64,7 @@ def score(
     threshold, operating_point : optional
         Instead of the bundle's thresholds; see :func:`~landslide_map.models.thresholds.decided_at`.
     device, precision, batch_size
-        For networks; see :class:`~landslide_map.models.network_member.Runtime`.
+        For networks; see :class:`~landslide_map.models.networks.member.Runtime`.
     exact_early_exit, cascade : bool
         Which votes may be left unasked; see :class:`~landslide_map.models.choice.Choice`.
     report : Report

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from landslide_map.models import published
-from landslide_map.models.network_heads import build_network
-from landslide_map.models.network_spec import NetworkSpec
+from landslide_map.models.networks.heads import build_network
+from landslide_map.models.networks.spec import NetworkSpec
 from landslide_map.models.published import NETWORKS
 
 from .golden.filled_weights import filled, synthetic_windows

@@ -16,7 +16,7 @@ from landslide_map.evaluation.votes import Floats, ask_members
 from landslide_map.features import MEDIAN
 from landslide_map.metrics import LEVEL, Labels, average_precision, confusion, rates, roc_auc
 from landslide_map.models.bundle import Bundle
-from landslide_map.models.crossed import BASE_STATISTICS
+from landslide_map.models.statistics.crossed import BASE_STATISTICS
 from landslide_map.progress import Report, silent
 from landslide_map.training.fit_trees import train_lightgbm
 from landslide_map.training.folds import stratified_folds

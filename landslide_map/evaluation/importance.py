@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 
 from landslide_map.metrics import LEVEL
-from landslide_map.models.boosters import StatisticsMember
 from landslide_map.models.bundle import Bundle
-from landslide_map.models.crossed import BASE_STATISTICS, feature_table
-from landslide_map.models.published_boosters import STATISTICS, PublishedBooster
+from landslide_map.models.statistics.boosters import StatisticsMember
+from landslide_map.models.statistics.crossed import BASE_STATISTICS, feature_table
+from landslide_map.models.statistics.published_boosters import STATISTICS, PublishedBooster
 
 MOST: Final = 20
 """Features that are listed."""

@@ -11,11 +11,11 @@ import xarray as xr
 
 from landslide_map import timings
 from landslide_map.decided import SAFE
-from landslide_map.models.boosters import StatisticsMember
-from landslide_map.models.crossed import feature_table
 from landslide_map.models.member import Member
+from landslide_map.models.networks.window_pixels import WindowPixels
 from landslide_map.models.scenario import Bools, Chosen, Floats, Scenario, bounds, mean_of
-from landslide_map.models.window_pixels import WindowPixels
+from landslide_map.models.statistics.boosters import StatisticsMember
+from landslide_map.models.statistics.crossed import feature_table
 
 _ROWS: Final = 16384
 """Windows predicted at a time: bounds memory, long enough for every thread."""

@@ -25,8 +25,8 @@ from landslide_map.models.bundle_format import (
 from landslide_map.models.cascade import CASCADES, with_cascades
 from landslide_map.models.ensemble import MIN_VALID_FRACTION, Votes, vote
 from landslide_map.models.member import Member
-from landslide_map.models.published_boosters import PublishedBooster
 from landslide_map.models.scenario import Scenario
+from landslide_map.models.statistics.published_boosters import PublishedBooster
 
 DEFAULT: Final = Path(__file__).resolve().parents[1] / "bundles" / "default"
 """The bundle that ships inside the package."""
@@ -34,12 +34,12 @@ TRAINING_WINDOWS: Final = "training-windows.txt"
 """Optional file: the hashes of the names of the training windows, one per line."""
 
 _LOADERS: Final = {
-    "lightgbm": "landslide_map.models.boosters:load_statistics_member",
-    "xgboost": "landslide_map.models.boosters:load_statistics_member",
-    "perceptron": "landslide_map.models.boosters:load_statistics_member",
-    "lightgbm-126": "landslide_map.models.published_boosters:load_published_booster",
-    "xgboost-126": "landslide_map.models.published_boosters:load_published_booster",
-    "network": "landslide_map.models.network_member:load_network_member",
+    "lightgbm": "landslide_map.models.statistics.boosters:load_statistics_member",
+    "xgboost": "landslide_map.models.statistics.boosters:load_statistics_member",
+    "perceptron": "landslide_map.models.statistics.boosters:load_statistics_member",
+    "lightgbm-126": "landslide_map.models.statistics.published_boosters:load_published_booster",
+    "xgboost-126": "landslide_map.models.statistics.published_boosters:load_published_booster",
+    "network": "landslide_map.models.networks.member:load_network_member",
 }
 """Kind of member -> the function that loads it; imported when needed, so boosters never import torch."""
 

@@ -12,10 +12,10 @@ import xarray as xr
 
 from landslide_map.bands import CHANNELS, SNOW_OR_CLOUD, STEEP
 from landslide_map.models.asking import Pixels, Rounds, Stop, ask
-from landslide_map.models.boosters import StatisticsMember
-from landslide_map.models.crossed import BASE_STATISTICS
 from landslide_map.models.member import Member
 from landslide_map.models.scenario import Bools, Floats, Scenario, choose, settle
+from landslide_map.models.statistics.boosters import StatisticsMember
+from landslide_map.models.statistics.crossed import BASE_STATISTICS
 from landslide_map.reasons import Reason
 
 MIN_VALID_FRACTION: Final = 0.75
@@ -75,7 +75,7 @@ def vote(
     members, scenarios : sequence
         Scenarios best first.
     statistics : xr.DataArray, (window, channel, statistic)
-        With ``valid_fraction`` and the statistics of :data:`~landslide_map.models.crossed.BASE_STATISTICS`.
+        With ``valid_fraction`` and :data:`~landslide_map.models.statistics.crossed.BASE_STATISTICS`.
         Absent channels count as missing everywhere. May hold the quality channels ``snow_or_cloud``
         and ``steep``.
     excluded : collection of str

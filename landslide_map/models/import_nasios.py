@@ -18,8 +18,8 @@ from torch import Tensor
 from landslide_map.errors import BundleError, Notice
 from landslide_map.models import published
 from landslide_map.models.bundle_folder import check_free, save_bundle
-from landslide_map.models.network_heads import expected_tensors
-from landslide_map.models.network_spec import NetworkSpec
+from landslide_map.models.networks.heads import misfits
+from landslide_map.models.networks.spec import NetworkSpec
 from landslide_map.models.published import BOOSTERS, FOLDS, MEMBERS
 from landslide_map.models.published_bundle import Sources, bundle_document, file_name
 from landslide_map.models.unpickle_boosters import converted_booster
@@ -106,18 +106,11 @@ def import_nasios(
 
 def _check_tensors(found: Mapping[str, Any], spec: NetworkSpec, where: str) -> None:
     """Refuse tensors that are not exactly those of a network (E521): every key, then every shape."""
-    expected = expected_tensors(spec)
-    problems = [f"{key} is missing" for key in expected if key not in found]
-    problems += [f"{key} is unexpected" for key in found if key not in expected]
-    for key in expected.keys() & found.keys():
-        shape, wanted = tuple(found[key].shape), tuple(expected[key].shape)
-        if shape != wanted:
-            problems.append(f"{key} has shape {shape}, expected {wanted}")
-    if problems:
+    if problems := misfits({key: tensor.shape for key, tensor in found.items()}, spec):
         raise BundleError(
             "E521",
             f"{where}: not the weights of head {spec.head} on {', '.join(dict.fromkeys(spec.encoders))}: "
-            f"{problems[0]} ({len(problems)} differences in {len(expected)} tensors). Check that the file is "
+            f"{problems[0]} ({len(problems)} differences). Check that the file is "
             "of the version that its name says.",
         )
 

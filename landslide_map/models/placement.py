@@ -25,7 +25,7 @@ def on_device(
     """Return `bundle` with its networks told where and how to compute; E610 before any work."""
     if not bundle.needs_pixels:
         return bundle
-    from landslide_map.models.network_member import NetworkMember, Runtime
+    from landslide_map.models.networks.member import NetworkMember, Runtime
 
     runtime = Runtime(device, precision, batch_size, report)
     runtime.torch_device()  # refuse before any work
@@ -40,7 +40,7 @@ def placed_on(bundle: Bundle) -> dict[str, Any] | None:
     """Return the kind of device, precision and batch of a bundle's networks; None if it has none."""
     if not bundle.needs_pixels:
         return None
-    from landslide_map.models.network_member import NetworkMember
+    from landslide_map.models.networks.member import NetworkMember
 
     for member in bundle.members:
         if isinstance(member, NetworkMember):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from landslide_map.bands import BACKSCATTER, CHANNELS, DIFFERENCES, MODEL_BANDS
-from landslide_map.models.network_spec import Head, NetworkSpec, Scaling
+from landslide_map.models.networks.spec import Head, NetworkSpec, Scaling
 
 THRESHOLD: Final = 0.49
 """A window is a landslide where the mean of the members is above it."""

@@ -10,7 +10,6 @@ import torch
 from landslide_map import __version__
 from landslide_map.bands import CHANNELS, DIFFERENCES, GROUPS
 from landslide_map.models import published
-from landslide_map.models.boosters import ENDING
 from landslide_map.models.published import (
     BOOSTERS,
     ENSEMBLE_F1,
@@ -21,6 +20,7 @@ from landslide_map.models.published import (
     PUBLISHED_F1,
     THRESHOLD,
 )
+from landslide_map.models.statistics.boosters import ENDING
 
 _AS_PUBLISHED: Final = {"level": "window", "source": "published, not measured here"}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from landslide_map.errors import BundleError, ResourceError
-from landslide_map.models.published_boosters import FEATURES
+from landslide_map.models.statistics.published_boosters import FEATURES
 
 
 def converted_booster(path: Path, library: str) -> bytes:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from landslide_map.errors import BundleError
-from landslide_map.models.boosters import ParsedFolds
 from landslide_map.models.bundle import Bundle
+from landslide_map.models.statistics.boosters import ParsedFolds
 
 
 def verify_members(bundle: Bundle) -> int:
@@ -21,20 +21,18 @@ def verify_members(bundle: Bundle) -> int:
 def _verify_network(member: object) -> int:
     from safetensors import SafetensorError, safe_open
 
-    from landslide_map.models.network_heads import expected_tensors
-    from landslide_map.models.network_member import NetworkMember
+    from landslide_map.models.networks.heads import misfits
+    from landslide_map.models.networks.member import NetworkMember
 
     assert isinstance(member, NetworkMember)
-    wanted = {key: list(tensor.shape) for key, tensor in expected_tensors(member.spec).items()}
     for path in member.folds:
         try:
             with safe_open(path, framework="pt") as file:
                 found = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118
         except SafetensorError as error:
             raise BundleError("E506", f"{path}: is no safetensors file ({error}).") from error
-        if found != wanted:
-            wrong = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
+        if wrong := misfits(found, member.spec):
             raise BundleError(
-                "E506", f"{path}: {wrong[0]} does not fit its network ({len(wrong)} such tensors)."
+                "E506", f"{path}: does not fit its network: {wrong[0]} ({len(wrong)} differences)."
             )
     return len(member.folds)

@@ -33,7 +33,7 @@ from landslide_map.sources import SceneInputs
 from landslide_map.windows import plan_windows
 
 if TYPE_CHECKING:
-    from landslide_map.models.window_pixels import WindowPixels
+    from landslide_map.models.networks.window_pixels import WindowPixels
 
 P = ParamSpec("P")
 R = TypeVar("R")

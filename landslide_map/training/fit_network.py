@@ -17,10 +17,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from landslide_map.errors import ResourceError
-from landslide_map.models.network_heads import build_network
-from landslide_map.models.network_spec import NetworkSpec
-from landslide_map.models.networks import FLIPS, enlarge, logits
-from landslide_map.models.threads import suitable_threads
+from landslide_map.models.networks.heads import build_network
+from landslide_map.models.networks.passes import FLIPS, enlarge, logits
+from landslide_map.models.networks.spec import NetworkSpec
+from landslide_map.models.networks.threads import suitable_threads
 from landslide_map.training.learning import augmented, learning_rate, loss
 from landslide_map.training.window_recipe import Learning, NetworkRecipe
 from landslide_map.training.workspace import Workspace

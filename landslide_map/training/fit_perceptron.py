@@ -11,8 +11,8 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import expit, ndtri
 
-from landslide_map.models.normal_scores import normal_scores
-from landslide_map.models.perceptron import Perceptron
+from landslide_map.models.statistics.normal_scores import normal_scores
+from landslide_map.models.statistics.perceptron import Perceptron
 
 Floats = npt.NDArray[np.float32]
 Share = Annotated[float, Field(ge=0, lt=1)]

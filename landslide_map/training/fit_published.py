@@ -21,7 +21,8 @@ def fit_published(recipe: BoosterRecipe, features: Floats, labels: npt.NDArray[n
     ----------
     recipe : BoosterRecipe
     features : ndarray, (window, 126)
-        :func:`~landslide_map.models.published_boosters.published_features`; NaN is left to the library.
+        From :func:`~landslide_map.models.statistics.published_boosters.published_features`; NaN is left to
+        the library.
     labels : ndarray, (window,), 0 or 1
     """
     if recipe.library == "lightgbm":

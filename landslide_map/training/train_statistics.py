@@ -17,11 +17,11 @@ from pydantic import ValidationError
 from landslide_map import __version__
 from landslide_map.errors import UsageError
 from landslide_map.metrics import UNIT, scores
-from landslide_map.models.boosters import ENDING, PREDICTORS
 from landslide_map.models.bundle import TRAINING_WINDOWS, window_hash
-from landslide_map.models.crossed import FEATURE_SET, feature_table
-from landslide_map.models.perceptron import one_blas_thread
 from landslide_map.models.scenario import weighted_mean
+from landslide_map.models.statistics.boosters import ENDING, PREDICTORS
+from landslide_map.models.statistics.crossed import FEATURE_SET, feature_table
+from landslide_map.models.statistics.perceptron import one_blas_thread
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.progress import Report, Stage, silent
 from landslide_map.training.card import CARD

@@ -19,9 +19,9 @@ from landslide_map.errors import InputError, Notice, UsageError
 from landslide_map.features import array_statistics
 from landslide_map.labelled_windows import checked_labels
 from landslide_map.models.bundle_folder import check_free, save_bundle
-from landslide_map.models.network_member import Runtime
+from landslide_map.models.networks.member import Runtime
 from landslide_map.models.placement import Device, Precision
-from landslide_map.models.published_boosters import published_features
+from landslide_map.models.statistics.published_boosters import published_features
 from landslide_map.progress import Report, Stage, silent
 from landslide_map.scoring import checked_chunks, eighteen_channels
 from landslide_map.training.folds import grouped_folds, overlap_notices, shuffled_folds

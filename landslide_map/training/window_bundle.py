@@ -15,11 +15,11 @@ import pandas as pd
 
 from landslide_map import __version__
 from landslide_map.metrics import UNIT, scores
-from landslide_map.models.boosters import ENDING
 from landslide_map.models.bundle import TRAINING_WINDOWS, window_hash
 from landslide_map.models.calibration import IDENTITY, Calibration
 from landslide_map.models.cascade import CASCADES, Cascade, cascades_file, learned_cascade
 from landslide_map.models.scenario import Scenario, weighted_mean
+from landslide_map.models.statistics.boosters import ENDING
 from landslide_map.training.card import CARD
 from landslide_map.training.operating_point import fit_calibration, nested, operating_points
 from landslide_map.training.window_card import write_window_card

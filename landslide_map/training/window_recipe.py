@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from landslide_map.bands import CHANNELS
 from landslide_map.errors import UsageError
-from landslide_map.models.network_spec import Head, IndexStage, NetworkSpec, Scaling
+from landslide_map.models.networks.spec import Head, IndexStage, NetworkSpec, Scaling
 from landslide_map.training.recipe import invalid_recipe
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from landslide_map.bands import INDEX_PAIRS, MODEL_BANDS
 from landslide_map.errors import Notice
-from landslide_map.models.boosters import ENDING, PREDICTORS
-from landslide_map.models.networks import planes, scale
+from landslide_map.models.networks.passes import planes, scale
+from landslide_map.models.statistics.boosters import ENDING, PREDICTORS
 from landslide_map.progress import Report, Stage
 from landslide_map.training.fit_network import Epoch, Examples, FoldJob, Machine, fit_fold
 from landslide_map.training.fit_published import fit_published

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from benchmarks import measured, suite, tables
 from benchmarks.floor import flop_of
-from landslide_map.models.network_spec import NetworkSpec
+from landslide_map.models.networks.spec import NetworkSpec
 
 ROOT = Path(__file__).parents[2]
 

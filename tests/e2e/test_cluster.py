@@ -65,7 +65,7 @@ def dask_setup(worker):
 SPY = """
 from pathlib import Path
 from landslide_map.runs import remote
-from landslide_map.models.network_member import NetworkMember
+from landslide_map.models.networks.member import NetworkMember
 
 def dask_setup(worker):
     for owner, name in ((NetworkMember, "predict"), (remote, "judge_rows")):

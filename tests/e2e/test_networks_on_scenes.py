@@ -16,8 +16,8 @@ from landslide_map.cut_windows import LabelRule, cut_windows
 from landslide_map.errors import ResourceError
 from landslide_map.features import statistics_and_pixels
 from landslide_map.labelled_windows import read_labelled_windows
-from landslide_map.models import seat
 from landslide_map.models.bundle import load_bundle
+from landslide_map.models.networks import seat
 from landslide_map.pipeline import map_scene
 from landslide_map.readers import open_inputs
 from landslide_map.scene import load_scene

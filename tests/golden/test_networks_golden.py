@@ -15,12 +15,12 @@ import pytest
 import torch
 from scipy.special import logit
 
-from landslide_map.models.network_heads import build_network
-from landslide_map.models.networks import FLIPS, enlarge, logits, planes, scale
+from landslide_map.models.networks.heads import build_network
+from landslide_map.models.networks.passes import FLIPS, enlarge, logits, planes, scale
+from landslide_map.models.networks.true_float32 import true_float32
+from landslide_map.models.networks.voting_network import VotingNetwork
 from landslide_map.models.placement import Precision
 from landslide_map.models.published import NETWORKS
-from landslide_map.models.true_float32 import true_float32
-from landslide_map.models.voting_network import VotingNetwork
 
 from .filled_weights import filled, synthetic_windows
 

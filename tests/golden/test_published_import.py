@@ -10,7 +10,7 @@ import torch
 
 from landslide_map.models.bundle import load_bundle
 from landslide_map.models.import_nasios import import_nasios
-from landslide_map.models.network_heads import build_network
+from landslide_map.models.networks.heads import build_network
 from landslide_map.models.published import NETWORKS
 from landslide_map.scoring import score
 

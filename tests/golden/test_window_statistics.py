@@ -9,7 +9,7 @@ import pytest
 
 from landslide_map.bands import CHANNELS, MODEL_BANDS
 from landslide_map.features import array_statistics
-from landslide_map.models.published_boosters import published_features
+from landslide_map.models.statistics.published_boosters import published_features
 from landslide_map.scoring import eighteen_channels
 from tests.shared_data import shared_data
 

@@ -12,7 +12,7 @@ from landslide_map.bands import BACKSCATTER
 from landslide_map.errors import BundleError, OutputExistsError
 from landslide_map.models.bundle import DEFAULT, Bundle, load_bundle
 from landslide_map.models.bundle_folder import save_bundle
-from landslide_map.models.perceptron import Perceptron
+from landslide_map.models.statistics.perceptron import Perceptron
 from landslide_map.training import train_on_statistics
 from tests.labelled import CHANGE, OPTICAL, made_up_statistics, tiny_bundle, tiny_recipe
 
@@ -32,7 +32,7 @@ def test_a_saved_bundle_votes_as_the_models_it_was_made_from(folder: Path) -> No
     assert (votes.scenario == 0).all()
     # Out-of-fold votes hold each window's own fold; the bundle averages three, so only folds can be compared.
     member = next(m for m in bundle.members if m.name == "both.lightgbm")
-    features = __import__("landslide_map.models.crossed", fromlist=["x"]).feature_table(
+    features = __import__("landslide_map.models.statistics.crossed", fromlist=["x"]).feature_table(
         statistics, member.channels
     )[0]
     for fold, rows in enumerate(trained.folds):

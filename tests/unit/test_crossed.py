@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from landslide_map.models.crossed import feature_table
+from landslide_map.models.statistics.crossed import feature_table
 from landslide_map.training.statistics_table import TABLE_CHANNELS
 from tests.labelled import CHANGE, OPTICAL, made_up_statistics
 

@@ -9,7 +9,7 @@ import pytest
 import timm
 import torch
 
-from landslide_map.models.lean_activations import LeanGELU, LeanStarReLU, Rotation, lean_activations
+from landslide_map.models.networks.lean_activations import LeanGELU, LeanStarReLU, Rotation, lean_activations
 
 SMALL = {"in_chans": 3, "num_classes": 2}
 TOKENS = {"img_size": 64, "depth": 2, "embed_dim": 32, "num_heads": 2}

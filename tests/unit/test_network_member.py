@@ -14,12 +14,13 @@ import torch
 from safetensors.torch import save_file
 
 from landslide_map.errors import BundleError
-from landslide_map.models import network_member, seat
-from landslide_map.models.network_member import NetworkMember, Runtime
-from landslide_map.models.network_spec import NetworkSpec
-from landslide_map.models.networks import scale
-from landslide_map.models.voting_network import VotingNetwork, voting_network
-from landslide_map.models.window_pixels import WindowPixels
+from landslide_map.models.networks import member as network_member
+from landslide_map.models.networks import seat
+from landslide_map.models.networks.member import NetworkMember, Runtime
+from landslide_map.models.networks.passes import scale
+from landslide_map.models.networks.spec import NetworkSpec
+from landslide_map.models.networks.voting_network import VotingNetwork, voting_network
+from landslide_map.models.networks.window_pixels import WindowPixels
 from tests.golden.filled_weights import synthetic_windows
 from tests.tiny_ensemble import TINY, network
 

@@ -12,13 +12,13 @@ import xarray as xr
 
 from landslide_map import timings
 from landslide_map.errors import Notice
-from landslide_map.models import network_time
-from landslide_map.models.boosters import StatisticsMember
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.import_nasios import import_nasios
-from landslide_map.models.network_member import NetworkMember
-from landslide_map.models.network_time import network_notice, seconds_per_window
+from landslide_map.models.networks import forecast as network_time
+from landslide_map.models.networks.forecast import network_notice, seconds_per_window
+from landslide_map.models.networks.member import NetworkMember
 from landslide_map.models.profiles import with_profile
+from landslide_map.models.statistics.boosters import StatisticsMember
 from landslide_map.scoring import score
 from tests.tiny_ensemble import WINDOWS, use_tiny_encoders, write_weights
 

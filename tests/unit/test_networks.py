@@ -12,9 +12,9 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from landslide_map.bands import CHANNELS, DIFFERENCES, MODEL_BANDS, TRAINING_MOMENTS, TRAINING_QUANTILES
-from landslide_map.models.network_heads import build_network
-from landslide_map.models.network_spec import ENCODERS, Head, NetworkSpec
-from landslide_map.models.networks import FLIPS, enlarge, logits, planes, scale
+from landslide_map.models.networks.heads import build_network
+from landslide_map.models.networks.passes import FLIPS, enlarge, logits, planes, scale
+from landslide_map.models.networks.spec import ENCODERS, Head, NetworkSpec
 from landslide_map.models.published import NETWORKS
 
 OPTICAL = MODEL_BANDS[:4]

@@ -8,9 +8,9 @@ import lightgbm
 import numpy as np
 import pytest
 
-from landslide_map.models.boosters import lightgbm_predictor, mean_vote
 from landslide_map.models.bundle import load_bundle
-from landslide_map.models.quick_scorer import LEAVES, QuickScorer
+from landslide_map.models.statistics.boosters import lightgbm_predictor, mean_vote
+from landslide_map.models.statistics.quick_scorer import LEAVES, QuickScorer
 
 RNG = np.random.default_rng(0)
 FEATURES = RNG.standard_normal((600, 6))

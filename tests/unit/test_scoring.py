@@ -16,9 +16,9 @@ from landslide_map_cli.score import score as score_command
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.errors import BundleError, InputError, OutputExistsError, ResourceError, UsageError
 from landslide_map.models.import_nasios import import_nasios
-from landslide_map.models.networks import enlarge, planes, scale
+from landslide_map.models.networks.passes import enlarge, planes, scale
+from landslide_map.models.networks.voting_network import VotingNetwork
 from landslide_map.models.placement import Precision
-from landslide_map.models.voting_network import VotingNetwork
 from landslide_map.scoring import score, submission
 from landslide_map.window_files import Windows, read_ids
 from tests.tiny_ensemble import TINY, WINDOWS, network, use_tiny_encoders, write_weights

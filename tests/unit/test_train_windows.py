@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save_file
 from landslide_map.errors import BundleError, InputError, OutputExistsError, ResourceError, UsageError
 from landslide_map.labelled_windows import LABELS
 from landslide_map.models.bundle import load_bundle
-from landslide_map.models.network_heads import JoinedEncoders
-from landslide_map.models.network_member import NetworkMember
-from landslide_map.models.network_spec import NetworkSpec
+from landslide_map.models.networks.heads import JoinedEncoders
+from landslide_map.models.networks.member import NetworkMember
+from landslide_map.models.networks.spec import NetworkSpec
 from landslide_map.models.verify import verify_members
 from landslide_map.scoring import score
 from landslide_map.training import fit_network

@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import check_grad
 
 from landslide_map.errors import InputError, UsageError
-from landslide_map.models.boosters import PREDICTORS
+from landslide_map.models.statistics.boosters import PREDICTORS
 from landslide_map.training import train_on_statistics
 from landslide_map.training.fit_perceptron import PerceptronSettings, _Trainer, fit_perceptron
 from landslide_map.training.fit_trees import compact_lightgbm, short_threshold

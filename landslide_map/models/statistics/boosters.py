@@ -14,9 +14,9 @@ import numpy.typing as npt
 import xarray as xr
 
 from landslide_map.errors import BundleError
-from landslide_map.models.crossed import FEATURE_SET, feature_table
-from landslide_map.models.perceptron import Perceptron, one_blas_thread
-from landslide_map.models.quick_scorer import QuickScorer
+from landslide_map.models.statistics.crossed import FEATURE_SET, feature_table
+from landslide_map.models.statistics.perceptron import Perceptron, one_blas_thread
+from landslide_map.models.statistics.quick_scorer import QuickScorer
 
 Features = npt.NDArray[np.float32]
 Predictor = Callable[[npt.NDArray[np.floating]], npt.NDArray[np.float64]]

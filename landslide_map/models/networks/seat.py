@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from landslide_map import timings
-from landslide_map.models.kept_memory import kept_memory
-from landslide_map.models.threads import lanes
-from landslide_map.models.voting_network import VotingNetwork
+from landslide_map.models.networks.kept_memory import kept_memory
+from landslide_map.models.networks.threads import lanes
+from landslide_map.models.networks.voting_network import VotingNetwork
 
 
 @dataclass

@@ -18,14 +18,14 @@ from torch import Tensor
 
 from landslide_map.bands import CHANNELS
 from landslide_map.errors import ResourceError
-from landslide_map.models.network_spec import NetworkSpec
-from landslide_map.models.networks import FLIPS, scale
+from landslide_map.models.networks.passes import FLIPS, scale
+from landslide_map.models.networks.seat import Seat, seat
+from landslide_map.models.networks.spec import NetworkSpec
+from landslide_map.models.networks.threads import lanes
+from landslide_map.models.networks.true_float32 import true_float32
+from landslide_map.models.networks.voting_network import Weights, read_weights, voting_network
+from landslide_map.models.networks.window_pixels import WindowPixels
 from landslide_map.models.placement import Device, Precision
-from landslide_map.models.seat import Seat, seat
-from landslide_map.models.threads import lanes
-from landslide_map.models.true_float32 import true_float32
-from landslide_map.models.voting_network import Weights, read_weights, voting_network
-from landslide_map.models.window_pixels import WindowPixels
 from landslide_map.progress import Report, Stage, silent
 
 _IMAGES: Final = {"cpu": 4, "cuda": 128}

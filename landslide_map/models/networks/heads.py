@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import timm
 import torch
 from torch import Tensor, nn
 
-from landslide_map.models.network_spec import Head, NetworkSpec
+from landslide_map.models.networks.spec import Head, NetworkSpec
 
 ENCODER_FEATURES: Final = 256
 """Numbers that each encoder of a joined head returns."""
@@ -89,6 +89,20 @@ def expected_tensors(spec: NetworkSpec) -> dict[str, Tensor]:
     """Return a network's state dict without values: key -> tensor on torch's ``meta`` device."""
     with torch.device("meta"):
         return build_network(spec).state_dict()
+
+
+def misfits(shapes: Mapping[str, Sequence[int]], spec: NetworkSpec) -> list[str]:
+    """Return in words how tensors differ from a network's, by key and shape; nothing where they fit."""
+    expected = {key: tuple(tensor.shape) for key, tensor in expected_tensors(spec).items()}
+    return [
+        *(f"{key} is missing" for key in expected if key not in shapes),
+        *(f"{key} is unexpected" for key in shapes if key not in expected),
+        *(
+            f"{key} has shape {tuple(shapes[key])}, expected {shape}"
+            for key, shape in expected.items()
+            if key in shapes and tuple(shapes[key]) != shape
+        ),
+    ]
 
 
 def _encoder(name: str, planes: int, outputs: int, image_size: int, start: Mapping[str, Any]) -> nn.Module:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from landslide_map.bands import CHANNELS, INDEX_PAIRS, MODEL_BANDS, TRAINING_MOMENTS, TRAINING_QUANTILES
-from landslide_map.models.network_spec import IndexStage, NetworkSpec, Scaling
+from landslide_map.models.networks.spec import IndexStage, NetworkSpec, Scaling
 
 FLIPS: Final[tuple[tuple[int, ...], ...]] = ((), (2,), (3,), (2, 3))
 """Axes of ``(n, channel, y, x)`` that are reversed: not at all, rows, columns, both."""
@@ -29,7 +29,7 @@ def scale(windows: Tensor, scaling: Scaling, indices: IndexStage = "after") -> T
         Model bands in the order of ``bands.MODEL_BANDS`` and their units; NaN = missing. A missing pixel
         becomes its band's training median.
     scaling, indices
-        As in :class:`~landslide_map.models.network_spec.NetworkSpec`. Bands are scaled in float64 and then
+        As in :class:`~landslide_map.models.networks.spec.NetworkSpec`. Bands are scaled in float64 and then
         rounded, indices of scaled bands are computed in float32, as in the published procedure: where a
         denominator is close to 0 the result depends on it.
 
@@ -79,7 +79,7 @@ def logits(network: nn.Module, images: Tensor, flips: Sequence[tuple[int, ...]] 
     Parameters
     ----------
     network
-        From :func:`~landslide_map.models.network_heads.build_network`.
+        From :func:`~landslide_map.models.networks.heads.build_network`.
     images : Tensor, (n, planes, image_size, image_size)
     flips
         Axes to reverse for each image, all in one pass; ``((),)`` is the plain procedure.

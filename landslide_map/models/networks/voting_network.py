@@ -14,15 +14,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from landslide_map.errors import BundleError
-from landslide_map.models.early_mean import average_early
-from landslide_map.models.folded_norms import fold_norms
-from landslide_map.models.folded_stem import KERNEL, FoldedStem, fold_stem
-from landslide_map.models.lean_activations import lean_activations
-from landslide_map.models.network_heads import build_network, encoders
-from landslide_map.models.network_spec import NetworkSpec
-from landslide_map.models.networks import enlarge, logits, planes
-from landslide_map.models.packed_products import PackedProducts, available
-from landslide_map.models.parted_blocks import part_blocks
+from landslide_map.models.networks.early_mean import average_early
+from landslide_map.models.networks.folded_norms import fold_norms
+from landslide_map.models.networks.folded_stem import KERNEL, FoldedStem, fold_stem
+from landslide_map.models.networks.heads import build_network, encoders
+from landslide_map.models.networks.lean_activations import lean_activations
+from landslide_map.models.networks.packed_products import PackedProducts, available
+from landslide_map.models.networks.parted_blocks import part_blocks
+from landslide_map.models.networks.passes import enlarge, logits, planes
+from landslide_map.models.networks.spec import NetworkSpec
 from landslide_map.models.placement import Precision
 from landslide_map.windows import SIZE
 
@@ -109,7 +109,7 @@ class VotingNetwork:
         Parameters
         ----------
         windows : Tensor, (n, 18, 64, 64), float32, on the device
-            As :func:`~landslide_map.models.networks.scale` returns them.
+            As :func:`~landslide_map.models.networks.passes.scale` returns them.
         """
         with ExitStack() as stack:
             stack.enter_context(torch.inference_mode())

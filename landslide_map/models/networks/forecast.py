@@ -16,7 +16,7 @@ from landslide_map.errors import BundleError, Notice
 from landslide_map.features import array_statistics
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.member import Member
-from landslide_map.models.network_spec import NetworkSpec
+from landslide_map.models.networks.spec import NetworkSpec
 from landslide_map.models.profiles import with_profile
 from landslide_map.progress import Report, Stage, duration, silent
 from landslide_map.timings import stage

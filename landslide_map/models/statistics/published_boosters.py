@@ -11,7 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from landslide_map.bands import CHANNELS
-from landslide_map.models.boosters import ParsedFolds, mean_vote
+from landslide_map.models.statistics.boosters import ParsedFolds, mean_vote
 
 STATISTICS: Final = ("mean", "median", "min", "max", "std", "skew", "kurtosis")
 """Order of the features within a channel; channels in the order of ``bands.CHANNELS``."""

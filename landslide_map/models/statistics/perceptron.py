@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
-from landslide_map.models.normal_scores import normal_scores
+from landslide_map.models.statistics.normal_scores import normal_scores
 
 _ROWS: Final = 512
 """Windows at a time: what a layer makes of them stays in the processor's cache."""

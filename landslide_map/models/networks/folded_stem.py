@@ -102,7 +102,7 @@ def _shares(patch: int, factor: int) -> Tensor:
     """Return how much of each window pixel, counted from the one before the patch, is in its pixels.
 
     ``(patch, patch // factor + 2)``: linear interpolation between pixel centres, as
-    :func:`~landslide_map.models.networks.enlarge` does it along each axis.
+    :func:`~landslide_map.models.networks.passes.enlarge` does it along each axis.
     """
     centre = (torch.arange(patch, dtype=torch.float64) + 0.5) / factor + 0.5
     pixel = torch.arange(patch // factor + 2, dtype=torch.float64)

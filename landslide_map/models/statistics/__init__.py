@@ -1,0 +1,1 @@
+"""Members on statistics: their features, boosted trees and small networks."""
