@@ -18,7 +18,7 @@ from affine import Affine
 
 from landslide_map import bands
 from landslide_map.cost import expected_memory, expected_seconds
-from landslide_map.errors import Notice
+from landslide_map.distributions import Distribution, distribution, drift_notices
 from landslide_map.grid import Grid
 from landslide_map.models.bundle import load_bundle
 from landslide_map.models.networks.forecast import network_notice
@@ -31,11 +31,6 @@ from landslide_map.windows import plan_windows
 
 CHIPS, CHIP_PIXELS = 4, 128
 """The distribution of every channel is taken from this many chips along each axis, of this edge."""
-DRIFT_SHIFT, DRIFT_SPREAD = 0.5, (0.4, 2.5)
-"""A band is far from the training data if its median lies farther from theirs than this part of their
-5-95 % range, or if its own range, over theirs, is outside these limits. The lower limit is for radar
-alone, where speckle sets the range; one forest is narrower than the forests of the world."""
-DIFFERENCE_STEP_DB = 3.0
 
 
 def check_scene(
@@ -164,7 +159,7 @@ def _radar(image: RadarImage) -> dict[str, Any]:
     }
 
 
-def channel_quantiles(inputs: SceneInputs) -> dict[str, dict[str, Any]]:
+def channel_quantiles(inputs: SceneInputs) -> dict[str, Distribution]:
     """Return the distribution of every model band on this scene next to the training data's.
 
     Up to 4 x 4 chips of 128 x 128 pixels, spread over the grid, are aligned as a run would align
@@ -173,24 +168,14 @@ def channel_quantiles(inputs: SceneInputs) -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict
-        Model band -> ``valid`` (share), ``scene`` and ``training`` (quantiles 5, 50, 95 %; None if no pixel).
+        Model band -> its distribution.
     """
     samples: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in bands.MODEL_BANDS}
     for grid in _chips(inputs.grid):
         chip = channels(acquisitions(replace(inputs, grid=grid))).sel(band=list(bands.MODEL_BANDS)).compute()
         for name in bands.MODEL_BANDS:
             samples[name].append(chip.sel(band=name).to_numpy().ravel())
-    return {name: _distribution(name, np.concatenate(parts)) for name, parts in samples.items()}
-
-
-def _distribution(name: str, pixels: npt.NDArray[np.float32]) -> dict[str, Any]:
-    valid = pixels[np.isfinite(pixels)]
-    scene = np.quantile(valid, (0.05, 0.5, 0.95)).tolist() if valid.size else None
-    return {
-        "valid": round(valid.size / pixels.size, 4),
-        "scene": scene,
-        "training": list(bands.TRAINING_QUANTILES[name]),
-    }
+    return {name: distribution(name, np.concatenate(parts)) for name, parts in samples.items()}
 
 
 def _chips(grid: Grid) -> Iterator[Grid]:
@@ -205,24 +190,3 @@ def _chips(grid: Grid) -> Iterator[Grid]:
 def _starts(length: int) -> list[int]:
     last = max(length - CHIP_PIXELS, 0)
     return sorted({round(last * (i + 0.5) / CHIPS) for i in range(CHIPS)})
-
-
-def drift_notices(quantiles: dict[str, dict[str, Any]]) -> list[Notice]:
-    """Return a notice (W340) for each band whose distribution is far from the training data's."""
-    notices = []
-    for name, numbers in quantiles.items():
-        if numbers["scene"] is None:
-            continue
-        (low, middle, high), (t_low, t_middle, t_high) = numbers["scene"], numbers["training"]
-        shift, spread = (middle - t_middle) / (t_high - t_low), (high - low) / (t_high - t_low)
-        stepped = name in bands.DIFFERENCES and abs(middle) > DIFFERENCE_STEP_DB
-        if stepped:
-            why = f"its median is {middle:+.1f} dB: wet snow, a calibration step or different tracks?"
-        elif abs(shift) > DRIFT_SHIFT:
-            why = f"its median {middle:.4g} is far from {t_middle:.4g} in the training data"
-        elif spread > DRIFT_SPREAD[1] or (spread < DRIFT_SPREAD[0] and name not in bands.OPTICAL):
-            why = f"its 5-95 % range is {spread:.2g} times that of the training data"
-        else:
-            continue
-        notices.append(Notice("W340", f"{name}: {why}"))
-    return notices

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.bands import GROUPS
+from landslide_map.bands import GROUPS, MODEL_BANDS
+from landslide_map.distributions import Distribution, distribution, drift_notices
 from landslide_map.errors import Notice
 from landslide_map.judging import JudgedRows
 from landslide_map.models.bundle import Bundle
@@ -32,6 +33,8 @@ class Classification:
     notices: tuple[Notice, ...]
     possible: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
     """Between which bounds the vote of all lies, ``(window,)`` each, where some were left unasked."""
+    distributions: dict[str, Distribution] = field(default_factory=dict)
+    """Of every model band that was read, from a sample of its pixels."""
 
     @property
     def record(self) -> WindowRecord:
@@ -72,14 +75,20 @@ def gathered(rows: Iterable[JudgedRows], ensemble: Bundle, plan: WindowPlan) -> 
                 f"row of blocks {row.block_row}: {len(row.votes.probability)} of {planned} windows"
             )
     votes = joined_votes([row.votes for row in found])
+    distributions: dict[str, Distribution] = {
+        name: distribution(name, np.concatenate([row.sample[name] for row in found]))
+        for name in MODEL_BANDS
+        if name in found[0].sample
+    }
     return Classification(
         plan=plan,
         votes=votes,
         valid_fraction={name: np.concatenate([row.valid_fraction[name] for row in found]) for name in GROUPS},
         scenarios=tuple(scenario.name for scenario in ensemble.scenarios),
         members=tuple(member.name for member in ensemble.members),
-        notices=(*_remarks(votes), *remarks(ensemble, votes)),
+        notices=(*drift_notices(distributions), *_remarks(votes), *remarks(ensemble, votes)),
         possible=possible(ensemble, votes),
+        distributions=distributions,
     )
 
 

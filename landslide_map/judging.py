@@ -7,7 +7,7 @@ are the same, to the bit, whether the rows above were judged just before, long a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, pairwise
 from typing import Final
@@ -33,6 +33,7 @@ from landslide_map.grid import BLOCK
 from landslide_map.models.asking import Pixels
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.ensemble import Votes, joined_votes
+from landslide_map.pixel_sample import PixelSample, Sampled
 from landslide_map.sources import SceneInputs
 from landslide_map.unfinished_windows import PixelWindows
 from landslide_map.windows import WindowPlan
@@ -52,6 +53,8 @@ class JudgedRows:
     votes: Votes
     valid_fraction: dict[str, npt.NDArray[np.float64]]
     """Sensor group -> ``(window,)`` valid fraction of its poorest channel."""
+    sample: Sampled = field(default_factory=dict)
+    """Of the pixels of the model bands that were read."""
 
 
 Judge = Callable[[Sequence[int], Tick], Iterator[JudgedRows]]
@@ -99,7 +102,10 @@ def judge_rows(
         votes: list[Votes] = []
         valid: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in GROUPS}
         waiting = list(run)
-        for first, statistics, pixels in described_windows(inputs, plan, ensemble, wanted, run, ahead=ahead):
+        sample = PixelSample(MODEL_BANDS)
+        for first, statistics, pixels in described_windows(
+            inputs, plan, ensemble, wanted, run, ahead=ahead, sample=sample
+        ):
             count = statistics.sizes["window"]
             rows = range(first, first + count // plan.grid_shape[1])
             votes.append(
@@ -116,7 +122,8 @@ def judge_rows(
             tick(count)
             if rows.stop == plan.ending_in(waiting[0]).stop:
                 whole = {name: np.concatenate(parts) for name, parts in valid.items()}
-                yield JudgedRows(waiting.pop(0), joined_votes(votes), whole)
+                number = waiting.pop(0)
+                yield JudgedRows(number, joined_votes(votes), whole, sample.taken(number))
                 votes, valid = [], {name: [] for name in GROUPS}
 
 
@@ -128,6 +135,7 @@ def described_windows(
     block_rows: range | None = None,
     *,
     ahead: bool = True,
+    sample: PixelSample | None = None,
 ) -> Iterator[tuple[int, xr.DataArray, Pixels | None]]:
     """Yield what an ensemble must know of the windows of `plan`, a few rows of windows at a time.
 
@@ -139,6 +147,8 @@ def described_windows(
         Only the windows that end in these rows of blocks.
     ahead : bool
         As of :func:`judge_rows`.
+    sample : PixelSample, optional
+        Where a sample of the pixels is kept.
 
     Yields
     ------
@@ -154,8 +164,9 @@ def described_windows(
     positions = [MODEL_BANDS.index(name) for name in bands]
     described = {*channels, *bands, SNOW_OR_CLOUD, STEEP}
     halo = 0 if block_rows is None else int(plan.row_starts[plan.ended_by(block_rows.start * BLOCK)])
+    lazy = model_stack(inputs, described, halo)
     for first, statistics, found in statistics_and_pixels(
-        model_stack(inputs, described, halo),
+        lazy if sample is None else sample.of(lazy),
         plan,
         bands,
         median=ensemble.needs_median,

@@ -153,6 +153,7 @@ def map_scene(
             inputs=run.files.listed,
             bundle=told.bundle(ensemble),
             counts=counts,
+            bands=result.distributions,
             notices=notices,
             timings=told.timings(run, spent, limit, judging_seconds=spent.stages[CLASSIFY].seconds),
             started=started,

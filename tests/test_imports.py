@@ -49,6 +49,8 @@ LAYERS = [
         "quality",
         "resample",
         "unfinished_windows",
+        "pixel_sample",
+        "distributions",
     },
     {"acquisitions", "terrain", "readers", "features"},
     {"stack", "models", "products"},

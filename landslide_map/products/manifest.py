@@ -50,6 +50,7 @@ def run_manifest(
     inputs: Sequence[Mapping[str, Any]],
     bundle: Mapping[str, Any],
     counts: Mapping[str, Any],
+    bands: Mapping[str, Any],
     notices: Iterable[Notice],
     timings: Mapping[str, Any],
     started: datetime,
@@ -67,6 +68,8 @@ def run_manifest(
         Name, version, hash.
     counts : mapping
         Windows, analysed windows, windows per scenario and reason, landslides.
+    bands : mapping
+        Distribution of every model band that was read, beside the training data's.
     notices : iterable of Notice
         What the user must know.
     timings : mapping
@@ -83,6 +86,7 @@ def run_manifest(
         "inputs": _plain(inputs),
         "bundle": _plain(bundle),
         "counts": _plain(counts),
+        "bands": _plain(bands),
         "notices": [_plain(notice) for notice in notices],
         "timings": {**_plain(timings), "threads": dask.config.get("num_workers", CPU_COUNT)},
         "versions": versions(),

@@ -29,7 +29,7 @@ from landslide_map.runs.identity import InputFiles, differences
 from landslide_map.whole_file import whole_file
 
 FOLDER: Final = ".landslide-map-journal"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 _DOCUMENT: Final = "journal.json"
 _ROWS: Final = "row-*.npz"
 _AFRESH: Final = "start afresh with --overwrite, or choose another --out."
@@ -236,20 +236,29 @@ def _hash(identity: Mapping[str, Any]) -> bytes:
 
 
 def _packed(row: JudgedRows) -> bytes:
-    """Return the bytes of a row: every array of its votes, whatever they are, and of its valid fractions."""
-    votes = {f"votes.{f.name}": getattr(row.votes, f.name) for f in fields(Votes)}
-    valid = {f"valid_fraction.{name}": values for name, values in row.valid_fraction.items()}
+    """Return the bytes of a row: every array of its votes, whatever they are, and all others by name."""
+    parts = {
+        "votes": {f.name: getattr(row.votes, f.name) for f in fields(Votes)},
+        "valid_fraction": row.valid_fraction,
+        "sample": row.sample,
+    }
+    present = {
+        f"{kind}.{name}": values
+        for kind, arrays in parts.items()
+        for name, values in arrays.items()
+        if values is not None
+    }
     file = io.BytesIO()
-    present = {name: values for name, values in (votes | valid).items() if values is not None}
     np.savez(file, allow_pickle=False, block_row=np.array(row.block_row), **present)
     return file.getvalue()
 
 
 def _unpacked(content: bytes) -> JudgedRows:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        parts: dict[str, dict[str, Any]] = {"votes": {}, "valid_fraction": {}}
+        parts: dict[str, dict[str, Any]] = {"votes": {}, "valid_fraction": {}, "sample": {}}
         for name in arrays.files:
             kind, _, key = name.partition(".")
             if key:
                 parts[kind][key] = arrays[name]
-        return JudgedRows(int(arrays["block_row"]), Votes(**parts["votes"]), parts["valid_fraction"])
+        votes = Votes(**parts.pop("votes"))
+        return JudgedRows(int(arrays["block_row"]), votes, **parts)

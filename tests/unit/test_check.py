@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from landslide_map_cli.check import check
 
 from landslide_map import bands
-from landslide_map.check import channel_quantiles, check_scene, describe_inputs, drift_notices
+from landslide_map.check import channel_quantiles, check_scene, describe_inputs
 from landslide_map.check_text import report_lines
+from landslide_map.distributions import drift_notices
 from landslide_map.errors import InputError
 from landslide_map.models.bundle import load_bundle
 from landslide_map.readers import open_inputs

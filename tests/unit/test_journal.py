@@ -25,7 +25,10 @@ def any_votes(count: int) -> Votes:
 
 def test_every_field_of_a_row_comes_back(tmp_path: Path) -> None:
     row = JudgedRows(
-        2, any_votes(7), {"optical": np.random.default_rng(1).random(7), "ascending": np.ones(7)}
+        2,
+        any_votes(7),
+        {"optical": np.random.default_rng(1).random(7), "ascending": np.ones(7)},
+        {"red": np.array([1.5, np.nan], np.float32)},
     )
     ticks: list[int] = []
     first = Journal(tmp_path, {"stride": 64, "inputs": {}}, 3)
@@ -46,6 +49,8 @@ def test_every_field_of_a_row_comes_back(tmp_path: Path) -> None:
     assert list(found.valid_fraction) == ["optical", "ascending"]
     for name, values in row.valid_fraction.items():
         np.testing.assert_array_equal(found.valid_fraction[name], values)
+    assert list(found.sample) == ["red"]
+    np.testing.assert_array_equal(found.sample["red"], row.sample["red"])
     assert ticks == [7]  # by the journal; the judge counts its own
     assert (again.counts, [notice.code for notice in again.notices]) == (
         {"judged": 0, "resumed": 1},

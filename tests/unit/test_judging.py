@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 from landslide_map import acquisitions, judging
+from landslide_map.bands import MODEL_BANDS
 from landslide_map.classification import gathered
 from landslide_map.features import statistics_and_pixels
 from landslide_map.grid import Block
@@ -31,6 +32,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> SceneInputs:
 def same(a: JudgedRows, b: JudgedRows) -> bool:
     pairs = [(getattr(a.votes, f.name), getattr(b.votes, f.name)) for f in fields(Votes)]
     pairs += [(a.valid_fraction[name], b.valid_fraction[name]) for name in a.valid_fraction]
+    pairs += [(a.sample[name], b.sample[name]) for name in a.sample]
     return all(np.array_equal(x, y, equal_nan=True) for x, y in pairs)
 
 
@@ -41,11 +43,33 @@ def test_rows_of_blocks_judged_alone_have_the_same_bits(inputs: SceneInputs, str
     alone = [row for k in (2, 0, 1) for row in judge_rows(inputs, ensemble, plan, 0.75, [k])]
     gap = list(judge_rows(inputs, ensemble, plan, 0.75, [0, 2]))
     assert [row.block_row for row in together] == [0, 1, 2]
+    for name in MODEL_BANDS:
+        pixels = model_stack(inputs, [name]).isel(band=0, y=slice(None, None, 32), x=slice(None, None, 32))
+        sampled = np.concatenate([row.sample[name] for row in together])
+        np.testing.assert_array_equal(np.sort(sampled), np.sort(pixels.to_numpy().ravel()))
     assert [row.block_row for row in gap] == [0, 2]
     assert all(same(together[row.block_row], row) for row in (*alone, *gap))
     found = gathered(alone, ensemble, plan).votes
     assert len(np.unique(found.probability[np.isfinite(found.probability)])) > plan.count // 2
     assert len(np.unique(found.scenario)) > 1
+
+
+def test_a_run_says_which_bands_are_far_from_the_training_data(inputs: SceneInputs) -> None:
+    ensemble, plan = load_bundle(), plan_windows(inputs.grid.shape, 64)
+    rows = list(judge_rows(inputs, ensemble, plan, 0.75, plan.block_rows))
+    told = gathered(rows, ensemble, plan)
+    assert list(told.distributions) == list(MODEL_BANDS)
+    some = model_stack(inputs, ["red"]).to_numpy()[0, ::32, ::32]
+    found = told.distributions["red"]
+    assert found["scene"] == pytest.approx(np.nanquantile(some, (0.05, 0.5, 0.95)))
+    assert found["valid"] == pytest.approx(np.isfinite(some).mean(), abs=1e-4)
+    brighter = [replace(row, sample=row.sample | {"red": row.sample["red"] * 8}) for row in rows]
+    far = [
+        {notice.message.split(":")[0] for notice in classified.notices if notice.code == "W340"}
+        for classified in (told, gathered(brighter, ensemble, plan))
+    ]
+    assert "red" not in far[0]
+    assert far[1] == far[0] | {"red"}
 
 
 @pytest.mark.parametrize("composite", [False, True])

@@ -229,6 +229,7 @@ def make_manifest(tmp_path, **changes):
         "inputs": [],
         "bundle": {"name": "default", "sha256": "abc"},
         "counts": {"windows": np.int64(6), "scenarios": {"all": 2}, "mean": NAN, "colour": Colour.RED},
+        "bands": {"red": {"valid": 0.5, "scene": None, "training": [1.0, 2.0, 3.0]}},
         "notices": [Notice("W360", "ascending is missing")],
         "timings": {"stages": {"check inputs": {"seconds": 1.25}}},
         "started": datetime(2026, 1, 1, 12, tzinfo=UTC),

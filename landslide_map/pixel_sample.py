@@ -1,0 +1,70 @@
+"""A sample of the pixels that pass by while a scene is read once: every 32nd of each row and column.
+
+What a scene's values are like is known only from its pixels, and they are nowhere all at once. The sample
+lies on the lattice of blocks, so it is the same however the work is cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from landslide_map.grid import BLOCK
+
+STEP: Final = 32
+"""118,000 pixels of a full tile, 256 of a scene of 512 x 512; a divisor of ``BLOCK``."""
+
+Sampled = dict[str, npt.NDArray[np.float32]]
+"""Band -> ``(pixel,)`` in any fixed order, NaN = missing."""
+
+
+class PixelSample:
+    """What was sampled so far, by rows of blocks.
+
+    Parameters
+    ----------
+    bands : collection of str
+        Those that are sampled; the others pass by.
+    """
+
+    def __init__(self, bands: Collection[str]) -> None:
+        self._bands = frozenset(bands)
+        self._kept: dict[tuple[int, int, str], npt.NDArray[np.float32]] = {}
+
+    def of(self, stack: xr.DataArray) -> xr.DataArray:
+        """Return a lazy stack with the same pixels, of which a sample is kept whenever a chunk is computed.
+
+        Parameters
+        ----------
+        stack : xr.DataArray, (band, y, x)
+            Chunks are the blocks of the lattice. What is left of a block that is cut, below the cut, belongs
+            to nobody: its row is sampled by whoever reads it whole.
+        """
+        names = [str(name) for name in stack["band"].values]
+
+        def keep(chunk: npt.NDArray[Any], block_info: Any) -> npt.NDArray[Any]:
+            (first, _), (top, _), (left, _) = block_info[0]["array-location"]
+            if top % BLOCK == 0:
+                for name, plane in zip(names[first:], chunk, strict=False):
+                    if name in self._bands:
+                        sample = plane[::STEP, ::STEP].astype(np.float32).ravel()
+                        self._kept[top // BLOCK, left, name] = sample
+            return chunk
+
+        data = stack.data
+        name = f"sampled-{data.name}"
+        return stack.copy(data=data.map_blocks(keep, name=name, dtype=data.dtype, meta=data._meta))
+
+    def taken(self, block_row: int) -> Sampled:
+        """Return the sample of a row of blocks that was read, and forget it and all above."""
+        found: dict[str, list[npt.NDArray[np.float32]]] = {}
+        there = list(self._kept)  # a copy: rows further down may be read meanwhile
+        for key in sorted(key for key in there if key[0] <= block_row):
+            values = self._kept.pop(key)
+            if key[0] == block_row:
+                found.setdefault(key[2], []).append(values)
+        return {name: np.concatenate(parts) for name, parts in sorted(found.items())}
