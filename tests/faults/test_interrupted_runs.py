@@ -270,7 +270,7 @@ def test_a_journal_of_another_version_or_of_no_use_is_refused(undisturbed: Path,
     interrupted(undisturbed, out)
     document = out / journal.FOLDER / "journal.json"
     good = document.read_text()
-    edited(out, format_version=2, identity="nobody knows")
+    edited(out, format_version=journal.FORMAT_VERSION + 1, identity="nobody knows")
     assert refusal(undisturbed, out).code == "E411"
     document.write_text(good)
     edited(out, software="99.0.0")
