@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from distributed import Client
+from landslide_map.runs.connection import client_of
 
 PATIENCE_S = 120  # a busy machine imports slowly
 
@@ -55,7 +55,7 @@ class DaskProcesses:
 
     def await_workers(self, *names: str) -> None:
         """Wait until these, and no others, are there."""
-        with Client(self.address, set_as_default=False, timeout=PATIENCE_S) as client:
+        with client_of(self.address, timeout=PATIENCE_S) as client:
             deadline = time.monotonic() + PATIENCE_S
             while {w["name"] for w in client.scheduler_info()["workers"].values()} != set(names):
                 assert time.monotonic() < deadline, [self.said(name) for name in names]

@@ -23,6 +23,8 @@ from landslide_map.runs.cluster import Cluster
 
 CONNECT_S: Final = 10.0
 """Seconds to try to reach a scheduler."""
+GREETINGS: Final = 5
+"""How often to try anew where a scheduler greets a client along with other messages."""
 
 
 @contextmanager
@@ -34,7 +36,7 @@ def connected(address: str) -> Iterator[Cluster]:
     ResourceError
         E630 nobody answers there, E631 it has no worker, E632 a worker or the scheduler has another version.
     """
-    with silence_logging_cmgr(logging.CRITICAL), _client(address) as client:
+    with silence_logging_cmgr(logging.CRITICAL), client_of(address) as client:
         yield Cluster(client)
 
 
@@ -62,25 +64,22 @@ def local_workers(count: int) -> Iterator[Cluster]:
             preload=[remote.__name__],
             memory_limit=None,  # a row of blocks is the bound, not a limit at which workers are killed
         ) as local,
-        _client(local.scheduler_address) as client,
+        client_of(local.scheduler_address) as client,
     ):
         yield Cluster(client, here=count)
 
 
 @contextmanager
-def _client(address: str) -> Iterator[Client]:
-    failure = None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", VersionMismatchWarning)  # said better by E632 and W630
-            # Not the default client: what dask computes in this process stays here.
-            client = Client(address, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, ValueError) as error:
-        failure = str(error)
-    if failure is not None:
-        # A client that failed ends its thread when it is deleted. Now: while another one starts, it would
-        # wait for a lock that its own thread holds.
-        gc.collect()
+def client_of(address: str, timeout: float | None = None) -> Iterator[Client]:
+    """Yield a client of a scheduler, closed afterwards; `timeout` in seconds, by default ``CONNECT_S``.
+
+    Raises
+    ------
+    ResourceError
+        E630 nobody answers there.
+    """
+    client, failure = _begun(address, CONNECT_S if timeout is None else timeout)
+    if client is None:
         raise ResourceError(
             "E630",
             f"no scheduler answers at {address} ({failure}). Start one with: dask scheduler; give the "
@@ -91,3 +90,26 @@ def _client(address: str) -> Iterator[Client]:
     finally:
         with suppress(Exception):
             client.close(timeout=CONNECT_S)
+
+
+def _begun(address: str, timeout: float) -> tuple[Client | None, str]:
+    """Return a client, or None and why there is none."""
+    failure = ""
+    for _ in range(GREETINGS):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", VersionMismatchWarning)  # said better by E632 and W630
+                # Not the default client: what dask computes in this process stays here.
+                return Client(address, timeout=timeout, set_as_default=False), ""
+        except (OSError, ValueError) as error:
+            failure, again = str(error), False
+        except AssertionError:
+            # A scheduler sends in batches what it has to say to all its clients. Where there is such a thing,
+            # as a worker leaves, just while it greets this one, both come at once and the client gives up.
+            failure, again = "its greeting came along with other messages, time and again", True
+        # A client that failed ends its thread when it is deleted. Now: while another one starts, it would
+        # wait for a lock that its own thread holds.
+        gc.collect()
+        if not again:
+            break
+    return None, failure

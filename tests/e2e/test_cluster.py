@@ -29,7 +29,7 @@ from landslide_map.pipeline import map_scene
 from landslide_map.products import FILES
 from landslide_map.readers import open_inputs
 from landslide_map.runs import cluster, connection
-from landslide_map.runs.connection import connected
+from landslide_map.runs.connection import client_of, connected
 from landslide_map.scene import load_scene
 from landslide_map.sources import SceneInputs
 from landslide_map.training.train_windows import train
@@ -244,6 +244,42 @@ def test_a_scheduler_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> No
             pass
         assert caught.value.code == "E630"
         assert wrong in caught.value.message
+
+
+CHATTY = """
+from pathlib import Path
+from distributed import SchedulerPlugin
+
+class Chatty(SchedulerPlugin):
+    def add_client(self, scheduler, client):
+        tries = Path("tries")
+        tries.open("a").write("x")
+        if len(tries.read_text()) <= {rude}:
+            said = {{"op": "adjust-heartbeat-interval", "interval": 5}}
+            scheduler.loop.add_callback(scheduler.report, said)
+
+def dask_setup(scheduler):
+    scheduler.add_plugin(Chatty())
+"""
+"""A scheduler that says something to all clients in the same breath as it greets one, to the first ones."""
+
+
+@pytest.mark.parametrize("rude", [connection.GREETINGS - 1, connection.GREETINGS])
+def test_a_greeting_along_with_other_messages_is_asked_for_anew(rude: int, tmp_path: Path) -> None:
+    preload = tmp_path / "chatty.py"
+    preload.write_text(CHATTY.format(rude=rude))
+    with DaskProcesses(tmp_path, preload=preload) as processes:
+        if rude < connection.GREETINGS:
+            with client_of(processes.address) as client:
+                assert client.scheduler_info()["workers"] == {}
+        else:
+            with (
+                pytest.raises(LandslideMapError, match="along with other messages") as caught,
+                client_of(processes.address),
+            ):
+                pass
+            assert caught.value.code == "E630"
+    assert len((tmp_path / "tries").read_text()) == connection.GREETINGS
 
 
 @contextmanager
