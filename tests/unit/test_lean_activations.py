@@ -9,7 +9,13 @@ import pytest
 import timm
 import torch
 
-from landslide_map.models.networks.lean_activations import LeanGELU, LeanStarReLU, Rotation, lean_activations
+from landslide_map.models.networks.lean_activations import (
+    LeanGELU,
+    LeanStarReLU,
+    LeanTimmGELU,
+    Rotation,
+    lean_activations,
+)
 
 SMALL = {"in_chans": 3, "num_classes": 2}
 TOKENS = {"img_size": 64, "depth": 2, "embed_dim": 32, "num_heads": 2}
@@ -22,6 +28,7 @@ TOKENS = {"img_size": 64, "depth": 2, "embed_dim": 32, "num_heads": 2}
         ("caformer_s18", {}, LeanStarReLU, 24),
         ("test_vit.r160_in1k", {"img_size": 64}, Rotation, 0),
         ("test_vit.r160_in1k", {"img_size": 64}, LeanGELU, 6),
+        ("maxvit_rmlp_pico_rw_256", {"img_size": 64}, LeanTimmGELU, 22),
         ("eva02_tiny_patch14_336", {**TOKENS, "img_size": 56}, Rotation, 1),  # biases of their own
         ("vit_base_patch16_rope_mixed_224", TOKENS, Rotation, 0),  # other turns in every block
     ],
@@ -54,11 +61,12 @@ def test_a_pair_of_features_is_turned_by_hand() -> None:
     assert found[0, 0].tolist() == [[3, 4], [-4, 3], [3, 4]]
 
 
-def test_gelu_against_the_error_function() -> None:
+@pytest.mark.parametrize("lean", [LeanGELU, LeanTimmGELU])
+def test_gelu_against_the_error_function(lean: type[torch.nn.Module]) -> None:
     values = [-30.0, -2.0, -0.5, 0.0, 0.5, 2.0, 30.0]
     x = torch.tensor(values)
     with torch.inference_mode():
-        found = LeanGELU()(x)
+        found = lean()(x)
     assert found.data_ptr() == x.data_ptr()
     expected = [value * (1 + math.erf(value / math.sqrt(2))) / 2 for value in values]
     assert found.tolist() == pytest.approx(expected, abs=1e-6)

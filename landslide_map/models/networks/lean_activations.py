@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import torch
+from timm.layers.activations import GELU
 from timm.layers.mlp import Mlp
 from timm.layers.pos_embed_sincos import RotaryEmbeddingCat
 from timm.models.eva import Eva, EvaAttention
@@ -50,6 +51,14 @@ class LeanGELU(nn.GELU):
         return torch.as_tensor(torch.ops.aten.gelu_(x, approximate=self.approximate))
 
 
+class LeanTimmGELU(GELU):
+    """The same for timm's own class, which always is the exact one."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return what was asked for in the memory of `input`."""
+        return torch.as_tensor(torch.ops.aten.gelu_(input))
+
+
 class LeanStarReLU(StarReLU):
     """``scale * relu(x)**2 + bias`` in two passes, in place of `x`."""
 
@@ -59,7 +68,11 @@ class LeanStarReLU(StarReLU):
         return torch.addcmul(self.bias, positive, positive, value=float(self.scale), out=positive)
 
 
-_LEAN: Final[dict[type[nn.Module], type[nn.Module]]] = {nn.GELU: LeanGELU, StarReLU: LeanStarReLU}
+_LEAN: Final[dict[type[nn.Module], type[nn.Module]]] = {
+    nn.GELU: LeanGELU,
+    GELU: LeanTimmGELU,
+    StarReLU: LeanStarReLU,
+}
 
 
 def lean_activations(encoder: nn.Module) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from landslide_map.errors import BundleError
 from landslide_map.models.networks.early_mean import average_early
+from landslide_map.models.networks.early_stages import part_early_stages
 from landslide_map.models.networks.folded_norms import fold_norms
 from landslide_map.models.networks.folded_stem import KERNEL, FoldedStem, fold_stem
 from landslide_map.models.networks.heads import build_network, encoders
@@ -60,6 +61,7 @@ class VotingNetwork:
             average_early(encoder)
             if self._own_products:
                 lean_activations(encoder)
+                part_early_stages(encoder)
             if fold_stem(encoder, spec.image_size):
                 self._folds.append(FoldedStem(prefix + KERNEL, spec.image_size))
             elif spec.image_size != SIZE:
