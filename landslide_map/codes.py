@@ -48,6 +48,7 @@ CODES: Final[dict[str, str]] = {
     "E304": "Sentinel-1 images of different tracks are listed together",
     "E305": "Sentinel-1 polarisations are swapped, missing or not VV and VH",
     "E306": "the same Sentinel-1 image is listed twice or on both sides of the event",
+    "E307": "the differences of a Sentinel-1 composite are pre - post instead of post - pre",
     "E309": "when a Sentinel-1 image was taken is unknown",
     "E310": "a Sentinel-1 mosaic mixes orbit directions and dates",
     "E311": "a raster has ground control points but no map projection",

@@ -29,8 +29,6 @@ VH_AMPLITUDE_DB, RATIO_AMPLITUDE_DB = -10.5, 4.0
 occur in fewer than 1 in 5,000 real windows."""
 RATIO_REFUSED_DB, RATIO_DOUBTFUL_DB = -2.0, 2.0
 """VV - VH: real windows span -0.8 (both at the noise floor) to 22, scenes 4.9 to 13.3."""
-FILTERED_IQR_DB: Final = 1.8
-"""Inter-quartile range of post - pre: 3.1 unfiltered at 30 m, 0.6 after total-variation filtering."""
 
 
 def fill_values(pixels: Pixels, where: str, integer: bool = False) -> tuple[tuple[float, ...], list[Notice]]:
@@ -97,7 +95,7 @@ def infer_units(vv: Pixels, vh: Pixels, where: str) -> tuple[BackscatterUnits, N
         E301: power and amplitude cannot be told apart safely, so they must be declared.
     """
     medians = [float(np.median(band[np.isfinite(band)])) for band in (vv, vh) if np.isfinite(band).any()]
-    if medians and max(_share_negative(vv), _share_negative(vh)) > 0.95 and min(medians) > -50:
+    if medians and max(share_negative(vv), share_negative(vh)) > 0.95 and min(medians) > -50:
         return "db", Notice("I301", f"{where}: units not declared; values are negative, taken as dB")
     raise InputError(
         "E301",
@@ -155,7 +153,7 @@ def _check_band_units(finite: Pixels, name: str, units: BackscatterUnits, where:
     """Judge one band, at least ENOUGH finite values."""
     median = float(np.median(finite))
     span = f"{name} {finite.min():.4g} to {finite.max():.4g}, median {median:.4g}"
-    negative = _share_negative(finite)
+    negative = share_negative(finite)
 
     def refuse(looks: str, remedy: str) -> InputError:
         return InputError("E301", f"{where}: declared {units}, but {looks} ({span}); {remedy}")
@@ -204,71 +202,6 @@ def check_polarisations(vv: Pixels, vh: Pixels, units: BackscatterUnits, where: 
     return []
 
 
-def check_change(pre_db: Pixels, post_db: Pixels, where: str) -> list[Notice]:
-    """Judge post - pre of two images sampled at the same places.
-
-    Parameters
-    ----------
-    pre_db, post_db : ndarray, float64, same shape
-        Backscatter of one polarisation, dB.
-
-    Returns
-    -------
-    list of Notice
-        W314 where the difference is too quiet for unfiltered speckle.
-
-    Raises
-    ------
-    InputError
-        E306 where more than half of the pixels did not change at all.
-    """
-    change = (post_db - pre_db)[np.isfinite(pre_db) & np.isfinite(post_db)]
-    return check_difference(change, where)
-
-
-def check_difference(change: Pixels, where: str) -> list[Notice]:
-    """Judge valid differences post - pre, dB; see :func:`check_change`."""
-    if change.size < ENOUGH:
-        return []
-    same = float(np.mean(change == 0))
-    if same > 0.5:
-        raise InputError(
-            "E306",
-            f"{where}: {same:.0%} of the pixels are equal before and after; the same image is on both sides",
-        )
-    low, high = np.quantile(change, (0.25, 0.75))
-    if high - low < FILTERED_IQR_DB:
-        return [
-            Notice(
-                "W314",
-                f"{where}: the middle half of post - pre spans only {high - low:.1f} dB (3-4 in training): "
-                "speckle seems filtered or strongly averaged, probabilities may be off",
-            )
-        ]
-    return []
-
-
-def check_composite(change: Pixels, name: str, where: str) -> list[Notice]:
-    """Judge a stored difference band of a composite: dB, post - pre, around zero.
-
-    Raises
-    ------
-    InputError
-        E301 where it cannot be a difference in dB; E306 where nothing changed.
-    """
-    finite = change[np.isfinite(change)]
-    if finite.size < ENOUGH:
-        return []
-    negative, median = _share_negative(finite), float(np.median(finite))
-    if negative in (0.0, 1.0) or abs(median) > 10:
-        raise InputError(
-            "E301",
-            f"{where}: {name} spans {finite.min():.3g} to {finite.max():.3g}, median {median:.3g}; expected "
-            "post - pre in dB, around 0; check the band order (post_vv, post_vh, diff_vv, diff_vh)",
-        )
-    return check_difference(finite, f"{where}, {name}")
-
-
 def median_db(pixels: Pixels, units: BackscatterUnits) -> float:
     """Return the median of the valid pixels in dB; NaN if there are none."""
     decibels = decibels_of(pixels, units)
@@ -281,6 +214,7 @@ def decibels_of(pixels: Pixels, units: BackscatterUnits) -> Pixels:
     return to_db(to_power(pixels, units)).astype(np.float64)
 
 
-def _share_negative(pixels: npt.NDArray[Any]) -> float:
+def share_negative(pixels: npt.NDArray[Any]) -> float:
+    """Return the share of the valid pixels that are below 0; 0 if there are none."""
     finite = pixels[np.isfinite(pixels)]
     return float(np.mean(finite < 0)) if finite.size else 0.0

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from landslide_map.errors import InputError, Notice
-from landslide_map.readers import backscatter_checks, sentinel1_tracks
+from landslide_map.readers import backscatter_checks, change_checks, sentinel1_tracks
 from landslide_map.readers.orbits import Identity, relative_orbit
 from landslide_map.readers.sentinel1_files import (
     OpenedImage,
@@ -52,8 +52,8 @@ def open_track(orbit: str, spec: TrackSpec, event_time: datetime) -> tuple[Radar
     ------
     InputError
         E101-E108 files, E301 units, E302 dates, E303 direction, E304 tracks, E305 polarisations, E306 same
-        image twice, E309 unknown date, E310 mosaics, E311 and E320 not geocoded, E315 radiometries mixed,
-        E316 slices of different passes, E350 undeclared nodata.
+        image twice, E307 differences the wrong way round, E309 unknown date, E310 mosaics, E311 and E320 not
+        geocoded, E315 radiometries mixed, E316 slices of different passes, E350 undeclared nodata.
     """
     if spec.composite is not None:
         composite, notices = _open_composite(orbit, spec.composite)
@@ -252,7 +252,8 @@ def _open_composite(orbit: str, spec: CompositeSpec) -> tuple[RadarComposite, li
     notices += backscatter_checks.check_units(vv, vh, "db", f"{where} (a composite is in dB)")
     notices += backscatter_checks.check_polarisations(vv, vh, "db", where)
     for name in ("diff_vv", "diff_vh"):
-        notices += backscatter_checks.check_composite(bands[name].pixels, name, where)
+        notices += change_checks.check_composite(bands[name].pixels, name, where)
+    change_checks.check_sign((vv, vh), (bands["diff_vv"].pixels, bands["diff_vh"].pixels), where)
     declared = spec.quantity if "quantity" in spec.model_fields_set else None
     quantity, found = _quantity(declared, file.identity, where)
     notices += found

@@ -11,7 +11,7 @@ from rasterio.warp import transform
 
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Grid
-from landslide_map.readers import backscatter_checks, sentinel1_dates
+from landslide_map.readers import backscatter_checks, change_checks, sentinel1_dates
 from landslide_map.readers.orbits import (
     direction,
     has_time_of_day,
@@ -233,7 +233,7 @@ def _check_pixels_differ(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]
     }
     for before, after in product(pre, post):
         if before.image.bands["vv"][0].grid == after.image.bands["vv"][0].grid:
-            notices += backscatter_checks.check_change(
+            notices += change_checks.check_change(
                 decibels[before.where], decibels[after.where], f"{before.where} and {after.where}"
             )
     filtered = [item for item in (*pre, *post) if item.told.filtered]

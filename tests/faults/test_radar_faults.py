@@ -31,6 +31,21 @@ def rewrite(path, values, **options):
     write(path, values.astype(np.float32), **options)
 
 
+def move_pre(items, folder):
+    """Move the files before the event into `folder`."""
+    folder.mkdir()
+    for name in ("vv", "vh"):
+        items["pre"][name] = items["pre"][name].rename(folder / f"{name}.tif")
+
+
+def composite(folder, sign=1, **options):
+    """Write a composite of four bands, post - pre times `sign`, and return its path."""
+    post = [decibels(land(1, -10.0)), decibels(land(2, -16.5))]
+    pre = [decibels(land(3, -10.0)), decibels(land(4, -16.5))]
+    change = [sign * (after - before) for after, before in zip(post, pre, strict=True)]
+    return write(folder / "c.tif", *post, *change, **options)
+
+
 # Files
 
 
@@ -188,10 +203,7 @@ def test_descending_listed_under_ascending_by_tags(tmp_path):
 def test_a_file_of_the_other_direction_under_a_declared_time(tmp_path):
     """A block copied from the other track, its times corrected and its files forgotten."""
     items = passes(tmp_path)
-    for name in ("vv", "vh"):
-        late = "S1A_IW_GRDH_1SDV_20240315T220000_20240315T220025_052990_066A00_AAAA"
-        (tmp_path / late).mkdir(exist_ok=True)
-        items["pre"][name] = items["pre"][name].rename(tmp_path / late / f"{name}.tif")
+    move_pre(items, tmp_path / "S1A_IW_GRDH_1SDV_20240315T220000_20240315T220025_052990_066A00_AAAA")
     items["pre"]["datetime"] = "2024-03-15T10:00:00Z"
     message = refusal(items)
     assert "E303" in message
@@ -200,9 +212,7 @@ def test_a_file_of_the_other_direction_under_a_declared_time(tmp_path):
 
 
 def test_one_file_under_both_directions(tmp_path):
-    vv, vh = decibels(land(1, -10.0)), decibels(land(2, -16.5))
-    change = decibels(land(3, -10.0)) - vv
-    path = write(tmp_path / "c.tif", vv, vh, change, change * 0.9)
+    path = composite(tmp_path)
     tracks = [
         open_track(o, TrackSpec(composite={"path": path}), EVENT)[0] for o in ("descending", "ascending")
     ]
@@ -214,10 +224,7 @@ def test_one_file_under_both_directions(tmp_path):
 
 def test_tracks_that_tags_tell_apart_whatever_is_declared(tmp_path):
     items = passes(tmp_path)
-    other = "S1A_IW_GRDH_1SDV_20240316T095500_20240316T095525_053004_066A00_AAAA"
-    for name in ("vv", "vh"):
-        (tmp_path / other).mkdir(exist_ok=True)
-        items["pre"][name] = items["pre"][name].rename(tmp_path / other / f"{name}.tif")
+    move_pre(items, tmp_path / "S1A_IW_GRDH_1SDV_20240316T095500_20240316T095525_053004_066A00_AAAA")
     for item in items.values():
         item["relative_orbit"] = 68
     message = refusal(items)
@@ -227,10 +234,7 @@ def test_tracks_that_tags_tell_apart_whatever_is_declared(tmp_path):
 
 
 def test_composite_of_the_other_direction_by_tags(tmp_path):
-    vv, vh = decibels(land(1, -10.0)), decibels(land(2, -16.5))
-    change = decibels(land(3, -10.0)) - vv
-    path = write(tmp_path / "c.tif", vv, vh, change, change * 0.9, tags={"ORBIT_DIRECTION": "descending"})
-    assert "E303" in refusal({"composite": path})
+    assert "E303" in refusal({"composite": composite(tmp_path, tags={"ORBIT_DIRECTION": "descending"})})
 
 
 def test_two_tracks_by_orbit_number(tmp_path):
@@ -331,6 +335,14 @@ def test_composite_of_pre_and_post_instead_of_differences(tmp_path):
     message = refusal({"composite": write(tmp_path / "c.tif", *bands)})
     assert "E301" in message
     assert "post - pre in dB" in message
+
+
+def test_composite_of_differences_the_wrong_way_round(tmp_path):
+    track, _ = open_track("ascending", TrackSpec(composite={"path": composite(tmp_path)}), EVENT)
+    assert track.composite is not None
+    message = refusal({"composite": composite(tmp_path, sign=-1)})
+    assert "E307" in message
+    assert "the differences are pre - post" in message
 
 
 def test_composite_with_too_few_bands(tmp_path):

@@ -1,18 +1,19 @@
 """The pixel checks: real scenes pass under their true units and are refused under wrong ones."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 import rasterio
 
 from landslide_map.errors import InputError
 from landslide_map.readers.backscatter_checks import (
-    check_change,
-    check_composite,
     check_polarisations,
     check_units,
     fill_values,
     infer_units,
 )
+from landslide_map.readers.change_checks import _fine_correlation, check_change, check_composite, check_sign
 from tests.radar_files import decibels, land
 from tests.shared_data import shared_data
 
@@ -214,6 +215,44 @@ def test_real_repeat_passes_are_told_from_filtered_ones():
     assert check_change(first, second, "s") == []
     first, second = (10 * np.log10(read(path)) for path in filtered)
     assert [notice.code for notice in check_change(first, second, "s")] == ["W314"]
+
+
+def test_the_sign_of_real_differences_is_told_filtered_or_not():
+    """Every pair of the dates over Enga, and Point Conception before and after a month."""
+    series = shared_data("real", "opera_png_timeseries", "tests", "test_data")
+    bursts = shared_data("fixtures", "opera_rtc_s1_cropped", "10SGD_T137")
+    groups = [sorted((series / "T009_019294_IW2_cropped").glob("*_VH_*.tif"))]
+    groups += [
+        sorted((series / "T009_019294_IW2_cropped_tv").glob(f"*_{name}_*.tif")) for name in ("VV", "VH")
+    ]
+    groups += [
+        sorted(bursts.rglob(f"*_{burst}_*_{name}.tif"))
+        for burst in ("T137-292319-IW1", "T137-292320-IW1", "T137-292320-IW2", "T137-292321-IW1")
+        for name in ("VV", "VH")
+    ]
+    told = 0
+    for paths in groups:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            images = [10 * np.log10(read(path)) for path in paths]
+        for pre, post in permutations(images, 2):
+            check_sign((post, post), (post - pre, post - pre), "s")
+            with pytest.raises(InputError, match="E307: s: the differences are pre - post"):
+                check_sign((post, post), (pre - post, pre - post), "s")
+            told += 1
+    assert told == 3 * 90 + 8 * 2
+
+
+def test_the_sign_of_a_difference_by_hand():
+    """Two columns apart, 0 0 4 4 steps by 4 4 -4 -4, and so does itself; a column on it is -4 4 4 -4."""
+    post = np.tile([0.0, 0.0, 4.0, 4.0], (20, 8))
+    for change, told in ((post, 1.0), (-post, -1.0), (np.roll(post, 1, axis=1), 0.0)):
+        assert _fine_correlation(post, change) == pytest.approx(told, abs=0.05)
+
+
+def test_one_polarisation_alone_tells_no_sign():
+    noise = np.random.default_rng(8).normal(size=(60, 60))
+    check_sign((noise, noise), (-noise, noise), "s")
+    check_sign((noise, noise), (-noise, np.full_like(noise, np.nan)), "s")
 
 
 @pytest.mark.parametrize("band", [linear(VV - VV.mean()), VV, np.abs(VV)])
