@@ -25,9 +25,9 @@ from landslide_map.products.manifest import run_manifest, write_manifest
 from landslide_map.products.map_files import STAGE as WRITE
 from landslide_map.products.map_files import write_map
 from landslide_map.products.staging import outputs
-from landslide_map.runs import journal, told
-from landslide_map.runs.patience import patient
-from landslide_map.runs.prepared import prepared, understood
+from landslide_map.runs import journal, provenance
+from landslide_map.runs.preparation import prepare_run, resolved_settings
+from landslide_map.runs.retries import retrying
 
 if TYPE_CHECKING:
     from landslide_map.runs.cluster import Cluster
@@ -101,10 +101,10 @@ def map_scene(
         timings.collected() as spent,
         kept_to(room_within(limit)),
         journal.telling_what_is_kept(out),
-        outputs(out, overwrite=overwrite, spent=(journal.FOLDER,)) as stage,
+        outputs(out, overwrite=overwrite, obsolete=(journal.FOLDER,)) as stage,
     ):
         with timings.stage(CHECK), reporting.step(progress, CHECK):
-            said = understood(
+            settings, choice = resolved_settings(
                 scene,
                 bundle=bundle,
                 stride=stride,
@@ -116,8 +116,9 @@ def map_scene(
                 exact_early_exit=exact_early_exit,
                 cascade=cascade,
             )
-            run = prepared(
-                *said,
+            run = prepare_run(
+                settings,
+                choice,
                 out,
                 load=load,
                 limit=limit,
@@ -125,37 +126,36 @@ def map_scene(
                 cluster=cluster,
                 progress=progress,
             )
-        settings, ensemble, inputs, plan = run.settings, run.ensemble, run.inputs, run.plan
-        kept = run.journal
-        rest = expected_seconds(inputs, plan)
-        if cluster is None and (ahead := network_notice(ensemble, plan.count, rest, progress)):
-            announce(ahead)
+        ensemble, inputs, plan, notify = run.ensemble, run.inputs, run.plan, run.journal.notices.append
+        without_networks = expected_seconds(inputs, plan)
+        if cluster is None and (forecast := network_notice(ensemble, plan.count, without_networks, progress)):
+            announce(forecast)
         with timings.stage(CLASSIFY), kept_to(run.room):
             tick = reporting.counter(progress, CLASSIFY, plan.count)
-            rows = kept.completed(patient(run.judge, kept.notices.append), plan.block_rows, tick, run.files)
+            rows = run.journal.completed(retrying(run.judge, notify), plan.block_rows, tick, run.files)
             result = gathered(rows, ensemble, plan)
         with timings.stage(WRITE):
-            landslides, drawn = write_map(
+            landslides, of_polygons = write_map(
                 stage,
                 result.record,
                 plan,
                 inputs.grid,
-                dates=told.acquisition_dates(inputs),
-                tags=told.tags(settings, inputs, ensemble),
+                dates=provenance.acquisition_dates(inputs),
+                tags=provenance.tags(settings, inputs, ensemble),
                 min_area_m2=settings.output.min_area_m2,
                 progress=progress,
             )
-        told_by_others = (*kept.notices, *(cluster.notices if cluster else ()))
-        notices = (*inputs.notices, *result.notices, *drawn, *told_by_others)
-        counts = told.counts(run, result, landslides)
+        of_cluster = cluster.notices if cluster else ()
+        notices = (*inputs.notices, *result.notices, *of_polygons, *run.journal.notices, *of_cluster)
+        counts = provenance.counts(run, result, landslides)
         manifest = run_manifest(
-            configuration=told.configuration(settings, run.choice),
+            configuration=provenance.configuration(settings, choice),
             inputs=run.files.listed,
-            bundle=told.bundle(ensemble),
+            bundle=provenance.bundle(ensemble),
             counts=counts,
             bands=result.distributions,
             notices=notices,
-            timings=told.timings(run, spent, limit, judging_seconds=spent.stages[CLASSIFY].seconds),
+            timings=provenance.timings(run, spent, limit, judging_seconds=spent.stages[CLASSIFY].seconds),
             started=started,
             outputs=stage,
         )

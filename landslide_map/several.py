@@ -24,8 +24,8 @@ from landslide_map.products.merged import leading_crs, merged_areas, merged_land
 from landslide_map.products.staging import outputs
 from landslide_map.progress import Report, Stage, counter, silent
 from landslide_map.runs.identity import differences
-from landslide_map.runs.prepared import understood
-from landslide_map.runs.told import configuration
+from landslide_map.runs.preparation import resolved_settings
+from landslide_map.runs.provenance import configuration
 
 if TYPE_CHECKING:
     from landslide_map.runs.cluster import Cluster
@@ -212,7 +212,7 @@ def _finished(
         raise OutputExistsError(
             "E401", f"{out / MANIFEST} is not what this version writes ({error!r}). {_AFRESH}"
         ) from None
-    settings, choice = understood(scene, **options)
+    settings, choice = resolved_settings(scene, **options)
     bundle = load(settings.bundle)
     now = {
         **configuration(settings, choice),

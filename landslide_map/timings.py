@@ -14,7 +14,7 @@ is not measured, spent together.
 
 Accounts are of the process: whoever opens one with :func:`collected` sees all work that is done anywhere in
 it meanwhile. Without an open account, :func:`work` costs nothing. What workers of a cluster spent, each on an
-account of its own, is kept apart (:func:`count_elsewhere`): their processors are others.
+account of its own, is kept apart (:func:`count_workers`): their processors are others.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _WORK: Final = "work, in any thread"
-_THERE: Final = "work of workers, in any thread"
+_OF_WORKERS: Final = "work of workers, in any thread"
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Spent:
 
 
 @dataclass
-class Elsewhere:
+class WorkerTimings:
     """What other processes spent on a run."""
 
     cpu_seconds: float = 0.0
@@ -58,7 +58,7 @@ class Elsewhere:
     peak_memory: int = 0
     """Of the process that had most, bytes."""
 
-    def add(self, other: Elsewhere) -> None:
+    def add(self, other: WorkerTimings) -> None:
         """Count what one process spent on one task."""
         self.cpu_seconds += other.cpu_seconds
         self.peak_memory = max(self.peak_memory, other.peak_memory)
@@ -81,7 +81,7 @@ class Timings:
 
     stages: dict[str, Spent] = field(default_factory=dict)
     work: dict[str, Spent] = field(default_factory=dict)
-    elsewhere: Elsewhere | None = None
+    workers: WorkerTimings | None = None
     """What workers spent, where there were any."""
     _began: tuple[float, float] = field(default_factory=lambda: (time.perf_counter(), time.process_time()))
     _ended: tuple[float, float] | None = None
@@ -101,9 +101,9 @@ class Timings:
         """Processor time that no thread measured as work: libraries' own threads, and all the rest."""
         return max(0.0, self.cpu_seconds - sum(spent.cpu_seconds for spent in self.work.values()))
 
-    def for_others(self) -> Elsewhere:
+    def as_worker(self) -> WorkerTimings:
         """Return the account as whoever gave this process the task counts it."""
-        return Elsewhere(self.cpu_seconds, self.work, peak_memory() or 0)
+        return WorkerTimings(self.cpu_seconds, self.work, peak_memory() or 0)
 
     def as_json(self) -> dict[str, Any]:
         """Return the account and the process's peak memory as plain values, seconds to the millisecond."""
@@ -118,24 +118,24 @@ class Timings:
             "work": _work_as_json(self.work),
             "peak_memory_bytes": peak_memory(),
         }
-        return values if self.elsewhere is None else values | {"workers": self.elsewhere.as_json()}
+        return values if self.workers is None else values | {"workers": self.workers.as_json()}
 
     def as_text(self) -> str:
         """Return two tables for a person: stages as they came, work by the time it took."""
-        there = self.elsewhere or Elsewhere()
-        width = max(map(len, [_WORK, _THERE, *self.stages, *self.work, *there.work]))
+        of_workers = self.workers or WorkerTimings()
+        width = max(map(len, [_WORK, _OF_WORKERS, *self.stages, *self.work, *of_workers.work]))
         lines = [f"{'stage':{width}}  wall s   CPU s"]
         lines += [_row(name, width, spent) for name, spent in self.stages.items()]
         lines.append(_row("in all", width, Spent(self.seconds, self.cpu_seconds)))
         if self.work:
             lines += _work_as_text(_WORK, width, self.work)
             lines.append(f"{'everything else':{width}}  {'':6}  {self.unattributed_cpu_seconds:6.1f}")
-        if there.work:
-            lines += _work_as_text(_THERE, width, there.work)
+        if of_workers.work:
+            lines += _work_as_text(_OF_WORKERS, width, of_workers.work)
         if peak := peak_memory():
             lines.append(f"peak memory {peak / 2**30:.2f} GiB")
-        if there.peak_memory:
-            lines.append(f"peak memory of a worker {there.peak_memory / 2**30:.2f} GiB")
+        if of_workers.peak_memory:
+            lines.append(f"peak memory of a worker {of_workers.peak_memory / 2**30:.2f} GiB")
         return "\n".join(lines)
 
 
@@ -196,12 +196,12 @@ def work(kind: str) -> Iterator[None]:
                 )
 
 
-def count_elsewhere(spent: Elsewhere) -> None:
+def count_workers(spent: WorkerTimings) -> None:
     """Count what another process spent on a task of this one."""
     with _lock:
         for account in _open:
-            account.elsewhere = account.elsewhere or Elsewhere()
-            account.elsewhere.add(spent)
+            account.workers = account.workers or WorkerTimings()
+            account.workers.add(spent)
 
 
 def peak_memory() -> int | None:
@@ -210,8 +210,8 @@ def peak_memory() -> int | None:
     Linux counts it anew for every program. What ``getrusage`` reports there begins with the peak of the
     process that started this one, so it is asked only elsewhere.
     """
-    if (told := _status("VmHWM:")) is not None:
-        return told
+    if (peak := _status("VmHWM:")) is not None:
+        return peak
     try:
         import resource
     except ModuleNotFoundError:  # Windows
@@ -221,8 +221,8 @@ def peak_memory() -> int | None:
 
 def resident_memory() -> int | None:
     """Return the memory that is resident in this process now, bytes; where nobody says, its peak so far."""
-    told = _status("VmRSS:")
-    return peak_memory() if told is None else told
+    resident = _status("VmRSS:")
+    return peak_memory() if resident is None else resident
 
 
 def _status(key: str) -> int | None:

@@ -34,7 +34,7 @@ def outputs(
     out: str | os.PathLike[str],
     overwrite: bool = False,
     names: tuple[str, ...] = FILES,
-    spent: tuple[str, ...] = (),
+    obsolete: tuple[str, ...] = (),
 ) -> Iterator[Path]:
     """Yield an empty folder to write into; its files move to `out` when the block ends without error.
 
@@ -47,7 +47,7 @@ def outputs(
         and that the run did not write are never touched.
     names : tuple of str
         Every file that such a result may consist of.
-    spent : tuple of str
+    obsolete : tuple of str
         Files or folders in `out` that are of no use once the result is there: they go as it appears.
 
     Raises
@@ -68,7 +68,7 @@ def outputs(
         # Explained first: once the stage is removed, a disk that was full no longer is.
         with _locked(out), _stage(out, overwrite, names) as stage, _explained(out):
             yield stage / _NEW
-            _install(stage, out, overwrite, names, spent)
+            _install(stage, out, overwrite, names, obsolete)
     except BaseException:
         for folder in reversed(created):
             with suppress(OSError):
@@ -152,7 +152,9 @@ def _refuse_unfit(out: Path, names: tuple[str, ...], overwrite: bool) -> None:
             )
 
 
-def _install(stage: Path, out: Path, overwrite: bool, names: tuple[str, ...], spent: tuple[str, ...]) -> None:
+def _install(
+    stage: Path, out: Path, overwrite: bool, names: tuple[str, ...], obsolete: tuple[str, ...]
+) -> None:
     """Move the staged files to `out`, the manifest last, the previous result's manifest away first."""
     staged = sorted((path.name for path in (stage / _NEW).iterdir()), key=_manifest_last)
     names = tuple(dict.fromkeys((*names, *staged)))
@@ -161,7 +163,7 @@ def _install(stage: Path, out: Path, overwrite: bool, names: tuple[str, ...], sp
     partial = journal.with_suffix(".tmp")
     partial.write_text(json.dumps(staged), encoding="utf-8")
     partial.replace(journal)
-    for name in (*sorted(names, key=_manifest_last, reverse=True), *spent):
+    for name in (*sorted(names, key=_manifest_last, reverse=True), *obsolete):
         with suppress(FileNotFoundError):
             (out / name).replace(stage / _OLD / name)
     for name in staged:

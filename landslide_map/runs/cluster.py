@@ -32,7 +32,7 @@ from landslide_map.progress import Report, Stage, counter, silent
 from landslide_map.runs import remote
 from landslide_map.runs.remote import Job
 from landslide_map.sources import SceneInputs
-from landslide_map.timings import Elsewhere, resident_memory
+from landslide_map.timings import WorkerTimings, resident_memory
 from landslide_map.windows import WindowPlan
 
 PATIENCE_S: Final = 60.0
@@ -149,7 +149,7 @@ class Cluster:
                 for future in self._finished(running):
                     row = running.pop(future)
                     try:
-                        found: tuple[JudgedRows, Elsewhere] = self._result(future, f"row of blocks {row}")
+                        found: tuple[JudgedRows, WorkerTimings] = self._result(future, f"row of blocks {row}")
                     except TimeoutError:  # its worker died before it was fetched: it is judged once more
                         running[future] = row
                         continue
@@ -157,7 +157,7 @@ class Cluster:
                         failure = failure or error
                         continue
                     judged, spent = found
-                    timings.count_elsewhere(spent)
+                    timings.count_workers(spent)
                     tick(len(judged.votes.probability))
                     yield judged
         finally:

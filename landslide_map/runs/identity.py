@@ -89,7 +89,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     found += [f"{path} was not read then" for path in files_now if path not in files]
     old, new = dict(_settings(before)), dict(_settings(now))
     found += [
-        f"{name} was {_said(old.get(name))} and is {_said(new.get(name))}"
+        f"{name} was {_as_text(old.get(name))} and is {_as_text(new.get(name))}"
         for name in {**old, **new}
         if old.get(name) != new.get(name)
     ]
@@ -107,7 +107,7 @@ def _settings(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def _said(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return "not set" if value is None else str(value)
 
 
@@ -115,7 +115,7 @@ class InputFiles:
     """The files of a run as they were when it began."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
-        self._seen = {path: _glance(path) for path in every_file(paths)}
+        self._seen = {path: _size_and_time(path) for path in every_file(paths)}
         self.identities = {str(path): file_identity(path) for path in self._seen}
         """Path -> what tells the file from another one."""
         self.listed = input_identities(self._seen)
@@ -130,7 +130,7 @@ class InputFiles:
             E111.
         """
         for path, seen in self._seen.items():
-            now = _glance(path)
+            now = _size_and_time(path)
             if now in (None, seen):
                 continue
             if file_identity(path) != self.identities[str(path)]:
@@ -159,7 +159,7 @@ def file_identity(path: Path) -> dict[str, Any]:
         raise InputError("E101", f"{path}: cannot be read ({error.strerror}).") from error
 
 
-def _glance(path: Path) -> tuple[int, int] | None:
+def _size_and_time(path: Path) -> tuple[int, int] | None:
     """Return size and time of last change; None if there is no such file."""
     try:
         status = path.stat()

@@ -77,11 +77,11 @@ class DistantNetwork:
         # Gives the thread of this task back meanwhile: on a worker of one thread the network may run here.
         with worker_client() as client:
             pixels = x.made("sent", client.scatter)
-            asked = client.submit(
+            future = client.submit(
                 ask_network, self.choice, self.sha256, self.name, pixels, resources=GPU, pure=False
             )
-            said: npt.NDArray[np.float64] = asked.result()
-            return said
+            predictions: npt.NDArray[np.float64] = future.result()
+            return predictions
 
 
 def dask_setup(_worker: object) -> None:
@@ -140,7 +140,7 @@ def examine(job: Job) -> None:
 
 @_named
 @_alone
-def judge_row(job: Job, block_row: int) -> tuple[JudgedRows, timings.Elsewhere]:
+def judge_row(job: Job, block_row: int) -> tuple[JudgedRows, timings.WorkerTimings]:
     """Judge the windows that end in one row of blocks; also return what that took here."""
     plan = plan_windows(job.inputs.grid.shape, job.stride)
     bundle = _bundle(job.choice, job.sha256)
@@ -149,7 +149,7 @@ def judge_row(job: Job, block_row: int) -> tuple[JudgedRows, timings.Elsewhere]:
     room = _room(job.memory, job.choice, job.sha256, plan.shape, job.stride)
     with kept_to(room), timings.collected() as spent:
         (judged,) = judge_rows(job.inputs, bundle, plan, job.min_valid_fraction, [block_row])
-    return judged, spent.for_others()
+    return judged, spent.as_worker()
 
 
 @_named

@@ -47,7 +47,7 @@ def test_limits_and_threads_change_no_byte(
         chosen.append(real(*arguments))  # type: ignore[arg-type]
         return chosen[-1]
 
-    for module in ("pipeline", "runs.prepared"):
+    for module in ("pipeline", "runs.preparation"):
         monkeypatch.setattr(f"landslide_map.{module}.room_within", spied)
     free = map_scene(scene, tmp_path / "free", stride=STRIDE)
     assert set(chosen) == {memory.Room()}

@@ -26,7 +26,7 @@ from landslide_map.models.bundle import DEFAULT
 from landslide_map.pipeline import MapResult, map_scene
 from landslide_map.products import FILES, MANIFEST
 from landslide_map.runs import journal
-from landslide_map.runs.patience import patient
+from landslide_map.runs.retries import retrying
 from tests.tall_scene import write_tall_scene
 
 ROWS = 3
@@ -354,7 +354,7 @@ def test_a_quota_too_small_for_the_map_costs_no_finished_row(
 
 def waiting(monkeypatch: pytest.MonkeyPatch, act: Callable[[float], object]) -> None:
     """Do `act` instead of waiting before an input is read again."""
-    monkeypatch.setattr(pipeline, "patient", partial(patient, sleep=act))
+    monkeypatch.setattr(pipeline, "retrying", partial(retrying, sleep=act))
 
 
 def lose(path: Path, away: Path) -> None:

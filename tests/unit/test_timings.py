@@ -129,8 +129,8 @@ def test_what_other_processes_spent_is_kept_apart() -> None:
     with timings.collected() as other, timings.work("read"), timings.work("vote"):
         spin(0.03)
     with timings.collected() as spent:
-        timings.count_elsewhere(one.for_others())
-        timings.count_elsewhere(other.for_others())
+        timings.count_workers(one.as_worker())
+        timings.count_workers(other.as_worker())
     assert spent.work == {}
     assert spent.cpu_seconds < 0.02
     workers = spent.as_json()["workers"]

@@ -42,7 +42,7 @@ class Run:
     judge: Judge
 
 
-def understood(
+def resolved_settings(
     scene: str | PathLike[str],
     *,
     bundle: str | PathLike[str] | None = None,
@@ -70,7 +70,7 @@ def understood(
     )
 
 
-def prepared(
+def prepare_run(
     settings: Scene,
     choice: Choice,
     out: str | PathLike[str],
@@ -86,7 +86,7 @@ def prepared(
     Parameters
     ----------
     settings, choice
-        Of :func:`understood`.
+        Of :func:`resolved_settings`.
     limit : int, optional
         Of resident memory, bytes.
     out, load, overwrite, cluster, progress
@@ -106,11 +106,11 @@ def prepared(
     demand = demand_of(ensemble, plan)
     room = room_within(limit, demand if cluster is None else demand.of_the_map())
     identity = run_identity(settings, choice, ensemble, inputs, files, on_cluster=cluster is not None)
-    kept = Journal(out, identity, len(plan.block_rows), overwrite=overwrite)
+    journal = Journal(out, identity, len(plan.block_rows), overwrite=overwrite)
     valid = settings.min_valid_fraction
     if cluster is None:
         judge: Judge = partial(judge_rows, inputs, ensemble, plan, valid, ahead=room.ahead)
         judge = judge if limit is None else giving_back(judge)
     else:
         judge = cluster.judge(inputs, choice, ensemble, plan, valid, progress, limit)
-    return Run(settings, choice, ensemble, inputs, files, plan, room, kept, judge)
+    return Run(settings, choice, ensemble, inputs, files, plan, room, journal, judge)

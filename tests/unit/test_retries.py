@@ -16,7 +16,7 @@ from landslide_map.judging import JudgedRows, Tick
 from landslide_map.models.ensemble import Votes
 from landslide_map.readers.raster import open_band
 from landslide_map.resample import read_block
-from landslide_map.runs.patience import patient
+from landslide_map.runs.retries import retrying
 from tests.rasters import grid_at, write_band
 
 WINDOWS = 5
@@ -51,7 +51,7 @@ def outcome(
     remarks: list[Notice] = []
     pauses: list[float] = []
     counted = [0]
-    stubborn = patient(judge, remarks.append, pauses=(1, 5), sleep=pauses.append)
+    stubborn = retrying(judge, remarks.append, pauses=(1, 5), sleep=pauses.append)
     rows = [row.block_row for row in stubborn(block_rows, lambda n: counted.append(counted[-1] + n))]
     return rows, remarks, pauses, counted
 

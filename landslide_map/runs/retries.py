@@ -14,9 +14,9 @@ PAUSES_S: Final = (1.0, 5.0)
 """Seconds to wait before each further try."""
 
 
-def patient(
+def retrying(
     judge: Judge,
-    remark: Callable[[Notice], None],
+    notify: Callable[[Notice], None],
     *,
     pauses: Sequence[float] = PAUSES_S,
     sleep: Callable[[float], None] = time.sleep,
@@ -30,8 +30,8 @@ def patient(
     ----------
     judge : Judge
         May yield rows in any order; rows that it has yielded are not asked for again.
-    remark : callable
-        Told, once a row came after a failure, what had failed (W110).
+    notify : callable
+        Called, before each further try, with what had failed (W110).
     pauses : sequence of float
         Seconds to wait before each further try; a row that comes makes the count start again.
     sleep : callable
@@ -67,7 +67,7 @@ def patient(
                 pause = next(waits, None)
                 if pause is None:
                     raise _exhausted(error, missing, 1 + len(pauses)) from error
-                remark(Notice("W110", f"an input was read again {pause:g} s after this: {_reason(error)}"))
+                notify(Notice("W110", f"an input was read again {pause:g} s after this: {_reason(error)}"))
                 sleep(pause)
                 count(-unfinished)  # they are judged again
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from landslide_map.runs.told import acquisition_dates
+from landslide_map.runs.provenance import acquisition_dates
 from landslide_map.sources import RadarImage, RadarTrack, SceneInputs
 from tests.rasters import grid_at
 

@@ -14,7 +14,7 @@ from landslide_map.models.bundle import Bundle
 from landslide_map.models.choice import Choice
 from landslide_map.products.window_record import WindowRecord
 from landslide_map.reasons import REASON_NAMES, Reason
-from landslide_map.runs.prepared import Run
+from landslide_map.runs.preparation import Run
 from landslide_map.scene import Scene
 from landslide_map.sources import SceneInputs
 from landslide_map.timings import Timings
