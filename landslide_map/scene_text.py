@@ -45,6 +45,12 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except YAMLError as error:
         problem = getattr(error, "problem", None) or str(error)
         raise SceneError("E001", f"{path}: {_where(error)}not YAML: {problem}") from None
+    except RecursionError:
+        raise SceneError(
+            "E001", f"{path}: not YAML: brackets or mappings are nested too deeply for any scene"
+        ) from None
+    except ValueError as error:  # a number that Python cannot make
+        raise SceneError("E001", f"{path}: not YAML: {error}") from None
     if not isinstance(document, dict):
         found = "nothing" if document is None else f"a {type(document).__name__}"
         raise SceneError(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from landslide_map.scene_text import NAIVE_TIME
+
+_LONGEST_NAME: Final = 255
+"""Of a file or folder, bytes, on any usual disk: longer text is a shape or a list, not a path."""
 
 
 def _absolute(value: object, info: ValidationInfo) -> object:
@@ -18,8 +22,12 @@ def _absolute(value: object, info: ValidationInfo) -> object:
         raise ValueError("expected a path")
     if "://" in str(value):
         raise ValueError("expected a file on this machine, not an address; download it first")
+    longest = max((len(os.fsencode(name)) for name in Path(value).parts), default=0)
+    if longest > _LONGEST_NAME:
+        raise ValueError(f"expected a path; found text of {longest} bytes, longer than any file's name")
     folder = (info.context or {}).get("folder", Path.cwd())
-    return Path(folder, Path(value).expanduser()).absolute()
+    # As in a shell: a ~ that no user's folder follows is part of a name, where Path.expanduser would fail.
+    return Path(folder, os.path.expanduser(value)).absolute()  # noqa: PTH111
 
 
 def _utc(value: object) -> datetime:
@@ -35,7 +43,10 @@ def _utc(value: object) -> datetime:
         raise PydanticCustomError(
             NAIVE_TIME, "the time has no zone; write UTC with a Z, as in 2024-04-02T23:58:00Z"
         )
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("expected a time such as 2024-04-02T23:58:00Z") from None
 
 
 def one_or_more(value: object) -> object:

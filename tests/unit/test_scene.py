@@ -78,6 +78,11 @@ def test_pass_is_read_as_the_orbit_of_an_item(tmp_path: Path) -> None:
     assert (post[0].bands.vv, post[0].bands.vh) == (1, 2)
 
 
+def test_a_tilde_that_is_no_users_folder_is_part_of_a_name(tmp_path: Path) -> None:
+    scene = load_scene(write(tmp_path, MINIMAL + "dem: ~temp.tif\n"))
+    assert scene.dem == tmp_path / "~temp.tif"
+
+
 def test_times_of_any_zone_become_utc(tmp_path: Path) -> None:
     scene = load_scene(write(tmp_path, MINIMAL.replace("23:58:00Z", "23:58:00+08:00")))
     assert scene.event.time == datetime(2024, 4, 2, 15, 58, tzinfo=UTC)
@@ -130,6 +135,8 @@ def test_an_unknown_key_is_answered_with_the_nearest_valid_one(
         ("\tevent: 1\n", "line 1: not YAML"),
         (MINIMAL + "s2: {post: other.tif}\n", 'line 3: found duplicate key "s2"'),
         (MINIMAL + "dem: !!python/name:os.system x\n", "not YAML"),
+        ("event: " + 5000 * "[", "not YAML: brackets or mappings are nested too deeply"),
+        (MINIMAL + "stride: !!int many\n", "not YAML: invalid literal"),
     ],
 )
 def test_what_is_no_yaml_mapping_is_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -172,6 +179,11 @@ def test_a_time_without_zone_is_refused(tmp_path: Path, when: str) -> None:
         (MINIMAL + "min_valid_fraction: 0\n", "min_valid_fraction"),
         (MINIMAL + "dem: ''\n", "dem: expected a path"),
         (MINIMAL + "dem: https://example.org/dem.tif\n", "dem: expected a file on this machine"),
+        (
+            MINIMAL + f"grid: {{aoi: 'POLYGON (({60 * '1 2, '}))'}}\n",
+            "grid.aoi: expected a path; found text of",
+        ),
+        (MINIMAL.replace("2024-04-02T23:58:00Z", "9999-12-31T23:58:00-12:00"), "event.time: expected a time"),
         (MINIMAL + "grid: utm\n", "grid: expected a mapping; found 'utm'"),
         (MINIMAL + "grid: {epsg: 32633, ulx: 0}\n", "missing uly, width, height"),
         (MINIMAL + "grid: {aoi: a.gpkg, width: 3}\n", "either aoi or ulx"),
