@@ -178,7 +178,9 @@ def report(folder: Path) -> Iterator[str]:
     if scenario.cascade and scenario.rule:
         yield f"The rule: {scenario.cascade.in_words(scenario.rule)}."
         votes, _, _ = kept_votes(bundle)
-        blind = learned_cascade(scenario, votes.members, scenario.cascade.first, votes.said, "without labels")
+        blind = learned_cascade(
+            scenario, votes.members, scenario.cascade.first, votes.predictions, "without labels"
+        )
         if blind and (rule := blind.at(scenario.threshold)):
             yield f"Without labels it would keep {rule.found} windows found, and spare {rule.spared}."
     for name, event in UNSEEN.items():

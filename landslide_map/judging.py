@@ -27,7 +27,7 @@ from landslide_map.bands import (
     backscatter,
     group,
 )
-from landslide_map.decided import own_side_and_pixels
+from landslide_map.early_exit import decided_windows_and_pixels
 from landslide_map.features import SLAB, statistics_and_pixels
 from landslide_map.grid import BLOCK
 from landslide_map.models.asking import Pixels
@@ -114,7 +114,9 @@ def judge_rows(
                     excluded=excluded,
                     min_valid_fraction=min_valid_fraction,
                     pixels=pixels,
-                    stop=partial(own_side_and_pixels, plan=plan, rows=rows, elsewhere=ensemble.widest_margin),
+                    stop=partial(
+                        decided_windows_and_pixels, plan=plan, rows=rows, elsewhere=ensemble.widest_margin
+                    ),
                 )
             )
             for name in GROUPS:

@@ -14,7 +14,7 @@ import xarray as xr
 
 from landslide_map import timings
 from landslide_map.bands import CHANNELS, GROUPS, INDEX_PAIRS, MODEL_BANDS
-from landslide_map.decided import own_side
+from landslide_map.early_exit import decided_windows
 from landslide_map.errors import InputError, Notice, OutputExistsError, ResourceError
 from landslide_map.features import array_statistics
 from landslide_map.models.bundle import Bundle, load_bundle
@@ -201,7 +201,7 @@ def chunk_statistics(bundle: Bundle, chunk: npt.NDArray[np.floating]) -> xr.Data
 def _judged(bundle: Bundle, chunk: npt.NDArray[np.floating]) -> Votes:
     statistics = chunk_statistics(bundle, chunk)
     # A ready window is what it is: the published procedure judges constant bands too.
-    return bundle.vote(statistics, pixels=chunk, constants_are_fill=False, stop=own_side)
+    return bundle.vote(statistics, pixels=chunk, constants_are_fill=False, stop=decided_windows)
 
 
 def _table(bundle: Bundle, ids: Sequence[str], votes: Votes) -> pd.DataFrame:

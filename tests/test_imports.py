@@ -36,7 +36,7 @@ LAYERS = [
         "scene_values",
         "windows",
         "patches",
-        "decided",
+        "early_exit",
         "window_files",
         "labelled_windows",
         "inventory",

@@ -140,14 +140,15 @@ def _learned(bundle: Bundle, votes: MemberVotes, labels: Labels | None, evidence
     for number, scenario in enumerate(bundle.scenarios):
         rows = chosen == number
         known = None if labels is None else labels[rows]
-        cascade = learned_cascade(scenario, votes.members, cheap, votes.said[rows], evidence, known)
+        cascade = learned_cascade(scenario, votes.members, cheap, votes.predictions[rows], evidence, known)
         if cascade is not None:
             found[scenario.name] = cascade
     if not found:
         raise BundleError(
             "E541",
-            f"{bundle.path} finds no landslide in these {len(votes.said)} windows where networks and other "
-            "members vote together, so they cannot tell what the others alone would lose. Give more windows.",
+            f"{bundle.path} finds no landslide in these {len(votes.predictions)} windows where networks and "
+            "other members vote together, so they cannot tell what the others alone would lose. Give more "
+            "windows.",
         )
     return found
 

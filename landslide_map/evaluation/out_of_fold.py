@@ -81,8 +81,8 @@ def kept_votes(bundle: Bundle) -> tuple[MemberVotes, Labels, Folds]:
         )
     table = _read_votes(bundle)
     names = tuple(member.name for member in bundle.members)
-    said = table[[f"p_{name}" for name in names]].to_numpy(dtype=np.float64)
-    votes = MemberVotes(names, said, np.zeros(len(table), dtype=np.bool_))
+    predictions = table[[f"p_{name}" for name in names]].to_numpy(dtype=np.float64)
+    votes = MemberVotes(names, predictions, np.zeros(len(table), dtype=np.bool_))
     return votes, table["label"].to_numpy(dtype=np.int8), table["fold"].to_numpy(dtype=np.int64)
 
 
@@ -141,7 +141,7 @@ def settle_nested(
     """
     chosen = votes.choose(scenarios)
     raw = tuple(replace(scenario, calibration=IDENTITY) for scenario in scenarios)
-    probability, threshold = settle(votes.members, raw, votes.said, chosen)
+    probability, threshold = settle(votes.members, raw, votes.predictions, chosen)
     for i, scenario in enumerate(scenarios):
         rows = np.flatnonzero(chosen == i)
         if scenario.calibration == IDENTITY or not rows.size:

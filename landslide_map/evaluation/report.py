@@ -94,9 +94,9 @@ def _window_plots(stage: Path, result: Mapping[str, Any], judged: Judged) -> Non
     truth, probability = judged.labels[voted] == 1, probability[voted]
     everyone = {"ensemble": (truth, probability)}
     for name in _drawn(judged):
-        said = judged.votes.said[:, judged.votes.members.index(name)]
-        own = np.isfinite(said)
-        everyone[name] = (judged.labels[own] == 1, said[own])
+        predictions = judged.votes.predictions[:, judged.votes.members.index(name)]
+        own = np.isfinite(predictions)
+        everyone[name] = (judged.labels[own] == 1, predictions[own])
     figures = {name: scores(t.astype(int), p, p > 1) for name, (t, p) in everyone.items()}
     plots.roc(
         stage / "roc.png",
@@ -127,8 +127,8 @@ def _drawn(judged: Judged) -> list[str]:
     """Return the members to draw beside the ensemble: those of the commonest scenario that voted."""
     _, _, chosen = judged.settle(judged.bundle.scenarios)
     scenario = judged.bundle.scenarios[int(np.bincount(chosen[chosen >= 0]).argmax())]
-    said = judged.votes.said
-    voted = [name for i, name in enumerate(judged.votes.members) if np.isfinite(said[:, i]).any()]
+    predictions = judged.votes.predictions
+    voted = [name for i, name in enumerate(judged.votes.members) if np.isfinite(predictions[:, i]).any()]
     return [name for name in voted if name in scenario.weights][: plots.NAMED]
 
 

@@ -28,21 +28,21 @@ class MemberVotes:
     """What members say, before weights and calibration."""
 
     members: tuple[str, ...]
-    said: Floats
+    predictions: Floats
     """``(window, member)``; NaN where a member cannot vote, or was not asked."""
     snowy: Bools
     """``(window,)``; where most of the optical image is snow or cloud."""
 
     def choose(self, scenarios: Sequence[Scenario]) -> npt.NDArray[np.int8]:
         """Return the first scenario that fits each window, ``(window,)``; -1 for none."""
-        voted = np.isfinite(self.said)
+        voted = np.isfinite(self.predictions)
         able = {name: voted[:, i] for i, name in enumerate(self.members)}
         return choose(scenarios, able, self.snowy)[0]
 
     def settle(self, scenarios: Sequence[Scenario]) -> tuple[Floats, Floats, npt.NDArray[np.int8]]:
         """Return probability, threshold and scenario of each window, as the bundle's own vote would."""
         chosen = self.choose(scenarios)
-        return *settle(self.members, scenarios, self.said, chosen), chosen
+        return *settle(self.members, scenarios, self.predictions, chosen), chosen
 
 
 def ask_members(
@@ -66,16 +66,16 @@ def ask_members(
     asked = _with_everyone(bundle) if everyone else bundle
     parts, snowy = [], []
     for rows, statistics, pixels in _batches(data, bundle):
-        said = np.full((statistics.sizes["window"], len(bundle.members)), np.nan)
-        for fold, here in _divided(folds, rows, len(said)):
+        predictions = np.full((statistics.sizes["window"], len(bundle.members)), np.nan)
+        for fold, here in _divided(folds, rows, len(predictions)):
             votes = (asked if fold is None else _single_fold(asked, fold)).vote(
                 statistics.isel(window=here),
                 pixels=None if pixels is None else pixels[here],
                 # A ready window is what it is: the published procedure judges constant bands too.
                 constants_are_fill=pixels is None,
             )
-            said[here] = votes.members
-        parts.append(said)
+            predictions[here] = votes.members
+        parts.append(predictions)
         snowy.append(mostly_snow_or_cloud(statistics))
     return MemberVotes(
         tuple(member.name for member in bundle.members), np.concatenate(parts), np.concatenate(snowy)

@@ -192,13 +192,13 @@ def member_correlation(votes: MemberVotes, labels: Labels) -> dict[str, Any]:
 
     Pairs are compared over the windows in which both voted; None where that is not defined.
     """
-    voters = [i for i in range(len(votes.members)) if np.isfinite(votes.said[:, i]).any()]
-    said = votes.said[:, voters]
+    voters = [i for i in range(len(votes.members)) if np.isfinite(votes.predictions[:, i]).any()]
+    predictions = votes.predictions[:, voters]
     return {
         "level": LEVEL,
         "members": [votes.members[i] for i in voters],
-        "probability": _correlations(said),
-        "error": _correlations(said - np.asarray(labels)[:, np.newaxis]),
+        "probability": _correlations(predictions),
+        "error": _correlations(predictions - np.asarray(labels)[:, np.newaxis]),
     }
 
 
@@ -248,13 +248,13 @@ def _members(judged: Judged) -> dict[str, Any]:
     plain = {s.threshold for s in judged.bundle.scenarios if s.calibration == IDENTITY}
     limit = plain.pop() if len(plain) == 1 else _EVEN
     found = {}
-    for name, said in zip(judged.votes.members, judged.votes.said.T, strict=True):
-        voted = np.isfinite(said)
+    for name, predictions in zip(judged.votes.members, judged.votes.predictions.T, strict=True):
+        voted = np.isfinite(predictions)
         if not voted.any():
             continue
-        curve = threshold_curve(judged.labels[voted] == 1, said[voted])
+        curve = threshold_curve(judged.labels[voted] == 1, predictions[voted])
         best = int(np.argmax(curve["f1"]))
-        found[name] = _scored(judged.labels, said, np.full(len(said), limit)) | {
+        found[name] = _scored(judged.labels, predictions, np.full(len(predictions), limit)) | {
             "best_f1_on_these_windows": float(curve["f1"][best]),
             "best_threshold_on_these_windows": float(curve["threshold"][best]),
         }

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from landslide_map import timings
-from landslide_map.decided import SAFE
+from landslide_map.early_exit import SAFE
 from landslide_map.models.member import Member
 from landslide_map.models.networks.window_pixels import WindowPixels
 from landslide_map.models.scenario import Bools, Chosen, Floats, Scenario, bounds, mean_of
@@ -25,7 +25,7 @@ Rounds = Sequence[Sequence[int]]
 """Numbers of the members that are asked together, round after round."""
 Stop = Callable[[Floats, Floats], Bools]
 """From bounds of probability - threshold, ``(window,)``, 0 where nobody is asked: the windows of which
-nothing more must be known (:mod:`landslide_map.decided`)."""
+nothing more must be known (:mod:`landslide_map.early_exit`)."""
 
 
 class Pixels(Protocol):
@@ -67,7 +67,7 @@ def ask(
 
     Returns
     -------
-    said : ndarray, (window, member)
+    predictions : ndarray, (window, member)
         NaN where a member was not asked.
     spared : ndarray of bool, (window, member)
         Whose vote was wanted but not needed.
@@ -75,29 +75,29 @@ def ask(
     names = [member.name for member in members]
     networks = {i for i, member in enumerate(members) if member.input == "pixels"}
     threshold = np.append([scenario.threshold for scenario in scenarios], np.nan)[chosen]
-    said = np.full(wanted.shape, np.nan)
+    predictions = np.full(wanted.shape, np.nan)
     asked, now = np.zeros_like(wanted), np.zeros_like(wanted)
     cut, decided = np.zeros((2, len(wanted)), dtype=np.bool_)
     for number, columns in enumerate(rounds, start=1):
         now[:] = False
         now[:, columns] = wanted[:, columns] & ~(cut | decided)[:, np.newaxis]
-        _ask_on_statistics(members, [i for i in columns if i not in networks], now, statistics, said)
-        _ask_on_pixels(members, [i for i in columns if i in networks], now, pixels, said)
+        _ask_on_statistics(members, [i for i in columns if i not in networks], now, statistics, predictions)
+        _ask_on_pixels(members, [i for i in columns if i in networks], now, pixels, predictions)
         asked |= now
         if number == len(rounds):
             break
         if cascade:
-            cut |= _without_doubt(names, scenarios, said, chosen)
+            cut |= _without_doubt(names, scenarios, predictions, chosen)
         if stop is not None:
             unknown = wanted & ~asked & ~cut[:, np.newaxis]
-            low, high = bounds(names, scenarios, said, unknown, chosen)
+            low, high = bounds(names, scenarios, predictions, unknown, chosen)
             settled = stop(np.nan_to_num(low - threshold), np.nan_to_num(high - threshold))
             decided |= settled & asked.any(axis=1)  # limits near 0 or 1 could do without any vote
-    return said, wanted & ~asked
+    return predictions, wanted & ~asked
 
 
 def _without_doubt(
-    names: Sequence[str], scenarios: Sequence[Scenario], said: Floats, chosen: Chosen
+    names: Sequence[str], scenarios: Sequence[Scenario], predictions: Floats, chosen: Chosen
 ) -> Bools:
     """Return the windows that their scenario's rule calls no landslide, ``(window,)``."""
     found = np.zeros(len(chosen), dtype=np.bool_)
@@ -106,7 +106,7 @@ def _without_doubt(
         if scenario.cascade is None or rule is None:
             continue
         rows = np.flatnonzero(chosen == i)
-        cheap = mean_of(scenario.cascade.first, scenario, names, said[rows])
+        cheap = mean_of(scenario.cascade.first, scenario, names, predictions[rows])
         # The rule sees to the second, but for rounding.
         found[rows] = (cheap < rule.below) & (scenario.calibration(cheap) < rule.threshold - SAFE)
     return found
@@ -117,10 +117,10 @@ def _ask_on_statistics(
     columns: Sequence[int],
     now: Bools,
     statistics: xr.DataArray,
-    said: Floats,
+    predictions: Floats,
 ) -> None:
-    """Write into `said` what some members say of statistics where they are asked `now`."""
-    for start in range(0, len(said), _ROWS):
+    """Write into `predictions` what some members say of statistics where they are asked `now`."""
+    for start in range(0, len(predictions), _ROWS):
         batch = slice(start, start + _ROWS)
         features: dict[tuple[tuple[str, ...], bytes], npt.NDArray[np.float32]] = {}
         for column in columns:
@@ -133,15 +133,15 @@ def _ask_on_statistics(
                     key = (member.channels, rows.tobytes())
                     if key not in features:
                         features[key] = feature_table(statistics.isel(window=rows), member.channels)[0]
-                    said[rows, column] = member.predict_features(features[key])
+                    predictions[rows, column] = member.predict_features(features[key])
                 else:
-                    said[rows, column] = member.predict(statistics.isel(window=rows))
+                    predictions[rows, column] = member.predict(statistics.isel(window=rows))
 
 
 def _ask_on_pixels(
-    members: Sequence[Member], columns: Sequence[int], now: Bools, pixels: Pixels | None, said: Floats
+    members: Sequence[Member], columns: Sequence[int], now: Bools, pixels: Pixels | None, predictions: Floats
 ) -> None:
-    """Write into `said` what some members say of pixels where they are asked `now`."""
+    """Write into `predictions` what some members say of pixels where they are asked `now`."""
     together: dict[bytes, list[int]] = {}
     for column in columns:
         together.setdefault(now[:, column].tobytes(), []).append(column)
@@ -155,4 +155,4 @@ def _ask_on_pixels(
             cut = WindowPixels(pixels[part])  # type: ignore[index]  # refused above
             for column in same:
                 with timings.work(f"member {members[column].name}"):
-                    said[part, column] = members[column].predict(cut)
+                    predictions[part, column] = members[column].predict(cut)

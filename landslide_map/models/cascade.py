@@ -132,7 +132,7 @@ def learned_cascade(
     scenario: Scenario,
     members: Sequence[str],
     cheap: Sequence[str],
-    said: Floats,
+    predictions: Floats,
     evidence: str,
     labels: Labels | None = None,
 ) -> Cascade | None:
@@ -142,10 +142,10 @@ def learned_cascade(
     ----------
     scenario : Scenario
     members : sequence of str
-        Names of the columns of `said`.
+        Names of the columns of `predictions`.
     cheap : sequence of str
         Those of its members that can do without a network.
-    said : ndarray, (window, member)
+    predictions : ndarray, (window, member)
         Of windows that none of the members had seen and in which all of the scenario's voted.
     evidence : str
         How they had not.
@@ -159,11 +159,11 @@ def learned_cascade(
         all of the scenario's members need to vote.
     """
     first = tuple(name for name in scenario.weights if name in cheap)
-    if not first or len(first) == len(scenario.weights) or not scenario.needs_all or not len(said):
+    if not first or len(first) == len(scenario.weights) or not scenario.needs_all or not len(predictions):
         return None
-    probability = scenario.calibration(mean_of(members, scenario, members, said))
-    cheap_mean = mean_of(first, scenario, members, said)
-    landslide = np.ones(len(said), dtype=np.bool_) if labels is None else labels == 1
+    probability = scenario.calibration(mean_of(members, scenario, members, predictions))
+    cheap_mean = mean_of(first, scenario, members, predictions)
+    landslide = np.ones(len(predictions), dtype=np.bool_) if labels is None else labels == 1
     rules = tuple(
         learned_rule(cheap_mean, probability, landslide, threshold, scenario.calibration)
         for threshold in sorted({scenario.threshold, *scenario.operating_points.values()})
@@ -172,7 +172,7 @@ def learned_cascade(
     if not rules:
         return None
     return Cascade(
-        first=first, windows=len(said), evidence=evidence, rules=rules, labelled=labels is not None
+        first=first, windows=len(predictions), evidence=evidence, rules=rules, labelled=labels is not None
     )
 
 

@@ -124,15 +124,15 @@ def vote(
         axis=1,
     )
     rounds = [range(len(members))] if rounds is None else rounds
-    said, spared = ask(members, scenarios, chosen, wanted, statistics, pixels, rounds, stop, cascade)
-    probability, threshold = settle([member.name for member in members], scenarios, said, chosen)
+    predictions, spared = ask(members, scenarios, chosen, wanted, statistics, pixels, rounds, stop, cascade)
+    probability, threshold = settle([member.name for member in members], scenarios, predictions, chosen)
     something = np.any(list(lenient.values()), axis=0)
     reason = np.select(
         [chosen >= 0, ~something, flat, silenced],
         [Reason.ANALYSED, Reason.NO_DATA, Reason.FLAT, Reason.SNOW_OR_CLOUD],
         Reason.MISSING_CHANNELS,
     ).astype(np.uint8)
-    return Votes(probability, chosen, threshold, said, spared, reason)
+    return Votes(probability, chosen, threshold, predictions, spared, reason)
 
 
 def _available_channels(

@@ -70,16 +70,16 @@ def choose(scenarios: Sequence[Scenario], able: Mapping[str, Bools], snowy: Bool
 
 
 def settle(
-    members: Sequence[str], scenarios: Sequence[Scenario], said: Floats, chosen: Chosen
+    members: Sequence[str], scenarios: Sequence[Scenario], predictions: Floats, chosen: Chosen
 ) -> tuple[Floats, Floats]:
-    """Return probability and threshold of windows, ``(window,)``, from what the members said in them.
+    """Return probability and threshold of windows, ``(window,)``, from what the members predict in them.
 
     Parameters
     ----------
     members : sequence of str
-        Names of the columns of `said`.
+        Names of the columns of `predictions`.
     scenarios : sequence of Scenario
-    said : ndarray, (window, member)
+    predictions : ndarray, (window, member)
     chosen : ndarray, (window,)
         Index of each window's scenario; -1 for none, where both are NaN.
     """
@@ -87,13 +87,13 @@ def settle(
     threshold = np.full(len(chosen), np.nan)
     for i, scenario in enumerate(scenarios):
         rows = chosen == i
-        probability[rows] = scenario.calibration(mean_of(members, scenario, members, said[rows]))
+        probability[rows] = scenario.calibration(mean_of(members, scenario, members, predictions[rows]))
         threshold[rows] = scenario.threshold
     return probability, threshold
 
 
 def bounds(
-    members: Sequence[str], scenarios: Sequence[Scenario], said: Floats, unasked: Bools, chosen: Chosen
+    members: Sequence[str], scenarios: Sequence[Scenario], predictions: Floats, unasked: Bools, chosen: Chosen
 ) -> tuple[Floats, Floats]:
     """Return the least and the greatest probability, ``(window,)``, that votes not yet known can still give.
 
@@ -102,17 +102,19 @@ def bounds(
 
     Parameters
     ----------
-    members, scenarios, said, chosen
+    members, scenarios, predictions, chosen
         As of :func:`settle`.
     unasked : ndarray of bool, (window, member)
-        The votes that belong to the window's scenario and are not in `said` yet.
+        The votes that belong to the window's scenario and are not in `predictions` yet.
     """
-    low, _ = settle(members, scenarios, np.where(unasked, 0.0, said), chosen)
-    high, _ = settle(members, scenarios, np.where(unasked, 1.0, said), chosen)
+    low, _ = settle(members, scenarios, np.where(unasked, 0.0, predictions), chosen)
+    high, _ = settle(members, scenarios, np.where(unasked, 1.0, predictions), chosen)
     return low, high
 
 
-def mean_of(names: Collection[str], scenario: Scenario, members: Sequence[str], said: Floats) -> Floats:
+def mean_of(
+    names: Collection[str], scenario: Scenario, members: Sequence[str], predictions: Floats
+) -> Floats:
     """Return the scenario's mean of some of its members, not calibrated, ``(window,)``.
 
     Parameters
@@ -121,19 +123,19 @@ def mean_of(names: Collection[str], scenario: Scenario, members: Sequence[str], 
         Those members.
     scenario : Scenario
     members : sequence of str
-        Names of the columns of `said`.
-    said : ndarray, (window, member)
+        Names of the columns of `predictions`.
+    predictions : ndarray, (window, member)
     """
     weights = np.array([scenario.weights.get(name, 0.0) if name in names else 0.0 for name in members])
-    return weighted_mean(said, weights, scenario.average)
+    return weighted_mean(predictions, weights, scenario.average)
 
 
-def weighted_mean(said: Floats, weights: Floats, average: Average = "probability") -> Floats:
+def weighted_mean(predictions: Floats, weights: Floats, average: Average = "probability") -> Floats:
     """Return the mean over the members that voted, their weights renormalised.
 
     Parameters
     ----------
-    said : ndarray, (window, member)
+    predictions : ndarray, (window, member)
         Probabilities; NaN where a member did not vote.
     weights : ndarray, (member,)
     average : str
@@ -144,9 +146,9 @@ def weighted_mean(said: Floats, weights: Floats, average: Average = "probability
     ndarray, (window,)
         A probability; NaN where nobody voted.
     """
-    voted = np.isfinite(said) * weights
+    voted = np.isfinite(predictions) * weights
     total = voted.sum(axis=1)
-    filled = np.where(np.isfinite(said), said, 0.5)
+    filled = np.where(np.isfinite(predictions), predictions, 0.5)
     if average == "logit":
         filled = logit(np.clip(filled, EDGE, 1 - EDGE))
     mean: Floats = (filled * voted).sum(axis=1) / np.where(total > 0, total, np.nan)

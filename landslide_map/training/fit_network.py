@@ -196,7 +196,7 @@ def _epoch(
     learner.network.train()
     order = torch.from_numpy(examples.learned)[torch.randperm(len(examples.learned), generator=chance)]
     total, seen = 0.0, 0
-    said, true = [], []
+    predicted, true = [], []
     for rows in _batches(order, batch):
         images = augmented(examples.windows[rows], job.learning.augmentation, chance).to(machine.device)
         labels = examples.labels[rows]
@@ -206,7 +206,7 @@ def _epoch(
         learner.learn(value)
         total += float(value.detach()) * len(rows)
         seen += len(rows)
-        said.append((found.detach() > 0).cpu().numpy())
+        predicted.append((found.detach() > 0).cpu().numpy())
         true.append(labels.numpy() > 0)
         machine.stepped(job.member, len(rows))
     if not np.isfinite(total):
@@ -215,7 +215,7 @@ def _epoch(
             f"the loss of {job.member} is no number any more in epoch {epoch + 1} of fold {job.fold}. Use "
             "--precision float32, or a smaller learning rate in the recipe. Finished folds are kept.",
         )
-    return {"loss": total / seen, "f1": _f1(np.concatenate(said), np.concatenate(true))}
+    return {"loss": total / seen, "f1": _f1(np.concatenate(predicted), np.concatenate(true))}
 
 
 def _batches(order: Tensor, batch: int) -> Iterator[Tensor]:
@@ -244,8 +244,8 @@ def _votes(
     return np.concatenate(parts)
 
 
-def _f1(said: npt.NDArray[np.bool_], true: npt.NDArray[np.bool_]) -> float:
-    return float(2 * (said & true).sum() / max(said.sum() + true.sum(), 1))
+def _f1(predicted: npt.NDArray[np.bool_], true: npt.NDArray[np.bool_]) -> float:
+    return float(2 * (predicted & true).sum() / max(predicted.sum() + true.sum(), 1))
 
 
 def _mixed(machine: Machine) -> Any:

@@ -195,8 +195,8 @@ def _scenarios(
     recipe: Recipe, votes: Mapping[str, Floats], labels: Labels, folds: Sequence[Rows]
 ) -> Iterator[dict[str, Any]]:
     for scenario in recipe.scenarios:
-        said = np.stack([votes[name] for name in scenario.weights], axis=1)
-        joined = weighted_mean(said, np.array(list(scenario.weights.values())), scenario.average)
+        predictions = np.stack([votes[name] for name in scenario.weights], axis=1)
+        joined = weighted_mean(predictions, np.array(list(scenario.weights.values())), scenario.average)
         calibration = fit_calibration(joined, labels)
         points = operating_points(calibration(joined))
         yield {

@@ -53,7 +53,7 @@ class Trained:
         for number, rows in enumerate(self.folds):
             fold[rows] = number
         table = pd.DataFrame({"id": list(ids), "label": self.labels, "fold": fold})
-        return table.assign(**{f"p_{name}": said for name, said in self.votes.items()})
+        return table.assign(**{f"p_{name}": predictions for name, predictions in self.votes.items()})
 
     def files(self, member: str) -> list[str]:
         """Return the names of a member's files, one for each fold."""
@@ -120,12 +120,12 @@ def _cascades(trained: Trained, scenarios: Sequence[Mapping[str, Any]]) -> dict[
             calibration=Calibration(**entry["calibration"]),
             operating_points=entry["operating_points"],
         )
-        said = np.stack([trained.votes[name] for name in scenario.weights], axis=1)
-        whole = np.isfinite(said).all(axis=1)
+        predictions = np.stack([trained.votes[name] for name in scenario.weights], axis=1)
+        whole = np.isfinite(predictions).all(axis=1)
         cheap = tuple(trained.recipe.boosters)
         evidence = f"out of fold, {trained.division} folds"
         cascade = learned_cascade(
-            scenario, tuple(scenario.weights), cheap, said[whole], evidence, trained.labels[whole]
+            scenario, tuple(scenario.weights), cheap, predictions[whole], evidence, trained.labels[whole]
         )
         if cascade is not None:
             found[scenario.name] = cascade
@@ -156,8 +156,8 @@ def _member(trained: Trained, name: str) -> dict[str, Any]:
         kind = f"{booster.library}-126"
     threshold = _MIDDLE if recipe.threshold is None else recipe.threshold
     judged = np.isfinite(trained.votes[name])
-    said = trained.votes[name][judged]
-    figures = scores(trained.labels[judged], said, said > threshold)
+    predictions = trained.votes[name][judged]
+    figures = scores(trained.labels[judged], predictions, predictions > threshold)
     return {
         "name": name,
         "kind": kind,
@@ -172,11 +172,11 @@ def _member(trained: Trained, name: str) -> dict[str, Any]:
 
 def _scenario(trained: Trained, scenario: ScenarioRecipe) -> dict[str, Any]:
     """Join the members' votes as the bundle will, and say how good that is where all of them voted."""
-    said = np.stack([trained.votes[name] for name in scenario.weights], axis=1)
-    voted = np.isfinite(said)
+    predictions = np.stack([trained.votes[name] for name in scenario.weights], axis=1)
+    voted = np.isfinite(predictions)
     count = voted.sum(axis=1)
     judged = count == len(scenario.weights) if scenario.needs == "all" else count > 0
-    mean = weighted_mean(said[judged], np.array(list(scenario.weights.values())))
+    mean = weighted_mean(predictions[judged], np.array(list(scenario.weights.values())))
     labels = trained.labels[judged]
     wanted: Any = softened(labels)
     learned = fit_calibration(mean, wanted)

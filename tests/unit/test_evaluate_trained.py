@@ -45,5 +45,5 @@ def test_asking_again_out_of_fold_gives_the_kept_votes(bundle: Bundle) -> None:
         out_of_fold=True,
     )
     kept = judge_kept(bundle)
-    np.testing.assert_allclose(asked.votes.said, kept.votes.said[some], atol=1e-5)
+    np.testing.assert_allclose(asked.votes.predictions, kept.votes.predictions[some], atol=1e-5)
     np.testing.assert_array_equal(asked.folds, kept.folds[some])

@@ -99,7 +99,7 @@ def test_out_of_fold_votes_are_those_of_the_model_left_out(bundle: Bundle) -> No
     votes = ask_members(statistics, bundle, everyone=True, folds=folds)
     trained = train_on_statistics(statistics, labels, recipe=tiny_recipe())
     for i, name in enumerate(votes.members):
-        np.testing.assert_array_equal(votes.said[:, i], trained.votes[name], err_msg=name)
+        np.testing.assert_array_equal(votes.predictions[:, i], trained.votes[name], err_msg=name)
 
 
 def test_other_windows_than_those_of_the_training_have_no_out_of_fold_figures(bundle: Bundle) -> None:
@@ -183,8 +183,8 @@ def test_networks_of_other_folds_are_silent_out_of_fold(
     judged = judge(windows, labels, bundle=bundle, out_of_fold=True, folds=folds)
     for i, member in enumerate(bundle.members):
         alone = [replace(member, folds=(path,)).predict(windows) for path in member.folds]
-        np.testing.assert_allclose(judged.votes.said[:, i], np.choose(folds, alone), rtol=1e-6)
-    mean = judged.votes.said.mean(axis=1)
+        np.testing.assert_allclose(judged.votes.predictions[:, i], np.choose(folds, alone), rtol=1e-6)
+    mean = judged.votes.predictions.mean(axis=1)
     found = figures(judged, everyone=True)
     assert found["confusion"] == scores(labels, mean, mean > 0.49)["confusion"]
     assert found["members"]["v10"]["threshold"] == 0.49

@@ -176,14 +176,14 @@ def _score(
     No branches in the loops over windows, which are always as many, so that LLVM vectorises them.
     """
     columns = np.zeros((values.shape[1], _ROWS), values.dtype)
-    left, said = np.empty(_ROWS, np.uint32), np.empty(_ROWS)
+    left, sums = np.empty(_ROWS, np.uint32), np.empty(_ROWS)
     for begin in range(0, len(values), _ROWS):
         rows = min(_ROWS, len(values) - begin)
         for r in range(rows):
             for i in range(values.shape[1]):
                 value = values[begin + r, i]
                 columns[i, r] = value if abs(value) > _ZERO else 0  # so is NaN
-        said[:] = 0
+        sums[:] = 0
         for tree in range(len(leaves)):
             left[:] = _ALL
             for split in range(ends[tree], ends[tree + 1]):
@@ -193,8 +193,8 @@ def _score(
             votes = leaves[tree]
             for r in range(_ROWS):  # of the leaves left, the first one's bit alone
                 bit = np.uint32(left[r] & np.uint32(~left[r] + np.uint32(1)))
-                said[r] += votes[np.uint32(bit * _DE_BRUIJN) >> np.uint32(27)]
-        total[begin : begin + rows] += said[:rows]
+                sums[r] += votes[np.uint32(bit * _DE_BRUIJN) >> np.uint32(27)]
+        total[begin : begin + rows] += sums[:rows]
 
 
 @compiled

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landslide_map.decided import SAFE, own_side, own_side_and_pixels
+from landslide_map.early_exit import SAFE, decided_windows, decided_windows_and_pixels
 from landslide_map.models.calibration import Calibration
 from landslide_map.models.scenario import Scenario, bounds, settle
 from landslide_map.patches import mean_over, patches_of
@@ -54,7 +54,7 @@ def test_no_value_within_the_bounds_changes_a_pixel_or_window_that_is_decided(
     analysed = rng.random(plan.count) > 0.1
     margins = [np.where(analysed, bound - threshold, 0.0)[here] for bound in (low, high)]
     widest = (-THRESHOLDS.max(), 1 - THRESHOLDS.min())
-    decided = own_side_and_pixels(*margins, plan, rows, widest)
+    decided = decided_windows_and_pixels(*margins, plan, rows, widest)
 
     covered = np.zeros(plan.shape, dtype=bool)
     for window in np.flatnonzero(here)[decided]:
@@ -78,22 +78,22 @@ def test_no_value_within_the_bounds_changes_a_pixel_or_window_that_is_decided(
 def test_whatever_is_known_is_decided_unless_it_is_a_tie(plan: WindowPlan, seed: int) -> None:
     margin = np.random.default_rng(seed).choice([-0.49, 0.51], plan.count)  # no sums to 0 but of 51 and 49
     every = range(plan.grid_shape[0])
-    assert own_side_and_pixels(margin, margin, plan, every, (-1, 1)).all()
+    assert decided_windows_and_pixels(margin, margin, plan, every, (-1, 1)).all()
     flat = np.zeros(plan.count)
-    assert not own_side_and_pixels(flat, flat, plan, every, (-1, 1)).any()
+    assert not decided_windows_and_pixels(flat, flat, plan, every, (-1, 1)).any()
 
 
 def test_open_neighbours_keep_a_window_open_only_where_they_share_pixels() -> None:
     plan = WindowPlan(offsets(16, 4, 3), offsets(4, 4, 4), 4, 3, (16, 4))  # rows of windows at 0, 3, 6, 9, 12
     low, high = np.full(5, -0.4), np.full(5, -0.4)
     low[2], high[2] = -0.4, 0.45  # open; with either neighbour the sum may be 0.05
-    decided = own_side_and_pixels(low, high, plan, range(5), (-0.5, 0.5))
+    decided = decided_windows_and_pixels(low, high, plan, range(5), (-0.5, 0.5))
     assert decided.tolist() == [True, False, False, False, True]
     high[2] = 0.39  # the shared pixels are decided, the two rows that it covers alone are not
-    decided = own_side_and_pixels(low, high, plan, range(5), (-0.5, 0.5))
+    decided = decided_windows_and_pixels(low, high, plan, range(5), (-0.5, 0.5))
     assert decided.tolist() == [True, True, False, True, True]
     high[2] = -0.4
-    alone = own_side_and_pixels(low[:2], high[:2], plan, range(2), (-0.5, 0.5))
+    alone = decided_windows_and_pixels(low[:2], high[:2], plan, range(2), (-0.5, 0.5))
     assert alone.tolist() == [True, False], "the row of windows below is not known"
 
 
@@ -102,7 +102,7 @@ def test_what_the_horizon_of_a_row_of_blocks_costs(stride: int, rows: int, edge:
     """The figures of docs/skipping-work.md: all members sure, nothing known of the rows of blocks beside."""
     plan = plan_windows((3072, 640), stride)
     margin = np.full(rows * plan.grid_shape[1], 0.02 - 0.49)
-    decided = own_side_and_pixels(margin, margin, plan, plan.ending_in(1), (-0.49, 0.51))
+    decided = decided_windows_and_pixels(margin, margin, plan, plan.ending_in(1), (-0.49, 0.51))
     open_rows = ~decided.reshape(rows, -1).any(axis=1)
     assert np.flatnonzero(open_rows).tolist() == [*range(edge), *range(rows - edge, rows)]
 
@@ -110,7 +110,7 @@ def test_what_the_horizon_of_a_row_of_blocks_costs(stride: int, rows: int, edge:
 def test_a_window_alone_is_decided_by_its_own_bounds() -> None:
     low = np.array([SAFE * 2, 0.0, -0.5, -0.5, -0.5])
     high = np.array([0.5, 0.5, 0.5, 0.0, -SAFE * 2])
-    assert own_side(low, high).tolist() == [True, False, False, False, True]
+    assert decided_windows(low, high).tolist() == [True, False, False, False, True]
 
 
 @settings(deadline=None)

@@ -21,13 +21,13 @@ SAFE: Final = 1e-6
 """Nearer to 0 than this a mean margin is open: files hold float32, and networks compute in it."""
 
 
-def own_side(low: Floats, high: Floats) -> Bools:
+def decided_windows(low: Floats, high: Floats) -> Bools:
     """Return the windows on whose answer the bounds of their margin agree, ``(window,)``."""
     decided: Bools = (low > SAFE) | (high < -SAFE)
     return decided
 
 
-def own_side_and_pixels(
+def decided_windows_and_pixels(
     low: Floats, high: Floats, plan: WindowPlan, rows: range, elsewhere: tuple[float, float]
 ) -> Bools:
     """Return the windows whose own answer is decided, and that of every pixel they cover.
@@ -58,7 +58,7 @@ def own_side_and_pixels(
     down = _position(row_edges, plan.row_starts[rows.start : rows.stop], plan.size)
     across = _position(col_edges, plan.col_starts, plan.size)
     settled: Bools = _sums(open_patches.astype(np.int64), down, across).ravel() == 0
-    return own_side(low, high) & settled
+    return decided_windows(low, high) & settled
 
 
 def _position(edges: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], size: int) -> Span:
