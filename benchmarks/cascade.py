@@ -24,6 +24,7 @@ import torch
 import xarray as xr
 
 from benchmarks.compact_network import THREADS, cut
+from landslide_map.arrays import Bools, Floats
 from landslide_map.cut_windows import LabelRule
 from landslide_map.evaluation.out_of_fold import kept_votes
 from landslide_map.grid import Grid
@@ -39,8 +40,6 @@ from landslide_map.training.window_recipe import WindowRecipe
 from landslide_map.windows import plan_windows
 from sample_scenes.make_scene import SLIDES_PER_KM2, make_scene
 
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 STRIDE = 32
 NETWORKS = ("optical", "change")
 LANDSLIDE = LabelRule(positive=0.05, between="negative")

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from landslide_map.arrays import Floats32
 from landslide_map.backscatter import FLOOR_DB, mask_db, to_db, to_power
 from landslide_map.bands import OPTICAL, ORBITS, POLARISATIONS, acquisition
 from landslide_map.grid import Block, Grid
@@ -25,8 +25,6 @@ from landslide_map.sources import (
     SceneInputs,
 )
 
-Pixels = npt.NDArray[np.float32]
-
 RADAR: Final = {
     acquisition(orbit, side, pol): (orbit, side, pol)
     for orbit in ORBITS
@@ -36,7 +34,9 @@ RADAR: Final = {
 """Radar acquisition -> orbit, side and polarisation."""
 
 
-def read_acquisition(inputs: SceneInputs, name: str, block: Block, files: OpenFiles | None = None) -> Pixels:
+def read_acquisition(
+    inputs: SceneInputs, name: str, block: Block, files: OpenFiles | None = None
+) -> Floats32:
     """Read one acquisition in one block of the grid.
 
     Parameters
@@ -92,21 +92,21 @@ class _Place:
     block: Block
     files: OpenFiles | None
 
-    def read(self, band: RasterBand, **how: Any) -> Pixels:
+    def read(self, band: RasterBand, **how: Any) -> Floats32:
         return read_block(band, self.grid, self.block, files=self.files, **how)
 
 
-def _read_optical(image: OpticalImage, name: str, place: _Place) -> Pixels:
+def _read_optical(image: OpticalImage, name: str, place: _Place) -> Floats32:
     """One optical band as training DN, interpolated in DN."""
     scale, offset = np.float32(image.scale), np.float32(image.offset)
     values = place.read(image.bands[name])
     # Products with the offset cannot hold less than 1 (0 is "no data"); products without it can, in deep
     # shade, and the models' ratios have a pole there.
-    dn: Pixels = np.maximum(values * scale + offset, np.float32(1))
+    dn: Floats32 = np.maximum(values * scale + offset, np.float32(1))
     return dn
 
 
-def _read_image(image: RadarImage, pol: str, place: _Place) -> Pixels:
+def _read_image(image: RadarImage, pol: str, place: _Place) -> Floats32:
     """One radar acquisition in dB: slices of its datatake, the first valid one in every pixel."""
     first, *others = image.bands[pol]
     mosaic = _read_backscatter(first, image.units, place)
@@ -118,14 +118,14 @@ def _read_image(image: RadarImage, pol: str, place: _Place) -> Pixels:
     return mosaic
 
 
-def _read_backscatter(band: RasterBand, units: BackscatterUnits, place: _Place) -> Pixels:
+def _read_backscatter(band: RasterBand, units: BackscatterUnits, place: _Place) -> Floats32:
     """Backscatter in dB; interpolated as power, copied as it is where nothing has to be interpolated."""
     if units == "db" and place.grid.same_lattice(band.grid):
         return np.maximum(place.read(band, decode=mask_db, trim=True), np.float32(FLOOR_DB))
     return to_db(place.read(band, decode=partial(to_power, units=units), trim=True))
 
 
-def _read_composite(composite: RadarComposite, side: str, pol: str, place: _Place) -> Pixels:
+def _read_composite(composite: RadarComposite, side: str, pol: str, place: _Place) -> Floats32:
     """Post-event backscatter of a composite, or what its difference says was there before."""
     post = _read_backscatter(composite.bands[f"post_{pol}"], "db", place)
     if side == "post":

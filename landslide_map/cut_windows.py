@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
 from landslide_map import __version__
 from landslide_map import progress as reporting
+from landslide_map.arrays import Bools, Floats, Floats32, Labels
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.errors import InputError, Notice, UsageError
 from landslide_map.features import statistics_and_pixels
@@ -35,8 +35,6 @@ RECORD: Final = "windows.json"
 UNLABELLED: Final = -1
 
 Between = Literal["leave-out", "positive", "negative"]
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,18 +201,18 @@ def _groups(table: pd.DataFrame, grid: Grid, group_km: float) -> pd.Series:
 
 
 def _write(
-    pixels: npt.NDArray[np.float32],
+    pixels: Floats32,
     statistics: xr.DataArray,
     table: pd.DataFrame,
-    wanted: npt.NDArray[np.bool_],
+    wanted: Bools,
     allow_missing: bool,
     folder: Path,
-) -> npt.NDArray[np.bool_]:
+) -> Bools:
     """Write the windows that are wanted and complete (enough); return which are."""
     valid = statistics.sel(statistic="valid_fraction").values == 1
     # A band without any spread is a fill value, not a measurement.
     valid &= statistics.sel(statistic="std").fillna(0).values > 0
-    usable: npt.NDArray[np.bool_] = valid.any(axis=1) if allow_missing else valid.all(axis=1)
+    usable: Bools = valid.any(axis=1) if allow_missing else valid.all(axis=1)
     for i in np.flatnonzero(wanted & usable):
         window = np.where(valid[i], pixels[i], np.float32(np.nan))
         np.save(folder / f"{table['ID'].iloc[i]}.npy", window, allow_pickle=False)

@@ -12,10 +12,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from landslide_map.arrays import Bools, Floats
 from landslide_map.windows import Span, WindowPlan, intervals
-
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 
 SAFE: Final = 1e-6
 """Nearer to 0 than this a mean margin is open: files hold float32, and networks compute in it."""

@@ -16,11 +16,12 @@ from dask.delayed import delayed
 from dask.system import CPU_COUNT
 
 from landslide_map import moments, timings
+from landslide_map.arrays import Bools, Floats, Indices
 from landslide_map.grid import BLOCK
 from landslide_map.medians import window_medians
 from landslide_map.moments import STATISTICS
 from landslide_map.one_ahead import one_ahead
-from landslide_map.unfinished_windows import Floats, Indices, PixelWindows, UnfinishedWindows
+from landslide_map.unfinished_windows import PixelWindows, UnfinishedWindows
 from landslide_map.windows import WindowPlan
 
 MEDIAN: Final = "median"
@@ -29,7 +30,7 @@ MEDIAN: Final = "median"
 SLAB: Final = 65_536
 """Windows yielded at once, unless one row of windows is more."""
 
-Kept = npt.NDArray[np.bool_]
+Kept = Bools
 """Per channel, whether its pixels are kept."""
 
 

@@ -9,19 +9,16 @@ from typing import Any, Final
 
 import geopandas as gpd
 import numpy as np
-import numpy.typing as npt
 import pyogrio
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 
+from landslide_map.arrays import Floats, Shapes
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Grid
 from landslide_map.outlines import projected
 from landslide_map.vector_layers import spatial_layers
 from landslide_map.windows import WindowPlan
-
-Floats = npt.NDArray[np.float64]
-Shapes = npt.NDArray[np.object_]
 
 _POLYGONS: Final = {"Polygon", "MultiPolygon"}
 _RELEASE: Final = "Export it as GeoPackage with a projection, e.g. from QGIS."

@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from landslide_map.arrays import Floats, Floats32
 from landslide_map.compiled import compiled
 
-Pixels = npt.NDArray[np.float32]
-Nodes = npt.NDArray[np.float64]
-Line = npt.NDArray[np.float64]
+Nodes = Floats
+Line = Floats
 
 HALF = 0.5 - 1e-6
 """Share of the weight that valid neighbours must carry: a half, with room for the noise of an exact tie."""
@@ -47,7 +46,7 @@ def _along(line: Line, block_col: int, across: Line, out: Line) -> None:
 
 
 @compiled
-def _places(rows: Line, cols: Line, pixels_row: int, pixels_col: int, pixels: Pixels, out: Any) -> None:
+def _places(rows: Line, cols: Line, pixels_row: int, pixels_col: int, pixels: Floats32, out: Any) -> None:
     """Fill `out` with the place in `pixels` of the upper left of four neighbours, counted; -1 at edges."""
     height, width = pixels.shape
     for k in range(out.size):
@@ -58,7 +57,7 @@ def _places(rows: Line, cols: Line, pixels_row: int, pixels_col: int, pixels: Pi
 
 
 @compiled
-def _weighted(pixels: Pixels, places: Any, rows: Line, cols: Line, out: Line) -> None:
+def _weighted(pixels: Floats32, places: Any, rows: Line, cols: Line, out: Line) -> None:
     """Fill `out` with the weighted sum of four neighbours where there are places; with anything elsewhere."""
     flat, width = pixels.ravel(), pixels.shape[1]
     if flat.size < width + 2:
@@ -73,7 +72,7 @@ def _weighted(pixels: Pixels, places: Any, rows: Line, cols: Line, out: Line) ->
 
 
 @compiled
-def _of_the_valid(pixels: Pixels, pixels_row: int, pixels_col: int, row: float, col: float) -> Any:
+def _of_the_valid(pixels: Floats32, pixels_row: int, pixels_col: int, row: float, col: float) -> Any:
     """Return the weighted sum of the valid neighbours of a source position, and their weight."""
     height, width = pixels.shape
     row_floor, col_floor = np.floor(row - 0.5), np.floor(col - 0.5)
@@ -97,7 +96,7 @@ def _of_the_valid(pixels: Pixels, pixels_row: int, pixels_col: int, row: float, 
 
 @compiled
 def bilinear(
-    pixels: Pixels,
+    pixels: Floats32,
     node_rows: Nodes,
     node_cols: Nodes,
     pixels_row: int,
@@ -107,7 +106,7 @@ def bilinear(
     step: int,
     samples_down: int,
     samples_across: int,
-    out: Pixels,
+    out: Floats32,
 ) -> None:
     """Fill `out` with the mean of bilinear samples of `pixels` in every grid pixel.
 
@@ -156,7 +155,7 @@ def bilinear(
 
 @compiled
 def nearest_pixel(
-    pixels: Pixels,
+    pixels: Floats32,
     node_rows: Nodes,
     node_cols: Nodes,
     pixels_row: int,
@@ -164,7 +163,7 @@ def nearest_pixel(
     block_row: int,
     block_col: int,
     step: int,
-    out: Pixels,
+    out: Floats32,
 ) -> None:
     """Fill `out` with the source pixel that holds the centre of each grid pixel; see :func:`bilinear`."""
     height, width = pixels.shape
@@ -183,7 +182,7 @@ def nearest_pixel(
 
 
 @compiled
-def median_of_valid(dates: npt.NDArray[np.float32]) -> Pixels:
+def median_of_valid(dates: Floats32) -> Floats32:
     """Return the median over the first axis of the values that are not NaN; NaN where there is none."""
     count, height, width = dates.shape
     out = np.empty((height, width), np.float32)

@@ -7,9 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Labels = npt.NDArray[np.integer[Any]]
+from landslide_map.arrays import Bools, Floats, Labels
 
 LEVEL: Final = "window level"
 UNIT: Final = "window level (64 x 64 px of 10 m); never comparable with pixel-level or object-level figures"

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from landslide_map.arrays import Floats, Indices
 from landslide_map.compiled import compiled
 
 COUNT, MEAN, M2, M3, M4, LOW, HIGH = range(7)
@@ -32,8 +33,6 @@ TILE: Final = 256
 """Columns summed together: their sums stay in the processor's nearest cache."""
 EPSILON: Final = float(np.finfo(np.float64).eps)
 
-Floats: TypeAlias = npt.NDArray[np.float64]
-Indices: TypeAlias = npt.NDArray[np.int64]
 Plane: TypeAlias = npt.NDArray[np.floating[Any]]
 Moments: TypeAlias = tuple[float, float, float, float, float, float, float]
 

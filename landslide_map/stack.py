@@ -20,7 +20,8 @@ import rioxarray  # noqa: F401  (registers the .rio accessor)
 import xarray as xr
 
 from landslide_map import timings
-from landslide_map.acquisitions import Pixels, present, read_acquisition
+from landslide_map.acquisitions import present, read_acquisition
+from landslide_map.arrays import Floats32
 from landslide_map.bands import (
     ACQUISITIONS,
     CHANNELS,
@@ -192,7 +193,7 @@ def lazy_channels(inputs: SceneInputs, names: Collection[str], chunks: Chunks = 
 
 def read_channels(
     inputs: SceneInputs, names: Sequence[str], block: Block, files: OpenFiles | None = None
-) -> Pixels:
+) -> Floats32:
     """Read one block of some channels, each acquisition that they are made of once.
 
     Parameters
@@ -233,7 +234,7 @@ def make_channel(name: str, acquired: Mapping[str, Any]) -> Any:
     return _combine(np.subtract, post, acquired[_PRE[name]]) if name in _PRE else post
 
 
-def _combine(formula: Callable[[Pixels, Pixels], Pixels], a: Any, b: Any) -> Any:
+def _combine(formula: Callable[[Floats32, Floats32], Floats32], a: Any, b: Any) -> Any:
     """Apply `formula` to two bands, block by block where they are lazy; a missing band stays one NaN."""
     if isinstance(a, da.Array):
         return da.map_blocks(partial(_combine, formula), a, b, dtype=np.float32, meta=_META)
@@ -248,8 +249,8 @@ _META: Final = np.empty((0, 0), np.float32)
 
 
 def _read_quality(
-    inputs: SceneInputs, acquired: Mapping[str, Pixels], block: Block, files: OpenFiles | None
-) -> Pixels:
+    inputs: SceneInputs, acquired: Mapping[str, Floats32], block: Block, files: OpenFiles | None
+) -> Floats32:
     layers = [acquired[name] for name in OPTICAL]
     scl = inputs.optical.scene_classification if inputs.optical else None
     if scl is not None:
@@ -258,18 +259,18 @@ def _read_quality(
 
 
 @timings.work("channels")
-def _quality(*layers: Pixels) -> Pixels:
+def _quality(*layers: Floats32) -> Floats32:
     """One block of the quality channel; `layers` are the optical bands and, if there is one, the SCL."""
     return snow_or_cloud_pixels(dict(zip(OPTICAL, layers, strict=False)), *layers[len(OPTICAL) :])
 
 
 def _lazy(
-    read: Callable[[Block], Pixels], grid: Grid, chunks: Chunks, name: str, bands: int | None = None
+    read: Callable[[Block], Floats32], grid: Grid, chunks: Chunks, name: str, bands: int | None = None
 ) -> da.Array:
     """Return a dask array of the whole grid whose chunks are blocks that `read` reads, bands and all."""
     placed = da.core.normalize_chunks(chunks, grid.shape)
 
-    def chunk(block_info: Any) -> Pixels:
+    def chunk(block_info: Any) -> Floats32:
         (top, bottom), (left, right) = block_info[None]["array-location"][-2:]
         with timings.work("align"):
             return read(Block(top, left, bottom - top, right - left))

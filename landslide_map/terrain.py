@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from landslide_map.arrays import Floats32
 from landslide_map.grid import Block, Grid
 from landslide_map.open_files import OpenFiles
 from landslide_map.resample import read_block
@@ -20,10 +21,8 @@ taken as ground it would be flat."""
 _HALO: Final = 2
 """Pixels around a block that its slopes depend on: one for smoothing, one for the gradient."""
 
-Pixels = npt.NDArray[np.float32]
 
-
-def steep_block(dem: RasterBand, grid: Grid, block: Block, files: OpenFiles | None = None) -> Pixels:
+def steep_block(dem: RasterBand, grid: Grid, block: Block, files: OpenFiles | None = None) -> Floats32:
     """Return 1 where the ground is steep, 0 where it is not, NaN where the elevation is missing around.
 
     Parameters
@@ -47,7 +46,7 @@ def steep_block(dem: RasterBand, grid: Grid, block: Block, files: OpenFiles | No
     return np.where(np.isnan(slope), np.float32(np.nan), (slope >= STEEP_DEG).astype(np.float32))
 
 
-def slope_degrees(elevation: Pixels, pixel_m: float) -> Pixels:
+def slope_degrees(elevation: Floats32, pixel_m: float) -> Floats32:
     """Return the slope by Horn's (1981) gradient of 3 x 3 pixels, degrees.
 
     Parameters
@@ -76,13 +75,13 @@ def slope_degrees(elevation: Pixels, pixel_m: float) -> Pixels:
     return np.degrees(np.arctan(np.hypot(north, east))).astype(np.float32)
 
 
-def _heights(stored: npt.NDArray[Any]) -> Pixels:
+def _heights(stored: npt.NDArray[Any]) -> Floats32:
     low, high = _HEIGHTS_M
     return np.where((stored >= low) & (stored <= high), stored, np.nan).astype(np.float32)
 
 
-def _smoothed(elevation: Pixels) -> Pixels:
+def _smoothed(elevation: Floats32) -> Floats32:
     """Return the mean of 3 x 3 pixels, one row and column less on every side."""
     rows = elevation[:-2] + elevation[1:-1] + elevation[2:]
-    mean: Pixels = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
+    mean: Floats32 = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
     return mean

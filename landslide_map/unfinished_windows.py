@@ -9,12 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from landslide_map import moments, timings
+from landslide_map.arrays import Floats, Indices
 from landslide_map.medians import window_medians
 from landslide_map.moments import STATISTICS
 from landslide_map.windows import WindowPlan
-
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
 
 
 class PixelWindows:

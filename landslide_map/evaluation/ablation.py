@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from landslide_map.arrays import Bools, Floats, Labels
 from landslide_map.bands import BACKSCATTER, CHANNELS, DIFFERENCES, GROUPS, INDICES
 from landslide_map.errors import UsageError
 from landslide_map.evaluation.importance import MOST, largest
-from landslide_map.evaluation.votes import Floats, ask_members
+from landslide_map.evaluation.votes import ask_members
 from landslide_map.features import MEDIAN
-from landslide_map.metrics import LEVEL, Labels, average_precision, confusion, rates, roc_auc
+from landslide_map.metrics import LEVEL, average_precision, confusion, rates, roc_auc
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.statistics.crossed import BASE_STATISTICS
 from landslide_map.progress import Report, silent
@@ -210,7 +211,7 @@ def _shuffled(
     return changed
 
 
-def _figures(labels: Labels, probability: Floats, landslide: npt.NDArray[np.bool_]) -> dict[str, Any]:
+def _figures(labels: Labels, probability: Floats, landslide: Bools) -> dict[str, Any]:
     truth = np.asarray(labels) == 1
     return {
         "f1": rates(confusion(truth, landslide))["f1"],

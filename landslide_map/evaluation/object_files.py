@@ -6,20 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyogrio
 import pyproj
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 
+from landslide_map.arrays import Shapes
 from landslide_map.errors import InputError, Notice
 from landslide_map.inventory import read_polygons
 from landslide_map.outlines import projected
 from landslide_map.products import LANDSLIDES
 from landslide_map.products.geopackage import ANALYSED
 from landslide_map.products.geopackage import LANDSLIDES as LANDSLIDE_LAYER
-
-Shapes = npt.NDArray[np.object_]
 
 
 def read_map(folder: Path) -> tuple[Shapes, shapely.Geometry, pyproj.CRS]:

@@ -8,19 +8,19 @@ beside the hit rate: who calls everything hits everything.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyproj
 import shapely
 
+from landslide_map.arrays import Bools, Floats, Rows, Shapes
 from landslide_map.errors import InputError
 from landslide_map.evaluation.object_files import read_known, read_map
+from landslide_map.evaluation.overlaps import MIN_SHARED_M2, Clipped, areal_scale, clipped, overlapping_pairs
 from landslide_map.inventory import read_polygons
 from landslide_map.outlines import projected
 
@@ -28,28 +28,6 @@ LEVEL: Final = "object level"
 UNIT: Final = "object level (one known, one mapped landslide); never comparable with window-level figures"
 SIZE_EDGES: Final = (1e3, 1e4, 1e5, 1e6)
 """Limits of the size classes, m2 on the ground; a limit belongs to the class above it."""
-MIN_SHARED_M2: Final = 1.0
-"""Shapes that share less only touch: rounding of coordinates shifts borders by millimetres. Of shapes below
-2 m2, which inventories have, half is enough."""
-MOSTLY: Final = 0.5
-"""Share of a landslide that must lie in the area compared, or it is left out."""
-
-Shapes = npt.NDArray[np.object_]
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class _Clipped:
-    """Landslides cut to the area compared; all that share area with it."""
-
-    parts: Shapes
-    """Their parts inside."""
-    counted: npt.NDArray[np.bool_]
-    """Whether at least half of each is inside."""
-    sizes: Floats
-    """Their whole areas on the grid, m2."""
-    left_out: int
-    """Landslides that are not counted."""
 
 
 def evaluate_map(
@@ -146,9 +124,9 @@ def compare(
         that is mapped. Areas are on the ellipsoid, by the areal scale at the centre of `area`; distances are
         on the grid. A figure that is not defined is None.
     """
-    scale = _areal_scale(area, crs)
-    truth, found = _clip(known, area), _clip(mapped, area)
-    pair_known, pair_mapped, shared = _shared(truth.parts, found.parts, MIN_SHARED_M2 * scale)
+    scale = areal_scale(area, crs)
+    truth, found = clipped(known, area), clipped(mapped, area)
+    pair_known, pair_mapped, shared = overlapping_pairs(truth.parts, found.parts, MIN_SHARED_M2 * scale)
     hit = np.isin(np.arange(len(truth.parts)), pair_known)
     right = np.isin(np.arange(len(found.parts)), pair_mapped)
     sizes = truth.sizes[truth.counted] / scale
@@ -169,32 +147,7 @@ def compare(
     }
 
 
-def _clip(shapes: Shapes, area: shapely.Geometry) -> _Clipped:
-    shapely.prepare(area)
-    near = shapes[shapely.intersects(shapes, area)] if len(shapes) else shapes
-    whole = shapely.area(near)
-    parts = np.where(shapely.covered_by(near, area), near, shapely.intersection(near, area))
-    inside = shapely.area(parts)
-    held = inside > 0
-    counted = inside[held] >= MOSTLY * whole[held]
-    return _Clipped(parts[held], counted, whole[held], len(shapes) - int(counted.sum()))
-
-
-def _shared(
-    known: Shapes, mapped: Shapes, least: float
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]:
-    """Return index pairs of shapes that share at least `least`, or half of the smaller, and how much."""
-    if not len(known) or not len(mapped):
-        none = np.zeros(0, dtype=np.intp)
-        return none, none, np.zeros(0)
-    a, b = shapely.STRtree(mapped).query(known, predicate="intersects")
-    areas = shapely.area(shapely.intersection(known[a], mapped[b]))
-    smaller = np.minimum(shapely.area(known[a]), shapely.area(mapped[b]))
-    enough = areas >= np.minimum(least, smaller / 2)
-    return a[enough], b[enough], areas[enough]
-
-
-def _counts(own: _Clipped, good: npt.NDArray[np.bool_], word: str) -> dict[str, int]:
+def _counts(own: Clipped, good: Bools, word: str) -> dict[str, int]:
     return {
         "landslides": int(own.counted.sum()),
         word: int(good[own.counted].sum()),
@@ -202,7 +155,7 @@ def _counts(own: _Clipped, good: npt.NDArray[np.bool_], word: str) -> dict[str, 
     }
 
 
-def _by_size(sizes: Floats, hit: npt.NDArray[np.bool_], edges: Sequence[float]) -> list[dict[str, Any]]:
+def _by_size(sizes: Floats, hit: Bools, edges: Sequence[float]) -> list[dict[str, Any]]:
     limits = [0.0, *edges, np.inf]
     classes = []
     for low, high in pairwise(limits):
@@ -227,9 +180,7 @@ def _class_name(low: float, high: float) -> str:
     return f"{low:,.0f} m2 and more" if np.isinf(high) else f"{low:,.0f} to {high:,.0f} m2"
 
 
-def _from_known(
-    truth: _Clipped, found: _Clipped, a: npt.NDArray[np.intp], b: npt.NDArray[np.intp], shared: Floats
-) -> dict[str, Any]:
+def _from_known(truth: Clipped, found: Clipped, a: Rows, b: Rows, shared: Floats) -> dict[str, Any]:
     order = np.lexsort((b, -shared, a))
     _, first = np.unique(a[order], return_index=True)
     best = order[first]  # of each known landslide the mapped one that shares most with it
@@ -239,9 +190,7 @@ def _from_known(
     )
 
 
-def _from_mapped(
-    truth: _Clipped, found: _Clipped, a: npt.NDArray[np.intp], b: npt.NDArray[np.intp]
-) -> dict[str, Any]:
+def _from_mapped(truth: Clipped, found: Clipped, a: Rows, b: Rows) -> dict[str, Any]:
     apart = [
         shapely.distance(
             shapely.centroid(found.parts[i]),
@@ -280,21 +229,12 @@ def _areas(known: Shapes, mapped: Shapes, area: shapely.Geometry, scale: float) 
     }
 
 
-def _areal_scale(area: shapely.Geometry, crs: pyproj.CRS) -> float:
-    """Return square metres on the grid per square metre on the ellipsoid, at the centre of `area`."""
-    centre = shapely.centroid(area)
-    if centre.is_empty:
-        return 1.0
-    to_degrees = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
-    return float(pyproj.Proj(crs).get_factors(*to_degrees.transform(centre.x, centre.y)).areal_scale)
-
-
 def _extent(shapes: Shapes, word: str) -> str:
     west, south, east, north = shapely.total_bounds(shapes)
     return f"{word} at x {west:.0f} to {east:.0f}, y {south:.0f} to {north:.0f}"
 
 
-def _share(good: npt.NDArray[np.bool_]) -> float | None:
+def _share(good: Bools) -> float | None:
     return float(good.mean()) if good.size else None
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from landslide_map.arrays import Floats, Labels
 from landslide_map.errors import UsageError
-from landslide_map.evaluation.votes import Floats, MemberVotes, fold_count
+from landslide_map.evaluation.votes import MemberVotes, fold_count
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.calibration import IDENTITY
 from landslide_map.models.scenario import Scenario, settle
@@ -20,7 +21,6 @@ from landslide_map.training.folds import shuffled_folds, stratified_folds
 from landslide_map.training.operating_point import nested, operating_points
 from landslide_map.training.window_bundle import VOTES, softened
 
-Labels = npt.NDArray[np.integer[Any]]
 Folds = npt.NDArray[np.int64]
 
 

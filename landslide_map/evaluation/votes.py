@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from landslide_map.arrays import Bools, Floats
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.ensemble import mostly_snow_or_cloud
 from landslide_map.models.scenario import Scenario, choose, settle
@@ -18,8 +19,6 @@ from landslide_map.window_files import Windows
 
 Data = xr.DataArray | Windows
 """Statistics ``(window, channel, statistic)``, or windows with their pixels."""
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 _EVERYONE = "everyone"
 
 

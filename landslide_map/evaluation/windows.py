@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from landslide_map.arrays import Floats, Labels
 from landslide_map.errors import BundleError, InputError
 from landslide_map.evaluation.out_of_fold import keeps_votes, kept_votes, settle_nested, training_folds
-from landslide_map.evaluation.votes import Data, Floats, MemberVotes, ask_members, window_count
+from landslide_map.evaluation.votes import Data, MemberVotes, ask_members, window_count
 from landslide_map.labelled_windows import checked_labels
-from landslide_map.metrics import LEVEL, UNIT, Labels, reliability_curve, scores, threshold_curve
+from landslide_map.metrics import LEVEL, UNIT, reliability_curve, scores, threshold_curve
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.calibration import IDENTITY
 from landslide_map.models.profiles import PROFILES, with_profile

@@ -10,10 +10,11 @@ import numpy.typing as npt
 import xarray as xr
 
 from landslide_map import timings
+from landslide_map.arrays import Bools, Floats, Floats32
 from landslide_map.early_exit import SAFE
 from landslide_map.models.member import Member
 from landslide_map.models.networks.window_pixels import WindowPixels
-from landslide_map.models.scenario import Bools, Chosen, Floats, Scenario, bounds, mean_of
+from landslide_map.models.scenario import Chosen, Scenario, bounds, mean_of
 from landslide_map.models.statistics.boosters import StatisticsMember
 from landslide_map.models.statistics.crossed import feature_table
 
@@ -122,7 +123,7 @@ def _ask_on_statistics(
     """Write into `predictions` what some members say of statistics where they are asked `now`."""
     for start in range(0, len(predictions), _ROWS):
         batch = slice(start, start + _ROWS)
-        features: dict[tuple[tuple[str, ...], bytes], npt.NDArray[np.float32]] = {}
+        features: dict[tuple[tuple[str, ...], bytes], Floats32] = {}
         for column in columns:
             member = members[column]
             rows = start + np.flatnonzero(now[batch, column])

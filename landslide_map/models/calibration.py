@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import expit, logit
 
-Floats = npt.NDArray[np.float64]
+from landslide_map.arrays import Floats
 
 EDGE = 1e-7
 """Votes are kept this far from 0 and 1, where logarithms end."""

@@ -12,18 +12,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from scipy.stats import beta
 
+from landslide_map.arrays import Bools, Floats, Labels
 from landslide_map.models.calibration import Calibration
 from landslide_map.models.member import Member
-from landslide_map.models.scenario import Bools, Floats, Scenario, mean_of
+from landslide_map.models.scenario import Scenario, mean_of
 
-Labels = npt.NDArray[np.integer[Any]]
 Count = Annotated[int, Field(ge=0)]
 
 CASCADES: Final = "cascade.json"

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from landslide_map.arrays import Bools, Floats
 from landslide_map.bands import CHANNELS, SNOW_OR_CLOUD, STEEP
 from landslide_map.models.asking import Pixels, Rounds, Stop, ask
 from landslide_map.models.member import Member
-from landslide_map.models.scenario import Bools, Floats, Scenario, choose, settle
+from landslide_map.models.scenario import Scenario, choose, settle
 from landslide_map.models.statistics.boosters import StatisticsMember
 from landslide_map.models.statistics.crossed import BASE_STATISTICS
 from landslide_map.reasons import Reason

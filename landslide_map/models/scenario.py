@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit
 
+from landslide_map.arrays import Bools, Floats
 from landslide_map.models.calibration import EDGE, IDENTITY, Calibration
 from landslide_map.operating_points import OperatingPoint
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from landslide_map.models.cascade import Cascade, Rule
 
 Average = Literal["probability", "logit"]
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 Chosen = npt.NDArray[np.int8]
 """``(window,)`` index of each window's scenario; -1 for none."""
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from landslide_map.arrays import Floats
 from landslide_map.errors import BundleError, Notice
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.ensemble import Votes
-from landslide_map.models.scenario import Floats, bounds
+from landslide_map.models.scenario import bounds
 
 
 def skipping(bundle: Bundle, *, early_exit: bool = False, cascade: bool = False) -> Bundle:

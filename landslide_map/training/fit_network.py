@@ -11,11 +11,11 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from landslide_map.arrays import Bools, Floats, Rows
 from landslide_map.errors import ResourceError
 from landslide_map.models.networks.heads import build_network
 from landslide_map.models.networks.passes import FLIPS, enlarge, logits
@@ -24,9 +24,6 @@ from landslide_map.models.networks.threads import suitable_threads
 from landslide_map.training.learning import augmented, learning_rate, loss
 from landslide_map.training.window_recipe import Learning, NetworkRecipe
 from landslide_map.training.workspace import Workspace
-
-Rows = npt.NDArray[np.intp]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -244,7 +241,7 @@ def _votes(
     return np.concatenate(parts)
 
 
-def _f1(predicted: npt.NDArray[np.bool_], true: npt.NDArray[np.bool_]) -> float:
+def _f1(predicted: Bools, true: Bools) -> float:
     return float(2 * (predicted & true).sum() / max(predicted.sum() + true.sum(), 1))
 
 

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import expit, ndtri
 
+from landslide_map.arrays import Floats32
 from landslide_map.models.statistics.normal_scores import normal_scores
 from landslide_map.models.statistics.perceptron import Perceptron
 
-Floats = npt.NDArray[np.float32]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -41,7 +41,7 @@ class PerceptronSettings(BaseModel):
 
 
 def fit_perceptron(
-    features: Floats, labels: npt.NDArray[np.integer], settings: PerceptronSettings, seed: int
+    features: Floats32, labels: npt.NDArray[np.integer], settings: PerceptronSettings, seed: int
 ) -> Perceptron:
     """Train the networks of one fold.
 
@@ -67,7 +67,7 @@ def fit_perceptron(
     return Perceptron(knots, scores, tuple(_halved(w) for w in trainer.weights), tuple(trainer.biases))
 
 
-def _halved(weights: Floats) -> Floats:
+def _halved(weights: Floats32) -> Floats32:
     """Round to half precision now, so that out-of-fold votes come from the very numbers that are stored."""
     return weights.astype(np.float16).astype(np.float32)
 
@@ -93,25 +93,25 @@ class _Trainer:
         shapes = list(pairwise(widths))
         # He's initialisation; the last layer starts small, so that training starts from even odds.
         gains = [np.sqrt(2 / inputs) * (0.1 if outputs == 1 else 1) for inputs, outputs in shapes]
-        self.weights: list[Floats] = [
+        self.weights: list[Floats32] = [
             (gain * generator.standard_normal((settings.networks, *shape))).astype(np.float32)
             for gain, shape in zip(gains, shapes, strict=True)
         ]
-        self.biases: list[Floats] = [
+        self.biases: list[Floats32] = [
             np.zeros((settings.networks, 1, outputs), dtype=np.float32) for _, outputs in shapes
         ]
         self.moments = [
             (np.zeros_like(values), np.zeros_like(values)) for values in (*self.weights, *self.biases)
         ]
 
-    def step(self, inputs: Floats, labels: Floats, rate: float) -> None:
+    def step(self, inputs: Floats32, labels: Floats32, rate: float) -> None:
         """Move all weights once; `inputs` ``(network, batch, feature)``, `labels` ``(network, batch)``."""
         layers, slopes = self._forward(inputs)
         logits = layers[-1][:, :, 0]
         pull = np.where(labels > 0, self.settings.positive_weight, 1).astype(np.float32)
         delta = (pull * (expit(logits) - labels) / labels.shape[1])[:, :, np.newaxis].astype(np.float32)
-        weight_gradients: list[Floats] = []
-        bias_gradients: list[Floats] = []
+        weight_gradients: list[Floats32] = []
+        bias_gradients: list[Floats32] = []
         for depth in reversed(range(len(self.weights))):
             weight_gradients.insert(0, np.matmul(layers[depth].transpose(0, 2, 1), delta))
             bias_gradients.insert(0, delta.sum(axis=1, keepdims=True))
@@ -119,7 +119,7 @@ class _Trainer:
                 delta = np.matmul(delta, self.weights[depth].transpose(0, 2, 1)) * slopes[depth - 1]
         self._descend([*weight_gradients, *bias_gradients], rate)
 
-    def _forward(self, inputs: Floats) -> tuple[list[Floats], list[Floats]]:
+    def _forward(self, inputs: Floats32) -> tuple[list[Floats32], list[Floats32]]:
         """Return what enters each layer (and the logits), and the slopes of the hidden activations."""
         layers, slopes = [inputs * self._mask(inputs.shape, self.settings.input_dropout)], []
         last = len(self.weights) - 1
@@ -133,12 +133,12 @@ class _Trainer:
             layers.append(sums)
         return layers, slopes
 
-    def _mask(self, shape: tuple[int, ...], share: float) -> Floats:
+    def _mask(self, shape: tuple[int, ...], share: float) -> Floats32:
         """Return 0 for dropped units, and for the others what keeps the mean."""
         kept = self.generator.random(shape, dtype=np.float32) >= share
         return kept.astype(np.float32) / np.float32(1 - share)
 
-    def _descend(self, gradients: list[Floats], rate: float) -> None:
+    def _descend(self, gradients: list[Floats32], rate: float) -> None:
         """AdamW with its usual constants; biases do not decay."""
         self.steps += 1
         shrink = 1 - rate * self.settings.weight_decay

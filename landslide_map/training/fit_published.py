@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from landslide_map.arrays import Floats
 from landslide_map.training.window_recipe import BoosterRecipe
-
-Floats = npt.NDArray[np.float64]
 
 
 def fit_published(recipe: BoosterRecipe, features: Floats, labels: npt.NDArray[np.integer[Any]]) -> bytes:

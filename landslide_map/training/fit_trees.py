@@ -6,10 +6,8 @@ import re
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.integer[Any]]
+from landslide_map.arrays import Floats32, Labels
 
 _UNREAD: Final = (
     "split_gain",
@@ -22,13 +20,13 @@ _UNREAD: Final = (
 """Lines of a LightGBM tree that prediction does not read."""
 
 
-def fit_lightgbm(features: Floats, labels: Labels, settings: dict[str, Any], seed: int) -> bytes:
+def fit_lightgbm(features: Floats32, labels: Labels, settings: dict[str, Any], seed: int) -> bytes:
     """Train one LightGBM model; `settings` are its own parameters and ``trees``."""
     booster = train_lightgbm(features, labels, settings, seed)
     return compact_lightgbm(booster.model_to_string()).encode("ascii")
 
 
-def train_lightgbm(features: Floats, labels: Labels, settings: dict[str, Any], seed: int) -> Any:
+def train_lightgbm(features: Floats32, labels: Labels, settings: dict[str, Any], seed: int) -> Any:
     """Return a LightGBM booster, as :func:`fit_lightgbm` before it is written short.
 
     One thread, so that the same seed gives the same trees on any number of cores.
@@ -47,7 +45,7 @@ def train_lightgbm(features: Floats, labels: Labels, settings: dict[str, Any], s
     return lightgbm.train(parameters, data, num_boost_round=int(settings["trees"]))
 
 
-def fit_xgboost(features: Floats, labels: Labels, settings: dict[str, Any], seed: int) -> bytes:
+def fit_xgboost(features: Floats32, labels: Labels, settings: dict[str, Any], seed: int) -> bytes:
     """Train one XGBoost model; `settings` are its own parameters and ``trees``. One thread, as above."""
     import xgboost
 

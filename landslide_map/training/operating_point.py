@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import logit
 
+from landslide_map.arrays import Floats, Labels
 from landslide_map.metrics import confusion, rates
 from landslide_map.models.calibration import EDGE, Calibration
 from landslide_map.operating_points import OperatingPoint
-
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.integer[Any]]
 
 GRID: Final = np.arange(0.05, 0.951, 0.005)
 """Thresholds that are considered."""

@@ -10,11 +10,11 @@ from importlib.metadata import version
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 from pydantic import ValidationError
 
 from landslide_map import __version__
+from landslide_map.arrays import Floats, Floats32, Labels, Rows
 from landslide_map.errors import UsageError
 from landslide_map.metrics import UNIT, scores
 from landslide_map.models.bundle import TRAINING_WINDOWS, window_hash
@@ -31,10 +31,6 @@ from landslide_map.training.folds import stratified_folds
 from landslide_map.training.operating_point import figures_at, fit_calibration, nested, operating_points
 from landslide_map.training.recipe import ModelRecipe, Recipe, read_recipe
 from landslide_map.training.statistics_card import write_statistics_card
-
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.integer[Any]]
-Rows = npt.NDArray[np.intp]
 
 STAGE: Final = Stage("training", "models")
 
@@ -55,7 +51,7 @@ class TrainedBundle:
 class _Job:
     member: str
     model: ModelRecipe
-    features: npt.NDArray[np.float32]
+    features: Floats32
     fold: int
 
 

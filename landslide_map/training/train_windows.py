@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from landslide_map.arrays import Bools, Floats, Labels, Rows
 from landslide_map.bands import CHANNELS
 from landslide_map.errors import InputError, Notice, UsageError
 from landslide_map.features import array_statistics
@@ -22,28 +23,17 @@ from landslide_map.models.bundle_folder import check_free, save_bundle
 from landslide_map.models.networks.member import Runtime
 from landslide_map.models.placement import Device, Precision
 from landslide_map.models.statistics.published_boosters import published_features
-from landslide_map.progress import Report, Stage, silent
+from landslide_map.progress import Report, counter, silent
 from landslide_map.scoring import checked_chunks, eighteen_channels
 from landslide_map.training.folds import grouped_folds, overlap_notices, shuffled_folds
 from landslide_map.training.recipe import recipe_content
 from landslide_map.training.starting_weights import starting_weights
+from landslide_map.training.training_data import READING
 from landslide_map.training.window_bundle import Trained, bundle_contents, bundle_document
 from landslide_map.training.window_recipe import Division, WindowRecipe, parse_window_recipe
-from landslide_map.training.window_run import (
-    Bools,
-    Floats,
-    Labels,
-    Rows,
-    Run,
-    Say,
-    collected_votes,
-    train_boosters,
-    train_networks,
-)
+from landslide_map.training.window_run import Run, Say, collected_votes, train_boosters, train_networks
 from landslide_map.training.workspace import Workspace
 from landslide_map.window_files import Windows
-
-READING = Stage("reading windows", "windows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,16 +208,14 @@ def _survey(source: Windows, with_features: bool, report: Report) -> tuple[Bools
     """Check every window; return missing bands, the boosters' features and a hash of the pixels."""
     digest = sha256()
     missing, features = [], [np.empty((0, 0))]
-    done = 0
-    report(READING, 0, len(source.ids))
+    tick = counter(report, READING, len(source.ids))
     for ids, chunk in checked_chunks(source):
         digest.update(np.ascontiguousarray(chunk, dtype="<f8").tobytes())
         missing.append(np.isnan(chunk[:, 0, 0]))
         if with_features:
             statistics = array_statistics(eighteen_channels(chunk), CHANNELS, median=True)
             features.append(published_features(statistics))
-        done += len(ids)
-        report(READING, done, len(source.ids))
+        tick(len(ids))
     return np.concatenate(missing), np.concatenate(features[1:] or features), digest.hexdigest()
 
 

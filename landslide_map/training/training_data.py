@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,11 @@ from landslide_map.errors import InputError
 from landslide_map.features import array_statistics
 from landslide_map.grid import RESOLUTION_M
 from landslide_map.labelled_windows import LabelledWindows, read_labelled_windows
-from landslide_map.progress import Report, Stage, silent
+from landslide_map.progress import Report, Stage, counter, silent
 from landslide_map.scoring import checked_chunks, eighteen_channels
 from landslide_map.window_files import Windows
+
+READING: Final = Stage("reading windows", "windows")
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def complete_statistics(data: TrainingData, progress: Report = silent) -> xr.Dat
         E141 if a window lacks a band: such recipes learn from complete windows.
     """
     parts = []
-    done = 0
+    tick = counter(progress, READING, len(data.windows.ids))
     for ids, chunk in checked_chunks(data.windows):
         if (lacking := np.isnan(chunk).any(axis=(1, 2, 3))).any():
             raise InputError(
@@ -84,8 +86,7 @@ def complete_statistics(data: TrainingData, progress: Report = silent) -> xr.Dat
                 "windows. Cut windows without --allow-missing, or use a recipe for networks.",
             )
         parts.append(array_statistics(eighteen_channels(chunk), CHANNELS))
-        done += len(ids)
-        progress(Stage("reading windows", "windows"), done, len(data.windows.ids))
+        tick(len(ids))
     return xr.concat(parts, dim="window")
 
 

@@ -10,10 +10,10 @@ from shutil import copyfile
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from landslide_map import __version__
+from landslide_map.arrays import Floats, Labels, Rows
 from landslide_map.metrics import UNIT, scores
 from landslide_map.models.bundle import TRAINING_WINDOWS, window_hash
 from landslide_map.models.calibration import IDENTITY, Calibration
@@ -25,10 +25,6 @@ from landslide_map.training.operating_point import fit_calibration, nested, oper
 from landslide_map.training.window_card import write_window_card
 from landslide_map.training.window_recipe import Division, ScenarioRecipe, WindowRecipe
 from landslide_map.training.workspace import Workspace
-
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int8]
-Rows = npt.NDArray[np.intp]
 
 VOTES: Final = "out-of-fold.csv"
 """File of the bundle: what each member said of the windows it had not learned from."""
@@ -204,7 +200,7 @@ def _scenario(trained: Trained, scenario: ScenarioRecipe) -> dict[str, Any]:
     }
 
 
-def softened(labels: npt.NDArray[np.integer[Any]]) -> Floats:
+def softened(labels: Labels) -> Floats:
     """Return Platt's targets, a little inside 0 and 1: few windows told apart wholly must not promise all."""
     landslides = int(labels.sum())
     others = len(labels) - landslides

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from landslide_map.arrays import Bools, Floats, Labels, Rows
 from landslide_map.bands import INDEX_PAIRS, MODEL_BANDS
 from landslide_map.errors import Notice
 from landslide_map.models.networks.passes import planes, scale
@@ -27,10 +28,6 @@ from landslide_map.training.window_recipe import WindowRecipe
 from landslide_map.training.workspace import Workspace
 from landslide_map.window_files import WINDOW_SHAPE, Windows
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Labels = npt.NDArray[np.int8]
-Rows = npt.NDArray[np.intp]
 Say = Callable[[str], None]
 
 BOOSTERS: Final = Stage("training boosters", "models")
