@@ -122,6 +122,7 @@ CODES: Final[dict[str, str]] = {
     "W317": "the declared date contradicts the tags or the product name",
     "W318": "orbit direction cannot be verified from the time of day",
     "W319": "a Sentinel-1 image lies outside the training window of 60 days before, 12 days after the event",
+    "W331": "a Sentinel-1 image shows other ground than another of its track",
     "W340": "a band's distribution is far from the training data",
     "W350": "a frequent value may be clipping or undeclared nodata",
     "W360": "a sensor or track is missing or covers only part of the grid",

@@ -19,7 +19,7 @@ from landslide_map.readers.orbits import (
     time_of_day_gap,
 )
 from landslide_map.readers.sentinel1_files import OpenedImage
-from landslide_map.readers.shifts import check_not_shifted
+from landslide_map.readers.shifts import check_same_ground
 from landslide_map.sources import Quantity, RadarTrack
 
 TRACK_GAP_S: Final = 240.0
@@ -46,7 +46,7 @@ def check(
     _check_same_track(pre, post)
     notices += _check_radiometry(pre, post)
     notices += _check_pixels_differ(pre, post)
-    _check_not_shifted([*pre, *post])
+    notices += _check_same_ground([*pre, *post])
     notices += sentinel1_dates.distance_notices(orbit, pre, post, event_time)
     grids = [band.grid for item in (*pre, *post) for band in item.image.bands["vv"]]
     return notices + product_notices(orbit, post[0].image.quantity, grids)
@@ -243,10 +243,7 @@ def _check_pixels_differ(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]
     return notices[:1]  # one example is enough: all images of a track come from the same processing
 
 
-def _check_not_shifted(images: Sequence[OpenedImage]) -> None:
-    """Refuse images that are displaced against the last one (E331); of several slices, one is compared."""
+def _check_same_ground(images: Sequence[OpenedImage]) -> list[Notice]:
+    """Compare images with the last one; where that one is of other ground, one notice is enough."""
     *others, reference = images
-    for item in others:
-        pairs = list(product(item.image.bands["vv"], reference.image.bands["vv"]))
-        before, after = next((pair for pair in pairs if pair[0].grid == pair[1].grid), pairs[0])
-        check_not_shifted((before, item.image.units), (after, reference.image.units))
+    return [notice for item in others for notice in check_same_ground(item.image, reference.image)][:1]

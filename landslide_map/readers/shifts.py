@@ -7,6 +7,7 @@ plausible. Distributors have published such images; no metadata tell.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Final
 
 import numpy as np
@@ -16,10 +17,10 @@ from scipy import fft
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from landslide_map.backscatter import to_db, to_power
-from landslide_map.errors import InputError
+from landslide_map.errors import InputError, Notice
 from landslide_map.readers.looks import decimated
 from landslide_map.readers.threads import in_threads
-from landslide_map.sources import BackscatterUnits, RasterBand
+from landslide_map.sources import BackscatterUnits, RadarImage, RasterBand
 
 Pixels = npt.NDArray[np.float32]
 
@@ -36,31 +37,64 @@ CLEAR, DISTINCT, NOWHERE_ELSE = 0.3, 1.4, 6
 others count; docs/decisions/0041 has what right pairs and chance reach."""
 LEFT_AT_ZERO: Final = 0.9
 """Share of the peak's correlation that is left without the shift, at most."""
+SEEN, IN_COMMON = 0.3, 0.15
+"""Correlation of VV and VH of one image from which there is something to see, and that of two images up to
+which they show other ground: right pairs with something to see have 0.5 and more (docs/decisions/0041)."""
 VALID: Final = 0.75
 
 
-def check_not_shifted(
-    before: tuple[RasterBand, BackscatterUnits], after: tuple[RasterBand, BackscatterUnits]
-) -> None:
-    """Refuse (E331) two images of one track of which one is displaced.
+def check_same_ground(before: RadarImage, after: RadarImage) -> list[Notice]:
+    """Compare where two images of one track show the ground.
 
     Parameters
     ----------
-    before, after : tuple of RasterBand and str
-        One polarisation of both, with units. Images whose pixels do not coincide are not compared.
+    before, after : RadarImage
+        Of several slices one of each is compared, in VV; images whose pixels do not coincide are not.
+
+    Returns
+    -------
+    list of Notice
+        W331 where both show much, and nothing of it in common.
+
+    Raises
+    ------
+    InputError
+        E331 where one of them is displaced.
     """
-    patches = _same_ground(before[0], after[0])
-    looks = in_threads(lambda patch: (_look(*before, patch[0]), _look(*after, patch[1])), patches)
-    found = shift([one for one, _ in looks], [other for _, other in looks])
-    if found is None or max(map(abs, found)) < REFUSED_PX:
-        return
-    rows, columns = found
-    raise InputError(
-        "E331",
-        f"{after[0].path}: the same ground lies {columns:+d} columns and {rows:+d} rows from where "
-        f"{before[0].path} shows it, so their difference would show relief as change. See over a map which "
-        "of the two is displaced; get it anew, correct it (gdal_translate -a_ullr), or leave it out",
-    )
+    pairs = list(product(before.bands["vv"], after.bands["vv"]))
+    one, other = next((pair for pair in pairs if pair[0].grid == pair[1].grid), pairs[0])
+    patches = _same_ground(one, other)
+    sides = (one, before, [patch for patch, _ in patches]), (other, after, [patch for _, patch in patches])
+    looks = [_looks(band, image.units, windows) for band, image, windows in sides]
+    common = correlation(*looks)
+    if common is None:
+        return []
+    rows, columns = _displacement(common) or (0, 0)
+    if max(abs(rows), abs(columns)) >= REFUSED_PX:
+        raise InputError(
+            "E331",
+            f"{other.path}: the same ground lies {columns:+d} columns and {rows:+d} rows from where "
+            f"{one.path} shows it, so their difference would show relief as change. See over a map which "
+            "of the two is displaced; get it anew, correct it (gdal_translate -a_ullr), or leave it out",
+        )
+    if _at_zero(common) >= IN_COMMON:
+        return []
+    crossed = []
+    for (band, image, windows), look in zip(sides, looks, strict=True):
+        vh = next((vh for vh in image.bands["vh"] if vh.grid == band.grid), None)
+        if vh is None:
+            return []
+        crossed.append((look, _looks(vh, image.units, windows)))
+    if not show_other_ground(common, *crossed):
+        return []
+    return [
+        Notice(
+            "W331",
+            f"{other.path} shows nothing of what {one.path} shows, though there is much to see in both: it "
+            f"is of other ground, turned over, or displaced by more than {REACH} pixels, and the differences "
+            "mean nothing then. See both over a map",
+        )
+    ]
 
 
 def shift(before: Sequence[Pixels], after: Sequence[Pixels]) -> tuple[int, int] | None:
@@ -75,10 +109,46 @@ def shift(before: Sequence[Pixels], after: Sequence[Pixels]) -> tuple[int, int] 
     -------
     tuple of int or None
         Rows (downwards) and columns (to the right), as far as :data:`REACH`; None where pixels do not tell.
+    """
+    common = correlation(before, after)
+    return None if common is None else _displacement(common)
+
+
+def show_other_ground(
+    common: Pixels,
+    before: tuple[Sequence[Pixels], Sequence[Pixels]],
+    after: tuple[Sequence[Pixels], Sequence[Pixels]],
+) -> bool:
+    """Return whether two images show much and nothing of it in common.
+
+    Parameters
+    ----------
+    common : ndarray
+        The :func:`correlation` of both, in VV.
+    before, after : tuple of two sequences of ndarray, (edge, edge)
+        Patches of VV and of VH, in dB. Speckle differs between the two: what both show is on the ground.
+    """
+    own = [correlation(*polarisations) for polarisations in (before, after)]
+    seen = [0.0 if one is None else one[len(one) // 2, len(one) // 2] for one in own]
+    return bool(min(seen) >= SEEN and _at_zero(common) < IN_COMMON)
+
+
+def correlation(before: Sequence[Pixels], after: Sequence[Pixels]) -> Pixels | None:
+    """Return the cross-correlation of two images for displacements as far as :data:`REACH`.
+
+    Parameters
+    ----------
+    before, after : sequence of ndarray, (edge, edge)
+        Patches of the same ground in dB, NaN where there is no data.
+
+    Returns
+    -------
+    ndarray, (2 reach + 1, 2 reach + 1), or None
+        That of no displacement is in the middle; None where no patch of both has data.
 
     Notes
     -----
-    The cross-correlations of all patches, without their coarse shades, are added before the peak is sought:
+    The cross-correlations of all patches, without their coarse shades, are added before a peak is sought:
     what is displaced is displaced everywhere, and what looks alike by chance is not.
     """
     crossed: npt.NDArray[np.complex64] | float = 0.0
@@ -95,16 +165,31 @@ def shift(before: Sequence[Pixels], after: Sequence[Pixels]) -> tuple[int, int] 
         return None
     surface = fft.fftshift(fft.irfft2(crossed)) / np.sqrt(power.prod())
     reach = min(REACH, edge // 4)
-    near = surface[edge // 2 - reach : edge // 2 + reach + 1, edge // 2 - reach : edge // 2 + reach + 1]
-    row, column = np.unravel_index(near.argmax(), near.shape)
-    rows, columns = np.indices(near.shape)
-    elsewhere = near[np.hypot(rows - row, columns - column) > NOWHERE_ELSE].max()
-    peak = near[row, column]
+    near: Pixels = surface[
+        edge // 2 - reach : edge // 2 + reach + 1, edge // 2 - reach : edge // 2 + reach + 1
+    ]
+    return near
+
+
+def _displacement(common: Pixels) -> tuple[int, int] | None:
+    """Return rows and columns of the one peak that tells, None where there is none."""
+    reach = len(common) // 2
+    row, column = np.unravel_index(common.argmax(), common.shape)
+    rows, columns = np.indices(common.shape)
+    elsewhere = common[np.hypot(rows - row, columns - column) > NOWHERE_ELSE].max()
+    peak = common[row, column]
     if peak < CLEAR or peak < DISTINCT * elsewhere:
         return None
-    if near[reach, reach] > LEFT_AT_ZERO * peak:
+    if common[reach, reach] > LEFT_AT_ZERO * peak:
         return 0, 0
     return int(row) - reach, int(column) - reach
+
+
+def _at_zero(common: Pixels) -> float:
+    """Return the correlation of images that lie on each other, within the displacements that are borne."""
+    reach = len(common) // 2
+    ends = slice(reach - REFUSED_PX, reach + REFUSED_PX + 1)
+    return float(common[ends, ends].max())
 
 
 def _texture(decibels: Pixels) -> Pixels:
@@ -139,6 +224,10 @@ def _same_ground(before: RasterBand, after: RasterBand) -> list[tuple[Window, Wi
     ]
 
 
-def _look(band: RasterBand, units: BackscatterUnits, window: Window) -> Pixels:
-    stored = decimated(band, (int(window.height), int(window.width)), window)
-    return to_db(to_power(stored, units))
+def _looks(band: RasterBand, units: BackscatterUnits, windows: Sequence[Window]) -> list[Pixels]:
+    """Return patches of a band in dB."""
+
+    def look(window: Window) -> Pixels:
+        return to_db(to_power(decimated(band, (int(window.height), int(window.width)), window), units))
+
+    return in_threads(look, windows)

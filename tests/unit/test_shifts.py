@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 from landslide_map.backscatter import to_db
 from landslide_map.errors import InputError
 from landslide_map.readers.sentinel1 import open_track
-from landslide_map.readers.shifts import shift
+from landslide_map.readers.shifts import correlation, shift, show_other_ground
 from landslide_map.scene import TrackSpec
 from tests.radar_files import LOOKS, decibels, passes, write
 from tests.shared_data import shared_data
@@ -89,15 +90,17 @@ def test_real_images_of_one_track_are_not_displaced(burst: str) -> None:
     assert shift(*found) in ((0, 0), None)
 
 
-def track(folder: Path, moved: int, units: str = "db") -> TrackSpec:
-    """Write one pass before and one after; the ground of the latter lies `moved` columns to the right."""
+def track(folder: Path, moved: int, units: str = "db", *, post: np.ndarray | None = None) -> TrackSpec:
+    """Write one pass before and one after; the ground of the latter lies `moved` columns to the right.
+
+    It is `post`, (360, 360), where that is given.
+    """
     items = passes(folder)
     for side, columns, seed in (("pre", 0, 1), ("post", moved, 2)):
-        vv = seen(ground(), seed)[30 : 30 + SIZE, 30 - columns : 30 - columns + SIZE]
-        power = (10 ** (vv / 10)).astype(np.float32)
-        for name, factor in (("vv", 1.0), ("vh", 0.25)):
-            speckle = np.random.default_rng(seed + 5).gamma(9, 1 / 9, power.shape).astype(np.float32)
-            band = power * np.float32(factor) * (speckle if name == "vh" else 1)
+        field = ground() if side == "pre" or post is None else post
+        here = slice(30, 30 + SIZE), slice(30 - columns, 30 - columns + SIZE)
+        for name, below, speckle in (("vv", 0.0, seed), ("vh", 6.0, seed + 5)):
+            band = (10 ** ((seen(field, speckle)[here] - below) / 10)).astype(np.float32)
             write(items[side][name], decibels(band) if units == "db" else band)
         items[side]["units"] = units
     return TrackSpec.model_validate(items)
@@ -110,5 +113,60 @@ def test_a_displaced_image_is_refused(tmp_path: Path, units: str) -> None:
     assert refusal.value.code == "E331"
 
 
+def codes(spec: TrackSpec) -> list[str]:
+    """Return the codes of what is said about where the images of a track lie."""
+    _, notices = open_track("ascending", spec, EVENT)
+    return [notice.code for notice in notices if notice.code == "W331"]
+
+
 def test_images_that_lie_on_each_other_are_taken(tmp_path: Path) -> None:
-    open_track("ascending", track(tmp_path, 0), EVENT)
+    assert codes(track(tmp_path, 0)) == []
+
+
+@pytest.mark.parametrize("post", [ground(5), ground()[::-1], np.roll(ground(), 150, axis=1)])
+def test_an_image_of_other_ground_is_warned_of(tmp_path: Path, post: np.ndarray) -> None:
+    """Of another place, turned upside down, or displaced beyond what is looked for."""
+    assert codes(track(tmp_path, 0, post=post)) == ["W331"]
+
+
+def test_even_ground_is_not_taken_for_other_ground(tmp_path: Path) -> None:
+    """Fields were flooded, or the sea is rough: without texture nothing can be said."""
+    assert codes(track(tmp_path, 0, post=np.full((360, 360), -10.0))) == []
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_sample_scene_turned_upside_down_is_warned_of(turned: bool) -> None:
+    """The scene's scars cover a quarter; read as one polarisation before, after, and the other of both."""
+    looks = []
+    for date, flip in (("20240809", False), ("20240821", turned)):
+        for name in ("vv", "vh"):
+            with rasterio.open(SAMPLE / f"desc_{date}_{name}.tif") as dataset:
+                values = dataset.read(1, window=Window(200, 200, 256, 256))
+            looks.append([values[::-1] if flip else values])
+    vv_before, vh_before, vv_after, vh_after = looks
+    told = correlation(vv_before, vv_after)
+    assert told is not None
+    assert show_other_ground(told, (vv_before, vh_before), (vv_after, vh_after)) is turned
+
+
+def test_real_images_of_one_track_show_one_ground() -> None:
+    """Ten filtered dates of OPERA over Enga, Papua New Guinea: each against the next, also upside down."""
+    folder = shared_data("real/opera_png_timeseries/tests/test_data")
+    dates = []
+    for vv in sorted(folder.rglob("*_VV_*.tif")):
+        looks = []
+        for path in (vv, vv.with_name(vv.name.replace("_VV_", "_VH_"))):
+            with rasterio.open(path) as dataset:
+                looks.append(to_db(dataset.read(1)))
+        dates.append(looks)
+    assert len(dates) == 10
+    for before, after in pairwise(dates):
+        for turned, rows in ((False, slice(None)), (True, slice(None, None, -1))):
+            pair = [tuple(map(patches_of, looks)) for looks in (before, [one[rows] for one in after])]
+            told = correlation(pair[0][0], pair[1][0])
+            assert told is not None
+            assert show_other_ground(told, *pair) is turned
+
+
+def patches_of(image: np.ndarray) -> list[np.ndarray]:
+    return [image[y : y + 64, x : x + 64] for y in (0, 36) for x in (0, 43, 86)]
