@@ -32,7 +32,7 @@ CODES: Final[dict[str, str]] = {
     "E145": "no window could be judged by any member",
     "E146": "the windows cannot be divided into folds that keep spatial groups whole",
     "E150": "an inventory of polygons is missing, unreadable or empty",
-    "E151": "an inventory has no coordinate reference system",
+    "E151": "an inventory has no coordinate reference system, or another one than it says",
     "E152": "an inventory holds other shapes than polygons",
     "E153": "no polygon of an inventory lies on the scene's grid",
     "E154": "no labelled window of a scene is complete",

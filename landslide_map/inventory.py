@@ -16,7 +16,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from landslide_map.arrays import Floats, Shapes
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Grid
-from landslide_map.outlines import projected
+from landslide_map.outlines import no_degrees, projected
 from landslide_map.vector_layers import spatial_layers
 from landslide_map.windows import WindowPlan
 
@@ -48,8 +48,8 @@ def read_inventory(
     Raises
     ------
     InputError
-        E150 missing, unreadable or empty, E151 without CRS, E152 other shapes than polygons, E153 no polygon
-        on the grid.
+        E150 missing, unreadable or empty, E151 without CRS or not in the degrees it promises, E152 other
+        shapes than polygons, E153 no polygon on the grid.
     """
     held, notices = read_polygons(path, layer)
     placed = projected(held.geometry, grid.crs)
@@ -91,8 +91,8 @@ def read_polygons(
     Raises
     ------
     InputError
-        E150 missing, unreadable, empty or without the columns, E151 without CRS, E152 other shapes than
-        polygons.
+        E150 missing, unreadable, empty or without the columns, E151 without CRS or not in the degrees it
+        promises, E152 other shapes than polygons.
     """
     path = Path(path)
     table = _read(path, layer, columns)
@@ -101,6 +101,8 @@ def read_polygons(
     held = table[~(table.geometry.isna() | table.geometry.is_empty)]
     if held.empty:
         raise InputError("E150", f"{path}: holds no polygon ({len(table)} features without a shape).")
+    if contradiction := no_degrees(held.geometry):
+        raise InputError("E151", f"{path}: {contradiction}.")
     kinds = set(held.geometry.geom_type)
     if wrong := sorted(kinds - _POLYGONS):
         count = int((~held.geometry.geom_type.isin(_POLYGONS)).sum())

@@ -41,6 +41,27 @@ def projected(outlines: gpd.GeoSeries, crs: Any) -> gpd.GeoSeries:
     return outlines.segmentize(step).to_crs(crs)
 
 
+def no_degrees(outlines: gpd.GeoSeries) -> str | None:
+    """Say in words what is wrong where outlines declared in degrees are in none: metres, or both swapped.
+
+    Parameters
+    ----------
+    outlines : GeoSeries
+        With a CRS; None is returned where it is a projection, or where any outline is in degrees.
+    """
+    if not outlines.crs.is_geographic:
+        return None
+    west, south, east, north = outlines.bounds.to_numpy().T
+    if ((west >= -180) & (east <= 360) & (south >= -90) & (north <= 90)).any():
+        return None
+    left, bottom, right, top = outlines.total_bounds
+    return (
+        f"x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g} are no longitudes and latitudes, as "
+        f"{outlines.crs.name} has them; a GeoJSON holds degrees, longitude first: export it anew, or write "
+        "the right projection into the file"
+    )
+
+
 def on_one_turn(outlines: gpd.GeoSeries) -> gpd.GeoSeries:
     """Return outlines in degrees without the jump from 180 to -180 in those that cross the antimeridian.
 

@@ -56,8 +56,12 @@ def read_known(
     if each_part:
         table = table.explode(index_parts=False)
     placed = projected(table.geometry, crs)
+    placed = placed[np.isfinite(placed.bounds).all(axis=1)]  # without what the map's projection cannot hold
     polygons = np.array([_polygonal(shape) for shape in placed.make_valid()], dtype=object)
-    return polygons[shapely.area(polygons) > 0], notices
+    polygons = polygons[shapely.area(polygons) > 0]
+    if not len(polygons):
+        raise InputError("E150", f"{path}: none of its {len(table)} polygons has an area in {crs.name}.")
+    return polygons, notices
 
 
 def _polygonal(shape: Any) -> Any:

@@ -15,7 +15,7 @@ from rasterio.errors import CRSError
 
 from landslide_map.errors import InputError
 from landslide_map.grid import RESOLUTION_M, Grid
-from landslide_map.outlines import on_one_turn, projected
+from landslide_map.outlines import no_degrees, on_one_turn, projected
 from landslide_map.scene import GridSpec
 from landslide_map.sources import OpticalImage, RadarTrack, RasterBand
 from landslide_map.vector_layers import spatial_layers
@@ -132,8 +132,9 @@ def _around(aoi: Path, epsg: int | None, image: RasterBand | None) -> Grid:
         raise InputError("E101", f"{aoi}: holds no geometry; expected a polygon around the area of interest")
     if outline.crs is None:
         raise InputError("E103", f"{aoi}: has no coordinate reference system; write one, or use GeoJSON")
-    _check_degrees(outline, aoi)
     whole = gpd.GeoSeries([shapely.geometrycollections(outline.to_numpy())], crs=outline.crs)
+    if wrong := no_degrees(whole):
+        raise InputError("E102", f"{aoi}: {wrong}")
     crs = _crs(epsg) if epsg else image.grid.crs if image else _utm_zone(whole, aoi)
     bounds = tuple(projected(whole, crs.to_wkt()).total_bounds)
     if not np.isfinite(bounds).all():
@@ -144,18 +145,6 @@ def _around(aoi: Path, epsg: int | None, image: RasterBand | None) -> Grid:
             "leave it out",
         )
     return _snapped(crs, bounds, image)
-
-
-def _check_degrees(outline: gpd.GeoSeries, aoi: Path) -> None:
-    """Refuse (E102) longitudes and latitudes that are none: metres in a GeoJSON, or both swapped."""
-    left, bottom, right, top = outline.total_bounds
-    if outline.crs.is_geographic and not (left >= -180 and right <= 360 and bottom >= -90 and top <= 90):
-        raise InputError(
-            "E102",
-            f"{aoi}: x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g} are no longitudes and "
-            f"latitudes, as {outline.crs.name} has them; a GeoJSON holds degrees, longitude first: export it "
-            "anew, or write the right projection into the file",
-        )
 
 
 def _utm_zone(outline: gpd.GeoSeries, aoi: Path) -> CRS:

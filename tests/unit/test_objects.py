@@ -195,6 +195,12 @@ def test_only_where_the_inventory_is_complete_is_compared(results: Path, tmp_pat
     assert found["area"]["analysed_m2"] == pytest.approx(4e6 / SCALE, rel=1e-4)
 
 
+def test_a_stray_polygon_beyond_the_pole_is_left_out(results: Path, tmp_path: Path) -> None:
+    shapes = gpd.GeoSeries([square(100, 100, 100), square(4000, 4000, 100)], crs=CRS).to_crs(4326)
+    path = write(tmp_path / "known.geojson", [*shapes, box(125, 95, 126, 96)], 4326)
+    assert evaluate_map(results, path)["inventory"] == {"landslides": 2, "hit": 1, "left_out": 0}
+
+
 def test_outlines_that_cross_themselves_are_repaired_and_told(results: Path, tmp_path: Path) -> None:
     bow = Polygon([(X, Y), (X + 100, Y + 100), (X + 100, Y), (X, Y + 100)])
     found = evaluate_map(results, write(tmp_path / "known.gpkg", [bow]))
@@ -209,7 +215,14 @@ def test_outlines_that_cross_themselves_are_repaired_and_told(results: Path, tmp
         (lambda p: write(p / "k.gpkg", [square(0, 0, 9)], None), "E151", "no coordinate reference system"),
         (lambda p: write(p / "k.gpkg", [Point(X, Y)]), "E152", "type Point"),
         (lambda p: write(p / "k.gpkg", [LineString([(X, Y), (X, Y + 9)])]), "E152", "LineString"),
+        (lambda p: write(p / "k.gpkg", [square(0, 0, 9)], 4326), "E151", "no longitudes and latitudes"),
+        (
+            lambda p: write(p / "k.gpkg", [box(24.1, 125.9, 24.2, 126)], 4326),
+            "E151",
+            "125.9 to 126 are no long",
+        ),
         (lambda p: write(p / "k.gpkg", [square(9000, 0, 9)]), "E153", "nothing in common"),
+        (lambda p: write(p / "k.gpkg", [square(0, 0, 0)]), "E150", "none of its 1 polygons has an area"),
         (lambda p: (p / "k.gpkg").write_text("x") and p / "k.gpkg", "E150", "cannot be read"),
     ],
 )
