@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -44,7 +45,7 @@ STRIDE = 32
 NETWORKS = ("optical", "change")
 LANDSLIDE = LabelRule(positive=0.05, between="negative")
 """A twentieth of a window. Every window has a label: the evidence is of windows as scenes have them."""
-MODES: dict[str, dict[str, bool]] = {
+MODES: dict[str, dict[str, Any]] = {
     "everybody asked": {},
     "`--exact-early-exit`": {"exact_early_exit": True},
     "`--cascade`": {"cascade": True},

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -42,7 +43,7 @@ def write_booster(path: Path, version: str) -> None:
     kind = lightgbm.LGBMClassifier if BOOSTERS[version] == "lightgbm" else xgboost.XGBClassifier
     rng = np.random.default_rng(0)
     features, labels = rng.normal(size=(NOISE, FEATURES)), rng.random(NOISE) < 0.18
-    settings = {"verbose": -1} if BOOSTERS[version] == "lightgbm" else {}
+    settings: dict[str, Any] = {"verbose": -1} if BOOSTERS[version] == "lightgbm" else {}
     model = kind(n_estimators=booster.trees, **booster.settings, **settings)
     joblib.dump(model.fit(features, labels), path)
 

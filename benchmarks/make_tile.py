@@ -8,6 +8,7 @@ is in OUT already is kept, so the second optical format costs no second set of r
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from typing import Any, Literal
 
 import click
 import numpy as np
+import numpy.typing as npt
 import rasterio
 from rasterio.crs import CRS
 from rasterio.shutil import copy as copy_raster
@@ -23,6 +25,8 @@ from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 from scipy.ndimage import gaussian_filter, zoom
+
+from landslide_map.arrays import Floats32
 
 EPSG, NEIGHBOUR = 32632, 32633
 ORIGIN = (300000.0, 5100000.0)
@@ -40,22 +44,24 @@ RADAR = [
 ]
 
 Format = Literal["cog", "jp2"]
-Strip = Callable[[int, int], np.ndarray]
+Strip = Callable[[int, int], npt.NDArray[Any]]
 """Returns the pixels of the rows from the first number on, as many as the second says."""
 
 
-def terrain(seed: int) -> np.ndarray:
+def terrain(seed: int) -> Floats32:
     """Return a smooth random field, (TERRAIN, TERRAIN) float32, zero mean and unit spread."""
     rng = np.random.default_rng(seed)
     coarse = gaussian_filter(rng.standard_normal((TERRAIN // 16 + 8,) * 2), 2)
     field = zoom(coarse, 16.5, order=1)[:TERRAIN, :TERRAIN]
-    return ((field - field.mean()) / field.std()).astype("float32")
+    scaled: Floats32 = ((field - field.mean()) / field.std()).astype("float32")
+    return scaled
 
 
-def repeated(pattern: np.ndarray, row: int, height: int, width: int) -> np.ndarray:
+def repeated(pattern: npt.NDArray[Any], row: int, height: int, width: int) -> npt.NDArray[Any]:
     """Return rows `row` and below of `pattern` laid side by side."""
     rows = np.arange(row, row + height) % len(pattern)
-    return np.take(pattern[rows], np.arange(width) % pattern.shape[1], axis=1)
+    found: npt.NDArray[Any] = np.take(pattern[rows], np.arange(width) % pattern.shape[1], axis=1)
+    return found
 
 
 def write_strips(path: Path, profile: dict[str, Any], strip_of: Strip) -> None:
@@ -88,9 +94,10 @@ def write_optical(path: Path, size: int, band: str, seed: int) -> None:
     noise = np.random.default_rng([seed, *band.encode()]).standard_normal((NOISE, NOISE), "float32")
     noise *= spread / 8
 
-    def strip(row: int, height: int) -> np.ndarray:
+    def strip(row: int, height: int) -> npt.NDArray[Any]:
         values = repeated(ground, row, height, size) + repeated(noise, row, height, size)
-        return np.clip(values, 1010, 20000).astype("uint16")
+        dn: npt.NDArray[Any] = np.clip(values, 1010, 20000).astype("uint16")
+        return dn
 
     plain, partial = (path.with_suffix(f".{kind}{path.suffix}") for kind in ("plain", "partial"))
     write_strips(plain, profile(size, size, EPSG, ORIGIN, dtype="uint16"), strip)
@@ -113,8 +120,9 @@ def write_radar(path: Path, size: int, name: tuple[str, str, str], seed: int) ->
     speckle = np.random.default_rng([seed, *"".join(name).encode()])
     gain = speckle.standard_gamma(4.4, (NOISE, NOISE), "float32") / np.float32(4.4)
 
-    def strip(row: int, rows: int) -> np.ndarray:
-        return repeated(power, row, rows, width) * repeated(gain, row, rows, width)
+    def strip(row: int, rows: int) -> npt.NDArray[Any]:
+        values: npt.NDArray[Any] = repeated(power, row, rows, width) * repeated(gain, row, rows, width)
+        return values
 
     options = {"dtype": "float32", "nodata": 0, "compress": "zstd", "zstd_level": 1, "predictor": 3}
     partial = path.with_suffix(".partial.tif")
@@ -146,10 +154,10 @@ def make_tile(out: Path, size: int, optical: Format = "cog", seed: int = 7) -> P
     work: dict[Path, Callable[[Path], None]] = {}
     for name in RADAR:
         path = out / f"{'_'.join(name)}.tif"
-        work[path] = lambda path, name=name: write_radar(path, size, name, seed)
+        work[path] = functools.partial(write_radar, size=size, name=name, seed=seed)
     for band, key in OPTICAL.items():
         path = out / f"{key}{suffix}"
-        work[path] = lambda path, band=band: write_optical(path, size, band, seed)
+        work[path] = functools.partial(write_optical, size=size, band=band, seed=seed)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(lambda path: work[path](path), [path for path in work if not path.exists()]))
     scene = out / f"scene_{optical}.yaml"

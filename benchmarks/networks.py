@@ -23,31 +23,23 @@ from typing import Any
 
 import click
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from benchmarks.floor import flop_of
 from benchmarks.measured import machine
-from landslide_map.bands import CHANNELS, INDEX_PAIRS, MODEL_BANDS, TRAINING_MOMENTS, TRAINING_QUANTILES
+from benchmarks.network_parts import measure_products, measure_stems
+from benchmarks.plain_procedure import ENLARGED_BY, plain
+from landslide_map.arrays import Floats
 from landslide_map.models.bundle import Bundle, load_bundle
 from landslide_map.models.import_nasios import import_nasios
-from landslide_map.models.networks.folded_stem import KERNEL, fold_stem, folded_kernel
-from landslide_map.models.networks.heads import build_network, encoders
-from landslide_map.models.networks.packed_products import PackedProducts, available
-from landslide_map.models.networks.passes import enlarge
-from landslide_map.models.networks.spec import NetworkSpec
-from landslide_map.models.networks.true_float32 import true_float32
+from landslide_map.models.networks.heads import build_network
+from landslide_map.models.placement import Device
 from landslide_map.models.published import NETWORKS
 from landslide_map.models.scenario import Scenario
 from landslide_map.scoring import score
 from landslide_map.training.recipe import recipe_content
 from landslide_map.training.window_recipe import parse_window_recipe
 from tests.golden.filled_weights import filled, synthetic_windows
-
-try:
-    import cv2
-except ModuleNotFoundError:
-    cv2 = None
 
 SEED = 11
 SOME = ("v10", "v20", "v31")
@@ -56,38 +48,6 @@ ALIKE = 96
 """Windows that fill whole batches of every network."""
 AGREE, CLOSE = 1e-4, 0.01
 """Greatest difference of probabilities: to the plain procedure; of bfloat16 to float32, ensemble."""
-Images = npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
-
-
-def plain_image(window: Floats, spec: NetworkSpec) -> Images:
-    """Return one window ``(64, 64, 12)`` as the plain procedure makes it, ``(plane, 256, 256)``."""
-    bands: dict[str, npt.NDArray[Any]] = {}
-    for i, name in enumerate(MODEL_BANDS):
-        low, median, high = TRAINING_QUANTILES[name]
-        centre, spread = TRAINING_MOMENTS[name] if spec.scaling == "standard" else (median, high - low)
-        bands[name] = ((window[..., i] - centre) / spread).astype(np.float32)
-    for name, (a, b) in INDEX_PAIRS.items():
-        bands[name] = (bands[a] - bands[b]) / (bands[a] + bands[b] + 1e-10) + 0.5
-    assert list(bands) == list(CHANNELS)
-    planes = np.stack([bands[name] for group in spec.groups for name in group], axis=-1)
-    size = (spec.image_size, spec.image_size)
-    if cv2 is None:
-        return enlarge(torch.from_numpy(planes).permute(2, 0, 1)[None], size[0])[0].numpy()
-    return np.moveaxis(cv2.resize(planes, size, interpolation=cv2.INTER_LINEAR), -1, 0)
-
-
-def plain(network: torch.nn.Module, windows: Floats, spec: NetworkSpec, batch: int, device: str) -> Floats:
-    """Return the probability of every window by the plain procedure."""
-    found = []
-    with torch.no_grad(), true_float32():
-        for start in range(0, len(windows), batch):
-            made = [plain_image(window, spec) for window in windows[start : start + batch]]
-            images = torch.stack([torch.from_numpy(image) for image in made])
-            flips = (images, images.flip(2), images.flip(3), images.flip(2, 3))
-            mean = sum(network(flipped.to(device))[:, 0] for flipped in flips) / len(flips)
-            found.append(torch.sigmoid(torch.as_tensor(mean)).cpu().numpy())
-    return np.concatenate(found).astype(np.float64)
 
 
 def timed(work: Callable[[], Floats]) -> tuple[Floats, dict[str, float]]:
@@ -119,7 +79,7 @@ def published_batches() -> dict[str, int]:
 
 
 def measure_member(
-    bundle: Bundle, version: str, windows: Floats, plain_ways: dict[str, int], device: str, repeats: int
+    bundle: Bundle, version: str, windows: Floats, plain_ways: dict[str, int], device: Device, repeats: int
 ) -> tuple[dict[str, Any], dict[str, Floats]]:
     """Return what one network takes, seconds for one pass of one window, and what it said."""
     spec = NETWORKS[version]
@@ -128,7 +88,7 @@ def measure_member(
     own = alone(bundle, version)
 
     def scored(**options: Any) -> Floats:
-        return score(windows, own, device=device, **options)["probability"].to_numpy()  # type: ignore[arg-type]
+        return score(windows, own, device=device, **options)["probability"].to_numpy()
 
     ways: dict[str, Callable[[], Floats]] = {
         way: lambda batch=batch: plain(network, windows, spec, batch, device)  # type: ignore[misc]
@@ -148,55 +108,6 @@ def measure_member(
         if way != "bfloat16":
             np.testing.assert_allclose(said[way], said["float32"], atol=AGREE, rtol=0)
     return {"gflop": flop_of(spec) / 1e9, "seconds_per_pass": seconds}, said
-
-
-def measure_stems(version: str, repeats: int = 5) -> dict[str, float] | None:
-    """Return processor milliseconds of the enlargement and patch embedding of one image, plain and folded."""
-    spec = NETWORKS[version]
-    encoder, *others = encoders(build_network(spec)).values()
-    count = 1 + len(others)
-    windows = torch.randn(4, len(spec.groups[0]), 64, 64)
-    with torch.inference_mode():
-        plain_stem = getattr(encoder, "patch_embed", None)
-        if plain_stem is None:
-            return None
-        expected, before = _least(lambda: plain_stem(enlarge(windows, spec.image_size)), repeats)
-        kernel = encoder.state_dict()[KERNEL]
-        bias = encoder.state_dict()["patch_embed.proj.bias"]
-        fold_stem(encoder, spec.image_size)
-        stem = encoder.patch_embed
-        stem.proj.load_state_dict({"weight": folded_kernel(kernel, spec.image_size), "bias": bias})
-        found, after = _least(lambda: stem(windows), repeats)
-    scale = 1000 * count / len(windows)
-    return {
-        "plain": before * scale,
-        "folded": after * scale,
-        "greatest_difference": float((found - expected).abs().max()),
-    }
-
-
-def measure_products(repeats: int = 9) -> dict[str, float] | None:
-    """Return the float32 GFLOP per processor second of a layer of v20 on one window in its four flips."""
-    if not available():
-        return None
-    layer = torch.nn.Linear(512, 2048)
-    tokens = torch.randn(4 * 260, 512)
-    flop = 2 * tokens.numel() * layer.out_features
-    with torch.inference_mode():
-        _, plain = _least(lambda: layer(tokens), repeats)
-        with PackedProducts(layer):
-            _, packed = _least(lambda: layer(tokens), repeats)
-    return {"plain": flop / plain / 1e9, "packed": flop / packed / 1e9}
-
-
-def _least(work: Callable[[], torch.Tensor], repeats: int) -> tuple[torch.Tensor, float]:
-    work()
-    seconds = []
-    for _ in range(repeats):
-        begin = time.process_time()
-        found = work()
-        seconds.append(time.process_time() - begin)
-    return found, min(seconds)
 
 
 def summary(members: dict[str, Any], said: dict[str, dict[str, Floats]]) -> dict[str, Any]:
@@ -272,7 +183,7 @@ def main(
     windows: int,
     batches: tuple[int, ...],
     threads: int | None,
-    device: str,
+    device: Device,
     repeats: int,
 ) -> None:
     """Print a Markdown table to stderr and one JSON object to stdout."""
@@ -291,14 +202,14 @@ def main(
             found[version]["plain_batches"] = ways
             found[version]["stem"] = measure_stems(version)
             click.echo(f"{version}: {found[version]['seconds_per_pass']}", err=True)
-    report = {
+    report: dict[str, Any] = {
         "command": " ".join(["python -m benchmarks.networks", *sys.argv[1:]]),
         "machine": described,
         "device": torch.cuda.get_device_name() if device == "cuda" else described["processor"],
         "load_average": os.getloadavg()[0],
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "enlarged_by": "torch" if cv2 is None else f"OpenCV {cv2.__version__}",
+        "enlarged_by": ENLARGED_BY,
         "windows": windows,
         "folds": 1,
         "flips": 4,

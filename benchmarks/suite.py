@@ -29,12 +29,14 @@ from landslide_map.errors import UsageError
 COMMAND = Path(sys.executable).with_name("landslide-map")
 
 
-class Memory(click.ParamType):
+class Memory(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2 only
     """An amount of memory as ``--memory`` of the command takes it, e.g. 2GB."""
 
     name = "memory"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
         try:
             return str(value), amount(value)
         except UsageError as error:

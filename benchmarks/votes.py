@@ -46,7 +46,8 @@ def drawn(knots: npt.NDArray[np.float32], count: int) -> Features:
     below = np.clip(place.astype(int), 0, last - 1)
     feature = np.arange(len(knots))
     low, high = knots[feature, below], knots[feature, below + 1]
-    return (low + (high - low) * (place - below)).astype(np.float32)
+    windows: Features = (low + (high - low) * (place - below)).astype(np.float32)
+    return windows
 
 
 def per_window(work: Work, windows: Features, count: int) -> float:

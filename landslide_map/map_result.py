@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from landslide_map.errors import Notice
 from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY, WINDOWS
@@ -17,7 +18,7 @@ class MapResult:
     out: Path
     landslides: int
     """Polygons in the layer `landslides`."""
-    windows: Mapping[str, int]
+    windows: Mapping[str, Any]
     """Windows: ``planned``, ``analysed``, ``landslide``, and per scenario and reason."""
     notices: tuple[Notice, ...]
     seconds: float

@@ -33,7 +33,7 @@ def write_tall_scene(folder: Path, rows: int = 2200, cols: int = 150, seed: int 
         lines.append(f"    {name}: {name}.tif")
     lines += ["    units: dn", "    offset: present", "    datetime: 2024-06-10T10:10:00Z", "s1:"]
     corners = [(LEFT + 10 * c, TOP - 10 * r) for r in (0, rows) for c in (0, cols)]
-    x, y = Transformer.from_crs(32632, 32633, always_xy=True).transform(*zip(*corners, strict=True))
+    x, y = Transformer.from_crs(32632, 32633, always_xy=True).transform(*np.transpose(corners))
     shape = (int((max(y) - min(y)) / 10) + 6, int((max(x) - min(x)) / 10) + 6)
     there = grid_at(32633, min(x) - 30, max(y) + 30, shape)
     for orbit, time in (("descending", "05:30:00Z"), ("ascending", "17:10:00Z")):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from math import prod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +42,7 @@ def filled(state: dict[str, torch.Tensor], seed: int) -> dict[str, torch.Tensor]
 
 def _values(key: str, shape: tuple[int, ...], seed: int) -> npt.NDArray[np.float32]:
     rng = np.random.default_rng([seed, zlib.crc32(key.encode())])
-    noise = np.asarray(rng.standard_normal(shape), dtype=np.float32)
+    noise: npt.NDArray[Any] = np.asarray(rng.standard_normal(shape), dtype=np.float32)
     word = key.split(".")[-1]
     if word == "running_var":
         noise = 1 + 0.1 * np.abs(noise)
