@@ -126,6 +126,7 @@ CODES: Final[dict[str, str]] = {
     "W340": "a band's distribution is far from the training data",
     "W350": "a frequent value may be clipping or undeclared nodata",
     "W360": "a sensor or track is missing or covers only part of the grid",
+    "W380": "the pixels of the dem are too coarse to show slopes",
     "W410": "a finished row of blocks was damaged on disk and judged again",
     "W520": "a member or fold of the published ensemble is missing",
     "W521": "pickled boosters were left out of an import",

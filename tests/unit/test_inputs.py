@@ -322,6 +322,17 @@ def test_a_picture_of_elevation_is_none(tmp_path: Path) -> None:
     assert caught.value.code == "E101"
 
 
+@pytest.mark.parametrize(("pixel", "warned"), [(30.0, False), (90.0, False), (250.0, True), (1000.0, True)])
+def test_a_coarse_dem_is_warned_of(tmp_path: Path, pixel: float, warned: bool) -> None:
+    """Heights between two ridges are the mean of both and the valley: steep ground would seem flat."""
+    edge = int(20_000 / pixel)
+    grid = Grid(CRS.from_epsg(32651), Affine(pixel, 0, 299_000, 0, -pixel, 2_701_000), edge, edge)
+    told = [notice for notice in open_with_dem(tmp_path, grid, 100).notices if notice.code == "W380"]
+    assert len(told) == warned
+    if warned:
+        assert f"dem.tif: pixels of {pixel:.0f} m" in told[0].message
+
+
 def test_the_dem_is_opened_and_listed(tmp_path: Path) -> None:
     inputs = open_with_dem(tmp_path, grid_at(32651, 299000, 2701000, (400, 400)), 100)
     assert inputs.dem is not None

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 from scipy import ndimage
 
-from landslide_map.grid import Block
+from landslide_map.grid import Block, Grid
 from landslide_map.terrain import slope_degrees, steep_block
 from tests.rasters import grid_at, whole, write_band
+from tests.shared_data import shared_data
 
 
 def hills(shape: tuple[int, int], relief_m: float = 6) -> np.ndarray:
@@ -70,3 +73,20 @@ def test_missing_elevation_is_not_flat(tmp_path: Path) -> None:
     steep = steep_block(write_band(tmp_path / "dem.tif", elevation, grid), grid, whole(grid))
     assert np.isnan(steep[8:13, 8:13]).all()
     assert steep[20, 20] == 0
+
+
+@pytest.mark.parametrize(("factor", "flat"), [(1, 0), (9, 1), (25, 5), (100, 8)])
+def test_a_coarse_dem_takes_hills_for_flat(tmp_path: Path, factor: int, flat: int) -> None:
+    """Real hills with 150 m of relief, 3 x 3 windows, under means of `factor` pixels of 10 m: hence W380."""
+    with rasterio.open(shared_data("real", "terramind", "DEM", "433D_629L_3_1.tif")) as source:
+        heights, t, crs = source.read(1).astype(np.float32), source.transform, source.crs
+    grid = Grid(crs, t, *heights.shape)
+    edge = -(-len(heights) // factor)
+    padded = np.pad(heights, (0, edge * factor - len(heights)), mode="edge")
+    coarse = padded.reshape(edge, factor, edge, factor).mean((1, 3))
+    scaled = Affine(factor * t.a, 0, t.c, 0, factor * t.e, t.f)
+    dem = write_band(tmp_path / "dem.tif", coarse, Grid(crs, scaled, edge, edge))
+    steep = steep_block(dem, grid, whole(grid))
+    windows = [steep[row : row + 64, col : col + 64] for row in (0, 64, 128) for col in (0, 64, 128)]
+    covered = [window for window in windows if np.isfinite(window).mean() > 0.75]
+    assert sum(np.nanmean(window) < 0.1 for window in covered) == flat
