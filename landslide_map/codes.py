@@ -102,7 +102,7 @@ CODES: Final[dict[str, str]] = {
     "W110": "an input could not be read at first and was read again",
     "W141": "windows without data of some sensor are judged by fewer members, or by none",
     "W150": "outlines of an inventory cross themselves and were repaired",
-    "W151": "polygons of an inventory lie outside the scene's grid",
+    "W151": "polygons of an inventory lie outside the scene's grid, or what was analysed of it",
     "W202": "the Sentinel-2 offset is absent and was added",
     "W203": "Sentinel-2 metadata and pixels disagree about the offset, or neither decides it",
     "W207": "the Sentinel-2 image is mostly cloud or snow",

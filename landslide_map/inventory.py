@@ -66,7 +66,10 @@ def read_inventory(
     if outside := len(held) - len(inside):
         notices.append(Notice("W151", f"{path}: {outside} of {len(held)} polygons lie outside the grid."))
     merged = shapely.get_parts(shapely.union_all(inside.to_numpy()))
-    return merged[shapely.area(merged) > 0], notices
+    merged = merged[shapely.area(merged) > 0]
+    if not len(merged):
+        raise InputError("E150", f"{path}: none of its {len(held)} polygons has an area on the scene's grid.")
+    return merged, notices
 
 
 def read_polygons(

@@ -18,7 +18,7 @@ import pyproj
 import shapely
 
 from landslide_map.arrays import Bools, Floats, Rows, Shapes
-from landslide_map.errors import InputError
+from landslide_map.errors import InputError, Notice
 from landslide_map.evaluation.object_files import read_known, read_map
 from landslide_map.evaluation.overlaps import MIN_SHARED_M2, Clipped, areal_scale, clipped, overlapping_pairs
 from landslide_map.inventory import read_polygons
@@ -83,6 +83,14 @@ def evaluate_map(
             f"{' and in ' + str(area) if area is not None else ''}: map and inventory have nothing in "
             f"common to compare ({_extent(known, 'inventory')}, {_extent(np.array([analysed]), 'area')}; "
             f"{crs.name}).",
+        )
+    if left_out := compared["inventory"]["left_out"]:
+        notices.append(
+            Notice(
+                "W151",
+                f"{inventory}: {left_out} of {len(known)} landslides lie mostly outside the area compared; the "
+                "figures are of the others",
+            )
         )
     return compared | {
         "map": str(results),

@@ -73,6 +73,7 @@ def test_broken_outlines_are_repaired_and_far_polygons_reported(tmp_path: Path) 
         ([window(0, 0)], None, "E151", "no coordinate reference system"),
         ([Point(300_000, 2_700_000)], "EPSG:32651", "E152", "Point"),
         ([MultiPolygon()], "EPSG:32651", "E150", "holds no polygon"),
+        ([box(300_000, 2_699_360, 300_000, 2_700_000)], "EPSG:32651", "E150", "has an area"),
         ([window(0, 0)], "EPSG:4326", "E151", "are no longitudes and latitudes"),
         ([box(0, 0, 10, 10)], "EPSG:32651", "E153", "none of its 1 polygons is on the scene's grid"),
     ],

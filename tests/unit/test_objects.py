@@ -171,6 +171,8 @@ def test_inventories_in_degrees_are_brought_to_the_map(results: Path, tmp_path: 
     path = write(tmp_path / "known.geojson", list(shapes.to_crs(4326)), 4326)
     found = evaluate_map(results, path)
     assert found["inventory"] == {"landslides": 2, "hit": 1, "left_out": 1}  # the last is not analysed
+    assert [notice[:5] for notice in found["notices"]] == ["W151:"]
+    assert "1 of 3 landslides lie mostly outside the area compared" in found["notices"][0]
     assert found["area"]["inventory_m2"] == pytest.approx(2e4 / SCALE, rel=1e-4)
     assert found["area"]["analysed_m2"] == pytest.approx(5e7 / SCALE, rel=1e-4)
 
