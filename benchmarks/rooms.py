@@ -59,7 +59,9 @@ def judged(scene: Path, stride: int, rows: int, threads: int, cache: int, ahead:
         inputs = open_inputs(settings)
     plan = plan_windows(inputs.grid.shape, stride)
     first = (len(plan.block_rows) - rows) // 2
-    judge = giving_back(partial(judge_rows, inputs, bundle, plan, settings.min_valid_fraction, ahead=ahead))
+    judge = giving_back(
+        partial(judge_rows, inputs, bundle, plan, settings.min_valid_fraction, read_ahead=ahead)
+    )
     resident, begin = resident_memory() or 0, time.process_time()
     with kept_to(room):
         for _ in judge(range(first, first + rows), lambda _: None):

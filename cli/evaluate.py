@@ -128,10 +128,10 @@ def _windows(
         require_matplotlib()
     everyone = bool(options["scenarios"] or options["report"])
     point: OperatingPoint | None = options["operating_point"]
-    decided = {"threshold": options["threshold"], "operating_point": point}
+    limits = {"threshold": options["threshold"], "operating_point": point}
     bundle, ids = load_bundle(options["bundle"]), ()
     if windows is None and statistics is None:
-        judged = judge_kept(bundle, **decided)
+        judged = judge_kept(bundle, **limits)
     else:
         placement = (options["device"], options["precision"], options["batch_size"])
         bundle = on_device(bundle, *placement, tell.progress)
@@ -148,7 +148,7 @@ def _windows(
             everyone=everyone,
             out_of_fold=options["out_of_fold"],
             folds=folds,
-            **decided,
+            **limits,
         )
     result = figures(judged, ids=ids, everyone=everyone) | {"operating_point": point}
     if options["ablation"]:
@@ -169,8 +169,8 @@ def _announce(bundle: Bundle, windows: int, tell: Feedback) -> None:
     from landslide_map.models.networks.forecast import network_notice
     from landslide_map.scoring import SECONDS_PER_WINDOW
 
-    if ahead := network_notice(bundle, windows, SECONDS_PER_WINDOW * windows, tell.progress):
-        tell.notice(ahead)
+    if forecast := network_notice(bundle, windows, SECONDS_PER_WINDOW * windows, tell.progress):
+        tell.notice(forecast)
 
 
 def _open(

@@ -53,8 +53,8 @@ def check_scene(
     quantiles = channel_quantiles(inputs)
     seconds = expected_seconds(inputs, plan)
     memory, least = expected_memory(ensemble, plan)
-    ahead = network_notice(ensemble, plan.count, seconds)
-    notices = (*inputs.notices, *drift_notices(quantiles), *([ahead] if ahead else []))
+    forecast = network_notice(ensemble, plan.count, seconds)
+    notices = (*inputs.notices, *drift_notices(quantiles), *([forecast] if forecast else []))
     return {
         **describe_inputs(inputs),
         "bundle": {

@@ -89,7 +89,7 @@ def statistics_and_pixels(
     workers: int | None = None,
     slab: int = SLAB,
     block_rows: range | None = None,
-    ahead: bool = False,
+    read_ahead: bool = False,
 ) -> Iterator[tuple[int, xr.DataArray, PixelWindows]]:
     """Yield the statistics of windows as :func:`window_statistics` does, and some of their pixels.
 
@@ -104,7 +104,7 @@ def statistics_and_pixels(
     block_rows : range, optional
         Yield the windows that end in these rows of blocks (:attr:`WindowPlan.block_rows`), by default all.
         Only the pixels above that such windows share are read besides; the result has the same bits.
-    ahead : bool
+    read_ahead : bool
         Read the next row of blocks while the windows of the last one are in use.
 
     Yields
@@ -136,7 +136,7 @@ def statistics_and_pixels(
     slab_rows = max(slab // plan.grid_shape[1], 1)
     edges = [row_edges[(row_edges >= a) & (row_edges <= b)] - a for a, b in pairwise(lattice)]
     reduced = (_reduce(data.blocks[:, i], own, col_edges, kept, workers) for i, own in enumerate(edges))
-    for below, strip in zip(lattice[1:], one_ahead(reduced) if ahead else reduced, strict=True):
+    for below, strip in zip(lattice[1:], one_ahead(reduced) if read_ahead else reduced, strict=True):
         unfinished.extend(*strip)
         stop = plan.ended_by(below)
         for row in range(first, stop, slab_rows):

@@ -69,7 +69,7 @@ def judge_rows(
     block_rows: Sequence[int],
     tick: Tick = lambda _: None,
     *,
-    ahead: bool = True,
+    read_ahead: bool = True,
 ) -> Iterator[JudgedRows]:
     """Judge the windows that end in some rows of blocks, in this process.
 
@@ -87,7 +87,7 @@ def judge_rows(
         Of ``plan.block_rows``, increasing. Pixels of neighbouring rows are read once.
     tick : callable
         Called after every few rows of windows.
-    ahead : bool
+    read_ahead : bool
         Read the next row of blocks while the last one is voted on: faster, and more in memory.
 
     Yields
@@ -104,7 +104,7 @@ def judge_rows(
         waiting = list(run)
         sample = PixelSample(MODEL_BANDS)
         for first, statistics, pixels in described_windows(
-            inputs, plan, ensemble, wanted, run, ahead=ahead, sample=sample
+            inputs, plan, ensemble, wanted, run, read_ahead=read_ahead, sample=sample
         ):
             count = statistics.sizes["window"]
             rows = range(first, first + count // plan.grid_shape[1])
@@ -136,7 +136,7 @@ def described_windows(
     channels: Sequence[str],
     block_rows: range | None = None,
     *,
-    ahead: bool = True,
+    read_ahead: bool = True,
     sample: PixelSample | None = None,
 ) -> Iterator[tuple[int, xr.DataArray, Pixels | None]]:
     """Yield what an ensemble must know of the windows of `plan`, a few rows of windows at a time.
@@ -147,7 +147,7 @@ def described_windows(
         The channels that members may read here.
     block_rows : range, optional
         Only the windows that end in these rows of blocks.
-    ahead : bool
+    read_ahead : bool
         As of :func:`judge_rows`.
     sample : PixelSample, optional
         Where a sample of the pixels is kept.
@@ -174,7 +174,7 @@ def described_windows(
         median=ensemble.needs_median,
         slab=(plan.count if ensemble.skips else PIXEL_SLAB) if bands else SLAB,
         block_rows=block_rows,
-        ahead=ahead,
+        read_ahead=read_ahead,
     ):
         if not bands:
             yield first, statistics, None

@@ -89,8 +89,8 @@ def checked_labels(labels: Any, where: str) -> npt.NDArray[np.int8]:
             f"{int(np.argmax(wrong)) + 1}).",
         )
     if np.unique(values).size < 2:
-        said = f"every label is {int(values[0])}" if len(values) else "there are no labels"
-        raise InputError("E122", f"{where}: {said}; windows of both classes are needed.")
+        problem = f"every label is {int(values[0])}" if len(values) else "there are no labels"
+        raise InputError("E122", f"{where}: {problem}; windows of both classes are needed.")
     return values.astype(np.int8)
 
 

@@ -94,11 +94,11 @@ class Room:
     """Bytes of decoded blocks that GDAL keeps."""
     threads: int | None = None
     """That read blocks; as many as dask would start if not given."""
-    ahead: bool = True
+    read_ahead: bool = True
     """Whether the next row of blocks is read while the last one is voted on."""
 
 
-SMALLEST: Final = Room(_STEPS[-1][0], 1, ahead=False)
+SMALLEST: Final = Room(_STEPS[-1][0], 1, read_ahead=False)
 
 
 def demand_of(ensemble: Bundle, plan: WindowPlan) -> Demand:
@@ -141,8 +141,8 @@ def room_within(limit: int | None, demand: Demand = OPENING) -> Room:
     give_back()
     resident = resident_memory() or 0
     for threads in range(config.get("num_workers", None) or CPU_COUNT, 0, -1):
-        for cache, ahead in _STEPS:
-            room = Room(cache, threads, ahead)
+        for cache, read_ahead in _STEPS:
+            room = Room(cache, threads, read_ahead)
             if needed(room, demand, resident) <= limit:
                 return room
     least = needed(room, demand, resident)
@@ -168,7 +168,7 @@ def needed(room: Room, demand: Demand, resident: int) -> int:
     """
     # What threads let go of stays with the process while windows are judged, whether or not they go on.
     threads = (room.threads or CPU_COUNT) * (THREAD + demand.lane)
-    judging = int(CACHED * room.cache) + threads + demand.voting + demand.reading * room.ahead
+    judging = int(CACHED * room.cache) + threads + demand.voting + demand.reading * room.read_ahead
     return resident + demand.models + demand.votes + max(judging, demand.writing)
 
 

@@ -21,7 +21,7 @@ from landslide_map.models.networks.forecast import network_notice
 from landslide_map.models.placement import Device, Precision
 from landslide_map.operating_points import OperatingPoint
 from landslide_map.products import MANIFEST
-from landslide_map.products.manifest import run_manifest, write_manifest
+from landslide_map.products.manifest import write_manifest
 from landslide_map.products.map_files import STAGE as WRITE
 from landslide_map.products.map_files import write_map
 from landslide_map.products.staging import outputs
@@ -147,17 +147,7 @@ def map_scene(
             )
         of_cluster = cluster.notices if cluster else ()
         notices = (*inputs.notices, *result.notices, *of_polygons, *run.journal.notices, *of_cluster)
-        counts = provenance.counts(run, result, landslides)
-        manifest = run_manifest(
-            configuration=provenance.configuration(settings, choice),
-            inputs=run.files.listed,
-            bundle=provenance.bundle(ensemble),
-            counts=counts,
-            bands=result.distributions,
-            notices=notices,
-            timings=provenance.timings(run, spent, limit, judging_seconds=spent.stages[CLASSIFY].seconds),
-            started=started,
-            outputs=stage,
-        )
+        timed = provenance.timings(run, spent, limit, judging_seconds=spent.stages[CLASSIFY].seconds)
+        manifest = provenance.manifest(run, result, landslides, notices, timed, started, stage)
         write_manifest(stage / MANIFEST, manifest)
-    return MapResult(Path(out), landslides, counts["windows"], notices, spent.seconds)
+    return MapResult(Path(out), landslides, manifest["counts"]["windows"], notices, spent.seconds)

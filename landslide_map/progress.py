@@ -145,16 +145,16 @@ def bars() -> Iterator[Report]:
 def plain_lines(write: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> Report:
     """Return a `Report` that now and then writes a line: share done, rate, time that remains."""
     watch = Watch(clock)
-    told: dict[str, float] = {}
+    last_written: dict[str, float] = {}
     finished: set[str] = set()
 
     def line(stage: str, done: int, total: int) -> None:
         now = watch.look(stage, done, total)
         pause = min(max(LINE_EVERY_S[0], now.elapsed / 10), LINE_EVERY_S[1])
-        due = clock() - told.setdefault(stage, clock()) >= pause
+        due = clock() - last_written.setdefault(stage, clock()) >= pause
         # A stage may come again and again, as a network's does for every few windows.
         if due or (now.ended and stage not in finished):
-            told[stage] = clock()
+            last_written[stage] = clock()
             write(_sentence(now))
         if now.ended:
             finished.add(stage)
@@ -165,13 +165,13 @@ def plain_lines(write: Callable[[str], object], clock: Callable[[], float] = tim
 def json_lines(write: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> Report:
     """Return a `Report` that writes one JSON object a line, at most one a second for each stage."""
     watch = Watch(clock)
-    told: dict[str, float] = {}
+    last_written: dict[str, float] = {}
 
     def line(stage: str, done: int, total: int) -> None:
         now = watch.look(stage, done, total)
-        if 0 < now.elapsed < told.get(stage, 0.0) + JSON_EVERY_S and not now.ended:
+        if 0 < now.elapsed < last_written.get(stage, 0.0) + JSON_EVERY_S and not now.ended:
             return
-        told[stage] = now.elapsed
+        last_written[stage] = now.elapsed
         write(
             json.dumps(
                 {

@@ -103,8 +103,8 @@ def score(
         cascade=cascade,
     )
     ready = choice.of(bundle if isinstance(bundle, Bundle) else load_bundle(bundle), report)
-    if ahead := network_notice(ready, len(source.ids), SECONDS_PER_WINDOW * len(source.ids), report):
-        announce(ahead)
+    if forecast := network_notice(ready, len(source.ids), SECONDS_PER_WINDOW * len(source.ids), report):
+        announce(forecast)
     tick = counter(report, SCORE, len(source.ids))
     parts = []
     with timings.stage(SCORE):

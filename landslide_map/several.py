@@ -240,9 +240,9 @@ def _write_merged(out: Path, outcomes: Sequence[Outcome]) -> int:
     analysed = {name: read_layer(result.polygons, ANALYSED)[0] for name, result in results.items()}
     tags = [tags for _, tags in found.values()]
     crs = leading_crs(analysed.values())
-    scenarios = dict.fromkeys(name for said in tags for name in said["scenarios"].split("; "))
+    scenarios = dict.fromkeys(name for own in tags for name in own["scenarios"].split("; "))
     landslides = merged_landslides({name: frame for name, (frame, _) in found.items()}, crs)
-    common = {key: value for key, value in tags[0].items() if all(said.get(key) == value for said in tags)}
+    common = {key: value for key, value in tags[0].items() if all(own.get(key) == value for own in tags)}
     missing = [outcome.name for outcome in outcomes if outcome.result is None]
     if missing:
         common["scenes_missing"] = "; ".join(missing)
@@ -251,7 +251,7 @@ def _write_merged(out: Path, outcomes: Sequence[Outcome]) -> int:
             stage / LANDSLIDES,
             landslides,
             merged_areas(analysed, crs, list(scenarios)),
-            min(datetime.fromisoformat(said["event_time"]) for said in tags),
+            min(datetime.fromisoformat(own["event_time"]) for own in tags),
             {**common, "scenes": "; ".join(results)},
         )
         write_manifest(stage / SCENES, _account(outcomes, len(landslides)))

@@ -52,8 +52,8 @@ def window_text(result: Mapping[str, Any], pictures: set[str]) -> str:
     if profiles := result.get("profiles"):
         held = {name: own for name, own in profiles.items() if own}
         absent = [name for name in profiles if name not in held]
-        said = f"This bundle has no members for: {', '.join(absent)}." if absent else ""
-        lines += _group("Profiles", held, said)
+        note = f"This bundle has no members for: {', '.join(absent)}." if absent else ""
+        lines += _group("Profiles", held, note)
     if ablation := result.get("ablation"):
         lines += _ablation(ablation, pictures)
     if importance := result.get("importance"):

@@ -82,8 +82,8 @@ def remarks(bundle: Bundle, votes: Votes) -> Iterator[Notice]:
     if bundle.cascade:
         for scenario in bundle.scenarios:
             if scenario.cascade and scenario.rule:
-                said = scenario.cascade.in_words(scenario.rule)
-                yield Notice("W540", f"cascade, scenario {scenario.name!r}: {said}")
+                rule = scenario.cascade.in_words(scenario.rule)
+                yield Notice("W540", f"cascade, scenario {scenario.name!r}: {rule}")
 
 
 def _left_out(bundle: Bundle, votes: Votes) -> str:

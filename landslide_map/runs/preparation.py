@@ -109,7 +109,7 @@ def prepare_run(
     journal = Journal(out, identity, len(plan.block_rows), overwrite=overwrite)
     valid = settings.min_valid_fraction
     if cluster is None:
-        judge: Judge = partial(judge_rows, inputs, ensemble, plan, valid, ahead=room.ahead)
+        judge: Judge = partial(judge_rows, inputs, ensemble, plan, valid, read_ahead=room.read_ahead)
         judge = judge if limit is None else giving_back(judge)
     else:
         judge = cluster.judge(inputs, choice, ensemble, plan, valid, progress, limit)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from landslide_map import __version__
 from landslide_map.classification import Classification
+from landslide_map.errors import Notice
 from landslide_map.models import skipping
 from landslide_map.models.bundle import Bundle
 from landslide_map.models.choice import Choice
+from landslide_map.products.manifest import run_manifest
 from landslide_map.products.window_record import WindowRecord
 from landslide_map.reasons import REASON_NAMES, Reason
 from landslide_map.runs.preparation import Run
@@ -83,21 +87,6 @@ def window_counts(record: WindowRecord) -> dict[str, Any]:
     }
 
 
-def bundle(ensemble: Bundle) -> dict[str, Any]:
-    """Return which bundle voted, for ``run.json``."""
-    return {"name": ensemble.name, "sha256": ensemble.sha256, "path": ensemble.path}
-
-
-def counts(run: Run, result: Classification, landslides: int) -> dict[str, Any]:
-    """Return everything that ``run.json`` counts; `landslides` are polygons."""
-    return {
-        "windows": window_counts(result.record),
-        "votes": skipping.account(run.ensemble, result.votes),
-        "landslides": landslides,
-        "rows_of_blocks": run.journal.counts,
-    }
-
-
 def timings(run: Run, spent: Timings, limit: int | None, *, judging_seconds: float) -> dict[str, Any]:
     """Return where the time went, for ``run.json``.
 
@@ -116,3 +105,48 @@ def timings(run: Run, spent: Timings, limit: int | None, *, judging_seconds: flo
         "memory_limit_bytes": limit,
         "windows_per_second": round(judged / judging_seconds, 1),
     }
+
+
+def manifest(
+    run: Run,
+    result: Classification,
+    landslides: int,
+    notices: Sequence[Notice],
+    timings: Mapping[str, Any],
+    started: datetime,
+    outputs: Path,
+) -> dict[str, Any]:
+    """Return the content of ``run.json``.
+
+    Parameters
+    ----------
+    run : Run
+    result : Classification
+    landslides : int
+        Polygons.
+    notices : sequence of Notice
+        All that the user must know.
+    timings : mapping
+        As from :func:`timings`.
+    started : datetime
+        With time zone.
+    outputs : Path
+        Folder with the finished files.
+    """
+    ensemble = run.ensemble
+    return run_manifest(
+        configuration=configuration(run.settings, run.choice),
+        inputs=run.files.listed,
+        bundle={"name": ensemble.name, "sha256": ensemble.sha256, "path": ensemble.path},
+        counts={
+            "windows": window_counts(result.record),
+            "votes": skipping.account(ensemble, result.votes),
+            "landslides": landslides,
+            "rows_of_blocks": run.journal.counts,
+        },
+        bands=result.distributions,
+        notices=notices,
+        timings=timings,
+        started=started,
+        outputs=outputs,
+    )

@@ -96,7 +96,7 @@ def train_networks(
     total = sum(_work(run, name, fold) * costs[name] for name, fold in pending)
     pace = Pace(costs, total, run.say, run.report)
 
-    def told(epoch: Epoch) -> None:
+    def report_epoch(epoch: Epoch) -> None:
         pace.done += len(run.rows(epoch.member, epoch.fold)[1]) * _HELD_OUT_COST * costs[epoch.member]
         run.say(
             f"{epoch.member} fold {epoch.fold + 1} of {len(run.folds)}, "
@@ -111,7 +111,7 @@ def train_networks(
         )
         run.say(str(notices[-1]))
 
-    machine = Machine(device, precision, pace.stepped, told, halved)
+    machine = Machine(device, precision, pace.stepped, report_epoch, halved)
     labels = torch.from_numpy(run.labels.astype(np.float32))
     prepared: tuple[str, Tensor] | None = None
     for name, fold in pending:

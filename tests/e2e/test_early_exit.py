@@ -152,9 +152,9 @@ def test_what_is_skipped_does_not_depend_on_a_limit_of_memory(inputs: SceneInput
     plan = plan_windows(inputs.grid.shape, 24)
     quick = skipping(ensemble(), early_exit=True)
     found = []
-    for room in (Room(), SMALLEST, Room(threads=3, ahead=False)):
+    for room in (Room(), SMALLEST, Room(threads=3, read_ahead=False)):
         with kept_to(room):
-            rows = judge_rows(inputs, quick, plan, 0.75, plan.block_rows, ahead=room.ahead)
+            rows = judge_rows(inputs, quick, plan, 0.75, plan.block_rows, read_ahead=room.read_ahead)
             found.append(joined_votes([row.votes for row in rows]))
     for votes in found[1:]:
         for name in (each.name for each in fields(votes)):

@@ -73,7 +73,7 @@ def test_what_is_held_of_a_row_of_blocks_is_not_more_than_was_counted(
 
 
 def test_without_a_limit_a_run_is_as_it_was() -> None:
-    assert room_within(None) == Room(cache=CACHE, threads=None, ahead=True)
+    assert room_within(None) == Room(cache=CACHE, threads=None, read_ahead=True)
     with kept_to(Room()):
         assert dask.config.get("num_workers", None) is None
 
@@ -90,10 +90,10 @@ DEMAND = Demand(models=100 * MIB, voting=200 * MIB, reading=50 * MIB, votes=10 *
 
 
 def test_what_is_needed_adds_up_by_hand() -> None:
-    room = Room(cache=64 * MIB, threads=2, ahead=True)
+    room = Room(cache=64 * MIB, threads=2, read_ahead=True)
     judging = 72 + 2 * memory.THREAD / MIB + 200 + 50  # an eighth more than the cache
     assert needed(room, DEMAND, 300 * MIB) == (300 + 100 + 10 + judging) * MIB
-    assert needed(replace(room, ahead=False), DEMAND, 300 * MIB) == (300 + 100 + 10 + judging - 50) * MIB
+    assert needed(replace(room, read_ahead=False), DEMAND, 300 * MIB) == (300 + 100 + 10 + judging - 50) * MIB
     assert needed(room, replace(DEMAND, lane=30 * MIB), 300 * MIB) == (300 + 100 + 10 + judging + 60) * MIB
     large = replace(DEMAND, writing=2000 * MIB)
     assert needed(room, large, 300 * MIB) == (300 + 100 + 10 + 2000) * MIB
@@ -104,7 +104,7 @@ def test_more_memory_is_never_slower(four_threads: int) -> None:
     for limit in range(needed(SMALLEST, DEMAND, four_threads), 3000 * MIB, 16 * MIB):
         room = room_within(limit, DEMAND)
         assert needed(room, DEMAND, four_threads) <= limit
-        rooms.append((room.threads, room.ahead, room.cache))
+        rooms.append((room.threads, room.read_ahead, room.cache))
     assert rooms[0] == (1, False, CACHE // 8)
     assert rooms[-1] == (4, True, CACHE)
     assert rooms == sorted(rooms)
@@ -136,7 +136,7 @@ def test_workers_here_share_what_the_writing_process_leaves(
 
 def test_settings_hold_inside_and_are_put_back() -> None:
     before = get_gdal_config("GDAL_CACHEMAX")
-    with kept_to(Room()), kept_to(Room(cache=32 * MIB, threads=1, ahead=False)):
+    with kept_to(Room()), kept_to(Room(cache=32 * MIB, threads=1, read_ahead=False)):
         assert dask.config.get("num_workers") == 1
         assert get_gdal_config("GDAL_CACHEMAX") == 32 * MIB
     assert get_gdal_config("GDAL_CACHEMAX") == before
