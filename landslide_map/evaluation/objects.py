@@ -88,8 +88,8 @@ def evaluate_map(
         notices.append(
             Notice(
                 "W151",
-                f"{inventory}: {left_out} of {len(known)} landslides lie mostly outside the area compared; the "
-                "figures are of the others",
+                f"{inventory}: {left_out} of {len(known)} landslides lie mostly outside the area compared; "
+                "the figures are of the others",
             )
         )
     return compared | {
