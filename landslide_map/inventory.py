@@ -17,7 +17,7 @@ from landslide_map.arrays import Floats, Shapes
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Grid
 from landslide_map.outlines import no_degrees, projected
-from landslide_map.vector_layers import spatial_layers
+from landslide_map.vector_layers import spatial_layers, unclosed_rings
 from landslide_map.windows import WindowPlan
 
 _POLYGONS: Final = {"Polygon", "MultiPolygon"}
@@ -142,8 +142,9 @@ def _read(path: Path, layer: str | None, columns: Sequence[str]) -> gpd.GeoDataF
         raise InputError("E150", f"{path}: no such file; expected an inventory of polygons.")
     try:
         first = layer or next(iter(spatial_layers(path)), None)
-        table = pyogrio.read_dataframe(path, layer=first, columns=list(columns))
-    except (DataSourceError, DataLayerError, ValueError) as error:
+        with unclosed_rings():
+            table = pyogrio.read_dataframe(path, layer=first, columns=list(columns))
+    except (DataSourceError, DataLayerError, ValueError, shapely.errors.ShapelyError) as error:
         raise InputError("E150", f"{path}: cannot be read as a vector file ({error}).") from error
     if not isinstance(table, gpd.GeoDataFrame):
         raise InputError("E150", f"{path}: is a table without shapes; expected polygons.")

@@ -1,7 +1,10 @@
-"""Which layer of a vector file holds its shapes."""
+"""Vector files: which layer holds the shapes, and rings that are not closed."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyogrio
@@ -17,4 +20,13 @@ def spatial_layers(path: Path) -> list[str]:
     pyogrio.errors.DataSourceError
         If the file is no vector file.
     """
-    return [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+    with unclosed_rings():
+        return [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+
+
+@contextmanager
+def unclosed_rings() -> Iterator[None]:
+    """Leave unclosed rings, of a GeoJSON written by hand, to shapely's error: without a warning of GDAL's."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Non closed ring detected", RuntimeWarning)
+        yield

@@ -18,7 +18,7 @@ from landslide_map.grid import RESOLUTION_M, Grid
 from landslide_map.outlines import no_degrees, on_one_turn, projected
 from landslide_map.scene import GridSpec
 from landslide_map.sources import OpticalImage, RadarTrack, RasterBand
-from landslide_map.vector_layers import spatial_layers
+from landslide_map.vector_layers import spatial_layers, unclosed_rings
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -124,8 +124,9 @@ def _around(aoi: Path, epsg: int | None, image: RasterBand | None) -> Grid:
                 f"{aoi}: holds {len(layers)} layers ({', '.join(layers)}); expected the area of interest "
                 "alone, export it to a file of its own",
             )
-        area = gpd.read_file(aoi, layer=next(iter(layers), None))
-    except (DataSourceError, DataLayerError) as error:
+        with unclosed_rings():
+            area = gpd.read_file(aoi, layer=next(iter(layers), None))
+    except (DataSourceError, DataLayerError, shapely.errors.ShapelyError) as error:
         raise InputError("E101", f"{aoi}: cannot be read as an area of interest ({error})") from None
     outline = area.geometry[~(area.geometry.isna() | area.geometry.is_empty)] if len(area.columns) else area
     if not len(outline):

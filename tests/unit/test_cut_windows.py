@@ -91,7 +91,8 @@ def test_an_inventory_that_decides_nothing_is_refused(
 
 def test_a_missing_or_unreadable_inventory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.gpkg").write_text("no")
-    for name in ("a.gpkg", "b.gpkg"):
+    (tmp_path / "open.geojson").write_text('{"type": "Polygon", "coordinates": [[[9, 4], [9, 5], [8, 5]]]}')
+    for name in ("a.gpkg", "b.gpkg", "open.geojson"):
         with pytest.raises(InputError) as caught:
             read_inventory(tmp_path / name, GRID)
         assert caught.value.code == "E150"

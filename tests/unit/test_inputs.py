@@ -196,6 +196,10 @@ def test_an_unusable_area_is_refused(tmp_path: Path) -> None:
     cases.append((GridSpec(aoi=tmp_path / "text.geojson"), "E101", "cannot be read"))
     (tmp_path / "empty.geojson").write_text('{"type": "FeatureCollection", "features": []}')
     cases.append((GridSpec(aoi=tmp_path / "empty.geojson"), "E101", "holds no geometry"))
+    (tmp_path / "open.geojson").write_text(
+        '{"type": "Polygon", "coordinates": [[[121.5, 24.0], [121.6, 24.0], [121.6, 24.1]]]}'
+    )
+    cases.append((GridSpec(aoi=tmp_path / "open.geojson"), "E101", "do not form a closed linestring"))
     for spec, code, said in cases:
         with pytest.raises(InputError, match=said) as caught:
             decide_grid(spec, None, {})
