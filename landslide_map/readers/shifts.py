@@ -69,7 +69,7 @@ def check_same_ground(before: RadarImage, after: RadarImage) -> list[Notice]:
     common = correlation(*looks)
     if common is None:
         return []
-    rows, columns = _displacement(common) or (0, 0)
+    rows, columns = displacement(common) or (0, 0)
     if max(abs(rows), abs(columns)) >= REFUSED_PX:
         raise InputError(
             "E331",
@@ -77,16 +77,12 @@ def check_same_ground(before: RadarImage, after: RadarImage) -> list[Notice]:
             f"{one.path} shows it, so their difference would show relief as change. See over a map which "
             "of the two is displaced; get it anew, correct it (gdal_translate -a_ullr), or leave it out",
         )
-    if _at_zero(common) >= IN_COMMON:
+    if not nothing_in_common(common):
         return []
-    crossed = []
-    for (band, image, windows), look in zip(sides, looks, strict=True):
+    for (band, image, windows), vv in zip(sides, looks, strict=True):
         vh = next((vh for vh in image.bands["vh"] if vh.grid == band.grid), None)
-        if vh is None:
+        if vh is None or not much_to_see(vv, _looks(vh, image.units, windows)):
             return []
-        crossed.append((look, _looks(vh, image.units, windows)))
-    if not show_other_ground(common, *crossed):
-        return []
     return [
         Notice(
             "W331",
@@ -95,42 +91,6 @@ def check_same_ground(before: RadarImage, after: RadarImage) -> list[Notice]:
             "mean nothing then. See both over a map",
         )
     ]
-
-
-def shift(before: Sequence[Pixels], after: Sequence[Pixels]) -> tuple[int, int] | None:
-    """Measure by how much `after` is displaced against `before`.
-
-    Parameters
-    ----------
-    before, after : sequence of ndarray, (edge, edge)
-        Patches of the same ground in dB, NaN where there is no data.
-
-    Returns
-    -------
-    tuple of int or None
-        Rows (downwards) and columns (to the right), as far as :data:`REACH`; None where pixels do not tell.
-    """
-    common = correlation(before, after)
-    return None if common is None else _displacement(common)
-
-
-def show_other_ground(
-    common: Pixels,
-    before: tuple[Sequence[Pixels], Sequence[Pixels]],
-    after: tuple[Sequence[Pixels], Sequence[Pixels]],
-) -> bool:
-    """Return whether two images show much and nothing of it in common.
-
-    Parameters
-    ----------
-    common : ndarray
-        The :func:`correlation` of both, in VV.
-    before, after : tuple of two sequences of ndarray, (edge, edge)
-        Patches of VV and of VH, in dB. Speckle differs between the two: what both show is on the ground.
-    """
-    own = [correlation(*polarisations) for polarisations in (before, after)]
-    seen = [0.0 if one is None else one[len(one) // 2, len(one) // 2] for one in own]
-    return bool(min(seen) >= SEEN and _at_zero(common) < IN_COMMON)
 
 
 def correlation(before: Sequence[Pixels], after: Sequence[Pixels]) -> Pixels | None:
@@ -171,8 +131,14 @@ def correlation(before: Sequence[Pixels], after: Sequence[Pixels]) -> Pixels | N
     return near
 
 
-def _displacement(common: Pixels) -> tuple[int, int] | None:
-    """Return rows and columns of the one peak that tells, None where there is none."""
+def displacement(common: Pixels) -> tuple[int, int] | None:
+    """Return by how much the second image of a :func:`correlation` is displaced against the first.
+
+    Returns
+    -------
+    tuple of int or None
+        Rows (downwards) and columns (to the right); None where there is no one peak that tells.
+    """
     reach = len(common) // 2
     row, column = np.unravel_index(common.argmax(), common.shape)
     rows, columns = np.indices(common.shape)
@@ -185,11 +151,17 @@ def _displacement(common: Pixels) -> tuple[int, int] | None:
     return int(row) - reach, int(column) - reach
 
 
-def _at_zero(common: Pixels) -> float:
-    """Return the correlation of images that lie on each other, within the displacements that are borne."""
+def nothing_in_common(common: Pixels) -> bool:
+    """Return whether two images do not resemble each other within the displacements that are borne."""
     reach = len(common) // 2
-    ends = slice(reach - REFUSED_PX, reach + REFUSED_PX + 1)
-    return float(common[ends, ends].max())
+    near = slice(reach - REFUSED_PX, reach + REFUSED_PX + 1)
+    return bool(common[near, near].max() < IN_COMMON)
+
+
+def much_to_see(vv: Sequence[Pixels], vh: Sequence[Pixels]) -> bool:
+    """Return whether an image shows more than speckle, which differs between its polarisations."""
+    common = correlation(vv, vh)
+    return common is not None and bool(common[len(common) // 2, len(common) // 2] >= SEEN)
 
 
 def _texture(decibels: Pixels) -> Pixels:

@@ -124,14 +124,8 @@ def manifest(
     result : Classification
     landslides : int
         Polygons.
-    notices : sequence of Notice
-        All that the user must know.
-    timings : mapping
-        As from :func:`timings`.
-    started : datetime
-        With time zone.
-    outputs : Path
-        Folder with the finished files.
+    notices, timings, started, outputs
+        As of :func:`~landslide_map.products.manifest.run_manifest`; `timings` are those of :func:`timings`.
     """
     ensemble = run.ensemble
     return run_manifest(

@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 from landslide_map.backscatter import to_db
 from landslide_map.errors import InputError
 from landslide_map.readers.sentinel1 import open_track
-from landslide_map.readers.shifts import correlation, shift, show_other_ground
+from landslide_map.readers.shifts import correlation, displacement, much_to_see, nothing_in_common
 from landslide_map.scene import TrackSpec
 from tests.radar_files import LOOKS, decibels, passes, write
 from tests.shared_data import shared_data
@@ -22,6 +22,19 @@ from tests.unit.test_sentinel1 import EVENT
 
 SIZE = 300
 SAMPLE = Path(__file__).parents[2] / "sample_scenes" / "simulated_event" / "s1"
+
+
+def shift(before: list[np.ndarray], after: list[np.ndarray]) -> tuple[int, int] | None:
+    common = correlation(before, after)
+    return None if common is None else displacement(common)
+
+
+def show_other_ground(
+    common: np.ndarray,
+    before: tuple[list[np.ndarray], list[np.ndarray]],
+    after: tuple[list[np.ndarray], list[np.ndarray]],
+) -> bool:
+    return nothing_in_common(common) and much_to_see(*before) and much_to_see(*after)
 
 
 def ground(seed: int = 0) -> np.ndarray:

@@ -15,8 +15,10 @@ import torch
 from timm.models.maxxvit import MaxxVit
 from torch import Tensor, nn
 
-PARTS: Final = 4
-"""As many as a window has flips: what one pass judges of it."""
+from landslide_map.models.networks.passes import FLIPS
+
+PARTS: Final = len(FLIPS)
+"""One window in its flips is what a pass judges."""
 
 
 def part_early_stages(encoder: nn.Module) -> bool:
