@@ -135,6 +135,8 @@ def _windows(
     else:
         placement = (options["device"], options["precision"], options["batch_size"])
         bundle = on_device(bundle, *placement, tell.progress)
+        for notice in bundle.notices:
+            tell.notice(notice)
         data, labels, ids, folds = _open(windows, statistics, options["labels"], tell)
         if windows is not None:
             voters = bundle if everyone else with_profile(bundle, options["profile"] or "all")

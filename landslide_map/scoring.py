@@ -88,7 +88,8 @@ def score(
     BundleError
         E540 no rule for a cascade.
     ResourceError
-        E610 CUDA asked for and absent, E611 memory of the graphics card exhausted.
+        E610 CUDA asked for and absent, E611 memory of the graphics card exhausted, E613 numbers too large for
+        the precision.
     """
     source = windows if isinstance(windows, Windows) else Windows.of_array(windows)
     choice = Choice(
@@ -113,7 +114,7 @@ def score(
             tick(len(ids))
     votes = joined_votes(parts)
     table = _table(ready, source.ids, votes)
-    table.attrs["notices"] = [*_notices(ready, votes), *remarks(ready, votes)]
+    table.attrs["notices"] = [*ready.notices, *_notices(ready, votes), *remarks(ready, votes)]
     table.attrs["votes"] = account(ready, votes)
     return table
 

@@ -97,7 +97,9 @@ def learn_cascade(
             left_out = training_folds(ready, labels, windows.ids, folds)
         else:
             evidence, notices = _unseen(ready, windows)
-        votes = ask_members(windows, on_device(ready, device, precision, report=report), folds=left_out)
+        placed = on_device(ready, device, precision, report=report)
+        notices += placed.notices
+        votes = ask_members(windows, placed, folds=left_out)
     cascades = _learned(ready, votes, labels, evidence)
     save_bundle(out, ready.document.model_dump(mode="json"), _contents(ready, cascades), overwrite=overwrite)
     return LearnedCascades(out, cascades, notices)

@@ -13,7 +13,7 @@ from typing import Final
 import xarray as xr
 
 from landslide_map.bands import CHANNELS
-from landslide_map.errors import BundleError, ResourceError
+from landslide_map.errors import BundleError, Notice, ResourceError
 from landslide_map.models.asking import Pixels, Stop
 from landslide_map.models.bundle_folder import DOCUMENT, parse, read_document, verified
 from landslide_map.models.bundle_format import (
@@ -60,6 +60,8 @@ class Bundle:
     """Whether members are left unasked where no vote of theirs can change a class."""
     cascade: bool = False
     """Whether scenarios' rules call windows no landslide without asking the networks."""
+    notices: tuple[Notice, ...] = ()
+    """What the user must know of how its networks are computed (W613)."""
 
     @property
     def name(self) -> str:

@@ -83,14 +83,15 @@ class Cluster:
         ------
         LandslideMapError
             E633 a worker without the bundle, E634 without the inputs; E502, E610, E612, E640 as in a local
-            run. All of them name the worker.
+            run; E613 a worker on which the reduced precision is wrong. All of them name the worker.
         """
         identities = tuple(input_identities(inputs.files))
         part = memory if memory is None or not self._here else self._part(memory, demand_of(ensemble, plan))
         job = Job(inputs, identities, choice, ensemble.sha256, plan.stride, min_valid_fraction, memory=part)
         cards = {address for address, worker in self._workers().items() if _has_card(worker)}
         divided = ensemble.needs_pixels and 0 < len(cards) < len(self._workers())
-        for_rows = replace(job, choice=replace(choice, device="cpu"), networks=choice) if divided else job
+        plain = replace(choice, device="cpu", precision="float32")  # of networks that are not asked
+        for_rows = replace(job, choice=plain, networks=choice) if divided else job
         try:
             self._examine(job, for_rows, report)
         except ResourceError as error:

@@ -56,7 +56,7 @@ def run_identity(
     grid = inputs.grid
     networks = placed_on(ensemble)
     if networks is not None and on_cluster:
-        networks["device"] = f"{choice.device}, on workers"
+        networks |= {"device": f"{choice.device}, on workers", "precision": choice.precision}
     described = {*Scene.model_fields, *PLACEMENT}  # said by the scene, the bundle's hash, `placed_on`
     identity = {
         **settings.model_dump(mode="json", by_alias=True),

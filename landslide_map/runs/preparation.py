@@ -97,8 +97,8 @@ def prepare_run(
     LandslideMapError
         Whatever keeps the run from beginning; no window was judged then.
     """
-    # Where others compute, this machine needs no graphics card.
-    here = choice if cluster is None else replace(choice, device="cpu")
+    # Where others compute, this machine needs no graphics card and nothing need be tried on it.
+    here = choice if cluster is None else replace(choice, device="cpu", precision="float32")
     ensemble = here.of(load(settings.bundle), progress)
     inputs = open_inputs(settings)
     files = InputFiles(inputs.files)

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from distributed import get_worker, worker_client
 
 from landslide_map import timings
-from landslide_map.errors import BundleError, InputError, LandslideMapError
+from landslide_map.errors import BundleError, InputError, LandslideMapError, ResourceError
 from landslide_map.judging import JudgedRows, judge_rows
 from landslide_map.memory import Room, demand_of, kept_to, room_within
 from landslide_map.models.bundle import Bundle
@@ -130,7 +130,7 @@ def examine(job: Job) -> None:
     ResourceError
         E640: the limit of memory is too small.
     LandslideMapError
-        Whatever else keeps the bundle from being loaded here (E502, E610, E612).
+        Whatever else keeps the bundle from being loaded here (E502, E610, E612, E613).
     """
     for expected in job.identities:
         _check_input(expected)
@@ -211,5 +211,9 @@ def _bundle(choice: Choice, sha256: str) -> Bundle:
             "E633",
             f"the bundle {bundle.path} is another one here: bundle.json has SHA-256 {bundle.sha256[:12]}, "
             f"where the client has {sha256[:12]}. Give every machine the same bundle.",
+        )
+    if bundle.notices:  # rows must have the same bits wherever they are judged
+        raise ResourceError(
+            "E613", f"{bundle.notices[0].message}. Use --precision float32, or leave this worker out."
         )
     return bundle

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from landslide_map.arrays import Bools, Floats, Rows
 from landslide_map.errors import ResourceError
 from landslide_map.models.networks.heads import build_network
-from landslide_map.models.networks.passes import FLIPS, enlarge, logits
+from landslide_map.models.networks.passes import FLIPS, enlarge, logits, planes
+from landslide_map.models.networks.reduced_precision import fault, keep_stems_in_float32, some_windows
 from landslide_map.models.networks.spec import NetworkSpec
 from landslide_map.models.networks.threads import suitable_threads
 from landslide_map.training.learning import augmented, learning_rate, loss
@@ -118,6 +119,25 @@ class _Learner:
         self.scaler.update()
 
 
+def precision_fault(spec: NetworkSpec, device: torch.device, precision: str) -> str | None:
+    """Return in words where a network in reduced precision is wrong on a device; None if nowhere.
+
+    Its votes are tried, not its gradients.
+    """
+    if precision == "float32":
+        return None
+    with _own_chance(device):
+        torch.manual_seed(0)
+        network = build_network(spec).eval().to(device)
+    keep_stems_in_float32(network)
+
+    def probability(windows: Tensor) -> Tensor:
+        images = enlarge(windows[:, planes(spec)], spec.image_size)
+        return torch.sigmoid(logits(network, images).double())
+
+    return fault(probability, some_windows(1, device), getattr(torch, precision))
+
+
 def fit_fold(job: FoldJob, examples: Examples, machine: Machine, workspace: Workspace) -> None:
     """Train one fold and keep it in the workspace, weights and votes on the windows held out.
 
@@ -152,6 +172,8 @@ def _train(job: FoldJob, examples: Examples, machine: Machine, workspace: Worksp
     torch.manual_seed(job.seed_of(-1))
     path = workspace.checkpoint(job.name)
     network = build_network(job.spec, None if path.exists() else job.start).to(machine.device)
+    if machine.precision != "float32":
+        keep_stems_in_float32(network)
     rate = job.recipe.learning_rate
     optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=job.learning.weight_decay)
     scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "float16")

@@ -31,7 +31,14 @@ from landslide_map.training.starting_weights import starting_weights
 from landslide_map.training.training_data import READING
 from landslide_map.training.window_bundle import Trained, bundle_contents, bundle_document
 from landslide_map.training.window_recipe import Division, WindowRecipe, parse_window_recipe
-from landslide_map.training.window_run import Run, Say, collected_votes, train_boosters, train_networks
+from landslide_map.training.window_run import (
+    Run,
+    Say,
+    collected_votes,
+    train_boosters,
+    train_networks,
+    tried_precision,
+)
 from landslide_map.training.workspace import Workspace
 from landslide_map.window_files import Windows
 
@@ -99,7 +106,8 @@ def train(
     from_scratch : bool
         Start every encoder from random numbers.
     device, precision : str
-        As in scoring; ``bfloat16`` and ``float16`` train in mixed precision.
+        As in scoring; ``bfloat16`` and ``float16`` train in mixed precision, once they have been
+        compared with float32 (W613).
     provenance : mapping, optional
         Where the windows come from, kept in the bundle.
     restart, overwrite : bool
@@ -136,6 +144,7 @@ def train(
         else "Use spatially grouped folds, or cut windows with a stride of 64 px."
     )
     notices = overlap_notices(origin, folds, cure)
+    precision = tried_precision(recipe, machine_device, precision, notices)
     missing, features, digest = _survey(source, bool(recipe.boosters), report)
     learned_before = _pretrained(recipe)
     start = starting_weights(learned_before, weights) if learned_before else {}

@@ -19,9 +19,10 @@ from landslide_map.arrays import Bools, Floats, Labels, Rows
 from landslide_map.bands import INDEX_PAIRS, MODEL_BANDS
 from landslide_map.errors import Notice
 from landslide_map.models.networks.passes import planes, scale
+from landslide_map.models.placement import Precision
 from landslide_map.models.statistics.boosters import ENDING, PREDICTORS
 from landslide_map.progress import Report, Stage
-from landslide_map.training.fit_network import Epoch, Examples, FoldJob, Machine, fit_fold
+from landslide_map.training.fit_network import Epoch, Examples, FoldJob, Machine, fit_fold, precision_fault
 from landslide_map.training.fit_published import fit_published
 from landslide_map.training.pace import Pace
 from landslide_map.training.window_recipe import WindowRecipe
@@ -69,6 +70,23 @@ class Run:
         """Return member and fold of what is not finished."""
         every = [(name, fold) for name in members for fold in range(len(self.folds))]
         return [(name, fold) for name, fold in every if self.workspace.finished(f"{name}_fold{fold}") is None]
+
+
+def tried_precision(
+    recipe: WindowRecipe, device: torch.device, precision: Precision, notices: list[Notice]
+) -> Precision:
+    """Return the precision that a recipe's networks can be trained in on a device; `notices` are added to."""
+    for name in recipe.networks:
+        if fault := precision_fault(recipe.spec(name), device, precision):
+            notices.append(
+                Notice(
+                    "W613",
+                    f"{name} cannot be computed in {precision} on this {device.type}: {fault}. All networks "
+                    "are trained in float32 instead",
+                )
+            )
+            return "float32"
+    return precision
 
 
 def train_networks(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -30,6 +31,8 @@ from landslide_map.progress import Report, Stage, silent
 
 _IMAGES: Final = {"cpu": 4, "cuda": 128}
 """Images of 256 x 256 pixels in one pass. A processor is fastest while activations fit its caches."""
+_TRIED: Final = 8
+"""Windows at most that reduced precision is tried on."""
 _SCALED: Final = 64
 """Windows scaled at a time: bounds what is in memory in float64."""
 _ALONE: Final = threading.Lock()
@@ -112,16 +115,39 @@ class NetworkMember:
         BundleError
             E506 if weights do not fit the network.
         ResourceError
-            E611 if the graphics card has no memory for a single window.
+            E611 if the graphics card has no memory for a single window, E613 if the reduced precision is wrong
+            on this device, or its numbers grow too large.
         """
+        if found := self.fault():
+            raise self._unfit(found)
         try:
-            return self._predict(x if isinstance(x, WindowPixels) else WindowPixels(x))
+            probability = self._predict(x if isinstance(x, WindowPixels) else WindowPixels(x))
         except torch.OutOfMemoryError:
             raise ResourceError(
                 "E611",
                 f"the memory of the graphics card is not enough for one window of {self.name}. "
                 "Close other programs on it, use --precision bfloat16, or use --device cpu.",
             ) from None
+        if self.runtime.precision != "float32" and not np.isfinite(probability).all():
+            raise self._unfit("numbers grow too large")
+        return probability
+
+    def fault(self) -> str | None:
+        """Return in words why the reduced precision is of no use on the devices; None if it is.
+
+        The network is tried once in a process, with the weights of its first fold, and compared with float32.
+        """
+        if self.runtime.precision == "float32":
+            return None
+        tried = min(self.runtime.windows_at_once(self.spec.image_size), _TRIED)
+        how = (self.spec, self.runtime.precision, self.folds[0], tried)
+        return next((found for device in self.runtime.devices() if (found := _fault(device, *how))), None)
+
+    def _unfit(self, found: str) -> ResourceError:
+        precision = self.runtime.precision
+        return ResourceError(
+            "E613", f"{self.name} cannot be computed in {precision} here: {found}. Use --precision float32."
+        )
 
     def _predict(self, pixels: WindowPixels) -> npt.NDArray[np.float64]:
         total = np.zeros(len(pixels))
@@ -179,6 +205,17 @@ class NetworkMember:
             for _, future in waiting:
                 future.cancel()
         return found
+
+
+@cache
+def _fault(
+    device: torch.device, spec: NetworkSpec, precision: Precision, path: Path, tried: int
+) -> str | None:
+    """Return where a fold in reduced precision is wrong, tried where and as it would vote."""
+    network = voting_network(spec, device, precision)
+    with _ALONE, true_float32(), seat("check", network, tried, spec.image_size) as own:
+        network.load(read_weights(path, pinned=False), path)
+        return own.pool.submit(network.fault, tried).result()
 
 
 def _scaled(values: npt.NDArray[np.floating], spec: NetworkSpec, device: torch.device) -> Tensor:

@@ -23,6 +23,7 @@ from landslide_map.models.networks.lean_activations import lean_activations
 from landslide_map.models.networks.packed_products import PackedProducts, available
 from landslide_map.models.networks.parted_blocks import part_blocks
 from landslide_map.models.networks.passes import enlarge, logits, planes
+from landslide_map.models.networks.reduced_precision import fault, keep_stems_in_float32, some_windows
 from landslide_map.models.networks.spec import NetworkSpec
 from landslide_map.models.placement import Precision
 from landslide_map.windows import SIZE
@@ -47,7 +48,7 @@ class VotingNetwork:
     spec : NetworkSpec
     device : torch.device
     precision : str
-        Of products; everything that needs more is float32.
+        Of products; everything that needs more is float32, and so are stems.
     """
 
     def __init__(self, spec: NetworkSpec, device: torch.device, precision: Precision) -> None:
@@ -68,6 +69,8 @@ class VotingNetwork:
                 encoder.register_forward_pre_hook(partial(_enlarged, spec.image_size))
         if self._own_products:
             self._folds += part_blocks(network)
+        if precision != "float32":
+            keep_stems_in_float32(network)
         self._network = network.to(device)
         self._products: PackedProducts | None = None
         self.unload()
@@ -112,16 +115,39 @@ class VotingNetwork:
         ----------
         windows : Tensor, (n, 18, 64, 64), float32, on the device
             As :func:`~landslide_map.models.networks.passes.scale` returns them.
+
+        Returns
+        -------
+        Tensor
+            NaN where numbers grew too large.
         """
         with ExitStack() as stack:
             stack.enter_context(torch.inference_mode())
             if self._precision != "float32":
-                kind: torch.dtype = getattr(torch, self._precision)
-                stack.enter_context(torch.autocast(self.device.type, kind))
+                stack.enter_context(torch.autocast(self.device.type, self._kind))
             if self._products is not None:
                 stack.enter_context(self._products)
-            images = windows[:, self._planes].contiguous(memory_format=torch.channels_last)
-            return torch.sigmoid(logits(self._network, images).double())
+            return self._probability(windows)
+
+    def fault(self, count: int) -> str | None:
+        """Return in words where this fold in reduced precision is wrong on this device; None if nowhere.
+
+        Parameters
+        ----------
+        count : int
+            Windows to try it on: kernels depend on how many there are.
+        """
+        return fault(self._probability, some_windows(count, self.device), self._kind)
+
+    @property
+    def _kind(self) -> torch.dtype:
+        kind: torch.dtype = getattr(torch, self._precision)
+        return kind
+
+    def _probability(self, windows: Tensor) -> Tensor:
+        images = windows[:, self._planes].contiguous(memory_format=torch.channels_last)
+        found = logits(self._network, images).double()
+        return torch.where(found.isfinite(), torch.sigmoid(found), torch.nan)
 
 
 @lru_cache(maxsize=64)
