@@ -146,7 +146,8 @@ def map_scene(
                 progress=progress,
             )
         of_cluster = cluster.notices if cluster else ()
-        notices = (*ensemble.notices, *inputs.notices, *result.notices, *of_polygons, *run.journal.notices, *of_cluster)
+        notices = (*ensemble.notices, *inputs.notices, *result.notices, *of_polygons)
+        notices = (*notices, *run.journal.notices, *of_cluster)
         timed = provenance.timings(run, spent, limit, judging_seconds=spent.stages[CLASSIFY].seconds)
         manifest = provenance.manifest(run, result, landslides, notices, timed, started, stage)
         write_manifest(stage / MANIFEST, manifest)

@@ -1,7 +1,7 @@
 """Reduced precision: stems in float32, and no vote from a product that is wrong on this machine.
 
-Wrong kernels are put where torch looks for them, under autocast on a processor, so everything that runs is what
-users run.
+Wrong kernels are put where torch looks for them under autocast on a processor, so all that runs is what users
+run.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def test_a_worker_of_a_cluster_refuses(bundle: Path, kernel: Kernel) -> None:
 
 
 def test_attention_is_compared_too(bundle: Path, kernel: Kernel) -> None:
-    def mean(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Tensor:
+    def mean(query: Tensor, _: Tensor, value: Tensor, *__: Any, **___: Any) -> Tensor:
         return value.mean(dim=2, keepdim=True).expand_as(query).contiguous()
 
     kernel("scaled_dot_product_attention", mean)
