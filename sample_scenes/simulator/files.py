@@ -12,7 +12,10 @@ import pyogrio
 import rasterio
 from affine import Affine
 from rasterio import features
+from scipy import ndimage
 from shapely.geometry import shape as as_shape
+
+from sample_scenes.simulator.scars import without_crumbs
 
 SIMULATED = "SIMULATED data of an event that never happened; not satellite data"
 WRITTEN = "2026-11-21T00:00:00.000Z"
@@ -30,10 +33,16 @@ class Lattice:
     width: int
     height: int
 
+    def coarser(self, times: int) -> Lattice:
+        """Return the grid of pixels so many times as large."""
+        return Lattice(
+            self.epsg, self.transform @ Affine.scale(times), self.width // times, self.height // times
+        )
+
 
 def write_raster(
     path: Path,
-    image: npt.NDArray[np.float32] | npt.NDArray[np.uint16],
+    image: npt.NDArray[np.float32] | npt.NDArray[np.uint16] | npt.NDArray[np.uint8],
     lattice: Lattice,
     *,
     description: str,
@@ -57,7 +66,7 @@ def write_raster(
         blockxsize=256,
         blockysize=256,
         compress="deflate",
-        zlevel=9,
+        zlevel=7,
         predictor=3 if floating else 2,
     )
     with rasterio.open(path, "w", **profile) as out:
@@ -66,46 +75,77 @@ def write_raster(
         out.update_tags(TIFFTAG_IMAGEDESCRIPTION=SIMULATED, **tags)
 
 
-def write_outlines(path: Path, slid: npt.NDArray[np.bool_], lattice: Lattice) -> None:
-    """Write the true outlines, layer ``landslides_truth``: slides that ran together are one polygon."""
+def write_elevation(path: Path, elevation: npt.NDArray[np.float64], lattice: Lattice) -> None:
+    """Write an elevation model in whole decimetres, which need little room."""
+    write_raster(path, np.round(elevation, 1).astype(np.float32), lattice, description="elevation before, m")
+
+
+def write_outlines(
+    path: Path,
+    slid: npt.NDArray[np.bool_],
+    lattice: Lattice,
+    grounds: dict[str, npt.NDArray[np.float64]],
+) -> None:
+    """Write the true outlines, layer ``landslides_truth``: slides that ran together are one polygon.
+
+    Parts that the edge of the scene leaves smaller than a slide may be are left out. Each polygon says what
+    covered most of it before, ``ground``.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    shapes = features.shapes(slid.astype(np.uint8), mask=slid, transform=lattice.transform)
-    outlines = [as_shape(geometry) for geometry, _ in shapes]
-    frame = gpd.GeoDataFrame(geometry=outlines, crs=f"EPSG:{lattice.epsg}")
+    parts, _ = ndimage.label(without_crumbs(slid))
+    shapes = features.shapes(parts.astype(np.int32), mask=parts > 0, transform=lattice.transform)
+    outlines = {int(number): as_shape(geometry) for geometry, number in shapes}
+    index = np.arange(1, parts.max() + 1)
+    covered = {name: ndimage.mean(share, parts, index) for name, share in grounds.items()}
+    most = np.argmax(np.stack(list(covered.values())), axis=0) if index.size else []
+    frame = gpd.GeoDataFrame(geometry=[outlines[number] for number in index], crs=f"EPSG:{lattice.epsg}")
     frame["area_m2"] = frame.area
+    frame["ground"] = [list(covered)[number] for number in most]
     frame["origin"] = "simulated"
     path.unlink(missing_ok=True)
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": WRITTEN})  # same seed, same bytes
     try:
-        frame.to_file(path, layer="landslides_truth", driver="GPKG", engine="pyogrio")
+        frame.to_file(
+            path, layer="landslides_truth", driver="GPKG", engine="pyogrio", geometry_type="Polygon"
+        )
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 
-def write_scene(
-    path: Path,
-    *,
-    event: str,
-    seed: int,
-    optical: dict[str, str],
-    radar: dict[str, dict[str, list[dict[str, str]]]],
-) -> None:
-    """Write ``scene.yaml``; file names are relative to it."""
+@dataclass(frozen=True, slots=True)
+class SceneText:
+    """What ``scene.yaml`` says; file names are relative to it."""
+
+    seed: int
+    event: str
+    """Time of the event."""
+    post: dict[str, str]
+    pre: list[dict[str, str]]
+    radar: dict[str, dict[str, list[dict[str, str]]]]
+
+
+def _image(keys: dict[str, str]) -> list[str]:
+    return [*(f"{key}: {value}" for key, value in keys.items()), "units: dn", "offset: present"]
+
+
+def write_scene(path: Path, text: SceneText) -> None:
+    """Write ``scene.yaml``."""
     lines = [
         f"# {SIMULATED}.",
-        f"# Made by sample_scenes/make_scene.py with seed {seed}.",
+        f"# Made by sample_scenes/simulator with seed {text.seed}.",
         "# The coordinates lie in the open Philippine Sea.",
+        "# Digital numbers of Sentinel-2 are 10000 * reflectance + 1000, hence offset: present.",
         "event:",
-        f"  time: {event}",
+        f"  time: {text.event}",
         "  name: simulated",
         "s2:",
         "  post:",
-        *(f"    {key}: {value}" for key, value in optical.items()),
-        "    units: dn",
-        "    offset: present      # digital numbers are 10000 * reflectance + 1000",
+        *(f"    {line}" for line in _image(text.post)),
+        *(["  pre:"] if text.pre else []),
+        *(f"    - {{{', '.join(_image(image))}}}" for image in text.pre),
         "s1:",
     ]
-    for orbit, sides in radar.items():
+    for orbit, sides in text.radar.items():
         lines.append(f"  {orbit}:")
         for side, acquisitions in sides.items():
             lines.append(f"    {side}:")

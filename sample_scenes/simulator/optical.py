@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -9,30 +12,65 @@ from scipy import ndimage
 from sample_scenes.simulator.cover import Cover
 from sample_scenes.simulator.noise import Field, power_law_field, smoothstep
 from sample_scenes.simulator.scars import Scars
+from sample_scenes.simulator.seasons import leaf
+from sample_scenes.simulator.sky import CLOUD, Sky
 from sample_scenes.simulator.terrain import PIXEL_M
 
 BANDS = ("B02", "B03", "B04", "B08")
-SUN_ELEVATION, SUN_AZIMUTH = 63.0, 124.0
-"""Degrees, azimuth clockwise from north: 24 N on 3 September at 10.5 h local solar time."""
 DIFFUSE = np.array([0.30, 0.22, 0.16, 0.09])
 """Share of sky light on flat ground, falling with wavelength."""
 HAZE = np.array([0.005, 0.004, 0.003, 0.002])
 """Reflectance that an imperfect atmospheric correction leaves."""
+SHIFT_PX = 0.25
+"""Deviation of the position of one image against another."""
 
-REFLECTANCE = {
-    "forest": (0.019, 0.041, 0.030, 0.260),
-    "grass": (0.032, 0.066, 0.055, 0.290),
-    "bare": (0.090, 0.115, 0.135, 0.190),
-    "water": (0.042, 0.058, 0.050, 0.032),
-    "scar": (0.098, 0.126, 0.155, 0.228),
+FOREST = {
+    "broadleaf": (0.019, 0.041, 0.030, 0.260),
+    "deciduous": (0.020, 0.043, 0.032, 0.290),
+    "conifer": (0.016, 0.029, 0.024, 0.185),
+    "dry": (0.034, 0.056, 0.062, 0.220),
 }
+LEAFLESS = (0.044, 0.060, 0.072, 0.165)
+"""Branches and litter."""
+GRASS, HAY = (0.032, 0.066, 0.055, 0.290), (0.058, 0.085, 0.105, 0.215)
 PLOUGHED, GROWN = (0.050, 0.070, 0.085, 0.170), (0.024, 0.056, 0.038, 0.340)
+DEBRIS, MUCK = (0.098, 0.126, 0.155, 0.228), (0.044, 0.062, 0.070, 0.190)
+"""Of a scar: fresh rock and subsoil, and dark soil with plant remains."""
+REFLECTANCE = {
+    "soil": (0.060, 0.082, 0.106, 0.190),
+    "cut": (0.050, 0.074, 0.084, 0.205),
+    "burn": (0.036, 0.044, 0.050, 0.105),
+    "bare": (0.090, 0.115, 0.135, 0.190),
+    "gravel": (0.108, 0.134, 0.156, 0.215),
+    "rock": (0.096, 0.112, 0.126, 0.168),
+    "old_scar": (0.080, 0.106, 0.126, 0.222),
+    "snow": (0.720, 0.720, 0.700, 0.640),
+    "water": (0.042, 0.058, 0.050, 0.032),
+}
 
 
-def _direct_light(elevation: Field) -> Field:
+@dataclass(frozen=True, slots=True)
+class Texture:
+    """What varies inside the covers and stays from one image to the next; mean 0, deviation 1."""
+
+    grain: Field
+    stones: Field
+    wet: Field
+
+
+def make_texture(shape: tuple[int, int], rng: np.random.Generator) -> Texture:
+    """Return the lasting texture of a map."""
+    return Texture(
+        grain=power_law_field(shape, rng, exponent=0.45, longest=8),
+        stones=power_law_field(shape, rng, exponent=0.95, longest=25),
+        wet=power_law_field(shape, rng, exponent=1.3, longest=40),
+    )
+
+
+def _direct_light(elevation: Field, sky: Sky) -> Field:
     """Return the cosine of the sun's incidence over that on flat ground, 0 in cast shadow."""
     down, right = np.gradient(elevation, PIXEL_M)
-    sun, azimuth = np.radians(SUN_ELEVATION), np.radians(SUN_AZIMUTH)
+    sun, azimuth = np.radians(sky.elevation), np.radians(sky.azimuth)
     east, north, up = np.cos(sun) * np.sin(azimuth), np.cos(sun) * np.cos(azimuth), np.sin(sun)
     cosine = (-right * east + down * north + up) / np.sqrt(1 + down**2 + right**2)
     lit = np.ones(elevation.shape)
@@ -42,46 +80,88 @@ def _direct_light(elevation: Field) -> Field:
             elevation, (step * np.cos(azimuth), -step * np.sin(azimuth)), order=1, mode="nearest"
         )
         lit = np.minimum(lit, 1 - smoothstep(blocked - ray, -2, 6))
-    return np.asarray(np.clip(cosine, 0, None) / up * ndimage.gaussian_filter(lit, 0.8))
+    light = np.clip(cosine, 0, None) / up * ndimage.gaussian_filter(lit, 0.8)
+    return np.asarray(light * (1 - sky.shadow))
 
 
-def _mixed(cover: Cover, scars: Scars, rng: np.random.Generator) -> Field:
+def _between(low: tuple[float, ...], high: tuple[float, ...], share: float) -> tuple[float, ...]:
+    """Return the reflectance between two, on the scale of logarithms."""
+    return tuple(float(a ** (1 - share) * b**share) for a, b in zip(low, high, strict=True))
+
+
+def _levels(forest: str, contrast: float, time: datetime) -> dict[str, tuple[float, ...]]:
+    """Return the reflectance of every cover but fields on a date."""
+    return REFLECTANCE | {
+        "forest": _between(LEAFLESS, FOREST[forest], leaf(forest, time)),
+        "grass": _between(HAY, GRASS, leaf("grass", time)),
+        "scar": _between(MUCK, DEBRIS, contrast),
+    }
+
+
+def _mixed(cover: Cover, scars: Scars, texture: Texture, levels: dict[str, tuple[float, ...]]) -> Field:
     """Return (4, row, col) reflectance on flat ground."""
-    shape = cover.vigour.shape
-    grain = power_law_field(shape, rng, exponent=0.45, longest=8)
-    stones = power_law_field(shape, rng, exponent=0.95, longest=25)
-    wet = power_law_field(shape, rng, exponent=1.3, longest=40)
+    grain, stones, wet = texture.grain, texture.stones, texture.wet
     ploughed, grown = (np.array(v)[:, None, None] for v in (PLOUGHED, GROWN))
     total = cover.fractions["field"] * (ploughed + (grown - ploughed) * cover.crop) * np.exp(0.05 * grain)
     # More leaves: darker in the visible, brighter in the near infrared.
-    leaf = np.array([-0.14, -0.09, -0.18, 0.13])[:, None, None] * cover.vigour
+    leaves = np.array([-0.14, -0.09, -0.18, 0.13])[:, None, None] * cover.vigour
     canopy = np.array([0.17, 0.15, 0.18, 0.14])[:, None, None] * grain
     # Fresh debris: brightest near the crown, darker and wetter towards the toe, tree remains throughout.
-    fresh = 0.18 * (0.5 - scars.downslope) + 0.22 * stones + 0.14 * wet + 0.07 * grain
-    texture = {
-        "forest": leaf + canopy,
-        "grass": 1.2 * leaf + 0.7 * canopy,
-        "bare": 0.22 * stones,
+    fresh = 0.18 * (0.5 - scars.downslope) + 0.22 * stones + 0.14 * wet + 0.07 * grain + scars.brightness
+    within = {
+        "forest": leaves + canopy,
+        "grass": 1.2 * leaves + 0.7 * canopy,
+        "cut": 0.5 * leaves + 0.18 * stones + 0.5 * canopy,
+        "burn": 0.25 * stones + 0.10 * wet,
+        "soil": 0.12 * wet + 0.05 * grain,
+        "snow": 0.05 * stones,
         "water": 0.06 * wet,
+        "scar": fresh,
     }
-    for name, reflectance in REFLECTANCE.items():
-        flat = np.array(reflectance)[:, None, None]
-        total = total + cover.fractions[name] * flat * np.exp(fresh if name == "scar" else texture[name])
+    for name, fraction in cover.fractions.items():
+        if name != "field":
+            flat = np.array(levels[name])[:, None, None]
+            total = total + fraction * flat * np.exp(within.get(name, 0.22 * stones + 0.05 * grain))
     return np.asarray(total)
 
 
-def digital_numbers(
-    cover: Cover, scars: Scars, elevation: Field, rng: np.random.Generator
-) -> npt.NDArray[np.uint16]:
-    """Return Sentinel-2 digital numbers ``10000 * reflectance + 1000``, (band, row, col), as BANDS."""
-    direct = _direct_light(elevation)
-    slope = np.hypot(*np.gradient(elevation, PIXEL_M))
-    sky = (1 + 1 / np.sqrt(1 + slope**2)) / 2
-    haze = 1 + 0.25 * power_law_field(elevation.shape, rng, exponent=1.8, longest=200)
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What Sentinel-2 sees on one date."""
+
+    cover: Cover
+    scars: Scars
+    elevation: Field
+    """Metres."""
+    texture: Texture
+
+
+def reflectance(
+    ground: Ground, sky: Sky, *, forest: str, contrast: float, time: datetime, rng: np.random.Generator
+) -> Field:
+    """Return the reflectance that Sentinel-2 measures, (band, row, col) as BANDS: clouds, haze and noise in.
+
+    `forest` and `contrast` are those of :class:`~sample_scenes.simulator.options.EventOptions`.
+    """
+    direct = _direct_light(ground.elevation, sky)
+    slope = np.hypot(*np.gradient(ground.elevation, PIXEL_M))
+    lit_sky = (1 + 1 / np.sqrt(1 + slope**2)) / 2
+    haze = 1 + 0.25 * power_law_field(slope.shape, rng, exponent=1.8, longest=200)
     diffuse = DIFFUSE[:, None, None]
-    observed = (
-        _mixed(cover, scars, rng) * ((1 - diffuse) * direct + diffuse * sky) + HAZE[:, None, None] * haze
+    flat = _mixed(ground.cover, ground.scars, ground.texture, _levels(forest, contrast, time))
+    observed = flat * ((1 - diffuse) * direct + diffuse * lit_sky) + HAZE[:, None, None] * haze
+    if sky.cloud.any():
+        observed += sky.cloud * (CLOUD[:, None, None] * (0.75 + 0.35 * sky.cloud) - observed)
+    move = rng.normal(0, SHIFT_PX, 2)
+    observed = np.stack(
+        [
+            ndimage.shift(ndimage.gaussian_filter(band, 0.4), move, order=1, mode="nearest")
+            for band in observed
+        ]
     )
-    observed = np.stack([ndimage.gaussian_filter(band, 0.45) for band in observed])
-    noise = rng.normal(0, 1, observed.shape) * (0.0008 + 0.006 * observed)
-    return np.clip(np.rint(10000 * (observed + noise) + 1000), 1, 65534).astype(np.uint16)
+    return np.asarray(observed + rng.normal(0, 1, observed.shape) * (0.0008 + 0.006 * observed))
+
+
+def digital_numbers(measured: Field) -> npt.NDArray[np.uint16]:
+    """Return Sentinel-2 digital numbers ``10000 * reflectance + 1000``."""
+    return np.clip(np.rint(10000 * measured + 1000), 1, 65534).astype(np.uint16)

@@ -32,17 +32,45 @@ FLOOR_DB = -49.0
 HEADING = {"ascending": 348.0, "descending": 192.0}
 
 GAMMA0_DB = {
-    "vv": {"forest": -7.3, "grass": -10.0, "field": -10.2, "bare": -10.5, "water": -18.0, "scar": -7.4},
-    "vh": {"forest": -13.7, "grass": -17.0, "field": -17.5, "bare": -19.0, "water": -28.0, "scar": -14.2},
+    "forest": (-7.3, -13.7),
+    "grass": (-10.0, -17.0),
+    "field": (-10.2, -17.5),
+    "soil": (-10.6, -19.5),
+    "cut": (-9.0, -16.0),
+    "burn": (-8.6, -15.6),
+    "bare": (-10.5, -19.0),
+    "gravel": (-10.8, -19.0),
+    "rock": (-8.8, -17.0),
+    "old_scar": (-7.8, -14.8),
+    "snow": (-15.0, -22.0),
+    "water": (-18.0, -28.0),
+    "scar": (-7.4, -14.2),
 }
+"""Cover -> VV and VH."""
 DEBRIS_DB = 2.4
 """Texture that boulders and wet patches add inside scars."""
 RESOLUTION = 0.85
 """Standard deviation of the impulse response, pixels: 20 m resolution."""
-ANGULAR = {"forest": 0.2, "grass": 0.5, "field": 0.6, "bare": 1.0, "water": 2.0, "scar": 1.0}
+ANGULAR = {
+    "forest": 0.2,
+    "grass": 0.5,
+    "field": 0.6,
+    "soil": 0.8,
+    "cut": 0.4,
+    "burn": 0.3,
+    "bare": 1.0,
+    "gravel": 1.0,
+    "rock": 1.0,
+    "old_scar": 0.9,
+    "snow": 1.2,
+    "water": 2.0,
+    "scar": 1.0,
+}
 """Backscatter also goes with cos(local incidence) to this power: surfaces reflect, canopies scatter."""
-MOISTURE_DB = {"forest": 0.3, "grass": 0.9, "field": 1.2, "bare": 1.0, "water": 1.5, "scar": 1.0}
-"""Change of backscatter per unit of wetness."""
+MOISTURE_DB = {"forest": 0.3, "burn": 0.4, "cut": 0.7, "grass": 0.9, "field": 1.2, "soil": 1.3, "water": 1.5}
+"""Change of backscatter per unit of wetness; 1 for the other covers."""
+SLIDE_DB = 1.3
+"""Deviation between slides of what stripping does to backscatter: some brighten, some darken, some hide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,33 +174,63 @@ class Geometry:
 
 def speckle(shape: tuple[int, int], rng: np.random.Generator) -> Field:
     """Return unit-mean speckle of LOOKS looks, correlated between neighbours as oversampled pixels are."""
-    total = np.zeros(shape)
+    total = np.zeros(shape, np.float32)
     for _ in range(2 * LOOKS):
-        part = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), CORRELATION, mode="wrap")
-        total += part.astype(float) ** 2
-    return np.asarray(total / total.mean())
+        part = rng.standard_normal(shape, dtype=np.float32)
+        total += ndimage.gaussian_filter(part, CORRELATION, mode="wrap", truncate=3) ** 2
+    return np.asarray(total / total.mean(dtype=float), float)
 
 
-def gamma0(cover: Cover, texture_db: Field, wetness: Field, polarisation: str) -> Field:
-    """Return the gamma0 (power) of the mixed pixels on the map."""
+def gamma0(cover: Cover, texture_db: Field, polarisation: str) -> Field:
+    """Return the gamma0 (power) of the mixed pixels on the map, neither wet nor dry."""
     total = np.zeros(cover.vigour.shape)
-    for name, level in GAMMA0_DB[polarisation].items():
-        db = level + texture_db + MOISTURE_DB[name] * wetness
+    vh = polarisation == "vh"
+    for name, fraction in cover.fractions.items():
+        level = 10 ** (GAMMA0_DB[name][vh] / 10) * fraction
         if name == "field":
-            db = db + (3.0 if polarisation == "vh" else 1.5) * (cover.crop - 0.5)
-        total += cover.fractions[name] * 10 ** (db / 10)
-    return total
+            level = level * 10 ** ((0.3 if vh else 0.15) * (cover.crop - 0.5))
+        total += level
+    return total * 10 ** (texture_db / 10)
+
+
+def moisture(cover: Cover) -> Field:
+    """Return the change of backscatter (dB) of the mixed pixels per unit of wetness."""
+    return np.asarray(sum(MOISTURE_DB.get(name, 1.0) * own for name, own in cover.fractions.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class CleanImages:
+    """Noise-free sigma0 of one state of the ground in slant range."""
+
+    power: dict[str, Field]
+    """Polarisation -> sigma0."""
+    moisture: Field
+    """Change per unit of wetness, dB."""
+
+
+def clean_images(geometry: Geometry, cover: Cover, elevation: Field, texture_db: Field) -> CleanImages:
+    """Return what a track sees of a surface `elevation` (m), before weather, noise and speckle."""
+    facets = geometry.facets(cover, elevation)
+    sent = {polarisation: gamma0(cover, texture_db, polarisation) for polarisation in ("vv", "vh")}
+    power = {polarisation: facets.power(own) for polarisation, own in sent.items()}
+    wet = facets.power(sent["vv"] * moisture(cover))
+    return CleanImages(power, wet / np.maximum(power["vv"], 1e-9))
 
 
 def acquire(
-    geometry: Geometry, clean: Field, polarisation: str, where: tuple[Field, Field], rng: np.random.Generator
-) -> npt.NDArray[np.float32]:
-    """Return one geocoded acquisition in dB: thermal noise added, speckled, noise removed, geocoded."""
-    noise = 10 ** (NOISE_DB[polarisation] / 10)
-    clean = ndimage.gaussian_filter(clean, RESOLUTION)
-    measured = (clean + noise) * speckle(clean.shape, rng) - noise
-    measured = np.maximum(measured, 10 ** (FLOOR_DB / 10))
-    return (10 * np.log10(geometry.geocode(measured, *where))).astype(np.float32)
+    geometry: Geometry, clean: CleanImages, where: tuple[Field, Field], rng: np.random.Generator
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Return one geocoded acquisition in dB: weather, thermal noise, speckle, noise removed, geocoded."""
+    shape = clean.moisture.shape
+    wetness = rng.normal(0, 0.35) + 0.4 * power_law_field(shape, rng, exponent=1.8, longest=150)
+    weather = 10 ** (clean.moisture * wetness / 10)
+    images = {}
+    for polarisation, power in clean.power.items():
+        noise = 10 ** (NOISE_DB[polarisation] / 10)
+        measured = ndimage.gaussian_filter(power * weather, RESOLUTION) + noise
+        measured = np.maximum(measured * speckle(shape, rng) - noise, 10 ** (FLOOR_DB / 10))
+        images[polarisation] = (10 * np.log10(geometry.geocode(measured, *where))).astype(np.float32)
+    return images
 
 
 def texture(shape: tuple[int, int], rng: np.random.Generator) -> Field:

@@ -1,6 +1,7 @@
 """Landslides: where they start, how far they run, and what they do to the surface.
 
-Sizes follow the inverse gamma law of Malamud et al. (2004, doi:10.1002/esp.1064). Slopes fail densely in
+Sizes follow the inverse gamma law of Malamud et al. (2004, doi:10.1002/esp.1064); sizes and shapes are held
+to two real inventories (``tests/golden/test_slide_sizes.py``). Slopes fail densely in
 one unit of weak rock and hardly anywhere else, as those under thick pumice did in Iburi, Hokkaido, in 2018;
 masses start on steep slopes and follow the fall line. What has slid does not slide again.
 """
@@ -16,11 +17,15 @@ from scipy import ndimage
 from sample_scenes.simulator.noise import Field, power_law_field, smoothstep
 from sample_scenes.simulator.terrain import PIXEL_M, Relief
 
-SHAPE, SCALE_M2, SHIFT_M2 = 1.4, 1280.0, 132.0
-"""Inverse gamma law of landslide areas."""
-LEAST_M2 = 2000.0
-"""Smaller slides than twenty pixels are hardly seen at 10 m and are left out."""
-LARGEST_M2 = 300_000.0
+SCALE_M2, SHIFT_M2 = 1700.0, 132.0
+"""Of the inverse gamma law of landslide areas; its exponent is the event's."""
+LEAST_M2 = 500.0
+"""Smaller slides than five pixels are hardly seen at 10 m; they and crumbs of this size are left out."""
+BODY_M2 = 2000.0
+"""Slides of this area and more are what a density counts."""
+LARGEST_M2 = 400_000.0
+ELONGATION = (4.3, 0.70)
+"""Median and logarithmic deviation of length * length / area."""
 WEAK_SHARE = 0.5
 """Share of the map that the weak rock unit underlies, on one side of a contact."""
 STEEP = (16.0, 28.0)
@@ -41,15 +46,20 @@ class Scars:
     """0 at the crown to 1 at the toe, inside the scars."""
     elevation_change: Field
     """Metres: negative where material left, positive where it came to rest, rough."""
+    brightness: Field
+    """Per slide, added to the logarithm of its reflectance; 0 outside."""
+    backscatter: Field
+    """Per slide, times ``SLIDE_DB`` added to its backscatter; 0 outside."""
 
 
-def _areas(count: int, rng: np.random.Generator) -> Field:
-    """Return landslide areas in m2, largest first."""
+def slide_areas(count: int, tail: float, rng: np.random.Generator) -> Field:
+    """Return areas in m2, largest first: `count` of at least BODY_M2, and smaller ones with them."""
     areas = np.empty(0)
-    while areas.size < count:
-        draw = SCALE_M2 / rng.gamma(SHAPE, size=4 * count) - SHIFT_M2
+    while count and (areas >= BODY_M2).sum() <= count:
+        draw = SCALE_M2 / rng.gamma(tail, size=4 * count) - SHIFT_M2
         areas = np.concatenate([areas, draw[(draw > LEAST_M2) & (draw < LARGEST_M2)]])
-    return np.sort(areas[:count])[::-1]
+    enough = np.cumsum(areas >= BODY_M2) <= count
+    return np.sort(areas[enough])[::-1]
 
 
 def _path(start: tuple[int, int], length: float, down: Field, right: Field, slope: Field) -> Field:
@@ -100,40 +110,63 @@ def _weak_unit(shape: tuple[int, int], rng: np.random.Generator) -> npt.NDArray[
     return np.asarray(across < np.quantile(across, WEAK_SHARE))
 
 
-def make_scars(relief: Relief, rng: np.random.Generator, *, count: int) -> Scars:
-    """Return the scars of up to `count` slides on the steep slopes of `relief`."""
+def without_crumbs(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return the mask without parts (joined by edges) smaller than LEAST_M2."""
+    parts, _ = ndimage.label(mask)
+    large = np.bincount(parts.ravel()) * PIXEL_M**2 >= LEAST_M2
+    return np.asarray(mask & large[parts])
+
+
+def _likely_starts(relief: Relief, slope: Field, right: Field, steepness: Field, weak: Field) -> Field:
+    """Return how likely a slide starts in each pixel, summing to 1."""
+    east = right / (steepness + 0.05)  # rain or shaking from one side strips slopes of one aspect
+    weight = smoothstep(slope, *STEEP) * weak * np.exp(-0.5 * east) * (relief.water < 0.3)
+    return np.asarray(weight / weight.sum())
+
+
+def make_scars(relief: Relief, rng: np.random.Generator, *, count: int, tail: float = 1.4) -> Scars:
+    """Return the scars of slides on the steep slopes of `relief`: `count` large ones, and smaller ones."""
     shape = relief.elevation.shape
     down, right = relief.gradient(smooth=4)
-    slope = np.degrees(np.arctan(np.hypot(down, right)))
-    weak = _weak_unit(shape, rng)
-    east = right / (np.hypot(down, right) + 0.05)  # rain or shaking from one side strips slopes of one aspect
-    weight = smoothstep(slope, STEEP[0], STEEP[1]) * np.where(weak, 1, STRONG) * np.exp(-0.5 * east)
-    weight *= relief.water < 0.3
-    weight /= weight.sum()
+    steepness = np.hypot(down, right)
+    slope = np.degrees(np.arctan(steepness))
+    weak = np.where(_weak_unit(shape, rng), 1, STRONG)
+    weight = _likely_starts(relief, slope, right, steepness, weak)
     rough = power_law_field(shape, rng, exponent=0.9, longest=12)
 
     label = np.zeros(shape, np.int32)
     downslope = np.zeros(shape)
     change = np.zeros(shape)
-    starts = rng.choice(weight.size, size=count, p=weight.ravel())
-    for number, (area, start) in enumerate(zip(_areas(count, rng), starts, strict=True), 1):
+    areas = slide_areas(count, tail, rng)
+    starts = rng.choice(weight.size, size=areas.size, p=weight.ravel())
+    for number, (area, start) in enumerate(zip(areas, starts, strict=True), 1):
         if label.flat[start]:
             continue
         pixels = area / PIXEL_M**2
-        elongation = rng.lognormal(np.log(3.6), 0.35)
-        length = np.sqrt(pixels * elongation)
+        length = np.sqrt(pixels * max(rng.lognormal(np.log(ELONGATION[0]), ELONGATION[1]), 1.2))
         points = _path(np.unravel_index(start, shape), length, down, right, slope)
-        if len(points) < 4:
+        if len(points) < 3:
             continue
         inside, progress, (r, c) = _stamp(points, pixels / length, rough)
         box = np.s_[r : r + inside.shape[0], c : c + inside.shape[1]]
         inside = (inside == 1) & (relief.water[box] < 0.3) & (slope[box] > 6)
         label[box][inside] = number
         downslope[box][inside] = progress[inside]
-        depth = min(0.35 * (pixels * PIXEL_M**2) ** 0.3, 12)  # volume grows faster than area
+        depth = min(0.35 * area**0.3, 12)  # volume grows faster than area
         change[box][inside] = (depth * (1.6 * progress - 0.95))[inside]
-    mask = label > 0
+    mask = without_crumbs(label > 0)
+    label, change = label * mask, change * mask
     fraction = ndimage.gaussian_filter(mask.astype(float), 0.55)
     roughness = power_law_field(shape, rng, exponent=0.8, longest=8)
     change = ndimage.gaussian_filter(change, 1.2) + 1.8 * roughness * fraction
-    return Scars(label, fraction, downslope, change * smoothstep(fraction, 0.1, 0.6))
+    own = rng.standard_normal((2, areas.size + 1))
+    nearest = ndimage.distance_transform_edt(label == 0, return_distances=False, return_indices=True)
+    near = label[tuple(nearest)] if mask.any() else label
+    return Scars(
+        label,
+        fraction,
+        downslope,
+        change * smoothstep(fraction, 0.1, 0.6),
+        brightness=0.16 * own[0][near] * (fraction > 0),
+        backscatter=own[1][near] * (fraction > 0),
+    )
