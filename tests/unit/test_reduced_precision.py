@@ -6,6 +6,7 @@ run.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +25,11 @@ from landslide_map.models.import_nasios import import_nasios
 from landslide_map.models.networks.member import NetworkMember, Runtime
 from landslide_map.models.networks.reduced_precision import fault, keep_stems_in_float32, some_windows
 from landslide_map.models.placement import Precision, placed_on
+from landslide_map.pipeline import map_scene
 from landslide_map.runs import remote
 from landslide_map.scoring import score
 from landslide_map.training.train_windows import train
+from sample_scenes.make_scene import make_scene
 from tests.network_recipes import labelled_windows, tiny_window_recipe
 from tests.tiny_ensemble import TINY, WINDOWS, network, use_tiny_encoders, write_weights
 
@@ -137,6 +140,20 @@ def test_a_wrong_product_is_noticed_and_float32_votes(
     np.testing.assert_array_equal(found.filter(like="p"), exact.filter(like="p"))
     placed = Choice(bundle, precision="bfloat16").load()
     assert placed_on(placed) == {"device": "cpu", "precision": "float32", "batch_size": None}
+
+
+def test_a_map_keeps_the_notice_and_has_the_bytes_of_float32(
+    bundle: Path, kernel: Kernel, tmp_path: Path
+) -> None:
+    scene = make_scene(tmp_path / "scene", seed=5, size=128)
+    exact = map_scene(scene, tmp_path / "exact", bundle=bundle)
+    kernel("linear", off_by_a_tenth)
+    found = map_scene(scene, tmp_path / "found", bundle=bundle, precision="bfloat16")
+    assert [n.code for n in found.notices if n not in exact.notices] == ["W613"]
+    run = json.loads((tmp_path / "found" / "run.json").read_text())
+    assert "W613" in str(run["notices"])
+    assert "computed in float32" in str(run["notices"])
+    assert found.window_record.read_bytes() == exact.window_record.read_bytes()
 
 
 def test_a_member_asked_directly_refuses(bundle: Path, kernel: Kernel) -> None:
