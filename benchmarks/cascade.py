@@ -25,19 +25,19 @@ import torch
 import xarray as xr
 
 from benchmarks.compact_network import THREADS, cut
-from landslide_map.arrays import Bools, Floats
-from landslide_map.cut_windows import LabelRule
+from landslide_map.array_types import Bools, Floats
+from landslide_map.datasets.cut_windows import LabelRule
+from landslide_map.datasets.joined import read_training_data
 from landslide_map.evaluation.out_of_fold import kept_votes
 from landslide_map.grid import Grid
-from landslide_map.inventory import covered_fraction, read_inventory
-from landslide_map.models.bundle import Bundle, load_bundle
-from landslide_map.models.cascade import learned_cascade
-from landslide_map.models.networks.passes import FLIPS
-from landslide_map.pipeline import map_scene
-from landslide_map.training.recipe import recipe_content
-from landslide_map.training.train_windows import train
-from landslide_map.training.training_data import read_training_data
-from landslide_map.training.window_recipe import WindowRecipe
+from landslide_map.mapping.map_scene import map_scene
+from landslide_map.models.bundle.load import Bundle, load_bundle
+from landslide_map.models.networks.preprocessing import FLIPS
+from landslide_map.training.cascade import learned_cascade
+from landslide_map.training.statistics.recipe import recipe_content
+from landslide_map.training.windows.recipe import WindowRecipe
+from landslide_map.training.windows.train import train
+from landslide_map.vector.inventory import covered_fraction, read_inventory
 from landslide_map.windows import plan_windows
 from sample_scenes.make_scene import SLIDES_PER_KM2, make_scene
 

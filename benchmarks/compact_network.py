@@ -18,11 +18,11 @@ import click
 import pandas as pd
 import torch
 
-from landslide_map.cut_windows import LabelRule, cut_windows
+from landslide_map.datasets.cut_windows import LabelRule, cut_windows
+from landslide_map.datasets.joined import read_training_data
+from landslide_map.inference.score import score
 from landslide_map.metrics import UNIT, scores
-from landslide_map.scoring import score
-from landslide_map.training.train_windows import train
-from landslide_map.training.training_data import read_training_data
+from landslide_map.training.windows.train import train
 from sample_scenes.make_scene import make_scene
 
 LEARNED, UNSEEN = (101, 102, 103), (201, 202)

@@ -24,10 +24,11 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from landslide_map.grid import BLOCK, Block, Grid
-from landslide_map.readers import open_inputs
-from landslide_map.scene import load_scene
-from landslide_map.sources import RasterBand, SceneInputs
-from landslide_map.timings import peak_memory
+from landslide_map.inputs.open_inputs import open_inputs
+from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.raster.band import RasterBand
+from landslide_map.runtime.timings import peak_memory
+from landslide_map.scene.model import load_scene
 
 CACHE = 256 << 20
 """GDAL's cache, bytes (rasterio hands a number on as it is): source blocks are decoded once."""
@@ -95,13 +96,14 @@ def input_floor(inputs: SceneInputs, threads: int) -> dict[str, dict[str, float]
 
 def network_floor(bundle: Path | None, device: str, precision: str) -> dict[str, Any] | None:
     """Return the operations of a bundle's networks for one window, and what a matrix product achieves."""
-    from landslide_map.models.bundle import load_bundle
+    from landslide_map.models.bundle.load import load_bundle
 
     ensemble = load_bundle(bundle)
     if not ensemble.needs_pixels:
         return None
-    from landslide_map.models.networks.member import NetworkMember, Runtime
-    from landslide_map.models.networks.passes import FLIPS
+    from landslide_map.models.networks.network_member import NetworkMember
+    from landslide_map.models.networks.preprocessing import FLIPS
+    from landslide_map.models.networks.runtime import Runtime
 
     where = Runtime(device).torch_device()  # type: ignore[arg-type]
     passes = {m.name: len(m.folds) * len(FLIPS) for m in ensemble.members if isinstance(m, NetworkMember)}
@@ -123,8 +125,8 @@ def flop_of(spec: Any) -> int:
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    from landslide_map.models.networks.heads import build_network
-    from landslide_map.models.networks.passes import planes
+    from landslide_map.models.networks.architecture import build_network
+    from landslide_map.models.networks.preprocessing import planes
 
     network = build_network(spec).eval().to("meta")
     image = torch.empty(1, len(planes(spec)), spec.image_size, spec.image_size, device="meta")

@@ -27,8 +27,8 @@ from pathlib import Path
 
 import click
 
+from landslide_map.mapping.checkpoint import FOLDER
 from landslide_map.products import FILES, MANIFEST
-from landslide_map.runs.journal import FOLDER
 from tests.tall_scene import write_tall_scene
 
 COMMAND = Path(sys.executable).with_name("landslide-map")

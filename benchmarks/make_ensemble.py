@@ -16,12 +16,12 @@ import click
 import numpy as np
 import torch
 
-from landslide_map.models.import_nasios import import_nasios
-from landslide_map.models.networks.heads import build_network
-from landslide_map.models.published import BOOSTERS, FOLDS, MEMBERS, NETWORKS
+from landslide_map.models.networks.architecture import build_network
+from landslide_map.models.published.import_weights import import_nasios
+from landslide_map.models.published.nasios import BOOSTERS, FOLDS, MEMBERS, NETWORKS
 from landslide_map.models.statistics.published_boosters import FEATURES
-from landslide_map.training.recipe import recipe_content
-from landslide_map.training.window_recipe import parse_window_recipe
+from landslide_map.training.statistics.recipe import recipe_content
+from landslide_map.training.windows.recipe import parse_window_recipe
 
 NOISE = 2000
 """Windows of noise that boosters learn from."""

@@ -26,7 +26,7 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 from scipy.ndimage import gaussian_filter, zoom
 
-from landslide_map.arrays import Floats32
+from landslide_map.array_types import Floats32
 
 EPSG, NEIGHBOUR = 32632, 32633
 ORIGIN = (300000.0, 5100000.0)

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from landslide_map.models.networks.folded_stem import KERNEL, fold_stem, folded_kernel
-from landslide_map.models.networks.heads import build_network, encoders
-from landslide_map.models.networks.packed_products import PackedProducts, available
-from landslide_map.models.networks.passes import enlarge
-from landslide_map.models.published import NETWORKS
+from landslide_map.models.networks.architecture import build_network, encoders
+from landslide_map.models.networks.preprocessing import enlarge
+from landslide_map.models.networks.speedups.fused_patch_embed import KERNEL, fold_stem, folded_kernel
+from landslide_map.models.networks.speedups.packed_linear import PackedProducts, available
+from landslide_map.models.published.nasios import NETWORKS
 
 
 def measure_stems(version: str, repeats: int = 5) -> dict[str, float] | None:

@@ -29,16 +29,16 @@ from benchmarks.floor import flop_of
 from benchmarks.measured import machine
 from benchmarks.network_parts import measure_products, measure_stems
 from benchmarks.plain_procedure import ENLARGED_BY, plain
-from landslide_map.arrays import Floats
-from landslide_map.models.bundle import Bundle, load_bundle
-from landslide_map.models.import_nasios import import_nasios
-from landslide_map.models.networks.heads import build_network
-from landslide_map.models.placement import Device
-from landslide_map.models.published import NETWORKS
-from landslide_map.models.scenario import Scenario
-from landslide_map.scoring import score
-from landslide_map.training.recipe import recipe_content
-from landslide_map.training.window_recipe import parse_window_recipe
+from landslide_map.array_types import Floats
+from landslide_map.inference.score import score
+from landslide_map.models.bundle.load import Bundle, load_bundle
+from landslide_map.models.networks.architecture import build_network
+from landslide_map.models.published.import_weights import import_nasios
+from landslide_map.models.published.nasios import NETWORKS
+from landslide_map.models.voting.scenario import Scenario
+from landslide_map.options import Device
+from landslide_map.training.statistics.recipe import recipe_content
+from landslide_map.training.windows.recipe import parse_window_recipe
 from tests.golden.filled_weights import filled, synthetic_windows
 
 SEED = 11

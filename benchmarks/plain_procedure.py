@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from landslide_map.arrays import Floats, Floats32
+from landslide_map.array_types import Floats, Floats32
 from landslide_map.bands import CHANNELS, INDEX_PAIRS, MODEL_BANDS, TRAINING_MOMENTS, TRAINING_QUANTILES
-from landslide_map.models.networks.passes import enlarge
+from landslide_map.models.networks.preprocessing import enlarge
 from landslide_map.models.networks.spec import NetworkSpec
-from landslide_map.models.networks.true_float32 import true_float32
+from landslide_map.models.networks.speedups.exact_float32 import true_float32
 
 try:
     import cv2

@@ -1,7 +1,8 @@
 """What a few rows of blocks take in other rooms: memory as worked out and as measured, and processor time.
 
 ``python -m benchmarks.rooms SCENE`` judges rows of blocks from the middle of a scene with the default bundle,
-each time in a process of its own, and prints a table. The costs in :mod:`landslide_map.memory` go by it.
+each time in a process of its own, and prints a table. The costs in
+:mod:`landslide_map.mapping.memory_plan` go by it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import click
 
 from benchmarks import measured
-from landslide_map.amounts import MIB
+from landslide_map.runtime.byte_size import MIB
 
 
 @click.command()
@@ -45,12 +46,13 @@ def main(
 
 def judged(scene: Path, stride: int, rows: int, threads: int, cache: int, ahead: bool) -> dict[str, float]:
     """Judge rows of blocks in this process; return what was worked out before, and what it took."""
-    from landslide_map.judging import judge_rows
-    from landslide_map.memory import Room, demand_of, giving_back, kept_to, needed
-    from landslide_map.models.bundle import load_bundle
-    from landslide_map.readers import open_inputs
-    from landslide_map.scene import load_scene
-    from landslide_map.timings import peak_memory, resident_memory
+    from landslide_map.inference.rows import judge_rows
+    from landslide_map.inputs.open_inputs import open_inputs
+    from landslide_map.mapping.memory_plan import demand_of, giving_back, needed
+    from landslide_map.models.bundle.load import load_bundle
+    from landslide_map.runtime.memory_limit import Room, kept_to
+    from landslide_map.runtime.timings import peak_memory, resident_memory
+    from landslide_map.scene.model import load_scene
     from landslide_map.windows import plan_windows
 
     room = Room(cache * MIB, threads, ahead)

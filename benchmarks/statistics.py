@@ -22,7 +22,7 @@ import xarray as xr
 from scipy import stats
 
 from landslide_map.bands import CHANNELS, TRAINING_QUANTILES
-from landslide_map.features import window_statistics
+from landslide_map.features.window_statistics import window_statistics
 from landslide_map.windows import plan_windows
 
 LOOP_WINDOWS = 40

@@ -23,8 +23,8 @@ from typing import Any
 import click
 
 from benchmarks import measured, tables
-from landslide_map.amounts import amount
 from landslide_map.errors import UsageError
+from landslide_map.runtime.byte_size import amount
 
 COMMAND = Path(sys.executable).with_name("landslide-map")
 

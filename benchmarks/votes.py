@@ -21,7 +21,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from landslide_map.bands import CHANNELS
-from landslide_map.models.bundle import load_bundle
+from landslide_map.models.bundle.load import load_bundle
 from landslide_map.models.statistics.boosters import (
     Predictor,
     StatisticsMember,
@@ -29,9 +29,8 @@ from landslide_map.models.statistics.boosters import (
     slow_lightgbm_predictor,
     xgboost_predictor,
 )
-from landslide_map.models.statistics.crossed import BASE_STATISTICS, feature_table
-from landslide_map.models.statistics.normal_scores import normal_scores
-from landslide_map.models.statistics.perceptron import Perceptron, one_blas_thread
+from landslide_map.models.statistics.features import BASE_STATISTICS, feature_table
+from landslide_map.models.statistics.perceptron import Perceptron, normal_scores, one_blas_thread
 
 BATCH = 16384
 """Windows drawn, and judged again and again: many times more than fit into a fast cache."""

@@ -23,11 +23,11 @@ import numpy as np
 from rasterio.crs import CRS
 from scipy import ndimage
 
-from landslide_map import timings
 from landslide_map.grid import Grid
-from landslide_map.products.map_files import write_map
-from landslide_map.products.window_record import WindowRecord
+from landslide_map.inference.record import WindowRecord
+from landslide_map.products.write_map import write_map
 from landslide_map.reasons import Reason
+from landslide_map.runtime import timings
 from landslide_map.windows import WindowPlan, plan_windows
 
 SCENARIOS, MEMBERS, GROUPS = 13, 28, 3

@@ -21,8 +21,8 @@ def check(scene: Path, bundle: Path | None, stride: int | None, as_json: bool) -
     Prints date, orbit, units, nodata and projection of every file, how the Sentinel-2 offset was decided,
     the distribution of every band next to the training data's, the number of windows and the expected cost.
     """
-    from landslide_map.check import check_scene
-    from landslide_map.check_text import report_lines
+    from landslide_map.check.check_scene import check_scene
+    from landslide_map.check.report import report_lines
 
     report = check_scene(scene, bundle=bundle, stride=stride)
     if as_json:

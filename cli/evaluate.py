@@ -14,9 +14,9 @@ from .feedback import Feedback, feedback
 
 if TYPE_CHECKING:
     from landslide_map.evaluation.windows import Judged
-    from landslide_map.models.bundle import Bundle
-    from landslide_map.operating_points import OperatingPoint
-    from landslide_map.progress import Report
+    from landslide_map.models.bundle.load import Bundle
+    from landslide_map.options import OperatingPoint
+    from landslide_map.runtime.progress import Report
 
 _PATH = click.Path(path_type=Path)
 _OF_MAPS = ("inventory", "layer", "id_column", "each_part", "area")
@@ -117,12 +117,12 @@ def _windows(
     windows: Path | None, statistics: Path | None, options: Mapping[str, Any], tell: Feedback
 ) -> dict[str, Any]:
     from landslide_map.evaluation.importance import feature_importance
-    from landslide_map.evaluation.plots import require_matplotlib
-    from landslide_map.evaluation.report import write_window_report
+    from landslide_map.evaluation.report.plots import require_matplotlib
+    from landslide_map.evaluation.report.write import write_window_report
     from landslide_map.evaluation.windows import figures, judge, judge_kept
-    from landslide_map.models.bundle import load_bundle
-    from landslide_map.models.placement import on_device
-    from landslide_map.models.profiles import with_profile
+    from landslide_map.models.bundle.load import load_bundle
+    from landslide_map.models.bundle.options import on_device
+    from landslide_map.models.bundle.profiles import with_profile
 
     if options["report"]:
         require_matplotlib()
@@ -168,8 +168,8 @@ def _windows(
 
 def _announce(bundle: Bundle, windows: int, tell: Feedback) -> None:
     """Say how long networks will take, where that is long."""
-    from landslide_map.models.networks.forecast import network_notice
-    from landslide_map.scoring import SECONDS_PER_WINDOW
+    from landslide_map.inference.score import SECONDS_PER_WINDOW
+    from landslide_map.models.run_time import network_notice
 
     if forecast := network_notice(bundle, windows, SECONDS_PER_WINDOW * windows, tell.progress):
         tell.notice(forecast)
@@ -179,8 +179,8 @@ def _open(
     windows: Path | None, statistics: Path | None, labels: Path | None, tell: Feedback
 ) -> tuple[Any, Any, Any, Any]:
     """Return windows or their statistics, labels, IDs and folds."""
-    from landslide_map.labelled_windows import read_labelled_windows
-    from landslide_map.training import read_statistics_table
+    from landslide_map.datasets.labelled_windows import read_labelled_windows
+    from landslide_map.datasets.statistics_table import read_statistics_table
 
     if statistics is not None:
         table = read_statistics_table(statistics)
@@ -196,7 +196,7 @@ def _ablation(
     method: Literal["retrained", "permuted"], data: Any, judged: Judged, progress: Report
 ) -> dict[str, Any]:
     from landslide_map.evaluation.ablation import permuted_ablation, retrained_ablation
-    from landslide_map.evaluation.votes import statistics_of
+    from landslide_map.evaluation.member_votes import statistics_of
 
     statistics = statistics_of(data, judged.bundle)
     if method == "retrained":
@@ -205,8 +205,8 @@ def _ablation(
 
 
 def _objects(results: Path, options: Mapping[str, Any], tell: Feedback) -> dict[str, Any]:
-    from landslide_map.evaluation.objects import evaluate_map
-    from landslide_map.evaluation.report import write_object_report
+    from landslide_map.evaluation.inventory_match import evaluate_map
+    from landslide_map.evaluation.report.write import write_object_report
 
     result = evaluate_map(
         results,

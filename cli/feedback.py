@@ -15,8 +15,8 @@ from .refusals import Refusal, refusal_of
 
 if TYPE_CHECKING:
     from landslide_map.errors import Notice
-    from landslide_map.progress import Report
-    from landslide_map.timings import Timings
+    from landslide_map.runtime.progress import Report
+    from landslide_map.runtime.timings import Timings
 
 
 @dataclass
@@ -55,14 +55,14 @@ class Feedback:
             self._write("timings", self.timings.as_text())
 
     def _write(self, event: str, shown: str, **facts: Any) -> None:
-        from landslide_map.progress import stderr_line
+        from landslide_map.runtime.progress import stderr_line
 
         stderr_line(json.dumps({"event": event, **facts}, default=str) if self.as_json else shown)
 
 
 @contextmanager
 def _feedback(quiet: bool, verbose: bool, as_json: bool) -> Iterator[Feedback]:
-    from landslide_map import progress, timings
+    from landslide_map.runtime import progress, timings
 
     with ExitStack() as display, timings.collected() as spent:
         report: Report = progress.silent

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from landslide_map import __version__
+from landslide_map._version import __version__
 
 from .check import check
 from .evaluate import evaluate

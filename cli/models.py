@@ -11,7 +11,7 @@ from . import shared_options
 from .feedback import Feedback, feedback
 
 if TYPE_CHECKING:
-    from landslide_map.models.placement import Device, Precision
+    from landslide_map.options import Device, Precision
 
 
 @click.group()
@@ -31,7 +31,7 @@ def import_nasios(folder: Path, out: Path, trust_pickles: bool, overwrite: bool,
     Reads Landslide_Class_S2S1_<version>_Fold<k>_last.pt for whatever versions and folds are there, and with
     --trust-pickles the boosters Landslide_Class_S2S1_<v18b|v44>_fold<k>.
     """
-    from landslide_map.models.import_nasios import import_nasios as convert
+    from landslide_map.models.published.import_weights import import_nasios as convert
 
     found = convert(folder, out, trust_pickles=trust_pickles, overwrite=overwrite, report=tell.progress)
     for notice in found.notices:
@@ -71,9 +71,9 @@ def learn_cascade(
     without labels, all that the bundle calls landslides must be kept. A bundle that was trained on windows
     keeps its votes out of fold, and needs no others.
     """
+    from landslide_map.datasets.labelled_windows import LABELS, read_labelled_windows
+    from landslide_map.datasets.window_arrays import Windows
     from landslide_map.evaluation.learn_cascade import learn_cascade as learn
-    from landslide_map.labelled_windows import LABELS, read_labelled_windows
-    from landslide_map.window_files import Windows
 
     data, labels, folds = None, None, None
     if windows is not None and (windows / LABELS).is_file():
@@ -105,8 +105,8 @@ def learn_cascade(
 @click.argument("bundle", required=False, type=click.Path(path_type=Path))
 def show(bundle: Path | None) -> None:
     """Say what BUNDLE (by default the built-in one) holds."""
-    from landslide_map.models.bundle import load_bundle
-    from landslide_map.models.profiles import describe
+    from landslide_map.models.bundle.load import load_bundle
+    from landslide_map.models.bundle.profiles import describe
 
     for line in describe(load_bundle(bundle)):
         click.echo(line)
@@ -116,8 +116,8 @@ def show(bundle: Path | None) -> None:
 @click.argument("bundle", required=False, type=click.Path(path_type=Path))
 def verify(bundle: Path | None) -> None:
     """Check every hash of BUNDLE, and that every model file can be loaded."""
-    from landslide_map.models.bundle import load_bundle
-    from landslide_map.models.verify import verify_members
+    from landslide_map.models.bundle.load import load_bundle
+    from landslide_map.models.bundle.verify import verify_members
 
     ready = load_bundle(bundle)
     files = verify_members(ready)

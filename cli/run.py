@@ -13,8 +13,8 @@ from .feedback import Feedback, feedback
 from .refusals import refusal_of
 
 if TYPE_CHECKING:
-    from landslide_map.runs.cluster import Cluster
-    from landslide_map.several import Outcome
+    from landslide_map.mapping.cluster.client import Cluster
+    from landslide_map.mapping.map_scenes import Outcome
 
 
 @click.command()
@@ -58,7 +58,7 @@ def run(
     Of several scenes, each gets a folder in --out, and the polygons of all are merged into landslides.gpkg
     there. One that fails does not stop the others; the same command keeps what is finished.
     """
-    from landslide_map.amounts import amount
+    from landslide_map.runtime.byte_size import amount
 
     options["memory"] = None if memory is None else amount(memory)
     with _cluster(scheduler, workers) as cluster:
@@ -68,7 +68,7 @@ def run(
 
 
 def _map_one(scene: Path, out: Path, tell: Feedback, **options: Any) -> int:
-    from landslide_map.pipeline import map_scene
+    from landslide_map.mapping.map_scene import map_scene
 
     result = map_scene(scene, out, progress=tell.progress, announce=tell.notice, **options)
     for notice in result.notices:
@@ -85,7 +85,7 @@ def _map_one(scene: Path, out: Path, tell: Feedback, **options: Any) -> int:
 
 def _map_several(scenes: tuple[Path, ...], out: Path, tell: Feedback, **options: Any) -> int:
     from landslide_map.errors import Notice
-    from landslide_map.several import map_scenes
+    from landslide_map.mapping.map_scenes import map_scenes
 
     def told(outcome: Outcome) -> None:
         if outcome.error is not None:
@@ -117,7 +117,7 @@ def _cluster(scheduler: str | None, workers: int | None) -> AbstractContextManag
     if scheduler is not None and workers is not None:
         raise click.UsageError("give either --scheduler or --workers")
     try:
-        from landslide_map.runs.connection import connected, local_workers
+        from landslide_map.mapping.cluster.connect import connected, local_workers
     except ModuleNotFoundError as error:
         from landslide_map.errors import ResourceError
 

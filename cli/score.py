@@ -11,8 +11,7 @@ from . import shared_options
 from .feedback import Feedback, feedback
 
 if TYPE_CHECKING:
-    from landslide_map.models.placement import Device, Precision
-    from landslide_map.operating_points import OperatingPoint
+    from landslide_map.options import Device, OperatingPoint, Precision
 
 
 @click.command()
@@ -54,8 +53,8 @@ def score(
     windows of 64 x 64 pixels (window level). Bands are blue, green, red, nir, then vv, vh, diff_vv, diff_vh
     of the descending and of the ascending track, as in the labelled windows.
     """
-    from landslide_map import scoring
-    from landslide_map.window_files import Windows, read_ids
+    from landslide_map.datasets.window_arrays import Windows, read_ids
+    from landslide_map.inference import score as scoring
 
     scoring.check_output(out, overwrite=overwrite)
     source = Windows.open(windows, None if ids is None else read_ids(ids))

@@ -7,7 +7,7 @@ from typing import get_args
 
 import click
 
-from landslide_map.operating_points import OperatingPoint
+from landslide_map.options import OperatingPoint
 
 bundle = click.option(
     "--bundle", type=click.Path(path_type=Path), help="Model bundle; by default the built-in one."

@@ -21,9 +21,9 @@ def stack(scene: Path, out: Path, overwrite: bool, tell: Feedback) -> None:
     after the event), the channels that models read from them (differences, indices), and a mask of snow
     and cloud. Every band carries its name and unit; missing pixels are NaN.
     """
-    from landslide_map.products.stack_cog import BANDS, write_stack
-    from landslide_map.readers import open_inputs
-    from landslide_map.scene import load_scene
+    from landslide_map.inputs.open_inputs import open_inputs
+    from landslide_map.products.stack_file import BANDS, write_stack
+    from landslide_map.scene.model import load_scene
 
     inputs = open_inputs(load_scene(scene))
     for notice in inputs.notices:

@@ -11,8 +11,8 @@ from . import shared_options
 from .feedback import Feedback, feedback
 
 if TYPE_CHECKING:
-    from landslide_map.progress import Report
-    from landslide_map.training import TrainedBundle
+    from landslide_map.runtime.progress import Report
+    from landslide_map.training.statistics.train import TrainedBundle
 
 _PATH = click.Path(path_type=Path)
 _FOR_NETWORKS = ("members", "folds", "weights", "from_scratch", "device", "precision", "restart")
@@ -52,8 +52,8 @@ def train(
     `landslide-map windows` writes; several folders are joined. The bundle holds its members, thresholds and
     figures estimated out of fold. Training networks can be interrupted: the same command goes on.
     """  # noqa: D301 - click reads \b as the character, which keeps the lines apart
-    from landslide_map.models.bundle_folder import check_free
-    from landslide_map.training.recipe import recipe_content, trains_on_windows
+    from landslide_map.models.bundle.folder import check_free
+    from landslide_map.training.statistics.recipe import recipe_content, trains_on_windows
 
     if bool(data) == (statistics is not None):
         raise click.UsageError("give either DATA or --statistics TABLE.csv")
@@ -76,12 +76,12 @@ def train(
 def _train_on_windows(
     data: tuple[Path, ...], recipe: str, out: Path, tell: Feedback, **options: Any
 ) -> tuple[list[dict[str, Any]], str]:
+    from landslide_map.datasets.joined import read_training_data
     from landslide_map.errors import ResourceError
-    from landslide_map.training.training_data import read_training_data
-    from landslide_map.training.workspace import work_folder
+    from landslide_map.training.windows.workspace import work_folder
 
     try:
-        from landslide_map.training.train_windows import train as train_windows
+        from landslide_map.training.windows.train import train as train_windows
     except ModuleNotFoundError as error:
         raise ResourceError(
             "E612",
@@ -124,7 +124,7 @@ def _train_on_windows(
 def _train_on_statistics(
     data: tuple[Path, ...], statistics: Path | None, recipe: str, out: Path, tell: Feedback, **options: Any
 ) -> tuple[list[dict[str, Any]], str]:
-    from landslide_map.models.bundle_folder import save_bundle
+    from landslide_map.models.bundle.folder import save_bundle
 
     if needless := [name for name in _FOR_NETWORKS if options[name] not in (None, False, "auto", "float32")]:
         raise click.UsageError(
@@ -143,7 +143,8 @@ def _train_on_statistics(
 def _from_table(table: Path, recipe: str, seed: int | None, progress: Report) -> TrainedBundle:
     from hashlib import sha256
 
-    from landslide_map.training import read_statistics_table, train_on_statistics
+    from landslide_map.datasets.statistics_table import read_statistics_table
+    from landslide_map.training.statistics.train import train_on_statistics
 
     known = read_statistics_table(table)
     return train_on_statistics(
@@ -158,9 +159,9 @@ def _from_table(table: Path, recipe: str, seed: int | None, progress: Report) ->
 
 
 def _from_windows(data: tuple[Path, ...], recipe: str, seed: int | None, tell: Feedback) -> TrainedBundle:
-    from landslide_map.training import train_on_statistics
-    from landslide_map.training.folds import overlap_notices
-    from landslide_map.training.training_data import complete_statistics, read_training_data
+    from landslide_map.datasets.folds import overlap_notices
+    from landslide_map.datasets.joined import complete_statistics, read_training_data
+    from landslide_map.training.statistics.train import train_on_statistics
 
     known = read_training_data(data)
     trained = train_on_statistics(

@@ -61,7 +61,7 @@ def windows(
     layout that `train` and `evaluate` read. Windows that no polygon touches count as free of landslides:
     where the inventory is not complete, say so with --area.
     """
-    from landslide_map.cut_windows import LabelRule, cut_windows
+    from landslide_map.datasets.cut_windows import LabelRule, cut_windows
 
     cut = cut_windows(
         scene,

@@ -11,24 +11,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from landslide_map.evaluation import evaluate
-    from landslide_map.map_result import MapResult
-    from landslide_map.pipeline import map_scene
-    from landslide_map.scoring import score
-    from landslide_map.several import map_scenes
-    from landslide_map.training.train_windows import train
+from landslide_map._version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from landslide_map.evaluation.windows import evaluate
+    from landslide_map.inference.score import score
+    from landslide_map.mapping.map_scene import map_scene
+    from landslide_map.mapping.map_scenes import map_scenes
+    from landslide_map.mapping.result import MapResult
+    from landslide_map.training.windows.train import train
+
 __all__ = ["MapResult", "__version__", "evaluate", "map_scene", "map_scenes", "score", "train"]
 
 _HOMES = {
-    "MapResult": "landslide_map.map_result",
-    "evaluate": "landslide_map.evaluation",
-    "map_scene": "landslide_map.pipeline",
-    "map_scenes": "landslide_map.several",
-    "score": "landslide_map.scoring",
-    "train": "landslide_map.training.train_windows",
+    "MapResult": "landslide_map.mapping.result",
+    "evaluate": "landslide_map.evaluation.windows",
+    "map_scene": "landslide_map.mapping.map_scene",
+    "map_scenes": "landslide_map.mapping.map_scenes",
+    "score": "landslide_map.inference.score",
+    "train": "landslide_map.training.windows.train",
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.arrays import Bools, Floats, Labels
+from landslide_map.array_types import Bools, Floats, Labels
 
 LEVEL: Final = "window level"
 UNIT: Final = "window level (64 x 64 px of 10 m); never comparable with pixel-level or object-level figures"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from landslide_map.training.statistics_table import read_statistics_table
+from landslide_map.datasets.statistics_table import read_statistics_table
 
 QUANTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 """Percent; 0 and 100 are the least and the greatest value."""

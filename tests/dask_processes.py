@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from landslide_map.runs.connection import client_of
+from landslide_map.mapping.cluster.connect import client_of
 
 PATIENCE_S = 120  # a busy machine imports slowly
 

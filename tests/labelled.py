@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from landslide_map.models.bundle import Bundle, load_bundle
-from landslide_map.models.bundle_folder import save_bundle
-from landslide_map.moments import STATISTICS
-from landslide_map.training import train_on_statistics
-from landslide_map.training.recipe import Recipe
-from landslide_map.training.statistics_table import TABLE_CHANNELS
+from landslide_map.datasets.statistics_table import TABLE_CHANNELS
+from landslide_map.features.moments import STATISTICS
+from landslide_map.models.bundle.folder import save_bundle
+from landslide_map.models.bundle.load import Bundle, load_bundle
+from landslide_map.training.statistics.recipe import Recipe
+from landslide_map.training.statistics.train import train_on_statistics
 
 OPTICAL = ("red", "green", "blue", "nir", "bndvi", "gndvi")
 CHANGE = ("desc_diff_vv", "desc_diff_vh", "asc_diff_vv", "asc_diff_vh")

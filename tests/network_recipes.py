@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.training.window_recipe import WindowRecipe
+from landslide_map.training.windows.recipe import WindowRecipe
 
 from .golden.filled_weights import synthetic_windows
 

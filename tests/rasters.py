@@ -11,7 +11,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from landslide_map.grid import Block, Grid
-from landslide_map.sources import RasterBand
+from landslide_map.raster.band import RasterBand
 
 
 def grid_at(epsg: int, left: float, top: float, shape: tuple[int, int], pixel: float = 10.0) -> Grid:

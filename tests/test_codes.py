@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from landslide_map import errors
-from landslide_map.codes import CODES, as_markdown
+from landslide_map.error_codes import CODES, as_markdown
 
 ROOT = Path(__file__).parents[1]
 USED = {
@@ -27,7 +27,7 @@ def test_the_codes_in_the_source_are_the_documented_ones() -> None:
 
 def test_the_page_of_codes_is_made_from_the_registry() -> None:
     assert (ROOT / "docs" / "error-codes.md").read_text() == as_markdown(), (
-        "run: python -m landslide_map.codes > docs/error-codes.md"
+        "run: python -m landslide_map.error_codes > docs/error-codes.md"
     )
 
 

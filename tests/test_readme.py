@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from landslide_map_cli.main import cli
 
-from landslide_map.scene import load_scene
+from landslide_map.scene.model import load_scene
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

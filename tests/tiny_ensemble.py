@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from landslide_map.models import published
-from landslide_map.models.networks.heads import build_network
+from landslide_map.models.networks.architecture import build_network
 from landslide_map.models.networks.spec import NetworkSpec
-from landslide_map.models.published import NETWORKS
+from landslide_map.models.published import nasios
+from landslide_map.models.published.nasios import NETWORKS
 
 from .golden.filled_weights import filled, synthetic_windows
 
@@ -25,7 +25,7 @@ WINDOWS: npt.NDArray[np.float64] = synthetic_windows(5, 4)
 
 
 def use_tiny_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published, "NETWORKS", TINY)
+    monkeypatch.setattr(nasios, "NETWORKS", TINY)
 
 
 def network(spec: NetworkSpec, seed: int) -> torch.nn.Module:

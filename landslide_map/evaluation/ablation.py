@@ -9,19 +9,19 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from landslide_map.arrays import Bools, Floats, Labels
+from landslide_map.array_types import Bools, Floats, Labels
 from landslide_map.bands import BACKSCATTER, CHANNELS, DIFFERENCES, GROUPS, INDICES
+from landslide_map.datasets.folds import stratified_folds
 from landslide_map.errors import UsageError
 from landslide_map.evaluation.importance import MOST, largest
-from landslide_map.evaluation.votes import ask_members
-from landslide_map.features import MEDIAN
+from landslide_map.evaluation.member_votes import ask_members
+from landslide_map.features.window_statistics import MEDIAN
 from landslide_map.metrics import LEVEL, average_precision, confusion, rates, roc_auc
-from landslide_map.models.bundle import Bundle
-from landslide_map.models.statistics.crossed import BASE_STATISTICS
-from landslide_map.progress import Report, silent
-from landslide_map.training.fit_trees import train_lightgbm
-from landslide_map.training.folds import stratified_folds
-from landslide_map.training.operating_point import nested
+from landslide_map.models.bundle.load import Bundle
+from landslide_map.models.statistics.features import BASE_STATISTICS
+from landslide_map.runtime.progress import Report, silent
+from landslide_map.training.calibrate import nested
+from landslide_map.training.statistics.trees import train_lightgbm
 
 MODALITIES: Final[Mapping[str, tuple[str, ...]]] = {
     "Sentinel-2": GROUPS["optical"],

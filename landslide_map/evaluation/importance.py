@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from landslide_map.metrics import LEVEL
-from landslide_map.models.bundle import Bundle
+from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.statistics.boosters import StatisticsMember
-from landslide_map.models.statistics.crossed import BASE_STATISTICS, feature_table
+from landslide_map.models.statistics.features import BASE_STATISTICS, feature_table
 from landslide_map.models.statistics.published_boosters import STATISTICS, PublishedBooster
 
 MOST: Final = 20

@@ -12,17 +12,19 @@ from shutil import copyfile
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.arrays import Labels
+from landslide_map.array_types import Labels
+from landslide_map.datasets.window_arrays import Windows
 from landslide_map.errors import BundleError, Notice, UsageError
+from landslide_map.evaluation.member_votes import MemberVotes, ask_members
 from landslide_map.evaluation.out_of_fold import kept_votes, training_folds
-from landslide_map.evaluation.votes import MemberVotes, ask_members
-from landslide_map.models.bundle import Bundle, load_bundle
-from landslide_map.models.bundle_folder import check_free, save_bundle
-from landslide_map.models.cascade import CASCADES, Cascade, cascades_file, learned_cascade
-from landslide_map.models.placement import Device, Precision, on_device
-from landslide_map.progress import Report, silent
-from landslide_map.training.card import CARD, cascade_section
-from landslide_map.window_files import Windows
+from landslide_map.models.bundle.folder import check_free, save_bundle
+from landslide_map.models.bundle.load import Bundle, load_bundle
+from landslide_map.models.bundle.options import on_device
+from landslide_map.models.voting.cascade import CASCADES, Cascade, cascades_file
+from landslide_map.options import Device, Precision
+from landslide_map.runtime.progress import Report, silent
+from landslide_map.training.cascade import learned_cascade
+from landslide_map.training.model_card import CARD, cascade_section
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from landslide_map.arrays import Floats, Labels
+from landslide_map.array_types import Floats, Labels
+from landslide_map.datasets.folds import shuffled_folds, stratified_folds
 from landslide_map.errors import UsageError
-from landslide_map.evaluation.votes import MemberVotes, fold_count
-from landslide_map.models.bundle import Bundle
-from landslide_map.models.calibration import IDENTITY
-from landslide_map.models.scenario import Scenario, settle
-from landslide_map.operating_points import OperatingPoint
-from landslide_map.training.folds import shuffled_folds, stratified_folds
-from landslide_map.training.operating_point import nested, operating_points
-from landslide_map.training.window_bundle import VOTES, softened
+from landslide_map.evaluation.member_votes import MemberVotes, fold_count
+from landslide_map.models.bundle.load import Bundle
+from landslide_map.models.voting.calibration import IDENTITY
+from landslide_map.models.voting.scenario import Scenario, settle
+from landslide_map.options import OperatingPoint
+from landslide_map.training.calibrate import nested, operating_points
+from landslide_map.training.windows.bundle import VOTES, softened
 
 Folds = npt.NDArray[np.int64]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyproj
 import shapely
 
-from landslide_map.arrays import Bools, Floats, Rows, Shapes
+from landslide_map.array_types import Bools, Floats, Rows, Shapes
 
 MIN_SHARED_M2: Final = 1.0
 """Shapes that share less only touch: rounding of coordinates shifts borders by millimetres. Of shapes below

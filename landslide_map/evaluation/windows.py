@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.arrays import Floats, Labels
+from landslide_map.array_types import Floats, Labels
+from landslide_map.datasets.labelled_windows import checked_labels
+from landslide_map.datasets.window_arrays import Windows
 from landslide_map.errors import BundleError, InputError
+from landslide_map.evaluation.member_votes import Data, MemberVotes, ask_members, window_count
 from landslide_map.evaluation.out_of_fold import keeps_votes, kept_votes, settle_nested, training_folds
-from landslide_map.evaluation.votes import Data, MemberVotes, ask_members, window_count
-from landslide_map.labelled_windows import checked_labels
 from landslide_map.metrics import LEVEL, UNIT, reliability_curve, scores, threshold_curve
-from landslide_map.models.bundle import Bundle, load_bundle
-from landslide_map.models.calibration import IDENTITY
-from landslide_map.models.profiles import PROFILES, with_profile
-from landslide_map.models.scenario import Scenario
-from landslide_map.models.thresholds import decided_at
-from landslide_map.operating_points import OperatingPoint
-from landslide_map.window_files import Windows
+from landslide_map.models.bundle.load import Bundle, load_bundle
+from landslide_map.models.bundle.options import decided_at
+from landslide_map.models.bundle.profiles import PROFILES, with_profile
+from landslide_map.models.voting.calibration import IDENTITY
+from landslide_map.models.voting.scenario import Scenario
+from landslide_map.options import OperatingPoint
 
 _EVEN = 0.5
 

@@ -29,5 +29,5 @@ class Member(Protocol):
         """Return the probability of landslide, ``(window,)``, in [0, 1].
 
         `x` is a complete ``(window, channel, statistic)`` DataArray for ``statistics``, never NaN in
-        `channels`, and :class:`~landslide_map.models.networks.window_pixels.WindowPixels` for ``pixels``.
+        `channels`, and :class:`~landslide_map.models.networks.batch.WindowPixels` for ``pixels``.
         """

@@ -23,9 +23,9 @@ from shapely.geometry import MultiPolygon, shape
 
 from landslide_map.errors import Notice
 from landslide_map.grid import Grid
-from landslide_map.patches import Patches
+from landslide_map.inference.record import FIRST_REASON, WindowRecord
+from landslide_map.products.painting import Patches
 from landslide_map.products.rasters import LANDSLIDE
-from landslide_map.products.window_record import FIRST_REASON, WindowRecord
 from landslide_map.reasons import REASON_NAMES, Reason
 
 _CORNERS: Final = np.ones((3, 3), dtype=int)

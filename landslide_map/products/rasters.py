@@ -18,12 +18,12 @@ import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from landslide_map import timings
 from landslide_map.errors import ResourceError
 from landslide_map.grid import Grid
-from landslide_map.patches import Patches
 from landslide_map.products import cog
+from landslide_map.products.painting import Patches
 from landslide_map.reasons import REASON_NAMES, Reason
+from landslide_map.runtime import timings
 
 NOT_LANDSLIDE: Final = 0
 LANDSLIDE: Final = 1

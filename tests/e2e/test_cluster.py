@@ -22,17 +22,18 @@ import psutil
 import pytest
 
 from landslide_map.errors import LandslideMapError
-from landslide_map.judging import JudgedRows, Tick, judge_rows
-from landslide_map.models.bundle import DEFAULT
-from landslide_map.models.choice import Choice
-from landslide_map.pipeline import map_scene
+from landslide_map.inference.rows import JudgedRows, Tick, judge_rows
+from landslide_map.inputs.open_inputs import open_inputs
+from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.mapping.cluster import client as cluster
+from landslide_map.mapping.cluster import connect
+from landslide_map.mapping.cluster.connect import client_of, connected
+from landslide_map.mapping.map_scene import map_scene
+from landslide_map.models.bundle.load import DEFAULT
+from landslide_map.models.bundle.options import Choice
 from landslide_map.products import FILES
-from landslide_map.readers import open_inputs
-from landslide_map.runs import cluster, connection
-from landslide_map.runs.connection import client_of, connected
-from landslide_map.scene import load_scene
-from landslide_map.sources import SceneInputs
-from landslide_map.training.train_windows import train
+from landslide_map.scene.model import load_scene
+from landslide_map.training.windows.train import train
 from landslide_map.windows import WindowPlan, plan_windows
 from sample_scenes.make_scene import make_scene
 from tests.dask_processes import PATIENCE_S, DaskProcesses
@@ -45,7 +46,7 @@ STRIDE = 40
 NEVER_DONE = """
 import time
 from pathlib import Path
-from landslide_map.runs import remote
+from landslide_map.mapping.cluster import worker as remote
 
 def dask_setup(worker):
     real, done = remote.judge_rows, []
@@ -64,8 +65,8 @@ def dask_setup(worker):
 
 SPY = """
 from pathlib import Path
-from landslide_map.runs import remote
-from landslide_map.models.networks.member import NetworkMember
+from landslide_map.mapping.cluster import worker as remote
+from landslide_map.models.networks.network_member import NetworkMember
 
 def dask_setup(worker):
     for owner, name in ((NetworkMember, "predict"), (remote, "judge_rows")):
@@ -193,7 +194,7 @@ def test_rows_come_as_they_are_done_and_a_failure_after_the_others(
 
 
 def test_a_row_that_workers_die_over_is_given_up(work: Work, tmp_path: Path) -> None:
-    deadly = "import os\nfrom landslide_map.runs import remote\nremote.judge_rows = lambda *_: os._exit(1)\n"
+    deadly = "import os\nfrom landslide_map.mapping.cluster import worker as remote\nremote.judge_rows = lambda *_: os._exit(1)\n"
     with DaskProcesses(tmp_path, allowed_failures=0) as processes:
         processes.worker("weak", preload=deadly)
         processes.await_workers("weak")
@@ -208,7 +209,7 @@ def test_when_workers_or_the_scheduler_are_gone_it_says_so_and_keeps_what_is_fin
     scene: Path, local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "PATIENCE_S", 2)
-    monkeypatch.setattr(connection, "CONNECT_S", 5)
+    monkeypatch.setattr(connect, "CONNECT_S", 5)
     begun, out = tmp_path / "begun", tmp_path / "out"
     with DaskProcesses(tmp_path) as processes:
         with pytest.raises(LandslideMapError) as none_yet, connected(processes.address):
@@ -235,7 +236,7 @@ def test_when_workers_or_the_scheduler_are_gone_it_says_so_and_keeps_what_is_fin
 
 
 def test_a_scheduler_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "CONNECT_S", 1)
+    monkeypatch.setattr(connect, "CONNECT_S", 1)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
@@ -264,12 +265,12 @@ def dask_setup(scheduler):
 """A scheduler that says something to all clients in the same breath as it greets one, to the first ones."""
 
 
-@pytest.mark.parametrize("rude", [connection.GREETINGS - 1, connection.GREETINGS])
+@pytest.mark.parametrize("rude", [connect.GREETINGS - 1, connect.GREETINGS])
 def test_a_greeting_along_with_other_messages_is_asked_for_anew(rude: int, tmp_path: Path) -> None:
     preload = tmp_path / "chatty.py"
     preload.write_text(CHATTY.format(rude=rude))
     with DaskProcesses(tmp_path, preload=preload) as processes:
-        if rude < connection.GREETINGS:
+        if rude < connect.GREETINGS:
             with client_of(processes.address) as client:
                 assert client.scheduler_info()["workers"] == {}
         else:
@@ -279,7 +280,7 @@ def test_a_greeting_along_with_other_messages_is_asked_for_anew(rude: int, tmp_p
             ):
                 pass
             assert caught.value.code == "E630"
-    assert len((tmp_path / "tries").read_text()) == connection.GREETINGS
+    assert len((tmp_path / "tries").read_text()) == connect.GREETINGS
 
 
 @contextmanager

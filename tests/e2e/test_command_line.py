@@ -19,7 +19,7 @@ import pytest
 import rasterio
 import xarray as xr
 
-from landslide_map.models.bundle import DEFAULT
+from landslide_map.models.bundle.load import DEFAULT
 
 COMMAND = Path(sys.executable).with_name("landslide-map")
 SCENE = Path(__file__).parents[2] / "sample_scenes" / "simulated_event" / "scene.yaml"

@@ -16,25 +16,25 @@ import xarray as xr
 from scipy.special import expit
 
 from landslide_map.bands import MODEL_BANDS
-from landslide_map.classification import gathered
-from landslide_map.judging import judge_rows
-from landslide_map.memory import SMALLEST, Room, kept_to
-from landslide_map.models.bundle import Bundle, load_bundle
-from landslide_map.models.bundle_format import MemberEntry
-from landslide_map.models.calibration import Calibration
-from landslide_map.models.ensemble import joined_votes
-from landslide_map.models.import_nasios import import_nasios
-from landslide_map.models.scenario import Average, Scenario
-from landslide_map.models.skipping import skipping
-from landslide_map.patches import mean_over
-from landslide_map.pipeline import map_scene
+from landslide_map.inference.record import WindowRecord, gathered
+from landslide_map.inference.rows import judge_rows
+from landslide_map.inference.score import score
+from landslide_map.inputs.open_inputs import open_inputs
+from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.mapping.map_scene import map_scene
+from landslide_map.mapping.memory_plan import SMALLEST
+from landslide_map.models.bundle.format import MemberEntry
+from landslide_map.models.bundle.load import Bundle, load_bundle
+from landslide_map.models.bundle.skipped import skipping
+from landslide_map.models.published.import_weights import import_nasios
+from landslide_map.models.voting.calibration import Calibration
+from landslide_map.models.voting.ensemble import joined_votes
+from landslide_map.models.voting.scenario import Average, Scenario
+from landslide_map.products.painting import mean_over
 from landslide_map.products.rasters import classify
-from landslide_map.products.window_record import WindowRecord
-from landslide_map.readers import open_inputs
 from landslide_map.reasons import Reason
-from landslide_map.scene import load_scene
-from landslide_map.scoring import score
-from landslide_map.sources import SceneInputs
+from landslide_map.runtime.memory_limit import Room, kept_to
+from landslide_map.scene.model import load_scene
 from landslide_map.windows import WindowPlan, plan_windows
 from sample_scenes.make_scene import make_scene
 from tests.tall_scene import write_tall_scene

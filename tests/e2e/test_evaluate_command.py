@@ -11,9 +11,9 @@ import pytest
 import xarray as xr
 from landslide_map_cli.main import main
 
-from landslide_map import scoring
+from landslide_map.inference import score
 from landslide_map.metrics import scores
-from landslide_map.models.bundle import load_bundle
+from landslide_map.models.bundle.load import load_bundle
 from tests.golden.filled_weights import synthetic_windows
 from tests.labelled import tiny_bundle, write_table
 
@@ -62,7 +62,7 @@ def test_a_table_gives_one_json_object(run, table: Path) -> None:
 
 def test_windows_in_every_layout_score_as_their_array(run, data: Path, tmp_path: Path) -> None:
     windows = synthetic_windows(4, 8)
-    judged = scoring.score(windows)
+    judged = score.score(windows)
     expected = scores(LABELS, judged["probability"].to_numpy(), judged["landslide"].to_numpy(dtype=bool))
     np.save(tmp_path / "w.npy", windows)
     layouts = [

@@ -11,13 +11,13 @@ from pathlib import Path
 import dask
 import pytest
 
-from landslide_map import memory
-from landslide_map.amounts import MIB, amount
 from landslide_map.errors import ResourceError, UsageError
-from landslide_map.models.bundle import load_bundle
-from landslide_map.pipeline import map_scene
+from landslide_map.mapping import memory_plan
+from landslide_map.mapping.map_scene import map_scene
+from landslide_map.mapping.map_scenes import map_scenes
+from landslide_map.models.bundle.load import load_bundle
 from landslide_map.products import FILES
-from landslide_map.several import map_scenes
+from landslide_map.runtime.byte_size import MIB, amount
 from landslide_map.windows import plan_windows
 from tests.tall_scene import write_tall_scene
 
@@ -29,7 +29,7 @@ HELD = 400 * MIB
 
 def held_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a run believe that so much is resident: what pytest holds depends on the tests before."""
-    monkeypatch.setattr(memory, "resident_memory", lambda: HELD)
+    monkeypatch.setattr(memory_plan, "resident_memory", lambda: HELD)
 
 
 @pytest.fixture(scope="module")
@@ -40,20 +40,20 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_limits_and_threads_change_no_byte(
     scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen: list[memory.Room] = []
-    real = memory.room_within
+    chosen: list[memory_plan.Room] = []
+    real = memory_plan.room_within
 
-    def spied(*arguments: object) -> memory.Room:
+    def spied(*arguments: object) -> memory_plan.Room:
         chosen.append(real(*arguments))  # type: ignore[arg-type]
         return chosen[-1]
 
-    for module in ("pipeline", "runs.preparation"):
+    for module in ("mapping.map_scene", "mapping.setup"):
         monkeypatch.setattr(f"landslide_map.{module}.room_within", spied)
     free = map_scene(scene, tmp_path / "free", stride=STRIDE)
-    assert set(chosen) == {memory.Room()}
-    demand = memory.demand_of(load_bundle(), plan_windows((ROWS, COLS), STRIDE))
+    assert set(chosen) == {memory_plan.Room()}
+    demand = memory_plan.demand_of(load_bundle(), plan_windows((ROWS, COLS), STRIDE))
     held_before(monkeypatch)
-    least = memory.needed(memory.SMALLEST, demand, HELD)
+    least = memory_plan.needed(memory_plan.SMALLEST, demand, HELD)
     for threads, limit in ((1, least), (2, least), (3, "50GB")):
         with dask.config.set(num_workers=threads):
             result = map_scene(scene, tmp_path / f"{threads}", stride=STRIDE, memory=limit)
@@ -62,7 +62,7 @@ def test_limits_and_threads_change_no_byte(
         for name in set(FILES) - {"run.json"}:
             assert (result.out / name).read_bytes() == (free.out / name).read_bytes(), (threads, limit, name)
     # Two a run: until the scene was opened, and for its rows of blocks.
-    assert chosen[3::2] == [memory.SMALLEST, memory.SMALLEST, memory.Room(threads=3)]
+    assert chosen[3::2] == [memory_plan.SMALLEST, memory_plan.SMALLEST, memory_plan.Room(threads=3)]
 
 
 def test_a_limit_that_is_too_small_leaves_nothing_behind(scene: Path, tmp_path: Path) -> None:

@@ -10,19 +10,19 @@ import pytest
 import torch
 import xarray as xr
 
-from landslide_map import judging
 from landslide_map.bands import MODEL_BANDS
-from landslide_map.cut_windows import LabelRule, cut_windows
+from landslide_map.datasets.cut_windows import LabelRule, cut_windows
+from landslide_map.datasets.labelled_windows import read_labelled_windows
 from landslide_map.errors import ResourceError
-from landslide_map.features import statistics_and_pixels
-from landslide_map.labelled_windows import read_labelled_windows
-from landslide_map.models.bundle import load_bundle
-from landslide_map.models.networks import seat
-from landslide_map.pipeline import map_scene
-from landslide_map.readers import open_inputs
-from landslide_map.scene import load_scene
-from landslide_map.scoring import score
-from landslide_map.training.train_windows import train
+from landslide_map.features.window_statistics import statistics_and_pixels
+from landslide_map.inference import rows as judging
+from landslide_map.inference.score import score
+from landslide_map.inputs.open_inputs import open_inputs
+from landslide_map.mapping.map_scene import map_scene
+from landslide_map.models.bundle.load import load_bundle
+from landslide_map.models.networks import device_worker
+from landslide_map.scene.model import load_scene
+from landslide_map.training.windows.train import train
 from landslide_map.windows import plan_windows
 from sample_scenes.make_scene import make_scene
 from tests.network_recipes import labelled_windows, tiny_window_recipe
@@ -68,7 +68,7 @@ def test_how_windows_are_grouped_and_threads_change_no_bit(
     inputs, ensemble, plan = open_inputs(load_scene(scene)), load_bundle(bundle), plan_windows((160, 160), 48)
     (expected,) = judging.judge_rows(inputs, ensemble, plan, 0.75, [0])
     monkeypatch.setattr(judging, "PIXEL_SLAB", 3)  # one row of windows at a time
-    monkeypatch.setattr(seat, "lanes", lambda _: 3)
+    monkeypatch.setattr(device_worker, "lanes", lambda _: 3)
     (rows,) = judging.judge_rows(inputs, ensemble, plan, 0.75, [0])
     np.testing.assert_array_equal(rows.votes.members.view(np.uint64), expected.votes.members.view(np.uint64))
     np.testing.assert_array_equal(rows.votes.probability, expected.votes.probability)

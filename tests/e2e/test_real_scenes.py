@@ -10,7 +10,7 @@ import rasterio
 import xarray as xr
 
 from landslide_map import map_scene
-from landslide_map.map_result import MapResult
+from landslide_map.mapping.result import MapResult
 from landslide_map.reasons import Reason
 from tests.real_scenes import BIGEARTHNET, SNOWY, TERRAMIND, write_scene
 from tests.shared_data import shared_data

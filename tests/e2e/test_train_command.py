@@ -14,8 +14,8 @@ import pytest
 from landslide_map_cli.main import cli, main
 from ruamel.yaml import YAML
 
-from landslide_map.training.train_windows import train
-from landslide_map.training.window_bundle import VOTES
+from landslide_map.training.windows.bundle import VOTES
+from landslide_map.training.windows.train import train
 from tests.labelled import tiny_recipe
 from tests.network_recipes import labelled_windows, tiny_window_recipe
 
@@ -90,7 +90,7 @@ def test_an_interrupted_training_says_where_it_goes_on(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("landslide_map.training.window_run.fit_fold", interrupted)
+    monkeypatch.setattr("landslide_map.training.windows.run.fit_fold", interrupted)
     out, recipe = tmp_path / "bundle", tmp_path / "tiny.yaml"
     with pytest.raises(SystemExit) as stop:
         main(["train", str(data), "--recipe", str(recipe), "--out", str(out), "--quiet"])

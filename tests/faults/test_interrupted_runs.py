@@ -20,13 +20,13 @@ import pytest
 import rasterio
 
 from benchmarks.interrupted import THRESHOLD
-from landslide_map import pipeline
 from landslide_map.errors import LandslideMapError, ResourceError
-from landslide_map.models.bundle import DEFAULT
-from landslide_map.pipeline import MapResult, map_scene
+from landslide_map.mapping import checkpoint
+from landslide_map.mapping import map_scene as pipeline
+from landslide_map.mapping.map_scene import MapResult, map_scene
+from landslide_map.mapping.retry import retrying
+from landslide_map.models.bundle.load import DEFAULT
 from landslide_map.products import FILES, MANIFEST
-from landslide_map.runs import journal
-from landslide_map.runs.retries import retrying
 from tests.tall_scene import write_tall_scene
 
 ROWS = 3
@@ -58,7 +58,7 @@ def content_is_that_of(out: Path, undisturbed: Path) -> bool:
 
 
 def kept(out: Path) -> list[Path]:
-    return sorted((out / journal.FOLDER).glob("row-*"))
+    return sorted((out / checkpoint.FOLDER).glob("row-*"))
 
 
 def rows(out: Path) -> dict[str, int]:
@@ -98,7 +98,7 @@ def interrupted(scene: Path, out: Path, count: int = 1, **options: Any) -> None:
         KeyboardInterrupt, match=rf"\d of {ROWS} rows of blocks are kept in .*; the same command"
     ):
         map_scene(scene, out, progress=once_kept(out, count, interrupt), **options)
-    assert [path.name for path in out.iterdir()] == [journal.FOLDER]
+    assert [path.name for path in out.iterdir()] == [checkpoint.FOLDER]
     assert len(kept(out)) >= count
 
 
@@ -108,10 +108,10 @@ def resumed(scene: Path, out: Path, **options: Any) -> MapResult:
 
 def refusal(scene: Path, out: Path, **options: Any) -> LandslideMapError:
     """Return how a run is refused; what was kept must stay as it was."""
-    before = {path: path.read_bytes() for path in (out / journal.FOLDER).iterdir()}
+    before = {path: path.read_bytes() for path in (out / checkpoint.FOLDER).iterdir()}
     with pytest.raises(LandslideMapError) as refused:
         resumed(scene, out, **options)
-    assert {path: path.read_bytes() for path in (out / journal.FOLDER).iterdir()} == before
+    assert {path: path.read_bytes() for path in (out / checkpoint.FOLDER).iterdir()} == before
     return refused.value
 
 
@@ -158,7 +158,7 @@ main()
 """
 STEPS = (
     "journal.tmp goes",  # it gets its name: from here on, a killed installation is undone
-    f"{journal.FOLDER} goes",
+    f"{checkpoint.FOLDER} goes",
     "run.json comes",
 )
 
@@ -196,7 +196,7 @@ def test_an_interrupted_run_says_what_it_kept_and_the_same_command_continues(
         _, said = run.communicate(timeout=120)
     assert run.returncode == 130
     assert re.fullmatch(
-        rf"\n?interrupted: \d of {ROWS} rows of blocks are kept in {out}/{journal.FOLDER}; "
+        rf"\n?interrupted: \d of {ROWS} rows of blocks are kept in {out}/{checkpoint.FOLDER}; "
         "the same command continues\n",
         said,
     )
@@ -269,16 +269,16 @@ def test_overwrite_starts_afresh_unless_it_began_the_run(undisturbed: Path, tmp_
 
 def edited(out: Path, **entries: Any) -> None:
     """Change entries of the journal's document."""
-    document = out / journal.FOLDER / "journal.json"
+    document = out / checkpoint.FOLDER / "journal.json"
     document.write_text(json.dumps({**json.loads(document.read_text()), **entries}))
 
 
 def test_a_journal_of_another_version_or_of_no_use_is_refused(undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     interrupted(undisturbed, out)
-    document = out / journal.FOLDER / "journal.json"
+    document = out / checkpoint.FOLDER / "journal.json"
     good = document.read_text()
-    edited(out, format_version=journal.FORMAT_VERSION + 1, identity="nobody knows")
+    edited(out, format_version=checkpoint.FORMAT_VERSION + 1, identity="nobody knows")
     assert refusal(undisturbed, out).code == "E411"
     document.write_text(good)
     edited(out, software="99.0.0")
@@ -307,7 +307,7 @@ def test_a_torn_or_changed_row_is_judged_again(undisturbed: Path, tmp_path: Path
     second.write_bytes(changed)
     interrupted(undisturbed, tmp_path / "other", stride=32)
     strange = kept(tmp_path / "other")[0]
-    shutil.copy(strange, out / journal.FOLDER)  # whole, but another run's
+    shutil.copy(strange, out / checkpoint.FOLDER)  # whole, but another run's
     result = resumed(undisturbed, out)
     damaged = [notice.message for notice in result.notices if notice.code == "W410"]
     assert [
@@ -333,8 +333,8 @@ def test_a_disk_that_fails_while_a_row_is_kept_costs_no_finished_row(
     with pytest.raises(ResourceError, match=rf"E601.* 1 of {ROWS} rows of blocks are kept") as refused:
         resumed(undisturbed, out)
     assert os.strerror(number) in refused.value.message
-    assert [path.name for path in out.iterdir()] == [journal.FOLDER]
-    assert [path.suffix for path in sorted((out / journal.FOLDER).iterdir())] == [".json", ".npz"]
+    assert [path.name for path in out.iterdir()] == [checkpoint.FOLDER]
+    assert [path.suffix for path in sorted((out / checkpoint.FOLDER).iterdir())] == [".json", ".npz"]
     monkeypatch.undo()
     resumed(undisturbed, out)
     assert rows(out) == {"judged": ROWS - 1, "resumed": 1}
@@ -354,7 +354,7 @@ def test_a_quota_too_small_for_the_map_costs_no_finished_row(
             resumed(undisturbed, out)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert [path.name for path in out.iterdir()] == [journal.FOLDER]
+    assert [path.name for path in out.iterdir()] == [checkpoint.FOLDER]
     resumed(undisturbed, out)
     assert rows(out) == {"judged": 0, "resumed": ROWS}
     assert content_is_that_of(out, undisturbed)
@@ -403,7 +403,7 @@ def test_an_input_that_is_gone_is_reported_and_never_no_landslide(
     assert f"{count} of {ROWS} rows of blocks are kept" in refused.value.message
     assert pauses == sorted(set(pauses))
     assert len(pauses) == 2
-    assert [entry.name for entry in out.iterdir()] == [journal.FOLDER]
+    assert [entry.name for entry in out.iterdir()] == [checkpoint.FOLDER]
     shutil.copy(away, path)
     resumed(scene, out)
     assert rows(out) == {"judged": ROWS - count, "resumed": count}

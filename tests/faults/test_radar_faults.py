@@ -7,11 +7,11 @@ import pytest
 import rasterio
 from rasterio.control import GroundControlPoint
 
-from landslide_map.codes import CODES
+from landslide_map.error_codes import CODES
 from landslide_map.errors import InputError
-from landslide_map.readers.sentinel1 import open_track
-from landslide_map.readers.sentinel1_tracks import check_tracks_differ
-from landslide_map.scene import TrackSpec
+from landslide_map.inputs.sentinel1.consistency import check_tracks_differ
+from landslide_map.inputs.sentinel1.track import open_track
+from landslide_map.scene.model import TrackSpec
 from tests.radar_files import SAFE, decibels, land, passes, write
 from tests.shared_data import shared_data
 
@@ -121,7 +121,7 @@ def test_everything_nodata(tmp_path):
 
 
 def test_a_corner_of_data_between_the_sampled_patches_is_found(tmp_path):
-    from landslide_map.readers.sentinel1_files import sampled_band
+    from landslide_map.inputs.sentinel1.files import sampled_band
 
     values = np.full((1000, 1000), np.nan, np.float32)
     values[35:60, 35:60] = -10

@@ -10,8 +10,8 @@ import pytest
 import rasterio
 
 from landslide_map.errors import InputError
-from landslide_map.readers.sentinel2 import open_optical
-from landslide_map.scene import OpticalSpec
+from landslide_map.inputs.sentinel2.image import open_optical
+from landslide_map.scene.model import OpticalSpec
 from tests.rasters import grid_at, write_band
 from tests.safe_product import BANDS, land, write_product, zipped
 

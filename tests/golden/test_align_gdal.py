@@ -12,10 +12,10 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from scipy.ndimage import map_coordinates
 
-from landslide_map.backscatter import to_db
 from landslide_map.grid import Grid
-from landslide_map.resample import read_block
-from landslide_map.sources import RasterBand
+from landslide_map.inputs.sentinel1.backscatter import to_db
+from landslide_map.raster.band import RasterBand
+from landslide_map.raster.resample import read_block
 from tests.rasters import grid_at, whole, write_band
 from tests.shared_data import shared_data
 

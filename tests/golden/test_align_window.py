@@ -8,9 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from landslide_map import stack
 from landslide_map.bands import INDICES, MODEL_BANDS, ORBITS, POLARISATIONS
-from landslide_map.sources import OpticalImage, RadarComposite, RadarImage, RadarTrack, SceneInputs
+from landslide_map.inputs.scene_inputs import (
+    OpticalImage,
+    RadarComposite,
+    RadarImage,
+    RadarTrack,
+    SceneInputs,
+)
+from landslide_map.stack import channels
 from tests.rasters import grid_at, write_band
 from tests.shared_data import shared_data
 
@@ -49,7 +55,7 @@ def made(request, tmp_path):
             (RadarImage(post, "db", "sigma0", EVENT + timedelta(days=3), orbit),),
         )
     inputs = SceneInputs(grid, EVENT, optical, tracks)
-    return stack.channels(stack.acquisitions(inputs)).compute()
+    return channels.channels(channels.acquisitions(inputs)).compute()
 
 
 def test_the_channels_of_the_real_window_have_the_statistics_of_its_table_row(made):

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import rasterio
 
-from landslide_map.features import array_statistics
+from landslide_map.features.window_statistics import array_statistics
 from tests.real_scenes import BIGEARTHNET, SNOWY, TERRAMIND
 from tests.shared_data import shared_data
 

@@ -15,12 +15,12 @@ import pytest
 import torch
 from scipy.special import logit
 
-from landslide_map.models.networks.heads import build_network
-from landslide_map.models.networks.passes import FLIPS, enlarge, logits, planes, scale
-from landslide_map.models.networks.true_float32 import true_float32
-from landslide_map.models.networks.voting_network import VotingNetwork
-from landslide_map.models.placement import Precision
-from landslide_map.models.published import NETWORKS
+from landslide_map.models.networks.architecture import build_network
+from landslide_map.models.networks.inference import VotingNetwork
+from landslide_map.models.networks.preprocessing import FLIPS, enlarge, logits, planes, scale
+from landslide_map.models.networks.speedups.exact_float32 import true_float32
+from landslide_map.models.published.nasios import NETWORKS
+from landslide_map.options import Precision
 
 from .filled_weights import filled, synthetic_windows
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from landslide_map.models.bundle import load_bundle
-from landslide_map.models.import_nasios import import_nasios
-from landslide_map.models.networks.heads import build_network
-from landslide_map.models.published import NETWORKS
-from landslide_map.scoring import score
+from landslide_map.inference.score import score
+from landslide_map.models.bundle.load import load_bundle
+from landslide_map.models.networks.architecture import build_network
+from landslide_map.models.published.import_weights import import_nasios
+from landslide_map.models.published.nasios import NETWORKS
 
 from .filled_weights import filled, synthetic_windows
 from .test_networks_golden import FLIPPED, MEAN_PROBABILITY, SEED

@@ -18,7 +18,7 @@ from rasterio.features import rasterize
 from rasterio.warp import Resampling, reproject
 from scipy import stats
 
-from landslide_map.scene import Scene, load_scene
+from landslide_map.scene.model import Scene, load_scene
 from sample_scenes.make_scene import make_scene
 
 ROOT = Path(__file__).resolve().parents[2] / "sample_scenes"

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from landslide_map.bands import CHANNELS, MODEL_BANDS
-from landslide_map.features import array_statistics
+from landslide_map.features.ready_windows import eighteen_channels
+from landslide_map.features.window_statistics import array_statistics
 from landslide_map.models.statistics.published_boosters import published_features
-from landslide_map.scoring import eighteen_channels
 from tests.shared_data import shared_data
 
 TABLE_NAMES = {"mean": "mean", "std": "std", "min": "min", "max": "max", "kurtosis": "kurt", "skew": "skew"}

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landslide_map.early_exit import SAFE, decided_windows, decided_windows_and_pixels
-from landslide_map.models.calibration import Calibration
-from landslide_map.models.scenario import Scenario, bounds, settle
-from landslide_map.patches import mean_over, patches_of
+from landslide_map.models.voting.calibration import Calibration
+from landslide_map.models.voting.early_exit import SAFE, decided_windows, decided_windows_and_pixels
+from landslide_map.models.voting.scenario import Scenario, bounds, settle
+from landslide_map.products.painting import mean_over, patches_of
 from landslide_map.products.rasters import classify
 from landslide_map.reasons import Reason
 from landslide_map.windows import WindowPlan, offsets, plan_windows

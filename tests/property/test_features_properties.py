@@ -7,8 +7,8 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landslide_map import features
-from landslide_map.features import array_statistics, window_statistics
+from landslide_map.features import window_statistics as features
+from landslide_map.features.window_statistics import array_statistics, window_statistics
 from landslide_map.windows import plan_windows
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from landslide_map.moments import cell_moments, merge_columns, merge_rows, summarise
+from landslide_map.features.moments import cell_moments, merge_columns, merge_rows, summarise
 
 PIXEL = st.one_of(st.floats(-1e4, 1e4, width=32), st.just(float("nan")), st.sampled_from([0.0, 1000.0]))
 PLANES = hnp.arrays(

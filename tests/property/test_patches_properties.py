@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landslide_map.patches import least_over, mean_over, patches_of
+from landslide_map.products.painting import least_over, mean_over, patches_of
 from landslide_map.windows import WindowPlan, offsets
 
 

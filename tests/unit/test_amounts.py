@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from landslide_map.amounts import amount
 from landslide_map.errors import UsageError
+from landslide_map.runtime.byte_size import amount
 
 
 @pytest.mark.parametrize(

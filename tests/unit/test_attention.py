@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from landslide_map.models.networks import attention as own
-from landslide_map.models.networks.attention import QUERIES, attention, can_attend
-from landslide_map.models.networks.packed_products import PackedProducts
+from landslide_map.models.networks.speedups import attention as own
+from landslide_map.models.networks.speedups.attention import QUERIES, attention, can_attend
+from landslide_map.models.networks.speedups.packed_linear import PackedProducts
 
 
 def parts(count: int, heads: int, tokens: int, features: int, seed: int = 1) -> tuple[Tensor, ...]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from landslide_map.backscatter import DB_LIMITS, FLOOR_DB, mask_db, to_db, to_power
+from landslide_map.inputs.sentinel1.backscatter import DB_LIMITS, FLOOR_DB, mask_db, to_db, to_power
 
 UNITS = ("db", "power", "amplitude")
 FILL = [0.0, -9999.0, -32768.0, -999.0, np.finfo(np.float32).min, -np.inf, np.inf, np.nan, 1e300, -1e300]

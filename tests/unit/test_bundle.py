@@ -10,10 +10,10 @@ import pytest
 
 from landslide_map.bands import BACKSCATTER
 from landslide_map.errors import BundleError, OutputExistsError
-from landslide_map.models.bundle import DEFAULT, Bundle, load_bundle
-from landslide_map.models.bundle_folder import save_bundle
+from landslide_map.models.bundle.folder import save_bundle
+from landslide_map.models.bundle.load import DEFAULT, Bundle, load_bundle
 from landslide_map.models.statistics.perceptron import Perceptron
-from landslide_map.training import train_on_statistics
+from landslide_map.training.statistics.train import train_on_statistics
 from tests.labelled import CHANGE, OPTICAL, made_up_statistics, tiny_bundle, tiny_recipe
 
 
@@ -32,7 +32,7 @@ def test_a_saved_bundle_votes_as_the_models_it_was_made_from(folder: Path) -> No
     assert (votes.scenario == 0).all()
     # Out-of-fold votes hold each window's own fold; the bundle averages three, so only folds can be compared.
     member = next(m for m in bundle.members if m.name == "both.lightgbm")
-    features = __import__("landslide_map.models.statistics.crossed", fromlist=["x"]).feature_table(
+    features = __import__("landslide_map.models.statistics.features", fromlist=["x"]).feature_table(
         statistics, member.channels
     )[0]
     for fold, rows in enumerate(trained.folds):
@@ -160,7 +160,7 @@ def test_a_run_with_the_default_bundle_imports_neither_torch_nor_sklearn() -> No
     program = (
         "import sys\n"
         "sys.modules['sklearn'] = None\n"  # as where it is not installed
-        "from landslide_map.models.bundle import load_bundle\n"
+        "from landslide_map.models.bundle.load import load_bundle\n"
         "from tests.labelled import made_up_statistics\n"
         "votes = load_bundle().vote(made_up_statistics(3)[0])\n"
         "assert (votes.scenario == 0).all()\n"

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landslide_map.bands import BACKSCATTER, CHANNELS, SNOW_OR_CLOUD, STEEP
-from landslide_map.models.calibration import Calibration
-from landslide_map.models.ensemble import vote
-from landslide_map.models.scenario import Scenario
+from landslide_map.models.voting.calibration import Calibration
+from landslide_map.models.voting.ensemble import vote
+from landslide_map.models.voting.scenario import Scenario
 from landslide_map.reasons import Reason
 
 STATISTICS = ("valid_fraction", "mean", "std", "min", "max", "skew", "kurtosis")

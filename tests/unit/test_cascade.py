@@ -14,26 +14,20 @@ from click.testing import CliRunner
 from landslide_map_cli.main import cli
 from scipy.stats import binomtest
 
+from landslide_map.datasets.window_arrays import Windows
 from landslide_map.errors import BundleError, UsageError
 from landslide_map.evaluation.learn_cascade import learn_cascade
-from landslide_map.models.bundle import Bundle, load_bundle
-from landslide_map.models.bundle_folder import save_bundle
-from landslide_map.models.calibration import IDENTITY, Calibration
-from landslide_map.models.cascade import (
-    CASCADES,
-    Cascade,
-    Rule,
-    cascades_file,
-    learned_cascade,
-    learned_rule,
-)
-from landslide_map.models.profiles import describe, with_profile
-from landslide_map.models.scenario import Scenario
-from landslide_map.models.skipping import skipping
-from landslide_map.models.thresholds import decided_at
-from landslide_map.scoring import score
-from landslide_map.training.train_windows import train
-from landslide_map.window_files import Windows
+from landslide_map.inference.score import score
+from landslide_map.models.bundle.folder import save_bundle
+from landslide_map.models.bundle.load import Bundle, load_bundle
+from landslide_map.models.bundle.options import decided_at
+from landslide_map.models.bundle.profiles import describe, with_profile
+from landslide_map.models.bundle.skipped import skipping
+from landslide_map.models.voting.calibration import IDENTITY, Calibration
+from landslide_map.models.voting.cascade import CASCADES, Cascade, Rule, cascades_file
+from landslide_map.models.voting.scenario import Scenario
+from landslide_map.training.cascade import learned_cascade, learned_rule
+from landslide_map.training.windows.train import train
 from tests.network_recipes import labelled_windows, tiny_window_recipe
 
 THRESHOLD = 0.4

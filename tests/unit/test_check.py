@@ -12,14 +12,14 @@ from click.testing import CliRunner
 from landslide_map_cli.check import check
 
 from landslide_map import bands
-from landslide_map.check import channel_quantiles, check_scene, describe_inputs
-from landslide_map.check_text import report_lines
-from landslide_map.distributions import drift_notices
+from landslide_map.check.check_scene import channel_quantiles, check_scene, describe_inputs
+from landslide_map.check.report import report_lines
 from landslide_map.errors import InputError
-from landslide_map.models.bundle import load_bundle
-from landslide_map.readers import open_inputs
-from landslide_map.scene import Scene
-from landslide_map.sources import SceneInputs
+from landslide_map.inputs.open_inputs import open_inputs
+from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.models.bundle.load import load_bundle
+from landslide_map.scene.model import Scene
+from landslide_map.stack.drift import drift_notices
 from tests.radar_files import passes
 from tests.rasters import grid_at, write_band
 from tests.safe_product import land, write_product

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba.core.caching as numba_caching
 import pytest
 
-from landslide_map.compiled import compiled
+from landslide_map.runtime.jit import compiled
 
 
 def half_above_zero(value: float) -> float:

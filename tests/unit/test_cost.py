@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from landslide_map.cost import expected_memory, expected_seconds
-from landslide_map.models.bundle import load_bundle
-from landslide_map.readers import open_inputs
-from landslide_map.scene import load_scene
-from landslide_map.sources import SceneInputs
+from landslide_map.inputs.open_inputs import open_inputs
+from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.mapping.estimate import expected_memory, expected_seconds
+from landslide_map.models.bundle.load import load_bundle
+from landslide_map.scene.model import load_scene
 from landslide_map.windows import plan_windows
 from sample_scenes.make_scene import make_scene
 

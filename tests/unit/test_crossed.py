@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from landslide_map.models.statistics.crossed import feature_table
-from landslide_map.training.statistics_table import TABLE_CHANNELS
+from landslide_map.datasets.statistics_table import TABLE_CHANNELS
+from landslide_map.models.statistics.features import feature_table
 from tests.labelled import CHANGE, OPTICAL, made_up_statistics
 
 

@@ -15,13 +15,13 @@ from rasterio.windows import Window
 from shapely import MultiPolygon, Point, Polygon, box
 
 from landslide_map.bands import MODEL_BANDS
-from landslide_map.cut_windows import LabelRule, cut_windows
+from landslide_map.datasets.cut_windows import LabelRule, cut_windows
+from landslide_map.datasets.labelled_windows import read_labelled_windows
 from landslide_map.errors import InputError, OutputExistsError, UsageError
-from landslide_map.inventory import covered_fraction, read_inventory
-from landslide_map.judging import model_stack
-from landslide_map.labelled_windows import read_labelled_windows
-from landslide_map.readers import open_inputs
-from landslide_map.scene import load_scene
+from landslide_map.inputs.open_inputs import open_inputs
+from landslide_map.scene.model import load_scene
+from landslide_map.stack.channels import model_stack
+from landslide_map.vector.inventory import covered_fraction, read_inventory
 from landslide_map.windows import plan_windows
 from sample_scenes.make_scene import EPSG, ULX, ULY, make_scene
 from tests.rasters import grid_at

@@ -9,7 +9,7 @@ import timm
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from landslide_map.models.networks.early_mean import average_early
+from landslide_map.models.networks.speedups.early_pooling import average_early
 
 SMALL = {"in_chans": 3, "num_classes": 2}
 TOKENS = {"img_size": 64, "depth": 2, "embed_dim": 32, "num_heads": 2}

@@ -8,7 +8,7 @@ import pytest
 import timm
 import torch
 
-from landslide_map.models.networks.early_stages import part_early_stages
+from landslide_map.models.networks.speedups.chunked_stages import part_early_stages
 
 SMALL = {"in_chans": 3, "num_classes": 2}
 

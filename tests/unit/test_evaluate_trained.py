@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from landslide_map.datasets.window_arrays import Windows
 from landslide_map.evaluation.windows import figures, judge, judge_kept
-from landslide_map.models.bundle import Bundle, load_bundle
-from landslide_map.training.train_windows import train
-from landslide_map.window_files import Windows
+from landslide_map.models.bundle.load import Bundle, load_bundle
+from landslide_map.training.windows.train import train
 from tests.network_recipes import labelled_windows, tiny_window_recipe
 
 WINDOWS, KNOWN = labelled_windows()

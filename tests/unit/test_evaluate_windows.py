@@ -10,15 +10,14 @@ import pytest
 
 import landslide_map
 from landslide_map.errors import BundleError, InputError, UsageError
-from landslide_map.evaluation import evaluate
+from landslide_map.evaluation.member_votes import ask_members
 from landslide_map.evaluation.out_of_fold import VOTES, training_folds
-from landslide_map.evaluation.votes import ask_members
-from landslide_map.evaluation.windows import figures, judge, judge_kept
+from landslide_map.evaluation.windows import evaluate, figures, judge, judge_kept
 from landslide_map.metrics import scores
-from landslide_map.models.bundle import Bundle, load_bundle
-from landslide_map.models.bundle_folder import save_bundle
-from landslide_map.models.import_nasios import import_nasios
-from landslide_map.training import train_on_statistics
+from landslide_map.models.bundle.folder import save_bundle
+from landslide_map.models.bundle.load import Bundle, load_bundle
+from landslide_map.models.published.import_weights import import_nasios
+from landslide_map.training.statistics.train import train_on_statistics
 from tests.golden.filled_weights import synthetic_windows
 from tests.labelled import CHANGE, made_up_statistics, tiny_bundle, tiny_recipe
 from tests.tiny_ensemble import use_tiny_encoders, write_weights

@@ -6,9 +6,10 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from landslide_map import features, windows
-from landslide_map.features import MEDIAN, array_statistics, window_statistics
-from landslide_map.moments import STATISTICS
+from landslide_map import windows
+from landslide_map.features import window_statistics as features
+from landslide_map.features.moments import STATISTICS
+from landslide_map.features.window_statistics import MEDIAN, array_statistics, window_statistics
 from landslide_map.windows import plan_windows
 
 CHANNELS = ["red", "desc_vv", "snow_or_cloud"]

@@ -7,7 +7,7 @@ import timm
 import torch
 from torch import nn
 
-from landslide_map.models.networks.folded_norms import FoldedNorm, fold_norms
+from landslide_map.models.networks.speedups.fused_batchnorm import FoldedNorm, fold_norms
 
 ENCODER = "test_maxvit"
 

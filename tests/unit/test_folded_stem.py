@@ -6,8 +6,8 @@ import pytest
 import timm
 import torch
 
-from landslide_map.models.networks.folded_stem import KERNEL, fold_stem, folded_kernel
-from landslide_map.models.networks.passes import enlarge
+from landslide_map.models.networks.preprocessing import enlarge
+from landslide_map.models.networks.speedups.fused_patch_embed import KERNEL, fold_stem, folded_kernel
 
 ENCODER = "test_vit.r160_in1k"
 """A patch is 16 pixels."""

@@ -12,10 +12,10 @@ import torch
 import xgboost
 
 from landslide_map.errors import BundleError, OutputExistsError
-from landslide_map.models.bundle import load_bundle
-from landslide_map.models.import_nasios import import_nasios
+from landslide_map.models.bundle.load import load_bundle
+from landslide_map.models.bundle.verify import verify_members
+from landslide_map.models.published.import_weights import import_nasios
 from landslide_map.models.statistics.published_boosters import PublishedBooster
-from landslide_map.models.verify import verify_members
 from tests.tiny_ensemble import use_tiny_encoders, write_weights
 
 

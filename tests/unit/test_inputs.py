@@ -18,12 +18,13 @@ from shapely.geometry import MultiPolygon, Polygon, box
 
 from landslide_map.errors import InputError
 from landslide_map.grid import Grid
-from landslide_map.readers import open_inputs
-from landslide_map.readers.coverage import coverage_notices, covered
-from landslide_map.readers.raster import open_band
-from landslide_map.readers.target import decide_grid
-from landslide_map.scene import GridSpec, Scene
-from landslide_map.sources import OpticalImage, RadarImage, RadarTrack, RasterBand, SceneInputs
+from landslide_map.inputs.coverage import coverage_notices, covered
+from landslide_map.inputs.open_inputs import open_inputs
+from landslide_map.inputs.scene_inputs import OpticalImage, RadarImage, RadarTrack, SceneInputs
+from landslide_map.inputs.target_grid import decide_grid
+from landslide_map.raster.band import RasterBand
+from landslide_map.raster.open import open_band
+from landslide_map.scene.model import GridSpec, Scene
 from tests.radar_files import passes
 from tests.rasters import grid_at, write_band
 from tests.safe_product import land, write_product

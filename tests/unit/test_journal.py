@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from landslide_map.judging import JudgedRows
-from landslide_map.models.ensemble import Votes
-from landslide_map.runs.identity import InputFiles
-from landslide_map.runs.journal import FOLDER, Journal
+from landslide_map.inference.rows import JudgedRows
+from landslide_map.mapping.checkpoint import FOLDER, Journal
+from landslide_map.mapping.identity import InputFiles
+from landslide_map.models.voting.ensemble import Votes
 
 
 def any_votes(count: int) -> Votes:

@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from landslide_map import acquisitions, judging
 from landslide_map.bands import MODEL_BANDS
-from landslide_map.classification import gathered
-from landslide_map.features import statistics_and_pixels
+from landslide_map.features.window_statistics import statistics_and_pixels
 from landslide_map.grid import Block
-from landslide_map.judging import JudgedRows, judge_rows, model_stack, outside_training_domain
-from landslide_map.models.bundle import load_bundle
-from landslide_map.models.ensemble import Votes
-from landslide_map.readers import open_inputs
-from landslide_map.scene import load_scene
-from landslide_map.sources import RadarComposite, RadarTrack, SceneInputs
+from landslide_map.inference.record import gathered
+from landslide_map.inference.rows import JudgedRows, judge_rows
+from landslide_map.inputs.open_inputs import open_inputs
+from landslide_map.inputs.scene_inputs import RadarComposite, RadarTrack, SceneInputs
+from landslide_map.models.bundle.load import load_bundle
+from landslide_map.models.voting.ensemble import Votes
+from landslide_map.scene.model import load_scene
+from landslide_map.stack import acquisitions
+from landslide_map.stack.channels import model_stack, outside_training_domain
 from landslide_map.windows import plan_windows
 from tests.tall_scene import write_tall_scene
 
@@ -126,7 +127,7 @@ def test_only_the_shared_pixels_above_are_read_again(
         read.add((block.row, block.height))
         return real(scene, name, block, **how)
 
-    monkeypatch.setattr(judging.stack, "read_acquisition", spied)
+    monkeypatch.setattr("landslide_map.stack.channels.read_acquisition", spied)
     list(judge_rows(inputs, load_bundle(), plan_windows(inputs.grid.shape, 40), 0.75, [2]))
     assert read == {(2000, 48), (2048, 152)}  # the first window that crosses row 2048 begins at 50 x 40
 

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 import numpy as np
 import pytest
 
-from landslide_map.models.networks.kept_memory import kept_memory
+from landslide_map.models.networks.speedups.heap import kept_memory
 
 
 def pages_cleared(around: AbstractContextManager[None]) -> int:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from landslide_map.datasets.labelled_windows import read_labelled_windows
 from landslide_map.errors import InputError
-from landslide_map.labelled_windows import read_labelled_windows
 from tests.golden.filled_weights import synthetic_windows
 
 WINDOWS = synthetic_windows(2, 4)

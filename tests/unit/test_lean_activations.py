@@ -9,7 +9,7 @@ import pytest
 import timm
 import torch
 
-from landslide_map.models.networks.lean_activations import (
+from landslide_map.models.networks.speedups.inplace_activations import (
     LeanGELU,
     LeanStarReLU,
     LeanTimmGELU,

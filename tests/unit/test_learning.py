@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from landslide_map.bands import CHANNELS
+from landslide_map.datasets.folds import grouped_folds, overlapping_windows, shuffled_folds
 from landslide_map.errors import InputError, UsageError
-from landslide_map.models.published import GFLOP, NETWORKS, THRESHOLD
-from landslide_map.training.folds import grouped_folds, overlapping_windows, shuffled_folds
-from landslide_map.training.learning import augmented, learning_rate, loss
-from landslide_map.training.pace import Pace
-from landslide_map.training.recipe import read_recipe, recipe_content, trains_on_windows
-from landslide_map.training.window_recipe import Augmentation, WindowRecipe, parse_window_recipe
+from landslide_map.models.published.nasios import GFLOP, NETWORKS, THRESHOLD
+from landslide_map.training.statistics.recipe import read_recipe, recipe_content, trains_on_windows
+from landslide_map.training.windows.procedure import augmented, learning_rate, loss
+from landslide_map.training.windows.recipe import Augmentation, WindowRecipe, parse_window_recipe
+from landslide_map.training.windows.time_left import Pace
 from tests.network_recipes import tiny_window_recipe
 
 TABLE = {  # epochs, batch, learning rate: the paper's table

@@ -11,10 +11,11 @@ import rasterio
 from rasterio.enums import Resampling
 
 from landslide_map.grid import Grid
-from landslide_map.readers import coverage, looks
-from landslide_map.readers.coverage import covered
-from landslide_map.readers.looks import look_together, patches, valid_at
-from landslide_map.sources import RasterBand
+from landslide_map.inputs import coverage
+from landslide_map.inputs.coverage import covered
+from landslide_map.raster import sampling
+from landslide_map.raster.band import RasterBand
+from landslide_map.raster.sampling import look_together, patches, valid_at
 from tests.rasters import grid_at, write_band
 
 SIZE = 2560
@@ -32,7 +33,7 @@ class Decoded:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.blocks: set[tuple[str, int, int]] = set()
-        opened = looks.opened
+        opened = sampling.opened
 
         class Watched:
             def __init__(self, path: str) -> None:
@@ -57,7 +58,7 @@ class Decoded:
                         self.blocks.add((this._path, row, col))
                 return this._dataset.read(*arguments, window=window, **how)
 
-        monkeypatch.setattr(looks, "opened", Watched)
+        monkeypatch.setattr(sampling, "opened", Watched)
 
 
 def test_patches_lie_inside_blocks_from_end_to_end() -> None:
@@ -82,7 +83,7 @@ def test_bands_are_seen_at_the_same_places(tmp_path: Path) -> None:
     assert np.array_equal(seen["coarse"], row // 2 * 2 * SIZE + col // 2 * 2)
     assert row.min() == col.min() == 0
     assert min(row.max(), col.max()) >= SIZE - 128
-    assert 0.5 * looks.LOOK_PIXELS < seen["fine"].size <= looks.LOOK_PIXELS
+    assert 0.5 * sampling.LOOK_PIXELS < seen["fine"].size <= sampling.LOOK_PIXELS
 
 
 def test_a_file_with_overviews_is_seen_thinly_all_over(tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ def test_a_file_with_overviews_is_seen_thinly_all_over(tmp_path: Path) -> None:
     with rasterio.open(band.path, "r+") as dataset:
         dataset.build_overviews([2, 4], Resampling.nearest)
     (seen,) = look_together({"a": band}).values()
-    assert seen.shape == looks.look_shape(GRID.shape)
+    assert seen.shape == sampling.look_shape(GRID.shape)
 
 
 def test_values_between_the_patches_are_found_before_an_image_counts_as_empty(tmp_path: Path) -> None:
@@ -162,7 +163,7 @@ def test_a_look_at_a_strip_of_swath_sees_no_mixture_of_ground_and_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """Their pixels are sums over others, 0 included: the edge looked like an image without the offset."""
-    monkeypatch.setattr(looks, "LOOK_PIXELS", 10_000)
+    monkeypatch.setattr(sampling, "LOOK_PIXELS", 10_000)
     row, col = np.mgrid[:SIZE, :SIZE]
     strip = np.abs(col + row // 4 - 1500) < 75
     pixels = np.where(strip, 2300, 0).astype(np.uint16)
@@ -177,8 +178,8 @@ def test_a_look_at_a_strip_of_swath_sees_no_mixture_of_ground_and_nothing(
         with rasterio.open(path, "w", **shape, crs=GRID.crs, transform=GRID.transform, **how) as dataset:
             dataset.write(pixels, 1)
         band = RasterBand(str(path), GRID, nodata=(0.0,))
-    assert looks.has_levels(band)
-    mixed = looks.decimated(band)
+    assert sampling.has_levels(band)
+    mixed = sampling.decimated(band)
     assert np.nanmin(mixed) < 2200
     seen = look_together({"red": band})["red"]
     valid = seen[np.isfinite(seen)]

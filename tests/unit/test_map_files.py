@@ -20,8 +20,8 @@ from shapely.geometry import shape
 
 from landslide_map import products
 from landslide_map.grid import Grid
-from landslide_map.products.map_files import STAGE, write_map
-from landslide_map.products.window_record import WindowRecord
+from landslide_map.inference.record import WindowRecord
+from landslide_map.products.write_map import STAGE, write_map
 from landslide_map.reasons import REASON_NAMES, Reason
 from landslide_map.windows import WindowPlan, plan_windows
 

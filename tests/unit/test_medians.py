@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from landslide_map.medians import window_medians
+from landslide_map.features.medians import window_medians
 
 PIXEL = st.one_of(
     st.floats(-1e4, 1e4, width=32),

@@ -12,30 +12,30 @@ import pytest
 import xarray as xr
 from rasterio._env import get_gdal_config
 
-from landslide_map import allocator, features, memory
-from landslide_map.amounts import MIB, amount
 from landslide_map.errors import ResourceError
-from landslide_map.judging import Tick
-from landslide_map.memory import (
+from landslide_map.features import window_statistics
+from landslide_map.inference.rows import Tick
+from landslide_map.mapping import memory_plan
+from landslide_map.mapping.cluster import client
+from landslide_map.mapping.memory_plan import (
     OPENING,
     SMALLEST,
     Demand,
-    Room,
     demand_of,
     giving_back,
-    kept_to,
     needed,
     room_within,
 )
-from landslide_map.models.bundle import load_bundle
-from landslide_map.open_files import CACHE
-from landslide_map.runs import cluster
+from landslide_map.models.bundle.load import load_bundle
+from landslide_map.runtime import allocator
+from landslide_map.runtime.byte_size import MIB, amount
+from landslide_map.runtime.memory_limit import CACHE, Room, kept_to
 from landslide_map.windows import plan_windows
 
 
 def test_a_row_of_blocks_is_counted_as_it_is_held() -> None:
     # 2048 x 1088 pixels, stride 64: 32 rows of windows and of cells, 16 in each row of blocks; 17 columns.
-    cells, merged, statistics = features.row_bytes(plan_windows((2048, 1088), 64), bands=3, kept=2)
+    cells, merged, statistics = window_statistics.row_bytes(plan_windows((2048, 1088), 64), bands=3, kept=2)
     assert cells == 3 * 16 * 17 * 7 * 8 + 2 * 1024 * 1088 * 4
     assert merged == 3 * (16 + 2) * 17 * 7 * 8 + 2 * (1024 + 64) * 1088 * 4
     assert statistics == 3 * 16 * 17 * 7 * 8
@@ -47,9 +47,9 @@ def test_what_is_held_of_a_row_of_blocks_is_not_more_than_was_counted(
 ) -> None:
     plan = plan_windows((2100, 1100), stride)
     pixels = np.random.default_rng(1).random((3, *plan.shape), dtype=np.float32)
-    cells, merged, statistics = features.row_bytes(plan, bands=3, kept=1)
+    cells, merged, statistics = window_statistics.row_bytes(plan, bands=3, kept=1)
     held: dict[str, list[int]] = {"cells": [], "merged": []}
-    real_reduce, real_extend = features._reduce, features.UnfinishedWindows.extend
+    real_reduce, real_extend = window_statistics._reduce, window_statistics.UnfinishedWindows.extend
 
     def reduce(*arguments: object) -> object:
         by_band, blocks = found = real_reduce(*arguments)  # type: ignore[arg-type]
@@ -59,14 +59,14 @@ def test_what_is_held_of_a_row_of_blocks_is_not_more_than_was_counted(
         )
         return found
 
-    def extend(self: features.UnfinishedWindows, *arguments: object) -> None:
+    def extend(self: window_statistics.UnfinishedWindows, *arguments: object) -> None:
         real_extend(self, *arguments)  # type: ignore[arg-type]
         held["merged"].append(sum(band.nbytes for band in self._cells) + self._pixels.nbytes)
 
-    monkeypatch.setattr(features, "_reduce", reduce)
-    monkeypatch.setattr(features.UnfinishedWindows, "extend", extend)
+    monkeypatch.setattr(window_statistics, "_reduce", reduce)
+    monkeypatch.setattr(window_statistics.UnfinishedWindows, "extend", extend)
     stack = xr.DataArray(pixels, dims=("band", "y", "x"), coords={"band": ["a", "b", "c"]})
-    slabs = [found.nbytes for _, found, _ in features.statistics_and_pixels(stack, plan, ["b"])]
+    slabs = [found.nbytes for _, found, _ in window_statistics.statistics_and_pixels(stack, plan, ["b"])]
     assert 0.8 * cells < max(held["cells"]) <= cells
     assert 0.8 * merged < max(held["merged"]) <= merged
     assert 0.8 * statistics < max(slabs) <= statistics
@@ -81,8 +81,8 @@ def test_without_a_limit_a_run_is_as_it_was() -> None:
 @pytest.fixture
 def four_threads(monkeypatch: pytest.MonkeyPatch) -> int:
     """A machine with four cores, and a process that holds 300 MiB; returns them."""
-    monkeypatch.setattr(memory, "CPU_COUNT", 4)
-    monkeypatch.setattr(memory, "resident_memory", lambda: 300 * MIB)
+    monkeypatch.setattr(memory_plan, "CPU_COUNT", 4)
+    monkeypatch.setattr(memory_plan, "resident_memory", lambda: 300 * MIB)
     return 300 * MIB
 
 
@@ -91,7 +91,7 @@ DEMAND = Demand(models=100 * MIB, voting=200 * MIB, reading=50 * MIB, votes=10 *
 
 def test_what_is_needed_adds_up_by_hand() -> None:
     room = Room(cache=64 * MIB, threads=2, read_ahead=True)
-    judging = 72 + 2 * memory.THREAD / MIB + 200 + 50  # an eighth more than the cache
+    judging = 72 + 2 * memory_plan.THREAD / MIB + 200 + 50  # an eighth more than the cache
     assert needed(room, DEMAND, 300 * MIB) == (300 + 100 + 10 + judging) * MIB
     assert needed(replace(room, read_ahead=False), DEMAND, 300 * MIB) == (300 + 100 + 10 + judging - 50) * MIB
     assert needed(room, replace(DEMAND, lane=30 * MIB), 300 * MIB) == (300 + 100 + 10 + judging + 60) * MIB
@@ -126,8 +126,8 @@ def test_a_limit_that_is_too_small_says_what_would_do(four_threads: int) -> None
 def test_workers_here_share_what_the_writing_process_leaves(
     four_threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "resident_memory", lambda: four_threads)
-    workers = object.__new__(cluster.Cluster)
+    monkeypatch.setattr(client, "resident_memory", lambda: four_threads)
+    workers = object.__new__(client.Cluster)
     workers._here = 2
     # 300 MiB are held, 10 are votes, 200 are for writing.
     assert workers._part((510 + 2000) * MIB, DEMAND) == 1000 * MIB
@@ -171,7 +171,7 @@ def test_free_memory_goes_back_after_every_row_of_blocks(monkeypatch: pytest.Mon
             tick(row)
             yield f"row {row}"
 
-    monkeypatch.setattr(memory, "give_back", lambda: done.append("given back"))
+    monkeypatch.setattr(memory_plan, "give_back", lambda: done.append("given back"))
     for row in giving_back(judge)([3, 4], done.append):
         done.append(row)
     assert done == [3, "given back", "row 3", 4, "given back", "row 4"]
@@ -181,10 +181,10 @@ def test_models_count_until_they_are_loaded() -> None:
     bundle, plan = load_bundle(), plan_windows((1024, 1024), 64)
     before = demand_of(bundle, plan).models
     files = [name for entry in bundle.document.members for name in entry.files]
-    assert before == memory.PARSED * sum(bundle.document.files[name].bytes for name in files)
+    assert before == memory_plan.PARSED * sum(bundle.document.files[name].bytes for name in files)
     member = bundle.members[0]
     assert member.predictors  # type: ignore[attr-defined]
-    assert demand_of(bundle, plan).models == before - memory.PARSED * sum(map(len, member.folds))  # type: ignore[attr-defined]
+    assert demand_of(bundle, plan).models == before - memory_plan.PARSED * sum(map(len, member.folds))  # type: ignore[attr-defined]
 
 
 def test_a_worker_needs_no_room_for_the_map_and_the_writer_none_for_rows() -> None:

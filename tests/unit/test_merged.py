@@ -19,7 +19,7 @@ from shapely.geometry import MultiPolygon, box
 
 from landslide_map.grid import Grid
 from landslide_map.products.geopackage import ANALYSED, LANDSLIDES, read_layer, write_geopackage
-from landslide_map.products.merged import (
+from landslide_map.products.merge import (
     brought,
     ellipsoidal_areas,
     leading_crs,

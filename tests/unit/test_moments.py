@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from landslide_map.moments import (
+from landslide_map.features.moments import (
     COUNT,
     HIGH,
     LOW,

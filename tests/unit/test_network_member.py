@@ -14,13 +14,13 @@ import torch
 from safetensors.torch import save_file
 
 from landslide_map.errors import BundleError
-from landslide_map.models.networks import member as network_member
-from landslide_map.models.networks import seat
-from landslide_map.models.networks.member import NetworkMember, Runtime
-from landslide_map.models.networks.passes import scale
+from landslide_map.models.networks import device_worker, network_member
+from landslide_map.models.networks.batch import WindowPixels
+from landslide_map.models.networks.inference import VotingNetwork, voting_network
+from landslide_map.models.networks.network_member import NetworkMember
+from landslide_map.models.networks.preprocessing import scale
+from landslide_map.models.networks.runtime import Runtime
 from landslide_map.models.networks.spec import NetworkSpec
-from landslide_map.models.networks.voting_network import VotingNetwork, voting_network
-from landslide_map.models.networks.window_pixels import WindowPixels
 from tests.golden.filled_weights import synthetic_windows
 from tests.tiny_ensemble import TINY, network
 
@@ -103,7 +103,7 @@ def test_every_thread_judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         return real(self, windows)
 
     monkeypatch.setattr(VotingNetwork, "probability", spied)
-    monkeypatch.setattr(seat, "lanes", lambda _: 2)
+    monkeypatch.setattr(device_worker, "lanes", lambda _: 2)
     member(tmp_path, folds=1).predict(WINDOWS)
     assert len(seen) == 2
 
@@ -115,14 +115,14 @@ def test_several_devices_share_the_windows_and_all_get_every_fold(
     one = member(tmp_path)
     expected = one.predict(WINDOWS)
     judged: list[int] = []
-    real = seat.Seat.judge
+    real = device_worker.Seat.judge
 
-    def spied(self: seat.Seat, windows: torch.Tensor) -> torch.Tensor:
+    def spied(self: device_worker.Seat, windows: torch.Tensor) -> torch.Tensor:
         judged.append(len(windows))
         return real(self, windows)
 
     monkeypatch.setattr(Runtime, "devices", lambda _: [torch.device("cpu")] * 3)
-    monkeypatch.setattr(seat.Seat, "judge", spied)
+    monkeypatch.setattr(device_worker.Seat, "judge", spied)
     np.testing.assert_array_equal(one.predict(WINDOWS), expected)
     assert sorted(judged) == sorted([4, 4, 3] * 2)
     np.testing.assert_array_equal(one.predict(WINDOWS[:2]), expected[:2])  # fewer windows than cards

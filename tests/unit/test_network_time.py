@@ -10,16 +10,16 @@ import pytest
 import torch
 import xarray as xr
 
-from landslide_map import timings
 from landslide_map.errors import Notice
-from landslide_map.models.bundle import Bundle, load_bundle
-from landslide_map.models.import_nasios import import_nasios
-from landslide_map.models.networks import forecast as network_time
-from landslide_map.models.networks.forecast import network_notice, seconds_per_window
-from landslide_map.models.networks.member import NetworkMember
-from landslide_map.models.profiles import with_profile
+from landslide_map.inference.score import score
+from landslide_map.models import run_time as network_time
+from landslide_map.models.bundle.load import Bundle, load_bundle
+from landslide_map.models.bundle.profiles import with_profile
+from landslide_map.models.networks.network_member import NetworkMember
+from landslide_map.models.published.import_weights import import_nasios
+from landslide_map.models.run_time import network_notice, seconds_per_window
 from landslide_map.models.statistics.boosters import StatisticsMember
-from landslide_map.scoring import score
+from landslide_map.runtime import timings
 from tests.tiny_ensemble import WINDOWS, use_tiny_encoders, write_weights
 
 COST = {"v10": 0.5, "v31": 0.25, "v33": 0.25, "v20": 1.0}
@@ -156,7 +156,7 @@ def test_scoring_announces_before_it_scores(bundle: Bundle, monkeypatch: pytest.
         assert rest_seconds > 0
         return Notice("I610", f"{windows} windows")
 
-    monkeypatch.setattr("landslide_map.scoring.network_notice", ahead)
+    monkeypatch.setattr("landslide_map.inference.score.network_notice", ahead)
     table = score(
         WINDOWS,
         bundle,

@@ -12,10 +12,10 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from landslide_map.bands import CHANNELS, DIFFERENCES, MODEL_BANDS, TRAINING_MOMENTS, TRAINING_QUANTILES
-from landslide_map.models.networks.heads import build_network
-from landslide_map.models.networks.passes import FLIPS, enlarge, logits, planes, scale
+from landslide_map.models.networks.architecture import build_network
+from landslide_map.models.networks.preprocessing import FLIPS, enlarge, logits, planes, scale
 from landslide_map.models.networks.spec import ENCODERS, Head, NetworkSpec
-from landslide_map.models.published import NETWORKS
+from landslide_map.models.published.nasios import NETWORKS
 
 OPTICAL = MODEL_BANDS[:4]
 ENCODER = "test_vit.r160_in1k"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from landslide_map.models.statistics.normal_scores import normal_scores
+from landslide_map.models.statistics.perceptron import normal_scores
 
 KNOTS = np.array(
     [

@@ -14,8 +14,8 @@ import shapely
 from shapely.geometry import LineString, MultiPolygon, Point, Polygon, box
 
 from landslide_map.errors import InputError
-from landslide_map.evaluation.object_files import read_known
-from landslide_map.evaluation.objects import compare, evaluate_map
+from landslide_map.evaluation.inventory_match import compare, evaluate_map
+from landslide_map.evaluation.match_inputs import read_known
 from landslide_map.products.geopackage import write_geopackage
 from landslide_map.products.polygons import ANALYSED_COLUMNS, LANDSLIDE_COLUMNS
 from tests.shared_data import shared_data

@@ -9,7 +9,7 @@ from threading import Event, current_thread
 
 import pytest
 
-from landslide_map.one_ahead import one_ahead
+from landslide_map.runtime.prefetch import one_ahead
 
 
 def test_items_come_in_order_and_end() -> None:

@@ -13,9 +13,10 @@ from rasterio._env import get_gdal_config
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 
-from landslide_map.open_files import CACHE, OpenFiles, bounded_cache
-from landslide_map.resample import read_block
-from landslide_map.sources import RasterBand
+from landslide_map.raster.band import RasterBand
+from landslide_map.raster.handles import OpenFiles
+from landslide_map.raster.resample import read_block
+from landslide_map.runtime.memory_limit import CACHE, bounded_cache
 from tests.rasters import grid_at, whole, write_band
 
 

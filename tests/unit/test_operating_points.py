@@ -11,13 +11,13 @@ import pytest
 
 from landslide_map import score
 from landslide_map.errors import SceneError, UsageError
-from landslide_map.models.bundle import DEFAULT, load_bundle
-from landslide_map.models.profiles import with_profile
-from landslide_map.models.scenario import Scenario
-from landslide_map.models.thresholds import decided_at
-from landslide_map.operating_points import OPERATING_POINTS
-from landslide_map.scene import load_scene
-from landslide_map.training.operating_point import choose_threshold, operating_points
+from landslide_map.models.bundle.load import DEFAULT, load_bundle
+from landslide_map.models.bundle.options import decided_at
+from landslide_map.models.bundle.profiles import with_profile
+from landslide_map.models.voting.scenario import Scenario
+from landslide_map.options import OPERATING_POINTS
+from landslide_map.scene.model import load_scene
+from landslide_map.training.calibrate import choose_threshold, operating_points
 from tests.golden.filled_weights import synthetic_windows
 from tests.labelled import tiny_bundle
 

@@ -8,7 +8,7 @@ import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landslide_map.readers.orbits import (
+from landslide_map.inputs.sentinel1.metadata import (
     direction,
     from_tags,
     has_time_of_day,

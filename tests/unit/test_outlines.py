@@ -8,7 +8,7 @@ import shapely
 from pyproj import Transformer
 from shapely import LineString, MultiPolygon, Point, Polygon, box
 
-from landslide_map.outlines import projected
+from landslide_map.vector.reproject import projected
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from landslide_map.models.networks.packed_products import PackedProducts, available
+from landslide_map.models.networks.speedups.packed_linear import PackedProducts, available
 
 pytestmark = pytest.mark.skipif(not available(), reason="this torch has no packed products")
 

@@ -9,8 +9,8 @@ import timm
 import torch
 from torch import nn
 
-from landslide_map.models.networks.early_mean import average_early
-from landslide_map.models.networks.parted_blocks import PartedBlock, PartedProduct, part_blocks
+from landslide_map.models.networks.speedups.early_pooling import average_early
+from landslide_map.models.networks.speedups.split_projection import PartedBlock, PartedProduct, part_blocks
 
 TOKENS = {"img_size": 64, "depth": 2, "embed_dim": 32, "num_heads": 2, "in_chans": 3, "num_classes": 2}
 

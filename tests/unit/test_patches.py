@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from landslide_map.patches import Patches, least_over, mean_over, patches_of
+from landslide_map.products.painting import Patches, least_over, mean_over, patches_of
 from landslide_map.windows import WindowPlan, offsets, plan_windows
 
 NAN = float("nan")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from landslide_map.pixel_sample import PixelSample
+from landslide_map.stack.pixel_sample import PixelSample
 
 ROWS, COLUMNS = 2100, 1100
 

@@ -10,10 +10,10 @@ from hypothesis.extra import numpy as hnp
 from rasterio.crs import CRS
 
 from landslide_map.grid import Grid
-from landslide_map.patches import Patches
+from landslide_map.inference.record import WindowRecord
+from landslide_map.products.painting import Patches
 from landslide_map.products.polygons import analysed_areas, landslides, regions
 from landslide_map.products.rasters import classify
-from landslide_map.products.window_record import WindowRecord
 from landslide_map.reasons import Reason
 
 UTM32 = CRS.from_epsg(32632)

@@ -18,13 +18,14 @@ from rasterio.crs import CRS
 
 from landslide_map.errors import Notice
 from landslide_map.grid import Grid
-from landslide_map.patches import Patches, least_over, patches_of
-from landslide_map.products import manifest, styles
+from landslide_map.inference.record import WindowRecord
+from landslide_map.mapping import file_hashes, provenance
+from landslide_map.products import styles
 from landslide_map.products.geopackage import write_geopackage
+from landslide_map.products.painting import Patches, least_over, patches_of
 from landslide_map.products.polygons import analysed_areas, landslides
 from landslide_map.products.rasters import CLASS_NAMES
-from landslide_map.products.window_record import WindowRecord
-from landslide_map.products.windows_file import windows_dataset, write_windows
+from landslide_map.products.windows_netcdf import windows_dataset, write_windows
 from landslide_map.reasons import REASON_NAMES, Reason
 from landslide_map.windows import WindowPlan
 
@@ -236,12 +237,12 @@ def make_manifest(tmp_path, **changes):
         "outputs": tmp_path / "stage",
     }
     (tmp_path / "stage").mkdir(exist_ok=True)
-    return manifest.run_manifest(**{**arguments, **changes})
+    return provenance.run_manifest(**{**arguments, **changes})
 
 
 def test_manifest_is_strict_json_of_plain_values(tmp_path):
     path = tmp_path / "run.json"
-    manifest.write_manifest(path, make_manifest(tmp_path))
+    provenance.write_manifest(path, make_manifest(tmp_path))
 
     def refuse(constant):
         raise AssertionError(constant)
@@ -269,7 +270,7 @@ def test_manifest_identifies_inputs_by_size_and_header_and_outputs_whole(tmp_pat
         archive.writestr("vv.tif", big)
     (tmp_path / "stage").mkdir()
     (tmp_path / "stage" / "probability.tif").write_bytes(big)
-    inputs = manifest.input_identities([folder, tmp_path / "s1.zip", folder / "MTD.xml"])
+    inputs = file_hashes.input_identities([folder, tmp_path / "s1.zip", folder / "MTD.xml"])
     found = make_manifest(tmp_path, inputs=inputs)
     assert [Path(item["path"]).name for item in found["inputs"]] == ["B04.jp2", "MTD.xml", "s1.zip"]
     jp2, mtd, archive = found["inputs"]
@@ -290,8 +291,8 @@ def test_manifest_names_the_software(tmp_path):
 
 
 def test_manifest_refuses_what_json_cannot_say():
-    assert manifest._plain({1: (date(2024, 1, 2), np.array([1.0, np.inf]), {3, 1})}) == {
+    assert provenance._plain({1: (date(2024, 1, 2), np.array([1.0, np.inf]), {3, 1})}) == {
         "1": ["2024-01-02", [1.0, None], [1, 3]]
     }
     with pytest.raises(TypeError, match=r"no place in run\.json"):
-        manifest._plain({"a": object()})
+        provenance._plain({"a": object()})

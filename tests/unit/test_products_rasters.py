@@ -10,8 +10,8 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from landslide_map.grid import Grid
-from landslide_map.patches import Patches
 from landslide_map.products import cog, rasters, styles
+from landslide_map.products.painting import Patches
 from landslide_map.reasons import Reason
 
 GRID = Grid.covering(CRS.from_epsg(32651), (300000, 2690000, 311300, 2700000))  # 1130 x 1000 px

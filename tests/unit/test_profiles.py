@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from landslide_map.errors import BundleError, UsageError
-from landslide_map.models.bundle import Bundle, load_bundle
-from landslide_map.models.bundle_format import by_cost
-from landslide_map.models.import_nasios import import_nasios
-from landslide_map.models.profiles import PROFILES, describe, with_profile
-from landslide_map.models.published import MEMBERS
-from landslide_map.scoring import score
-from landslide_map.training.recipe import recipe_content
-from landslide_map.training.train_windows import train
-from landslide_map.training.window_recipe import WindowRecipe, parse_window_recipe
+from landslide_map.inference.score import score
+from landslide_map.models.bundle.format import by_cost
+from landslide_map.models.bundle.load import Bundle, load_bundle
+from landslide_map.models.bundle.profiles import PROFILES, describe, with_profile
+from landslide_map.models.published.import_weights import import_nasios
+from landslide_map.models.published.nasios import MEMBERS
+from landslide_map.training.statistics.recipe import recipe_content
+from landslide_map.training.windows.recipe import WindowRecipe, parse_window_recipe
+from landslide_map.training.windows.train import train
 from tests.network_recipes import labelled_windows, tiny_window_recipe
 from tests.tiny_ensemble import use_tiny_encoders, write_weights
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from landslide_map.progress import Report, Stage, bars, counter, json_lines, plain_lines, step
+from landslide_map.runtime.progress import Report, Stage, bars, counter, json_lines, plain_lines, step
 
 WINDOWS = Stage("classify windows", "windows")
 

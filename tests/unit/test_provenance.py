@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from landslide_map.runs.provenance import acquisition_dates
-from landslide_map.sources import RadarImage, RadarTrack, SceneInputs
+from landslide_map.inputs.scene_inputs import RadarImage, RadarTrack, SceneInputs
+from landslide_map.mapping.provenance import acquisition_dates
 from tests.rasters import grid_at
 
 EVENT = datetime(2024, 4, 2, 23, 58, tzinfo=UTC)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from landslide_map.quality import snow_or_cloud_pixels
+from landslide_map.stack.snow_cloud import snow_or_cloud_pixels
 from tests.shared_data import shared_data
 
 

@@ -8,7 +8,7 @@ import lightgbm
 import numpy as np
 import pytest
 
-from landslide_map.models.bundle import load_bundle
+from landslide_map.models.bundle.load import load_bundle
 from landslide_map.models.statistics.boosters import lightgbm_predictor, mean_vote
 from landslide_map.models.statistics.quick_scorer import LEAVES, QuickScorer
 

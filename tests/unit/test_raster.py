@@ -15,8 +15,8 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
 from landslide_map.errors import InputError
-from landslide_map.readers.looks import decimated
-from landslide_map.readers.raster import file_of, gdal_path, open_band
+from landslide_map.raster.open import file_of, gdal_path, open_band
+from landslide_map.raster.sampling import decimated
 
 VALUES = np.arange(100 * 80, dtype=np.float32).reshape(100, 80)
 TRANSFORM = Affine(10, 0, 500000, 0, -10, 5000000)

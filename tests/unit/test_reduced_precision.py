@@ -19,16 +19,17 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from landslide_map.errors import ResourceError
-from landslide_map.models.bundle import load_bundle
-from landslide_map.models.choice import Choice
-from landslide_map.models.import_nasios import import_nasios
-from landslide_map.models.networks.member import NetworkMember, Runtime
+from landslide_map.inference.score import score
+from landslide_map.mapping.cluster import worker
+from landslide_map.mapping.map_scene import map_scene
+from landslide_map.models.bundle.load import load_bundle
+from landslide_map.models.bundle.options import Choice, placed_on
+from landslide_map.models.networks.network_member import NetworkMember
 from landslide_map.models.networks.reduced_precision import fault, keep_stems_in_float32, some_windows
-from landslide_map.models.placement import Precision, placed_on
-from landslide_map.pipeline import map_scene
-from landslide_map.runs import remote
-from landslide_map.scoring import score
-from landslide_map.training.train_windows import train
+from landslide_map.models.networks.runtime import Runtime
+from landslide_map.models.published.import_weights import import_nasios
+from landslide_map.options import Precision
+from landslide_map.training.windows.train import train
 from sample_scenes.make_scene import make_scene
 from tests.network_recipes import labelled_windows, tiny_window_recipe
 from tests.tiny_ensemble import TINY, WINDOWS, network, use_tiny_encoders, write_weights
@@ -168,9 +169,9 @@ def test_a_member_asked_directly_refuses(bundle: Path, kernel: Kernel) -> None:
 def test_a_worker_of_a_cluster_refuses(bundle: Path, kernel: Kernel) -> None:
     sha256 = load_bundle(bundle).sha256
     kernel("linear", off_by_a_tenth)
-    assert remote._bundle(Choice(bundle), sha256).notices == ()
+    assert worker._bundle(Choice(bundle), sha256).notices == ()
     with pytest.raises(ResourceError, match="leave this worker out") as caught:
-        remote._bundle(Choice(bundle, precision="bfloat16"), sha256)
+        worker._bundle(Choice(bundle, precision="bfloat16"), sha256)
     assert caught.value.code == "E613"
 
 
@@ -217,7 +218,7 @@ def test_votes_that_are_no_numbers_are_refused(bundle: Path, monkeypatch: pytest
     reduced = replace(member, runtime=Runtime("cpu", "float16"))
     assert reduced.fault() is None
     monkeypatch.setattr(
-        "landslide_map.models.networks.voting_network.logits",
+        "landslide_map.models.networks.inference.logits",
         lambda _, images: torch.full((len(images),), torch.inf),
     )
     with pytest.raises(ResourceError, match="numbers grow too large") as caught:

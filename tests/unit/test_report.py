@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from landslide_map.errors import OutputExistsError, ResourceError
-from landslide_map.evaluation import plots
-from landslide_map.evaluation.report import FILES, write_object_report, write_window_report
-from landslide_map.evaluation.window_text import FIGURES, window_text
+from landslide_map.evaluation.report import plots
+from landslide_map.evaluation.report.window_text import FIGURES, window_text
+from landslide_map.evaluation.report.write import FILES, write_object_report, write_window_report
 from landslide_map.evaluation.windows import Judged, figures, judge
-from landslide_map.models.bundle import Bundle
+from landslide_map.models.bundle.load import Bundle
 from tests.labelled import made_up_statistics, tiny_bundle
 from tests.unit.test_objects import AREA, compared, square
 

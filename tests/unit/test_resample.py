@@ -18,9 +18,9 @@ from scipy.ndimage import convolve
 
 from landslide_map.errors import InputError
 from landslide_map.grid import Block, Grid
-from landslide_map.lattice import source_coordinates
-from landslide_map.resample import read_block, trim_edges
-from landslide_map.sources import RasterBand
+from landslide_map.raster.band import RasterBand
+from landslide_map.raster.coordinates import source_coordinates
+from landslide_map.raster.resample import read_block, trim_edges
 from tests.rasters import grid_at, whole, write_band
 
 RNG = np.random.default_rng(20260101)
@@ -180,7 +180,7 @@ def test_a_block_that_needs_too_many_source_pixels_is_read_in_halves_and_is_the_
     across_zones, target, monkeypatch
 ):
     once = read_block(across_zones, target, whole(target), trim=True)
-    monkeypatch.setattr("landslide_map.resample.LARGEST", 5000)
+    monkeypatch.setattr("landslide_map.raster.resample.LARGEST", 5000)
     np.testing.assert_array_equal(read_block(across_zones, target, whole(target), trim=True), once)
 
 

@@ -12,11 +12,11 @@ import pytest
 
 from landslide_map.errors import InputError, Notice, ResourceError, SceneError
 from landslide_map.grid import Block
-from landslide_map.judging import JudgedRows, Tick
-from landslide_map.models.ensemble import Votes
-from landslide_map.readers.raster import open_band
-from landslide_map.resample import read_block
-from landslide_map.runs.retries import retrying
+from landslide_map.inference.rows import JudgedRows, Tick
+from landslide_map.mapping.retry import retrying
+from landslide_map.models.voting.ensemble import Votes
+from landslide_map.raster.open import open_band
+from landslide_map.raster.resample import read_block
 from tests.rasters import grid_at, write_band
 
 WINDOWS = 5

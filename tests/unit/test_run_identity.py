@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from landslide_map.errors import InputError
-from landslide_map.runs import identity
-from landslide_map.runs.identity import InputFiles, differences, file_identity
+from landslide_map.mapping import identity
+from landslide_map.mapping.identity import InputFiles, differences, file_identity
 
 
 def test_small_files_are_told_by_their_content_alone(tmp_path: Path) -> None:

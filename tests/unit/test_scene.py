@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from landslide_map.errors import SceneError
-from landslide_map.scene import Scene, load_scene
+from landslide_map.scene.model import Scene, load_scene
 
 MINIMAL = "event: {time: 2024-04-02T23:58:00Z}\ns2: {post: s2.tif}\n"
 RADAR = """\

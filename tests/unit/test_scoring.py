@@ -14,13 +14,13 @@ from click.testing import CliRunner
 from landslide_map_cli.score import score as score_command
 
 from landslide_map.bands import MODEL_BANDS
+from landslide_map.datasets.window_arrays import Windows, read_ids
 from landslide_map.errors import BundleError, InputError, OutputExistsError, ResourceError, UsageError
-from landslide_map.models.import_nasios import import_nasios
-from landslide_map.models.networks.passes import enlarge, planes, scale
-from landslide_map.models.networks.voting_network import VotingNetwork
-from landslide_map.models.placement import Precision
-from landslide_map.scoring import score, submission
-from landslide_map.window_files import Windows, read_ids
+from landslide_map.inference.score import score, submission
+from landslide_map.models.networks.inference import VotingNetwork
+from landslide_map.models.networks.preprocessing import enlarge, planes, scale
+from landslide_map.models.published.import_weights import import_nasios
+from landslide_map.options import Precision
 from tests.tiny_ensemble import TINY, WINDOWS, network, use_tiny_encoders, write_weights
 from tests.unit.test_import_nasios import write_boosters
 
@@ -242,7 +242,7 @@ def test_the_command_writes_scores_and_submissions(bundle: Path, tmp_path: Path)
 def test_the_default_bundle_scores_windows_and_never_imports_torch(tmp_path: Path) -> None:
     np.save(tmp_path / "w.npy", WINDOWS)
     program = (
-        "import sys, numpy as np; from landslide_map.scoring import score; "
+        "import sys, numpy as np; from landslide_map.inference.score import score; "
         f"table = score(np.load({str(tmp_path / 'w.npy')!r})); "
         "assert table['probability'].between(0, 1).all(); "
         "assert 'torch' not in sys.modules, 'torch was imported'"

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from landslide_map.readers.sentinel1 import open_track
-from landslide_map.scene import TrackSpec
+from landslide_map.inputs.sentinel1.track import open_track
+from landslide_map.scene.model import TrackSpec
 from tests.radar_files import SAFE, decibels, land, passes, write
 from tests.shared_data import shared_data
 

@@ -7,13 +7,13 @@ import pytest
 import rasterio
 
 from landslide_map.errors import InputError
-from landslide_map.readers.backscatter_checks import (
-    check_polarisations,
-    check_units,
-    fill_values,
-    infer_units,
+from landslide_map.inputs.sentinel1.differences import (
+    _fine_correlation,
+    check_change,
+    check_composite,
+    check_sign,
 )
-from landslide_map.readers.change_checks import _fine_correlation, check_change, check_composite, check_sign
+from landslide_map.inputs.sentinel1.units import check_polarisations, check_units, fill_values, infer_units
 from tests.radar_files import decibels, land
 from tests.shared_data import shared_data
 

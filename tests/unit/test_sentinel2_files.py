@@ -10,12 +10,12 @@ import pytest
 import rasterio
 
 from landslide_map.grid import Block
-from landslide_map.readers.optical_checks import Look, offset_verdict
-from landslide_map.readers.sentinel2 import open_optical
-from landslide_map.readers.sentinel2_files import baseline_in_names, dates_in_names
-from landslide_map.resample import read_block
-from landslide_map.scene import OpticalSpec
-from landslide_map.sources import OpticalImage
+from landslide_map.inputs.scene_inputs import OpticalImage
+from landslide_map.inputs.sentinel2.band_files import baseline_in_names, dates_in_names
+from landslide_map.inputs.sentinel2.image import open_optical
+from landslide_map.inputs.sentinel2.offset import Look, offset_verdict
+from landslide_map.raster.resample import read_block
+from landslide_map.scene.model import OpticalSpec
 from tests.rasters import grid_at, write_band
 from tests.safe_product import BANDS, land
 from tests.shared_data import shared_data

@@ -12,10 +12,10 @@ import rasterio
 from rasterio.crs import CRS
 
 from landslide_map.errors import InputError
-from landslide_map.readers.safe import read_product
-from landslide_map.readers.sentinel2 import open_optical
-from landslide_map.scene import OpticalSpec
-from landslide_map.sources import OpticalImage
+from landslide_map.inputs.scene_inputs import OpticalImage
+from landslide_map.inputs.sentinel2.image import open_optical
+from landslide_map.inputs.sentinel2.safe import read_product
+from landslide_map.scene.model import OpticalSpec
 from tests.safe_product import LEFT, TOP, land, write_product, zipped
 from tests.shared_data import shared_data
 
@@ -74,7 +74,9 @@ def test_real_metadata_are_understood(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = shared_data("fixtures", "s2_safe_metadata", f"{name}.SAFE")
-    monkeypatch.setattr("landslide_map.readers.safe._images", lambda *_: {})  # the fixtures hold no images
+    monkeypatch.setattr(
+        "landslide_map.inputs.sentinel2.safe._images", lambda *_: {}
+    )  # the fixtures hold no images
     product = read_product(folder)
     truth = json.loads((folder / "expected_output.json").read_text())
     assert product.baseline == baseline == truth["properties"].get("s2:processing_baseline", baseline)

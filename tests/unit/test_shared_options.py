@@ -10,8 +10,8 @@ import pytest
 from landslide_map_cli.main import cli
 
 from landslide_map.bands import MODEL_BANDS
-from landslide_map.models.placement import Device, Precision
-from landslide_map.models.profiles import PROFILES
+from landslide_map.models.bundle.profiles import PROFILES
+from landslide_map.options import Device, Precision
 from landslide_map.windows import LEAST_STRIDE, SIZE
 
 

@@ -11,11 +11,16 @@ import rasterio
 from rasterio.windows import Window
 from scipy.ndimage import gaussian_filter
 
-from landslide_map.backscatter import to_db
 from landslide_map.errors import InputError
-from landslide_map.readers.sentinel1 import open_track
-from landslide_map.readers.shifts import correlation, displacement, much_to_see, nothing_in_common
-from landslide_map.scene import TrackSpec
+from landslide_map.inputs.sentinel1.backscatter import to_db
+from landslide_map.inputs.sentinel1.coregistration import (
+    correlation,
+    displacement,
+    much_to_see,
+    nothing_in_common,
+)
+from landslide_map.inputs.sentinel1.track import open_track
+from landslide_map.scene.model import TrackSpec
 from tests.radar_files import LOOKS, decibels, passes, write
 from tests.shared_data import shared_data
 from tests.unit.test_sentinel1 import EVENT

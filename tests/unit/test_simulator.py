@@ -13,7 +13,7 @@ import rasterio
 import yaml
 from rasterio.features import rasterize
 
-from landslide_map.scene import load_scene
+from landslide_map.scene.model import load_scene
 from sample_scenes.simulator import CONFUSERS, EventOptions, simulate_event, varied
 from sample_scenes.simulator.confusers import PAINTERS, Land, make_land
 from sample_scenes.simulator.cover import make_cover

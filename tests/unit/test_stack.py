@@ -11,29 +11,22 @@ import numpy as np
 import pytest
 from pyproj import Transformer
 
-from landslide_map import acquisitions, stack
-from landslide_map.acquisitions import read_acquisition
-from landslide_map.bands import (
-    ACQUISITIONS,
-    CHANNELS,
-    DIFFERENCES,
-    GROUPS,
-    OPTICAL,
-    SNOW_OR_CLOUD,
-    STEEP,
-)
+from landslide_map.bands import ACQUISITIONS, CHANNELS, DIFFERENCES, GROUPS, OPTICAL, SNOW_OR_CLOUD, STEEP
 from landslide_map.errors import InputError
 from landslide_map.grid import Block, Grid
-from landslide_map.quality import snow_or_cloud_pixels
-from landslide_map.sources import (
+from landslide_map.inputs.scene_inputs import (
     OpticalImage,
     RadarComposite,
     RadarImage,
     RadarTrack,
-    RasterBand,
     SceneInputs,
 )
-from landslide_map.terrain import steep_block
+from landslide_map.raster.band import RasterBand
+from landslide_map.stack import acquisitions
+from landslide_map.stack import channels as stack
+from landslide_map.stack.acquisitions import read_acquisition
+from landslide_map.stack.slope import steep_block
+from landslide_map.stack.snow_cloud import snow_or_cloud_pixels
 from tests.rasters import grid_at, write_band
 
 # rioxarray builds its transforms with an operator that affine 3 deprecates.

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import rasterio
 
-from landslide_map import stack
 from landslide_map.bands import ACQUISITIONS, CHANNELS, OPTICAL, SNOW_OR_CLOUD, unit
 from landslide_map.errors import InputError, OutputExistsError, ResourceError, UsageError
+from landslide_map.inputs.scene_inputs import OpticalImage, RadarImage, RadarTrack, SceneInputs
 from landslide_map.products import cog
-from landslide_map.products.stack_cog import write_stack
-from landslide_map.sources import OpticalImage, RadarImage, RadarTrack, SceneInputs
+from landslide_map.products.stack_file import write_stack
+from landslide_map.stack import channels
 from tests.rasters import grid_at, write_band
 
 GRID = grid_at(32633, 300_000, 5_200_020, (520, 24))
@@ -56,8 +56,8 @@ def test_the_file_holds_every_acquisition_and_channel_by_name_with_its_unit(inpu
         chunk=512,
         progress=lambda _, done, total: stages.append((done, total)),
     )
-    acquired = stack.acquisitions(inputs).compute()
-    made = stack.channels(acquired)
+    acquired = channels.acquisitions(inputs).compute()
+    made = channels.channels(acquired)
     with rasterio.open(path) as dataset:
         assert set(dataset.descriptions) == {*ACQUISITIONS, *CHANNELS, SNOW_OR_CLOUD}
         assert len(set(dataset.descriptions)) == dataset.count

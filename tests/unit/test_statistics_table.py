@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import kurtosis, skew
 
 from landslide_map.bands import MODEL_BANDS
+from landslide_map.datasets.statistics_table import TABLE_CHANNELS, read_statistics_table
 from landslide_map.errors import InputError
-from landslide_map.training.statistics_table import TABLE_CHANNELS, read_statistics_table
 from tests.labelled import write_table
 from tests.shared_data import shared_data
 

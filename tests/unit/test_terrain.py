@@ -11,7 +11,7 @@ from affine import Affine
 from scipy import ndimage
 
 from landslide_map.grid import Block, Grid
-from landslide_map.terrain import slope_degrees, steep_block
+from landslide_map.stack.slope import slope_degrees, steep_block
 from tests.rasters import grid_at, whole, write_band
 from tests.shared_data import shared_data
 

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from landslide_map import timings
+from landslide_map.runtime import timings
 
 
 def spin(seconds: float) -> None:
@@ -152,6 +152,6 @@ def test_peak_memory_is_that_of_this_program_alone() -> None:
     assert after is not None
     assert after >= 200 << 20
     assert after <= 1.1 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # counted in batches
-    code = "import landslide_map.timings as t; print(t.peak_memory())"
+    code = "import landslide_map.runtime.timings as t; print(t.peak_memory())"
     child = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     assert child < 100 << 20  # not what its parent has held

@@ -14,20 +14,20 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
+from landslide_map.datasets.folds import overlapping_windows
+from landslide_map.datasets.joined import read_training_data
+from landslide_map.datasets.labelled_windows import LABELS
 from landslide_map.errors import BundleError, InputError, OutputExistsError, ResourceError, UsageError
-from landslide_map.labelled_windows import LABELS
-from landslide_map.models.bundle import load_bundle
-from landslide_map.models.networks.heads import JoinedEncoders
-from landslide_map.models.networks.member import NetworkMember
+from landslide_map.inference.score import score
+from landslide_map.models.bundle.load import load_bundle
+from landslide_map.models.bundle.verify import verify_members
+from landslide_map.models.networks.architecture import JoinedEncoders
+from landslide_map.models.networks.network_member import NetworkMember
 from landslide_map.models.networks.spec import NetworkSpec
-from landslide_map.models.verify import verify_members
-from landslide_map.scoring import score
-from landslide_map.training import fit_network
-from landslide_map.training.folds import overlapping_windows
-from landslide_map.training.starting_weights import starting_weights
-from landslide_map.training.train_windows import TrainedWindows, train
-from landslide_map.training.training_data import read_training_data
-from landslide_map.training.window_bundle import VOTES, softened
+from landslide_map.training.windows import network as fit_network
+from landslide_map.training.windows.bundle import VOTES, softened
+from landslide_map.training.windows.pretrained import starting_weights
+from landslide_map.training.windows.train import TrainedWindows, train
 from tests.network_recipes import ENCODER, labelled_windows, tiny_window_recipe
 
 WINDOWS, KNOWN = labelled_windows()

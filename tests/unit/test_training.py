@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from scipy.optimize import check_grad
 
+from landslide_map.datasets.folds import stratified_folds
 from landslide_map.errors import InputError, UsageError
 from landslide_map.models.statistics.boosters import PREDICTORS
-from landslide_map.training import train_on_statistics
-from landslide_map.training.fit_perceptron import PerceptronSettings, _Trainer, fit_perceptron
-from landslide_map.training.fit_trees import compact_lightgbm, short_threshold
-from landslide_map.training.folds import stratified_folds
-from landslide_map.training.operating_point import choose_threshold, fit_calibration, nested
-from landslide_map.training.recipe import read_recipe
+from landslide_map.training.calibrate import choose_threshold, fit_calibration, nested
+from landslide_map.training.statistics.perceptron import PerceptronSettings, _Trainer, fit_perceptron
+from landslide_map.training.statistics.recipe import read_recipe
+from landslide_map.training.statistics.train import train_on_statistics
+from landslide_map.training.statistics.trees import compact_lightgbm, short_threshold
 from tests.labelled import made_up_statistics, tiny_recipe
 
 
@@ -36,7 +36,7 @@ def test_out_of_fold_votes_come_from_models_that_never_saw_the_window() -> None:
     # Exchange labels inside the fold, keeping class counts (and with them the folds) unchanged.
     ones, zeros = rows[labels[rows] == 1], rows[labels[rows] == 0][: (labels[rows] == 1).sum()]
     flipped[ones], flipped[zeros] = 0, 1
-    from landslide_map.training import train_statistics as module
+    from landslide_map.training.statistics import train as module
 
     folds = trained.folds
     with pytest.MonkeyPatch.context() as patch:
@@ -172,7 +172,7 @@ def test_nested_decisions_ignore_the_labels_of_their_own_fold() -> None:
 
 
 def test_shipped_recipes_are_valid_and_use_only_channels_that_the_table_has() -> None:
-    from landslide_map.training.statistics_table import TABLE_CHANNELS
+    from landslide_map.datasets.statistics_table import TABLE_CHANNELS
 
     recipe = read_recipe("default")
     assert {name for _, channels, _ in recipe.members() for name in channels} <= set(TABLE_CHANNELS)

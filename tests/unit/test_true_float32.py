@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from landslide_map.models.networks.true_float32 import true_float32
+from landslide_map.models.networks.speedups.exact_float32 import true_float32
 
 BACKENDS: Any = torch.backends
 NEWER = hasattr(BACKENDS.cudnn, "conv")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from landslide_map.codes import CODES
+from landslide_map.error_codes import CODES
 from landslide_map.errors import InputError, UsageError
 from landslide_map.windows import intervals, offsets, plan_windows
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from landslide_map.errors import BundleError
-from landslide_map.models.statistics.crossed import FEATURE_SET, feature_table
+from landslide_map.models.statistics.features import FEATURE_SET, feature_table
 from landslide_map.models.statistics.perceptron import Perceptron, one_blas_thread
 from landslide_map.models.statistics.quick_scorer import QuickScorer
 

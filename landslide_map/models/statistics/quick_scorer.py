@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.compiled import compiled
+from landslide_map.runtime.jit import compiled
 
 LEAVES: Final = 32
 """The most leaves of a tree: as many bits are in a mask."""

@@ -1,0 +1,1 @@
+"""What was understood of a scene, next to the training data."""

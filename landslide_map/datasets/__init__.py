@@ -1,0 +1,1 @@
+"""Labelled windows: on disk, cut from scenes, joined, divided into folds."""

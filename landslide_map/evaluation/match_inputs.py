@@ -1,0 +1,72 @@
+"""A finished map and an inventory of landslides, read to be compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio
+import pyproj
+import shapely
+from pyogrio.errors import DataLayerError, DataSourceError
+
+from landslide_map.array_types import Shapes
+from landslide_map.errors import InputError, Notice
+from landslide_map.products import LANDSLIDES
+from landslide_map.products.geopackage import ANALYSED
+from landslide_map.products.geopackage import LANDSLIDES as LANDSLIDE_LAYER
+from landslide_map.vector.inventory import read_polygons
+from landslide_map.vector.reproject import projected
+
+
+def read_map(folder: Path) -> tuple[Shapes, shapely.Geometry, pyproj.CRS]:
+    """Return mapped landslides, the area analysed, and the CRS of both; E160."""
+    path = folder / LANDSLIDES if folder.is_dir() else folder
+    if not path.is_file():
+        raise InputError(
+            "E160", f"{path}: no such file; expected the folder of a finished run, with {LANDSLIDES}."
+        )
+    try:
+        mapped = pyogrio.read_dataframe(path, layer=LANDSLIDE_LAYER, columns=[])
+        analysed = pyogrio.read_dataframe(path, layer=ANALYSED, columns=["status"])
+    except (DataSourceError, DataLayerError) as error:
+        raise InputError(
+            "E160",
+            f"{path}: is no map of landslide-map, with layers {LANDSLIDE_LAYER} and {ANALYSED} ({error}).",
+        ) from error
+    held = analysed[analysed["status"] == "analysed"].geometry.to_numpy()
+    if not len(held):
+        raise InputError("E160", f"{path}: nothing was analysed in this run, so there is nothing to compare.")
+    return mapped.geometry.to_numpy(), shapely.union_all(held), pyproj.CRS(analysed.crs)
+
+
+def read_known(
+    path: Path, layer: str | None, id_column: str | None, each_part: bool, crs: pyproj.CRS
+) -> tuple[Shapes, list[Notice]]:
+    """Return the landslides of an inventory in `crs`, and notices; E150 to E152.
+
+    Features with the same value of `id_column` are one landslide; with `each_part` every part is one.
+    """
+    table, notices = read_polygons(path, layer, [] if id_column is None else [id_column])
+    if id_column is not None:
+        if missing := int(table[id_column].isna().sum()):
+            raise InputError("E150", f"{path}: {missing} polygons have no value in column {id_column!r}.")
+        table = table.dissolve(by=id_column)
+    if each_part:
+        table = table.explode(index_parts=False)
+    placed = projected(table.geometry, crs)
+    placed = placed[np.isfinite(placed.bounds).all(axis=1)]  # without what the map's projection cannot hold
+    polygons = np.array([_polygonal(shape) for shape in placed.make_valid()], dtype=object)
+    polygons = polygons[shapely.area(polygons) > 0]
+    if not len(polygons):
+        raise InputError("E150", f"{path}: none of its {len(table)} polygons has an area in {crs.name}.")
+    return polygons, notices
+
+
+def _polygonal(shape: Any) -> Any:
+    """Return the polygons of a shape: repairing an outline may leave lines and points beside them."""
+    if shape.geom_type in ("Polygon", "MultiPolygon"):
+        return shape
+    parts = shapely.get_parts(shape)
+    return shapely.union_all([part for part in parts if part.geom_type in ("Polygon", "MultiPolygon")])

@@ -1,0 +1,1 @@
+"""Reports of an evaluation: pictures, tables and text."""

@@ -1,0 +1,158 @@
+"""An evaluation as a folder: Markdown to read, JSON to compute with, pictures to look at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from landslide_map.evaluation.report import plots
+from landslide_map.evaluation.report.object_text import object_text
+from landslide_map.evaluation.report.window_text import window_text
+from landslide_map.evaluation.windows import Judged
+from landslide_map.metrics import precision_recall_curve, reliability_curve, roc_curve, scores
+from landslide_map.products.transaction import outputs
+
+MARKDOWN: Final = "report.md"
+JSON: Final = "evaluation.json"
+FILES: Final = (
+    MARKDOWN,
+    JSON,
+    "roc.png",
+    "precision_recall.png",
+    "reliability.png",
+    "thresholds.png",
+    "member_correlation.png",
+    "ablation_modalities.png",
+    "ablation_statistics.png",
+    "hit_rate.png",
+)
+"""Every file that a report may consist of."""
+
+
+def write_window_report(
+    folder: str | PathLike[str], result: Mapping[str, Any], judged: Judged, *, overwrite: bool = False
+) -> None:
+    """Write the report of an evaluation of windows.
+
+    Parameters
+    ----------
+    folder : path
+        Created if absent; the files appear together or not at all.
+    result : mapping
+        As of :func:`landslide_map.evaluation.evaluate`, perhaps with ``ablation`` and ``importance``.
+    judged : Judged
+        The votes behind it, for the curves.
+    overwrite : bool
+        Replace an existing report; other files are never touched.
+
+    Raises
+    ------
+    OutputExistsError
+        E401 if the folder holds a report already.
+    ResourceError
+        E601 if it cannot be written, E612 without matplotlib.
+    """
+    plots.require_matplotlib()
+    with outputs(folder, overwrite, FILES) as stage:
+        _window_plots(stage, result, judged)
+        if ablation := result.get("ablation"):
+            _ablation_plots(stage, ablation)
+        _write(stage, result, window_text(result, {path.name for path in stage.iterdir()}))
+
+
+def write_object_report(
+    folder: str | PathLike[str], result: Mapping[str, Any], *, overwrite: bool = False
+) -> None:
+    """Write the report of a map against an inventory; parameters and errors as above."""
+    plots.require_matplotlib()
+    with outputs(folder, overwrite, FILES) as stage:
+        classes = result["size_classes"]
+        notes = [f"{own['hit']} of {own['landslides']}" for own in classes]
+        plots.bars(
+            stage / "hit_rate.png",
+            "Landslides found, by size, object level",
+            "Hit rate",
+            {own["name"]: own["hit_rate"] for own in classes},
+            notes,
+        )
+        _write(stage, result, object_text(result))
+
+
+def _write(stage: Path, result: Mapping[str, Any], text: str) -> None:
+    (stage / JSON).write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    (stage / MARKDOWN).write_text(text, encoding="utf-8")
+
+
+def _window_plots(stage: Path, result: Mapping[str, Any], judged: Judged) -> None:
+    probability, _, _ = judged.settle(judged.bundle.scenarios)
+    voted = np.isfinite(probability)
+    truth, probability = judged.labels[voted] == 1, probability[voted]
+    everyone = {"ensemble": (truth, probability)}
+    for name in _drawn(judged):
+        predictions = judged.votes.predictions[:, judged.votes.members.index(name)]
+        own = np.isfinite(predictions)
+        everyone[name] = (judged.labels[own] == 1, predictions[own])
+    figures = {name: scores(t.astype(int), p, p > 1) for name, (t, p) in everyone.items()}
+    plots.roc(
+        stage / "roc.png",
+        {name: roc_curve(t, p) for name, (t, p) in everyone.items()},
+        {name: own["auc"] for name, own in figures.items()},
+    )
+    plots.precision_recall(
+        stage / "precision_recall.png",
+        {name: precision_recall_curve(t, p) for name, (t, p) in everyone.items()},
+        {name: own["average_precision"] for name, own in figures.items()},
+        float(truth.mean()),
+        result,
+    )
+    plots.reliability(stage / "reliability.png", reliability_curve(truth, probability), result["ece"])
+    curve = {
+        name: np.array([np.nan if v is None else v for v in values])
+        for name, values in result["threshold_curve"].items()
+        if isinstance(values, list)
+    }
+    plots.thresholds(stage / "thresholds.png", curve, _marks(result))
+    correlation = result["member_correlation"]
+    if len(correlation["members"]) > 1:
+        matrix = np.array([[np.nan if v is None else v for v in row] for row in correlation["error"]])
+        plots.correlation(stage / "member_correlation.png", correlation["members"], matrix)
+
+
+def _drawn(judged: Judged) -> list[str]:
+    """Return the members to draw beside the ensemble: those of the commonest scenario that voted."""
+    _, _, chosen = judged.settle(judged.bundle.scenarios)
+    scenario = judged.bundle.scenarios[int(np.bincount(chosen[chosen >= 0]).argmax())]
+    predictions = judged.votes.predictions
+    voted = [name for i, name in enumerate(judged.votes.members) if np.isfinite(predictions[:, i]).any()]
+    return [name for name in voted if name in scenario.weights][: plots.NAMED]
+
+
+def _marks(result: Mapping[str, Any]) -> dict[str, float]:
+    marks = {}
+    if isinstance(result["threshold"], float):
+        marks["threshold"] = result["threshold"]
+    for name, value in result.get("operating_points", {}).items():
+        if value not in marks.values():
+            marks[name] = value
+    return marks
+
+
+def _ablation_plots(stage: Path, ablation: Mapping[str, Any]) -> None:
+    for kind, group, title in (
+        ("modalities", "without_modality", "Loss of average precision without a modality, window level"),
+        ("statistics", "without_statistic", "Loss of average precision without a statistic, window level"),
+    ):
+        own = ablation[group]
+        if own:
+            plots.bars(
+                stage / f"ablation_{kind}.png",
+                title,
+                f"Loss against {ablation['all']['average_precision']:.3f} with everything",
+                {name: figures["average_precision_loss"] for name, figures in own.items()},
+                [f"{figures['average_precision_loss']:+.3f}" for figures in own.values()],
+            )

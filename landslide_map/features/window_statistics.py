@@ -1,0 +1,292 @@
+"""Statistics of windows: streamed from a lazy stack of any size, or from ready windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from dask import config
+from dask.base import compute
+from dask.delayed import delayed
+from dask.system import CPU_COUNT
+
+from landslide_map.array_types import Bools, Floats, Indices
+from landslide_map.features import moments
+from landslide_map.features.accumulator import PixelWindows, UnfinishedWindows
+from landslide_map.features.medians import window_medians
+from landslide_map.features.moments import STATISTICS
+from landslide_map.grid import BLOCK
+from landslide_map.runtime import timings
+from landslide_map.runtime.prefetch import one_ahead
+from landslide_map.windows import WindowPlan
+
+PIXEL_SLAB: Final = 512
+"""Windows judged at once where pixels are needed: 200 kB each; weights are read again for each slab."""
+
+MEDIAN: Final = "median"
+"""Follows :data:`~landslide_map.features.moments.STATISTICS` where it is asked for."""
+
+SLAB: Final = 65_536
+"""Windows yielded at once, unless one row of windows is more."""
+
+Kept = Bools
+"""Per channel, whether its pixels are kept."""
+
+
+def window_statistics(
+    stack: xr.DataArray,
+    plan: WindowPlan,
+    *,
+    channels: Sequence[str] | None = None,
+    median: bool = False,
+    workers: int | None = None,
+    slab: int = SLAB,
+) -> Iterator[tuple[int, xr.DataArray]]:
+    """Yield the statistics of all windows of a stack, whole rows of windows at a time.
+
+    Each pixel is read once, block row by block row, and only what unfinished windows need is
+    kept: the moments of their cells, and with `median` their pixels (float32 ``channels x
+    (1024 + 63) x width``). The result has the same bits for any chunks and any number of workers.
+    Where the pixels themselves are wanted too, see :func:`statistics_and_pixels`.
+
+    Parameters
+    ----------
+    stack : xr.DataArray, (band, y, x), NaN = missing
+        Backed by dask or NumPy. A chunk that is one broadcast NaN costs nothing.
+    plan : WindowPlan
+        Planned for the stack's shape.
+    channels : sequence of str, optional
+        The bands to describe, in this order; by default all.
+    median : bool
+        Whether to append the median, which costs several times all the others.
+    workers : int, optional
+        Threads; by default what dask is configured to use.
+    slab : int
+        Windows yielded at once, at least one row of windows.
+
+    Yields
+    ------
+    int, xr.DataArray
+        The first row of windows, and ``(window, channel, statistic)`` float64, windows row-major.
+        Pixels that are not finite do not count. `std` has ddof 0, `skew` and `kurtosis` are
+        biased, `kurtosis` is Fisher's; both are NaN for a constant window, and all but
+        `valid_fraction` are NaN for an empty one.
+    """
+    for row, statistics, _ in statistics_and_pixels(
+        stack, plan, (), channels=channels, median=median, workers=workers, slab=slab
+    ):
+        yield row, statistics
+
+
+def statistics_and_pixels(
+    stack: xr.DataArray,
+    plan: WindowPlan,
+    pixels: Sequence[str],
+    *,
+    channels: Sequence[str] | None = None,
+    median: bool = False,
+    workers: int | None = None,
+    slab: int = SLAB,
+    block_rows: range | None = None,
+    read_ahead: bool = False,
+) -> Iterator[tuple[int, xr.DataArray, PixelWindows]]:
+    """Yield the statistics of windows as :func:`window_statistics` does, and some of their pixels.
+
+    Parameters
+    ----------
+    stack, plan, channels, median, workers
+        As there.
+    pixels : sequence of str
+        The bands whose pixels are wanted, among `channels`. Those of unfinished windows are kept.
+    slab : int
+        Windows yielded at once, at least one row of windows.
+    block_rows : range, optional
+        Yield the windows that end in these rows of blocks (:attr:`WindowPlan.block_rows`), by default all.
+        Only the pixels above that such windows share are read besides; the result has the same bits.
+    read_ahead : bool
+        Read the next row of blocks while the windows of the last one are in use.
+
+    Yields
+    ------
+    int, xr.DataArray, PixelWindows
+        As there, and the windows' pixels in the stack's precision, bands in the order of `pixels`.
+    """
+    available = [str(name) for name in stack["band"].values]
+    names = available if channels is None else list(channels)
+    for name in (*names, *pixels):
+        if name not in (names if name in pixels else available):
+            raise ValueError(f"the stack has no band {name!r}; it has {', '.join(available)}")
+    if stack.shape[1:] != plan.shape:
+        raise ValueError(f"the stack has {stack.shape[1:]} pixels, its windows were planned for {plan.shape}")
+    rows = plan.block_rows if block_rows is None else block_rows
+    first = plan.ended_by(rows.start * BLOCK)
+    top, bottom = int(plan.row_starts[first]), min(rows.stop * BLOCK, plan.shape[0])
+    # Cells end at the lattice whatever the chunks are, so that the chunks never show in a result.
+    lattice = (top, *range((top // BLOCK + 1) * BLOCK, bottom, BLOCK), bottom)
+    # Asking for all bands would have dask cut the chunks along the band axis anew.
+    bands = stack if names == available else stack.sel(band=names)
+    data = bands.isel(y=slice(top, bottom)).chunk(y=tuple(np.diff(lattice)), x=BLOCK).data
+    row_edges, col_edges = _cuts(plan.row_starts, plan.size), _cuts(plan.col_starts, plan.size)
+    kept = np.array([median or name in pixels for name in names])
+    kept_names = [name for name, keep in zip(names, kept, strict=True) if keep]
+    wanted = [kept_names.index(name) for name in pixels]
+    nothing = np.empty((len(kept_names), 0, plan.shape[1]), _pixel_type(data.dtype))
+    unfinished = UnfinishedWindows(plan, row_edges, col_edges, len(names), nothing, median, first)
+    slab_rows = max(slab // plan.grid_shape[1], 1)
+    edges = [row_edges[(row_edges >= a) & (row_edges <= b)] - a for a, b in pairwise(lattice)]
+    reduced = (_reduce(data.blocks[:, i], own, col_edges, kept, workers) for i, own in enumerate(edges))
+    for below, strip in zip(lattice[1:], one_ahead(reduced) if read_ahead else reduced, strict=True):
+        unfinished.extend(*strip)
+        stop = plan.ended_by(below)
+        for row in range(first, stop, slab_rows):
+            part = (row, min(row + slab_rows, stop))
+            yield row, _labelled(unfinished.statistics(*part), names), unfinished.windows(*part, wanted)
+        unfinished.drop_before(stop)
+        first = stop
+
+
+def array_statistics(
+    windows: npt.NDArray[Any], channels: Sequence[str], *, median: bool = False
+) -> xr.DataArray:
+    """Return the statistics of ready windows, by the same kernels as :func:`window_statistics`.
+
+    Parameters
+    ----------
+    windows : array, (window, row, col, channel) or (window, channel, row, col)
+        Pixels that are not finite do not count.
+    channels : sequence of str
+        Their number tells which axis holds them.
+    median : bool
+        Whether to append the median.
+
+    Returns
+    -------
+    xr.DataArray, (window, channel, statistic), float64
+
+    Raises
+    ------
+    ValueError
+        If the channels are on neither axis, or could be on both.
+    """
+    if windows.ndim != 4 or (windows.shape[1] == len(channels)) == (windows.shape[3] == len(channels)):
+        raise ValueError(
+            f"windows of shape {windows.shape} do not have the {len(channels)} channels on either the "
+            "second or the last of four axes"
+        )
+    if windows.shape[3] == len(channels):
+        windows = np.moveaxis(windows, 3, 1)
+    count, bands, rows, cols = windows.shape
+    values = np.empty((count, bands, len(STATISTICS) + median))
+    row_edges, col_edges, origin = np.array([0, rows]), np.array([0, cols]), np.array([0])
+    for window, band in np.ndindex(count, bands):
+        plane = _plane(windows[window, band])
+        cell = moments.cell_moments(plane, row_edges, col_edges)
+        values[window, band, : len(STATISTICS)] = moments.summarise(cell, plane.size)[0, 0]
+        if median:
+            values[window, band, -1] = window_medians(plane, origin, origin, plane.shape)[0, 0]
+    return _labelled(values, channels)
+
+
+def row_bytes(plan: WindowPlan, bands: int, kept: int) -> tuple[int, int, int]:
+    """Return what :func:`statistics_and_pixels` holds at most of one row of blocks, bytes.
+
+    Parameters
+    ----------
+    plan : WindowPlan
+    bands, kept : int
+        Bands that are described, and those of which pixels are kept.
+
+    Returns
+    -------
+    int, int, int
+        Cells and pixels block by block; the same merged into windows and joined, with what unfinished windows
+        above need; statistics that are yielded at once.
+    """
+    across = len(_cuts(plan.col_starts, plan.size)) - 1
+    in_rows = np.searchsorted(_cuts(plan.row_starts, plan.size), np.arange(0, plan.shape[0] + BLOCK, BLOCK))
+    down, windows = int(np.diff(in_rows).max()), plan.grid_shape[1]
+    above = -(-plan.size // plan.stride) * 2  # rows of cells that one window may have
+    cell = bands * moments.MOMENTS * np.dtype(np.float64).itemsize
+    pixels = kept * plan.shape[1] * np.dtype(np.float32).itemsize
+    ending = max(len(plan.ending_in(row)) for row in plan.block_rows)
+    return (
+        cell * down * across + pixels * BLOCK,
+        cell * (down + above) * windows + pixels * (BLOCK + plan.size),
+        cell * max(min(ending * windows, SLAB), windows),
+    )
+
+
+def _reduce(
+    blocks: da.Array, row_edges: Indices, col_edges: Indices, keep: Kept, workers: int | None
+) -> tuple[list[list[Floats]], list[list[npt.NDArray[Any]]]]:
+    """Read one row of blocks.
+
+    Returns per channel its cells block by block, ``(cell row, 7, cell column)``, and of each block the pixels
+    of the channels that are kept: its chunks along the channel axis, ``(channel, row, col)``.
+    """
+    tasks = []
+    left = 0
+    kept = np.split(keep, np.cumsum(blocks.chunks[0])[:-1])
+    # One graph for the whole row: dask would read what two blocks share once for each otherwise.
+    columns = blocks.to_delayed()[:, 0].T  # type: ignore[no-untyped-call]
+    for chunks, width in zip(columns, blocks.chunks[2], strict=True):
+        edges = col_edges[(col_edges >= left) & (col_edges <= left + width)] - left
+        tasks.append(
+            [
+                delayed(_reduce_block)(chunk, row_edges, edges, own)
+                for chunk, own in zip(chunks, kept, strict=True)
+            ]
+        )
+        left += width
+    # Said outright, because dask would start more threads where the caller is not the main one.
+    how = {"num_workers": config.get("num_workers", CPU_COUNT)}
+    if workers is not None:
+        how = {"scheduler": "threads", "num_workers": workers}
+    (reduced,) = compute(tasks, **how)  # type: ignore[no-untyped-call]
+    by_block = [[cells for part, _ in parts for cells in part] for parts in reduced]
+    cells = [list(pieces) for pieces in zip(*by_block, strict=True)]
+    return cells, [[part for _, part in parts] for parts in reduced]
+
+
+@timings.work("statistics")
+def _reduce_block(
+    block: npt.NDArray[Any], row_edges: Indices, col_edges: Indices, keep: Kept
+) -> tuple[list[Floats], npt.NDArray[Any]]:
+    """Reduce the channels of one chunk to cells; the pixels come back of those that are kept."""
+    cells = []
+    for plane in block:
+        if plane.strides == (0, 0) and not np.isfinite(plane[0, 0]):
+            # A band that is not there: one NaN broadcast to a block, and nothing to read.
+            cells.append(moments.empty_cells(len(row_edges) - 1, len(col_edges) - 1))
+        else:
+            cells.append(moments.cell_moments(_plane(plane), row_edges, col_edges))
+    return cells, block if keep.all() else block[keep]
+
+
+def _cuts(starts: Indices, size: int) -> Indices:
+    """Return every cell edge of an axis: window starts and ends, and the lattice of blocks."""
+    end = starts[-1] + size
+    return np.unique(np.concatenate([starts, starts + size, np.arange(0, end, BLOCK)]))
+
+
+def _pixel_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return what the kernels are compiled for: float32 as it is, all else as float64."""
+    return np.dtype(np.float32 if dtype == np.float32 else np.float64)
+
+
+def _plane(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.ascontiguousarray(pixels, dtype=_pixel_type(pixels.dtype))
+
+
+def _labelled(values: Floats, channels: Sequence[str]) -> xr.DataArray:
+    names = (*STATISTICS, MEDIAN)[: values.shape[2]]
+    return xr.DataArray(
+        values,
+        dims=("window", "channel", "statistic"),
+        coords={"channel": list(channels), "statistic": list(names)},
+    )

@@ -1,0 +1,210 @@
+"""The windows of a scene judged, one row of 1024 px blocks after another; no scene-sized stack exists.
+
+A row of blocks is what a run resumes from, and what another machine may be given: the windows that end in it
+are the same, to the bit, whether the rows above were judged just before, long ago, or elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from landslide_map.bands import (
+    GROUPS,
+    INDEX_PAIRS,
+    MODEL_BANDS,
+    SNOW_OR_CLOUD,
+    STEEP,
+    group,
+)
+from landslide_map.features.accumulator import PixelWindows
+from landslide_map.features.window_statistics import PIXEL_SLAB, SLAB, statistics_and_pixels
+from landslide_map.grid import BLOCK
+from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.models.bundle.load import Bundle
+from landslide_map.models.voting.early_exit import decided_windows_and_pixels
+from landslide_map.models.voting.ensemble import Votes, joined_votes
+from landslide_map.models.voting.schedule import Pixels
+from landslide_map.stack.channels import model_stack, outside_training_domain
+from landslide_map.stack.pixel_sample import PixelSample, Sampled
+from landslide_map.windows import WindowPlan
+
+Tick = Callable[[int], None]
+"""Told how many windows were judged since it was last called."""
+
+
+@dataclass(frozen=True)
+class JudgedRows:
+    """What was decided in the windows that end in one row of blocks, row-major."""
+
+    block_row: int
+    votes: Votes
+    valid_fraction: dict[str, npt.NDArray[np.float64]]
+    """Sensor group -> ``(window,)`` valid fraction of its poorest channel."""
+    sample: Sampled = field(default_factory=dict)
+    """Of the pixels of the model bands that were read."""
+
+
+Judge = Callable[[Sequence[int], Tick], Iterator[JudgedRows]]
+"""Judges rows of blocks, given by number, wherever it does so; they may come back in any order."""
+
+
+def judge_rows(
+    inputs: SceneInputs,
+    ensemble: Bundle,
+    plan: WindowPlan,
+    min_valid_fraction: float,
+    block_rows: Sequence[int],
+    tick: Tick = lambda _: None,
+    *,
+    read_ahead: bool = True,
+) -> Iterator[JudgedRows]:
+    """Judge the windows that end in some rows of blocks, in this process.
+
+    Parameters
+    ----------
+    inputs : SceneInputs
+        Files and grid.
+    ensemble : Bundle
+        Members and scenarios.
+    plan : WindowPlan
+        For ``inputs.grid``.
+    min_valid_fraction : float
+        A channel with fewer valid pixels is missing in a window.
+    block_rows : sequence of int
+        Of ``plan.block_rows``, increasing. Pixels of neighbouring rows are read once.
+    tick : callable
+        Called after every few rows of windows.
+    read_ahead : bool
+        Read the next row of blocks while the last one is voted on: faster, and more in memory.
+
+    Yields
+    ------
+    JudgedRows
+        In the order of `block_rows`.
+    """
+    excluded = outside_training_domain(inputs)
+    wanted = [name for name in ensemble.channels if group(name) in inputs.sensors]
+    wanted = [name for name in wanted if name not in excluded]
+    for run in _runs(block_rows):
+        votes: list[Votes] = []
+        valid: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in GROUPS}
+        waiting = list(run)
+        sample = PixelSample(MODEL_BANDS)
+        for first, statistics, pixels in described_windows(
+            inputs, plan, ensemble, wanted, run, read_ahead=read_ahead, sample=sample
+        ):
+            count = statistics.sizes["window"]
+            rows = range(first, first + count // plan.grid_shape[1])
+            votes.append(
+                ensemble.vote(
+                    statistics,
+                    excluded=excluded,
+                    min_valid_fraction=min_valid_fraction,
+                    pixels=pixels,
+                    stop=partial(
+                        decided_windows_and_pixels, plan=plan, rows=rows, elsewhere=ensemble.widest_margin
+                    ),
+                )
+            )
+            for name in GROUPS:
+                valid[name].append(_poorest(statistics, [c for c in wanted if group(c) == name]))
+            tick(count)
+            if rows.stop == plan.ending_in(waiting[0]).stop:
+                whole = {name: np.concatenate(parts) for name, parts in valid.items()}
+                number = waiting.pop(0)
+                yield JudgedRows(number, joined_votes(votes), whole, sample.taken(number))
+                votes, valid = [], {name: [] for name in GROUPS}
+
+
+def described_windows(
+    inputs: SceneInputs,
+    plan: WindowPlan,
+    ensemble: Bundle,
+    channels: Sequence[str],
+    block_rows: range | None = None,
+    *,
+    read_ahead: bool = True,
+    sample: PixelSample | None = None,
+) -> Iterator[tuple[int, xr.DataArray, Pixels | None]]:
+    """Yield what an ensemble must know of the windows of `plan`, a few rows of windows at a time.
+
+    Parameters
+    ----------
+    channels : sequence of str
+        The channels that members may read here.
+    block_rows : range, optional
+        Only the windows that end in these rows of blocks.
+    read_ahead : bool
+        As of :func:`judge_rows`.
+    sample : PixelSample, optional
+        Where a sample of the pixels is kept.
+
+    Yields
+    ------
+    int, DataArray, Pixels or None
+        The first row of windows; statistics ``(window, channel, statistic)`` of `channels` and of the quality
+        channels; and pixels ``(window, y, x, 12)``, model bands, where some member judges pixels: NaN in
+        bands that none needs. Where the ensemble skips votes, all windows that end in a row of blocks come
+        at once: which votes are skipped then depends on nothing but the scene.
+    """
+    seen = chain.from_iterable(m.channels for m in ensemble.members if m.input == "pixels")
+    made_of = set(chain.from_iterable(INDEX_PAIRS.get(name, (name,)) for name in seen if name in channels))
+    bands = [name for name in MODEL_BANDS if name in made_of]
+    positions = [MODEL_BANDS.index(name) for name in bands]
+    described = {*channels, *bands, SNOW_OR_CLOUD, STEEP}
+    halo = 0 if block_rows is None else int(plan.row_starts[plan.ended_by(block_rows.start * BLOCK)])
+    lazy = model_stack(inputs, described, halo)
+    for first, statistics, found in statistics_and_pixels(
+        lazy if sample is None else sample.of(lazy),
+        plan,
+        bands,
+        median=ensemble.needs_median,
+        slab=(plan.count if ensemble.skips else PIXEL_SLAB) if bands else SLAB,
+        block_rows=block_rows,
+        read_ahead=read_ahead,
+    ):
+        if not bands:
+            yield first, statistics, None
+            continue
+        pixels = _ModelPixels(found, positions)
+        # Who asks everybody asks for the same pixels again and again.
+        yield first, statistics, pixels if ensemble.skips else pixels[np.arange(len(found))]
+
+
+@dataclass(frozen=True)
+class _ModelPixels:
+    """Pixels of windows in the order of the model bands, cut out when asked for."""
+
+    found: PixelWindows
+    positions: Sequence[int]
+    """Of the bands found, among the model bands."""
+
+    def __getitem__(self, windows: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+        found = self.found[windows]
+        pixels = np.full((*found.shape[:3], len(MODEL_BANDS)), np.nan, np.float32)
+        pixels[..., self.positions] = found
+        return pixels
+
+
+def _poorest(statistics: xr.DataArray, names: Sequence[str]) -> npt.NDArray[np.float64]:
+    if not names:
+        return np.zeros(statistics.sizes["window"])
+    fractions = statistics.sel(channel=list(names), statistic="valid_fraction").values
+    poorest: npt.NDArray[np.float64] = fractions.min(axis=1)
+    return poorest
+
+
+def _runs(numbers: Sequence[int]) -> Iterator[range]:
+    """Split increasing numbers into runs without a gap."""
+    start = 0
+    for i, number in enumerate(numbers):
+        if i + 1 == len(numbers) or numbers[i + 1] != number + 1:
+            yield range(numbers[start], number + 1)
+            start = i + 1

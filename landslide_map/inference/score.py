@@ -1,0 +1,191 @@
+"""Probabilities of ready windows: arrays in, one row per window out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+
+from landslide_map.bands import CHANNELS, GROUPS
+from landslide_map.datasets.window_arrays import Windows, checked_chunks
+from landslide_map.errors import InputError, Notice, OutputExistsError, ResourceError
+from landslide_map.features.ready_windows import eighteen_channels
+from landslide_map.features.window_statistics import array_statistics
+from landslide_map.models.bundle.load import Bundle, load_bundle
+from landslide_map.models.bundle.options import Choice
+from landslide_map.models.bundle.skipped import account, possible, remarks
+from landslide_map.models.run_time import network_notice
+from landslide_map.models.voting.early_exit import decided_windows
+from landslide_map.models.voting.ensemble import Votes, joined_votes
+from landslide_map.options import Device, OperatingPoint, Precision
+from landslide_map.runtime import timings
+from landslide_map.runtime.atomic import whole_file
+from landslide_map.runtime.progress import Report, Stage, counter, silent
+
+SCORE: Final = Stage("score windows", "windows")
+SECONDS_PER_WINDOW: Final = 3e-3
+"""Of statistics and the default bundle's members, on one core."""
+
+
+def score(
+    windows: Windows | npt.NDArray[np.floating],
+    bundle: Bundle | str | PathLike[str] | None = None,
+    *,
+    profile: str | None = None,
+    threshold: float | None = None,
+    operating_point: OperatingPoint | None = None,
+    device: Device = "auto",
+    precision: Precision = "float32",
+    batch_size: int | None = None,
+    exact_early_exit: bool = False,
+    cascade: bool = False,
+    report: Report = silent,
+    announce: Callable[[Notice], object] = lambda _: None,
+) -> pd.DataFrame:
+    """Return the probability of landslide of every window, and what each member says.
+
+    Parameters
+    ----------
+    windows : ndarray, (window, 64, 64, 12), or Windows
+        Model bands in the order and units of ``bands.MODEL_BANDS``. A band that is NaN in the whole window
+        is a sensor without data there; a band that is NaN in places is refused.
+    bundle : Bundle or path, optional
+        The default bundle if not given.
+    profile : str, optional
+        A key of :data:`~landslide_map.models.bundle.profiles.PROFILES`.
+    threshold, operating_point : optional
+        Instead of the bundle's thresholds; see :func:`~landslide_map.models.bundle.options.decided_at`.
+    device, precision, batch_size
+        For networks; see :class:`~landslide_map.models.networks.runtime.Runtime`.
+    exact_early_exit, cascade : bool
+        Which votes may be left unasked; see :class:`~landslide_map.models.bundle.options.Choice`.
+    report : Report
+        Told of the progress.
+    announce : callable
+        Told before long work what it will take (I610).
+
+    Returns
+    -------
+    DataFrame
+        ``id``; ``probability``, calibrated, NaN where no member could vote; ``landslide``, 1 where it is
+        above the threshold and NA where it is NaN; one ``p_<member>`` for each member, uncalibrated, NaN
+        where it did not vote. Where votes may be left unasked also ``probability_low`` and
+        ``probability_high``, between which the vote of all lies. ``attrs["notices"]`` are the notices,
+        window level, and ``attrs["votes"]`` says in how many windows each member was asked and spared.
+
+    Raises
+    ------
+    InputError
+        E140 wrong shape, E141 missing or infinite pixels.
+    BundleError
+        E540 no rule for a cascade.
+    ResourceError
+        E610 CUDA asked for and absent, E611 memory of the graphics card exhausted, E613 numbers too large for
+        the precision.
+    """
+    source = windows if isinstance(windows, Windows) else Windows.of_array(windows)
+    choice = Choice(
+        None,
+        profile,
+        threshold,
+        operating_point,
+        device,
+        precision,
+        batch_size,
+        exact_early_exit=exact_early_exit,
+        cascade=cascade,
+    )
+    ready = choice.of(bundle if isinstance(bundle, Bundle) else load_bundle(bundle), report)
+    if forecast := network_notice(ready, len(source.ids), SECONDS_PER_WINDOW * len(source.ids), report):
+        announce(forecast)
+    tick = counter(report, SCORE, len(source.ids))
+    parts = []
+    with timings.stage(SCORE):
+        for ids, chunk in checked_chunks(source):
+            parts.append(_judged(ready, chunk))
+            tick(len(ids))
+    votes = joined_votes(parts)
+    table = _table(ready, source.ids, votes)
+    table.attrs["notices"] = [*ready.notices, *_notices(ready, votes), *remarks(ready, votes)]
+    table.attrs["votes"] = account(ready, votes)
+    return table
+
+
+def submission(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the two columns of the competition, ``ID`` and ``label``, from a table of :func:`score`.
+
+    Raises
+    ------
+    InputError
+        E143 if some window could not be judged.
+    """
+    unjudged = table["landslide"].isna()
+    if unjudged.any():
+        raise InputError(
+            "E143",
+            f"window {table['id'][unjudged].iloc[0]} ({int(unjudged.sum())} in all): no member of the bundle "
+            "could judge it, but a submission needs a label for each. Use members that need fewer sensors.",
+        )
+    return pd.DataFrame({"ID": table["id"], "label": table["landslide"].astype(int)})
+
+
+def check_output(path: str | PathLike[str], *, overwrite: bool) -> None:
+    """Refuse a CSV file that must not be written (E401), before any work."""
+    path = Path(path)
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise OutputExistsError("E401", f"{path}: exists already; use --overwrite or another name.")
+
+
+def write_csv(table: pd.DataFrame, path: str | PathLike[str]) -> None:
+    """Write a table; the file appears complete or not at all (E601 where it cannot be written)."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as staged:
+            table.to_csv(staged, index=False)
+    except OSError as error:
+        raise ResourceError("E601", f"{path}: cannot be written ({error}).") from error
+
+
+def chunk_statistics(bundle: Bundle, chunk: npt.NDArray[np.floating]) -> xr.DataArray:
+    """Return what the bundle's members read of ready windows, ``(window, channel, statistic)``."""
+    return array_statistics(eighteen_channels(chunk), CHANNELS, median=bundle.needs_median)
+
+
+def _judged(bundle: Bundle, chunk: npt.NDArray[np.floating]) -> Votes:
+    statistics = chunk_statistics(bundle, chunk)
+    # A ready window is what it is: the published procedure judges constant bands too.
+    return bundle.vote(statistics, pixels=chunk, constants_are_fill=False, stop=decided_windows)
+
+
+def _table(bundle: Bundle, ids: Sequence[str], votes: Votes) -> pd.DataFrame:
+    landslide = pd.array(votes.landslide.astype(np.int64), dtype="Int64")
+    landslide[np.isnan(votes.probability)] = pd.NA
+    columns = {"id": list(ids), "probability": votes.probability, "landslide": landslide}
+    if (limits := possible(bundle, votes)) is not None:
+        columns |= {"probability_low": limits[0], "probability_high": limits[1]}
+    columns |= {f"p_{member.name}": votes.members[:, i] for i, member in enumerate(bundle.members)}
+    return pd.DataFrame(columns)
+
+
+def _notices(bundle: Bundle, votes: Votes) -> list[Notice]:
+    """Say how many windows lack a vote of the bundle's first choice, which every complete window has."""
+    judged = np.isfinite(votes.probability)
+    wanted = [member.name in bundle.scenarios[0].weights for member in bundle.members]
+    some = (np.isnan(votes.members) & ~votes.spared)[:, wanted].any(axis=1)
+    fewer, nobody = int((some & judged).sum()), int((~judged).sum())
+    if not fewer and not nobody:
+        return []
+    return [
+        Notice(
+            "W141",
+            f"of {len(judged)} windows {fewer} are judged by fewer or other members than complete ones and "
+            f"{nobody} by none: a sensor ({', '.join(GROUPS)}) has no data there.",
+        )
+    ]

@@ -1,0 +1,1 @@
+"""Files on disk, understood and checked: one folder a sensor."""

@@ -1,0 +1,63 @@
+"""Scene -> SceneInputs: every file opened once, the grid decided, everything that matters noticed."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from landslide_map.errors import Notice
+from landslide_map.inputs.coverage import coverage_notices
+from landslide_map.inputs.elevation import elevation_notices, open_elevation
+from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.inputs.sentinel1.consistency import check_tracks_differ
+from landslide_map.inputs.sentinel1.track import open_track
+from landslide_map.inputs.sentinel2.image import open_optical
+from landslide_map.inputs.target_grid import decide_grid
+from landslide_map.raster.open import file_of
+from landslide_map.scene.model import Scene
+
+
+def open_inputs(scene: Scene) -> SceneInputs:
+    """Open and check everything that `scene` names, and decide the grid.
+
+    Metadata and thinned pixels are read, nothing is aligned.
+
+    Raises
+    ------
+    InputError
+        For every file that does not hold what the scene says (docs/error-codes.md).
+    """
+    notices: list[Notice] = []
+    files: list[Path] = []
+    optical = None
+    tracks = {}
+    with ThreadPoolExecutor() as pool:
+        image = pool.submit(open_optical, scene.s2.post, scene.event.time) if scene.s2 else None
+        opening = {
+            orbit: pool.submit(open_track, orbit, spec, scene.event.time)
+            for orbit, spec in (scene.s1.tracks if scene.s1 else {}).items()
+        }
+        if image is not None:
+            optical, found, read = image.result()
+            notices += found
+            files += read
+        for orbit, track in opening.items():
+            tracks[orbit], found = track.result()
+            notices += found
+            files += [file_of(band) for band in tracks[orbit].raster_bands]
+    check_tracks_differ(tracks.values())
+    dem = None if scene.dem is None else open_elevation(scene.dem)
+    if dem is not None:
+        files.append(file_of(dem))
+        notices += elevation_notices(dem)
+    grid = decide_grid(scene.grid, optical, tracks)
+    notices += coverage_notices(grid, optical, tracks, dem)
+    return SceneInputs(
+        grid=grid,
+        event_time=scene.event.time,
+        optical=optical,
+        tracks=tracks,
+        dem=dem,
+        files=tuple(dict.fromkeys(files)),
+        notices=tuple(notices),
+    )

@@ -1,0 +1,108 @@
+"""What the readers found on disk, product family forgotten.
+
+Readers turn files into these values; alignment turns these values into pixels on the grid.
+Nothing here opens a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from landslide_map.errors import Notice
+from landslide_map.grid import Grid
+from landslide_map.options import BackscatterUnits, Quantity
+from landslide_map.raster.band import RasterBand
+
+
+@dataclass(frozen=True, slots=True)
+class OpticalImage:
+    """A post-event Sentinel-2 image; training DN = ``stored * scale + offset``."""
+
+    bands: dict[str, RasterBand]
+    """Of ``red, green, blue, nir``, those that exist; a band that the files lack has no entry."""
+    scale: float
+    """1 for digital numbers, 10000 for reflectance."""
+    offset: float
+    """1000 where the stored numbers lack the baseline-04.00 offset, else 0."""
+    offset_reason: str
+    """How the offset was decided, one sentence."""
+    acquired: datetime | None = None
+    """UTC."""
+    scene_classification: RasterBand | None = None
+    """SCL (20 m), where the product has it."""
+    product: str = ""
+    """Product name or first file name, for reports."""
+    baseline: str | None = None
+    """Processing baseline, e.g. ``05.09``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RadarImage:
+    """One Sentinel-1 acquisition of one track: VV and VH of one datatake."""
+
+    bands: dict[str, tuple[RasterBand, ...]]
+    """``vv, vh`` -> slices, bursts or frames of the same datatake (usually one)."""
+    units: BackscatterUnits
+    quantity: Quantity
+    acquired: datetime
+    """UTC."""
+    orbit: str
+    """``descending`` or ``ascending``."""
+    relative_orbit: int | None = None
+    platform: str | None = None
+    """``S1A`` ..."""
+    product: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RadarComposite:
+    """A ready four-band composite in dB; ``post_vv, post_vh, diff_vv, diff_vh``."""
+
+    bands: dict[str, RasterBand]
+    quantity: Quantity
+    product: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RadarTrack:
+    """All of one orbit direction: either images before and after, or a composite."""
+
+    orbit: str
+    pre: tuple[RadarImage, ...] = ()
+    post: tuple[RadarImage, ...] = ()
+    composite: RadarComposite | None = None
+
+    @property
+    def quantity(self) -> Quantity:
+        """Radiometry of the absolute bands."""
+        return self.composite.quantity if self.composite else self.post[0].quantity
+
+    @property
+    def raster_bands(self) -> tuple[RasterBand, ...]:
+        """Every raster band of the track."""
+        if self.composite is not None:
+            return tuple(self.composite.bands.values())
+        images = (*self.pre, *self.post)
+        return tuple(band for image in images for slices in image.bands.values() for band in slices)
+
+
+@dataclass(frozen=True, slots=True)
+class SceneInputs:
+    """Everything a run reads, checked, and the grid it is read into."""
+
+    grid: Grid
+    event_time: datetime
+    optical: OpticalImage | None
+    tracks: dict[str, RadarTrack]
+    """Orbit direction -> track; a missing direction has no entry."""
+    dem: RasterBand | None = None
+    files: tuple[Path, ...] = ()
+    """Every file on disk that is read, for the manifest."""
+    notices: tuple[Notice, ...] = field(default=())
+
+    @property
+    def sensors(self) -> set[str]:
+        """Of ``optical, descending, ascending``, those that the scene has."""
+        return {*self.tracks, *(["optical"] if self.optical else [])}

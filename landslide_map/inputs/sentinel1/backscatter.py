@@ -1,0 +1,114 @@
+"""Backscatter between dB, power and amplitude, with everything that is no measurement as NaN.
+
+Averages and interpolation in space are taken in power, medians over dates in dB (they commute with
+the logarithm), so every image passes through these two conversions once on its way to the grid.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from landslide_map.options import BackscatterUnits
+
+DB_LIMITS: Final = (-100.0, 60.0)
+"""dB outside this range is a fill value (-9999, -32768, -3.4e38, -inf ...), never a measurement."""
+FLOOR_DB: Final = -65.0
+"""Deepest radar shadow that :func:`to_db` tells apart; training pixels reach -63.4 dB, none lower."""
+
+
+def mask_db(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Return dB `values` as float32, NaN where they are fill.
+
+    Parameters
+    ----------
+    values : ndarray, any shape, any real type
+        Backscatter or difference of backscatter, dB.
+
+    Returns
+    -------
+    ndarray, float32, same shape
+        `values`; NaN where they are NaN, infinite or outside :data:`DB_LIMITS`.
+
+    Examples
+    --------
+    >>> mask_db(np.array([-12.5, -9999.0, -np.inf, 0.0]))
+    array([-12.5,   nan,   nan,   0. ], dtype=float32)
+    """
+    return _within(values, *DB_LIMITS)
+
+
+def to_power(values: npt.NDArray[Any], units: BackscatterUnits) -> npt.NDArray[np.float32]:
+    """Return backscatter `values` as linear power.
+
+    Parameters
+    ----------
+    values : ndarray, any shape, any real type
+        Backscatter in `units`; NaN = missing. Declared nodata is masked by the caller.
+    units : {"db", "power", "amplitude"}
+        Amplitude is the square root of power.
+
+    Returns
+    -------
+    ndarray, float32, same shape
+        Power; NaN where `values` are missing, fill, or not positive in power or amplitude: terrain
+        products write 0 where there is nothing, and the logarithm of 0 must not become a number.
+
+    Raises
+    ------
+    ValueError
+        If `units` is none of the three.
+
+    Examples
+    --------
+    >>> to_power(np.array([-10.0, 0.0, -32768.0]), "db")
+    array([0.1, 1. , nan], dtype=float32)
+    >>> to_power(np.array([2.0, -2.0, 0.0]), "amplitude")
+    array([ 4., nan, nan], dtype=float32)
+    """
+    low, high = 10.0 ** (DB_LIMITS[0] / 10.0), 10.0 ** (DB_LIMITS[1] / 10.0)
+    if units == "db":
+        return np.asarray(10.0 ** (mask_db(values) / np.float32(10.0)), np.float32)
+    if units == "power":
+        return _within(values, low, high)
+    if units == "amplitude":
+        # The range check comes first: squaring would make a negative fill value positive.
+        amplitude = _within(values, low**0.5, high**0.5)
+        return amplitude * amplitude
+    raise ValueError(f"units={units!r} must be db, power or amplitude")
+
+
+def to_db(power: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Return linear `power` in dB.
+
+    Parameters
+    ----------
+    power : ndarray, any shape, any real type
+        Linear power; NaN = missing.
+
+    Returns
+    -------
+    ndarray, float32, same shape
+        ``10 log10(power)``, not below :data:`FLOOR_DB`; NaN where `power` is missing, infinite or not
+        positive.
+
+    Examples
+    --------
+    >>> to_db(np.array([10.0, 100.0, 0.0, -1.0, np.nan])).round(3)
+    array([10., 20., nan, nan, nan], dtype=float32)
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        decibels = np.asarray(power).astype(np.float32)
+        np.log10(decibels, out=decibels)
+    decibels *= np.float32(10.0)
+    np.copyto(decibels, np.float32(np.nan), where=~np.isfinite(decibels))
+    return np.maximum(decibels, np.float32(FLOOR_DB), out=decibels)
+
+
+def _within(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.float32]:
+    """Float32 copy of `values`, NaN outside ``[low, high]``; compared first, so no cast overflows."""
+    array = np.asarray(values)
+    within = (array >= low) & (array <= high)
+    return np.where(within, array, np.nan).astype(np.float32, copy=False)

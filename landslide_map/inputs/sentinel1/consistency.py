@@ -1,0 +1,248 @@
+"""Whether the images of one orbit direction belong together: direction, track, radiometry, pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import product
+from typing import Final
+
+from rasterio.warp import transform
+
+from landslide_map.errors import InputError, Notice
+from landslide_map.grid import Grid
+from landslide_map.inputs.scene_inputs import RadarTrack
+from landslide_map.inputs.sentinel1 import dates, differences, units
+from landslide_map.inputs.sentinel1.coregistration import check_same_ground
+from landslide_map.inputs.sentinel1.files import OpenedImage
+from landslide_map.inputs.sentinel1.metadata import (
+    direction,
+    has_time_of_day,
+    local_solar_hour,
+    time_of_day_gap,
+)
+from landslide_map.options import Quantity
+
+TRACK_GAP_S: Final = 240.0
+"""Half the 8.2 minutes by which neighbouring tracks differ in time of day over one place."""
+COARSE_M: Final = 15.0
+_METRES_PER_DEGREE: Final = 111_320.0
+
+
+def check(
+    orbit: str, pre: Sequence[OpenedImage], post: Sequence[OpenedImage], event_time: datetime
+) -> list[Notice]:
+    """Refuse images that must not be compared; return what is doubtful about the others.
+
+    Raises
+    ------
+    InputError
+        E302, E303, E304, E306, E315, E316, E331; see :func:`landslide_map.inputs.sentinel1.track.open_track`.
+    """
+    _check_files_differ([*pre, *post])
+    dates.check_sides(pre, post, event_time)
+    notices = dates.compare_declarations([*pre, *post], event_time)
+    for image in (*pre, *post):
+        notices += _check_direction(orbit, image)
+    _check_same_track(pre, post)
+    notices += _check_radiometry(pre, post)
+    notices += _check_pixels_differ(pre, post)
+    notices += _check_same_ground([*pre, *post])
+    notices += dates.distance_notices(orbit, pre, post, event_time)
+    grids = [band.grid for item in (*pre, *post) for band in item.image.bands["vv"]]
+    return notices + product_notices(orbit, post[0].image.quantity, grids)
+
+
+def check_tracks_differ(tracks: Iterable[RadarTrack]) -> None:
+    """Refuse (E306) a file that is listed under both orbit directions."""
+    seen: dict[tuple[str, int], str] = {}
+    for track in tracks:
+        for band in track.raster_bands:
+            other = seen.setdefault((band.path, band.index), track.orbit)
+            if other != track.orbit:
+                raise InputError(
+                    "E306",
+                    f"{band.path}: is listed under {other} and under {track.orbit}; an image is of one "
+                    "direction only, correct scene.yaml",
+                )
+
+
+def product_notices(orbit: str, quantity: Quantity, grids: Iterable[Grid]) -> list[Notice]:
+    """Say how the product differs from the training data: terrain-flattened (W313), coarse (W312)."""
+    notices = []
+    if quantity != "sigma0":
+        notices.append(
+            Notice(
+                "W313",
+                f"{orbit}: {quantity} is not the ellipsoid sigma0 of training; absolute backscatter of "
+                "terrain-flattened images is not used, only the differences"
+                if quantity == "gamma0_rtc"
+                else f"{orbit}: gamma0 is 0.6-1.6 dB above the sigma0 of training in absolute backscatter; "
+                "differences are unaffected",
+            )
+        )
+    coarsest = max(resolution_m(grid) for grid in grids)
+    if coarsest > COARSE_M:
+        notices.append(
+            Notice(
+                "W312",
+                f"{orbit}: Sentinel-1 pixels of {coarsest:.0f} m; training had 10 m, small slides are lost",
+            )
+        )
+    return notices
+
+
+def resolution_m(grid: Grid) -> float:
+    """Return the pixel height in metres, roughly for geographic grids."""
+    factor = _METRES_PER_DEGREE if grid.crs.is_geographic else float(grid.crs.linear_units_factor[1])
+    return abs(grid.transform.e) * factor
+
+
+def _check_files_differ(images: Sequence[OpenedImage]) -> None:
+    seen: dict[tuple[str, int], str] = {}
+    for item in images:
+        for name, slices in item.image.bands.items():
+            for band in slices:
+                key = (band.path, band.index)
+                if key in seen:
+                    same = "twice" if seen[key] == name else f"as {seen[key]} and as {name}"
+                    raise InputError(
+                        "E306" if seen[key] == name else "E305",
+                        f"{band.path}: band {band.index} is listed {same}; list every image once",
+                    )
+                seen[key] = name
+
+
+def _check_direction(orbit: str, item: OpenedImage) -> list[Notice]:
+    """Refuse ascending listed under descending and the reverse (E303)."""
+    acquired = item.image.acquired
+    for told, source in ((item.spec.orbit, "declared pass:"), (item.told.orbit, "its tags say")):
+        if told and told != orbit:
+            raise InputError(
+                "E303", f"{item.where}: listed under {orbit}, but {source} {told}; move it in scene.yaml"
+            )
+    longitude, latitude = _centre(item.image.bands["vv"][0].grid)
+    for moment, source, remedy in (
+        (acquired, "", "correct datetime: (UTC)"),
+        (item.told.acquired, ", as its tags or name say,", "list the right file"),
+    ):
+        implied = direction(moment, longitude, latitude) if moment and has_time_of_day(moment) else None
+        if moment and implied and implied != orbit:
+            raise InputError(
+                "E303",
+                f"{item.where}: listed under {orbit}, but {moment:%H:%M} UTC{source} is "
+                f"{local_solar_hour(moment, longitude):.1f} h solar time, which is {implied}; move it in "
+                f"scene.yaml, or {remedy}",
+            )
+    if not has_time_of_day(acquired):
+        return [
+            Notice(
+                "W318",
+                f"{item.where}: the time of day is unknown, so orbit direction and track cannot be verified",
+            )
+        ]
+    if direction(acquired, longitude, latitude) is None and abs(latitude) < 70:
+        return [
+            Notice(
+                "W318",
+                f"{item.where}: listed under {orbit}, but {acquired:%H:%M} UTC is "
+                f"{local_solar_hour(acquired, longitude):.1f} h solar time, when Sentinel-1 never passes; "
+                "check datetime: (UTC)",
+            )
+        ]
+    return []
+
+
+def _centre(grid: Grid) -> tuple[float, float]:
+    """Return longitude and latitude of the grid's centre."""
+    left, bottom, right, top = grid.bounds
+    (longitude,), (latitude,) = transform(grid.crs, "EPSG:4326", [(left + right) / 2], [(bottom + top) / 2])
+    return longitude, latitude
+
+
+def _check_same_track(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]) -> None:
+    """Refuse different tracks: by relative orbit, else by time of day (E304)."""
+    reference = post[0]
+    for item in (*pre, *post[1:]):
+        known = item.image.relative_orbit, reference.image.relative_orbit
+        told = item.told.relative_orbit, reference.told.relative_orbit
+        for (one, other), source in ((known, ""), (told, ", as their tags or names say")):
+            if one is not None and other is not None and one != other:
+                raise InputError(
+                    "E304",
+                    f"{item.where} is of track {one}, {reference.where} of track {other}{source}; another "
+                    "track sees the slopes from another angle and the difference is meaningless. "
+                    "List one track only",
+                )
+        if None not in known:
+            continue
+        times = item.image.acquired, reference.image.acquired
+        if all(has_time_of_day(t) for t in times) and time_of_day_gap(*times) > TRACK_GAP_S:
+            raise InputError(
+                "E304",
+                f"{item.where} was taken at {times[0]:%H:%M:%S} UTC, {reference.where} at "
+                f"{times[1]:%H:%M:%S}; images of one track repeat to the minute, "
+                "so these are of different tracks. List one only",
+            )
+
+
+def _check_radiometry(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]) -> list[Notice]:
+    """Refuse mixed radiometry (E315); warn of mixed products (W307) and satellites (W308)."""
+    reference = post[0]
+    for item in (*pre, *post):
+        if item.image.quantity != reference.image.quantity:
+            raise InputError(
+                "E315",
+                f"{item.where} is {item.image.quantity}, {reference.where} is {reference.image.quantity}; "
+                "their difference would show the terrain. Use one kind of product before and after",
+            )
+    notices = []
+    for what, code, before, after in (
+        ("products", "W307", _kinds(pre), _kinds(post)),
+        ("satellites", "W308", _platforms(pre), _platforms(post)),
+    ):
+        if before and after and before != after:
+            notices.append(
+                Notice(
+                    code,
+                    f"{reference.where}: {what} differ, {' + '.join(sorted(before))} before the event and "
+                    f"{' + '.join(sorted(after))} after; the differences contain that too",
+                )
+            )
+    return notices
+
+
+def _kinds(images: Sequence[OpenedImage]) -> set[str]:
+    """Name the products: family, filtering and pixel size."""
+    return {
+        f"{item.told.family or 'unnamed'}{' filtered' if item.told.filtered else ''} "
+        f"{resolution_m(band.grid):.0f} m"
+        for item in images
+        for band in item.image.bands["vv"]
+    }
+
+
+def _platforms(images: Sequence[OpenedImage]) -> set[str]:
+    return {item.image.platform for item in images if item.image.platform}
+
+
+def _check_pixels_differ(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]) -> list[Notice]:
+    """Compare every image before with every one after that was sampled at the same places."""
+    notices = []
+    decibels = {item.where: units.decibels_of(item.vv_pixels, item.image.units) for item in (*pre, *post)}
+    for before, after in product(pre, post):
+        if before.image.bands["vv"][0].grid == after.image.bands["vv"][0].grid:
+            notices += differences.check_change(
+                decibels[before.where], decibels[after.where], f"{before.where} and {after.where}"
+            )
+    filtered = [item for item in (*pre, *post) if item.told.filtered]
+    if filtered and not notices:
+        message = f"{filtered[0].where}: speckle was filtered, as its name says; training images were not"
+        notices = [Notice("W314", message)]
+    return notices[:1]  # one example is enough: all images of a track come from the same processing
+
+
+def _check_same_ground(images: Sequence[OpenedImage]) -> list[Notice]:
+    """Compare images with the last one; where that one is of other ground, one notice is enough."""
+    *others, reference = images
+    return [notice for item in others for notice in check_same_ground(item.image, reference.image)][:1]

@@ -1,0 +1,178 @@
+"""One Sentinel-1 file: what it is, its bands, a sample of its pixels; and the image that files make."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from landslide_map.errors import InputError, Notice
+from landslide_map.inputs.scene_inputs import RadarImage
+from landslide_map.inputs.sentinel1 import units
+from landslide_map.inputs.sentinel1.metadata import Identity, from_tags, identify, is_monthly_mosaic
+from landslide_map.raster.band import RasterBand
+from landslide_map.raster.open import open_band, opened
+from landslide_map.raster.sampling import PLACES, decimated, patches
+from landslide_map.scene.model import RadarSpec
+
+PATCH: Final = 32
+"""Edge of the patches of a sample, pixels."""
+_FOLDERS: Final = 4
+"""How many folder names above a file may tell what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class RadarFile:
+    """A raster file before its bands are looked at."""
+
+    path: Path
+    identity: Identity
+    descriptions: tuple[str, ...]
+    """Band descriptions, empty where a band has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampledBand:
+    """A band, complete with every value that means "no data", and a sample of its pixels."""
+
+    band: RasterBand
+    pixels: npt.NDArray[np.float64]
+    """Stored values, NaN where there is no data; the same places for every band of one grid."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedImage:
+    """An image with what is known about it beyond what alignment needs."""
+
+    image: RadarImage
+    spec: RadarSpec
+    told: Identity
+    """What the tags and names of its files say, whatever scene.yaml declares."""
+    vv_pixels: npt.NDArray[np.float64]
+    """Sample of the first VV slice, stored values, NaN = no data."""
+    notices: tuple[Notice, ...]
+
+    @property
+    def where(self) -> str:
+        """The first file, for messages."""
+        return self.image.bands["vv"][0].path
+
+
+def look_at(path: Path) -> RadarFile:
+    """Read the metadata of a file, and refuse what cannot be geocoded backscatter.
+
+    Raises
+    ------
+    InputError
+        E101 missing or unreadable, E301 scaled or unsigned integers, E310 monthly mosaic, E320 GRD or SLC
+        product that was never terrain-corrected.
+    """
+    names = [path.name, *(parent.name for parent in list(path.parents)[:_FOLDERS])]
+    if is_monthly_mosaic(names[:2]):
+        raise InputError(
+            "E310",
+            f"{path}: Sentinel-1 mosaics mix both orbit directions and many dates; give single passes",
+        )
+    _refuse_product_folder(path)
+    with opened(path) as dataset:
+        tags, descriptions, kinds = dataset.tags(), dataset.descriptions, dataset.dtypes
+        scaled = [s != 1 for s in dataset.scales] + [o != 0 for o in dataset.offsets]
+        geocoded = bool(dataset.crs)  # a raw GRD is refused by open_band, in better words
+    if geocoded and (any(scaled) or any(kind.startswith("uint") for kind in kinds)):
+        what = "scaled values" if any(scaled) else f"raw digital numbers ({kinds[0]})"
+        raise InputError(
+            "E301",
+            f"{path}: holds {what}; expected calibrated backscatter as plain floating-point dB, power or "
+            "amplitude",
+        )
+    identity = from_tags(tags).completed(identify(names))
+    return RadarFile(path, identity, tuple(text or "" for text in descriptions))
+
+
+def _refuse_product_folder(path: Path) -> None:
+    """Refuse SAFE products (E320) and other folders or archives (E101)."""
+    stem = path.name.upper()
+    if (re.search(r"_(GRD|SLC)[FHM_]_", stem) and stem.endswith((".SAFE", ".ZIP"))) or (
+        path.is_dir() and (path / "manifest.safe").exists()
+    ):
+        raise InputError(
+            "E320",
+            f"{path}: a Sentinel-1 {'SLC' if '_SLC_' in stem else 'GRD'} product is not terrain-corrected; "
+            "order it as RTC (ASF HyP3, Planetary Computer) or export Earth Engine's COPERNICUS/S1_GRD, and "
+            "give the GeoTIFFs of VV and VH",
+        )
+    if path.is_dir():
+        raise InputError("E101", f"{path}: is a folder; give its GeoTIFFs as vv: and vh: in scene.yaml")
+
+
+def polarisation_of(description: str) -> str | None:
+    """Return ``vv`` or ``vh`` (or ``hh``, ``hv``) from a band description such as ``VV`` or ``Gamma0_VH``.
+
+    >>> polarisation_of("Gamma0_VH"), polarisation_of("angle")
+    ('vh', None)
+    """
+    found = re.findall(r"(?<![A-Za-z])(?:[VH]{2})(?![A-Za-z])", description.replace("_", " "), re.IGNORECASE)
+    return found[0].lower() if len(found) == 1 else None
+
+
+def sampled_band(
+    path: Path, index: int, nodata: tuple[float, ...] | None
+) -> tuple[SampledBand, list[Notice]]:
+    """Open a band, find out which values mean "no data", and sample the rest.
+
+    Parameters
+    ----------
+    path : Path
+    index : int
+        One-based band number.
+    nodata : tuple of float, optional
+        Declared in scene.yaml, instead of what the file says.
+
+    Raises
+    ------
+    InputError
+        As :func:`~landslide_map.raster.open.open_band`; E106 where nothing is valid, E350.
+    """
+    band = open_band(path, index, nodata)
+    pixels, integer = sample(band)
+    values, notices = units.fill_values(pixels, f"{path} band {index}", integer)
+    band = replace(band, nodata=(*band.nodata, *values))
+    pixels = np.where(np.isin(pixels, values) | ~np.isfinite(pixels), np.nan, pixels)
+    # A narrow swath can fall between the patches: look everywhere before saying that there is nothing.
+    if np.isnan(pixels).all() and not np.isfinite(decimated(band)).any():
+        raise InputError("E106", f"{path}: band {index} has no valid pixel (nodata: {_listed(band.nodata)})")
+    return SampledBand(band, pixels), notices
+
+
+def sample(band: RasterBand) -> tuple[npt.NDArray[np.float64], bool]:
+    """Return stored values from patches spread over the band, and whether they are whole numbers.
+
+    Full resolution and no overviews: averaging would hide speckle and dilute fill values.
+
+    Returns
+    -------
+    pixels : ndarray, (patches * PATCH, PATCH) or, for a small raster, all of it; float64, nodata NaN
+    integer : bool
+    """
+    height, width = band.grid.shape
+    with opened(band.path) as dataset:
+        integer = np.issubdtype(np.dtype(dataset.dtypes[band.index - 1]), np.integer)
+        if height * width <= (PLACES * PATCH) ** 2:
+            stored = dataset.read(band.index)
+        else:
+            windows = patches((height, width), min(PATCH, height, width))
+            stored = np.concatenate([dataset.read(band.index, window=window) for window in windows])
+    pixels = stored.astype(np.float64)
+    with np.errstate(over="ignore"):
+        # A tag of -3.4028234663852886e38 is stored rounded to float32, and -999.9 as well.
+        rounded = [float(np.float32(value)) for value in band.nodata]
+    pixels[np.isin(pixels, [*band.nodata, *rounded])] = np.nan
+    return pixels, bool(integer)
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in values) or "NaN"

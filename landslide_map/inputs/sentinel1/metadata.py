@@ -1,0 +1,248 @@
+"""When, by which satellite and on which track: Sentinel-1 names, tags and orbit arithmetic.
+
+Product names and GDAL tags are read into one :class:`Identity`; nothing here opens a file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from landslide_map.options import BackscatterUnits, Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What one source of metadata knows about a Sentinel-1 image; None where it says nothing."""
+
+    acquired: datetime | None = None
+    """UTC start of sensing."""
+    platform: str | None = None
+    """``S1A`` ..."""
+    absolute_orbit: int | None = None
+    relative_orbit: int | None = None
+    orbit: str | None = None
+    """``ascending`` or ``descending``."""
+    family: str | None = None
+    """Who made the product: ``GRD, OPERA, HyP3, Planetary Computer, AWS RTC``; GRD is the Earth Engine
+    or SNAP kind, named after the SAFE it was made from."""
+    units: BackscatterUnits | None = None
+    quantity: Quantity | None = None
+    filtered: bool | None = None
+    """Whether speckle was filtered."""
+    polarisation: str | None = None
+    """``VV, VH, HH`` or ``HV``, where the file is of one."""
+
+    def completed(self, other: Identity) -> Identity:
+        """Return this identity with its gaps filled from a less trusted `other`."""
+        gaps = {f.name: getattr(other, f.name) for f in fields(self) if getattr(self, f.name) is None}
+        return replace(self, **gaps)
+
+
+_TIME: Final = r"\d{8}T\d{6}"
+_SAFE: Final = re.compile(
+    rf"(?P<platform>S1[ABCD])_(?:IW|EW|WV|S[1-6])_(?P<level>GRD|SLC|RTC|OCN)._.?S?(?P<polarisations>[SD][VH])_"
+    rf"(?P<start>{_TIME})(?:_{_TIME}_(?P<orbit>\d{{6}})_[0-9A-F]{{6}})?",
+    re.IGNORECASE,
+)
+_MEASUREMENT: Final = re.compile(
+    rf"(?P<platform>s1[abcd])-(?:iw\d?|ew\d?|s[1-6])-(?:grd|slc)-(?P<polarisation>vv|vh|hh|hv)-"
+    rf"(?P<start>{_TIME})-{_TIME}-(?P<orbit>\d{{6}})-",
+    re.IGNORECASE,
+)
+_OPERA: Final = re.compile(
+    rf"OPERA_L2_RTC-S1_T(?P<track>\d{{3}})-\d{{6}}-IW[123]_(?P<start>{_TIME})Z_{_TIME}Z_"
+    rf"(?P<platform>S1[ABCD])_\d+_v\d+\.\d+",
+    re.IGNORECASE,
+)
+_HYP3: Final = re.compile(
+    rf"(?P<platform>S1[ABCD])_(?:IW|EW|S[1-6])_(?P<start>{_TIME})_[SD][VH][PRO]_RTC\d{{2}}_G_"
+    rf"(?P<quantity>[gs])(?P<scale>[pda])[uw](?P<filter>[nf])[ec][dm]_[0-9A-F]{{4}}",
+    re.IGNORECASE,
+)
+_POLARISATION: Final = re.compile(r"(?<![A-Za-z0-9])(VV|VH|HH|HV)(?![A-Za-z0-9])", re.IGNORECASE)
+_MONTHLY_MOSAIC: Final = re.compile(r"mosaic_\d{4}_M\d{2}|monthly[-_ ]?mosaic", re.IGNORECASE)
+_SCALES: Final[dict[str, BackscatterUnits]] = {"p": "power", "d": "db", "a": "amplitude"}
+
+
+def identify(names: Iterable[str]) -> Identity:
+    """Return what the names of a file and its folders say.
+
+    Parameters
+    ----------
+    names : iterable of str
+        The file name first, then its folders from the nearest outwards: nearer names are trusted more.
+
+    Returns
+    -------
+    Identity
+        Times as UTC. Polarisation is read from the first name only: a folder may hold several.
+
+    Examples
+    --------
+    >>> opera = "OPERA_L2_RTC-S1_T137-292319-IW1_20221102T015903Z_20250222T020850Z_S1A_30_v1.0_VV.tif"
+    >>> found = identify([opera])
+    >>> found.relative_orbit, found.platform, found.units, found.polarisation
+    (137, 'S1A', 'power', 'VV')
+    """
+    known = Identity()
+    for depth, name in enumerate(names):
+        known = known.completed(_from_name(name))
+        if depth == 0:
+            found = {text.upper() for text in _POLARISATION.findall(name.replace("_", " "))}
+            known = replace(known, polarisation=found.pop() if len(found) == 1 else None)
+    return known
+
+
+def _from_name(name: str) -> Identity:
+    """Recognise one name; the more specific family first, as a HyP3 folder may carry a SAFE id too."""
+    if found := _OPERA.search(name):
+        return Identity(
+            _utc(found["start"]),
+            found["platform"].upper(),
+            relative_orbit=int(found["track"]),
+            family="OPERA",
+            units="power",
+            quantity="gamma0_rtc",
+            filtered=False,
+        )
+    if found := _HYP3.search(name):
+        return Identity(
+            _utc(found["start"]),
+            found["platform"].upper(),
+            family="HyP3",
+            units=_SCALES[found["scale"].lower()],
+            # HyP3 "sigma0" is terrain-flattened as well, unlike the ellipsoid sigma0 of training.
+            quantity="gamma0_rtc",
+            filtered=found["filter"].lower() == "f",
+        )
+    if re.search(r"(^|[-_])(iw-)?v[vh]\.rtc\.tiff?$", name, re.IGNORECASE):
+        return Identity(family="Planetary Computer", units="power", quantity="gamma0_rtc", filtered=False)
+    if found := _SAFE.search(name) or _MEASUREMENT.search(name):
+        return Identity(
+            _utc(found["start"]),
+            found["platform"].upper(),
+            absolute_orbit=int(found["orbit"]) if found["orbit"] else None,
+            family="GRD",
+        )
+    return Identity()
+
+
+def from_tags(tags: Mapping[str, str]) -> Identity:
+    """Return what the GDAL tags of a file say (OPERA, AWS ``sentinel-s1-rtc-indigo``, STAC-like).
+
+    The TIFF tag ``DateTime`` is left alone: it is when the file was written.
+
+    Examples
+    --------
+    >>> tags = {"ORBIT_DIRECTION": "ascending", "ABSOLUTE_ORBIT_NUMBER": "30643", "MISSION_ID": "S1A"}
+    >>> from_tags(tags).orbit, from_tags(tags).absolute_orbit
+    ('ascending', 30643)
+    """
+    lower = {key.lower(): value.strip() for key, value in tags.items()}
+
+    def first(*keys: str) -> str:
+        return next((lower[key] for key in keys if lower.get(key)), "")
+
+    product = Identity()
+    scenes = [_from_name(scene) for scene in first("scenes").split(",")]
+    times = [scene.acquired for scene in scenes if scene.acquired]
+    if "scenes" in lower and "tile_id" in lower:
+        product = Identity(family="AWS RTC", units="power", quantity="gamma0_rtc", filtered=False)
+    elif "burst_id" in lower:
+        product = Identity(family="OPERA", units="power", quantity="gamma0_rtc", filtered=False)
+    platform = re.sub(r"^SENTINEL-?1", "S1", first("platform", "mission_id").upper())
+    direction = first("orbit_pass_direction", "orbit_direction", "sat:orbit_state", "pass").lower()
+    return replace(
+        product,
+        acquired=min(times)
+        if times
+        else _utc(first("zero_doppler_start_time", "start_datetime", "datetime", "date")),
+        platform=platform if re.fullmatch(r"S1[ABCD]", platform) else None,
+        absolute_orbit=_integer(first("absolute_orbit_number", "sat:absolute_orbit")),
+        relative_orbit=_integer(first("track_number", "sat:relative_orbit", "relative_orbit")),
+        orbit={"asc": "ascending", "desc": "descending"}.get(re.sub(r"ending$", "", direction)),
+    )
+
+
+def is_monthly_mosaic(names: Iterable[str]) -> bool:
+    """Whether a name is that of a monthly mosaic, which mixes both orbit directions.
+
+    A user's own mosaic of the slices of one pass is none.
+    """
+    return any(_MONTHLY_MOSAIC.search(name) for name in names)
+
+
+def relative_orbit(platform: str | None, absolute_orbit: int | None) -> int | None:
+    """Return the relative orbit (1-175), or None where the satellite's constant is not dependable.
+
+    Sentinel-1C was moved to another slot in its life, so for C and D only metadata are trusted.
+
+    Examples
+    --------
+    >>> relative_orbit("S1A", 39156), relative_orbit("S1B", 30148), relative_orbit("S1C", 638)
+    (59, 22, None)
+    """
+    offset = {"S1A": 73, "S1B": 27}.get(platform or "")
+    if offset is None or absolute_orbit is None:
+        return None
+    return (absolute_orbit - offset) % 175 + 1
+
+
+def local_solar_hour(acquired: datetime, longitude: float) -> float:
+    """Return the mean solar time at `longitude` (degrees east), hours in [0, 24)."""
+    return (seconds_of_day(acquired) / 3600 + longitude / 15) % 24
+
+
+def direction(acquired: datetime, longitude: float, latitude: float) -> str | None:
+    """Return the orbit direction that the local solar time implies, or None where it cannot tell.
+
+    Sentinel-1 crosses the equator northwards at 18:00 and southwards at 06:00 local time; above 70 degrees
+    the swath spans too many hours.
+
+    Examples
+    --------
+    >>> direction(datetime(2024, 1, 23, 8, 47, 48, tzinfo=UTC), longitude=143.3, latitude=-5.4)
+    'ascending'
+    """
+    hour = local_solar_hour(acquired, longitude)
+    if abs(latitude) >= 70:
+        return None
+    if 15 <= hour <= 21:
+        return "ascending"
+    return "descending" if 3 <= hour <= 9 else None
+
+
+def seconds_of_day(moment: datetime) -> float:
+    """Return the seconds since midnight UTC."""
+    utc = moment.astimezone(UTC)
+    return utc.hour * 3600 + utc.minute * 60 + utc.second + utc.microsecond / 1e6
+
+
+def has_time_of_day(moment: datetime) -> bool:
+    """Whether `moment` says more than a date; exactly 00:00:00 is how a mere date is written."""
+    return seconds_of_day(moment) != 0
+
+
+def time_of_day_gap(a: datetime, b: datetime) -> float:
+    """Return how far apart the times of day of `a` and `b` are, seconds, across midnight if shorter."""
+    gap = abs(seconds_of_day(a) - seconds_of_day(b))
+    return min(gap, 86400 - gap)
+
+
+def _utc(text: str) -> datetime | None:
+    """Parse a time; None if it is not one. Satellite times without a zone are UTC."""
+    # Nanoseconds (xarray writes them) are beyond what Python's parser takes.
+    text = re.sub(r"(\.\d{6})\d+", r"\1", text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+
+
+def _integer(text: str) -> int | None:
+    return int(text) if text.isdigit() else None

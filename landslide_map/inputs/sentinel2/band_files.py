@@ -1,0 +1,141 @@
+"""Sentinel-2 rasters without their SAFE product: one multi-band raster, or one file per band.
+
+Which band is which comes from scene.yaml or the band descriptions, date and baseline from the
+names of files and folders.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from landslide_map import bands
+from landslide_map.errors import InputError
+from landslide_map.raster.band import RasterBand
+from landslide_map.raster.open import open_band, opened
+from landslide_map.scene.model import OpticalSpec
+
+PRODUCT_NAME = re.compile(
+    r"S2[A-D]_MSI(?P<level>L1C|L2A)_(?P<time>\d{8}T\d{5,6})(?:_N(?P<baseline>\d{4}))?", re.IGNORECASE
+)
+TILE_NAME = re.compile(r"T\d{2}[C-X][A-Z]{2}_(?P<time>\d{8}T\d{6})_", re.IGNORECASE)
+BAND_WORDS = {
+    "red": {"b04", "b4", "red"},
+    "green": {"b03", "b3", "green"},
+    "blue": {"b02", "b2", "blue"},
+    "nir": {"b08", "b8", "nir"},
+    "scl": {"scl"},
+}
+BAND_CODE = re.compile(r"(?<![A-Z0-9])(?:B(?:0?[1-9]|1[0-2])|SCL)(?![A-Z0-9])", re.IGNORECASE)
+"""Not B8A: where there is no B08 it may stand for it."""
+OTHER_BANDS = {"edge", "narrow", "b8a", "b05", "b06", "b07"}
+"""Words that make "red edge" or "narrow nir" another band."""
+ZERO = (0.0,)
+"""No data in Sentinel-2 products, where neither scene.yaml nor the file says otherwise."""
+SATURATED = 65535.0
+"""What ESA's products hold where the sensor was blinded; files made of them seldom say so."""
+
+
+def open_files(spec: OpticalSpec) -> dict[str, RasterBand]:
+    """Open the rasters that `spec` names: ``red, green, blue, nir, scl``, those that exist."""
+    if spec.path is None:
+        for name, path in (*spec.band_files.items(), *([("scl", spec.SCL)] if spec.SCL else [])):
+            _check_name(name, path)
+        rasters = {name: _only_band(path, spec) for name, path in spec.band_files.items()}
+    else:
+        numbers = spec.bands.given if spec.bands else _described_bands(spec.path)
+        rasters = {name: open_band(spec.path, i, spec.nodata, default=ZERO) for name, i in numbers.items()}
+    for raster in rasters.values():
+        _refuse_level_1c(raster.path)
+    if spec.nodata is None:
+        rasters = {
+            name: replace(r, nodata=tuple(dict.fromkeys((*r.nodata, SATURATED))))
+            for name, r in rasters.items()
+        }
+    if spec.SCL is not None:
+        rasters["scl"] = open_band(spec.SCL, nodata=ZERO)
+    return rasters
+
+
+def _check_name(band: str, path: Path) -> None:
+    """Refuse (E206) a file that is named after another band."""
+    said = {code.lower() for code in BAND_CODE.findall(path.name)}
+    if said and not said & BAND_WORDS[band]:
+        raise InputError(
+            "E206",
+            f"{path}: listed as {band}, but its name says {', '.join(sorted(said)).upper()}; "
+            "list each band under its own key in scene.yaml, or rename the file",
+        )
+
+
+def _only_band(path: Path, spec: OpticalSpec) -> RasterBand:
+    with opened(path) as dataset:
+        if dataset.count != 1:
+            raise InputError(
+                "E101",
+                f"{path}: has {dataset.count} bands, expected one; give it as path, with bands",
+            )
+    return open_band(path, 1, spec.nodata, default=ZERO)
+
+
+def _described_bands(path: Path) -> dict[str, int]:
+    """Return band name -> number from the band descriptions, e.g. ``B4_red``."""
+    with opened(path) as dataset:
+        descriptions = [text or "" for text in dataset.descriptions]
+    words = [set(re.split(r"[^a-z0-9]+", text.lower())) for text in descriptions]
+    found = {
+        name: [i for i, said in enumerate(words, 1) if said & known and not said & OTHER_BANDS]
+        for name, known in BAND_WORDS.items()
+    }
+    if any(len(numbers) > 1 for numbers in found.values()) or not any(found[name] for name in bands.OPTICAL):
+        raise InputError(
+            "E101",
+            f"{path}: its band descriptions ({', '.join(map(repr, descriptions))}) do not tell which band is "
+            "which; write bands: {red: 1, green: 2, blue: 3, nir: 4} with the right numbers in scene.yaml",
+        )
+    return {name: numbers[0] for name, numbers in found.items() if numbers}
+
+
+def _refuse_level_1c(path: str) -> None:
+    if any(match["level"].upper() == "L1C" for match in PRODUCT_NAME.finditer(path)):
+        raise InputError("E201", f"{path}: is Level-1C (top of atmosphere); Level-2A is needed: fetch MSIL2A")
+
+
+def dates_in_names(paths: list[str]) -> datetime | None:
+    """Return the one acquisition time that file and folder names tell; the innermost name counts.
+
+    Raises
+    ------
+    InputError
+        E109 where the bands are of different times.
+    """
+    told = {}
+    for path in paths:
+        for pattern in (PRODUCT_NAME, TILE_NAME):
+            for match in pattern.finditer(path):
+                told[path] = _time(match["time"])
+    if len(set(told.values())) > 1:
+        listing = ", ".join(f"{Path(path).name} of {time:%Y-%m-%d %H:%M}" for path, time in told.items())
+        raise InputError(
+            "E109", f"the bands are of different times ({listing}); expected one Sentinel-2 image"
+        )
+    return next(iter(told.values()), None)
+
+
+def _time(text: str) -> datetime:
+    """Return a compact time; some data sets cut zeros off the clock (``T94161`` for 09:41:61)."""
+    day, clock = text.upper().split("T")
+    hours, minutes, seconds = (int(clock.zfill(6)[i : i + 2]) for i in (0, 2, 4))
+    midnight = datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC)
+    return midnight + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def baseline_in_names(paths: list[str]) -> str | None:
+    """Return the processing baseline that file and folder names tell, e.g. ``05.09``."""
+    found = {match["baseline"] for path in paths for match in PRODUCT_NAME.finditer(path)} - {None}
+    if len(found) != 1:
+        return None
+    digits = found.pop()
+    return f"{digits[:2]}.{digits[2:]}"

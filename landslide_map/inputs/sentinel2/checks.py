@@ -1,0 +1,178 @@
+"""Checks of a Sentinel-2 image on its pixels: bands, units, band order; notices on its condition."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from landslide_map.errors import InputError, Notice
+from landslide_map.inputs.sentinel2 import offset
+from landslide_map.inputs.sentinel2.offset import (
+    BRIGHT_DN,
+    MIN_SHARE,
+    VEGETATION_STEP_DN,
+    Look,
+    offset_verdict,
+)
+
+CLIPPED: Final = 0.01
+"""Share of the pixels that have the highest value of all, from which it is no measurement."""
+PART: Final = 64
+"""Edge of the squares that are asked for the offset by themselves, pixels of a look."""
+MIXED: Final = 0.2
+"""Share of them that must contradict the others: haze lifts plants in a few squares."""
+
+
+def condition_notices(name: str, look: Look) -> list[Notice]:
+    """Return notices on emptiness, cloud, snow (W207, W210), zeros in some bands (I212), clipping (W350)."""
+    notices = []
+    valid = float(look.valid.mean())
+    if valid < 0.5:
+        notices.append(Notice("W210", f"{name}: {1 - valid:.1%} of the image has no data"))
+    if look.classes is None:
+        notices.append(
+            Notice("I213", f"{name}: no scene classification (SCL), cloud and snow are judged by colour")
+        )
+    elif look.valid.any():
+        cloud = float(np.isin(look.classes[look.valid], offset.CLOUD_CLASSES).mean())
+        snow = float((look.classes[look.valid] == offset.SNOW_CLASS).mean())
+        if cloud + snow > 0.5:
+            notices.append(
+                Notice(
+                    "W207", f"{name}: {cloud:.0%} cloud, {snow:.0%} snow; the optical bands say little there"
+                )
+            )
+    partly = np.any([np.isfinite(band) for band in look.bands.values()], axis=0) & ~look.valid
+    if partly.mean() > 0.005:
+        notices.append(
+            Notice(
+                "I212",
+                f"{name}: {partly.mean():.1%} of the pixels have data in some bands only and count as "
+                "missing; if a zero is a measurement there, write nodata: [] in scene.yaml",
+            )
+        )
+    for band, values in look.bands.items():
+        seen = values[look.valid]
+        highest = float((seen == seen.max(initial=-np.inf)).mean()) if seen.size else 0.0
+        if CLIPPED < highest < 1:
+            notices.append(
+                Notice(
+                    "W350",
+                    f"{name}: {highest:.1%} of the pixels in {band} have its highest value, {seen.max():g} "
+                    "DN: clipped for display? Scars look alike then; give the numbers as they were delivered",
+                )
+            )
+    return notices
+
+
+def mixed_offset_notices(name: str, look: Look, scale: float) -> list[Notice]:
+    """Return a notice (W203) where parts of the image carry the offset and others do not, as in some mosaics.
+
+    Parameters
+    ----------
+    look : Look
+        Stored numbers.
+    scale : float
+        Stored number -> DN.
+    """
+    verdicts = [
+        offset_verdict(
+            Look(
+                {band: values[part] for band, values in look.bands.items()},
+                None if look.classes is None else look.classes[part],
+            ),
+            scale,
+        )[0]
+        for part in _parts(look.valid)
+    ]
+    present, absent = verdicts.count("present"), verdicts.count("absent")
+    if min(present, absent) <= MIXED * (present + absent):
+        return []
+    return [
+        Notice(
+            "W203",
+            f"{name}: the pixels say that the offset is present in {present} and absent in {absent} places. "
+            "In a mosaic of images with and without it one part is wrong: make all alike before joining them",
+        )
+    ]
+
+
+def _parts(valid: npt.NDArray[np.bool_]) -> list[tuple[slice, slice]]:
+    """Cut an image into squares of PART pixels, those left out of which little is valid."""
+    corners = [(i, j) for i in range(0, valid.shape[0], PART) for j in range(0, valid.shape[1], PART)]
+    parts = [(slice(i, i + PART), slice(j, j + PART)) for i, j in corners]
+    return [part for part in parts if valid[part].sum() > PART**2 / 2]
+
+
+def check_units(name: str, units: Literal["dn", "reflectance"], look: Look) -> None:
+    """Refuse (E205) reflectance declared as digital numbers, the reverse, and 8-bit pictures."""
+    values = np.concatenate([band[look.valid] for band in look.bands.values()])
+    if not values.size:
+        return
+    middle, top = (float(np.quantile(values, q)) for q in (0.5, 0.99))
+    if units == "dn" and top < 3:
+        raise InputError(
+            "E205",
+            f"{name}: 99 % of the numbers are below {top:.3g}, as in reflectance; write units: reflectance",
+        )
+    if units == "dn" and top <= 255:
+        raise InputError(
+            "E205",
+            f"{name}: 99 % of the numbers are below {top:.0f}, as in an 8-bit picture; expected digital "
+            "numbers (10000 * reflectance) or reflectance",
+        )
+    if units == "reflectance" and middle > 3:
+        raise InputError(
+            "E205", f"{name}: half of the numbers exceed {middle:.0f}, as in digital numbers; write units: dn"
+        )
+
+
+def check_bands_differ(name: str, look: Look) -> None:
+    """Refuse (E206) one band listed as two, and a classification that is none."""
+    for one, other in combinations(look.bands, 2):
+        same = float(np.mean((look.bands[one] == look.bands[other])[look.valid]))
+        if same > 0.5:
+            raise InputError(
+                "E206",
+                f"{name}: {one} and {other} hold the same value in {same:.0%} of the pixels; "
+                "give one file or band number for each band",
+            )
+    if look.classes is not None:
+        classes = look.classes[np.isfinite(look.classes)]
+        if classes.size and np.mean(classes > offset.SNOW_CLASS) > 0.01:
+            raise InputError(
+                "E206",
+                f"{name}: its SCL holds numbers up to {classes.max():g}; expected the scene classification, "
+                "0 to 11; correct SCL, or leave it out",
+            )
+
+
+def check_band_order(name: str, look: Look) -> None:
+    """Refuse (E206) a swap of NIR and red, or of blue and red. `look` in DN, with or without the offset."""
+    share = max(MIN_SHARE * look.clear.sum(), 20)
+    if {"red", "nir"} <= look.bands.keys():
+        red, nir = look.bands["red"], look.bands["nir"]
+        # Nothing is brighter in red than in NIR by 0.15 while its NIR is below 0.25, except swapped plants.
+        swapped = look.clear & (red - nir > VEGETATION_STEP_DN) & (nir < 3500)
+        plants = look.clear & (nir - red > VEGETATION_STEP_DN)
+        if swapped.sum() >= share and swapped.sum() > plants.sum():
+            raise InputError(
+                "E206",
+                f"{name}: NIR is far darker than red in {swapped.sum() / look.clear.sum():.0%} of the clear "
+                "pixels; red and NIR look swapped, correct the bands",
+            )
+    if {"red", "blue", "nir"} <= look.bands.keys():
+        red, blue, nir = (look.bands[band] for band in ("red", "blue", "nir"))
+        land = look.clear & (nir - np.maximum(red, blue) > 300) & (np.maximum(red, blue) < BRIGHT_DN)
+        if land.sum() >= share:
+            low, high = np.quantile(blue[land] - red[land], (0.05, 0.95))
+            # Soil and dry plants are brighter in red than in blue; nothing on land is the other way round.
+            if high > 400 and low > -100:
+                raise InputError(
+                    "E206",
+                    f"{name}: blue exceeds red by up to {high:.0f} DN over land and is never darker; "
+                    "red and blue look swapped, correct the bands",
+                )

@@ -1,0 +1,240 @@
+"""A post-event Sentinel-2 image, whatever its packing: SAFE folder or zip, multi-band raster, band files.
+
+All end as training DN = 10000 * reflectance + 1000; whether the stored numbers carry that 1000 is
+decided by the processing baseline and verified on pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from landslide_map import bands
+from landslide_map.errors import InputError, Notice
+from landslide_map.grid import RESOLUTION_M, Grid
+from landslide_map.inputs.scene_inputs import OpticalImage
+from landslide_map.inputs.sentinel2 import checks, offset, safe
+from landslide_map.inputs.sentinel2.band_files import (
+    SATURATED,
+    ZERO,
+    baseline_in_names,
+    dates_in_names,
+    open_files,
+)
+from landslide_map.inputs.sentinel2.offset import Look, OffsetDecision
+from landslide_map.raster.band import RasterBand
+from landslide_map.raster.open import file_of, open_band
+from landslide_map.raster.sampling import look_together
+from landslide_map.scene.model import OpticalSpec
+
+FIRST_OFFSET_BASELINE = (4, 0)
+"""Products from baseline 04.00 on carry +1000 (Sentinel-2 Products Specification, BOA_ADD_OFFSET)."""
+LATE_DAYS = 60
+LOW_SUN_ZENITH = 70.0
+SPECIAL_VALUES = (*ZERO, SATURATED)
+"""NODATA and SATURATED of ESA's products."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What files and metadata say, before the pixels are asked."""
+
+    name: str
+    rasters: dict[str, RasterBand]
+    """``red, green, blue, nir, scl``, those that exist."""
+    offset: OffsetDecision | None = None
+    acquired: datetime | None = None
+    baseline: str | None = None
+    sun_zenith: float | None = None
+    metadata: tuple[Path, ...] = ()
+
+
+def open_optical(
+    spec: OpticalSpec, event_time: datetime
+) -> tuple[OpticalImage, list[Notice], tuple[Path, ...]]:
+    """Open and check the post-event image that scene.yaml names.
+
+    Returns
+    -------
+    OpticalImage
+        Its `bands` lack an entry for a band that the files do not have.
+    list of Notice
+    tuple of Path
+        All files read, metadata included.
+
+    Raises
+    ------
+    InputError
+        E101 to E109 unusable files, E201 Level-1C, E204 offset, E205 units, E206 band order,
+        E208 acquired before the event.
+    """
+    is_product = spec.path is not None and safe.is_product(spec.path)
+    found = _from_product(spec, spec.path) if is_product and spec.path else _from_files(spec)
+    optical = {name: raster for name, raster in found.rasters.items() if name in bands.OPTICAL}
+    _check_one_grid(optical, found.rasters.get("scl"))
+    acquired, notices = _acquired(found, spec.datetime, event_time)
+    decision, seen = _look_at_pixels(found, spec, optical)
+    image = OpticalImage(
+        bands=optical,
+        scale=decision.scale,
+        offset=decision.offset,
+        offset_reason=decision.reason,
+        acquired=acquired,
+        scene_classification=found.rasters.get("scl"),
+        product=found.name,
+        baseline=found.baseline,
+    )
+    files = dict.fromkeys([*found.metadata, *map(file_of, found.rasters.values())])
+    return image, [*notices, *seen, *_season(found), *_missing(found.name, optical)], tuple(files)
+
+
+def _from_product(spec: OpticalSpec, path: Path) -> _Found:
+    product = safe.read_product(path)
+    nodata = SPECIAL_VALUES if spec.nodata is None else spec.nodata
+    rasters = {
+        name: open_band(image, nodata=SPECIAL_VALUES if name == "scl" else nodata)
+        for name, image in product.images.items()
+    }
+    for name in bands.OPTICAL:
+        grid = rasters[name].grid
+        if product.grid is not None and not _equal(product.grid, grid):
+            raise InputError(
+                "E109",
+                f"{rasters[name].path}: lies at {_place(grid)}, MTD_TL.xml says {_place(product.grid)}; "
+                "the product contradicts itself, fetch it again",
+            )
+    return _Found(
+        product.name,
+        rasters,
+        _offset_of_product(product),
+        product.acquired,
+        product.baseline,
+        product.sun_zenith,
+        product.metadata,
+    )
+
+
+def _offset_of_product(product: safe.SafeProduct) -> OffsetDecision:
+    scale = bands.DN_PER_REFLECTANCE / product.quantification
+    if product.add_offset is None:
+        return OffsetDecision(scale, bands.DN_OFFSET, f"no BOA_ADD_OFFSET, baseline {product.baseline}")
+    told = f"BOA_ADD_OFFSET {product.add_offset:g}, baseline {product.baseline}"
+    return OffsetDecision(scale, bands.DN_OFFSET + product.add_offset * scale, told)
+
+
+def _from_files(spec: OpticalSpec) -> _Found:
+    rasters = open_files(spec)
+    paths = [raster.path for raster in rasters.values()]
+    baseline = baseline_in_names(paths)
+    offset = None
+    if baseline is not None:
+        carries = tuple(int(part) for part in baseline.split(".")) >= FIRST_OFFSET_BASELINE
+        offset = OffsetDecision(1.0, 0.0 if carries else bands.DN_OFFSET, f"processing baseline {baseline}")
+    return _Found(Path(paths[0]).name, rasters, offset, dates_in_names(paths), baseline)
+
+
+def _check_one_grid(rasters: dict[str, RasterBand], classes: RasterBand | None) -> None:
+    """Bands must share their pixels, and the classification their ground."""
+    first, *others = rasters.values()
+    for other in others:
+        if not _equal(first.grid, other.grid):
+            raise InputError(
+                "E109",
+                f"{other.path}: lies at {_place(other.grid)}, {Path(first.path).name} at "
+                f"{_place(first.grid)}; expected the 10 m bands of one image, on one grid",
+            )
+    if classes is not None:
+        ends = zip(classes.grid.bounds, first.grid.bounds, strict=True)
+        pixel = abs(classes.grid.transform.a)
+        if classes.grid.crs != first.grid.crs or any(abs(a - b) > pixel for a, b in ends):
+            raise InputError(
+                "E109",
+                f"{classes.path}: lies at {_place(classes.grid)}, {Path(first.path).name} at "
+                f"{_place(first.grid)}; expected the SCL of the same image",
+            )
+
+
+def _equal(a: Grid, b: Grid) -> bool:
+    corners = zip((*a.bounds, *a.shape), (*b.bounds, *b.shape), strict=True)
+    tolerance = 1e-3 * abs(a.transform.a)
+    return a.crs == b.crs and all(math.isclose(x, y, rel_tol=0, abs_tol=tolerance) for x, y in corners)
+
+
+def _place(grid: Grid) -> str:
+    epsg = grid.crs.to_epsg()
+    left, _, _, top = grid.bounds
+    where = f"EPSG:{epsg}" if epsg else "its own CRS"
+    return (
+        f"{where}, corner {left:.10g} {top:.10g}, {grid.width} x {grid.height} pixels of {grid.transform.a:g}"
+    )
+
+
+def _look_at_pixels(
+    found: _Found, spec: OpticalSpec, rasters: dict[str, RasterBand]
+) -> tuple[OffsetDecision, list[Notice]]:
+    """Check the pixels and let them confirm or overrule the metadata about the offset."""
+    name = found.name
+    stored = look_together(found.rasters)
+    look = Look({band: stored[band] for band in rasters}, stored.get("scl"))
+    if not look.valid.any():
+        raise InputError("E106", f"{name}: no pixel has a value in all bands; the image is empty")
+    checks.check_bands_differ(name, look)
+    checks.check_units(name, spec.units, look)
+    # Numbers are often divided by 10000 with the offset still in them: pixels are asked here, too.
+    reflectance = OffsetDecision(bands.DN_PER_REFLECTANCE, bands.DN_OFFSET, "reflectance, as scene.yaml says")
+    metadata = reflectance if spec.units == "reflectance" else found.offset
+    decision = offset.decide_offset(name, spec.offset, metadata, look)
+    in_dn = Look({band: values * decision.scale for band, values in look.bands.items()}, look.classes)
+    checks.check_band_order(name, in_dn)
+    return decision, [
+        *decision.notices,
+        *checks.mixed_offset_notices(name, look, decision.scale),
+        *checks.condition_notices(name, in_dn),
+    ]
+
+
+def _acquired(
+    found: _Found, stated: datetime | None, event_time: datetime
+) -> tuple[datetime | None, list[Notice]]:
+    """Return the time of the image, scene.yaml before names; refuse one before the event."""
+    name, notices = found.name, []
+    if stated and found.acquired and abs((stated - found.acquired).total_seconds()) > 86400:
+        dates = f"scene.yaml says {stated:%Y-%m-%d}, the product {found.acquired:%Y-%m-%d}"
+        notices.append(Notice("W213", f"{name}: {dates}; scene.yaml is believed"))
+    acquired = stated or found.acquired
+    if acquired is None:
+        told = "its date is unknown and was not checked against the event; write datetime in scene.yaml"
+        return None, [Notice("W213", f"{name}: {told}")]
+    days = (acquired - event_time).total_seconds() / 86400
+    if days <= 0:
+        raise InputError(
+            "E208",
+            f"{name}: was taken {acquired:%Y-%m-%d %H:%M} UTC, {-days:.1f} days before the event "
+            f"({event_time:%Y-%m-%d %H:%M} UTC); a post-event image is needed",
+        )
+    if days > LATE_DAYS:
+        told = f"was taken {days:.0f} days after the event; plants may hide the scars again"
+        notices.append(Notice("W209", f"{name}: {told}"))
+    return acquired, notices
+
+
+def _season(found: _Found) -> list[Notice]:
+    if found.sun_zenith is None or found.sun_zenith <= LOW_SUN_ZENITH:
+        return []
+    told = f"the sun stood {90 - found.sun_zenith:.0f} degrees high; long shadows look like change"
+    return [Notice("W209", f"{found.name}: {told}")]
+
+
+def _missing(name: str, rasters: dict[str, RasterBand]) -> list[Notice]:
+    """Notice bands that are not there, and pixels that are not those of Sentinel-2."""
+    notices = []
+    missing = " and ".join(band for band in bands.OPTICAL if band not in rasters)
+    if missing:
+        notices.append(Notice("W211", f"{name}: lacks {missing}; members that need it do not vote"))
+    grid = next(iter(rasters.values())).grid
+    if grid.crs.is_projected and not math.isclose(grid.transform.a, RESOLUTION_M, rel_tol=0.05):
+        told = f"its pixels are {grid.transform.a:g} wide; the models know pixels of 10 m"
+        notices.append(Notice("W214", f"{name}: {told}"))
+    return notices

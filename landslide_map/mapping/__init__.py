@@ -1,0 +1,1 @@
+"""A run: from scene.yaml to the files of a map."""

@@ -1,0 +1,264 @@
+"""Finished rows of blocks on disk: a run that was killed, at any moment, goes on where it was.
+
+A hidden folder in the output folder holds one file per finished row. Its name tells a hash of its content
+and of the run's identity (:mod:`landslide_map.mapping.identity`), so that a torn or changed file, or one of
+another run, is never taken for this run's. The folder goes as the result appears (``products.staging``).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from hashlib import sha256
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+from zipfile import BadZipFile
+
+import numpy as np
+
+from landslide_map._version import __version__
+from landslide_map.errors import LandslideMapError, Notice, ResourceError, UsageError
+from landslide_map.inference.rows import Judge, JudgedRows, Tick
+from landslide_map.mapping.identity import InputFiles, differences
+from landslide_map.models.voting.ensemble import Votes
+from landslide_map.runtime.atomic import whole_file
+
+FOLDER: Final = ".landslide-map-journal"
+FORMAT_VERSION: Final = 2
+_DOCUMENT: Final = "journal.json"
+_ROWS: Final = "row-*.npz"
+_AFRESH: Final = "start afresh with --overwrite, or choose another --out."
+
+
+class Journal:
+    """The rows of blocks that runs of one identity have finished in one output folder.
+
+    Parameters
+    ----------
+    out : path
+        Output folder; nothing is written there before the first row is kept.
+    identity : mapping
+        As from :func:`landslide_map.mapping.identity.run_identity`.
+    total : int
+        Rows of blocks in all.
+    overwrite : bool
+        Throw away what is there, unless it was begun with `overwrite` too by a run of the same identity: the
+        same command always goes on.
+
+    Raises
+    ------
+    UsageError
+        E410 if it holds rows of another run, E411 of another version of the software, E412 if it cannot be
+        read.
+    """
+
+    def __init__(
+        self, out: str | PathLike[str], identity: Mapping[str, Any], total: int, *, overwrite: bool = False
+    ) -> None:
+        self.folder = _folder(out)
+        self.notices: list[Notice] = []
+        """What happened to rows that were found."""
+        self.counts = {"judged": 0, "resumed": 0}
+        """Rows of blocks, once they are completed."""
+        self._document: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "software": __version__,
+            "rows_of_blocks": total,
+            "overwrite": overwrite,
+            "identity": dict(identity),
+            "identity_sha256": _hash(identity).hex(),
+        }
+        if not _goes_on(self.folder, self._document):
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def completed(
+        self, judge: Judge, block_rows: Sequence[int], tick: Tick, files: InputFiles
+    ) -> Iterator[JudgedRows]:
+        """Yield all rows of blocks: first those that are kept, then the others, each judged and kept.
+
+        Raises
+        ------
+        LandslideMapError
+            E111 if one of `files` was changed, E601 if a row cannot be kept, and whatever `judge` raises.
+        """
+        finished = self._rows()
+        for row in finished:
+            tick(len(row.votes.probability))
+            yield row
+        done = {row.block_row for row in finished}
+        missing = [number for number in block_rows if number not in done]
+        self.counts = {"judged": len(missing), "resumed": len(finished)}
+        for row in judge(missing, tick):
+            files.refuse_changed()
+            self._keep(row)
+            yield row
+
+    def _rows(self) -> list[JudgedRows]:
+        """Return the finished rows of blocks; a file that is not what it was is removed."""
+        found = []
+        for path in sorted(self.folder.glob(_ROWS)):
+            row = self._read(path)
+            if row is None:
+                path.unlink()
+                self.notices.append(
+                    Notice("W410", f"{path} was damaged on disk: its row of blocks was judged again")
+                )
+            else:
+                found.append(row)
+        if found:
+            total = self._document["rows_of_blocks"]
+            self.notices.append(
+                Notice("I410", f"{len(found)} of {total} rows of blocks were judged by an interrupted run")
+            )
+        return found
+
+    def _keep(self, row: JudgedRows) -> None:
+        """Put a finished row on disk, whole or not at all.
+
+        Raises
+        ------
+        ResourceError
+            E601 if it cannot be written.
+        """
+        content = _packed(row)
+        document = self.folder / _DOCUMENT
+        try:
+            self.folder.mkdir(exist_ok=True)
+            if not document.exists():
+                with whole_file(document) as path:
+                    path.write_text(json.dumps(self._document, indent=1) + "\n", encoding="utf-8")
+            with whole_file(self.folder / f"row-{row.block_row:05}-{self._digest(content)}.npz") as path:
+                path.write_bytes(content)
+        except OSError as error:
+            raise ResourceError(
+                "E601", f"{self.folder}: cannot be written ({error}). Make room, or choose another --out."
+            ) from error
+
+    def _read(self, path: Path) -> JudgedRows | None:
+        try:
+            content = path.read_bytes()
+            if not path.stem.endswith(self._digest(content)):
+                return None
+            return _unpacked(content)
+        except (OSError, BadZipFile, ValueError, KeyError, TypeError):
+            return None
+
+    def _digest(self, content: bytes) -> str:
+        return sha256(_hash(self._document["identity"]) + content).hexdigest()
+
+
+@contextmanager
+def telling_what_is_kept(out: str | PathLike[str]) -> Iterator[None]:
+    """Say in an interruption or refusal that ends a run what `out` keeps of it."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_kept(_folder(out))) from None
+    except LandslideMapError as error:
+        if kept := _kept(_folder(out)):
+            raise type(error)(error.code, f"{error.message} {kept}.") from error
+        raise
+
+
+def _folder(out: str | PathLike[str]) -> Path:
+    return Path(out).absolute() / FOLDER
+
+
+def _kept(folder: Path) -> str:
+    """Say how much of a run is kept; nothing if nothing is."""
+    count = len(list(folder.glob(_ROWS)))
+    try:
+        total = json.loads((folder / _DOCUMENT).read_bytes())["rows_of_blocks"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
+    return (
+        f"{count} of {total} rows of blocks are kept in {folder}; the same command continues" if count else ""
+    )
+
+
+def _goes_on(folder: Path, document: Mapping[str, Any]) -> bool:
+    """Whether the rows in `folder` are of the run that `document` describes; a refusal if of another."""
+    if not any(folder.glob(_ROWS)):
+        return False
+    try:
+        begun = _read_document(folder / _DOCUMENT)
+        _refuse_another(folder, begun, document)
+    except UsageError:
+        if document["overwrite"]:
+            return False
+        raise
+    return not document["overwrite"] or begun["overwrite"] is True
+
+
+def _read_document(path: Path) -> dict[str, Any]:
+    try:
+        begun: dict[str, Any] = json.loads(path.read_bytes())
+        version, software = begun["format_version"], begun["software"]
+        if (version, software) == (FORMAT_VERSION, __version__) and (
+            begun["identity_sha256"] != _hash(begun["identity"]).hex()
+        ):
+            raise ValueError("it was changed")
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UsageError(
+            "E412",
+            f"{path} cannot be read ({error}), and the finished rows of blocks beside it are of no use "
+            f"without it. Restore it, {_AFRESH}",
+        ) from None
+    if (version, software) != (FORMAT_VERSION, __version__):
+        raise UsageError(
+            "E411",
+            f"{path.parent} was written by landslide-map {software} (journal format {version}); rows of "
+            f"blocks of this version {__version__} (format {FORMAT_VERSION}) may differ. Finish the run with "
+            f"the version that began it, {_AFRESH}",
+        )
+    return begun
+
+
+def _refuse_another(folder: Path, begun: Mapping[str, Any], document: Mapping[str, Any]) -> None:
+    if begun["identity"] != document["identity"]:
+        raise UsageError(
+            "E410",
+            f"{folder} keeps finished rows of blocks of another run: "
+            f"{differences(begun['identity'], document['identity'])}. Finish that run as it was begun, "
+            f"{_AFRESH}",
+        )
+
+
+def _hash(identity: Mapping[str, Any]) -> bytes:
+    return sha256(json.dumps(identity, sort_keys=True).encode()).digest()
+
+
+def _packed(row: JudgedRows) -> bytes:
+    """Return the bytes of a row: every array of its votes, whatever they are, and all others by name."""
+    parts = {
+        "votes": {f.name: getattr(row.votes, f.name) for f in fields(Votes)},
+        "valid_fraction": row.valid_fraction,
+        "sample": row.sample,
+    }
+    present = {
+        f"{kind}.{name}": values
+        for kind, arrays in parts.items()
+        for name, values in arrays.items()
+        if values is not None
+    }
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, block_row=np.array(row.block_row), **present)
+    return file.getvalue()
+
+
+def _unpacked(content: bytes) -> JudgedRows:
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        parts: dict[str, dict[str, Any]] = {"votes": {}, "valid_fraction": {}, "sample": {}}
+        for name in arrays.files:
+            kind, _, key = name.partition(".")
+            if key:
+                parts[kind][key] = arrays[name]
+        votes = Votes(**parts.pop("votes"))
+        return JudgedRows(int(arrays["block_row"]), votes, **parts)

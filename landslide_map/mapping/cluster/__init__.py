@@ -1,0 +1,1 @@
+"""Runs on workers of dask.distributed."""

@@ -1,0 +1,270 @@
+"""Rows of blocks judged by the workers of a ``dask.distributed`` cluster, here or on many machines.
+
+The client reads a scene's metadata, hands out rows of blocks, and alone writes; a worker needs the same
+software, the same bundle and the same input files, and must show all three before any work
+(:mod:`landslide_map.mapping.cluster.worker` is what runs there). Rows have the same bits wherever
+they are judged.
+"""
+
+# mypy: untyped-calls-exclude="dask,distributed"
+
+from __future__ import annotations
+
+import time
+from asyncio import CancelledError
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from importlib import metadata
+from typing import Any, Final, TypeAlias
+
+from distributed import Client, Future, KilledWorker
+
+from landslide_map.errors import Notice, ResourceError
+from landslide_map.inference.rows import Judge, JudgedRows, Tick
+from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.mapping.cluster import worker as remote
+from landslide_map.mapping.cluster.worker import Job
+from landslide_map.mapping.file_hashes import input_identities, versions
+from landslide_map.mapping.memory_plan import SMALLEST, Demand, demand_of, needed
+from landslide_map.models.bundle.load import Bundle
+from landslide_map.models.bundle.options import Choice
+from landslide_map.runtime import timings
+from landslide_map.runtime.progress import Report, Stage, counter, silent
+from landslide_map.runtime.timings import WorkerTimings, resident_memory
+from landslide_map.windows import WindowPlan
+
+PATIENCE_S: Final = 60.0
+"""Seconds to wait for a first worker, for another when all are lost (a nanny restarts one in a few), and for
+a finished row to arrive."""
+_POLL_S: Final = 1.0
+_DISTRIBUTION: Final = "landslide-map"
+Task: TypeAlias = "Future[Any]"
+
+
+class Cluster:
+    """The workers of one scheduler; each judges one row of blocks at a time, with all of its threads."""
+
+    def __init__(self, client: Client, *, here: int = 0) -> None:
+        self._client = client
+        self._here = here
+        """Workers that share this machine's memory with this process; 0 where they run elsewhere."""
+        self._await_workers()
+        self._refuse_other_versions()
+        self.notices = self._other_libraries()
+        """W630 where workers have other versions of the libraries that pixels and votes go through."""
+
+    def judge(
+        self,
+        inputs: SceneInputs,
+        choice: Choice,
+        ensemble: Bundle,
+        plan: WindowPlan,
+        min_valid_fraction: float,
+        report: Report = silent,
+        memory: int | None = None,
+    ) -> Judge:
+        """Return the judge of a scene, once every worker has shown that it can do the work.
+
+        Parameters
+        ----------
+        inputs, ensemble, plan, min_valid_fraction
+            As of :func:`~landslide_map.inference.rows.judge_rows`.
+        choice : Choice
+            What made `ensemble`; each worker loads it for itself, once.
+        report : callable
+            Told of the workers asked so far.
+        memory : int, optional
+            Bytes that may be resident in this process and the workers that it started, together; in each
+            worker elsewhere.
+
+        Raises
+        ------
+        LandslideMapError
+            E633 a worker without the bundle, E634 without the inputs; E502, E610, E612, E640 as in a local
+            run; E613 a worker on which the reduced precision is wrong. All of them name the worker.
+        """
+        identities = tuple(input_identities(inputs.files))
+        part = memory if memory is None or not self._here else self._part(memory, demand_of(ensemble, plan))
+        job = Job(inputs, identities, choice, ensemble.sha256, plan.stride, min_valid_fraction, memory=part)
+        cards = {address for address, worker in self._workers().items() if _has_card(worker)}
+        divided = ensemble.needs_pixels and 0 < len(cards) < len(self._workers())
+        plain = replace(choice, device="cpu", precision="float32")  # of networks that are not asked
+        for_rows = replace(job, choice=plain, networks=choice) if divided else job
+        try:
+            self._examine(job, for_rows, report)
+        except ResourceError as error:
+            if error.code != "E640" or not self._here:
+                raise
+            raise ResourceError(
+                "E640",
+                f"{error.message} This limit is the part of each of {self._here} workers: fewer have more.",
+            ) from None
+        return partial(self._rows, for_rows)
+
+    def _part(self, memory: int, demand: Demand) -> int:
+        """Return what each worker here may take of what is shared: this process takes what it needs."""
+        own = needed(SMALLEST, demand.of_the_map(), resident_memory() or 0)
+        return max(memory - own, 0) // self._here
+
+    def _examine(self, job: Job, for_rows: Job, report: Report) -> None:
+        asked = {
+            self._client.submit(
+                remote.examine, job if _has_card(worker) else for_rows, workers=[address], pure=False
+            ): address
+            for address, worker in self._workers().items()
+        }
+        tick = counter(report, Stage("workers", "workers"), len(asked))
+        try:
+            while asked:
+                present = self._workers()
+                for future in self._finished(asked):
+                    del asked[future]
+                    with suppress(TimeoutError):  # lost, as below
+                        self._result(future, "looking at its files")
+                    tick(1)
+                for future in [future for future, address in asked.items() if address not in present]:
+                    self._client.cancel([future])  # lost; whoever comes in its place is asked by each task
+                    del asked[future]
+                    tick(1)
+        finally:
+            self._forget(asked)
+
+    def _rows(self, job: Job, block_rows: Sequence[int], tick: Tick) -> Iterator[JudgedRows]:
+        """Yield rows of blocks as they are done; where one fails, those under way are waited for first."""
+        waiting = deque(block_rows)
+        running: dict[Task, int] = {}
+        failure: Exception | None = None
+        try:
+            while running or (waiting and failure is None):
+                present = self._await_workers(with_card=job.networks is not None)
+                workers = [a for a, worker in present.items() if not (job.networks and _has_card(worker))]
+                workers = workers or list(present)
+                while waiting and failure is None and len(running) < len(workers):
+                    row = waiting.popleft()
+                    future = self._client.submit(
+                        remote.judge_row, job, row, workers=workers, allow_other_workers=True, pure=False
+                    )
+                    running[future] = row
+                for future in self._finished(running):
+                    row = running.pop(future)
+                    try:
+                        found: tuple[JudgedRows, WorkerTimings] = self._result(future, f"row of blocks {row}")
+                    except TimeoutError:  # its worker died before it was fetched: it is judged once more
+                        running[future] = row
+                        continue
+                    except Exception as error:
+                        failure = failure or error
+                        continue
+                    judged, spent = found
+                    timings.count_workers(spent)
+                    tick(len(judged.votes.probability))
+                    yield judged
+        finally:
+            self._forget(running)
+        if failure is not None:
+            raise failure
+
+    def _finished(self, running: Collection[Task]) -> set[Task]:
+        """Return those that are done, after a moment at the latest."""
+        deadline = time.monotonic() + _POLL_S
+        while not (done := {future for future in running if future.done()}) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return done
+
+    def _result(self, future: Task, what: str) -> Any:
+        try:
+            return future.result(timeout=PATIENCE_S)
+        except KilledWorker as error:
+            raise ResourceError(
+                "E635",
+                f"{what}: {error.allowed_failures + 1} workers died over it, the last of them "
+                f"{remote.called(error.last_worker.name, error.last_worker.address)}. Most often memory "
+                "was not enough: give each worker more of it, or start fewer on a machine.",
+            ) from None
+        except CancelledError:
+            raise _lost_scheduler() from None
+
+    def _forget(self, running: Collection[Task]) -> None:
+        """Tell the cluster that nobody waits for these any more."""
+        with suppress(Exception):  # a scheduler that is gone has forgotten them
+            self._client.cancel(list(running), force=True)
+
+    def _workers(self) -> dict[str, dict[str, Any]]:
+        """Address -> what the scheduler knows of each worker."""
+        try:
+            found: dict[str, dict[str, Any]] = self._client.scheduler_info(n_workers=-1)["workers"]
+        except (OSError, RuntimeError, KeyError):
+            raise _lost_scheduler() from None
+        return found
+
+    def _await_workers(self, *, with_card: bool = False) -> dict[str, dict[str, Any]]:
+        """Return the workers as soon as there is one (with a graphics card); E631 where none comes."""
+        begin = time.monotonic()
+        while True:
+            workers = self._workers()
+            if any(_has_card(worker) or not with_card for worker in workers.values()):
+                return workers
+            if time.monotonic() - begin > PATIENCE_S:
+                kind = " with a graphics card (--resources GPU=1)" if with_card else ""
+                raise ResourceError(
+                    "E631",
+                    f"the scheduler has had no worker{kind} for {PATIENCE_S:.0f} s. Start workers "
+                    "(dask worker ADDRESS) and look at what stopped those before. What was finished is kept.",
+                )
+            time.sleep(_POLL_S)
+
+    def _refuse_other_versions(self) -> None:
+        own = metadata.version(_DISTRIBUTION)
+        # Functions of the standard library: whatever the other side has installed, it understands these.
+        found = self._everywhere(metadata.version, _DISTRIBUTION)
+        try:
+            found["the scheduler"] = self._client.run_on_scheduler(metadata.version, _DISTRIBUTION)
+        except metadata.PackageNotFoundError as error:
+            found["the scheduler"] = error
+        for who, version in sorted(found.items()):
+            if version != own:
+                has = "no landslide-map" if isinstance(version, Exception) else f"landslide-map {version}"
+                raise ResourceError(
+                    "E632",
+                    f"{who} has {has}, this client {own}. Install one version on every machine, with one "
+                    "constraints.txt, and start scheduler and workers again.",
+                )
+
+    def _other_libraries(self) -> tuple[Notice, ...]:
+        own = versions()
+        for who, found in sorted(self._everywhere(versions).items()):
+            other = [name for name in own if isinstance(found, dict) and found.get(name) != own[name]]
+            if other:
+                listed = ", ".join(f"{name} {found.get(name)} (here {own[name]})" for name in other)
+                return (
+                    Notice(
+                        "W630",
+                        f"{who} has {listed}: what it judges may differ in last digits from a map made here",
+                    ),
+                )
+        return ()
+
+    def _everywhere(self, function: Any, *arguments: Any) -> dict[str, Any]:
+        """Call a quick function on every worker; worker, as a reader knows it -> result or exception."""
+        known = self._workers()
+        found = self._client.run(function, *arguments, on_error="return")
+        return {
+            remote.called(known[address]["name"], address): result
+            for address, result in found.items()
+            if address in known and not isinstance(result, OSError)  # lost just now
+        }
+
+
+def _has_card(worker: dict[str, Any]) -> bool:
+    return all(worker["resources"].get(name, 0) >= amount for name, amount in remote.GPU.items())
+
+
+def _lost_scheduler() -> ResourceError:
+    return ResourceError(
+        "E630",
+        "the scheduler answers no more. Start scheduler and workers again, and the same command: it goes on "
+        "from what was finished.",
+    )

@@ -1,0 +1,220 @@
+"""What a worker of a cluster does: shows that it can judge as everybody else does, and judges rows of blocks.
+
+Nothing here knows of a client or a schedule (:mod:`landslide_map.mapping.cluster.client` does); all of it
+runs in the worker's process, on the worker's files.
+"""
+
+# mypy: untyped-calls-exclude="dask,distributed"
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar
+
+import dask
+import numpy as np
+import numpy.typing as npt
+from distributed import get_worker, worker_client
+
+from landslide_map.errors import BundleError, InputError, LandslideMapError, ResourceError
+from landslide_map.inference.rows import JudgedRows, judge_rows
+from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.mapping.file_hashes import input_identity
+from landslide_map.mapping.memory_plan import demand_of, room_within
+from landslide_map.models.bundle.load import Bundle
+from landslide_map.models.bundle.options import Choice
+from landslide_map.models.member import Member
+from landslide_map.runtime import timings
+from landslide_map.runtime.memory_limit import Room, kept_to
+from landslide_map.windows import plan_windows
+
+if TYPE_CHECKING:
+    from landslide_map.models.networks.batch import WindowPixels
+
+P = ParamSpec("P")
+R = TypeVar("R")
+GPU: Final = {"GPU": 1}
+"""What a worker must have declared (``dask worker --resources GPU=1``) to be asked what networks say."""
+_ALONE: Final = threading.Lock()
+"""One task at a time: it uses all threads of the worker, and limits on threads belong to the process."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker must know to judge rows of blocks of one scene; some 20 kB."""
+
+    inputs: SceneInputs
+    identities: tuple[dict[str, Any], ...]
+    """Of the input files, as the client sees them: path, size and hash of the beginning."""
+    choice: Choice
+    """Its bundle a path that means the same on every machine."""
+    sha256: str
+    """Of the bundle."""
+    stride: int
+    min_valid_fraction: float
+    networks: Choice | None = None
+    """How workers with a graphics card load the bundle, where they are asked what its networks say."""
+    memory: int | None = None
+    """Bytes that may be resident in a worker."""
+
+
+@dataclass(frozen=True)
+class DistantNetwork:
+    """A network that workers with a graphics card compute; a :class:`~landslide_map.models.member.Member`."""
+
+    name: str
+    channels: tuple[str, ...]
+    choice: Choice
+    sha256: str
+    input: Literal["pixels"] = "pixels"
+
+    def predict(self, x: WindowPixels) -> npt.NDArray[np.float64]:
+        """Return what the network says, ``(window,)``; the pixels travel once for all networks."""
+        # Gives the thread of this task back meanwhile: on a worker of one thread the network may run here.
+        with worker_client() as client:
+            pixels = x.made("sent", client.scatter)
+            future = client.submit(
+                ask_network, self.choice, self.sha256, self.name, pixels, resources=GPU, pure=False
+            )
+            predictions: npt.NDArray[np.float64] = future.result()
+            return predictions
+
+
+def dask_setup(_worker: object) -> None:
+    """Leave Ctrl-C to the client: dask calls this in workers that are started with this module as preload."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _named(task: Callable[P, R]) -> Callable[P, R]:
+    """Let the refusals of a task name the worker."""
+
+    @wraps(task)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return task(*args, **kwargs)
+        except LandslideMapError as error:
+            worker = get_worker()
+            refusal = type(error)(error.code, f"{called(worker.name, worker.address)}: {error.message}")
+        raise refusal  # out here, without GDAL's own error as its context, which cannot be sent
+
+    return run
+
+
+def _alone(task: Callable[P, R]) -> Callable[P, R]:
+    """Let a task use all threads of this worker, alone in its process."""
+
+    @wraps(task)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        # Inside a task, dask would otherwise send what it computes to the cluster again.
+        with _ALONE, dask.config.set(scheduler="threads", num_workers=get_worker().state.nthreads):
+            return task(*args, **kwargs)
+
+    return run
+
+
+@_named
+@_alone
+def examine(job: Job) -> None:
+    """Refuse a job that this worker cannot do as the client would.
+
+    Raises
+    ------
+    InputError
+        E634: an input file is not here, or is another.
+    BundleError
+        E633: the bundle is not here, or is another.
+    ResourceError
+        E640: the limit of memory is too small.
+    LandslideMapError
+        Whatever else keeps the bundle from being loaded here (E502, E610, E612, E613).
+    """
+    for expected in job.identities:
+        _check_input(expected)
+    _bundle(job.choice, job.sha256)
+    _room(job.memory, job.choice, job.sha256, job.inputs.grid.shape, job.stride)
+
+
+@_named
+@_alone
+def judge_row(job: Job, block_row: int) -> tuple[JudgedRows, timings.WorkerTimings]:
+    """Judge the windows that end in one row of blocks; also return what that took here."""
+    plan = plan_windows(job.inputs.grid.shape, job.stride)
+    bundle = _bundle(job.choice, job.sha256)
+    if job.networks is not None:
+        bundle = replace(bundle, members=tuple(_distant(member, job) for member in bundle.members))
+    room = _room(job.memory, job.choice, job.sha256, plan.shape, job.stride)
+    with kept_to(room), timings.collected() as spent:
+        (judged,) = judge_rows(job.inputs, bundle, plan, job.min_valid_fraction, [block_row])
+    return judged, spent.as_worker()
+
+
+@_named
+def ask_network(
+    choice: Choice, sha256: str, name: str, pixels: npt.NDArray[np.floating]
+) -> npt.NDArray[np.float64]:
+    """Return what a network says of windows, ``(window,)``; networks see to their own threads."""
+    (member,) = [member for member in _bundle(choice, sha256).members if member.name == name]
+    return member.predict(pixels)
+
+
+def _distant(member: Member, job: Job) -> Member:
+    if member.input != "pixels" or job.networks is None:
+        return member
+    return DistantNetwork(member.name, member.channels, job.networks, job.sha256)
+
+
+def called(name: object, address: str) -> str:
+    """Return how messages call a worker."""
+    return f"worker {address}" if name == address else f"worker {name} ({address})"
+
+
+def _check_input(expected: dict[str, Any]) -> None:
+    path = Path(expected["path"])
+    try:
+        found = input_identity(path)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "E634",
+            f"cannot read the input {path} ({error}). Every worker must see the inputs under the paths that "
+            "scene.yaml gives: put them on a file system that all machines mount alike.",
+        ) from None
+    if found != expected:
+        raise InputError(
+            "E634",
+            f"the input {path} is another file here: {found['bytes']} bytes, where the client has "
+            f"{expected['bytes']}, or of other content. Give every machine the same files.",
+        )
+
+
+@lru_cache(maxsize=2)
+def _room(memory: int | None, choice: Choice, sha256: str, shape: tuple[int, int], stride: int) -> Room:
+    """Return what a limit leaves room for, decided once: later, what the first row left would count twice."""
+    demand = demand_of(_bundle(choice, sha256), plan_windows(shape, stride))
+    return room_within(memory, demand.of_rows())
+
+
+@lru_cache(maxsize=2)
+def _bundle(choice: Choice, sha256: str) -> Bundle:
+    """Return the bundle of a job, loaded once in this process; one that does not fit is not kept."""
+    try:
+        bundle = choice.load()
+    except BundleError as error:
+        if error.code != "E501":
+            raise
+        raise BundleError("E633", f"the bundle is not here: {error.message}") from None
+    if bundle.sha256 != sha256:
+        raise BundleError(
+            "E633",
+            f"the bundle {bundle.path} is another one here: bundle.json has SHA-256 {bundle.sha256[:12]}, "
+            f"where the client has {sha256[:12]}. Give every machine the same bundle.",
+        )
+    if bundle.notices:  # rows must have the same bits wherever they are judged
+        raise ResourceError(
+            "E613", f"{bundle.notices[0].message}. Use --precision float32, or leave this worker out."
+        )
+    return bundle

@@ -1,0 +1,47 @@
+"""What a run will cost, before it begins: time from measured rates, memory from what memory limits go by."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.mapping.memory_plan import SMALLEST, demand_of, needed
+from landslide_map.models.bundle.load import Bundle
+from landslide_map.raster.band import RasterBand
+from landslide_map.runtime.byte_size import MIB
+from landslide_map.runtime.memory_limit import Room
+from landslide_map.windows import WindowPlan
+
+# The default bundle on 2 cores, full tiles at strides 64 and 16: docs/benchmarks.md, python -m benchmarks.
+_START: Final = 3.5
+_PER_MEGAPIXEL: Final = 0.019
+"""Reading, aligning and counting one raster band, per million grid pixels."""
+_MORE_OF_JP2: Final = 0.058
+"""As much more where it is JPEG 2000."""
+_PER_WINDOW: Final = 4.2e-5
+_OPENED: Final = 340 * MIB
+"""What a process holds once a scene was opened."""
+_HEAPS: Final = 600 * MIB
+"""Without a limit each thread has a heap of its own, which keeps what it once needed most."""
+
+
+def expected_seconds(inputs: SceneInputs, plan: WindowPlan) -> float:
+    """Return the wall time of mapping a scene with the default bundle on 2 cores, seconds."""
+    bands: list[RasterBand] = [*inputs.optical.bands.values()] if inputs.optical else []
+    bands += [band for track in inputs.tracks.values() for band in track.raster_bands]
+    jp2 = sum(band.path.lower().endswith(".jp2") for band in bands)
+    of_a_megapixel = _PER_MEGAPIXEL * len(bands) + _MORE_OF_JP2 * jp2
+    height, width = inputs.grid.shape
+    return _START + of_a_megapixel * height * width / 1e6 + _PER_WINDOW * plan.count
+
+
+def expected_memory(ensemble: Bundle, plan: WindowPlan) -> tuple[int, int]:
+    """Return the most memory that a run of its own process has resident, bytes.
+
+    Returns
+    -------
+    int, int
+        Without a limit on 2 cores, and with the smallest limit that is enough.
+    """
+    demand = demand_of(ensemble, plan)
+    return needed(Room(threads=2), demand, _OPENED) + _HEAPS, needed(SMALLEST, demand, _OPENED)

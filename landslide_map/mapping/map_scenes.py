@@ -1,0 +1,285 @@
+"""``map_scenes``: several scenes in one go, each in a folder of its own, and one GeoPackage of them all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache, partial
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from landslide_map.errors import Notice, OutputExistsError, UsageError
+from landslide_map.mapping.file_hashes import input_identity, versions
+from landslide_map.mapping.identity import differences
+from landslide_map.mapping.map_scene import map_scene
+from landslide_map.mapping.provenance import configuration, write_manifest
+from landslide_map.mapping.result import MapResult
+from landslide_map.mapping.setup import resolved_settings
+from landslide_map.models.bundle.load import Bundle, load_bundle
+from landslide_map.products import LANDSLIDES, MANIFEST
+from landslide_map.products.geopackage import ANALYSED, read_layer, write_geopackage
+from landslide_map.products.geopackage import LANDSLIDES as OUTLINES
+from landslide_map.products.merge import leading_crs, merged_areas, merged_landslides
+from landslide_map.products.transaction import outputs
+from landslide_map.runtime.byte_size import amount
+from landslide_map.runtime.progress import Report, Stage, counter, silent
+
+if TYPE_CHECKING:
+    from landslide_map.mapping.cluster.client import Cluster
+
+SCENES: Final = "scenes.json"
+"""What became of every scene; its presence says that the polygons beside it are merged ones."""
+FORMAT_VERSION: Final = 1
+_AFRESH: Final = "Choose another --out, or map all scenes again with --overwrite."
+_UNTOLD_NAME: Final = "scene"
+"""A file of this name says nothing of the scene; its folder does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one scene: a result, or an error."""
+
+    name: str
+    """Of the scene, and of its folder."""
+    result: MapResult | None
+    error: Exception | None = None
+    kept: bool = False
+    """Whether the result was there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeveralResult:
+    """What a run over several scenes made."""
+
+    out: Path
+    outcomes: tuple[Outcome, ...]
+    landslides: int
+    """Polygons in the merged layer `landslides`."""
+
+    @property
+    def failures(self) -> dict[str, Exception]:
+        """Name -> error, of the scenes without a result."""
+        return {outcome.name: outcome.error for outcome in self.outcomes if outcome.error is not None}
+
+    @property
+    def polygons(self) -> Path:
+        """GeoPackage with the landslides and the area analysed of all scenes that have a result."""
+        return self.out / LANDSLIDES
+
+    def summary(self) -> str:
+        """Return one paragraph for a person."""
+        done = len(self.outcomes) - len(self.failures)
+        text = f"{done} of {len(self.outcomes)} scenes are mapped"
+        if done:
+            areas = "1 landslide area" if self.landslides == 1 else f"{self.landslides} landslide areas"
+            text += f", {areas} in {self.polygons}"
+        if self.failures:
+            text += f"; without a map: {', '.join(self.failures)}"
+        return text
+
+
+def map_scenes(
+    scenes: Sequence[str | PathLike[str]],
+    out: str | PathLike[str],
+    *,
+    overwrite: bool = False,
+    progress: Report = silent,
+    told: Callable[[Outcome], None] = lambda _: None,
+    cluster: Cluster | None = None,
+    **options: Any,
+) -> SeveralResult:
+    """Map several scenes; one that fails does not keep the others from being mapped.
+
+    Parameters
+    ----------
+    scenes : sequence of paths
+        ``scene.yaml`` files. The folder of each result is named after the file, or after the file's folder
+        where the file is just ``scene.yaml``.
+    out : path
+        Folder for the folders, and for ``landslides.gpkg`` and ``scenes.json``, made anew each time.
+    overwrite : bool
+        Map scenes again that have a result; otherwise it is kept, if this command would make the same one.
+    progress : callable
+        Called as ``progress(stage, done, total)``; stages of a scene carry its name.
+    told : callable
+        Called with the outcome of each scene as soon as it is known.
+    cluster : Cluster, optional
+        As of :func:`~landslide_map.mapping.map_scene.map_scene`.
+    **options
+        As of :func:`~landslide_map.mapping.map_scene.map_scene`, for every scene. Bundles are loaded once.
+
+    Raises
+    ------
+    LandslideMapError
+        Before any work: E401 `out` holds a result of one scene, E402 two scenes have the same name, E440
+        `memory` is no amount. Errors
+        of scenes are in the outcomes.
+    """
+    named = scene_names(scenes)
+    out = Path(out).absolute()
+    _refuse_single_result(out, overwrite)
+    options |= {"load": cache(load_bundle), "cluster": cluster}
+    if options.get("memory") is not None:
+        options["memory"] = amount(options["memory"])
+    tick = counter(progress, Stage("scenes", "scenes"), len(named))
+    outcomes: list[Outcome] = []
+    try:
+        for name, scene in named.items():
+            report = partial(_of_scene, progress, name)
+            outcome = _outcome(name, scene, out / name, overwrite=overwrite, progress=report, **options)
+            outcomes.append(outcome)
+            told(outcome)
+            tick(1)
+        return SeveralResult(out, tuple(outcomes), _write_merged(out, outcomes))
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(_standing(outcomes, list(named), str(stop))) from None
+
+
+def scene_names(scenes: Iterable[str | PathLike[str]]) -> dict[str, Path]:
+    """Return name -> scene; a name depends on its own scene only, so that it is the same in every command.
+
+    >>> list(scene_names(["tiles/51RUH.yaml", "tiles/51RUG/scene.yaml"]))
+    ['51RUH', '51RUG']
+
+    Raises
+    ------
+    UsageError
+        E402 if two scenes have the same name.
+    """
+    named: dict[str, Path] = {}
+    for path in map(Path, scenes):
+        name = path.absolute().parent.name if path.stem == _UNTOLD_NAME else path.stem
+        if name in named:
+            raise UsageError(
+                "E402",
+                f"{named[name]} and {path} would both be mapped into the folder {name!r}: scenes are named "
+                f"after their file, or their folder if the file is {_UNTOLD_NAME}.yaml. Rename one of them.",
+            )
+        named[name] = path
+    return named
+
+
+def _refuse_single_result(out: Path, overwrite: bool) -> None:
+    """Refuse a folder that holds polygons which are not merged ones, before any work."""
+    present = [name for name in (MANIFEST, LANDSLIDES) if (out / name).exists()]
+    if present and not (out / SCENES).exists() and not overwrite:
+        raise OutputExistsError(
+            "E401",
+            f"{out} holds {' and '.join(present)} of one scene; nothing was done. Choose another --out for "
+            "several scenes.",
+        )
+
+
+def _outcome(name: str, scene: Path, out: Path, *, overwrite: bool, **options: Any) -> Outcome:
+    """Map one scene, unless that was done before; an error belongs to the scene, not to the run."""
+    try:
+        if not overwrite and (out / MANIFEST).exists():
+            return Outcome(name, _finished(scene, out, **options), kept=True)
+        return Outcome(name, map_scene(scene, out, overwrite=overwrite, **options))
+    except Exception as error:
+        return Outcome(name, None, error)
+
+
+def _finished(
+    scene: Path,
+    out: Path,
+    *,
+    load: Callable[[Path | None], Bundle],
+    cluster: Cluster | None,  # noqa: ARG001 - makes the same result
+    progress: Report,  # noqa: ARG001
+    memory: str | int | None = None,  # noqa: ARG001 - makes the same result
+    announce: Callable[[Notice], object] = lambda _: None,  # noqa: ARG001
+    **options: Any,
+) -> MapResult:
+    """Return the result that is in `out`; E401 if mapping the scene now would make another one.
+
+    Input files that are gone are taken to be what they were: whoever has a map may clear them away.
+    """
+    try:
+        written = json.loads((out / MANIFEST).read_bytes())
+        inputs = {identity["path"]: identity for identity in written["inputs"]}
+        then = {
+            **written["configuration"],
+            "bundle": {key: written["bundle"][key] for key in ("name", "sha256")},
+            "versions": written["versions"],
+            "inputs": inputs,
+        }
+        counts, remarks = written["counts"], written["notices"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise OutputExistsError(
+            "E401", f"{out / MANIFEST} is not what this version writes ({error!r}). {_AFRESH}"
+        ) from None
+    settings, choice = resolved_settings(scene, **options)
+    bundle = load(settings.bundle)
+    now = {
+        **configuration(settings, choice),
+        "bundle": {"name": bundle.name, "sha256": bundle.sha256},
+        "versions": versions(),
+        "inputs": {
+            path: input_identity(Path(path)) if Path(path).exists() else inputs[path] for path in inputs
+        },
+    }
+    if then != now:
+        raise OutputExistsError(
+            "E401",
+            f"{out} holds a result that this command would not make: {differences(then, now)}. {_AFRESH}",
+        )
+    notices = tuple(Notice(remark["code"], remark["message"]) for remark in remarks)
+    return MapResult(out, counts["landslides"], counts["windows"], notices, 0.0)
+
+
+def _write_merged(out: Path, outcomes: Sequence[Outcome]) -> int:
+    """Write the polygons of all scenes that have a result, and what became of every scene."""
+    results = {outcome.name: outcome.result for outcome in outcomes if outcome.result is not None}
+    if not results:
+        return 0
+    found = {name: read_layer(result.polygons, OUTLINES) for name, result in results.items()}
+    analysed = {name: read_layer(result.polygons, ANALYSED)[0] for name, result in results.items()}
+    tags = [tags for _, tags in found.values()]
+    crs = leading_crs(analysed.values())
+    scenarios = dict.fromkeys(name for own in tags for name in own["scenarios"].split("; "))
+    landslides = merged_landslides({name: frame for name, (frame, _) in found.items()}, crs)
+    common = {key: value for key, value in tags[0].items() if all(own.get(key) == value for own in tags)}
+    missing = [outcome.name for outcome in outcomes if outcome.result is None]
+    if missing:
+        common["scenes_missing"] = "; ".join(missing)
+    with outputs(out, overwrite=True, names=(LANDSLIDES, SCENES)) as stage:
+        write_geopackage(
+            stage / LANDSLIDES,
+            landslides,
+            merged_areas(analysed, crs, list(scenarios)),
+            min(datetime.fromisoformat(own["event_time"]) for own in tags),
+            {**common, "scenes": "; ".join(results)},
+        )
+        write_manifest(stage / SCENES, _account(outcomes, len(landslides)))
+    return len(landslides)
+
+
+def _account(outcomes: Sequence[Outcome], landslides: int) -> dict[str, Any]:
+    """Return what ``scenes.json`` says."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "written": datetime.now(UTC),
+        "landslides": landslides,
+        "scenes": {
+            outcome.name: {"landslides": outcome.result.landslides, "windows": outcome.result.windows}
+            if outcome.result is not None
+            else {"error": str(outcome.error)}
+            for outcome in outcomes
+        },
+    }
+
+
+def _of_scene(report: Report, name: str, stage: str, done: int, total: int) -> None:
+    report(Stage(f"{name}: {stage}", getattr(stage, "unit", "")), done, total)
+
+
+def _standing(outcomes: Sequence[Outcome], names: Sequence[str], kept: str) -> str:
+    """Say what an interruption leaves; with every scene mapped, their polygons were being merged."""
+    done = sum(outcome.result is not None for outcome in outcomes)
+    rest = f"goes on with {names[len(outcomes)]}" if len(outcomes) < len(names) else "merges their polygons"
+    finished = f"{done} of {len(names)} scenes are finished; the same command {rest}"
+    return f"{finished} ({kept})" if kept else finished

@@ -1,0 +1,179 @@
+"""How much memory a run may take: one limit, and the few choices that keep a process below it.
+
+What a run needs is worked out before it begins (:class:`Demand`): from what is in memory already, from the
+size of the scene's rows of blocks, and from costs that were measured. The limit then chooses
+(:func:`room_within`) how many threads read, how much GDAL keeps decoded, and whether the next row of blocks
+is read while the last one is voted on. None of these decides a bit of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from dask import config
+from dask.system import CPU_COUNT
+
+from landslide_map.errors import ResourceError
+from landslide_map.features.window_statistics import PIXEL_SLAB, row_bytes
+from landslide_map.inference.rows import Judge, JudgedRows, Tick
+from landslide_map.models.bundle.load import Bundle
+from landslide_map.models.statistics.boosters import ParsedFolds
+from landslide_map.runtime.allocator import give_back
+from landslide_map.runtime.byte_size import MIB, gigabytes
+from landslide_map.runtime.memory_limit import CACHE, Room
+from landslide_map.runtime.timings import resident_memory
+from landslide_map.windows import WindowPlan
+
+# Measured on a full tile (10980 x 10980) with the default bundle, one to eight threads on 2 cores, strides 8
+# to 64, so that no peak is above what is worked out (docs/decisions/0040-memory.md).
+THREAD: Final = 80 * MIB
+"""A thread that reads one block of a sensor: 13 planes of 4 MiB, and what converting one takes."""
+CACHED: Final = 9 / 8
+"""Times the size of GDAL's cache that it takes: its blocks lie among everything else."""
+VOTING: Final = 160 * MIB
+"""Features of the windows that are asked at once, and what libraries keep once they were used."""
+PARSED: Final = 4
+"""Times the file of a booster or small network that it takes once it is parsed."""
+WEIGHTS: Final = 3
+"""Times the file of a fold of a network: as read, as packed for matrix products, and the fold before it."""
+LANE: Final = 320 * MIB
+"""Activations of the window that each thread of a processor judges in four flips: 234 MiB grew with v10."""
+WRITING: Final = 200 * MIB
+"""Rasters being finished as COGs, and polygons, where windows are few; where they are many, as much again."""
+
+_STEPS: Final = (
+    (CACHE, True),
+    (CACHE // 2, True),
+    (CACHE // 4, True),
+    (CACHE // 4, False),
+    (CACHE // 8, False),
+)
+"""Bytes of GDAL's cache and whether to read ahead, fastest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a run will hold besides what is in memory before it begins, bytes."""
+
+    models: int = 0
+    """What is not loaded yet."""
+    voting: int = 0
+    """One row of blocks while its windows are described and judged."""
+    reading: int = 0
+    """What is there of the next row of blocks by then, if it is read ahead."""
+    votes: int = 0
+    """About all windows of the scene, by its end."""
+    writing: int = 0
+    """Besides the votes, while they become a map."""
+    lane: int = 0
+    """What each thread works with besides the pixels of a block."""
+
+    def of_rows(self) -> Demand:
+        """Return what a worker needs, who judges rows of blocks and hands them on."""
+        return replace(self, votes=0, writing=0)
+
+    def of_the_map(self) -> Demand:
+        """Return what is needed where workers judge."""
+        return Demand(votes=self.votes, writing=self.writing)
+
+
+OPENING: Final = Demand(models=48 * MIB)
+"""Of a bundle and the metadata of a scene, while threads look at some of its pixels."""
+
+
+SMALLEST: Final = Room(_STEPS[-1][0], 1, read_ahead=False)
+
+
+def demand_of(ensemble: Bundle, plan: WindowPlan) -> Demand:
+    """Return what mapping the windows of `plan` takes with an ensemble."""
+    networks = [member for member in ensemble.members if member.input == "pixels"]
+    seen = {name for member in networks for name in member.channels}
+    channels = len(ensemble.channels) + 2  # the quality channels
+    cells, merged, statistics = row_bytes(plan, channels, channels if ensemble.needs_median else len(seen))
+    # Pixels of the windows asked at once are cut out, put in the model's order, scaled.
+    pixels = 3 * PIXEL_SLAB * plan.size**2 * 4 * 12 if networks else 0
+    votes = plan.count * (9 * len(ensemble.members) + 42)  # fields of Votes, and valid fractions
+    return Demand(
+        models=_models(ensemble),
+        # One slab of statistics is in use while the next is made.
+        voting=merged + max(cells, 2 * statistics + VOTING + pixels),
+        reading=cells,
+        votes=votes,
+        writing=max(votes, WRITING),
+        lane=LANE if networks else 0,
+    )
+
+
+def room_within(limit: int | None, demand: Demand = OPENING) -> Room:
+    """Return the fastest way to run below a limit; without one, what a run does by itself.
+
+    Parameters
+    ----------
+    limit : int, optional
+        Bytes that may be resident in this process.
+    demand : Demand
+        Of what is to come.
+
+    Raises
+    ------
+    ResourceError
+        E640 if no way is.
+    """
+    if limit is None:
+        return Room()
+    give_back()
+    resident = resident_memory() or 0
+    for threads in range(config.get("num_workers", None) or CPU_COUNT, 0, -1):
+        for cache, read_ahead in _STEPS:
+            room = Room(cache, threads, read_ahead)
+            if needed(room, demand, resident) <= limit:
+                return room
+    least = needed(room, demand, resident)
+    raise ResourceError(
+        "E640",
+        f"the limit of {gigabytes(limit)} is too small: this run needs {gigabytes(least)} "
+        f"({gigabytes(resident)} are in memory already, models take {gigabytes(demand.models)}, reading one "
+        f"block after another {gigabytes(room.cache + THREAD + demand.lane)}, judging a row of blocks "
+        f"{gigabytes(demand.voting)}, the votes of all windows {gigabytes(demand.votes)}). Give it more, "
+        "take a larger stride or a smaller area, or leave the limit out.",
+    )
+
+
+def needed(room: Room, demand: Demand, resident: int) -> int:
+    """Return the bytes that a run has resident at its peak.
+
+    Parameters
+    ----------
+    room : Room
+    demand : Demand
+    resident : int
+        Bytes in memory before.
+    """
+    # What threads let go of stays with the process while windows are judged, whether or not they go on.
+    threads = (room.threads or CPU_COUNT) * (THREAD + demand.lane)
+    judging = int(CACHED * room.cache) + threads + demand.voting + demand.reading * room.read_ahead
+    return resident + demand.models + demand.votes + max(judging, demand.writing)
+
+
+def giving_back(judge: Judge) -> Judge:
+    """Return a judge that gives free memory back to the system after every row of blocks.
+
+    What a row leaves between what is kept would otherwise grow from row to row.
+    """
+
+    def judged(block_rows: Sequence[int], tick: Tick) -> Iterator[JudgedRows]:
+        for row in judge(block_rows, tick):
+            give_back()
+            yield row
+
+    return judged
+
+
+def _models(ensemble: Bundle) -> int:
+    """Return what members take that are not loaded yet; of networks one fold is in memory at a time."""
+    parsed = sum(member.unparsed_bytes for member in ensemble.members if isinstance(member, ParsedFolds))
+    networks = (member for member in ensemble.members if member.input == "pixels")
+    weights = [path.stat().st_size for network in networks for path in getattr(network, "folds", ())]
+    return PARSED * parsed + WEIGHTS * max(weights, default=0)

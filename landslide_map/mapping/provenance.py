@@ -1,0 +1,236 @@
+"""Provenance of a result: tags, configuration, run.json."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, date, datetime
+from enum import Enum
+from pathlib import Path, PurePath
+from typing import Any, Final
+
+import dask
+import numpy as np
+from dask.system import CPU_COUNT
+
+from landslide_map._version import __version__
+from landslide_map.errors import Notice
+from landslide_map.inference.record import Classification, WindowRecord
+from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.mapping.file_hashes import every_file, output_identity, versions
+from landslide_map.mapping.setup import Run
+from landslide_map.models.bundle import skipped
+from landslide_map.models.bundle.load import Bundle
+from landslide_map.models.bundle.options import Choice
+from landslide_map.reasons import REASON_NAMES, Reason
+from landslide_map.runtime.atomic import whole_file
+from landslide_map.runtime.timings import Timings
+from landslide_map.scene.model import Scene
+
+FORMAT_VERSION: Final = 1
+
+
+def configuration(settings: Scene, choice: Choice) -> dict[str, Any]:
+    """Return what ``run.json`` keeps of how a scene was mapped."""
+    return {**asdict(choice), **settings.model_dump(mode="json", by_alias=True)}
+
+
+def acquisition_dates(inputs: SceneInputs) -> dict[str, datetime | None]:
+    """Return the dates every landslide carries: the event, Sentinel-2, and the pair around it per track."""
+    dates: dict[str, datetime | None] = {
+        "event_time": inputs.event_time,
+        "s2_post": inputs.optical.acquired if inputs.optical else None,
+    }
+    for orbit in ("descending", "ascending"):
+        track = inputs.tracks.get(orbit)
+        pre = [image.acquired for image in track.pre] if track else []
+        post = [image.acquired for image in track.post] if track else []
+        dates[f"{orbit}_pre"] = max(pre, default=None)
+        dates[f"{orbit}_post"] = min(post, default=None)
+    return dates
+
+
+def tags(settings: Scene, inputs: SceneInputs, ensemble: Bundle) -> dict[str, str]:
+    """Describe the run inside its files; nothing here depends on the clock."""
+    dates = {name: when.isoformat() for name, when in acquisition_dates(inputs).items() if when}
+    products = [inputs.optical.product] if inputs.optical else []
+    for track in inputs.tracks.values():
+        products += [image.product for image in (*track.pre, *track.post)]
+        products += [track.composite.product] if track.composite else []
+    return {
+        "software": f"landslide-map {__version__}",
+        "bundle": ensemble.name,
+        "bundle_sha256": ensemble.sha256,
+        "scenarios": "; ".join(scenario.name for scenario in ensemble.scenarios),
+        "window_size": "64 px (640 m)",
+        "stride": f"{settings.stride} px ({settings.stride * 10} m)",
+        "effective_resolution": "640 m: a value answers for the windows around a pixel, not for the pixel",
+        "threshold": _threshold(settings),
+        "event": settings.event.name or "",
+        "products": "; ".join(products),
+        **skipped.tags(ensemble),
+        **dates,
+    }
+
+
+def _threshold(settings: Scene) -> str:
+    if settings.threshold is not None:
+        return f"{settings.threshold:g}"
+    point = settings.operating_point
+    return "of each window's scenario" + (f" (operating point {point})" if point else "")
+
+
+def window_counts(record: WindowRecord) -> dict[str, Any]:
+    """Return how many windows there are of every kind, for ``run.json``."""
+    reasons = Counter(record.reason.ravel().tolist())
+    scenarios = Counter(record.scenario.ravel().tolist())
+    return {
+        "planned": int(record.reason.size),
+        "analysed": reasons[Reason.ANALYSED],
+        "landslide": int(record.positive.sum()),
+        "scenarios": {name: scenarios[i] for i, name in enumerate(record.scenarios) if scenarios[i]},
+        "not_analysed": {REASON_NAMES[r]: reasons[r] for r in Reason if r and reasons[r]},
+    }
+
+
+def timings(run: Run, spent: Timings, limit: int | None, *, judging_seconds: float) -> dict[str, Any]:
+    """Return where the time went, for ``run.json``.
+
+    Parameters
+    ----------
+    run : Run
+    spent : Timings
+        Of the whole run.
+    limit : int, optional
+        Of resident memory, bytes.
+    judging_seconds : float
+        Wall time in which windows were judged.
+    """
+    judged = run.plan.count * run.journal.counts["judged"] / len(run.plan.block_rows)
+    return spent.as_json() | {
+        "memory_limit_bytes": limit,
+        "windows_per_second": round(judged / judging_seconds, 1),
+    }
+
+
+def manifest(
+    run: Run,
+    result: Classification,
+    landslides: int,
+    notices: Sequence[Notice],
+    timings: Mapping[str, Any],
+    started: datetime,
+    outputs: Path,
+) -> dict[str, Any]:
+    """Return the content of ``run.json``.
+
+    Parameters
+    ----------
+    run : Run
+    result : Classification
+    landslides : int
+        Polygons.
+    notices, timings, started, outputs
+        As of :func:`~landslide_map.mapping.provenance.run_manifest`; `timings` are those of :func:`timings`.
+    """
+    ensemble = run.ensemble
+    return run_manifest(
+        configuration=configuration(run.settings, run.choice),
+        inputs=run.files.listed,
+        bundle={"name": ensemble.name, "sha256": ensemble.sha256, "path": ensemble.path},
+        counts={
+            "windows": window_counts(result.record),
+            "votes": skipped.account(ensemble, result.votes),
+            "landslides": landslides,
+            "rows_of_blocks": run.journal.counts,
+        },
+        bands=result.distributions,
+        notices=notices,
+        timings=timings,
+        started=started,
+        outputs=outputs,
+    )
+
+
+def run_manifest(
+    *,
+    configuration: Mapping[str, Any],
+    inputs: Sequence[Mapping[str, Any]],
+    bundle: Mapping[str, Any],
+    counts: Mapping[str, Any],
+    bands: Mapping[str, Any],
+    notices: Iterable[Notice],
+    timings: Mapping[str, Any],
+    started: datetime,
+    outputs: Path,
+) -> dict[str, Any]:
+    """Return everything about a run as plain JSON values.
+
+    Parameters
+    ----------
+    configuration : mapping
+        The scene as it was understood, defaults filled in.
+    inputs : sequence of mapping
+        Of the files read, as from :func:`input_identities`.
+    bundle : mapping
+        Name, version, hash.
+    counts : mapping
+        Windows, analysed windows, windows per scenario and reason, landslides.
+    bands : mapping
+        Distribution of every model band that was read, beside the training data's.
+    notices : iterable of Notice
+        What the user must know.
+    timings : mapping
+        Where the time went, as of :meth:`landslide_map.runtime.timings.Timings.as_json`.
+    started : datetime
+        With time zone.
+    outputs : Path
+        Folder with the finished files, before they are moved.
+    """
+    return {
+        "format_version": FORMAT_VERSION,
+        "started": _plain(started.astimezone(UTC)),
+        "configuration": _plain(configuration),
+        "inputs": _plain(inputs),
+        "bundle": _plain(bundle),
+        "counts": _plain(counts),
+        "bands": _plain(bands),
+        "notices": [_plain(notice) for notice in notices],
+        "timings": {**_plain(timings), "threads": dask.config.get("num_workers", CPU_COUNT)},
+        "versions": versions(),
+        "outputs": {path.name: output_identity(path) for path in every_file([outputs])},
+    }
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write strict JSON, keys sorted; appears whole or not at all."""
+    text = json.dumps(_plain(manifest), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    with whole_file(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` in JSON's own types; what is not a finite number becomes null."""
+    if isinstance(value, Mapping):
+        return {str(_plain(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        items = sorted(value) if isinstance(value, set | frozenset) else value
+        return [_plain(item) for item in items]
+    if isinstance(value, datetime | date):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"{value!r} of type {type(value).__name__} has no place in run.json")

@@ -1,0 +1,1 @@
+"""Bundles on disk: format, loading, options."""

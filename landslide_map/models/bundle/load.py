@@ -1,0 +1,229 @@
+"""A bundle: members and scenarios, loaded from a verified folder without pickles, ready to vote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from importlib import import_module
+from os import PathLike
+from pathlib import Path
+from typing import Final
+
+import xarray as xr
+from pydantic import TypeAdapter, ValidationError
+
+from landslide_map.bands import CHANNELS
+from landslide_map.errors import BundleError, Notice, ResourceError
+from landslide_map.models.bundle.folder import DOCUMENT, parse, read_document, verified
+from landslide_map.models.bundle.format import BundleDocument, MemberEntry, ScenarioEntry, by_cost
+from landslide_map.models.member import Member
+from landslide_map.models.statistics.published_boosters import PublishedBooster
+from landslide_map.models.voting.cascade import CASCADES, Cascade
+from landslide_map.models.voting.ensemble import MIN_VALID_FRACTION, Votes, vote
+from landslide_map.models.voting.scenario import Scenario
+from landslide_map.models.voting.schedule import Pixels, Stop
+
+DEFAULT: Final = Path(__file__).resolve().parents[2] / "bundles" / "default"
+"""The bundle that ships inside the package."""
+TRAINING_WINDOWS: Final = "training-windows.txt"
+"""Optional file: the hashes of the names of the training windows, one per line."""
+
+_LOADERS: Final = {
+    "lightgbm": "landslide_map.models.statistics.boosters:load_statistics_member",
+    "xgboost": "landslide_map.models.statistics.boosters:load_statistics_member",
+    "perceptron": "landslide_map.models.statistics.boosters:load_statistics_member",
+    "lightgbm-126": "landslide_map.models.statistics.published_boosters:load_published_booster",
+    "xgboost-126": "landslide_map.models.statistics.published_boosters:load_published_booster",
+    "network": "landslide_map.models.networks.network_member:load_network_member",
+}
+"""Kind of member -> the function that loads it; imported when needed, so boosters never import torch."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Members and scenarios, ready to vote."""
+
+    document: BundleDocument
+    members: tuple[Member, ...]
+    scenarios: tuple[Scenario, ...]
+    sha256: str
+    """Hash of ``bundle.json``, which holds the hashes of all other files."""
+    path: Path
+    training_windows: frozenset[str] = frozenset()
+    """:func:`window_hash` of the name of every window it was trained on, where known."""
+    early_exit: bool = False
+    """Whether members are left unasked where no vote of theirs can change a class."""
+    cascade: bool = False
+    """Whether scenarios' rules call windows no landslide without asking the networks."""
+    notices: tuple[Notice, ...] = ()
+    """What the user must know of how its networks are computed (W613)."""
+
+    @property
+    def name(self) -> str:
+        """Name and version, e.g. ``default 1.0.0``."""
+        return f"{self.document.name} {self.document.version}"
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Every channel that some member reads, in the published order."""
+        used = {name for member in self.members for name in member.channels}
+        return tuple(name for name in CHANNELS if name in used)
+
+    def trained_on(self, ids: Iterable[str]) -> int:
+        """Return how many of the windows named `ids` the bundle was trained on."""
+        return len(self.training_windows & set(map(window_hash, ids)))
+
+    @property
+    def needs_pixels(self) -> bool:
+        """Whether some member judges pixels, so that :meth:`vote` must be given them."""
+        return any(member.input == "pixels" for member in self.members)
+
+    @property
+    def skips(self) -> bool:
+        """Whether votes that a window's scenario has may be left unasked."""
+        return self.early_exit or self.cascade
+
+    @property
+    def widest_margin(self) -> tuple[float, float]:
+        """Between which numbers probability - threshold of any window lies."""
+        thresholds = [scenario.threshold for scenario in self.scenarios]
+        return -max(thresholds), 1 - min(thresholds)
+
+    @property
+    def rounds(self) -> list[list[int]]:
+        """Numbers of the members that are asked together: all, or first the cheap ones where it skips.
+
+        Members on statistics go together: they share their features and cost a thousandth of a network.
+        """
+        everyone = list(range(len(self.members)))
+        if not self.skips:
+            return [everyone]
+        cheap = [i for i in everyone if self.members[i].input == "statistics"]
+        number = {self.members[i].name: i for i in everyone if i not in cheap}
+        networks = [number[entry.name] for entry in by_cost(self.document.members) if entry.name in number]
+        others = [[i] for i in networks] if self.early_exit else [networks]
+        return [asked for asked in (cheap, *others) if asked]
+
+    @property
+    def needs_median(self) -> bool:
+        """Whether some member reads the median of its channels."""
+        return any(isinstance(member, PublishedBooster) for member in self.members)
+
+    def vote(
+        self,
+        statistics: xr.DataArray,
+        *,
+        excluded: Collection[str] = (),
+        min_valid_fraction: float = MIN_VALID_FRACTION,
+        pixels: Pixels | None = None,
+        constants_are_fill: bool = True,
+        stop: Stop | None = None,
+    ) -> Votes:
+        """Judge windows; see :func:`landslide_map.models.voting.ensemble.vote`. `stop` is for early exit."""
+        return vote(
+            self.members,
+            self.scenarios,
+            statistics,
+            excluded=excluded,
+            min_valid_fraction=min_valid_fraction,
+            pixels=pixels,
+            constants_are_fill=constants_are_fill,
+            rounds=self.rounds,
+            stop=stop if self.early_exit else None,
+            cascade=self.cascade,
+        )
+
+
+def load_bundle(path: str | PathLike[str] | None = None) -> Bundle:
+    """Read a bundle, its format version and every hash checked first.
+
+    Parameters
+    ----------
+    path : path, optional
+        Folder with ``bundle.json``; the default bundle if not given.
+
+    Raises
+    ------
+    BundleError
+        E501 missing or incomplete, E502 changed, E503 of another format version, E504 with a file
+        that is not listed, E505 not a valid description, E506 a file that cannot be loaded.
+    """
+    folder = DEFAULT if path is None else Path(path)
+    content = read_document(folder)
+    document = parse(content, folder)
+    contents = verified(folder, document)
+    members = tuple(_load_member(entry, contents, folder) for entry in document.members)
+    scenarios = tuple(_scenario(entry) for entry in document.scenarios)
+    learned = contents.get(CASCADES)
+    if isinstance(learned, bytes):
+        try:
+            scenarios = with_cascades(scenarios, members, learned)
+        except ValueError as error:
+            raise BundleError("E505", f"{folder / CASCADES}: {error}.") from None
+    listed = contents.get(TRAINING_WINDOWS, b"")
+    known = frozenset(listed.decode().split() if isinstance(listed, bytes) else ())
+    return Bundle(document, members, scenarios, sha256(content).hexdigest(), folder, known)
+
+
+def window_hash(name: str) -> str:
+    """Return a short hash of a window's name: tells the same window, but not its name."""
+    return sha256(name.encode()).hexdigest()[:12]
+
+
+def _load_member(entry: MemberEntry, contents: Mapping[str, bytes | Path], folder: Path) -> Member:
+    if entry.kind not in _LOADERS:
+        raise BundleError(
+            "E503",
+            f"{folder / DOCUMENT}: member {entry.name!r} is of kind {entry.kind!r}; this "
+            f"landslide-map knows {', '.join(_LOADERS)}. Update landslide-map.",
+        )
+    module, _, function = _LOADERS[entry.kind].partition(":")
+    try:
+        load: Callable[[MemberEntry, Mapping[str, bytes | Path]], Member] = getattr(
+            import_module(module), function
+        )
+        return load(entry, contents)
+    except ModuleNotFoundError as error:
+        raise ResourceError(
+            "E612",
+            f"{folder}: member {entry.name!r} is a {entry.kind}, which needs the package {error.name!r}. "
+            "Install it with: pip install 'landslide-map[networks]'",
+        ) from error
+    except (ValueError, KeyError) as error:
+        raise BundleError("E506", f"{folder}: member {entry.name!r} cannot be loaded ({error}).") from error
+
+
+def _scenario(entry: ScenarioEntry) -> Scenario:
+    return Scenario(
+        name=entry.name,
+        weights=dict(entry.weights),
+        threshold=entry.threshold,
+        average=entry.average,
+        needs_all=entry.needs == "all",
+        clear_sky=entry.clear_sky,
+        calibration=entry.calibration,
+        operating_points=dict(entry.operating_points),
+        metrics=entry.metrics,
+    )
+
+
+def with_cascades(
+    scenarios: Iterable[Scenario], members: Iterable[Member], content: bytes
+) -> tuple[Scenario, ...]:
+    """Return `scenarios` with the cascades that a bundle's file gives them; ValueError if it is not valid."""
+    try:
+        cascades = TypeAdapter(dict[str, Cascade]).validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ValueError(f"{where}: {first['msg']} ({error.error_count()} in all)") from None
+    known = {scenario.name: scenario for scenario in scenarios}
+    cheap = {member.name for member in members if member.input == "statistics"}
+    for name, cascade in cascades.items():
+        if name not in known:
+            raise ValueError(f"there is no scenario {name!r}")
+        if unfit := set(cascade.first) - (cheap & known[name].weights.keys()):
+            raise ValueError(f"scenario {name!r} has no members on statistics {', '.join(sorted(unfit))}")
+        known[name] = replace(known[name], cascade=cascade)
+    return tuple(known.values())

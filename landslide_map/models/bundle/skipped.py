@@ -1,0 +1,99 @@
+"""Bundles that leave votes unasked, and what they say of it.
+
+*Exact early exit* leaves out votes that cannot change a class. A *cascade* leaves out the networks where the
+members on statistics are sure enough, by a rule that was learned on windows no member had seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from landslide_map.array_types import Floats
+from landslide_map.errors import BundleError, Notice
+from landslide_map.models.bundle.load import Bundle
+from landslide_map.models.voting.ensemble import Votes
+from landslide_map.models.voting.scenario import bounds
+
+
+def skipping(bundle: Bundle, *, early_exit: bool = False, cascade: bool = False) -> Bundle:
+    """Return `bundle` told which votes it may leave unasked.
+
+    Raises
+    ------
+    BundleError
+        E540 if a cascade is wanted and no scenario has a rule for its threshold.
+    """
+    if cascade and not any(scenario.rule for scenario in bundle.scenarios):
+        rules = [rule for scenario in bundle.scenarios if scenario.cascade for rule in scenario.cascade.rules]
+        thresholds = ", ".join(f"{value:g}" for value in sorted({rule.threshold for rule in rules}))
+        reason = (
+            f"its rules were learned for other thresholds than this run's ({thresholds})"
+            if rules
+            else "no scenario has networks, members on statistics, and evidence of what those would lose"
+        )
+        raise BundleError(
+            "E540",
+            f"{bundle.path}: has no cascade for this run: {reason}. Run without --cascade, or learn the rule "
+            "from windows that no member has seen: landslide-map models learn-cascade BUNDLE DATA --out NEW",
+        )
+    return replace(bundle, early_exit=early_exit, cascade=cascade)
+
+
+def possible(bundle: Bundle, votes: Votes) -> tuple[Floats, Floats] | None:
+    """Return between which bounds the vote of all lies, ``(window,)`` each; None where nobody skips."""
+    if not bundle.skips:
+        return None
+    names = [member.name for member in bundle.members]
+    return bounds(names, bundle.scenarios, votes.members, votes.spared, votes.scenario)
+
+
+def account(bundle: Bundle, votes: Votes) -> dict[str, Any]:
+    """Return for ``run.json`` what was allowed, and in how many windows each member was asked and spared."""
+    asked, spared = np.isfinite(votes.members).sum(axis=0), votes.spared.sum(axis=0)
+    return {
+        "exact_early_exit": bundle.early_exit,
+        "cascade": bundle.cascade,
+        "members": {
+            member.name: {"windows_asked": int(asked[i]), "windows_spared": int(spared[i])}
+            for i, member in enumerate(bundle.members)
+        },
+    }
+
+
+def tags(bundle: Bundle) -> dict[str, str]:
+    """Return what files of probabilities say of it; nothing where nobody skips."""
+    modes = {"exact early exit": bundle.early_exit, "cascade": bundle.cascade}
+    if not bundle.skips:
+        return {}
+    return {
+        "skipped_votes": f"{' and '.join(name for name, on in modes.items() if on)}: some probabilities are "
+        "means of fewer members; the vote of all lies from probability_low to probability_high in windows.nc"
+    }
+
+
+def remarks(bundle: Bundle, votes: Votes) -> Iterator[Notice]:
+    """Yield what a reader of the result must know."""
+    if bundle.early_exit:
+        yield Notice("I540", f"exact early exit: {_left_out(bundle, votes)}")
+    if bundle.cascade:
+        for scenario in bundle.scenarios:
+            if scenario.cascade and scenario.rule:
+                rule = scenario.cascade.in_words(scenario.rule)
+                yield Notice("W540", f"cascade, scenario {scenario.name!r}: {rule}")
+
+
+def _left_out(bundle: Bundle, votes: Votes) -> str:
+    networks = [i for i, member in enumerate(bundle.members) if member.input == "pixels"]
+    if not networks:
+        return "the bundle has no networks, and other members are always asked: nothing was left out"
+    spared = int(votes.spared[:, networks].sum())
+    asked = int(np.isfinite(votes.members[:, networks]).sum())
+    windows = int(votes.spared.any(axis=1).sum())
+    return (
+        f"{spared} of {asked + spared} votes of networks were left unasked, in {windows} windows. Classes "
+        "are those of a run without it; probabilities there lie from probability_low to probability_high"
+    )

@@ -1,0 +1,1 @@
+"""Rewrites of a network's arithmetic with the same numbers to rounding."""

@@ -1,0 +1,30 @@
+"""Memory that a network's activations leave and soon need again, kept instead of given back.
+
+By default glibc gives what is free at the end of a thread's heap back to the system and asks for it again
+with the next large tensor; the system then clears every page anew (docs/decisions/0038).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from landslide_map.runtime.allocator import MMAP_THRESHOLD, TOP_PAD, TRIM_THRESHOLD, give_back, set_allocator
+from landslide_map.runtime.byte_size import MIB
+
+_WHILE_KEPT: Final = {MMAP_THRESHOLD: 32 * MIB, TRIM_THRESHOLD: 1024 * MIB, TOP_PAD: 64 * MIB}
+"""The most that glibc accepts before it maps a tensor by itself; never given back; a thread's whole heap."""
+_AFTERWARDS: Final = {TRIM_THRESHOLD: 64 * MIB, TOP_PAD: 128 * 1024}
+"""What glibc comes to by itself in a process that frees large arrays."""
+
+
+@contextmanager
+def kept_memory() -> Iterator[None]:
+    """Keep freed memory while entered, in all threads; give it back afterwards."""
+    set_allocator(_WHILE_KEPT)
+    try:
+        yield
+    finally:
+        set_allocator(_AFTERWARDS)
+        give_back()

@@ -1,0 +1,1 @@
+"""The published ensemble: its networks and its files."""

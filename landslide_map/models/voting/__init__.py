@@ -1,0 +1,1 @@
+"""The vote: scenarios, order of predictions, calibration."""

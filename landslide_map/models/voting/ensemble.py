@@ -1,0 +1,177 @@
+"""The vote: which members speak in which window, and what they say together."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from landslide_map.array_types import Bools, Floats
+from landslide_map.bands import CHANNELS, SNOW_OR_CLOUD, STEEP
+from landslide_map.models.member import Member
+from landslide_map.models.statistics.boosters import StatisticsMember
+from landslide_map.models.statistics.features import BASE_STATISTICS
+from landslide_map.models.voting.scenario import Scenario, choose, settle
+from landslide_map.models.voting.schedule import Pixels, Rounds, Stop, ask
+from landslide_map.reasons import Reason
+
+MIN_VALID_FRACTION: Final = 0.75
+"""A channel with fewer valid pixels than this share of a window is missing there."""
+MOSTLY: Final = 0.5
+"""Share of snow or cloud above which a window's optical image says nothing about the ground."""
+FLAT_SHARE: Final = 0.1
+"""Share of steep ground below which a window is flat. Runout lies on flats: single pixels do not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """What an ensemble says about windows; all arrays have one row per window."""
+
+    probability: Floats
+    """``(window,)`` calibrated; NaN where nobody could vote."""
+    scenario: npt.NDArray[np.int8]
+    """``(window,)`` index into the ensemble's scenarios; -1 where none fits."""
+    threshold: Floats
+    """``(window,)`` of the window's scenario; NaN where none fits."""
+    members: Floats
+    """``(window, member)`` uncalibrated; NaN where the member did not vote."""
+    spared: Bools
+    """``(window, member)`` whose vote belongs to the window's scenario and was not needed."""
+    reason: npt.NDArray[np.uint8]
+    """``(window,)`` :class:`~landslide_map.reasons.Reason`."""
+
+    @property
+    def landslide(self) -> Bools:
+        """``(window,)``; false where nobody could vote."""
+        above: Bools = self.probability > self.threshold
+        return above
+
+
+def joined_votes(parts: Sequence[Votes]) -> Votes:
+    """Return the votes about all windows of `parts`, one after another."""
+    return Votes(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Votes)))
+
+
+def vote(
+    members: Sequence[Member],
+    scenarios: Sequence[Scenario],
+    statistics: xr.DataArray,
+    *,
+    excluded: Collection[str] = (),
+    min_valid_fraction: float = MIN_VALID_FRACTION,
+    pixels: Pixels | None = None,
+    constants_are_fill: bool = True,
+    rounds: Rounds | None = None,
+    stop: Stop | None = None,
+    cascade: bool = False,
+) -> Votes:
+    """Let each window be judged by the members of the first scenario that fits it.
+
+    Parameters
+    ----------
+    members, scenarios : sequence
+        Scenarios best first.
+    statistics : xr.DataArray, (window, channel, statistic)
+        With ``valid_fraction`` and :data:`~landslide_map.models.statistics.features.BASE_STATISTICS`.
+        Absent channels count as missing everywhere. May hold the quality channels ``snow_or_cloud``
+        and ``steep``.
+    excluded : collection of str
+        Channels that no member may use, e.g. absolute backscatter of terrain-flattened products.
+    min_valid_fraction : float
+        A channel, slope among them, is missing in windows with fewer valid pixels.
+    pixels : ndarray or Pixels, (window, y, x, 12), optional
+        Model bands, for members whose input is pixels.
+    constants_are_fill : bool
+        Whether a channel that is constant over a window counts as missing there. Where it does not, members
+        that do without its skewness judge it as it is.
+    rounds, stop, cascade : optional
+        In which order members are asked, and where no more; see
+        :func:`~landslide_map.models.voting.schedule.ask`. By default everybody is asked, at once.
+
+    Returns
+    -------
+    Votes
+    """
+    available = _available_channels(statistics, excluded, min_valid_fraction)
+    lenient = (
+        available
+        if constants_are_fill
+        else _available_channels(statistics, excluded, min_valid_fraction, complete=False)
+    )
+    able = {
+        member.name: np.all(
+            [
+                (available if isinstance(member, StatisticsMember) else lenient)[name]
+                for name in member.channels
+            ],
+            axis=0,
+        )
+        for member in members
+    }
+    snowy = mostly_snow_or_cloud(statistics)
+    chosen, silenced = choose(scenarios, able, snowy)
+    flat = _flat(statistics, min_valid_fraction)
+    chosen[flat] = -1
+    wanted = np.stack(
+        [
+            able[member.name]
+            & np.isin(chosen, [i for i, scenario in enumerate(scenarios) if member.name in scenario.weights])
+            for member in members
+        ],
+        axis=1,
+    )
+    rounds = [range(len(members))] if rounds is None else rounds
+    predictions, spared = ask(members, scenarios, chosen, wanted, statistics, pixels, rounds, stop, cascade)
+    probability, threshold = settle([member.name for member in members], scenarios, predictions, chosen)
+    something = np.any(list(lenient.values()), axis=0)
+    reason = np.select(
+        [chosen >= 0, ~something, flat, silenced],
+        [Reason.ANALYSED, Reason.NO_DATA, Reason.FLAT, Reason.SNOW_OR_CLOUD],
+        Reason.MISSING_CHANNELS,
+    ).astype(np.uint8)
+    return Votes(probability, chosen, threshold, predictions, spared, reason)
+
+
+def _available_channels(
+    statistics: xr.DataArray, excluded: Collection[str], min_valid_fraction: float, complete: bool = True
+) -> dict[str, Bools]:
+    """Channel -> where it is allowed, valid enough and (if asked) complete.
+
+    A constant window has no skewness: such a channel is a fill value, not a measurement.
+    """
+    present = [str(name) for name in statistics.channel.values]
+    nowhere = np.zeros(statistics.sizes["window"], dtype=np.bool_)
+    available = {}
+    for name in CHANNELS:
+        if name in excluded or name not in present:
+            available[name] = nowhere
+            continue
+        own = statistics.sel(channel=name)
+        available[name] = own.sel(statistic="valid_fraction").values >= min_valid_fraction
+        if complete:
+            available[name] &= np.isfinite(own.sel(statistic=list(BASE_STATISTICS)).values).all(axis=1)
+    return available
+
+
+def mostly_snow_or_cloud(statistics: xr.DataArray) -> Bools:
+    """Return where most pixels of the optical image are snow or cloud, ``(window,)``."""
+    if SNOW_OR_CLOUD not in statistics.channel.values:
+        return np.zeros(statistics.sizes["window"], dtype=np.bool_)
+    share = statistics.sel(channel=SNOW_OR_CLOUD, statistic="mean").values
+    mostly: Bools = share > MOSTLY  # NaN, where the optical image is missing, is not above
+    return mostly
+
+
+def _flat(statistics: xr.DataArray, min_valid_fraction: float) -> Bools:
+    """Return where hardly any ground is steep: the 90 % quantile of slope is known and below the limit."""
+    if STEEP not in statistics.channel.values:
+        return np.zeros(statistics.sizes["window"], dtype=np.bool_)
+    steep = statistics.sel(channel=STEEP)
+    # A corner of flat ground says nothing of a window that the elevation model ends in.
+    known = steep.sel(statistic="valid_fraction").values >= min_valid_fraction
+    flat: Bools = known & (steep.sel(statistic="mean").values < FLAT_SHARE)
+    return flat

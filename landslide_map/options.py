@@ -1,0 +1,20 @@
+"""Names of choices: device, precision, units and quantity of backscatter, operating point."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float32", "bfloat16", "float16"]
+
+BackscatterUnits = Literal["db", "power", "amplitude"]
+Quantity = Literal["sigma0", "gamma0", "gamma0_rtc"]
+
+OperatingPoint = Literal["f1", "recall90", "precision90"]
+
+OPERATING_POINTS: Final[dict[OperatingPoint, str]] = {
+    "f1": "the best F1",
+    "recall90": "the highest threshold that finds 90 % of the landslide windows",
+    "precision90": "the lowest threshold at which 90 % of the alarms are right",
+}
+"""Name -> what it promises, at window level."""

@@ -1,0 +1,176 @@
+"""The outlines of several scenes brought together: a landslide across a border is one, ground counts once.
+
+Scenes overlap (Sentinel-2 tiles by some 10 km) and may lie in different projections. What a merged
+landslide carries is made of its parts by the rules of docs/decisions/0030-several-scenes.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyproj
+import shapely
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from shapely.geometry import MultiPolygon
+
+from landslide_map.products.polygons import ANALYSED_COLUMNS, LANDSLIDE_COLUMNS
+from landslide_map.reasons import REASON_NAMES, Reason
+from landslide_map.vector.reproject import projected
+
+SCENES: Final = "scenes"
+"""Column of both layers: the names of the scenes that something is from."""
+_STEP_M: Final = 500.0
+"""Longest straight piece of an outline whose area is asked for on the ellipsoid."""
+
+
+def leading_crs(analysed: Iterable[gpd.GeoDataFrame]) -> pyproj.CRS:
+    """Return the projection that the greatest part of the ground is in; of equals, the first."""
+    areas: dict[pyproj.CRS, float] = {}
+    for frame in analysed:
+        areas[frame.crs] = areas.get(frame.crs, 0.0) + float(frame["area_m2"].sum())
+    return max(areas, key=lambda crs: areas[crs])
+
+
+def merged_landslides(parts: Mapping[str, gpd.GeoDataFrame], crs: pyproj.CRS) -> gpd.GeoDataFrame:
+    """Return the landslides of several scenes; those that touch or overlap are one.
+
+    Parameters
+    ----------
+    parts : mapping of str to GeoDataFrame
+        Scene -> its layer ``landslides``, as :func:`~landslide_map.products.polygons.landslides` makes it.
+    crs : CRS
+        Of the result.
+
+    Returns
+    -------
+    GeoDataFrame
+        The same columns and `scenes`. Of one that was merged, the outline is the union; `prob_max` the
+        highest; `prob_mean` the mean weighted by the areas of the parts; `windows` and `windows_above` the
+        sums over the parts; `scenario` that of most windows above; dates those next to the event; `area_m2`
+        that of the union on the ellipsoid. One that stayed alone keeps what it had.
+    """
+    frames = [brought(frame, crs).assign(**{SCENES: name}) for name, frame in parts.items()]
+    table = _joined(frames, crs)
+    dates = [name for name in table.columns if name not in {*LANDSLIDE_COLUMNS, SCENES, "geometry"}]
+    group = _touching(table.geometry.to_numpy())
+    several = pd.Series(group).duplicated(keep=False).to_numpy()
+    united = [_united(parts, dates) for _, parts in table[several].groupby(group[several], sort=False)]
+    frames = [table[~several], gpd.GeoDataFrame(united, columns=table.columns, crs=crs)]
+    merged = _joined(frames, crs)
+    merged = merged.sort_values("prob_max", ascending=False, kind="stable").reset_index(drop=True)
+    merged["id"] = np.arange(1, len(merged) + 1)
+    return _typed(merged, LANDSLIDE_COLUMNS, dates)
+
+
+def merged_areas(
+    parts: Mapping[str, gpd.GeoDataFrame], crs: pyproj.CRS, scenarios: Sequence[str]
+) -> gpd.GeoDataFrame:
+    """Return the areas analysed of several scenes; each place once.
+
+    As within one scene, a place counts as analysed as soon as one scene analysed it, in the fullest
+    scenario of these; where none did, the first of the reasons in the order of their codes is given.
+
+    Parameters
+    ----------
+    parts : mapping of str to GeoDataFrame
+        Scene -> its layer ``analysed``.
+    crs : CRS
+        Of the result.
+    scenarios : sequence of str
+        Names, fullest first.
+
+    Returns
+    -------
+    GeoDataFrame
+        The same columns and `scenes`; areas on the ellipsoid.
+    """
+    frames = [brought(frame, crs).assign(**{SCENES: name}) for name, frame in parts.items()]
+    table = _joined(frames, crs)
+    if unknown := set(table["scenario"]) - {*scenarios, ""}:
+        raise ValueError(f"scenarios {sorted(unknown)} are not among {list(scenarios)}")
+    reasons = [REASON_NAMES[reason] for reason in sorted(Reason) if reason]
+    ways = [("analysed", "", name) for name in scenarios]
+    ways += [("not analysed", reason, "") for reason in reasons]
+    covered = MultiPolygon()
+    rows = []
+    for status, reason, scenario in ways:
+        here = table[(table["reason"] == reason) & (table["scenario"] == scenario)]
+        area = shapely.union_all(here.geometry.to_numpy())
+        rest = _polygons(shapely.difference(area, covered))
+        covered = shapely.union(covered, area)
+        if not rest.is_empty:
+            rows.append((status, reason, scenario, np.nan, ", ".join(here[SCENES].unique()), rest))
+    merged = gpd.GeoDataFrame(
+        rows, columns=[*ANALYSED_COLUMNS, SCENES, "geometry"], geometry="geometry", crs=crs
+    )
+    merged["area_m2"] = ellipsoidal_areas(merged.geometry)
+    return _typed(merged, ANALYSED_COLUMNS, [])
+
+
+def brought(frame: gpd.GeoDataFrame, crs: pyproj.CRS) -> gpd.GeoDataFrame:
+    """Return a layer in `crs`: as it is, if it is there already; else its outlines follow the ground."""
+    if frame.crs == crs:
+        return frame
+    bent = frame.set_geometry(projected(frame.geometry, crs))
+    sound = [_polygons(shape) for shape in bent.geometry.make_valid()]
+    return bent.set_geometry(gpd.GeoSeries(sound, index=frame.index, crs=crs))
+
+
+def ellipsoidal_areas(outlines: gpd.GeoSeries) -> npt.NDArray[np.float64]:
+    """Return geodesic areas, square metres, rounded to 1 m2; of outlines of any size, in any projection."""
+    geod = outlines.crs.get_geod()
+    degrees = outlines.segmentize(_STEP_M).to_crs(outlines.crs.geodetic_crs).normalize()
+    return np.array(
+        [round(abs(geod.geometry_area_perimeter(shape)[0])) for shape in degrees], dtype=np.float64
+    )
+
+
+def _joined(frames: Sequence[gpd.GeoDataFrame], crs: pyproj.CRS) -> gpd.GeoDataFrame:
+    """Return all rows of `frames`; no frame without rows may decide a column's type."""
+    full = [frame for frame in frames if len(frame)] or [frames[0]]
+    return gpd.GeoDataFrame(pd.concat(full, ignore_index=True), geometry="geometry", crs=crs)
+
+
+def _touching(outlines: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
+    """Return a number for each outline, equal for those that share a point, directly or over others."""
+    one, other = shapely.STRtree(outlines).query(outlines, predicate="intersects")
+    shape = (len(outlines), len(outlines))
+    graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=shape)
+    group: npt.NDArray[np.int64] = connected_components(graph, directed=False)[1]
+    return group
+
+
+def _united(parts: gpd.GeoDataFrame, dates: Sequence[str]) -> dict[str, Any]:
+    """Return one landslide made of its parts."""
+    outline = _polygons(shapely.union_all(parts.geometry.to_numpy()))
+    above = parts.groupby("scenario", sort=False)["windows_above"].sum()
+    return {
+        "prob_mean": round(float(np.average(parts["prob_mean"], weights=parts["area_m2"])), 3),
+        "prob_max": parts["prob_max"].max(),
+        "area_m2": ellipsoidal_areas(gpd.GeoSeries([outline], crs=parts.crs))[0],
+        "windows": parts["windows"].sum(),
+        "windows_above": parts["windows_above"].sum(),
+        "scenario": above.idxmax(),
+        **{name: parts[name].max() if name.endswith("_pre") else parts[name].min() for name in dates},
+        SCENES: ", ".join(parts[SCENES].unique()),
+        "geometry": outline,
+    }
+
+
+def _polygons(shape: Any) -> MultiPolygon:
+    """Return the polygons of any shape; points and lines that an operation left are no ground."""
+    parts = shapely.get_parts(shapely.get_parts(shape))  # of a collection, those of its members
+    return MultiPolygon([part for part in parts if part.geom_type == "Polygon" and part.area > 0])
+
+
+def _typed(frame: gpd.GeoDataFrame, columns: Mapping[str, str], dates: Sequence[str]) -> gpd.GeoDataFrame:
+    """Return `frame` with these columns and dtypes, the same for any number of rows."""
+    for name in dates:
+        frame[name] = pd.to_datetime(frame[name], utc=True).astype("datetime64[ms, UTC]")
+    return frame[[*columns, *dates, SCENES, "geometry"]].astype({**columns, SCENES: "str"})

@@ -1,0 +1,139 @@
+"""Patches: the rectangles between neighbouring window edges, on which everything painted is constant.
+
+A full tile has 120 million pixels, but at stride 64 only 30 thousand patches, and half a million at stride
+16. So what windows say about pixels is worked out once per patch, weighted with its pixels where that
+matters, and only rasters are painted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from landslide_map.runtime.jit import compiled
+from landslide_map.windows import Span, WindowPlan, intervals
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patches:
+    """A grid cut into ``shape`` rectangles by horizontal and vertical lines; they need not be of one size."""
+
+    row_edges: npt.NDArray[np.int64]
+    """Pixel rows at which patches begin, increasing from 0, and the height of the grid."""
+    col_edges: npt.NDArray[np.int64]
+    """Pixel columns at which patches begin, increasing from 0, and the width of the grid."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(rows of patches, columns of patches)``."""
+        return len(self.row_edges) - 1, len(self.col_edges) - 1
+
+    @property
+    def grid_shape(self) -> tuple[int, int]:
+        """Pixel ``(rows, columns)``."""
+        return int(self.row_edges[-1]), int(self.col_edges[-1])
+
+    @property
+    def pixels(self) -> npt.NDArray[np.int64]:
+        """How many pixels each patch has, ``shape``."""
+        return np.outer(np.diff(self.row_edges), np.diff(self.col_edges))
+
+    def paint(self, values: npt.NDArray[Any], start: int, stop: int) -> npt.NDArray[Any]:
+        """Return the values of patches, ``shape``, on the pixels of rows `start` to `stop`.
+
+        Raises
+        ------
+        ValueError
+            There is not one value for each patch, or the rows are not rows of the grid.
+        """
+        if values.shape != self.shape:
+            raise ValueError(f"values of shape {values.shape} are not one for each of {self.shape} patches")
+        if not 0 <= start < stop <= self.grid_shape[0]:
+            raise ValueError(f"rows {start} to {stop} are not rows of a grid of {self.grid_shape[0]}")
+        first = int(np.searchsorted(self.row_edges, start, side="right")) - 1
+        last = int(np.searchsorted(self.row_edges, stop, side="left"))
+        heights = np.diff(self.row_edges[first : last + 1].clip(start, stop))
+        return values[first:last].repeat(np.diff(self.col_edges), axis=1).repeat(heights, axis=0)
+
+
+def patches_of(plan: WindowPlan) -> Patches:
+    """Return the patches between the edges of the windows of `plan`; together they are its grid."""
+    (row_edges, _), (col_edges, _) = _axes(plan)
+    return Patches(row_edges, col_edges)
+
+
+def mean_over(values: npt.ArrayLike, plan: WindowPlan) -> npt.NDArray[np.float32]:
+    """Return, for each patch, the mean of the windows that cover it.
+
+    Parameters
+    ----------
+    values : array_like of float, ``plan.grid_shape``
+        One value per window; NaN windows are left out of the mean.
+    plan : WindowPlan
+
+    Returns
+    -------
+    float32 array, ``patches_of(plan).shape``
+        NaN where no covering window has a value. A mean lies within the range of its windows, and equals
+        them where they agree.
+    """
+    (_, row_span), (_, col_span) = _axes(plan)
+    return _means(_on_windows(np.asarray(values, dtype=np.float64), plan), *row_span, *col_span)
+
+
+def least_over(values: npt.NDArray[Any], plan: WindowPlan) -> npt.NDArray[Any]:
+    """Return the least value of the windows that cover each patch; shapes as in :func:`mean_over`."""
+    (_, row_span), (_, col_span) = _axes(plan)
+    return _least(_least(_on_windows(values, plan), row_span).T, col_span).T
+
+
+def _axes(
+    plan: WindowPlan,
+) -> tuple[tuple[npt.NDArray[np.int64], Span], tuple[npt.NDArray[np.int64], Span]]:
+    """Return the edges of patches, and the windows over each, along rows and along columns."""
+    rows, cols = map(range, plan.grid_shape)
+    return intervals(plan.row_starts, plan.size, rows), intervals(plan.col_starts, plan.size, cols)
+
+
+def _on_windows(values: npt.NDArray[Any], plan: WindowPlan) -> npt.NDArray[Any]:
+    if values.shape != plan.grid_shape:
+        raise ValueError(f"values of shape {values.shape} are not one for each of {plan.grid_shape} windows")
+    return values
+
+
+def _least(values: npt.NDArray[Any], span: Span) -> npt.NDArray[Any]:
+    """Return the minima of ``values[first:stop]`` along axis 0."""
+    # reduceat takes pairs first, stop; one row more makes `stop == len(values)` an index.
+    padded = np.concatenate([values, values[-1:]])
+    found: npt.NDArray[Any] = np.minimum.reduceat(padded, np.stack(span, axis=1).ravel(), axis=0)[::2]
+    return found
+
+
+@compiled
+def _means(
+    grid: npt.NDArray[np.float64],
+    row_first: npt.NDArray[np.int64],
+    row_stop: npt.NDArray[np.int64],
+    col_first: npt.NDArray[np.int64],
+    col_stop: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float32]:
+    """Average ``grid[row_first:row_stop, col_first:col_stop]`` without NaN, for every patch."""
+    means = np.full((row_first.size, col_first.size), np.nan, dtype=np.float32)
+    for i in range(row_first.size):
+        for j in range(col_first.size):
+            total, count, low, high = 0.0, 0, np.inf, -np.inf
+            for row in range(row_first[i], row_stop[i]):
+                for col in range(col_first[j], col_stop[j]):
+                    value = grid[row, col]
+                    if not np.isnan(value):
+                        total += value
+                        count += 1
+                        low = min(low, value)
+                        high = max(high, value)
+            if count:
+                # A rounded mean may leave the range of its values by one bit; a map must not.
+                means[i, j] = min(max(total / count, low), high)
+    return means

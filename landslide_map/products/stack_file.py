@@ -1,0 +1,175 @@
+"""``stack.tif``: the aligned acquisitions and model channels of a scene, for eyes and other tools.
+
+Blocks go into a temporary GeoTIFF beside the result, which the COG driver then finishes and which is
+read back and compared; the result appears by a rename.
+"""
+
+# mypy: untyped-calls-exclude=dask
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zlib
+from pathlib import Path
+from typing import Any, Final, cast
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+import rasterio
+import xarray as xr
+from dask.base import compute
+from rasterio.windows import Window
+
+from landslide_map._version import __version__
+from landslide_map.bands import ACQUISITIONS, CHANNELS, SNOW_OR_CLOUD, unit
+from landslide_map.errors import OutputExistsError, ResourceError, UsageError
+from landslide_map.grid import BLOCK, Block
+from landslide_map.inputs.scene_inputs import RadarTrack, SceneInputs
+from landslide_map.products import cog
+from landslide_map.runtime import progress as reporting
+from landslide_map.stack.channels import acquisitions, channels, snow_or_cloud
+
+BANDS: Final = (*ACQUISITIONS, *(name for name in CHANNELS if name not in ACQUISITIONS), SNOW_OR_CLOUD)
+"""Bands of the file: every acquisition and every channel once, by name, and the quality channel."""
+THREADS: Final = 2
+
+
+def write_stack(
+    inputs: SceneInputs,
+    out: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    chunk: int = BLOCK,
+    progress: reporting.Report = reporting.silent,
+) -> Path:
+    """Write the aligned stack of a scene as one cloud-optimised GeoTIFF.
+
+    Parameters
+    ----------
+    inputs : SceneInputs
+        What the readers found.
+    out : path
+        File to write; absent or as it was if anything goes wrong. Its folder is made if there is none.
+    overwrite : bool
+        Replace an existing file.
+    chunk : int
+        Edge of the blocks that are held in memory, pixels; a multiple of 512.
+    progress : callable
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Path
+        The file: float32, NaN = missing, bands :data:`BANDS` with descriptions and units, tags with dates
+        and products.
+
+    Raises
+    ------
+    OutputExistsError
+        E401: `out` exists and `overwrite` is false.
+    UsageError
+        E402: `out` is a folder.
+    InputError
+        E101: a file cannot be read.
+    ResourceError
+        E601: `out` cannot be written, or does not read back as it was written.
+    """
+    path = Path(out).absolute()
+    if path.is_dir():
+        raise UsageError("E402", f"{path} is a folder; --out must name a file, for example stack.tif.")
+    if path.exists() and not overwrite:
+        raise OutputExistsError(
+            "E401",
+            f"{path} exists already; nothing was done. Choose another --out, or replace it with --overwrite.",
+        )
+    with cog.explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
+    try:
+        checksums = _write_blocks(inputs, stage / "blocks.tif", path, chunk, progress)
+        with cog.explained(path), cog.small_cache():
+            cog.finish(
+                stage / "blocks.tif",
+                stage / "stack.tif",
+                overviews="AVERAGE",
+                predictor=True,
+                statistics="YES",
+                threads=THREADS,
+            )
+            _compare(stage / "stack.tif", path, checksums)
+            (stage / "stack.tif").replace(path)
+            # Statistics that a viewer kept of the file that was here before would be shown for this one.
+            path.with_name(f"{path.name}.aux.xml").unlink(missing_ok=True)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    return path
+
+
+def _write_blocks(
+    inputs: SceneInputs, temporary: Path, path: Path, chunk: int, progress: reporting.Report
+) -> dict[Block, int]:
+    """Compute and write every block; return their checksums."""
+    grid = inputs.grid
+    acquired = acquisitions(inputs, chunk)
+    made = channels(acquired)
+    layers = [_layer(name, acquired, made, inputs) for name in BANDS]
+    blocks = list(grid.blocks(chunk))
+    checksums = {}
+    with cog.explained(path), cog.plain(temporary, grid, len(BANDS), "float32", np.nan) as target:
+        _describe(target, inputs)
+        for done, block in enumerate(blocks):
+            progress("write stack", done, len(blocks))
+            rows, cols = slice(block.row, block.row + block.height), slice(block.col, block.col + block.width)
+            # In one call, so that what two channels are made of is read once.
+            parts = compute([layer[rows, cols] for layer in layers], scheduler="threads", num_workers=THREADS)
+            pixels = np.stack(parts[0])
+            target.write(pixels, window=Window(block.col, block.row, block.width, block.height))
+            checksums[block] = zlib.crc32(pixels.data)
+    progress("write stack", len(blocks), len(blocks))
+    return checksums
+
+
+def _layer(name: str, acquired: xr.DataArray, made: xr.DataArray, inputs: SceneInputs) -> da.Array:
+    """One band of the file as a lazy array, (row, col)."""
+    if name == SNOW_OR_CLOUD:
+        return cast(da.Array, snow_or_cloud(inputs, acquired).data)
+    return cast(da.Array, (acquired if name in ACQUISITIONS else made).sel(band=name).data)
+
+
+def _describe(target: Any, inputs: SceneInputs) -> None:
+    """Name every band and say what the file was made of."""
+    for index, name in enumerate(BANDS, start=1):
+        target.set_band_description(index, name)
+        target.set_band_unit(index, unit(name))
+    tags = {"event_time": inputs.event_time.isoformat()}
+    if inputs.optical is not None:
+        image = inputs.optical
+        tags |= {"s2_product": image.product, "s2_offset": image.offset_reason}
+        tags["s2_post"] = image.acquired.isoformat() if image.acquired else "unknown"
+    for orbit, track in inputs.tracks.items():
+        tags |= {f"{orbit}_{key}": value for key, value in _track_tags(track).items()}
+    prefixed = {f"LANDSLIDE_MAP_{key.upper()}": value for key, value in sorted(tags.items())}
+    target.update_tags(AREA_OR_POINT="Area", TIFFTAG_SOFTWARE=f"landslide-map {__version__}", **prefixed)
+
+
+def _track_tags(track: RadarTrack) -> dict[str, str]:
+    tags: dict[str, str] = {"quantity": track.quantity}
+    if track.composite is not None:
+        return {**tags, "composite": track.composite.product}
+    for side, images in (("pre", track.pre), ("post", track.post)):
+        tags[side] = ", ".join(image.acquired.isoformat() for image in images)
+        tags[f"{side}_products"] = ", ".join(image.product for image in images)
+    return tags
+
+
+def _compare(finished: Path, path: Path, checksums: dict[Block, int]) -> None:
+    """Read the file back: GDAL does not always report a disk that filled up."""
+    with rasterio.open(finished) as dataset:
+        for block, checksum in checksums.items():
+            window = Window(block.col, block.row, block.width, block.height)
+            pixels: npt.NDArray[np.float32] = dataset.read(window=window)
+            if zlib.crc32(pixels.data) != checksum:
+                raise ResourceError("E601", f"{path} does not read back as it was written. {cog.ADVICE}")

@@ -1,0 +1,91 @@
+"""Window record -> every file of the map, written into one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from landslide_map import products
+from landslide_map.errors import Notice
+from landslide_map.grid import Grid
+from landslide_map.inference.record import WindowRecord
+from landslide_map.products import cog, rasters, styles
+from landslide_map.products.geopackage import write_geopackage
+from landslide_map.products.painting import least_over, mean_over, patches_of
+from landslide_map.products.polygons import analysed_areas, landslides, left_out
+from landslide_map.products.windows_netcdf import windows_dataset, write_windows
+from landslide_map.runtime import progress as reporting
+from landslide_map.runtime import timings
+from landslide_map.windows import WindowPlan
+
+STAGE: Final = reporting.Stage("write map", "files")
+
+
+def write_map(
+    folder: Path,
+    record: WindowRecord,
+    plan: WindowPlan,
+    grid: Grid,
+    *,
+    dates: Mapping[str, datetime | None],
+    tags: Mapping[str, str],
+    min_area_m2: float = 0.0,
+    progress: reporting.Report = reporting.silent,
+) -> tuple[int, tuple[Notice, ...]]:
+    """Write rasters, polygons, window record and styles; return the number of landslides, and notices.
+
+    Parameters
+    ----------
+    folder : Path
+        Empty folder for the files.
+    record : WindowRecord
+        The choice made in every window of `plan`.
+    plan : WindowPlan
+        For `grid`.
+    dates : mapping of str to datetime or None
+        Columns every landslide carries; must hold ``event_time``.
+    tags : mapping of str to str
+        About the run, written into every file; must hold ``software``.
+    min_area_m2 : float
+        Smaller landslides are left out of the polygons, with a notice (I420); the rasters keep them.
+    progress : callable
+        Told the files written so far.
+    """
+    patches = patches_of(plan)
+    with timings.work("paint"):
+        probability = mean_over(record.probability, plan)
+        # A place counts as analysed as soon as one window over it was, in the fullest scenario of these
+        # windows; this agrees with the probability, which is the mean of the analysed windows only.
+        codes = least_over(record.codes, plan)
+        classes = rasters.classify(probability, mean_over(record.threshold, plan), codes)
+    where = (patches, grid, {**tags, "TIFFTAG_SOFTWARE": tags["software"]})
+    window_m = record.size * grid.transform.a
+    tick = reporting.counter(progress, STAGE, 4)
+    with cog.small_cache(), ThreadPoolExecutor(2) as pool:
+        written = [
+            pool.submit(
+                rasters.write_probability, folder / products.PROBABILITY, probability, *where, window_m
+            ),
+            pool.submit(rasters.write_classes, folder / products.CLASSES, classes, *where),
+        ]
+        with timings.work("outline"):
+            found = landslides(classes, probability, patches, record, grid, dates, min_area_m2)
+            notices = left_out(classes, patches, grid, min_area_m2) if min_area_m2 else ()
+            analysed = analysed_areas(codes, patches, record.scenarios, grid)
+        for raster in as_completed(written):
+            raster.result()
+            tick(1)
+    styles.write_side_files(folder)
+    event_time = dates["event_time"]
+    assert event_time is not None
+    # Only now: what fails for want of space is told so by the space that is left, and the rasters free some.
+    with timings.work("write polygons"):
+        write_geopackage(folder / products.LANDSLIDES, found, analysed, event_time, tags)
+    tick(1)
+    with timings.work("write windows"):
+        write_windows(folder / products.WINDOWS, windows_dataset(record, grid, tags))
+    tick(1)
+    return len(found), notices

@@ -1,0 +1,1 @@
+"""Raster bands: opened, sampled, resampled."""

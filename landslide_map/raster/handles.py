@@ -1,0 +1,41 @@
+"""Raster files kept open between reads, so that GDAL decodes once what neighbouring reads share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+import rasterio
+from rasterio.io import DatasetReader
+
+
+class OpenFiles:
+    """Handles of raster files, each lent to one thread at a time.
+
+    GDAL keeps decoded blocks of files that stay open, as many as its cache holds (``GDAL_CACHEMAX``), and
+    forgets them with the handle. The files are closed when nobody refers to this object any more.
+    """
+
+    def __init__(self) -> None:
+        self._idle: dict[str, list[DatasetReader]] = {}
+        self._lock = Lock()
+
+    @contextmanager
+    def lend(self, path: str) -> Iterator[DatasetReader]:
+        """Yield a handle of a file; one more is opened where all are lent.
+
+        What fails inside closes the handle: who tries again begins with a new one.
+        """
+        with self._lock:
+            idle = self._idle.setdefault(path, [])
+            dataset = idle.pop() if idle else None
+        if dataset is None:
+            dataset = rasterio.open(path)
+        try:
+            yield dataset
+        except BaseException:
+            dataset.close()
+            raise
+        with self._lock:
+            idle.append(dataset)

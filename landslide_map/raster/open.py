@@ -1,0 +1,157 @@
+"""One band of one raster file: open it, and refuse what cannot be placed on the ground.
+
+Georeferencing is GDAL's: ``AREA_OR_POINT=Point`` files arrive with corner-based transforms, so nothing
+here (or later) adds half a pixel.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import rasterio
+from rasterio.enums import MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from landslide_map.errors import InputError
+from landslide_map.grid import Grid
+from landslide_map.raster.band import RasterBand
+
+_OPENING = Lock()
+"""Filters of warnings are shared by all threads: one opens a file at a time."""
+
+
+def gdal_path(path: str | Path) -> str:
+    """Return what GDAL opens for `path`: a path that leads into a zip gets ``/vsizip/``.
+
+    >>> gdal_path("/data/S2.zip/S2.SAFE/B04.jp2")
+    '/vsizip//data/S2.zip/S2.SAFE/B04.jp2'
+    """
+    text = str(path)
+    inside_zip = any(parent.suffix.lower() == ".zip" for parent in Path(text).parents)
+    return f"/vsizip/{text}" if inside_zip and not text.startswith("/vsi") else text
+
+
+def file_of(band: RasterBand) -> Path:
+    """Return the file on disk that holds `band`: the zip, where it lies in one."""
+    path = Path(band.path.removeprefix("/vsizip/"))
+    return next((parent for parent in path.parents if parent.suffix.lower() == ".zip"), path)
+
+
+def open_band(
+    path: str | Path,
+    index: int = 1,
+    nodata: tuple[float, ...] | None = None,
+    default: tuple[float, ...] = (),
+) -> RasterBand:
+    """Open one band, check that it is whole and placed on the ground, and describe it.
+
+    Parameters
+    ----------
+    path : str or Path
+        A raster that GDAL reads; a path may lead into a zip.
+    index : int
+        One-based band number.
+    nodata : tuple of float, optional
+        Values that mean "no data"; None for what the file itself says.
+    default : tuple of float
+        The same, where neither says.
+
+    Raises
+    ------
+    InputError
+        E101 missing, unreadable, truncated or without this band; E103 no coordinate reference
+        system; E104 rotated; E108 complex numbers, or nodata told only by a mask band; E311 not geocoded.
+    """
+    with opened(path) as dataset:
+        if not 1 <= index <= dataset.count:
+            raise InputError(
+                "E101",
+                f"{path}: there is no band {index}, the file has {dataset.count}; correct scene.yaml",
+            )
+        _check_pixels_kind(path, dataset, index, nodata)
+        grid = _grid(path, dataset)
+        tag = dataset.nodatavals[index - 1]
+        if nodata is None:
+            nodata = default if tag is None else (tag,)
+        last = Window(dataset.width - 1, dataset.height - 1, 1, 1)  # what a cut-off file lacks first
+        dataset.read(index, window=last)
+    return RasterBand(gdal_path(path), grid, index, tuple(value for value in nodata if not math.isnan(value)))
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[DatasetReader]:
+    """Open a raster for reading; whatever GDAL says inside becomes one InputError E101."""
+    name = gdal_path(path)
+    try:
+        if not name.startswith("/vsi") and not Path(name).exists():
+            raise InputError("E101", f"{path}: no such file; correct the path in scene.yaml")
+        with _OPENING, warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused below, in words
+            dataset = rasterio.open(name)
+        with dataset:
+            yield dataset
+    except RasterioError as error:
+        raise InputError(
+            "E101", f"{path}: cannot be read; it is truncated, damaged or not a raster ({_reason(error)})"
+        ) from None
+
+
+def _reason(error: BaseException) -> str:
+    """Return what GDAL said, which rasterio keeps in the chain behind its own 'See previous exception'."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip().rstrip(".").splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _check_pixels_kind(
+    path: str | Path, dataset: DatasetReader, index: int, nodata: tuple[float, ...] | None
+) -> None:
+    if (
+        np.issubdtype(np.dtype(dataset.dtypes[index - 1]), np.complexfloating)
+        or "complex" in dataset.dtypes[index - 1]
+    ):
+        raise InputError(
+            "E108", f"{path}: complex numbers (an SLC?); expected detected, terrain-corrected backscatter"
+        )
+    flags = dataset.mask_flag_enums[index - 1]
+    if nodata is None and MaskFlags.per_dataset in flags:
+        kind = "an alpha band" if MaskFlags.alpha in flags else "a mask band"
+        raise InputError(
+            "E108",
+            f"{path}: only {kind} tells where there is no data, which is not supported; write a nodata value "
+            "into the file (gdal_translate -a_nodata, or gdalwarp -dstnodata) or give nodata in scene.yaml",
+        )
+
+
+def _grid(path: str | Path, dataset: DatasetReader) -> Grid:
+    crs, transform = dataset.crs, dataset.transform
+    if not crs:
+        gcps, _ = dataset.gcps
+        if gcps:
+            raise InputError(
+                "E311",
+                f"{path}: has ground control points but no map projection; terrain-correct it first "
+                "(HyP3 RTC, Planetary Computer RTC, Earth Engine S1_GRD, or SNAP)",
+            )
+        raise InputError(
+            "E103",
+            f"{path}: has no coordinate reference system; expected a georeferenced raster (gdal_edit -a_srs)",
+        )
+    if not (crs.is_projected or crs.is_geographic):
+        raise InputError(
+            "E103", f"{path}: its coordinate reference system is local ({crs}); expected a map projection"
+        )
+    if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
+        raise InputError(
+            "E104",
+            f"{path}: is rotated or not north-up ({tuple(transform)[:6]}); rewrite it north-up with gdalwarp",
+        )
+    return Grid(crs, transform, dataset.width, dataset.height)

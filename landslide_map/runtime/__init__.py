@@ -1,0 +1,1 @@
+"""The process: threads, memory, progress, files that appear whole."""

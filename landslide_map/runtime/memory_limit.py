@@ -1,0 +1,66 @@
+"""Memory limit of a process: threads, the cache of GDAL and one heap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import rasterio
+from dask import config
+
+from landslide_map.runtime.allocator import ARENA_MAX, give_back, set_allocator
+
+_blocks_with_one_heap = 0
+"""Entered and not left: glibc does not tell what a setting was."""
+
+CACHE: Final = 256 * 2**20
+"""Bytes of decoded blocks that GDAL keeps: enough for what neighbours along a row share; its own default
+is a twentieth of the machine's memory."""
+
+
+def bounded_cache(size: int = CACHE) -> rasterio.Env:
+    """Return a context in which GDAL's cache, one for the whole process, holds `size` bytes."""
+    return rasterio.Env(GDAL_CACHEMAX=size)  # bytes: rasterio hands a number on as it is
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What is chosen by a limit; by default what a run does without one."""
+
+    cache: int = CACHE
+    """Bytes of decoded blocks that GDAL keeps."""
+    threads: int | None = None
+    """That read blocks; as many as dask would start if not given."""
+    read_ahead: bool = True
+    """Whether the next row of blocks is read while the last one is voted on."""
+
+
+@contextmanager
+def kept_to(room: Room) -> Iterator[None]:
+    """Run a block as `room` says. Settings are of the process: threads, GDAL's cache, the allocator."""
+    threads: dict[str, Any] = {} if room.threads is None else {"num_workers": room.threads}
+    with bounded_cache(room.cache), config.set(threads), _one_heap(room != Room()):
+        yield
+
+
+@contextmanager
+def _one_heap(wanted: bool) -> Iterator[None]:
+    """Let threads share one heap, of which what is free goes back to the system in the end.
+
+    In a heap of its own, each would keep what it once needed most.
+    """
+    global _blocks_with_one_heap
+    if not wanted:
+        yield
+        return
+    set_allocator({ARENA_MAX: 1})
+    _blocks_with_one_heap += 1
+    try:
+        yield
+    finally:
+        _blocks_with_one_heap -= 1
+        if not _blocks_with_one_heap:
+            set_allocator({ARENA_MAX: 0})
+        give_back()

@@ -1,0 +1,1 @@
+"""scene.yaml as a model."""

@@ -1,0 +1,70 @@
+"""Single values of ``scene.yaml``: paths, times with a zone, and what may be written in a shorter form."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from landslide_map.scene.messages import NAIVE_TIME
+
+_LONGEST_NAME: Final = 255
+"""Of a file or folder, bytes, on any usual disk: longer text is a shape or a list, not a path."""
+
+
+def _absolute(value: object, info: ValidationInfo) -> object:
+    """Resolve a path against the folder of scene.yaml."""
+    if not isinstance(value, str | Path) or not str(value).strip():
+        raise ValueError("expected a path")
+    if "://" in str(value):
+        raise ValueError("expected a file on this machine, not an address; download it first")
+    longest = max((len(os.fsencode(name)) for name in Path(value).parts), default=0)
+    if longest > _LONGEST_NAME:
+        raise ValueError(f"expected a path; found text of {longest} bytes, longer than any file's name")
+    folder = (info.context or {}).get("folder", Path.cwd())
+    # As in a shell: a ~ that no user's folder follows is part of a name, where Path.expanduser would fail.
+    return Path(folder, os.path.expanduser(value)).absolute()  # noqa: PTH111
+
+
+def _utc(value: object) -> datetime:
+    """Return an aware time in UTC; never guess a zone, never read a number as seconds since 1970."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise ValueError("expected a time such as 2024-04-02T23:58:00Z") from None
+    if not isinstance(value, datetime):
+        raise ValueError("expected a time such as 2024-04-02T23:58:00Z")
+    if value.tzinfo is None:
+        raise PydanticCustomError(
+            NAIVE_TIME, "the time has no zone; write UTC with a Z, as in 2024-04-02T23:58:00Z"
+        )
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("expected a time such as 2024-04-02T23:58:00Z") from None
+
+
+def one_or_more(value: object) -> object:
+    """Let a single value stand for a list of one."""
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def path_or_mapping(value: object) -> object:
+    """Let a bare path stand for ``{path: ...}``."""
+    return {"path": value} if isinstance(value, str | Path) else value
+
+
+def none_for(word: str) -> BeforeValidator:
+    """Let `word` stand for the default, which is None inside."""
+    return BeforeValidator(lambda value: None if value == word else value)
+
+
+FilePath = Annotated[Path, BeforeValidator(_absolute)]
+UtcTime = Annotated[datetime, BeforeValidator(_utc)]
+NodataValues = Annotated[tuple[float, ...], BeforeValidator(one_or_more)] | None
+FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(one_or_more), Field(min_length=1)]

@@ -1,0 +1,1 @@
+"""Aligned pixels of a scene, by name."""

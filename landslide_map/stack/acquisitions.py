@@ -1,0 +1,160 @@
+"""One acquisition in one block of the grid: files in any units and projection, NaN = missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from landslide_map.array_types import Floats32
+from landslide_map.bands import OPTICAL, ORBITS, POLARISATIONS, acquisition
+from landslide_map.grid import Block, Grid
+from landslide_map.inputs.scene_inputs import (
+    OpticalImage,
+    RadarComposite,
+    RadarImage,
+    RadarTrack,
+    SceneInputs,
+)
+from landslide_map.inputs.sentinel1.backscatter import FLOOR_DB, mask_db, to_db, to_power
+from landslide_map.options import BackscatterUnits
+from landslide_map.raster.band import RasterBand
+from landslide_map.raster.handles import OpenFiles
+from landslide_map.raster.resample import read_block
+from landslide_map.runtime.jit import compiled
+
+RADAR: Final = {
+    acquisition(orbit, side, pol): (orbit, side, pol)
+    for orbit in ORBITS
+    for side in ("pre", "post")
+    for pol in POLARISATIONS
+}
+"""Radar acquisition -> orbit, side and polarisation."""
+
+
+def read_acquisition(
+    inputs: SceneInputs, name: str, block: Block, files: OpenFiles | None = None
+) -> Floats32:
+    """Read one acquisition in one block of the grid.
+
+    Parameters
+    ----------
+    inputs : SceneInputs
+        What the readers found.
+    name : str
+        One of :data:`bands.ACQUISITIONS`.
+    block : Block
+        Pixels of ``inputs.grid``.
+    files : OpenFiles, optional
+        Files that stay open for neighbouring blocks.
+
+    Returns
+    -------
+    ndarray, (block.height, block.width), float32
+        Training DN or dB, NaN = missing; all NaN if the scene lacks the sensor.
+
+    Raises
+    ------
+    InputError
+        E101 if a file cannot be read.
+    """
+    if not present(inputs, name):
+        return np.full((block.height, block.width), np.nan, np.float32)
+    place = _Place(inputs.grid, block, files)
+    if name in OPTICAL:
+        assert inputs.optical is not None
+        return _read_optical(inputs.optical, name, place)
+    orbit, side, pol = RADAR[name]
+    track = inputs.tracks[orbit]
+    if track.composite is not None:
+        return _read_composite(track.composite, side, pol, place)
+    images = track.pre if side == "pre" else track.post
+    dates = [_read_image(image, pol, place) for image in images]
+    return dates[0] if len(dates) == 1 else np.asarray(median_of_valid(np.stack(dates)))
+
+
+def present(inputs: SceneInputs, name: str) -> bool:
+    """Whether the scene has the sensor that measures this acquisition."""
+    if name in OPTICAL:
+        return inputs.optical is not None and name in inputs.optical.bands
+    orbit, side, _ = RADAR[name]
+    track: RadarTrack | None = inputs.tracks.get(orbit)
+    return track is not None and bool(track.composite or (track.pre if side == "pre" else track.post))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where on the grid to read, and the files that are open."""
+
+    grid: Grid
+    block: Block
+    files: OpenFiles | None
+
+    def read(self, band: RasterBand, **how: Any) -> Floats32:
+        return read_block(band, self.grid, self.block, files=self.files, **how)
+
+
+def _read_optical(image: OpticalImage, name: str, place: _Place) -> Floats32:
+    """One optical band as training DN, interpolated in DN."""
+    scale, offset = np.float32(image.scale), np.float32(image.offset)
+    values = place.read(image.bands[name])
+    # Products with the offset cannot hold less than 1 (0 is "no data"); products without it can, in deep
+    # shade, and the models' ratios have a pole there.
+    dn: Floats32 = np.maximum(values * scale + offset, np.float32(1))
+    return dn
+
+
+def _read_image(image: RadarImage, pol: str, place: _Place) -> Floats32:
+    """One radar acquisition in dB: slices of its datatake, the first valid one in every pixel."""
+    first, *others = image.bands[pol]
+    mosaic = _read_backscatter(first, image.units, place)
+    for band in others:
+        missing = np.isnan(mosaic)
+        if not missing.any():
+            break
+        mosaic[missing] = _read_backscatter(band, image.units, place)[missing]
+    return mosaic
+
+
+def _read_backscatter(band: RasterBand, units: BackscatterUnits, place: _Place) -> Floats32:
+    """Backscatter in dB; interpolated as power, copied as it is where nothing has to be interpolated."""
+    if units == "db" and place.grid.same_lattice(band.grid):
+        return np.maximum(place.read(band, decode=mask_db, trim=True), np.float32(FLOOR_DB))
+    return to_db(place.read(band, decode=partial(to_power, units=units), trim=True))
+
+
+def _read_composite(composite: RadarComposite, side: str, pol: str, place: _Place) -> Floats32:
+    """Post-event backscatter of a composite, or what its difference says was there before."""
+    post = _read_backscatter(composite.bands[f"post_{pol}"], "db", place)
+    if side == "post":
+        return post
+    # The difference is a ratio of two powers, not a power: it is interpolated as it is, in dB.
+    return post - place.read(composite.bands[f"diff_{pol}"], decode=mask_db, trim=True)
+
+
+@compiled
+def median_of_valid(dates: Floats32) -> Floats32:
+    """Return the median over the first axis of the values that are not NaN; NaN where there is none."""
+    count, height, width = dates.shape
+    out = np.empty((height, width), np.float32)
+    valid = np.empty(count, np.float32)
+    for r in range(height):
+        for c in range(width):
+            n = 0
+            for k in range(count):
+                value = dates[k, r, c]
+                if not np.isnan(value):
+                    # Insertion sort: a pixel has a handful of dates.
+                    place = n
+                    while place > 0 and valid[place - 1] > value:
+                        valid[place] = valid[place - 1]
+                        place -= 1
+                    valid[place] = value
+                    n += 1
+            if n == 0:
+                out[r, c] = np.nan
+            else:
+                out[r, c] = (np.float64(valid[(n - 1) // 2]) + np.float64(valid[n // 2])) / 2
+    return out

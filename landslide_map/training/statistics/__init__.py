@@ -1,0 +1,1 @@
+"""Training on tables of window statistics."""

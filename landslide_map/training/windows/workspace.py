@@ -1,0 +1,141 @@
+"""What a training run has finished so far, on disk, so that a kill costs less than one epoch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from landslide_map.errors import ResourceError, UsageError
+from landslide_map.runtime.atomic import whole_file
+
+CONFIGURATION: Final = "configuration.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A folder beside the bundle to be; every file in it is written whole or not at all."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, out: Path, configuration: Mapping[str, Any], *, restart: bool = False) -> Workspace:
+        """Make the work folder of the bundle `out`, or go on in it.
+
+        Parameters
+        ----------
+        out : Path
+            The bundle to be.
+        configuration : mapping
+            JSON values: all that the result depends on.
+        restart : bool
+            Throw away what is there.
+
+        Raises
+        ------
+        UsageError
+            E531 if the folder was begun with another configuration.
+        ResourceError
+            E601 if it cannot be written.
+        """
+        space = cls(work_folder(out))
+        own = json.loads(json.dumps(configuration))
+        try:
+            if restart:
+                shutil.rmtree(space.folder, ignore_errors=True)
+            space.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ResourceError("E601", f"{space.folder}: cannot be written ({error}).") from error
+        begun = space._configuration()
+        if begun is None:
+            space.write(CONFIGURATION, (json.dumps(own, indent=1) + "\n").encode())
+        elif begun != own:
+            changed = [key for key in {**begun, **own} if begun.get(key) != own.get(key)]
+            raise UsageError(
+                "E531",
+                f"{space.folder}: was begun with another configuration ({', '.join(sorted(changed))} "
+                "changed). Finish it as it was begun, choose another --out, or throw its work away with "
+                "--restart.",
+            )
+        return space
+
+    @property
+    def identity(self) -> str:
+        """Hash of the configuration."""
+        return sha256((self.folder / CONFIGURATION).read_bytes()).hexdigest()
+
+    def finished(self, fold: str) -> dict[str, Any] | None:
+        """Return what was recorded of a finished fold, if it is."""
+        try:
+            record: dict[str, Any] = json.loads((self.folder / f"{fold}.json").read_text())
+        except FileNotFoundError:
+            return None
+        return record
+
+    def finish(
+        self,
+        fold: str,
+        model: Callable[[Path], None],
+        ending: str,
+        votes: npt.NDArray[np.float64],
+        record: Mapping[str, Any],
+    ) -> None:
+        """Keep a finished fold: model file, votes on the windows left out, and last its record."""
+        self.write(f"{fold}.{ending}", model)
+        self.write(f"{fold}.npy", lambda path: _save_array(path, votes))
+        self.write(f"{fold}.json", (json.dumps(record) + "\n").encode())
+        with suppress(FileNotFoundError):
+            self.checkpoint(fold).unlink()
+
+    def votes(self, fold: str) -> npt.NDArray[np.float64]:
+        """Return the votes of a finished fold on the windows left out."""
+        votes: npt.NDArray[np.float64] = np.load(self.folder / f"{fold}.npy", allow_pickle=False)
+        return votes
+
+    def checkpoint(self, fold: str) -> Path:
+        """Return the file of an unfinished fold's last epoch."""
+        return self.folder / f"{fold}.checkpoint"
+
+    def write(self, name: str, content: bytes | Callable[[Path], None]) -> None:
+        """Write a file, whole or not at all; E601 where that fails."""
+        path = self.folder / name
+        try:
+            with whole_file(path) as staged:
+                if isinstance(content, bytes):
+                    staged.write_bytes(content)
+                else:
+                    content(staged)
+        except OSError as error:
+            raise ResourceError(
+                "E601",
+                f"{path}: cannot be written ({error}). Finished folds are kept; make room and run the same "
+                "command again to go on.",
+            ) from error
+
+    def remove(self) -> None:
+        """Remove the folder: the bundle is complete."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _configuration(self) -> Any:
+        try:
+            return json.loads((self.folder / CONFIGURATION).read_text())
+        except FileNotFoundError:
+            return None
+
+
+def work_folder(out: Path) -> Path:
+    """Return where work for the bundle `out` is kept until it is complete: ``<out>.training``, beside it."""
+    return out.with_name(out.name + ".training")
+
+
+def _save_array(path: Path, values: npt.NDArray[np.float64]) -> None:
+    with path.open("wb") as file:  # np.save appends .npy to a bare path
+        np.save(file, values, allow_pickle=False)
