@@ -13,6 +13,7 @@ from landslide_map._version import __version__
 
 from .check import check
 from .evaluate import evaluate
+from .find import find
 from .models import models
 from .refusals import refusal_of
 from .run import run
@@ -44,7 +45,7 @@ def cli() -> None:
     """  # noqa: D301
 
 
-for command in (run, check, stack, windows, train, evaluate, score, models):
+for command in (run, check, find, stack, windows, train, evaluate, score, models):
     cli.add_command(command)
 
 

@@ -99,6 +99,21 @@ CODES: Final[dict[str, str]] = {
     "E634": "a worker cannot read an input file, or finds another one",
     "E635": "workers died over a row of blocks",
     "E640": "the limit of memory is too small for the run",
+    "E700": "another machine does not answer",
+    "E701": "the answer of a catalogue is no STAC catalogue",
+    "E702": "another machine refuses a request",
+    "E703": "the event lies in the future",
+    "E704": "the area to search is none, or too large",
+    "E705": "the area to search is at sea",
+    "E706": "no image of the area around the time of the event can be used",
+    "E707": "images of the area are of one side of the event only",
+    "E708": "a download broke off too often",
+    "E709": "a download is damaged, or another file than the catalogue says",
+    "E710": "access to a catalogue or file is denied",
+    "E711": "more is to be downloaded than was allowed",
+    "E712": "a provider needs an account",
+    "E713": "another file is in the place of a download",
+    "E714": "a web page comes in place of a file",
     "E999": "an error that landslide-map did not expect: a bug",
     "W110": "an input could not be read at first and was read again",
     "W141": "windows without data of some sensor are judged by fewer members, or by none",
@@ -138,6 +153,15 @@ CODES: Final[dict[str, str]] = {
     "W540": "a cascade left networks unasked; how much that loses",
     "W613": "the reduced precision is wrong on this device; networks are computed in float32",
     "W630": "a worker has other versions of libraries",
+    "W700": "a catalogue holds more than is read of it",
+    "W701": "an orbit direction has no Sentinel-1 track with passes on both sides of the event",
+    "W702": "the best image covers only part of the area",
+    "W703": "Sentinel-1 passes exist, but not as terrain-corrected products",
+    "W704": "the best Sentinel-2 image after the event is mostly cloud, or there is none",
+    "W705": "an image was taken too near the event to tell whether it shows before or after",
+    "W706": "no Sentinel-1 pass of a track within 12 days after the event",
+    "W707": "no elevation tile for the area",
+    "W708": "clouds could not be counted inside the area",
     "I212": "Sentinel-2 pixels with zero in some bands only count as missing there",
     "I213": "the Sentinel-2 image has no scene classification (SCL)",
     "I301": "Sentinel-1 units were inferred as dB",
@@ -158,13 +182,22 @@ SECTIONS: Final = {
     "E4": "Command line and output folder (exit status 2)",
     "E5": "Bundles (exit status 5)",
     "E6": "Resources (exit status 6)",
+    "E7": "Search for images and downloads (exit status 7)",
     "E9": "Bugs (exit status 1)",
     "W": "Warnings: the run goes on, read the result with care",
     "I": "For information",
 }
 """Prefix of a code -> heading of its section in the documentation."""
 
-OTHER_STATUS: Final[dict[str, int]] = {"E390": 3, "E510": 2, "E526": 2, "E531": 2, "E633": 5, "E634": 4}
+OTHER_STATUS: Final[dict[str, int]] = {
+    "E390": 3,
+    "E510": 2,
+    "E526": 2,
+    "E531": 2,
+    "E633": 5,
+    "E634": 4,
+    "E704": 2,
+}
 """Exit status of the codes whose refusal has another one than its section says."""
 
 

@@ -60,6 +60,12 @@ class ResourceError(LandslideMapError, OSError):
     exit_status = 6
 
 
+class SearchError(LandslideMapError, OSError):
+    """A catalogue or a download fails, or no image of the event can be had (exit 7)."""
+
+    exit_status = 7
+
+
 class OutputExistsError(UsageError, FileExistsError):
     """The output folder holds a result already and ``--overwrite`` was not given (exit 2)."""
 

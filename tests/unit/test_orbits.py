@@ -45,7 +45,7 @@ def test_relative_orbit_of_real_products(platform, absolute, expected):
     assert relative_orbit(platform, absolute) == expected
 
 
-@pytest.mark.parametrize("platform", ["S1C", "S1D", None])
+@pytest.mark.parametrize("platform", ["S1C", None])
 def test_relative_orbit_is_unknown_where_the_constant_changed_or_is_unproven(platform):
     assert relative_orbit(platform, 638) is None
 

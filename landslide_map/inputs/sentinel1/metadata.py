@@ -177,19 +177,37 @@ def is_monthly_mosaic(names: Iterable[str]) -> bool:
 
 
 def relative_orbit(platform: str | None, absolute_orbit: int | None) -> int | None:
-    """Return the relative orbit (1-175), or None where the satellite's constant is not dependable.
+    """Return the relative orbit (1-175), or None where the satellite's constant is not known.
 
-    Sentinel-1C was moved to another slot in its life, so for C and D only metadata are trusted.
+    Sentinel-1C was moved along its orbit in June 2026, from absolute orbit 8019 on; before its regular
+    service, which began about orbit 1616 (26 March 2025), only metadata are trusted.
 
     Examples
     --------
     >>> relative_orbit("S1A", 39156), relative_orbit("S1B", 30148), relative_orbit("S1C", 638)
     (59, 22, None)
+    >>> relative_orbit("S1C", 8018), relative_orbit("S1C", 8019), relative_orbit("S1D", 4469)
+    (147, 46, 53)
     """
-    offset = {"S1A": 73, "S1B": 27}.get(platform or "")
-    if offset is None or absolute_orbit is None:
+    if absolute_orbit is None:
+        return None
+    if platform == "S1C":
+        if absolute_orbit < _S1C_REGULAR:
+            return None
+        offset = 172 if absolute_orbit < _S1C_MOVED else 99
+    elif platform in _FIRST_ORBITS:
+        offset = _FIRST_ORBITS[platform]
+    else:
         return None
     return (absolute_orbit - offset) % 175 + 1
+
+
+_FIRST_ORBITS: Final = {"S1A": 73, "S1B": 27, "S1D": 42}
+"""Satellite -> absolute orbit that was relative orbit 1."""
+_S1C_REGULAR: Final = 1616
+"""Absolute orbit of Sentinel-1C from which on its data are regular."""
+_S1C_MOVED: Final = 8019
+"""Absolute orbit of Sentinel-1C from which on it flies in another place of the orbit."""
 
 
 def local_solar_hour(acquired: datetime, longitude: float) -> float:

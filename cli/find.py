@@ -1,0 +1,207 @@
+"""``landslide-map find``: search catalogues for the images of an event, and write their scene.yaml."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from landslide_map.errors import ResourceError
+
+from .feedback import Feedback, feedback
+
+if TYPE_CHECKING:
+    from landslide_map.search.area import Area
+    from landslide_map.search.find_images import Query
+    from landslide_map.search.network import Network
+    from landslide_map.search.selection import Selection
+
+_SEARCH_OPTIONS: list[Callable[[Any], Any]] = [
+    click.option(
+        "--event-time", required=True, metavar="T", help="E.g. 2024-04-02T23:58:00Z, with its zone."
+    ),
+    click.option(
+        "--time-uncertainty",
+        type=click.FloatRange(0, 24 * 366),
+        default=0.0,
+        metavar="HOURS",
+        help="The event may have been so much earlier or later.",
+    ),
+    click.option("--aoi", type=click.Path(path_type=Path), help="Area: polygons in any vector file."),
+    click.option(
+        "--bbox",
+        type=float,
+        nargs=4,
+        metavar="W S E N",
+        help="Area: degrees; west > east crosses the antimeridian.",
+    ),
+    click.option(
+        "--catalog",
+        "catalogs",
+        multiple=True,
+        metavar="NAME|URL|FOLDER",
+        help="planetary-computer (default), earth-search, cdse, a STAC address or a folder; may be repeated.",
+    ),
+    click.option(
+        "--passes",
+        type=click.IntRange(1, 20),
+        default=3,
+        show_default=True,
+        help="Sentinel-1 passes of each side and direction, at most.",
+    ),
+    click.option(
+        "--dem/--no-dem", default=True, help="Elevation (Copernicus GLO-30), for slopes. [default: dem]"
+    ),
+    click.option(
+        "--dem-source", metavar="URL|FOLDER", help="Where its tiles are, instead of the public ones."
+    ),
+    click.option("--name", help="Of the event, for titles."),
+]
+
+
+def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a search."""
+    for option in reversed(_SEARCH_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@search_options
+@click.option("--out", type=click.Path(path_type=Path), default=Path("scene.yaml"), show_default=True)
+@click.option(
+    "--download", "folder", type=click.Path(path_type=Path), help="Download the images to this folder."
+)
+@click.option("--image-before", is_flag=True, help="Download the Sentinel-2 image before the event as well.")
+@click.option("--yes", is_flag=True, help="Download more than 5 GB without asking.")
+@click.option("--overwrite", is_flag=True, help="Replace a scene.yaml.")
+@feedback
+def find(
+    out: Path,
+    folder: Path | None,
+    image_before: bool,
+    yes: bool,
+    overwrite: bool,
+    tell: Feedback,
+    **options: Any,
+) -> None:
+    """Search for the images of an event and write their scene.yaml.
+
+    Takes the clearest Sentinel-2 image soon after the event, and per direction the Sentinel-1 track with the
+    best passes before and after it. Says what was not taken and why; the whole list is in selection.json.
+    This command and `event` are the only ones that use the network, and name every machine they ask.
+    """
+    require_search()
+    from landslide_map.errors import OutputExistsError
+    from landslide_map.search.find_images import find_images, write_selection
+
+    if out.exists() and not overwrite:
+        raise OutputExistsError(
+            "E401", f"{out}: exists; choose another --out, or replace it with --overwrite."
+        )
+    query = prepared(options)
+    images = folder or out.parent / "images"
+    kept: AbstractContextManager[str] = (
+        nullcontext(str(folder)) if folder else tempfile.TemporaryDirectory(prefix="landslide-map-")
+    )
+    with network_of(tell) as network:
+        with kept as place:
+            selection = find_images(query, network, Path(place), tell.progress)
+        for notice in selection.notices:
+            tell.notice(notice)
+        for line in selection.table():
+            click.echo(line)
+        written = write_selection(selection, out, images, overwrite=overwrite, name=options["name"])
+        if folder is not None:
+            fetch_images(selection, query, folder, network, tell, yes=yes, image_before=image_before)
+    if folder is not None:
+        click.echo(f"next: landslide-map check {out}")
+    else:
+        click.echo(f"images are not downloaded yet: the same command with --overwrite --download {images}")
+    click.echo(f"written: {', '.join(map(str, written))}")
+
+
+def network_of(tell: Feedback) -> Network:
+    """Return a client that says which machines it asks."""
+    from landslide_map.search.access import CopernicusDataSpace, PlanetaryComputer
+    from landslide_map.search.network import Network
+
+    return Network(tell.say, (PlanetaryComputer(), CopernicusDataSpace()))
+
+
+def prepared(options: dict[str, Any]) -> Query:
+    """Return what is searched for."""
+    from landslide_map.search.elevation_tiles import GLO30, ElevationTiles
+    from landslide_map.search.event_time import EventTime
+    from landslide_map.search.find_images import Query
+
+    event = EventTime.read(options["event_time"], options["time_uncertainty"])
+    return Query(
+        event,
+        _area(options["aoi"], options["bbox"]),
+        options["catalogs"] or ("planetary-computer",),
+        options["passes"],
+        ElevationTiles(options["dem_source"] or GLO30) if options["dem"] else None,
+    )
+
+
+def _area(aoi: Path | None, bbox: tuple[float, float, float, float] | None) -> Area:
+    from landslide_map.search.area import Area
+
+    if (aoi is None) == (bbox is None):
+        raise click.UsageError("give the area: either --aoi FILE or --bbox W S E N")
+    return Area.of_file(aoi) if aoi is not None else Area.of_box(*bbox or (0, 0, 0, 0))
+
+
+def fetch_images(
+    selection: Selection,
+    query: Query,
+    folder: Path,
+    network: Network,
+    tell: Feedback,
+    *,
+    yes: bool,
+    image_before: bool = False,
+) -> None:
+    """Download what was chosen; a person at a terminal is asked before more than 5 GB."""
+    import sys
+
+    from landslide_map.errors import SearchError
+    from landslide_map.search.download import ASK_ABOVE
+    from landslide_map.search.find_images import download
+
+    allowed = 1 << 62 if yes else ASK_ABOVE
+    while True:
+        try:
+            download(
+                selection,
+                folder,
+                network,
+                tell.progress,
+                allowed=allowed,
+                elevation=query.elevation,
+                image_before=image_before,
+            )
+            return
+        except SearchError as error:
+            if error.code != "E711" or not sys.stdin.isatty() or not click.confirm(error.message + " Go on?"):
+                raise
+            allowed = 1 << 62
+
+
+def require_search() -> None:
+    """Refuse in words where the packages for the network are not installed."""
+    try:
+        import pystac_client
+        import requests
+    except ModuleNotFoundError as error:
+        raise ResourceError(
+            "E612",
+            f"a search needs the package {error.name!r}. "
+            "Install it with: pip install 'landslide-map[search]'",
+        ) from error
+    del pystac_client, requests

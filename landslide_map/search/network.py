@@ -1,0 +1,304 @@
+"""Requests to other machines: time-outs, retries, refusals by code; each host is named before it is asked."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, Protocol, Self
+from urllib.parse import urlsplit
+
+import requests
+
+from landslide_map.errors import SearchError
+
+CONNECT_S: Final = 10.0
+"""Longest wait for a connection, seconds."""
+ATTEMPTS: Final = 6
+"""How often one request is tried at most."""
+LONGEST_PAUSE_S: Final = 120.0
+"""Longest pause that a server may ask for with Retry-After, seconds."""
+TEXT_LIMIT: Final = 64 << 20
+"""Longest answer of a catalogue that is read, bytes."""
+_AGAIN: Final = {408, 425, 429, 500, 502, 503, 504}
+"""Status codes that a later attempt may mend."""
+_DENIED: Final = {401, 403}
+_MOST_REDIRECTS: Final = 5
+
+
+class Access(Protocol):
+    """Permission to read: signed addresses or tokens of one provider."""
+
+    def covers(self, url: str) -> bool:
+        """Whether `url` is of this provider."""
+
+    def signed(self, url: str, network: Network) -> tuple[str, dict[str, str]]:
+        """Return the address and the headers to ask with."""
+
+    def renew(self, url: str) -> None:
+        """Forget a permission that was refused."""
+
+
+@dataclass
+class Network:
+    """A client for one command: hosts are named once, before the first request to each."""
+
+    say: Callable[[str], object] = lambda _text: None
+    """Called with one line of text."""
+    access: tuple[Access, ...] = ()
+    read_s: float = 60.0
+    """Longest silence of a server, seconds."""
+    attempts: int = ATTEMPTS
+    sleep: Callable[[float], object] = time.sleep
+    _hosts: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _local: threading.local = field(default_factory=threading.local)
+
+    _sessions: list[requests.Session] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Close the connections of all threads."""
+        for session in self._sessions:
+            session.close()
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names of the machines that were asked, sorted."""
+        return tuple(sorted(self._hosts))
+
+    def text(self, url: str, method: str = "GET", **what: Any) -> str:
+        """Return the body of an answer as text; `what` goes to :mod:`requests` (json, params, data)."""
+        with self.answer(url, method, **what) as answer:
+            return _body(answer, url)
+
+    def json(self, url: str, method: str = "GET", **what: Any) -> Any:
+        """Return an answer parsed as JSON.
+
+        Raises
+        ------
+        SearchError
+            E701 where it is a page of HTML or anything else.
+        """
+        return parsed(self.text(url, method, **what), url)
+
+    def size(self, url: str) -> int | None:
+        """Return how many bytes a file has; None where the server does not say."""
+        with self.answer(url, "HEAD") as answer:
+            length = answer.headers.get("Content-Length", "")
+        return int(length) if length.isdigit() else None
+
+    def exists(self, url: str) -> bool:
+        """Whether a file is there: 404 is an answer here, and no error."""
+        with self.answer(url, "HEAD", also=frozenset({404})) as answer:
+            return bool(answer.status_code != 404)
+
+    @contextmanager
+    def answer(
+        self,
+        url: str,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        also: frozenset[int] = frozenset(),
+        **what: Any,
+    ) -> Iterator[requests.Response]:
+        """Yield the streamed answer to a request, repeated as often as is sensible.
+
+        Parameters
+        ----------
+        url : str
+            ``http`` or ``https`` only.
+        method : str
+        headers : mapping, optional
+        also : set of int
+            Status codes that are an answer besides 200 and 206.
+        what
+            Goes to :mod:`requests`.
+
+        Raises
+        ------
+        SearchError
+            E700 no answer, E702 another refusal, E710 access denied.
+        """
+        response = self._tried(url, method, dict(headers or {}), also, what)
+        try:
+            yield response
+        finally:
+            response.close()
+
+    def _tried(
+        self, url: str, method: str, headers: dict[str, str], also: frozenset[int], what: dict[str, Any]
+    ) -> requests.Response:
+        problem, pause, renewed = "", 0.0, False
+        for attempt in range(self.attempts):
+            if attempt:
+                self.sleep(pause)
+            try:
+                response = self._once(url, method, headers, what)
+            except (requests.ConnectionError, requests.Timeout) as error:
+                problem, pause = _reason(error), _backoff(attempt)
+                continue
+            except (requests.RequestException, ValueError) as error:
+                raise SearchError("E702", f"{shown(url)}: cannot be asked ({_reason(error)}).") from None
+            status = response.status_code
+            if status in {200, 206} | also:
+                return response
+            pause = _pause(response.headers.get("Retry-After"), attempt)
+            response.close()
+            if status in _DENIED:
+                if renewed or not self._renew(url):
+                    raise _denied(url, status)
+                renewed, pause = True, 0.0
+            elif status not in _AGAIN:
+                raise SearchError("E702", f"{shown(url)}: the server refuses with status {status}.")
+            problem = f"status {status}"
+        raise SearchError(
+            "E700",
+            f"{shown(url)}: no usable answer in {self.attempts} attempts ({problem}). Check the connection, "
+            "or try again later: what was downloaded is kept.",
+        )
+
+    def _once(
+        self, url: str, method: str, headers: dict[str, str], what: dict[str, Any]
+    ) -> requests.Response:
+        self._name(url)
+        asked = url
+        extra: dict[str, str] = {}
+        for access in self.access:
+            if access.covers(url):
+                asked, extra = access.signed(url, self)
+        response = self._session().request(
+            method,
+            asked,
+            headers={**headers, **extra},
+            timeout=(CONNECT_S, self.read_s),
+            stream=True,
+            allow_redirects=True,
+            **what,
+        )
+        self._name(response.url)
+        return response
+
+    def _renew(self, url: str) -> bool:
+        covering = [access for access in self.access if access.covers(url)]
+        for access in covering:
+            access.renew(url)
+        return bool(covering)
+
+    def _name(self, url: str) -> None:
+        """Say which machine is asked; refuse what is no web address."""
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise SearchError(
+                "E702", f"{shown(url)}: only http and https addresses are followed; another was given."
+            )
+        with self._lock:
+            new = parts.hostname not in self._hosts
+            self._hosts.add(parts.hostname)
+        if new:
+            self.say(f"network: asking {parts.hostname}")
+
+    def _session(self) -> requests.Session:
+        """Return the session of this thread: sessions are not made for several."""
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            self._sessions.append(session)
+            session.max_redirects = _MOST_REDIRECTS
+            session.headers["User-Agent"] = "landslide-map"
+        return session
+
+
+def parsed(text: str, url: str) -> Any:
+    """Return `text` parsed as JSON, or refuse it (E701) in words that say what it is."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        what = "a page of HTML" if looks_like_html(text[:500]) else f"{text[:40]!r}"
+        raise SearchError(
+            "E701",
+            f"{shown(url)}: answers with {what}, expected JSON of a STAC catalogue; give the address of the "
+            "API itself (its landing page is JSON), and check that no login page or proxy stands before it.",
+        ) from None
+
+
+def looks_like_html(start: str) -> bool:
+    """Whether a text begins as a web page does.
+
+    >>> looks_like_html("  <!DOCTYPE html><html>"), looks_like_html('{"type": "Catalog"}')
+    (True, False)
+    """
+    return bool(re.match(r"\s*(<!doctype html|<html|<head|<body)", start, re.IGNORECASE))
+
+
+def shown(url: str) -> str:
+    """Return an address without its query, which may hold a key.
+
+    >>> shown("https://a.example/b/c.tif?sig=secret")
+    'https://a.example/b/c.tif'
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}{parts.path}" if parts.scheme else url[:200]
+
+
+def _denied(url: str, status: int) -> SearchError:
+    return SearchError(
+        "E710",
+        f"{shown(url)}: access is denied (status {status}), also with a new permission. Check the account "
+        "that the provider asks for (docs/finding-images.md says which), or take another catalogue.",
+    )
+
+
+def _body(answer: requests.Response, url: str) -> str:
+    pieces, length = [], 0
+    try:
+        for piece in answer.iter_content(1 << 16):
+            length += len(piece)
+            if length > TEXT_LIMIT:
+                raise SearchError("E701", f"{shown(url)}: the answer is longer than {TEXT_LIMIT >> 20} MB.")
+            pieces.append(piece)
+    except requests.RequestException as error:
+        raise SearchError("E700", f"{shown(url)}: the answer broke off ({_reason(error)}).") from None
+    return b"".join(pieces).decode("utf-8", "replace")
+
+
+def _pause(asked: str | None, attempt: int) -> float:
+    """Return how long to wait, seconds: what the server asks for, in seconds or as a date, else a guess."""
+    if asked is None:
+        return _backoff(attempt)
+    if asked.strip().isdigit():
+        seconds = float(asked)
+    else:
+        try:
+            seconds = (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            return _backoff(attempt)
+    return min(max(seconds, 0.0), LONGEST_PAUSE_S)
+
+
+def _backoff(attempt: int) -> float:
+    """Return a pause that doubles with each attempt, with some randomness: clients must not come together."""
+    return float(2**attempt * random.uniform(0.5, 1.0))
+
+
+def _reason(error: BaseException) -> str:
+    """Return the kind of an error, without addresses, which may hold keys."""
+    return {
+        "ConnectTimeout": "no connection in time",
+        "ReadTimeout": "the server fell silent",
+        "ConnectionError": "no connection",
+        "ChunkedEncodingError": "the connection broke off",
+        "SSLError": "the certificate is not trusted",
+        "TooManyRedirects": "too many redirects",
+    }.get(type(error).__name__, type(error).__name__)
