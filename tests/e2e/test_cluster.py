@@ -194,7 +194,10 @@ def test_rows_come_as_they_are_done_and_a_failure_after_the_others(
 
 
 def test_a_row_that_workers_die_over_is_given_up(work: Work, tmp_path: Path) -> None:
-    deadly = "import os\nfrom landslide_map.mapping.cluster import worker as remote\nremote.judge_rows = lambda *_: os._exit(1)\n"
+    deadly = (
+        "import os\nfrom landslide_map.mapping.cluster import worker as remote\n"
+        "remote.judge_rows = lambda *_: os._exit(1)\n"
+    )
     with DaskProcesses(tmp_path, allowed_failures=0) as processes:
         processes.worker("weak", preload=deadly)
         processes.await_workers("weak")
