@@ -205,10 +205,10 @@ def _ablation(
 
 
 def _objects(results: Path, options: Mapping[str, Any], tell: Feedback) -> dict[str, Any]:
-    from landslide_map.evaluation.inventory_match import evaluate_map
+    from landslide_map.evaluation.inventory_match import match_map
     from landslide_map.evaluation.report.write import write_object_report
 
-    result = evaluate_map(
+    match = match_map(
         results,
         options["inventory"],
         layer=options["layer"],
@@ -216,20 +216,39 @@ def _objects(results: Path, options: Mapping[str, Any], tell: Feedback) -> dict[
         each_part=options["each_part"],
         area=options["area"],
     )
-    for notice in result["notices"]:
+    for notice in match.figures["notices"]:
         tell.notice(notice)
     if options["report"]:
-        write_object_report(options["report"], result, overwrite=options["overwrite"])
-    return result
+        write_object_report(options["report"], match, overwrite=options["overwrite"])
+    return match.figures
+
+
+def _object_rows(result: Mapping[str, Any], outlines: str) -> dict[str, Any]:
+    """Return what is printed of one layer, each figure with the layer's name: they never stand alone."""
+    rows = {
+        "polygons": result["mapped"]["landslides"],
+        "polygons that touch a landslide": result["touching"],
+        "area precision": result["area"]["precision"],
+        "area recall": result["area"]["recall"],
+    }
+    rows |= {f"IoU, tolerance {own['tolerance_m']:g} m": own["iou"] for own in result["tolerance"]}
+    rows |= {
+        "landslides touched": result["hit_rate"],
+        "landslides of 2,000 m2 and more, a third inside": result["bodies"]["held_rate"],
+        **{f"a third inside, {own['name']}": own["held_rate"] for own in result["size_classes"]},
+        "median distance of borders, m": result["border_distance_m"]["median"],
+        "median of mapped to known area": result["area_ratio"]["median"],
+        "mapped share of the area": result["area"]["mapped_share"],
+    }
+    return {f"{outlines}: {name}": value for name, value in rows.items()}
 
 
 def _print(result: Mapping[str, Any]) -> None:
     if result["level"] == "object level":
         click.echo(f"{result['map']} against {result['inventory_file']}, {result['unit']}")
-        rows = {name: result[name] for name in ("hit_rate", "precision")}
-        rows |= {f"hit rate {own['name']}": own["hit_rate"] for own in result["size_classes"]}
-        rows |= {"area recall": result["area"]["recall"], "area precision": result["area"]["precision"]}
-        rows["mapped share of the area"] = result["area"]["mapped_share"]
+        rows = _object_rows(result, result["outlines"])
+        if "windows" in result:
+            rows |= _object_rows(result["windows"], "windows")
     else:
         click.echo(f"{result['bundle']}, {result['unit']}")
         names = ("n", "positives", "threshold", "f1", "precision", "recall", "auc")

@@ -1,13 +1,14 @@
 """Mapped landslides against an inventory of polygons: object-level figures.
 
-A map made of windows says where to look; its outlines are those of windows, far larger than most scars. So a
-hit asks for shared area, not for agreement of outlines, and the area that the map calls landslide is given
-beside the hit rate: who calls everything hits everything.
+Contact is easily had: a window of 640 m touches many slides, and a map that calls everything hits everything.
+So beside contact stand the bodies that lie a third inside, the agreement of areas with and without a
+tolerance, the distance of borders, and the share of the area that is mapped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
@@ -20,6 +21,15 @@ import shapely
 from landslide_map.array_types import Bools, Floats, Rows, Shapes
 from landslide_map.errors import InputError, Notice
 from landslide_map.evaluation.match_inputs import read_known, read_map
+from landslide_map.evaluation.outline_agreement import (
+    A_THIRD,
+    BODY_M2,
+    area_agreement,
+    area_ratio,
+    border_distance,
+    inside_shares,
+    summary,
+)
 from landslide_map.evaluation.overlaps import MIN_SHARED_M2, Clipped, areal_scale, clipped, overlapping_pairs
 from landslide_map.vector.inventory import read_polygons
 from landslide_map.vector.reproject import projected
@@ -28,6 +38,23 @@ LEVEL: Final = "object level"
 UNIT: Final = "object level (one known, one mapped landslide); never comparable with window-level figures"
 SIZE_EDGES: Final = (1e3, 1e4, 1e5, 1e6)
 """Limits of the size classes, m2 on the ground; a limit belongs to the class above it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Mapped and known landslides within the area compared, and what is said of them."""
+
+    figures: dict[str, Any]
+    """As :func:`compare` and :func:`evaluate_map` return them."""
+    known: Shapes
+    """Parts inside the area, of all that have one there."""
+    inside: Floats
+    """Share of each known part that is mapped."""
+    mapped: Shapes
+    right: Bools
+    """Of each mapped part: whether it shares ground with a known one."""
+    area: shapely.Geometry
+    """What was compared."""
 
 
 def evaluate_map(
@@ -39,6 +66,21 @@ def evaluate_map(
     each_part: bool = False,
     area: str | PathLike[str] | None = None,
 ) -> dict[str, Any]:
+    """Compare the result of a run with an inventory; parameters and errors as of :func:`match_map`."""
+    return match_map(
+        results, inventory, layer=layer, id_column=id_column, each_part=each_part, area=area
+    ).figures
+
+
+def match_map(
+    results: str | PathLike[str],
+    inventory: str | PathLike[str],
+    *,
+    layer: str | None = None,
+    id_column: str | None = None,
+    each_part: bool = False,
+    area: str | PathLike[str] | None = None,
+) -> Match:
     """Compare the result of a run with an inventory.
 
     Parameters
@@ -58,8 +100,10 @@ def evaluate_map(
 
     Returns
     -------
-    dict
-        What :func:`compare` returns, the files compared and ``notices``.
+    Match
+        Its figures are those of :func:`compare` for the layer ``landslides``, the files compared,
+        ``outlines`` (what that layer holds: ``objects`` or ``windows``), ``notices`` and, where the map has
+        objects, ``windows``: the figures of its layer of windows.
 
     Raises
     ------
@@ -67,15 +111,18 @@ def evaluate_map(
         E150 to E152 an inventory that cannot be read, E153 no landslide of it in the area compared, E160 no
         map in the folder.
     """
-    mapped, analysed, crs = read_map(Path(results))
+    found = read_map(Path(results))
+    analysed, crs = found.analysed, found.crs
     known, notices = read_known(Path(inventory), layer, id_column, each_part, crs)
     if area is not None:
-        limits, found = read_polygons(area)
-        notices += found
+        limits, limit_notices = read_polygons(area)
+        notices += limit_notices
         analysed = shapely.intersection(
             analysed, shapely.union_all(projected(limits.geometry, crs).to_numpy())
         )
-    compared = compare(mapped, known, analysed, crs)
+    matches = {name: match(shapes, known, analysed, crs) for name, shapes in found.outlines.items()}
+    outlines, best = next(iter(matches.items()))
+    compared = best.figures
     if not compared["inventory"]["landslides"]:
         raise InputError(
             "E153",
@@ -92,11 +139,15 @@ def evaluate_map(
                 "the figures are of the others",
             )
         )
-    return compared | {
+    figures = compared | {
         "map": str(results),
         "inventory_file": str(inventory),
+        "outlines": outlines,
         "notices": [str(notice) for notice in notices],
     }
+    if len(matches) > 1:
+        figures["windows"] = matches["windows"].figures
+    return replace(best, figures=figures)
 
 
 def compare(
@@ -106,6 +157,17 @@ def compare(
     crs: pyproj.CRS,
     size_edges: Sequence[float] = SIZE_EDGES,
 ) -> dict[str, Any]:
+    """Return the figures of :func:`match`."""
+    return match(mapped, known, area, crs, size_edges).figures
+
+
+def match(
+    mapped: Shapes,
+    known: Shapes,
+    area: shapely.Geometry,
+    crs: pyproj.CRS,
+    size_edges: Sequence[float] = SIZE_EDGES,
+) -> Match:
     """Compare mapped with known landslides inside an area.
 
     Parameters
@@ -122,10 +184,14 @@ def compare(
 
     Returns
     -------
-    dict
-        ``inventory`` and ``mapped``: counts. ``hit_rate``: share of the counted known landslides that share
-        at least 1 m2 with mapped ones. ``precision``: share of the counted mapped landslides that
-        share as much with known ones. ``size_classes``: hit rate by the whole area of the known landslide.
+    Match
+        Its figures: ``inventory`` and ``mapped``: counts. ``hit_rate``: share of the counted known landslides
+        that share at least 1 m2 with mapped ones. ``touching``: share of the counted mapped landslides that
+        share as much with known ones. ``bodies``: counted known landslides of at least 2,000 m2, and how many
+        of them lie a third or more inside mapped ones (``held``). ``size_classes``: hit and held by the whole
+        area of the known landslide. ``tolerance``: as of
+        :func:`~landslide_map.evaluation.outline_agreement.area_agreement`. ``border_distance_m`` and
+        ``area_ratio``: as of the functions of that name there.
         ``centroid_distance_m``: of each hit landslide and the mapped one that shares most area with it
         (``known``), and of each right mapped landslide and all that it shares with known ones (``mapped``).
         ``area``: of the unions recall, precision, intersection over union, and the share of the compared area
@@ -137,21 +203,39 @@ def compare(
     pair_known, pair_mapped, shared = overlapping_pairs(truth.parts, found.parts, MIN_SHARED_M2 * scale)
     hit = np.isin(np.arange(len(truth.parts)), pair_known)
     right = np.isin(np.arange(len(found.parts)), pair_mapped)
-    sizes = truth.sizes[truth.counted] / scale
-    return {
+    inside = inside_shares(truth.parts, found.parts)
+    sizes, counted = truth.sizes[truth.counted] / scale, truth.counted
+    held = inside[counted] >= A_THIRD
+    figures = {
         "level": LEVEL,
         "unit": UNIT,
-        "hit_rate": _share(hit[truth.counted]),
-        "precision": _share(right[found.counted]),
+        "hit_rate": _share(hit[counted]),
+        "touching": _share(right[found.counted]),
+        "bodies": _bodies(sizes, held),
         "inventory": _counts(truth, hit, "hit"),
         "mapped": _counts(found, right, "right"),
-        "size_classes": _by_size(sizes, hit[truth.counted], size_edges),
+        "size_classes": _by_size(sizes, hit[counted], held, size_edges),
+        "tolerance": area_agreement(truth.parts, found.parts),
+        "border_distance_m": border_distance(truth.parts, found.parts),
+        "area_ratio": area_ratio(truth.parts, found.parts),
         "centroid_distance_m": {
             "level": LEVEL,
             "known": _from_known(truth, found, pair_known, pair_mapped, shared),
             "mapped": _from_mapped(truth, found, pair_known, pair_mapped),
         },
         "area": _areas(truth.parts, found.parts, area, scale),
+    }
+    return Match(figures, truth.parts, inside, found.parts, right, area)
+
+
+def _bodies(sizes: Floats, held: Bools) -> dict[str, Any]:
+    large = sizes >= BODY_M2
+    return {
+        "level": LEVEL,
+        "from_m2": BODY_M2,
+        "landslides": int(large.sum()),
+        "held": int(held[large].sum()),
+        "held_rate": _share(held[large]),
     }
 
 
@@ -163,7 +247,7 @@ def _counts(own: Clipped, good: Bools, word: str) -> dict[str, int]:
     }
 
 
-def _by_size(sizes: Floats, hit: Bools, edges: Sequence[float]) -> list[dict[str, Any]]:
+def _by_size(sizes: Floats, hit: Bools, held: Bools, edges: Sequence[float]) -> list[dict[str, Any]]:
     limits = [0.0, *edges, np.inf]
     classes = []
     for low, high in pairwise(limits):
@@ -177,6 +261,8 @@ def _by_size(sizes: Floats, hit: Bools, edges: Sequence[float]) -> list[dict[str
                 "landslides": int(inside.sum()),
                 "hit": int(hit[inside].sum()),
                 "hit_rate": _share(hit[inside]),
+                "held": int(held[inside].sum()),
+                "held_rate": _share(held[inside]),
             }
         )
     return classes
@@ -193,7 +279,7 @@ def _from_known(truth: Clipped, found: Clipped, a: Rows, b: Rows, shared: Floats
     _, first = np.unique(a[order], return_index=True)
     best = order[first]  # of each known landslide the mapped one that shares most with it
     best = best[truth.counted[a[best]]]
-    return _summary(
+    return summary(
         shapely.distance(shapely.centroid(truth.parts[a[best]]), shapely.centroid(found.parts[b[best]]))
     )
 
@@ -207,16 +293,7 @@ def _from_mapped(truth: Clipped, found: Clipped, a: Rows, b: Rows) -> dict[str, 
         for i in np.unique(b)
         if found.counted[i]
     ]
-    return _summary(np.array(apart))
-
-
-def _summary(metres: Floats) -> dict[str, Any]:
-    return {
-        "pairs": len(metres),
-        "median": float(np.median(metres)) if len(metres) else None,
-        "mean": float(np.mean(metres)) if len(metres) else None,
-        "p90": float(np.quantile(metres, 0.9)) if len(metres) else None,
-    }
+    return summary(np.array(apart))
 
 
 def _areas(known: Shapes, mapped: Shapes, area: shapely.Geometry, scale: float) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyogrio
@@ -19,16 +20,31 @@ from landslide_map.products.geopackage import LANDSLIDES as LANDSLIDE_LAYER
 from landslide_map.vector.inventory import read_polygons
 from landslide_map.vector.reproject import projected
 
+WINDOWS: Final = "windows"
+"""Layer of windows above the threshold, where ``landslides`` holds objects."""
 
-def read_map(folder: Path) -> tuple[Shapes, shapely.Geometry, pyproj.CRS]:
-    """Return mapped landslides, the area analysed, and the CRS of both; E160."""
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """What a finished map outlines."""
+
+    outlines: dict[str, Shapes]
+    """First what the layer of landslides holds, ``objects`` or ``windows``; beside objects ``windows``."""
+    analysed: shapely.Geometry
+    crs: pyproj.CRS
+
+
+def read_map(folder: Path) -> Mapped:
+    """Return what a finished map outlines, and where it looked; E160."""
     path = folder / LANDSLIDES if folder.is_dir() else folder
     if not path.is_file():
         raise InputError(
             "E160", f"{path}: no such file; expected the folder of a finished run, with {LANDSLIDES}."
         )
     try:
+        layers = {name for name, _ in pyogrio.list_layers(path)}
         mapped = pyogrio.read_dataframe(path, layer=LANDSLIDE_LAYER, columns=[])
+        windows = pyogrio.read_dataframe(path, layer=WINDOWS, columns=[]) if WINDOWS in layers else None
         analysed = pyogrio.read_dataframe(path, layer=ANALYSED, columns=["status"])
     except (DataSourceError, DataLayerError) as error:
         raise InputError(
@@ -38,7 +54,9 @@ def read_map(folder: Path) -> tuple[Shapes, shapely.Geometry, pyproj.CRS]:
     held = analysed[analysed["status"] == "analysed"].geometry.to_numpy()
     if not len(held):
         raise InputError("E160", f"{path}: nothing was analysed in this run, so there is nothing to compare.")
-    return mapped.geometry.to_numpy(), shapely.union_all(held), pyproj.CRS(analysed.crs)
+    own = mapped.geometry.to_numpy()
+    both = {"windows": own} if windows is None else {"objects": own, "windows": windows.geometry.to_numpy()}
+    return Mapped(both, shapely.union_all(held), pyproj.CRS(analysed.crs))
 
 
 def read_known(

@@ -43,7 +43,7 @@ def test_hits_and_precision_count_shared_area() -> None:
     # The first is hit by a corner, the second only touches, the third is inside, the last is missed.
     found = compared(mapped, known)
     assert found["hit_rate"] == 2 / 4
-    assert found["precision"] == pytest.approx(2 / 3)
+    assert found["touching"] == pytest.approx(2 / 3)
     assert found["inventory"] == {"landslides": 4, "hit": 2, "left_out": 0}
     assert found["mapped"] == {"landslides": 3, "right": 2, "left_out": 0}
     assert found["level"] == "object level"
@@ -96,6 +96,33 @@ def test_sizes_are_of_whole_landslides_and_a_limit_belongs_above() -> None:
     assert found[-1]["to_m2"] is None
 
 
+def test_a_body_is_held_where_a_third_of_it_is_mapped() -> None:
+    known = [square(0, 0, 300, 10), square(0, 1000, 300, 10), square(0, 2000, 40)]
+    mapped = [square(0, 0, 60, 10), square(50, 0, 60, 10), square(0, 1000, 99, 10), square(0, 2000, 40)]
+    found = compared(mapped, known)
+    # 110 and 99 of 300 m; the last is held but too small to be asked for.
+    assert found["bodies"]["landslides"] == 2
+    assert found["bodies"]["held"] == 1
+    assert [own["held"] for own in found["size_classes"]] == [0, 2, 0, 0, 0]
+    assert found["touching"] == 1
+
+
+def test_objects_and_windows_of_a_map_are_judged_apart(results: Path, tmp_path: Path) -> None:
+    known = write(tmp_path / "known.gpkg", [square(100, 100, 60)])
+    alone = evaluate_map(results, known)
+    assert alone["outlines"] == "windows"
+    assert "windows" not in alone
+    path = results / "landslides.gpkg"
+    gpd.GeoDataFrame(geometry=[square(100, 100, 60, 50)], crs=CRS).to_file(path, layer="objects")
+    windows = gpd.read_file(path, layer="landslides")
+    windows.to_file(path, layer="windows")
+    gpd.read_file(path, layer="objects").to_file(path, layer="landslides")
+    both = evaluate_map(results, known)
+    assert both["outlines"] == "objects"
+    assert both["area"]["iou"] == pytest.approx(5 / 6)
+    assert both["windows"]["area"]["iou"] == pytest.approx(alone["area"]["iou"])
+
+
 def test_what_lies_mostly_outside_is_not_counted_but_makes_others_right() -> None:
     known = [square(-60, 0, 100), square(-40, 1000, 100), square(-500, 5000, 100)]
     mapped = [square(0, 0, 50), square(9900, 0, 640)]
@@ -124,7 +151,7 @@ def test_distances_are_between_centroids_of_best_partners() -> None:
 
 def test_an_empty_map_hits_nothing_and_has_no_precision() -> None:
     found = compared([], [square(0, 0, 100)])
-    assert (found["hit_rate"], found["precision"]) == (0, None)
+    assert (found["hit_rate"], found["touching"]) == (0, None)
     assert found["centroid_distance_m"]["known"]["median"] is None
     assert found["area"]["precision"] is None
     assert found["area"]["recall"] == 0
@@ -191,9 +218,9 @@ def test_features_are_joined_by_id_and_parts_taken_apart(results: Path, tmp_path
 def test_only_where_the_inventory_is_complete_is_compared(results: Path, tmp_path: Path) -> None:
     known = write(tmp_path / "known.gpkg", [square(2000, 2000, 100)])
     limits = write(tmp_path / "limits.gpkg", [square(1500, 1500, 2000)])
-    assert evaluate_map(results, known)["precision"] == 0
+    assert evaluate_map(results, known)["touching"] == 0
     found = evaluate_map(results, known, area=limits)
-    assert found["precision"] is None  # the mapped landslide is outside, and no false alarm
+    assert found["touching"] is None  # the mapped landslide is outside, and no false alarm
     assert found["area"]["analysed_m2"] == pytest.approx(4e6 / SCALE, rel=1e-4)
 
 
@@ -274,5 +301,5 @@ def test_real_inventories_keep_their_geodesic_area(name: str, epsg: int) -> None
     whole = shapely.box(*shapely.total_bounds(known))
     found = compare(known, known, whole, crs)
     assert found["area"]["inventory_m2"] == pytest.approx(expected, rel=1e-3)
-    assert found["hit_rate"] == found["precision"] == 1
+    assert found["hit_rate"] == found["touching"] == 1
     assert found["area"]["iou"] == pytest.approx(1)

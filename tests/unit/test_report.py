@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,14 @@ import pytest
 from PIL import Image
 
 from landslide_map.errors import OutputExistsError, ResourceError
+from landslide_map.evaluation.inventory_match import match
 from landslide_map.evaluation.report import plots
 from landslide_map.evaluation.report.window_text import FIGURES, window_text
 from landslide_map.evaluation.report.write import FILES, write_object_report, write_window_report
 from landslide_map.evaluation.windows import Judged, figures, judge
 from landslide_map.models.bundle.load import Bundle
 from tests.labelled import made_up_statistics, tiny_bundle
-from tests.unit.test_objects import AREA, compared, square
+from tests.unit.test_objects import AREA, CRS, compared, square
 
 
 @pytest.fixture(scope="module")
@@ -125,9 +127,11 @@ def test_without_matplotlib_the_report_is_refused_before_anything_is_written(
 
 
 def test_the_report_of_objects(tmp_path: Path) -> None:
-    result = compared([square(0, 0, 640)], [square(600, 600, 80), square(3000, 0, 500)], AREA)
-    result |= {"map": "results", "inventory_file": "known.gpkg", "notices": ["W150: repaired"]}
-    write_object_report(tmp_path / "r", result)
+    known = [square(600, 600, 80), square(3000, 0, 500)]
+    found = match(*(np.array(own, dtype=object) for own in ([square(0, 0, 640)], known)), AREA, CRS)
+    result = found.figures | {"map": "results", "inventory_file": "known.gpkg", "outlines": "objects"}
+    result |= {"notices": ["W150: repaired"], "windows": compared([AREA], known)}
+    write_object_report(tmp_path / "r", replace(found, figures=result))
     assert json.loads((tmp_path / "r" / "evaluation.json").read_text()) == result
     text = (tmp_path / "r" / "report.md").read_text()
     assert rows(text, "Landslides")["inventory: hit"] == ["2", "0", "1", "0.5000"]
@@ -135,6 +139,10 @@ def test_the_report_of_objects(tmp_path: Path) -> None:
     for own in result["size_classes"]:
         assert sizes[own["name"]][:2] == [str(own["landslides"]), str(own["hit"])]
     assert rows(text, "Area")["shared"] == [f"{result['area']['shared_m2'] / 1e6:.4f}"]
+    exact = rows(text, "Area with a tolerance")["0 m"]
+    assert exact[0] == f"{found.figures['area']['precision']:.4f}"
+    assert text.count("## Landslides (object level)") == 2  # of objects and of windows
+    assert (tmp_path / "r" / "outlines.png").stat().st_size > 5000
     assert "object level" in text
     assert "W150: repaired" in text
     assert (tmp_path / "r" / "hit_rate.png").stat().st_size > 5000

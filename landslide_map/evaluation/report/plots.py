@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 
+from landslide_map.array_types import Shapes
 from landslide_map.errors import ResourceError
+from landslide_map.evaluation.outline_agreement import A_THIRD
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import PathPatch
+
+    from landslide_map.evaluation.inventory_match import Match
 
 ENSEMBLE: Final = "#0072B2"
 OTHERS: Final = ("#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
@@ -178,6 +184,42 @@ def bars(path: Path, title: str, label: str, values: Mapping[str, float | None],
     axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= high + room / 20])
     axes.set_title(title, loc="left", fontsize=11)
     _finish(figure, path)
+
+
+def outlines(path: Path, match: Match) -> None:
+    """Draw known landslides, held or missed, and mapped ones, right or false; others lie outside the area."""
+    figure = _figure((8.0, 8.6))
+    axes = figure.subplots()
+    held = match.inside >= A_THIRD
+    groups = (
+        ("known, a third or more mapped", match.known[held], OTHERS[1], "none"),
+        ("known, missed", match.known[~held], OTHERS[3], "none"),
+        ("mapped, on a landslide", match.mapped[match.right], "none", ENSEMBLE),
+        ("mapped, on none", match.mapped[~match.right], "none", OTHERS[0]),
+    )
+    for label, shapes, fill, edge in groups:
+        axes.add_patch(_patch(shapes, label=f"{label} ({len(shapes)})", facecolor=fill, edgecolor=edge))
+    west, south, east, north = shapely.bounds(match.area)
+    axes.set(xlim=(west, east), ylim=(south, north), xlabel="Easting, m", ylabel="Northing, m")
+    axes.set_aspect("equal")
+    axes.set_title("Known and mapped landslides, object level", loc="left", fontsize=11)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2)
+    _finish(figure, path)
+
+
+def _patch(shapes: Shapes, **style: Any) -> PathPatch:
+    """Return polygons with their holes as one patch."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path as Line
+
+    rings = [
+        shapely.get_coordinates(ring)
+        for polygon in shapely.get_parts(shapes)
+        for ring in (polygon.exterior, *polygon.interiors)
+    ]
+    codes = [[Line.MOVETO, *[Line.LINETO] * (len(ring) - 2), Line.CLOSEPOLY] for ring in rings]
+    corners = np.concatenate(rings) if rings else np.zeros((0, 2))
+    return PathPatch(Line(corners, np.concatenate(codes) if codes else None), linewidth=0.8, **style)
 
 
 def _styled(curves: Curves) -> list[tuple[dict[str, Any], tuple[str, Mapping[str, Any]]]]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from landslide_map.evaluation.inventory_match import Match
 from landslide_map.evaluation.report import plots
 from landslide_map.evaluation.report.object_text import object_text
 from landslide_map.evaluation.report.window_text import window_text
@@ -30,6 +31,7 @@ FILES: Final = (
     "ablation_modalities.png",
     "ablation_statistics.png",
     "hit_rate.png",
+    "outlines.png",
 )
 """Every file that a report may consist of."""
 
@@ -65,11 +67,10 @@ def write_window_report(
         _write(stage, result, window_text(result, {path.name for path in stage.iterdir()}))
 
 
-def write_object_report(
-    folder: str | PathLike[str], result: Mapping[str, Any], *, overwrite: bool = False
-) -> None:
+def write_object_report(folder: str | PathLike[str], match: Match, *, overwrite: bool = False) -> None:
     """Write the report of a map against an inventory; parameters and errors as above."""
     plots.require_matplotlib()
+    result = match.figures
     with outputs(folder, overwrite, FILES) as stage:
         classes = result["size_classes"]
         notes = [f"{own['hit']} of {own['landslides']}" for own in classes]
@@ -80,6 +81,7 @@ def write_object_report(
             {own["name"]: own["hit_rate"] for own in classes},
             notes,
         )
+        plots.outlines(stage / "outlines.png", match)
         _write(stage, result, object_text(result))
 
 
