@@ -18,6 +18,7 @@ from .models import models
 from .refusals import refusal_of
 from .run import run
 from .score import score
+from .score_pixels import score_pixels
 from .stack import stack
 from .streams import outlive_readers
 from .train import train
@@ -45,7 +46,7 @@ def cli() -> None:
     """  # noqa: D301
 
 
-for command in (run, check, find, stack, windows, train, evaluate, score, models):
+for command in (run, check, find, stack, windows, train, evaluate, score, score_pixels, models):
     cli.add_command(command)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -40,6 +40,46 @@ def import_nasios(folder: Path, out: Path, trust_pickles: bool, overwrite: bool,
     for name, folds in found.folds.items():
         click.echo(f"{name}: folds {', '.join(map(str, folds))}")
     click.echo(f"{out}: a bundle of {len(found.folds)} members")
+
+
+@models.command("import-segmentation")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder of the new bundle.")
+@click.option("--network", help="Published name of the network in a single file, e.g. unet or resnet34.")
+@click.option(
+    "--setting",
+    type=click.Choice(["s1", "s2", "s1s2", "all"]),
+    help="Setting of the checkpoints, for a check of their channels.",
+)
+@click.option(
+    "--statistics",
+    type=click.Path(path_type=Path),
+    help="CSV file: band (0 to 14), mean, std of the training.",
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Folder of the published data, to compute statistics."
+)
+@click.option("--scaled-inputs", is_flag=True, help="No statistics: members read scaled numbers only.")
+@click.option(
+    "--channel-map", type=click.Path(path_type=Path), help="CSV file: band (0 to 14), channel by name."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
+@feedback
+def import_segmentation(source: Path, out: Path, overwrite: bool, tell: Feedback, **options: Any) -> None:
+    """Turn published segmentation networks into a bundle of pixel members.
+
+    SOURCE is a folder of <run>/checkpoints/epoch_*.ckpt (heterogeneous ensemble, runs 0 to 89), a folder of
+    Landslide4Sense files such as resnet34.pth, or one file. Nothing in a file is run. The checkpoints of the
+    heterogeneous ensemble need exactly one of --statistics, --data and --scaled-inputs.
+    """
+    from landslide_map.models.published.import_segmentation import import_segmentation as convert
+    from landslide_map.models.published.segmentation_options import ImportOptions
+
+    found = convert(source, out, ImportOptions(**options), overwrite=overwrite, progress=tell.progress)
+    for notice in found.notices:
+        tell.notice(notice)
+    tell.finished(bundle=out, members=found.members)
+    click.echo(f"{out}: a bundle of {len(found.members)} pixel members, first {found.members[0]}")
 
 
 @models.command("learn-cascade")
@@ -108,7 +148,7 @@ def show(bundle: Path | None) -> None:
     from landslide_map.models.bundle.load import load_bundle
     from landslide_map.models.bundle.profiles import describe
 
-    for line in describe(load_bundle(bundle)):
+    for line in describe(load_bundle(bundle, pixel_members_suffice=True)):
         click.echo(line)
 
 
@@ -119,6 +159,8 @@ def verify(bundle: Path | None) -> None:
     from landslide_map.models.bundle.load import load_bundle
     from landslide_map.models.bundle.verify import verify_members
 
-    ready = load_bundle(bundle)
+    ready = load_bundle(bundle, pixel_members_suffice=True)
     files = verify_members(ready)
-    click.echo(f"{ready.name}: {files} model files of {len(ready.members)} members are whole and load")
+    click.echo(
+        f"{ready.name}: {files} model files of {len(ready.document.members)} members are whole and load"
+    )

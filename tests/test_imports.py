@@ -14,7 +14,17 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    {"_version", "array_types", "bands", "error_codes", "errors", "grid", "options", "reasons"},
+    {
+        "_version",
+        "array_types",
+        "bands",
+        "error_codes",
+        "errors",
+        "grid",
+        "options",
+        "pixel_channels",
+        "reasons",
+    },
     {"metrics", "runtime", "windows"},
     {"features", "raster", "scene", "vector"},
     {"inputs", "models", "search"},

@@ -1,1 +1,1 @@
-"""Labelled windows: on disk, cut from scenes, joined, divided into folds."""
+"""Labelled windows and arrays of pixels: on disk, cut from scenes, joined, divided into folds."""

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-MemberInput = Literal["statistics", "pixels"]
+MemberInput = Literal["statistics", "pixels", "tiles"]
 
 
 class Member(Protocol):

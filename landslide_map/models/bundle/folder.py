@@ -12,7 +12,13 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from landslide_map.errors import BundleError
-from landslide_map.models.bundle.format import FORMAT, FORMAT_VERSION, BundleDocument, FileEntry
+from landslide_map.models.bundle.format import (
+    FORMAT,
+    FORMAT_VERSION,
+    SEGMENTATION,
+    BundleDocument,
+    FileEntry,
+)
 from landslide_map.runtime.atomic import check_free as refuse_unfit
 from landslide_map.runtime.atomic import whole_folder
 
@@ -121,7 +127,8 @@ def _entry(path: Path) -> FileEntry:
 
 def verified(folder: Path, document: BundleDocument) -> dict[str, bytes | Path]:
     """Return the content of every listed file, read once and checked; of networks' large files the path."""
-    large = {name for member in document.members if member.kind == "network" for name in member.files}
+    networks = [member for member in document.members if member.kind in ("network", SEGMENTATION)]
+    large = {name for member in networks for name in member.files}
     contents: dict[str, bytes | Path] = {}
     for name, entry in document.files.items():
         try:

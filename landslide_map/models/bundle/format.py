@@ -11,12 +11,14 @@ from landslide_map.bands import CHANNELS
 from landslide_map.models.member import MemberInput
 from landslide_map.models.voting.calibration import IDENTITY, Calibration
 from landslide_map.options import OperatingPoint
+from landslide_map.pixel_channels import PIXEL_CHANNELS
 
 FORMAT: Final = "landslide-map bundle"
 FORMAT_VERSION: Final = 1
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
-Channel = Literal[CHANNELS]  # type: ignore[valid-type]  # the names are written once, in bands
+SEGMENTATION: Final = "segmentation"
+"""Kind of a pixel member."""
 
 
 class _Strict(BaseModel):
@@ -35,14 +37,23 @@ class MemberEntry(_Strict):
 
     name: str
     kind: str
-    """``lightgbm``, ``xgboost``, ``perceptron`` or ``network``."""
+    """``lightgbm``, ``xgboost``, ``perceptron``, ``network`` or ``segmentation``."""
     input: MemberInput
-    channels: tuple[Channel, ...] = Field(min_length=1)
+    channels: tuple[str, ...] = Field(min_length=1)
     files: tuple[FileName, ...] = Field(min_length=1)
     """One file per fold."""
     settings: dict[str, Any] = {}
     """What the kind needs beside its files, and how it was trained."""
     metrics: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _channels_known(self) -> Self:
+        known = PIXEL_CHANNELS if self.kind == SEGMENTATION else CHANNELS
+        if unknown := [name for name in self.channels if name not in known]:
+            raise ValueError(f"no channel {unknown[0]!r}; channels are {', '.join(known)}")
+        if (self.input == "tiles") != (self.kind == SEGMENTATION):
+            raise ValueError(f"a member of kind {self.kind!r} does not read {self.input}")
+        return self
 
 
 def by_cost(networks: Iterable[MemberEntry]) -> list[MemberEntry]:
@@ -102,6 +113,11 @@ class BundleDocument(_Strict):
         for scenario in self.scenarios:
             if unknown := set(scenario.weights) - set(names):
                 raise ValueError(f"scenario {scenario.name!r} names no member: {', '.join(sorted(unknown))}")
+            pixel = {
+                member.kind == SEGMENTATION for member in self.members if member.name in scenario.weights
+            }
+            if len(pixel) > 1:
+                raise ValueError(f"scenario {scenario.name!r} joins window members and pixel members")
         listed = [name for member in self.members for name in member.files]
         if unlisted := set(listed) - set(self.files):
             raise ValueError(f"files without hash: {', '.join(sorted(unlisted))}")

@@ -16,8 +16,15 @@ from pydantic import TypeAdapter, ValidationError
 from landslide_map.bands import CHANNELS
 from landslide_map.errors import BundleError, Notice, ResourceError
 from landslide_map.models.bundle.folder import DOCUMENT, parse, read_document, verified
-from landslide_map.models.bundle.format import BundleDocument, MemberEntry, ScenarioEntry, by_cost
+from landslide_map.models.bundle.format import (
+    SEGMENTATION,
+    BundleDocument,
+    MemberEntry,
+    ScenarioEntry,
+    by_cost,
+)
 from landslide_map.models.member import Member
+from landslide_map.models.segmentation.member import SegmentationMember
 from landslide_map.models.statistics.published_boosters import PublishedBooster
 from landslide_map.models.voting.cascade import CASCADES, Cascade
 from landslide_map.models.voting.ensemble import MIN_VALID_FRACTION, Votes, vote
@@ -36,6 +43,7 @@ _LOADERS: Final = {
     "lightgbm-126": "landslide_map.models.statistics.published_boosters:load_published_booster",
     "xgboost-126": "landslide_map.models.statistics.published_boosters:load_published_booster",
     "network": "landslide_map.models.networks.network_member:load_network_member",
+    SEGMENTATION: "landslide_map.models.segmentation.member:load_segmentation_member",
 }
 """Kind of member -> the function that loads it; imported when needed, so boosters never import torch."""
 
@@ -58,6 +66,10 @@ class Bundle:
     """Whether scenarios' rules call windows no landslide without asking the networks."""
     notices: tuple[Notice, ...] = ()
     """What the user must know of how its networks are computed (W613)."""
+    pixel_members: tuple[SegmentationMember, ...] = ()
+    """Members that give one probability for each pixel; never among `members`."""
+    pixel_scenarios: tuple[ScenarioEntry, ...] = ()
+    """Scenarios of pixel members; never among `scenarios`."""
 
     @property
     def name(self) -> str:
@@ -135,26 +147,39 @@ class Bundle:
         )
 
 
-def load_bundle(path: str | PathLike[str] | None = None) -> Bundle:
+def load_bundle(path: str | PathLike[str] | None = None, *, pixel_members_suffice: bool = False) -> Bundle:
     """Read a bundle, its format version and every hash checked first.
 
     Parameters
     ----------
     path : path, optional
         Folder with ``bundle.json``; the default bundle if not given.
+    pixel_members_suffice : bool
+        Whether a bundle without members for windows may come back.
 
     Raises
     ------
     BundleError
         E501 missing or incomplete, E502 changed, E503 of another format version, E504 with a file
-        that is not listed, E505 not a valid description, E506 a file that cannot be loaded.
+        that is not listed, E505 not a valid description, E506 a file that cannot be loaded, E555 without
+        members for windows.
     """
     folder = DEFAULT if path is None else Path(path)
     content = read_document(folder)
     document = parse(content, folder)
     contents = verified(folder, document)
-    members = tuple(_load_member(entry, contents, folder) for entry in document.members)
-    scenarios = tuple(_scenario(entry) for entry in document.scenarios)
+    loaded = [_load_member(entry, contents, folder) for entry in document.members]
+    pixel_members = tuple(own for own in loaded if isinstance(own, SegmentationMember))
+    members = tuple(own for own in loaded if not isinstance(own, SegmentationMember))
+    names = {own.name for own in pixel_members}
+    pixel_scenarios = tuple(entry for entry in document.scenarios if names >= set(entry.weights))
+    scenarios = tuple(_scenario(entry) for entry in document.scenarios if not names >= set(entry.weights))
+    if not scenarios and not pixel_members_suffice:
+        raise BundleError(
+            "E555",
+            f"{folder}: has pixel members only, none for windows. `landslide-map score-pixels` takes such "
+            "bundles.",
+        )
     learned = contents.get(CASCADES)
     if isinstance(learned, bytes):
         try:
@@ -163,7 +188,16 @@ def load_bundle(path: str | PathLike[str] | None = None) -> Bundle:
             raise BundleError("E505", f"{folder / CASCADES}: {error}.") from None
     listed = contents.get(TRAINING_WINDOWS, b"")
     known = frozenset(listed.decode().split() if isinstance(listed, bytes) else ())
-    return Bundle(document, members, scenarios, sha256(content).hexdigest(), folder, known)
+    return Bundle(
+        document,
+        members,
+        scenarios,
+        sha256(content).hexdigest(),
+        folder,
+        known,
+        pixel_members=pixel_members,
+        pixel_scenarios=pixel_scenarios,
+    )
 
 
 def window_hash(name: str) -> str:
@@ -171,7 +205,9 @@ def window_hash(name: str) -> str:
     return sha256(name.encode()).hexdigest()[:12]
 
 
-def _load_member(entry: MemberEntry, contents: Mapping[str, bytes | Path], folder: Path) -> Member:
+def _load_member(
+    entry: MemberEntry, contents: Mapping[str, bytes | Path], folder: Path
+) -> Member | SegmentationMember:
     if entry.kind not in _LOADERS:
         raise BundleError(
             "E503",
@@ -180,7 +216,7 @@ def _load_member(entry: MemberEntry, contents: Mapping[str, bytes | Path], folde
         )
     module, _, function = _LOADERS[entry.kind].partition(":")
     try:
-        load: Callable[[MemberEntry, Mapping[str, bytes | Path]], Member] = getattr(
+        load: Callable[[MemberEntry, Mapping[str, bytes | Path]], Member | SegmentationMember] = getattr(
             import_module(module), function
         )
         return load(entry, contents)

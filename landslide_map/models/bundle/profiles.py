@@ -127,6 +127,10 @@ def describe(bundle: Bundle) -> list[str]:
         )
         if scenario.cascade and scenario.rule:
             lines.append(f"    cascade: {scenario.cascade.in_words(scenario.rule)}")
+    for own in bundle.pixel_scenarios:
+        lines.append(f"  {own.name} (pixels), threshold {own.threshold:g}: {', '.join(own.weights)}")
+    if not bundle.scenarios:
+        return lines
     lines.append("profiles, and the row of the published table of operating scenarios that each is:")
     for name, profile in PROFILES.items():
         try:

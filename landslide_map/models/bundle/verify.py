@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from landslide_map.errors import BundleError
 from landslide_map.models.bundle.load import Bundle
+from landslide_map.models.segmentation.member import SegmentationMember
 from landslide_map.models.statistics.boosters import ParsedFolds
 
 
@@ -15,7 +16,19 @@ def verify_members(bundle: Bundle) -> int:
             files += len(member.predictors)
         else:
             files += _verify_network(member)
-    return files
+    return files + sum(map(_verify_pixel_member, bundle.pixel_members))
+
+
+def _verify_pixel_member(member: SegmentationMember) -> int:
+    for fold in range(len(member.files)):
+        try:
+            member.network(fold)
+        except ValueError as error:
+            raise BundleError(
+                "E506", f"member {member.name}, fold {fold}: does not fit its network ({str(error)[:200]})."
+            ) from error
+        member.unloaded()
+    return len(member.files)
 
 
 def _verify_network(member: object) -> int:

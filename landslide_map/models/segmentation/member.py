@@ -1,0 +1,103 @@
+"""A pixel member of a bundle: tiles of channels -> one probability for each pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from landslide_map.models.segmentation.ensemble import mean_probability, probability
+from landslide_map.models.segmentation.scaling import scale, scaled_already
+from landslide_map.models.segmentation.spec import SegmentationSpec
+
+KIND: Final = "segmentation"
+"""Of a member in ``bundle.json``, and the key of its description in `settings`."""
+BATCH: Final = 4
+"""Tiles in one pass of a network."""
+
+
+@dataclass(frozen=True)
+class SegmentationMember:
+    """Networks of one architecture, one for each fold; their probabilities are averaged."""
+
+    name: str
+    spec: SegmentationSpec
+    files: tuple[bytes | Path, ...]
+    """Weights (safetensors) of each fold."""
+    threshold: float = 0.5
+    _networks: dict[tuple[int, str], Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Input channels, in the order of :meth:`predict`."""
+        return self.spec.channels
+
+    @property
+    def input(self) -> Literal["tiles"]:
+        """What :meth:`predict` takes."""
+        return "tiles"
+
+    def predict(
+        self, tiles: npt.NDArray[Any], *, device: str = "cpu", scaled: bool = False
+    ) -> npt.NDArray[np.float64]:
+        """Return probabilities ``(n, y, x)`` of tiles ``(n, channel, y, x)``, the mean over folds.
+
+        Parameters
+        ----------
+        tiles : array
+            In the channels' units; NaN is missing. Edges are multiples of 32 px.
+        device : str
+            Of torch.
+        scaled : bool
+            Whether the tiles hold the network's numbers already.
+        """
+        each = (self.logits(tiles, fold, device=device, scaled=scaled) for fold in range(len(self.files)))
+        return mean_probability(probability(logits) for logits in each)
+
+    def logits(
+        self, tiles: npt.NDArray[Any], fold: int = 0, *, device: str = "cpu", scaled: bool = False
+    ) -> npt.NDArray[np.float32]:
+        """Return logits ``(n, y, x)`` of one fold; see :meth:`predict`."""
+        import torch
+
+        planes = (scaled_already if scaled else scale)(tiles, self.spec.scaling)
+        network = self.network(fold, device)
+        parts = []
+        with torch.inference_mode():
+            for start in range(0, len(planes), BATCH):
+                batch = torch.from_numpy(planes[start : start + BATCH]).to(device)
+                parts.append(network(batch)[:, 0].float().cpu().numpy())
+        return np.concatenate(parts)
+
+    def network(self, fold: int, device: str = "cpu") -> Any:
+        """Return the network of a fold in evaluation mode; built once for each device."""
+        if (fold, device) not in self._networks:
+            from safetensors import SafetensorError
+            from safetensors.torch import load
+
+            from landslide_map.models.segmentation.architecture import loaded
+
+            file = self.files[fold]
+            try:
+                tensors = load(file if isinstance(file, bytes) else file.read_bytes())
+            except SafetensorError as error:
+                raise ValueError(f"{self.name}: no safetensors file ({error})") from error
+            self._networks[fold, device] = loaded(self.spec, tensors).to(device)
+        return self._networks[fold, device]
+
+    def unloaded(self) -> None:
+        """Drop the networks that were built, and their memory."""
+        self._networks.clear()
+
+
+def load_segmentation_member(entry: Any, contents: Mapping[str, bytes | Path]) -> SegmentationMember:
+    """Return the member of an entry of ``bundle.json``; ``ValueError`` if its settings are not valid."""
+    spec = SegmentationSpec.from_json(entry.settings[KIND])
+    if tuple(entry.channels) != spec.channels:
+        raise ValueError("its channels are not those of its network")
+    files = tuple(contents[name] for name in entry.files)
+    return SegmentationMember(entry.name, spec, files, float(entry.settings.get("threshold", 0.5)))

@@ -1,0 +1,1 @@
+"""Training of pixel members: crops, augmentation, recipes."""
