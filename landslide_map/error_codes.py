@@ -44,6 +44,8 @@ CODES: Final[dict[str, str]] = {
     "E184": "no pixel of the masks is a landslide",
     "E185": "a file of pixels is larger than 1 GB",
     "E186": "an .h5 file is not plain: it links elsewhere or needs a plugin",
+    "E170": "a GeoPackage of landslides is missing or unreadable, or lacks its layer",
+    "E171": "a review holds another word than the five verdicts",
     "E201": "a Level-1C product was given, Level-2A is needed",
     "E204": "the offset that scene.yaml states is contradicted by the pixels",
     "E205": "reflectance and digital numbers are confused",
@@ -186,6 +188,8 @@ CODES: Final[dict[str, str]] = {
     "I610": "how long networks will take on this processor, and what is quicker",
     "I380": "windows of flat ground were not analysed",
     "I420": "landslide areas below output.min_area_m2 are left out of the outlines",
+    "I430": "verdicts of reviewers were carried over from the previous result",
+    "I431": "a QGIS project that a person has saved is kept",
     "I540": "exact early exit left votes unasked that could not change a class",
     "I350": "a known fill value was found in the pixels and is taken as no data",
 }

@@ -132,7 +132,7 @@ def test_every_package_that_is_imported_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     required = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     declared = {re.split(r"[\[><=]", line)[0].replace("-", "_") for line in required}
-    declared |= {"ruamel", "sklearn", "pydantic_core", *sys.stdlib_module_names, "landslide_map"}
+    declared |= {"PIL", "ruamel", "sklearn", "pydantic_core", *sys.stdlib_module_names, "landslide_map"}
     found: set[str] = set()
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):

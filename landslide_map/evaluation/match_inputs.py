@@ -15,8 +15,8 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from landslide_map.array_types import Shapes
 from landslide_map.errors import InputError, Notice
 from landslide_map.products import LANDSLIDES
-from landslide_map.products.geopackage import ANALYSED
-from landslide_map.products.geopackage import LANDSLIDES as LANDSLIDE_LAYER
+from landslide_map.products.columns import ANALYSED
+from landslide_map.products.columns import LANDSLIDES as LANDSLIDE_LAYER
 from landslide_map.vector.inventory import read_polygons
 from landslide_map.vector.reproject import projected
 

@@ -17,13 +17,15 @@ from landslide_map.mapping.provenance import write_manifest
 from landslide_map.mapping.result import MapResult
 from landslide_map.mapping.retry import retrying
 from landslide_map.mapping.setup import prepare_run, resolved_settings
+from landslide_map.mapping.views import write_views
 from landslide_map.models.bundle.load import Bundle, load_bundle
 from landslide_map.models.run_time import network_notice
 from landslide_map.options import Device, OperatingPoint, Precision
-from landslide_map.products import MANIFEST
+from landslide_map.products import LANDSLIDES, MANIFEST
+from landslide_map.products.reviews import previous_reviews, refuse_new_verdicts
 from landslide_map.products.transaction import outputs
 from landslide_map.products.write_map import STAGE as WRITE
-from landslide_map.products.write_map import write_map
+from landslide_map.products.write_map import decided, write_map
 from landslide_map.runtime import progress as reporting
 from landslide_map.runtime import timings
 from landslide_map.runtime.byte_size import amount
@@ -135,20 +137,27 @@ def map_scene(
             rows = run.journal.completed(retrying(run.judge, notify), plan.block_rows, tick, run.files)
             result = gathered(rows, ensemble, plan)
         with timings.stage(WRITE):
+            reviews = previous_reviews(Path(out) / LANDSLIDES)
+            tags = provenance.tags(settings, inputs, ensemble) | decided(result.record)
             landslides, of_polygons = write_map(
                 stage,
                 result.record,
                 plan,
                 inputs.grid,
                 dates=provenance.acquisition_dates(inputs),
-                tags=provenance.tags(settings, inputs, ensemble),
+                tags=tags,
                 min_area_m2=settings.output.min_area_m2,
+                reviews=reviews,
                 progress=progress,
             )
+            of_scene = (*ensemble.notices, *inputs.notices, *result.notices, *of_polygons)
+            of_views = write_views(
+                stage, Path(out), inputs, tags, notices=of_scene, images=settings.output.images
+            )
         of_cluster = cluster.notices if cluster else ()
-        notices = (*ensemble.notices, *inputs.notices, *result.notices, *of_polygons)
-        notices = (*notices, *run.journal.notices, *of_cluster)
+        notices = (*of_scene, *of_views, *run.journal.notices, *of_cluster)
         timed = provenance.timings(run, spent, limit, judging_seconds=spent.stages[CLASSIFY].seconds)
         manifest = provenance.manifest(run, result, landslides, notices, timed, started, stage)
         write_manifest(stage / MANIFEST, manifest)
+        refuse_new_verdicts(Path(out) / LANDSLIDES, reviews)
     return MapResult(Path(out), landslides, manifest["counts"]["windows"], notices, spent.seconds)

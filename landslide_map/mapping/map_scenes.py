@@ -20,9 +20,11 @@ from landslide_map.mapping.result import MapResult
 from landslide_map.mapping.setup import resolved_settings
 from landslide_map.models.bundle.load import Bundle, load_bundle
 from landslide_map.products import LANDSLIDES, MANIFEST
-from landslide_map.products.geopackage import ANALYSED, read_layer, write_geopackage
-from landslide_map.products.geopackage import LANDSLIDES as OUTLINES
+from landslide_map.products.columns import ANALYSED
+from landslide_map.products.columns import LANDSLIDES as OUTLINES
+from landslide_map.products.geopackage import read_layer, write_geopackage
 from landslide_map.products.merge import leading_crs, merged_areas, merged_landslides
+from landslide_map.products.reviews import previous_reviews, reviewed_layers, unreviewed
 from landslide_map.products.transaction import outputs
 from landslide_map.runtime.byte_size import amount
 from landslide_map.runtime.progress import Report, Stage, counter, silent
@@ -236,23 +238,25 @@ def _write_merged(out: Path, outcomes: Sequence[Outcome]) -> int:
     results = {outcome.name: outcome.result for outcome in outcomes if outcome.result is not None}
     if not results:
         return 0
+    reviews = previous_reviews(out / LANDSLIDES, *(result.polygons for result in results.values()))
     found = {name: read_layer(result.polygons, OUTLINES) for name, result in results.items()}
     analysed = {name: read_layer(result.polygons, ANALYSED)[0] for name, result in results.items()}
     tags = [tags for _, tags in found.values()]
     crs = leading_crs(analysed.values())
-    scenarios = dict.fromkeys(name for own in tags for name in own["scenarios"].split("; "))
-    landslides = merged_landslides({name: frame for name, (frame, _) in found.items()}, crs)
+    scenarios = dict.fromkeys(name for own in tags for name in own["bundle_scenarios"].split("; "))
+    landslides = merged_landslides({name: unreviewed(frame) for name, (frame, _) in found.items()}, crs)
     common = {key: value for key, value in tags[0].items() if all(own.get(key) == value for own in tags)}
     missing = [outcome.name for outcome in outcomes if outcome.result is None]
     if missing:
         common["scenes_missing"] = "; ".join(missing)
     with outputs(out, overwrite=True, names=(LANDSLIDES, SCENES)) as stage:
+        layers, _ = reviewed_layers(landslides, reviews)
         write_geopackage(
             stage / LANDSLIDES,
-            landslides,
-            merged_areas(analysed, crs, list(scenarios)),
+            {**layers, ANALYSED: merged_areas(analysed, crs, list(scenarios))},
             min(datetime.fromisoformat(own["event_time"]) for own in tags),
             {**common, "scenes": "; ".join(results)},
+            min(float(own["threshold_lowest"]) for own in tags),
         )
         write_manifest(stage / SCENES, _account(outcomes, len(landslides)))
     return len(landslides)

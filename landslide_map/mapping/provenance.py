@@ -64,7 +64,7 @@ def tags(settings: Scene, inputs: SceneInputs, ensemble: Bundle) -> dict[str, st
         "software": f"landslide-map {__version__}",
         "bundle": ensemble.name,
         "bundle_sha256": ensemble.sha256,
-        "scenarios": "; ".join(scenario.name for scenario in ensemble.scenarios),
+        "bundle_scenarios": "; ".join(scenario.name for scenario in ensemble.scenarios),
         "window_size": "64 px (640 m)",
         "stride": f"{settings.stride} px ({settings.stride * 10} m)",
         "effective_resolution": "640 m: a value answers for the windows around a pixel, not for the pixel",

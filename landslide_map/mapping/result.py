@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from landslide_map.errors import Notice
-from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY, WINDOWS
+from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY, PROJECT, WINDOWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,11 @@ class MapResult:
     def polygons(self) -> Path:
         """GeoPackage with the landslides and the area analysed."""
         return self.out / LANDSLIDES
+
+    @property
+    def project(self) -> Path:
+        """QGIS project with everything above."""
+        return self.out / PROJECT
 
     @property
     def window_record(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 PROBABILITY: Final = "probability.tif"
@@ -11,6 +12,32 @@ WINDOWS: Final = "windows.nc"
 MANIFEST: Final = "run.json"
 """Appears last and disappears first: its presence says that the result is complete."""
 
+PROJECT: Final = "landslides.qgz"
+QUICKLOOK: Final = "quicklook.png"
+REPORT: Final = "report.html"
+IMAGE_AFTER: Final = "image_after.tif"
+IMAGE_BEFORE: Final = "image_before.tif"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image for eyes."""
+
+    title: str
+    side: str
+    """``before`` or ``after`` the event, ``change`` between them."""
+
+
+IMAGES: Final = {
+    IMAGE_AFTER: Image("After, true colour", "after"),
+    "image_after_false_colour.tif": Image("After, false colour (NIR, red, green)", "after"),
+    IMAGE_BEFORE: Image("Before, true colour", "before"),
+    "image_before_false_colour.tif": Image("Before, false colour (NIR, red, green)", "before"),
+    "image_change_descending.tif": Image("Radar change, descending (red: more backscatter)", "change"),
+    "image_change_ascending.tif": Image("Radar change, ascending (red: more backscatter)", "change"),
+}
+"""File -> what it shows; those that the inputs allow are written."""
+
 FILES: Final = (
     PROBABILITY,
     "probability.qml",
@@ -19,6 +46,10 @@ FILES: Final = (
     "class.tif.aux.xml",
     LANDSLIDES,
     WINDOWS,
+    PROJECT,
+    QUICKLOOK,
+    REPORT,
+    *IMAGES,
     MANIFEST,
 )
 """Every file name a run may write; nothing else in the output folder is ever touched."""

@@ -1,4 +1,4 @@
-"""``landslides.gpkg``: two layers that open finished in QGIS - styled, indexed and explained."""
+"""``landslides.gpkg``: layers that open finished in QGIS - styled, indexed and explained."""
 
 from __future__ import annotations
 
@@ -15,46 +15,37 @@ import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from landslide_map.errors import ResourceError
-from landslide_map.products import styles
-
-LANDSLIDES: Final = "landslides"
-ANALYSED: Final = "analysed"
-
-COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
-    LANDSLIDES: {
-        "id": ("Number", "1 is the landslide with the highest probability"),
-        "prob_mean": ("Probability, mean", "Mean over the pixels of the outline, 0 to 1"),
-        "prob_max": ("Probability, highest", "Highest of the pixels of the outline, 0 to 1"),
-        "area_m2": ("Area, m2", "True area of the outline on the ellipsoid"),
-        "windows": ("Windows", "Analysed windows that share a pixel with the outline"),
-        "windows_above": ("Windows above", "Those whose own probability is above the threshold"),
-        "scenario": ("Scenario", "Set of channels that most of the windows above were judged by"),
-        "event_time": ("Event", "Time of the event, UTC"),
-        "scenes": ("Scenes", "Names of the scenes that its parts are from"),
-    },
-    ANALYSED: {
-        "status": ("Status", "analysed or not analysed"),
-        "reason": ("Reason", "Why this area was not analysed"),
-        "scenario": ("Scenario", "Set of channels this area was judged by"),
-        "area_m2": ("Area, m2", "True area on the ellipsoid"),
-        "scenes": ("Scenes", "Names of the scenes that say so"),
-    },
-}
-"""Layer -> column -> (title, description), where they need words."""
+from landslide_map.products.columns import (
+    ANALYSED,
+    LANDSLIDES,
+    REVIEW,
+    REVIEWS_KEPT,
+    VERDICTS,
+    WINDOWS,
+    titles_of,
+)
+from landslide_map.products.vector_styles import style_document
 
 _LAYERS: Final = {
     LANDSLIDES: (
         "Landslides",
+        "Outlines to review. They say where to look; `method` or the tags say how exact an edge is.",
+    ),
+    WINDOWS: (
+        "Windows above the threshold",
         "Outlines where the probability of a landslide in the windows around a pixel is above the"
         " threshold. They say where to look, not where the edge of a scar is.",
-        styles.landslides_qml,
     ),
     ANALYSED: (
         "Area analysed",
         "Where the map has an answer, by which set of channels, and where it has none and why.",
-        styles.analysed_qml,
+    ),
+    REVIEWS_KEPT: (
+        "Verdicts kept",
+        "Reviewed outlines of earlier results that this one does not have.",
     ),
 }
+"""Layer -> title and description."""
 _STYLE_TABLE: Final = """
 CREATE TABLE layer_styles (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
@@ -69,28 +60,36 @@ CREATE TABLE gpkg_data_columns (
   CONSTRAINT pk_gdc PRIMARY KEY (table_name, column_name),
   CONSTRAINT gdc_tn UNIQUE (table_name, name)
 )"""
+_CONSTRAINT_TABLE: Final = """
+CREATE TABLE gpkg_data_column_constraints (
+  constraint_name TEXT NOT NULL, constraint_type TEXT NOT NULL, value TEXT, min NUMERIC,
+  min_is_inclusive BOOLEAN, max NUMERIC, max_is_inclusive BOOLEAN, description TEXT,
+  CONSTRAINT gdcc_ntv UNIQUE (constraint_name, constraint_type, value)
+)"""
 
 
 def write_geopackage(
     path: Path,
-    landslides: gpd.GeoDataFrame,
-    analysed: gpd.GeoDataFrame,
+    layers: Mapping[str, gpd.GeoDataFrame],
     changed: datetime,
     metadata: Mapping[str, str],
+    threshold: float,
 ) -> None:
-    """Write both layers with spatial index, default styles, column titles and metadata.
+    """Write layers with spatial index, default styles, column titles and metadata.
 
     Parameters
     ----------
     path : Path
         File to write; must not exist.
-    landslides, analysed : GeoDataFrame
-        As from ``products.polygons``; may be empty.
+    layers : mapping of str to GeoDataFrame
+        Name, one of ``products.columns``, -> outlines; may be empty.
     changed : datetime
         Written as the time of last change. Give the event's time, not the clock's: the same data then
         make the same bytes.
     metadata : mapping of str to str
         About the run as a whole, kept in ``gpkg_metadata`` for each layer.
+    threshold : float
+        Lowest threshold of the run: where the colours of the styles begin.
 
     Raises
     ------
@@ -98,11 +97,10 @@ def write_geopackage(
         E601: the file cannot be written, or does not hold what was written.
     """
     stamp = changed.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    frames = {LANDSLIDES: landslides, ANALYSED: analysed}
     with _explained(path):
         with _clock(stamp):
-            for layer, frame in frames.items():
-                title, description, _ = _LAYERS[layer]
+            for layer, frame in layers.items():
+                title, description = _LAYERS[layer]
                 pyogrio.write_dataframe(
                     frame,
                     path,
@@ -117,9 +115,9 @@ def write_geopackage(
                     layer_options={"SPATIAL_INDEX": "YES", "IDENTIFIER": title, "DESCRIPTION": description},
                 )
         with closing(sqlite3.connect(path)) as database, database:
-            _add_styles(database, stamp)
-            _add_column_titles(database, frames)
-        for layer, frame in frames.items():
+            _add_styles(database, layers, stamp, threshold)
+            _add_column_titles(database, layers)
+        for layer, frame in layers.items():
             found = pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"]
             if found != len(frame):
                 raise ResourceError(
@@ -165,7 +163,9 @@ def _clock(stamp: str) -> Iterator[None]:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 
-def _add_styles(database: sqlite3.Connection, stamp: str) -> None:
+def _add_styles(
+    database: sqlite3.Connection, layers: Mapping[str, gpd.GeoDataFrame], stamp: str, threshold: float
+) -> None:
     database.execute(_STYLE_TABLE)
     # Registered as GDAL does it, so that readers do not take the table for a foreign one.
     database.execute(
@@ -173,7 +173,8 @@ def _add_styles(database: sqlite3.Connection, stamp: str) -> None:
         " VALUES ('layer_styles', 'attributes', 'layer_styles', '', ?)",
         (stamp,),
     )
-    for layer, (title, _, qml) in _LAYERS.items():
+    for layer, frame in layers.items():
+        columns = list(frame.columns.drop("geometry"))
         column = database.execute(
             "SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?", (layer,)
         ).fetchone()[0]
@@ -181,24 +182,40 @@ def _add_styles(database: sqlite3.Connection, stamp: str) -> None:
             "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column,"
             " styleName, styleQML, styleSLD, useAsDefault, description, owner, update_time)"
             " VALUES ('', '', ?, ?, ?, ?, '', 1, ?, '', ?)",
-            (layer, column, layer, qml(), title, stamp),
+            (
+                layer,
+                column,
+                layer,
+                style_document(layer, columns, threshold, len(frame)),
+                _LAYERS[layer][0],
+                stamp,
+            ),
         )
 
 
-def _add_column_titles(database: sqlite3.Connection, frames: Mapping[str, gpd.GeoDataFrame]) -> None:
+def _add_column_titles(database: sqlite3.Connection, layers: Mapping[str, gpd.GeoDataFrame]) -> None:
+    """Describe the columns; GDAL and QGIS read `name` as the alias, other software `title`."""
     database.execute(_COLUMN_TABLE)
-    database.execute(
-        "INSERT INTO gpkg_extensions (table_name, column_name, extension_name, definition, scope)"
-        " VALUES ('gpkg_data_columns', NULL, 'gpkg_schema',"
-        " 'http://www.geopackage.org/spec121/#extension_schema', 'read-write')"
+    database.execute(_CONSTRAINT_TABLE)
+    for table in ("gpkg_data_columns", "gpkg_data_column_constraints"):
+        database.execute(
+            "INSERT INTO gpkg_extensions (table_name, column_name, extension_name, definition, scope)"
+            " VALUES (?, NULL, 'gpkg_schema',"
+            " 'http://www.geopackage.org/spec121/#extension_schema', 'read-write')",
+            (table,),
+        )
+    # A value map by itself where styles are not read.
+    database.executemany(
+        "INSERT INTO gpkg_data_column_constraints (constraint_name, constraint_type, value, description)"
+        " VALUES (?, 'enum', ?, ?)",
+        [(REVIEW, verdict, words) for verdict, words in VERDICTS.items()],
     )
     database.executemany(
-        "INSERT INTO gpkg_data_columns (table_name, column_name, name, title, description)"
-        " VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO gpkg_data_columns (table_name, column_name, name, title, description, constraint_name)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
         [
-            (layer, column, column, *COLUMNS[layer][column])
-            for layer, frame in frames.items()
-            for column in frame.columns
-            if column in COLUMNS[layer]
+            (layer, column, title, title, description, REVIEW if column == REVIEW else None)
+            for layer, frame in layers.items()
+            for column, (title, description) in titles_of(layer, list(frame.columns)).items()
         ],
     )

@@ -19,7 +19,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from landslide_map.errors import LandslideMapError, OutputExistsError, ResourceError, UsageError
-from landslide_map.products import FILES, MANIFEST
+from landslide_map.products import FILES, MANIFEST, PROJECT
+from landslide_map.products.edit_session import refuse_edited
+from landslide_map.products.saved_project import saved_by_person
 
 STAGE_PREFIX = ".landslide-map-stage-"
 _NEW, _OLD, _JOURNAL = "new", "old", "journal.json"
@@ -141,6 +143,8 @@ def _refuse_unfit(out: Path, names: tuple[str, ...], overwrite: bool) -> None:
     for name in present:
         if (out / name).is_dir():
             raise UsageError("E402", f"{out / name} is a folder where a file belongs. Choose another --out.")
+        if name.endswith(".gpkg"):
+            refuse_edited(out / name)
         # SQLite would apply another database's write-ahead log to the new file and corrupt it.
         side_files = [name + suffix for suffix in ("-wal", "-shm", "-journal")]
         held = [side for side in side_files if (out / side).exists()]
@@ -159,6 +163,9 @@ def _install(
     staged = sorted((path.name for path in (stage / _NEW).iterdir()), key=_manifest_last)
     names = tuple(dict.fromkeys((*names, *staged)))
     _refuse_unfit(out, names, overwrite)
+    if saved_by_person(out / PROJECT):
+        names = tuple(name for name in names if name != PROJECT)
+        staged = [name for name in staged if name != PROJECT]
     journal = stage / _JOURNAL
     partial = journal.with_suffix(".tmp")
     partial.write_text(json.dumps(staged), encoding="utf-8")

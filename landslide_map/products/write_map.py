@@ -8,14 +8,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+import geopandas as gpd
+import numpy as np
+
 from landslide_map import products
 from landslide_map.errors import Notice
 from landslide_map.grid import Grid
 from landslide_map.inference.record import WindowRecord
 from landslide_map.products import cog, rasters, styles
+from landslide_map.products.columns import ANALYSED
 from landslide_map.products.geopackage import write_geopackage
 from landslide_map.products.painting import least_over, mean_over, patches_of
 from landslide_map.products.polygons import analysed_areas, landslides, left_out
+from landslide_map.products.reviews import reviewed_layers
 from landslide_map.products.windows_netcdf import windows_dataset, write_windows
 from landslide_map.runtime import progress as reporting
 from landslide_map.runtime import timings
@@ -33,6 +38,7 @@ def write_map(
     dates: Mapping[str, datetime | None],
     tags: Mapping[str, str],
     min_area_m2: float = 0.0,
+    reviews: gpd.GeoDataFrame | None = None,
     progress: reporting.Report = reporting.silent,
 ) -> tuple[int, tuple[Notice, ...]]:
     """Write rasters, polygons, window record and styles; return the number of landslides, and notices.
@@ -51,9 +57,12 @@ def write_map(
         About the run, written into every file; must hold ``software``.
     min_area_m2 : float
         Smaller landslides are left out of the polygons, with a notice (I420); the rasters keep them.
+    reviews : GeoDataFrame, optional
+        Reviewed outlines of the result that this one replaces.
     progress : callable
         Told the files written so far.
     """
+    tags = {**tags, **decided(record)}
     patches = patches_of(plan)
     with timings.work("paint"):
         probability = mean_over(record.probability, plan)
@@ -78,14 +87,35 @@ def write_map(
         for raster in as_completed(written):
             raster.result()
             tick(1)
-    styles.write_side_files(folder)
+    lowest = float(tags["threshold_lowest"])
+    styles.write_side_files(folder, lowest)
     event_time = dates["event_time"]
     assert event_time is not None
     # Only now: what fails for want of space is told so by the space that is left, and the rasters free some.
     with timings.work("write polygons"):
-        write_geopackage(folder / products.LANDSLIDES, found, analysed, event_time, tags)
+        layers, of_reviews = reviewed_layers(found, reviews)
+        layers[ANALYSED] = analysed
+        write_geopackage(folder / products.LANDSLIDES, layers, event_time, tags, lowest)
     tick(1)
     with timings.work("write windows"):
         write_windows(folder / products.WINDOWS, windows_dataset(record, grid, tags))
     tick(1)
-    return len(found), notices
+    return len(found), (*notices, *of_reviews)
+
+
+def decided(record: WindowRecord) -> dict[str, str]:
+    """Return tags about what the windows decided: scenarios used, and the threshold of each.
+
+    ``threshold_lowest`` is where the colours of styles begin; 0.5 where nothing was analysed.
+    """
+    used = [i for i in range(len(record.scenarios)) if np.any(record.scenario == i)]
+    thresholds = {i: np.unique(record.threshold[record.scenario == i].astype(np.float32)) for i in used}
+    lowest = min((float(values.min()) for values in thresholds.values()), default=0.5)
+    return {
+        "scenarios": "; ".join(record.scenarios[i] for i in used),
+        "thresholds": "; ".join(
+            f"{record.scenarios[i]}: {', '.join(f'{value:g}' for value in values)}"
+            for i, values in thresholds.items()
+        ),
+        "threshold_lowest": f"{lowest:g}",
+    }

@@ -243,6 +243,7 @@ class Output(_Model):
     """What the products leave out."""
 
     min_area_m2: Annotated[float, Field(ge=0)] = 0
+    images: bool = True
 
 
 class Scene(_Model):

@@ -17,7 +17,8 @@ from landslide_map.mapping import map_scenes as several
 from landslide_map.mapping.map_scene import MapResult, map_scene
 from landslide_map.mapping.map_scenes import Outcome, SeveralResult, map_scenes, scene_names
 from landslide_map.models.bundle.load import Bundle, load_bundle
-from landslide_map.products.geopackage import ANALYSED, LANDSLIDES, read_layer
+from landslide_map.products.columns import ANALYSED, LANDSLIDES
+from landslide_map.products.geopackage import read_layer
 
 SCENE = Path(__file__).parents[2] / "sample_scenes" / "simulated_event" / "scene.yaml"
 LEFT, TOP, ROWS, COLS = 800_040, 2_660_040, 704, 832  # the last columns are without data

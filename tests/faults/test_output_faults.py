@@ -75,7 +75,8 @@ def write_polygons(folder):
         [shapely.MultiPolygon([shapely.box(i, 0, i + 1, 1)]) for i in range(20_000)], crs=32632
     )
     frame = gpd.GeoDataFrame({"status": "analysed"}, index=boxes.index, geometry=boxes)
-    write_geopackage(folder / "landslides.gpkg", frame, frame, datetime(2024, 1, 1, tzinfo=UTC), {})
+    layers = {"landslides": frame, "analysed": frame}
+    write_geopackage(folder / "landslides.gpkg", layers, datetime(2024, 1, 1, tzinfo=UTC), {}, 0.5)
 
 
 def write_record(folder):

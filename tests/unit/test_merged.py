@@ -18,7 +18,8 @@ from hypothesis.extra import numpy as hnp
 from shapely.geometry import MultiPolygon, box
 
 from landslide_map.grid import Grid
-from landslide_map.products.geopackage import ANALYSED, LANDSLIDES, read_layer, write_geopackage
+from landslide_map.products.columns import ANALYSED, LANDSLIDES
+from landslide_map.products.geopackage import read_layer, write_geopackage
 from landslide_map.products.merge import (
     brought,
     ellipsoidal_areas,
@@ -150,9 +151,9 @@ def test_scenes_without_a_landslide_keep_columns_and_types(tmp_path: Path) -> No
     one = landslides(np.eye(4, dtype=np.uint8), *about)
     area = layer({"geometry": box(*grid.bounds)}, columns=ANALYSED_COLUMNS)
     for name, frame in {"none": none, "one": one}.items():
-        write_geopackage(
-            tmp_path / f"{name}.gpkg", frame, area, datetime(2024, 6, 7, tzinfo=UTC), {"software": "x"}
-        )
+        layers = {LANDSLIDES: frame, ANALYSED: area}
+        when = datetime(2024, 6, 7, tzinfo=UTC)
+        write_geopackage(tmp_path / f"{name}.gpkg", layers, when, {"software": "x"}, 0.5)
     read = {name: read_layer(tmp_path / f"{name}.gpkg", LANDSLIDES)[0] for name in ("none", "one")}
     assert read_layer(tmp_path / "one.gpkg", ANALYSED)[1] == {"software": "x"}
     pd.testing.assert_frame_equal(read["one"], one)

@@ -182,7 +182,8 @@ def results(tmp_path: Path) -> Path:
         geometry=[MultiPolygon([square(0, 0, 5000, 10000)]), MultiPolygon([square(5000, 0, 5000, 10000)])],
         crs=CRS,
     ).astype(dict(ANALYSED_COLUMNS))
-    write_geopackage(folder / "landslides.gpkg", mapped, analysed, datetime(2024, 4, 3, tzinfo=UTC), {})
+    layers = {"landslides": mapped, "analysed": analysed}
+    write_geopackage(folder / "landslides.gpkg", layers, datetime(2024, 4, 3, tzinfo=UTC), {}, 0.5)
     return folder
 
 

@@ -25,8 +25,9 @@ from landslide_map.products.geopackage import write_geopackage
 from landslide_map.products.painting import Patches, least_over, patches_of
 from landslide_map.products.polygons import analysed_areas, landslides
 from landslide_map.products.rasters import CLASS_NAMES
+from landslide_map.products.reviews import with_review_columns
 from landslide_map.products.windows_netcdf import windows_dataset, write_windows
-from landslide_map.reasons import REASON_NAMES, Reason
+from landslide_map.reasons import Reason
 from landslide_map.windows import WindowPlan
 
 GRID = Grid.covering(CRS.from_epsg(32651), (300000, 2699000, 301000, 2700000))
@@ -62,10 +63,14 @@ def layers(found=True):
     return landslides(classes, probability, pixels, RECORD, GRID, dates), areas
 
 
+def named(found, areas):
+    return {"landslides": with_review_columns(found), "analysed": areas}
+
+
 @pytest.fixture(params=[True, False], ids=["landslides", "none"])
 def package(request, tmp_path):
     path = tmp_path / "landslides.gpkg"
-    write_geopackage(path, *layers(request.param), EVENT, {"bundle": "default 1.0"})
+    write_geopackage(path, named(*layers(request.param)), EVENT, {"bundle": "default 1.0"}, 0.435)
     return path
 
 
@@ -92,6 +97,7 @@ def test_geopackage_is_one_and_says_where_it_lies(package):
 def test_geopackage_returns_what_was_written(package):
     expected, areas = layers(found=pyogrio.read_info(package, layer="landslides")["features"] > 0)
     found = pyogrio.read_dataframe(package, layer="landslides")
+    expected = with_review_columns(expected)
     assert list(found.columns) == list(expected.columns)
     assert found.crs == pyproj.CRS.from_epsg(32651)
     assert found.geometry.geom_equals(expected.geometry).all()
@@ -113,7 +119,7 @@ def test_an_empty_layer_has_the_types_of_a_full_one(tmp_path):
     types = {}
     for found in (True, False):
         path = tmp_path / f"{found}.gpkg"
-        write_geopackage(path, *layers(found), EVENT, {})
+        write_geopackage(path, named(*layers(found)), EVENT, {}, 0.435)
         info = pyogrio.read_info(path, layer="landslides")
         types[found] = (info["fields"].tolist(), info["ogr_types"], info["geometry_type"], info["crs"])
     assert types[True] == types[False]
@@ -126,16 +132,17 @@ def test_both_layers_have_a_default_style_that_fits_their_columns(package):
     for layer, _, qml, default in rows:
         assert default == 1
         renderer = ElementTree.fromstring(qml).find("renderer-v2")
-        assert renderer.get("attr") in pyogrio.read_info(package, layer=layer)["fields"]
-        classes = [*renderer.iter("range"), *renderer.iter("category")]
+        fields = pyogrio.read_info(package, layer=layer)["fields"]
+        assert renderer.get("attr", "id") in fields
+        aliased = [item.get("field") for item in ElementTree.fromstring(qml).iter("alias")]
+        assert aliased == ["fid", *fields]
+        classes = [*renderer.iter("rule"), *renderer.iter("category")]
         symbols = {symbol.get("name") for symbol in renderer.find("symbols")}
         assert {item.get("symbol") for item in classes} == symbols
 
 
 def test_columns_are_explained(package):
-    titled = query(
-        package, "SELECT column_name, title FROM gpkg_data_columns WHERE table_name = 'landslides'"
-    )
+    titled = query(package, "SELECT column_name, name FROM gpkg_data_columns WHERE table_name = 'landslides'")
     assert dict(titled)["area_m2"] == "Area, m2"
     assert {name for name, _ in titled} <= set(pyogrio.read_info(package, layer="landslides")["fields"])
     assert pyogrio.read_info(package, layer="landslides")["layer_metadata"]["bundle"] == "default 1.0"
@@ -145,7 +152,7 @@ def test_geopackage_does_not_depend_on_the_clock_and_reading_leaves_no_file(tmp_
     paths = [tmp_path / "a" / "x.gpkg", tmp_path / "b" / "x.gpkg"]
     for path in paths:
         path.parent.mkdir()
-        write_geopackage(path, *layers(), EVENT, {"bundle": "x"})
+        write_geopackage(path, named(*layers()), EVENT, {"bundle": "x"}, 0.435)
         pyogrio.read_dataframe(path, layer="landslides")
         assert [item.name for item in path.parent.iterdir()] == ["x.gpkg"]
     assert paths[0].read_bytes() == paths[1].read_bytes()
@@ -153,20 +160,20 @@ def test_geopackage_does_not_depend_on_the_clock_and_reading_leaves_no_file(tmp_
     assert stamps == [("2024-04-02T23:58:00.000Z",)]
 
 
-def test_every_landslide_and_every_reason_has_a_fill():
-    root = ElementTree.fromstring(styles.landslides_qml())
-    steps = [(float(item.get("lower")), float(item.get("upper"))) for item in root.iter("range")]
-    assert steps[0][0] == 0
-    assert steps[-1][1] == 1
-    assert all(below[1] == above[0] for below, above in pairwise(steps))
-    values = {item.get("value") for item in ElementTree.fromstring(styles.analysed_qml()).iter("category")}
-    assert values == {""} | {name for reason, name in REASON_NAMES.items() if reason}
+def test_the_bands_of_probability_begin_at_the_threshold_and_have_no_gap():
+    for threshold in (0.05, 0.435, 0.59, 0.6, 0.79, 0.97):
+        bands = styles.probability_bands(threshold)
+        assert (bands[0][0], bands[-1][1]) == (threshold, 1)
+        assert all(below[1] == above[0] for below, above in pairwise(bands))
+        assert all(lower < upper for lower, upper in bands)
 
 
-def test_raster_styles_are_well_formed_and_leave_the_low_end_clear():
-    ramp = list(ElementTree.fromstring(styles.probability_qml()).iter("item"))
-    assert [float(item.get("value")) for item in ramp] == sorted(float(item.get("value")) for item in ramp)
-    assert (ramp[0].get("alpha"), ramp[-1].get("alpha")) == ("0", "255")
+def test_raster_styles_are_well_formed_and_clear_below_the_threshold():
+    ramp = list(ElementTree.fromstring(styles.probability_qml(0.435)).iter("item"))
+    limits = [float(item.get("value")) for item in ramp]
+    assert limits == sorted(limits)
+    assert (limits[0], limits[-1]) == (0.435, float("inf"))
+    assert [item.get("alpha") == "0" for item in ramp] == [True, False, False, False]
     palette = list(ElementTree.fromstring(styles.class_qml()).iter("paletteEntry"))
     assert {int(item.get("value")) for item in palette} == set(CLASS_NAMES) - {Reason.NO_DATA}
     assert next(item for item in palette if item.get("value") == "0").get("alpha") == "0"

@@ -182,7 +182,7 @@ def test_class_overviews_hold_the_commonest_class_never_a_mixture(tmp_path):
 
 def test_gdal_finds_the_category_names(tmp_path):
     write_classes(tmp_path / "class.tif", np.zeros(GRID.shape, np.uint8))
-    styles.write_side_files(tmp_path)
+    styles.write_side_files(tmp_path, 0.435)
     rasterio.shutil.copy(tmp_path / "class.tif", tmp_path / "copy.vrt", driver="VRT")
     names = [item.text for item in ElementTree.parse(tmp_path / "copy.vrt").iter("Category")]
     assert names[1] == "landslide"

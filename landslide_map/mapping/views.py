@@ -1,0 +1,92 @@
+"""Files of a result for people: images, QGIS project, quicklook and report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from landslide_map.array_types import Floats32
+from landslide_map.bands import ACQUISITIONS
+from landslide_map.errors import Notice
+from landslide_map.grid import Block
+from landslide_map.inputs.scene_inputs import RadarTrack, SceneInputs
+from landslide_map.products import PROJECT, QUICKLOOK, REPORT
+from landslide_map.products.imagery import write_images
+from landslide_map.products.project import title_of, write_project
+from landslide_map.products.quicklook import write_quicklook
+from landslide_map.products.report.html_report import ReportText, write_report
+from landslide_map.products.saved_project import saved_by_person
+from landslide_map.raster.handles import OpenFiles
+from landslide_map.runtime import timings
+from landslide_map.stack.acquisitions import present, read_acquisition
+
+
+def write_views(
+    stage: Path,
+    out: Path,
+    inputs: SceneInputs,
+    tags: Mapping[str, str],
+    *,
+    notices: Sequence[Notice] = (),
+    images: bool = True,
+) -> tuple[Notice, ...]:
+    """Write images, project, quicklook and report of a scene; return notices.
+
+    Parameters
+    ----------
+    stage : Path
+        Folder with the files of the map.
+    out : Path
+        Folder that they will move to; a project there that a person has saved is kept (I431).
+    inputs : SceneInputs
+        Aligned acquisitions are read once more, block by block.
+    tags : mapping of str to str
+        About the map, with ``threshold_lowest``.
+    notices : sequence of Notice
+        About the scene, for the report. Those about one run are left out: the same scene, the same bytes.
+    images : bool
+        Whether to write images.
+    """
+    if images:
+        here = [name for name in ACQUISITIONS if present(inputs, name)]
+        write_images(stage, inputs.grid, here, partial(_read, inputs, OpenFiles()))
+    threshold, title = float(tags["threshold_lowest"]), title_of(tags, inputs.event_time)
+    with timings.work("write quicklook"):
+        write_quicklook(stage, stage / QUICKLOOK, threshold=threshold, tags=tags, title=title)
+    with timings.work("write report"):
+        text = ReportText(title, tags, threshold, list(_rows(inputs)), notices)
+        write_report(stage / REPORT, stage, text)
+    if saved_by_person(out / PROJECT):
+        message = f"{PROJECT} was saved by a person and is kept; move it away to get a new one"
+        return (Notice("I431", message),)
+    with timings.work("write project"):
+        write_project(
+            stage / PROJECT, {"": stage}, threshold=threshold, tags=tags, event_time=inputs.event_time
+        )
+    return ()
+
+
+def _read(inputs: SceneInputs, files: OpenFiles, name: str, block: Block) -> Floats32:
+    return read_acquisition(inputs, name, block, files)
+
+
+def _rows(inputs: SceneInputs) -> Iterator[tuple[str, str, str]]:
+    """Yield what, when and which product for every image, as the report shows them."""
+    if inputs.optical is not None:
+        image = inputs.optical
+        when = f"{image.acquired:%Y-%m-%d %H:%M}" if image.acquired else "unknown"
+        yield "Sentinel-2 after", when, image.product
+    for orbit, track in inputs.tracks.items():
+        yield from _track_rows(orbit, track)
+
+
+def _track_rows(orbit: str, track: RadarTrack) -> Iterator[tuple[str, str, str]]:
+    if track.composite is not None:
+        yield f"Sentinel-1 {orbit}, composite", "unknown", track.composite.product
+        return
+    for side, images in (("before", track.pre), ("after", track.post)):
+        for image in images:
+            about = [image.platform, image.relative_orbit and f"track {image.relative_orbit}", image.quantity]
+            what = f"Sentinel-1 {orbit}, {side} ({', '.join(str(part) for part in about if part)})"
+            yield what, f"{image.acquired:%Y-%m-%d %H:%M}", image.product

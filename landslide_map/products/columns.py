@@ -1,0 +1,96 @@
+"""Layers and columns of ``landslides.gpkg``: names, titles, descriptions and the words of a review."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+LANDSLIDES: Final = "landslides"
+"""Layer with the outlines to review."""
+WINDOWS: Final = "windows"
+"""Layer with the outlines of windows above the threshold; absent where `landslides` holds these itself."""
+ANALYSED: Final = "analysed"
+"""Layer with the area analysed."""
+REVIEWS_KEPT: Final = "reviews_kept"
+"""Layer with verdicts on outlines that a later run did not find again."""
+
+REVIEW: Final = "review"
+REVIEW_COLUMNS: Final = (REVIEW, "comment", "reviewer", "reviewed_at")
+"""Text columns that a person fills in."""
+UNSEEN: Final = "unseen"
+ADDED: Final = "added"
+VERDICTS: Final[Mapping[str, str]] = {
+    UNSEEN: "not looked at yet",
+    "confirmed": "landslide",
+    "rejected": "not a landslide",
+    "unsure": "unsure",
+    ADDED: "drawn by hand",
+}
+"""Value of `review` -> words for a person."""
+CONFIDENCES: Final = ("high", "medium", "low")
+"""Values of `confidence`, best first."""
+
+COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
+    LANDSLIDES: {
+        "uid": ("Identity", "Hash of the outline: the same outline has the same in every run"),
+        "id": ("Number", "1 is the landslide with the highest probability"),
+        "probability": ("Probability", "Calibrated probability that the outline is a landslide, 0 to 1"),
+        "probability_low": ("Probability, lower", "Lower end of the interval of the probability"),
+        "probability_high": ("Probability, upper", "Upper end of the interval of the probability"),
+        "confidence": ("Confidence", "high, medium or low"),
+        "prob_mean": ("Probability, mean", "Mean over the pixels of the outline, 0 to 1"),
+        "prob_max": ("Probability, highest", "Highest of the pixels of the outline, 0 to 1"),
+        "area_m2": ("Area, m2", "True area of the outline on the ellipsoid"),
+        "length_m": ("Length, m", "Longer side of the smallest rectangle around the outline"),
+        "width_m": ("Width, m", "Shorter side of the smallest rectangle around the outline"),
+        "direction_deg": ("Direction, degrees", "Of the longer side, clockwise from north"),
+        "slope_mean_deg": ("Slope, degrees", "Mean slope of the ground inside the outline"),
+        "elevation_min_m": ("Lowest point, m", "Lowest elevation inside the outline"),
+        "elevation_max_m": ("Highest point, m", "Highest elevation inside the outline"),
+        "evidence_optical": ("Evidence, optical", "Change seen by Sentinel-2, 0 to 1"),
+        "evidence_descending": ("Evidence, descending", "Change seen by the descending track, 0 to 1"),
+        "evidence_ascending": ("Evidence, ascending", "Change seen by the ascending track, 0 to 1"),
+        "evidence_vegetation": ("Evidence, vegetation", "Loss of vegetation, 0 to 1"),
+        "window_probability": ("Probability of windows", "Mean probability of the windows that cover it"),
+        "method": ("Method", "How the outline was made"),
+        "windows": ("Windows", "Analysed windows that share a pixel with the outline"),
+        "windows_above": ("Windows above", "Those whose own probability is above the threshold"),
+        "scenario": ("Scenario", "Set of channels that most of the windows above were judged by"),
+        "event_time": ("Event", "Time of the event, UTC"),
+        "s2_post": ("Sentinel-2 after", "Time of the Sentinel-2 image, UTC"),
+        "descending_pre": ("Descending before", "Last descending image before the event, UTC"),
+        "descending_post": ("Descending after", "First descending image after the event, UTC"),
+        "ascending_pre": ("Ascending before", "Last ascending image before the event, UTC"),
+        "ascending_post": ("Ascending after", "First ascending image after the event, UTC"),
+        "scenes": ("Scenes", "Names of the scenes that its parts are from"),
+        REVIEW: ("Review", "unseen, confirmed, rejected, unsure, or added by hand"),
+        "comment": ("Comment", "Remarks of the reviewer"),
+        "reviewer": ("Reviewed by", "Name of the reviewer"),
+        "reviewed_at": ("Reviewed at", "Time of the last change by a reviewer, with time zone"),
+    },
+    ANALYSED: {
+        "status": ("Status", "analysed or not analysed"),
+        "reason": ("Reason", "Why this area was not analysed"),
+        "scenario": ("Scenario", "Set of channels this area was judged by"),
+        "area_m2": ("Area, m2", "True area on the ellipsoid"),
+        "scenes": ("Scenes", "Names of the scenes that say so"),
+    },
+}
+"""Layer -> column -> (title, description), where they need words."""
+
+
+def titles_of(layer: str, columns: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return title and description of those of `columns` that have them, in their order."""
+    words = COLUMNS.get(layer, COLUMNS[LANDSLIDES])
+    return {column: words[column] for column in columns if column in words}
+
+
+def probability_column(columns: Collection[str]) -> str:
+    """Return the column that holds the probability of an outline.
+
+    Examples
+    --------
+    >>> probability_column(["id", "prob_mean", "prob_max"])
+    'prob_mean'
+    """
+    return "probability" if "probability" in columns else "prob_mean"

@@ -1,0 +1,1 @@
+"""``report.html``: a result on one page, offline, to read, print and hand on."""
