@@ -16,6 +16,7 @@ from .evaluate import evaluate
 from .find import find
 from .models import models
 from .refusals import refusal_of
+from .review import review
 from .run import run
 from .score import score
 from .score_pixels import score_pixels
@@ -46,7 +47,7 @@ def cli() -> None:
     """  # noqa: D301
 
 
-for command in (run, check, find, stack, windows, train, evaluate, score, score_pixels, models):
+for command in (run, check, review, find, stack, windows, train, evaluate, score, score_pixels, models):
     cli.add_command(command)
 
 

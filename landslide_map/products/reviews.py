@@ -100,11 +100,23 @@ def read_reviews(path: Path) -> gpd.GeoDataFrame:
     InputError
         E170: the file or its layer cannot be read. E171: a verdict is none of the five words.
     """
+    frame = _read(path, (LANDSLIDES, REVIEWS_KEPT))
+    touched = (frame[REVIEW] != UNSEEN) | (frame["comment"] != "") | frame[_EDITED]
+    return frame[touched].reset_index(drop=True)
+
+
+def all_outlines(path: Path) -> gpd.GeoDataFrame:
+    """Return the layer `landslides` with its review columns, reviewed or not; errors as of `read_reviews`."""
+    return _read(path, (LANDSLIDES,))
+
+
+def _read(path: Path, wanted: Sequence[str]) -> gpd.GeoDataFrame:
+    """Return the outlines of those layers that there are; refuse words that are no verdicts."""
     try:
         layers = {str(name) for name, _ in pyogrio.list_layers(path)}
         if LANDSLIDES not in layers:
             raise InputError("E170", f"{path} has no layer {LANDSLIDES}; found {', '.join(sorted(layers))}.")
-        frames = [_outlines(path, layer) for layer in (LANDSLIDES, REVIEWS_KEPT) if layer in layers]
+        frames = [_outlines(path, layer) for layer in wanted if layer in layers]
     except (DataSourceError, DataLayerError, OSError) as error:
         if isinstance(error, InputError):
             raise
@@ -117,8 +129,7 @@ def read_reviews(path: Path) -> gpd.GeoDataFrame:
             f"{path}: review {', '.join(map(repr, unknown))} is not a verdict; expected one of "
             f"{', '.join(VERDICTS)}. Correct it in QGIS.",
         )
-    touched = (frame[REVIEW] != UNSEEN) | (frame["comment"] != "") | frame[_EDITED]
-    return frame[touched].reset_index(drop=True)
+    return frame
 
 
 def _outlines(path: Path, layer: str) -> gpd.GeoDataFrame:
@@ -265,6 +276,15 @@ class Tally:
     """Wilson's interval of `precision`, 95 %."""
     area_m2: dict[str, float]
     """Verdict -> area."""
+
+    def as_json(self) -> dict[str, object]:
+        """Return the tally by plain names."""
+        return {
+            "counts": self.counts,
+            "area_m2": self.area_m2,
+            "precision": self.precision,
+            "precision_95": self.interval,
+        }
 
 
 def tally(frame: gpd.GeoDataFrame) -> Tally:

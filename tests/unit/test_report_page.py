@@ -110,7 +110,8 @@ def test_the_same_result_makes_the_same_page_and_picture(folder: Path, tmp_path:
 
 def test_the_quicklook_has_outlines_in_their_colour_at_their_place(folder: Path, tmp_path: Path) -> None:
     write_quicklook(folder, tmp_path / "a.png", threshold=0.435, tags=TAGS, title="Landslides")
-    picture = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).astype(int)
+    with Image.open(tmp_path / "a.png") as image:
+        picture = np.asarray(image.convert("RGB")).astype(int)
     orange = np.abs(picture - [230, 159, 0]).sum(axis=2) < 60  # probability 0.7
     rows, cols = np.nonzero(orange[102:702, 24:724])
     assert abs(cols.min() - 100) <= 2
@@ -125,7 +126,8 @@ def test_a_result_without_landslides_or_images_has_page_and_picture(tmp_path: Pa
     path = report(folder)
     assert "No outline was found" in path.read_text()
     write_quicklook(folder, tmp_path / "a.png", threshold=0.435, tags=TAGS, title="Landslides")
-    assert Image.open(tmp_path / "a.png").width > 700
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.width > 700
 
 
 @pytest.mark.parametrize("confidence", [True, False])

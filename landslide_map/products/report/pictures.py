@@ -48,14 +48,7 @@ def chip(path: Path, shape: BaseGeometry, *, edge_px: int = 176, least_m: float 
     left, top = (west + east) / 2 - edge_m / 2, (south + north) / 2 + edge_m / 2
     with rasterio.open(path) as source:
         t = source.transform
-        window = Window((left - t.c) / t.a, (top - t.f) / t.e, edge_m / t.a, edge_m / -t.e)
-        pixels = source.read(
-            out_shape=(3, edge_px, edge_px),
-            window=window,
-            boundless=True,
-            fill_value=0,
-            resampling=Resampling.bilinear,
-        )
+        pixels = _square(source, (left - t.c) / t.a, (top - t.f) / t.e, edge_m / t.a, edge_px)
         transform = scaled(Affine(t.a, 0, left, 0, t.e, top), edge_m / t.a / edge_px)
     shown = np.where((pixels == 0).all(axis=0)[None], 232, pixels).astype(np.uint8)
     picture = Image.fromarray(np.ascontiguousarray(np.moveaxis(shown, 0, 2)))
@@ -74,3 +67,22 @@ def rings(shape: BaseGeometry, transform: Affine) -> Sequence[Any]:
             x, y = np.asarray(ring.coords)[:, :2].T
             found.append(np.column_stack([to_pixels.a * x + to_pixels.c, to_pixels.e * y + to_pixels.f]))
     return found
+
+
+def _square(source: Any, col: float, row: float, edge: float, edge_px: int) -> Any:
+    """Return a square of an image, resampled, 0 outside it; `col`, `row` and `edge` are its pixels."""
+    pixels = np.zeros((3, edge_px, edge_px), np.uint8)
+    left, top = max(col, 0.0), max(row, 0.0)
+    right, bottom = min(col + edge, source.width), min(row + edge, source.height)
+    first_x, last_x, first_y, last_y = (
+        round((place - start) / edge * edge_px)
+        for start, places in ((col, (left, right)), (row, (top, bottom)))
+        for place in places
+    )
+    if last_x > first_x and last_y > first_y:
+        pixels[:, first_y:last_y, first_x:last_x] = source.read(
+            out_shape=(3, last_y - first_y, last_x - first_x),
+            window=Window(left, top, right - left, bottom - top),
+            resampling=Resampling.bilinear,
+        )
+    return pixels

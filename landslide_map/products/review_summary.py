@@ -1,0 +1,79 @@
+"""Reviews of a finished result: read, summed up in words, and exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import geopandas as gpd
+import pyogrio
+from pyogrio.errors import DataSourceError
+
+from landslide_map.errors import InputError, OutputExistsError, ResourceError, UsageError
+from landslide_map.products import LANDSLIDES
+from landslide_map.products.columns import ADDED, REVIEW, UNSEEN, VERDICTS
+from landslide_map.products.reviews import Tally, all_outlines
+
+_SURE: Final = ("confirmed", ADDED)
+
+
+def reviewed_outlines(result: Path) -> gpd.GeoDataFrame:
+    """Return the layer `landslides` of a result, reviewed or not, with its review columns.
+
+    Raises
+    ------
+    InputError
+        E170: there is no GeoPackage of landslides. E171: a review is none of the five words.
+    """
+    path = result / LANDSLIDES if result.is_dir() else result
+    if not path.exists():
+        raise InputError("E170", f"{path} does not exist; give the folder of a finished map.")
+    return all_outlines(path)
+
+
+def summary(found: Tally) -> str:
+    """Return the counts as lines for a person."""
+    width = max(len(name) for name in VERDICTS)
+    lines = [
+        f"{name:<{width}}  {found.counts[name]:>7,}  {found.area_m2[name] / 1e4:>11,.1f} ha"
+        for name in VERDICTS
+    ]
+    seen = sum(found.counts.values()) - found.counts[UNSEEN] - found.counts[ADDED]
+    total = sum(found.counts.values()) - found.counts[ADDED]
+    lines.append(f"{seen} of {total} outlines of the map were looked at")
+    if found.precision is None or found.interval is None:
+        lines.append("no precision: no outline is confirmed or rejected")
+    else:
+        low, high = found.interval
+        lines.append(f"precision {found.precision:.2f} (95 %: {low:.2f} to {high:.2f}), by outline")
+    return "\n".join(lines)
+
+
+def export_confirmed(frame: gpd.GeoDataFrame, path: Path, *, overwrite: bool = False) -> int:
+    """Write the confirmed and drawn outlines as a GeoPackage; return how many.
+
+    Raises
+    ------
+    OutputExistsError
+        E401: `path` exists and `overwrite` is false.
+    UsageError
+        E402: `path` does not end in ``.gpkg``.
+    ResourceError
+        E601: `path` cannot be written.
+    """
+    if path.suffix != ".gpkg":
+        raise UsageError("E402", f"{path} must end in .gpkg.")
+    if path.exists() and not overwrite:
+        raise OutputExistsError("E401", f"{path} exists already. Choose another name, or give --overwrite.")
+    sure = frame[frame[REVIEW].isin(_SURE)].drop(columns="edited", errors="ignore")
+    partial = path.with_name(f".{path.name}.part.gpkg")
+    try:
+        pyogrio.write_dataframe(
+            sure, partial, layer="landslides", driver="GPKG", geometry_type="MultiPolygon"
+        )
+        partial.replace(path)
+    except (DataSourceError, OSError) as error:
+        raise ResourceError("E601", f"{path} could not be written ({error}).") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return len(sure)
