@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from landslide_map.search.area import Area
     from landslide_map.search.find_images import Query
     from landslide_map.search.network import Network
-    from landslide_map.search.selection import Selection
 
 _SEARCH_OPTIONS: list[Callable[[Any], Any]] = [
     click.option(
@@ -97,7 +97,7 @@ def find(
     """
     require_search()
     from landslide_map.errors import OutputExistsError
-    from landslide_map.search.find_images import find_images, write_selection
+    from landslide_map.search.find_images import download, find_images, write_selection
 
     if out.exists() and not overwrite:
         raise OutputExistsError(
@@ -117,7 +117,10 @@ def find(
             click.echo(line)
         written = write_selection(selection, out, images, overwrite=overwrite, name=options["name"])
         if folder is not None:
-            fetch_images(selection, query, folder, network, tell, yes=yes, image_before=image_before)
+            fetching = partial(
+                download, selection, query, folder, network, tell.progress, image_before=image_before
+            )
+            asking(lambda allowed: fetching(allowed=allowed), yes=yes)
     if folder is not None:
         click.echo(f"next: landslide-map check {out}")
     else:
@@ -157,40 +160,22 @@ def _area(aoi: Path | None, bbox: tuple[float, float, float, float] | None) -> A
     return Area.of_file(aoi) if aoi is not None else Area.of_box(*bbox or (0, 0, 0, 0))
 
 
-def fetch_images(
-    selection: Selection,
-    query: Query,
-    folder: Path,
-    network: Network,
-    tell: Feedback,
-    *,
-    yes: bool,
-    image_before: bool = False,
-) -> None:
-    """Download what was chosen; a person at a terminal is asked before more than 5 GB."""
+def asking(fetching: Callable[[int], None], *, yes: bool) -> None:
+    """Call `fetching` with the bytes it may download; a person at a terminal is asked about more."""
     import sys
 
     from landslide_map.errors import SearchError
     from landslide_map.search.download import ASK_ABOVE
-    from landslide_map.search.find_images import download
 
-    allowed = 1 << 62 if yes else ASK_ABOVE
-    while True:
-        try:
-            download(
-                selection,
-                folder,
-                network,
-                tell.progress,
-                allowed=allowed,
-                elevation=query.elevation,
-                image_before=image_before,
-            )
-            return
-        except SearchError as error:
-            if error.code != "E711" or not sys.stdin.isatty() or not click.confirm(error.message + " Go on?"):
-                raise
-            allowed = 1 << 62
+    try:
+        fetching(_ANYTHING if yes else ASK_ABOVE)
+    except SearchError as error:
+        if error.code != "E711" or not sys.stdin.isatty() or not click.confirm(error.message + " Go on?"):
+            raise
+        fetching(_ANYTHING)
+
+
+_ANYTHING = 1 << 62
 
 
 def require_search() -> None:

@@ -13,6 +13,7 @@ from landslide_map._version import __version__
 
 from .check import check
 from .evaluate import evaluate
+from .event import event
 from .find import find
 from .models import models
 from .refusals import refusal_of
@@ -47,7 +48,7 @@ def cli() -> None:
     """  # noqa: D301
 
 
-for command in (run, check, review, find, stack, windows, train, evaluate, score, score_pixels, models):
+for command in (run, check, review, find, event, stack, windows, train, evaluate, score, score_pixels, models):
     cli.add_command(command)
 
 

@@ -63,11 +63,12 @@ def run(
     options["memory"] = None if memory is None else amount(memory)
     with _cluster(scheduler, workers) as cluster:
         if len(scenes) == 1:
-            return _map_one(scenes[0], out, tell, cluster=cluster, **options)
+            return map_one(scenes[0], out, tell, cluster=cluster, **options)
         return _map_several(scenes, out, tell, cluster=cluster, **options)
 
 
-def _map_one(scene: Path, out: Path, tell: Feedback, **options: Any) -> int:
+def map_one(scene: Path, out: Path, tell: Feedback, **options: Any) -> int:
+    """Map one scene, and say what came of it."""
     from landslide_map.mapping.map_scene import map_scene
 
     result = map_scene(scene, out, progress=tell.progress, announce=tell.notice, **options)

@@ -129,6 +129,7 @@ CODES: Final[dict[str, str]] = {
     "E712": "a provider needs an account",
     "E713": "another file is in the place of a download",
     "E714": "a web page comes in place of a file",
+    "E715": "the folder of an event is of another event",
     "E999": "an error that landslide-map did not expect: a bug",
     "W110": "an input could not be read at first and was read again",
     "W141": "windows without data of some sensor are judged by fewer members, or by none",
@@ -217,6 +218,7 @@ OTHER_STATUS: Final[dict[str, int]] = {
     "E633": 5,
     "E634": 4,
     "E704": 2,
+    "E715": 2,
 }
 """Exit status of the codes whose refusal has another one than its section says."""
 

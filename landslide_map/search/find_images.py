@@ -15,7 +15,7 @@ from landslide_map.search.area import Area
 from landslide_map.search.candidates import Candidate
 from landslide_map.search.catalogues import Found, Window, search
 from landslide_map.search.clouds import CloudCounter
-from landslide_map.search.download import fetch, remaining, with_sizes
+from landslide_map.search.download import Download, fetch, remaining, with_sizes
 from landslide_map.search.elevation_tiles import ElevationTiles, join_tiles
 from landslide_map.search.event_time import EventTime
 from landslide_map.search.footprints import draw
@@ -180,15 +180,30 @@ def write_selection(
 
 def download(
     selection: Selection,
+    query: Query,
     images: Path,
     network: Network,
     progress: Report,
     *,
     allowed: int,
-    elevation: ElevationTiles | None = None,
     image_before: bool = False,
 ) -> None:
-    """Download the files of a selection and join the elevation tiles.
+    """Download the files of a selection and join the elevation tiles; see :func:`fetch_files`."""
+    wanted = selection.downloads(images, image_before=image_before)
+    fetch_files(wanted, list(selection.elevation), query, images, network, progress, allowed=allowed)
+
+
+def fetch_files(
+    wanted: list[Download],
+    tiles: list[str],
+    query: Query,
+    images: Path,
+    network: Network,
+    progress: Report,
+    *,
+    allowed: int,
+) -> None:
+    """Download files, and the elevation tiles, which are joined to one raster.
 
     Parameters
     ----------
@@ -200,10 +215,10 @@ def download(
     SearchError
         E711 more than `allowed`; otherwise as :func:`~landslide_map.search.download.fetch`.
     """
-    wanted = selection.downloads(images, image_before=image_before)
-    tiles = list(selection.elevation)
+    joined = images / "dem.tif"
+    elevation = None if joined.exists() else query.elevation
     if elevation is not None:
-        wanted += elevation.downloads(tiles, images)
+        wanted = [*wanted, *elevation.downloads(tiles, images)]
     wanted = with_sizes(wanted, network)
     size = remaining(wanted)
     if size > allowed:
@@ -213,5 +228,5 @@ def download(
             "GB. Say --yes to download them, or take fewer passes (--passes 1).",
         )
     fetch(wanted, network, progress)
-    if elevation is not None and tiles and not (images / "dem.tif").exists():
-        join_tiles(elevation.files(tiles, images), selection.area, images / "dem.tif")
+    if elevation is not None and tiles:
+        join_tiles(elevation.files(tiles, images), query.area, joined)

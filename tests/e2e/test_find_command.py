@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,13 @@ def as_power(source: Path, target: Path) -> None:
 
 @pytest.fixture(scope="module")
 def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
-    """The sample scene as a catalogue keeps it: one image too cloudy, one track too narrow besides."""
-    folder = tmp_path_factory.mktemp("served")
+    with served_sample(tmp_path_factory.mktemp("served")) as served:
+        yield served
+
+
+@contextmanager
+def served_sample(folder: Path) -> Iterator[Loopback]:
+    """Yield a catalogue with the images of the sample scene, and one more that is all cloud."""
     scene = YAML(typ="safe").load((SAMPLE / "scene.yaml").read_text())
     with loopback(folder) as served:
         west, south, east, north = bounds()

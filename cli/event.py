@@ -1,0 +1,71 @@
+"""``landslide-map event``: from the time and place of an event to its map, in one command."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import shared_options
+from .feedback import Feedback, feedback
+from .find import asking, network_of, prepared, require_search, search_options
+
+_MAP_OPTIONS = ("bundle", "stride", "operating_point", "profile", "memory")
+
+
+@click.command()
+@search_options
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder of the event.")
+@click.option("--yes", is_flag=True, help="Download more than 5 GB without asking.")
+@click.option(
+    "--watch", is_flag=True, help="Wait for the first image, and map again when a better one comes."
+)
+@click.option(
+    "--every",
+    type=click.FloatRange(0.01, 24 * 12),
+    default=6.0,
+    show_default=True,
+    metavar="HOURS",
+    help="Time between two searches of --watch.",
+)
+@shared_options.bundle_of_scene
+@shared_options.stride
+@shared_options.operating_point
+@shared_options.profile
+@click.option("--memory", help="Keep the run below this, e.g. 2GB.")
+@feedback
+def event(out: Path, yes: bool, watch: bool, every: float, tell: Feedback, **options: Any) -> None:
+    """Find, download, check and map the images of an event.
+
+    Writes scene.yaml, the images and results/ into --out. The same command goes on where it was interrupted:
+    it searches once, downloads what is missing, and maps what is not mapped. With --watch, better images get
+    folders of their own (update-2 ...).
+    """
+    require_search()
+    from landslide_map.products import MANIFEST
+    from landslide_map.search.event import Plan, fetch_plan, follow
+
+    from .run import map_one
+
+    mapping = {name: options.pop(name) for name in _MAP_OPTIONS}
+    query = prepared(options)
+    with network_of(tell) as network:
+
+        def finish(plan: Plan) -> None:
+            asking(lambda allowed: fetch_plan(plan, query, network, tell.progress, allowed=allowed), yes=yes)
+            results = plan.folder / "results"
+            if (results / MANIFEST).exists():
+                tell.say(f"{results}: mapped before")
+                return
+            map_one(plan.scene, results, tell, **mapping)
+
+        follow(
+            query,
+            out,
+            network,
+            finish,
+            every=timedelta(hours=every) if watch else None,
+            say=tell.say,
+        )
