@@ -48,7 +48,11 @@ def cli() -> None:
     """  # noqa: D301
 
 
-for command in (run, check, review, find, event, stack, windows, train, evaluate, score, score_pixels, models):
+_COMMANDS = (
+    *(find, event, check, run, review),
+    *(stack, windows, train, evaluate, score, score_pixels, models),
+)
+for command in _COMMANDS:
     cli.add_command(command)
 
 
