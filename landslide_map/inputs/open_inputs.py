@@ -10,11 +10,12 @@ from landslide_map.inputs.coverage import coverage_notices
 from landslide_map.inputs.elevation import elevation_notices, open_elevation
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.inputs.sentinel1.consistency import check_tracks_differ
+from landslide_map.inputs.sentinel1.folder import sorted_radar
 from landslide_map.inputs.sentinel1.track import open_track
 from landslide_map.inputs.sentinel2.image import open_optical
 from landslide_map.inputs.target_grid import decide_grid
 from landslide_map.raster.open import file_of
-from landslide_map.scene.model import Scene
+from landslide_map.scene.model import Scene, TrackSpec
 
 
 def open_inputs(scene: Scene) -> SceneInputs:
@@ -31,11 +32,13 @@ def open_inputs(scene: Scene) -> SceneInputs:
     files: list[Path] = []
     optical = None
     tracks = {}
+    specs: dict[str, TrackSpec] = {}
+    if scene.s1 is not None:
+        specs, notices = sorted_radar(scene.s1, scene.event.time)
     with ThreadPoolExecutor() as pool:
         image = pool.submit(open_optical, scene.s2.post, scene.event.time) if scene.s2 else None
         opening = {
-            orbit: pool.submit(open_track, orbit, spec, scene.event.time)
-            for orbit, spec in (scene.s1.tracks if scene.s1 else {}).items()
+            orbit: pool.submit(open_track, orbit, spec, scene.event.time) for orbit, spec in specs.items()
         }
         if image is not None:
             optical, found, read = image.result()

@@ -59,6 +59,11 @@ def path_or_mapping(value: object) -> object:
     return {"path": value} if isinstance(value, str | Path) else value
 
 
+def folder_or_mapping(value: object) -> object:
+    """Let a bare path stand for ``{folder: ...}``."""
+    return {"folder": value} if isinstance(value, str | Path) else value
+
+
 def none_for(word: str) -> BeforeValidator:
     """Let `word` stand for the default, which is None inside."""
     return BeforeValidator(lambda value: None if value == word else value)

@@ -25,6 +25,7 @@ from landslide_map.scene.fields import (
     FilePaths,
     NodataValues,
     UtcTime,
+    folder_or_mapping,
     none_for,
     one_or_more,
     path_or_mapping,
@@ -227,10 +228,18 @@ class TrackSpec(_Model):
 
 
 class Radar(_Model):
-    """Sentinel-1, per orbit direction."""
+    """Sentinel-1: tracks per orbit direction, or a folder of products."""
 
     descending: TrackSpec | None = None
     ascending: TrackSpec | None = None
+    folder: FilePath | None = None
+    """Products that are sorted by direction, track and side of the event."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if self.folder is not None and self.tracks:
+            raise ValueError("give either folder, or descending and ascending, not both")
+        return self
 
     @property
     def tracks(self) -> dict[str, TrackSpec]:
@@ -252,7 +261,7 @@ class Scene(_Model):
     event: Event
     grid: Annotated[GridSpec | None, none_for("s2")] = None
     s2: Optical | None = None
-    s1: Radar | None = None
+    s1: Annotated[Radar | None, BeforeValidator(folder_or_mapping)] = None
     dem: FilePath | None = None
     bundle: Annotated[FilePath | None, none_for("default")] = None
     stride: Annotated[int, Field(ge=LEAST_STRIDE, le=SIZE)] = SIZE
@@ -263,7 +272,7 @@ class Scene(_Model):
 
     @model_validator(mode="after")
     def _has_a_source(self) -> Self:
-        if self.s2 is None and (self.s1 is None or not self.s1.tracks):
+        if self.s2 is None and (self.s1 is None or not (self.s1.tracks or self.s1.folder)):
             raise ValueError("expected s2, s1.descending or s1.ascending; there is nothing to map")
         return self
 

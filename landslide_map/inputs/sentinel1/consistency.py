@@ -121,7 +121,7 @@ def _check_direction(orbit: str, item: OpenedImage) -> list[Notice]:
             raise InputError(
                 "E303", f"{item.where}: listed under {orbit}, but {source} {told}; move it in scene.yaml"
             )
-    longitude, latitude = _centre(item.image.bands["vv"][0].grid)
+    longitude, latitude = centre(item.image.bands["vv"][0].grid)
     for moment, source, remedy in (
         (acquired, "", "correct datetime: (UTC)"),
         (item.told.acquired, ", as its tags or name say,", "list the right file"),
@@ -153,7 +153,7 @@ def _check_direction(orbit: str, item: OpenedImage) -> list[Notice]:
     return []
 
 
-def _centre(grid: Grid) -> tuple[float, float]:
+def centre(grid: Grid) -> tuple[float, float]:
     """Return longitude and latitude of the grid's centre."""
     left, bottom, right, top = grid.bounds
     (longitude,), (latitude,) = transform(grid.crs, "EPSG:4326", [(left + right) / 2], [(bottom + top) / 2])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -13,12 +15,20 @@ import numpy.typing as npt
 from landslide_map.errors import InputError, Notice
 from landslide_map.inputs.scene_inputs import RadarImage
 from landslide_map.inputs.sentinel1 import units
-from landslide_map.inputs.sentinel1.metadata import Identity, from_tags, identify, is_monthly_mosaic
+from landslide_map.inputs.sentinel1.metadata import (
+    Identity,
+    from_tags,
+    from_text,
+    identify,
+    is_monthly_mosaic,
+)
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.open import open_band, opened
 from landslide_map.raster.sampling import PLACES, decimated, patches
 from landslide_map.scene.model import RadarSpec
 
+_README_LIMIT: Final = 1 << 20
+"""Longest README that is read, bytes."""
 PATCH: Final = 32
 """Edge of the patches of a sample, pixels."""
 _FOLDERS: Final = 4
@@ -89,8 +99,31 @@ def look_at(path: Path) -> RadarFile:
             f"{path}: holds {what}; expected calibrated backscatter as plain floating-point dB, power or "
             "amplitude",
         )
-    identity = from_tags(tags).completed(identify(names))
+    identity = from_tags(tags).completed(identify(names)).completed(beside(path))
     return RadarFile(path, identity, tuple(text or "" for text in descriptions))
+
+
+def beside(path: Path) -> Identity:
+    """Return what the README of a HyP3 product says, which lies beside its rasters: the absolute orbit."""
+    stem = re.sub(r"_(?:VV|VH|HH|HV)\.tiff?$", "", path.name, flags=re.IGNORECASE)
+    if stem == path.name:
+        return Identity()
+    try:
+        if (archive := zip_above(path)) is not None:
+            inner = path.relative_to(archive).with_name(f"{stem}.README.md.txt").as_posix()
+            with zipfile.ZipFile(archive) as held, held.open(inner) as file:
+                text = file.read(_README_LIMIT)
+        else:
+            with path.with_name(f"{stem}.README.md.txt").open("rb") as file:
+                text = file.read(_README_LIMIT)
+    except (OSError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
+        return Identity()
+    return from_text(text.decode("utf-8", "replace"))
+
+
+def zip_above(path: Path) -> Path | None:
+    """Return the zip that a path leads into."""
+    return next((parent for parent in path.parents if parent.suffix.lower() == ".zip"), None)
 
 
 def _refuse_product_folder(path: Path) -> None:

@@ -63,6 +63,17 @@ _HYP3: Final = re.compile(
     rf"(?P<quantity>[gs])(?P<scale>[pda])[uw](?P<filter>[nf])[ec][dm]_[0-9A-F]{{4}}",
     re.IGNORECASE,
 )
+_PYROSAR: Final = re.compile(
+    rf"(?P<platform>S1[ABCD])__(?:IW|EW|SM|S\d)_+(?P<pass>[AD])_(?P<start>{_TIME})_.*?(?:VV|VH|HH|HV)_"
+    r"(?P<quantity>sigma0|gamma0)-(?P<model>elp|rtc)(?P<db>_db)?",
+    re.IGNORECASE,
+)
+_S1TILING: Final = re.compile(
+    r"(?P<platform>s1[abcd])_\d{2}[C-X][A-Z]{2}_(?:vv|vh|hh|hv)_(?P<pass>ASC|DES)_(?P<track>\d{3})_"
+    r"(?P<day>\d{8})t(?P<clock>\d{6}|xxxxxx)(?P<kind>_GammaNaughtRTC|_NormLim)?",
+    re.IGNORECASE,
+)
+_PASSES: Final = {"A": "ascending", "D": "descending"}
 _POLARISATION: Final = re.compile(r"(?<![A-Za-z0-9])(VV|VH|HH|HV)(?![A-Za-z0-9])", re.IGNORECASE)
 _MONTHLY_MOSAIC: Final = re.compile(r"mosaic_\d{4}_M\d{2}|monthly[-_ ]?mosaic", re.IGNORECASE)
 _SCALES: Final[dict[str, BackscatterUnits]] = {"p": "power", "d": "db", "a": "amplitude"}
@@ -119,6 +130,19 @@ def _from_name(name: str) -> Identity:
             quantity="gamma0_rtc",
             filtered=found["filter"].lower() == "f",
         )
+    if found := _PYROSAR.search(name):
+        return _of_pyrosar(found)
+    if found := _S1TILING.search(name):
+        clock = found["clock"].replace("xxxxxx", "000000").replace("XXXXXX", "000000")
+        return Identity(
+            _utc(f"{found['day']}T{clock}"),
+            found["platform"].upper(),
+            relative_orbit=int(found["track"]),
+            orbit=_PASSES[found["pass"][0].upper()],
+            family="S1Tiling",
+            units="power",
+            quantity="gamma0_rtc" if (found["kind"] or "").lower() == "_gammanaughtrtc" else None,
+        )
     if re.search(r"(^|[-_])(iw-)?v[vh]\.rtc\.tiff?$", name, re.IGNORECASE):
         return Identity(family="Planetary Computer", units="power", quantity="gamma0_rtc", filtered=False)
     if found := _SAFE.search(name) or _MEASUREMENT.search(name):
@@ -129,6 +153,31 @@ def _from_name(name: str) -> Identity:
             family="GRD",
         )
     return Identity()
+
+
+def _of_pyrosar(found: re.Match[str]) -> Identity:
+    quantity: Quantity = "gamma0" if found["quantity"].lower() == "gamma0" else "sigma0"
+    return Identity(
+        _utc(found["start"]),
+        found["platform"].upper(),
+        orbit=_PASSES[found["pass"].upper()],
+        family="pyroSAR",
+        units="db" if found["db"] else "power",
+        quantity="gamma0_rtc" if found["model"].lower() == "rtc" else quantity,
+    )
+
+
+def from_text(text: str) -> Identity:
+    """Return what a text beside a product says of the granule that it was made from (HyP3's README).
+
+    >>> made_from = "made from S1A_IW_GRDH_1SDV_20210809T173953_20210809T174018_039156_049F13_6FF8"
+    >>> from_text(made_from).absolute_orbit, from_text(made_from).platform
+    (39156, 'S1A')
+    """
+    found = _SAFE.search(text)
+    if found is None or not found["orbit"]:
+        return Identity()
+    return Identity(platform=found["platform"].upper(), absolute_orbit=int(found["orbit"]))
 
 
 def from_tags(tags: Mapping[str, str]) -> Identity:

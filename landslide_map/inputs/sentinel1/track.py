@@ -15,6 +15,7 @@ from landslide_map.errors import InputError, Notice
 from landslide_map.inputs.scene_inputs import RadarComposite, RadarImage, RadarTrack
 from landslide_map.inputs.sentinel1 import consistency, differences
 from landslide_map.inputs.sentinel1 import units as backscatter_checks
+from landslide_map.inputs.sentinel1.families import SAME_PASS_S
 from landslide_map.inputs.sentinel1.files import (
     OpenedImage,
     RadarFile,
@@ -29,8 +30,6 @@ from landslide_map.runtime.threads import in_threads
 from landslide_map.scene.model import CompositeBands, CompositeSpec, RadarSpec, TrackSpec
 
 COMPOSITE_BANDS: Final = ("post_vv", "post_vh", "diff_vv", "diff_vh")
-SAME_PASS_S: Final = 600.0
-"""Slices, bursts and frames of one pass over a scene start within this time."""
 
 
 def open_track(orbit: str, spec: TrackSpec, event_time: datetime) -> tuple[RadarTrack, list[Notice]]:

@@ -23,6 +23,7 @@ from landslide_map.inputs.sentinel2.band_files import (
     dates_in_names,
     open_files,
 )
+from landslide_map.inputs.sentinel2.families import resolved
 from landslide_map.inputs.sentinel2.offset import Look, OffsetDecision
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.open import file_of, open_band
@@ -70,6 +71,7 @@ def open_optical(
         E101 to E109 unusable files, E201 Level-1C, E204 offset, E205 units, E206 band order,
         E208 acquired before the event.
     """
+    spec = resolved(spec)
     is_product = spec.path is not None and safe.is_product(spec.path)
     found = _from_product(spec, spec.path) if is_product and spec.path else _from_files(spec)
     optical = {name: raster for name, raster in found.rasters.items() if name in bands.OPTICAL}

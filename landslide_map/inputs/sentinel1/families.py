@@ -1,0 +1,212 @@
+"""Products of Sentinel-1 as they are delivered: the passes in a folder or zip, whoever made it.
+
+A product is a pair of rasters, VV and VH, or one raster with both. What each is (units, radiometry, date) is
+told by its tags and name (:mod:`~landslide_map.inputs.sentinel1.metadata`); files that only come along are
+left out. Products that one satellite took within ten minutes are slices, bursts or frames of one pass.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from landslide_map.errors import InputError
+from landslide_map.grid import Grid
+from landslide_map.inputs.sentinel1.files import RadarFile, look_at, polarisation_of
+from landslide_map.inputs.sentinel1.metadata import Identity, identify, relative_orbit
+from landslide_map.raster.open import open_band
+from landslide_map.scene.model import RadarBands, RadarSpec
+
+SAME_PASS_S: Final = 600.0
+"""Slices, bursts and frames of one pass over a scene start within this time."""
+MOST_FILES: Final = 20_000
+"""Names of a folder or zip that are looked at."""
+_RASTER: Final = re.compile(r"\.(tif|tiff)$", re.IGNORECASE)
+_COMPANION: Final = re.compile(
+    r"(?:^|[_.-])(?:ls_map|inc_map|area|dem|rgb|mask|angle|lia|local_incidence_angle|diff\w*|composite)\.tiff?$",
+    re.IGNORECASE,
+)
+"""Rasters that come along with backscatter."""
+_OPTICAL: Final = re.compile(r"S2[A-D]_MSI|SENTINEL2[A-D]_|_T\d{2}[C-X][A-Z]{2}_|^T\d{2}[C-X][A-Z]{2}_")
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The rasters of one Sentinel-1 product."""
+
+    files: dict[str, Path]
+    """``vv`` and ``vh``; both the same file where it has both bands."""
+    bands: RadarBands | None
+    """Numbers of the bands in a file that has both."""
+    identity: Identity
+    grid: Grid
+
+    @property
+    def acquired(self) -> datetime:
+        """Start of sensing, UTC."""
+        if self.identity.acquired is None:
+            raise InputError(
+                "E309",
+                f"{self.files['vv']}: when it was taken is neither in its tags nor in its name; list it in "
+                "scene.yaml with datetime:",
+            )
+        return self.identity.acquired
+
+    @property
+    def relative_orbit(self) -> int | None:
+        """Track, as told or by the absolute orbit."""
+        told = self.identity
+        return told.relative_orbit or relative_orbit(told.platform, told.absolute_orbit)
+
+
+def is_collection(path: Path) -> bool:
+    """Whether a path is a folder or zip that may hold products."""
+    return path.is_dir() or (path.suffix.lower() == ".zip" and path.is_file())
+
+
+def products_in(path: Path) -> list[Product]:
+    """Return the products in a folder (and its folders and zips) or in a zip, in order of time.
+
+    Raises
+    ------
+    InputError
+        E101 unreadable, E305 a product lacks a polarisation, E309 without a date; as
+        :func:`~landslide_map.inputs.sentinel1.files.look_at` for rasters that are no geocoded backscatter.
+    """
+    pairs: dict[str, dict[str, RadarFile]] = {}
+    both: list[Product] = []
+    for raster in _rasters(path):
+        polarisation = _polarisation(raster.name)
+        if polarisation is not None:
+            key = str(raster.with_name(_without(raster.name)))
+            pairs.setdefault(key, {})[polarisation] = look_at(raster)
+        elif _may_hold_both(raster):
+            file = look_at(raster)
+            told = [polarisation_of(text) for text in file.descriptions]
+            if told.count("vv") == 1 and told.count("vh") == 1:
+                numbers = RadarBands(vv=told.index("vv") + 1, vh=told.index("vh") + 1)
+                both.append(_product({"vv": file, "vh": file}, numbers))
+    return sorted([*both, *map(_pair, pairs.values())], key=lambda p: (p.acquired, str(p.files["vv"])))
+
+
+def passes(products: Sequence[Product]) -> list[list[Product]]:
+    """Group products, in order of time, by pass: the same satellite, family and track within ten minutes."""
+    groups: list[list[Product]] = []
+    latest: dict[tuple[str | None, str | None, int | None], list[Product]] = {}
+    for one in products:
+        key = one.identity.platform, one.identity.family, one.relative_orbit
+        group = latest.get(key)
+        if group is None or (one.acquired - group[0].acquired).total_seconds() > SAME_PASS_S:
+            group = latest[key] = []
+            groups.append(group)
+        group.append(one)
+    return groups
+
+
+def as_specs(group: Sequence[Product], declared: RadarSpec | None = None) -> list[RadarSpec]:
+    """Return a pass as scene.yaml would list it, with what was declared of the folder it came from."""
+    facts = {} if declared is None else declared.model_dump(include=set(_DECLARED), exclude_unset=True)
+    pairs = [one for one in group if one.bands is None]
+    specs = [
+        RadarSpec(path=one.files["vv"], bands=one.bands).model_copy(update=facts)
+        for one in group
+        if one.bands is not None
+    ]
+    if pairs:
+        vv, vh = (tuple(one.files[name] for one in pairs) for name in ("vv", "vh"))
+        specs.append(RadarSpec(vv=vv, vh=vh).model_copy(update=facts))
+    return specs
+
+
+_DECLARED: Final = ("units", "quantity", "datetime", "orbit", "relative_orbit", "platform", "nodata")
+
+
+def expanded(spec: RadarSpec) -> list[RadarSpec]:
+    """Return the passes of an item whose `path` is a folder or zip; any other item as it is.
+
+    Raises
+    ------
+    InputError
+        E101 nothing in it is Sentinel-1 backscatter.
+    """
+    if spec.path is None or not is_collection(spec.path) or (spec.path / "manifest.safe").exists():
+        return [spec]
+    if re.search(r"_(GRD|SLC)[FHM_]_.*\.(SAFE|ZIP)$", spec.path.name.upper()):
+        return [spec]  # refused in better words: not terrain-corrected
+    found = products_in(spec.path)
+    if not found:
+        raise InputError(
+            "E101",
+            f"{spec.path}: holds no raster that is named VV and VH; expected an RTC product (HyP3, OPERA, "
+            "Planetary Computer), or give its GeoTIFFs as vv: and vh: in scene.yaml",
+        )
+    return [one for group in passes(found) for one in as_specs(group, spec)]
+
+
+def _pair(files: dict[str, RadarFile]) -> Product:
+    if set(files) != {"vv", "vh"}:
+        (name, file), *_ = files.items()
+        other = "VH" if name == "vv" else "VV"
+        raise InputError("E305", f"{file.path}: has no {other} beside it; both polarisations are needed")
+    return _product(files, None)
+
+
+def _product(files: dict[str, RadarFile], bands: RadarBands | None) -> Product:
+    first = files["vv"]
+    grid = open_band(first.path, bands.vv if bands else 1).grid
+    return Product({name: file.path for name, file in files.items()}, bands, first.identity, grid)
+
+
+def _polarisation(name: str) -> str | None:
+    told = identify([name]).polarisation
+    return told.lower() if told in {"VV", "VH"} else None
+
+
+def _without(name: str) -> str:
+    """Return a name without its polarisation: equal for the rasters of one product."""
+    return re.sub(
+        r"(?<![A-Za-z0-9])(?:vv|vh)(?![A-Za-z0-9])", "", name.replace("_", " "), flags=re.IGNORECASE
+    )
+
+
+def _may_hold_both(raster: Path) -> bool:
+    """Whether a raster with another name may be an export of both bands: one named after a SAFE product."""
+    return identify([raster.name]).acquired is not None and not _OPTICAL.search(raster.name)
+
+
+def _rasters(path: Path) -> Iterator[Path]:
+    """Yield the GeoTIFFs of a folder or zip that may be backscatter; links are not followed."""
+    for count, name in enumerate(_names(path)):
+        if count >= MOST_FILES:
+            raise InputError(
+                "E101",
+                f"{path}: has more than {MOST_FILES:,} files; name a folder that holds the images only",
+            )
+        if name.suffix.lower() == ".zip" and path.is_dir():
+            yield from _rasters(name)
+        elif (
+            _RASTER.search(name.name) and not _COMPANION.search(name.name) and not _OPTICAL.search(name.name)
+        ):
+            yield name
+
+
+def _names(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        for folder, folders, files in os.walk(path):
+            folders.sort()
+            yield from (Path(folder, name) for name in sorted(files))
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = sorted(archive.namelist())
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError("E101", f"{path}: is not a whole zip file ({error}); fetch it again") from None
+    yield from (
+        path / name for name in names if ".." not in Path(name).parts and not Path(name).is_absolute()
+    )
