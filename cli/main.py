@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
+from itertools import chain
 from types import FrameType
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
@@ -16,6 +17,7 @@ from .evaluate import evaluate
 from .event import event
 from .find import find
 from .models import models
+from .qgis import qgis
 from .refusals import refusal_of
 from .review import review
 from .run import run
@@ -26,9 +28,23 @@ from .streams import outlive_readers
 from .train import train
 from .windows import windows
 
+_GROUPS: Final[dict[str, tuple[click.Command, ...]]] = {
+    "From an event to inputs": (find, event, check),
+    "Map and review": (run, review, qgis),
+    "Data, training and evaluation": (stack, windows, train, evaluate, score, score_pixels, models),
+}
+"""Heading of the help -> commands, in the order in which people need them."""
+
 
 class DefaultToRun(click.Group):
     """A group whose first argument may also be a scene or an option of ``run``."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands by what people do."""
+        width = formatter.width - 6 - max(map(len, self.commands))
+        for heading, commands in _GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(str(one.name), one.get_short_help_str(width)) for one in commands])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put ``run`` in front unless a command, ``--help`` or ``--version`` comes first."""
@@ -48,11 +64,7 @@ def cli() -> None:
     """  # noqa: D301
 
 
-_COMMANDS = (
-    *(find, event, check, run, review),
-    *(stack, windows, train, evaluate, score, score_pixels, models),
-)
-for command in _COMMANDS:
+for command in chain(*_GROUPS.values()):
     cli.add_command(command)
 
 

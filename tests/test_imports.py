@@ -40,7 +40,11 @@ LAYERS = [
 ]
 """Folders and root files of `landslide_map`, bottom to top: a file imports from its own row or below."""
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-FILES = sorted([*ROOT.glob("landslide_map/**/*.py"), *ROOT.glob("cli/*.py")])
+PLUGIN = ROOT / "landslide_map" / "qgis" / "plugin"
+"""Runs in the Python of QGIS, which has none of our packages."""
+FILES = sorted(
+    path for path in (*ROOT.glob("landslide_map/**/*.py"), *ROOT.glob("cli/*.py")) if path.parent != PLUGIN
+)
 
 
 def module_of(path: Path) -> str:
@@ -140,3 +144,12 @@ def test_every_package_that_is_imported_is_declared() -> None:
             if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                 found.add(node.module.split(".")[0])
     assert sorted(found - declared) == []
+
+
+def test_the_plugin_of_qgis_imports_only_what_qgis_has() -> None:
+    allowed = {"qgis", *sys.stdlib_module_names}
+    for path in PLUGIN.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+            assert {name.split(".")[0] for name in names} <= allowed, path

@@ -19,12 +19,19 @@ from landslide_map.mapping.provenance import configuration, write_manifest
 from landslide_map.mapping.result import MapResult
 from landslide_map.mapping.setup import resolved_settings
 from landslide_map.models.bundle.load import Bundle, load_bundle
-from landslide_map.products import LANDSLIDES, MANIFEST
+from landslide_map.products import LANDSLIDES, MANIFEST, PROJECT
 from landslide_map.products.columns import ANALYSED
 from landslide_map.products.columns import LANDSLIDES as OUTLINES
+from landslide_map.products.edit_session import refuse_edited
 from landslide_map.products.geopackage import read_layer, write_geopackage
 from landslide_map.products.merge import leading_crs, merged_areas, merged_landslides
-from landslide_map.products.reviews import previous_reviews, reviewed_layers, unreviewed
+from landslide_map.products.project import write_project
+from landslide_map.products.reviews import (
+    previous_reviews,
+    refuse_new_verdicts,
+    reviewed_layers,
+    unreviewed,
+)
 from landslide_map.products.transaction import outputs
 from landslide_map.runtime.byte_size import amount
 from landslide_map.runtime.progress import Report, Stage, counter, silent
@@ -65,6 +72,11 @@ class SeveralResult:
     def failures(self) -> dict[str, Exception]:
         """Name -> error, of the scenes without a result."""
         return {outcome.name: outcome.error for outcome in self.outcomes if outcome.error is not None}
+
+    @property
+    def project(self) -> Path:
+        """QGIS project of all scenes that have a result."""
+        return self.out / PROJECT
 
     @property
     def polygons(self) -> Path:
@@ -117,12 +129,13 @@ def map_scenes(
     ------
     LandslideMapError
         Before any work: E401 `out` holds a result of one scene, E402 two scenes have the same name, E440
-        `memory` is no amount. Errors
-        of scenes are in the outcomes.
+        `memory` is no amount, E403 somebody edits the merged GeoPackage. Errors of scenes are in the
+        outcomes.
     """
     named = scene_names(scenes)
     out = Path(out).absolute()
     _refuse_single_result(out, overwrite)
+    refuse_edited(out / LANDSLIDES)
     options |= {"load": cache(load_bundle), "cluster": cluster}
     if options.get("memory") is not None:
         options["memory"] = amount(options["memory"])
@@ -238,6 +251,7 @@ def _write_merged(out: Path, outcomes: Sequence[Outcome]) -> int:
     results = {outcome.name: outcome.result for outcome in outcomes if outcome.result is not None}
     if not results:
         return 0
+    merged_before = previous_reviews(out / LANDSLIDES)
     reviews = previous_reviews(out / LANDSLIDES, *(result.polygons for result in results.values()))
     found = {name: read_layer(result.polygons, OUTLINES) for name, result in results.items()}
     analysed = {name: read_layer(result.polygons, ANALYSED)[0] for name, result in results.items()}
@@ -249,16 +263,17 @@ def _write_merged(out: Path, outcomes: Sequence[Outcome]) -> int:
     missing = [outcome.name for outcome in outcomes if outcome.result is None]
     if missing:
         common["scenes_missing"] = "; ".join(missing)
-    with outputs(out, overwrite=True, names=(LANDSLIDES, SCENES)) as stage:
+    event_time = min(datetime.fromisoformat(own["event_time"]) for own in tags)
+    threshold = min(float(own["threshold_lowest"]) for own in tags)
+    about = {**common, "scenes": "; ".join(results)}
+    with outputs(out, overwrite=True, names=(LANDSLIDES, SCENES, PROJECT)) as stage:
         layers, _ = reviewed_layers(landslides, reviews)
-        write_geopackage(
-            stage / LANDSLIDES,
-            {**layers, ANALYSED: merged_areas(analysed, crs, list(scenarios))},
-            min(datetime.fromisoformat(own["event_time"]) for own in tags),
-            {**common, "scenes": "; ".join(results)},
-            min(float(own["threshold_lowest"]) for own in tags),
-        )
+        layers[ANALYSED] = merged_areas(analysed, crs, list(scenarios))
+        write_geopackage(stage / LANDSLIDES, layers, event_time, about, threshold)
+        folders = {name: result.out for name, result in results.items()}
+        write_project(stage / PROJECT, folders, threshold=threshold, tags=about, event_time=event_time)
         write_manifest(stage / SCENES, _account(outcomes, len(landslides)))
+        refuse_new_verdicts(out / LANDSLIDES, merged_before)
     return len(landslides)
 
 

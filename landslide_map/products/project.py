@@ -85,7 +85,7 @@ def write_project(
         if rasters:
             groups.append(LayerGroup(f"{prefix}Rasters", rasters, expanded=False))
         if images:
-            groups.append(LayerGroup(f"{prefix}Images", images, exclusive=True))
+            groups.append(LayerGroup(f"{prefix}Images", images, exclusive=True, expanded=len(folders) == 1))
     found = pyogrio.read_dataframe(vectors, layer=names.LANDSLIDES, columns=["id"], max_features=BOOKMARKS)
     extent = _extent(vectors, found)
     project = Project(

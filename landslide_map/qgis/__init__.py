@@ -1,0 +1,1 @@
+"""Processing provider for QGIS: the plugin files, and their installer."""

@@ -1,0 +1,147 @@
+"""Runs the installed command in a process of its own, and tells QGIS how far it is.
+
+QGIS brings another Python than the one that landslide-map is installed in, so nothing of it is imported here.
+"""
+
+import json
+import os
+import queue
+import subprocess
+import threading
+from pathlib import Path
+
+from qgis.core import QgsProcessingException
+
+FOREIGN = (
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHONEXECUTABLE",
+    "GDAL_DATA",
+    "GDAL_DRIVER_PATH",
+    "PROJ_LIB",
+    "PROJ_DATA",
+    "LD_LIBRARY_PATH",
+    "QT_PLUGIN_PATH",
+)
+"""Variables that QGIS sets for itself; another Python does not start with them."""
+PATIENCE_SECONDS = 20
+
+
+def run(arguments, feedback):
+    """Run ``landslide-map`` with arguments; return its last JSON object.
+
+    Raises
+    ------
+    QgsProcessingException
+        With the message of the command, when it fails or was cancelled.
+    """
+    command = [*json.loads(Path(__file__).with_name("command.json").read_text(encoding="utf-8")), *arguments]
+    feedback.pushCommandInfo(" ".join(command))
+    windows = os.name == "nt"
+    flags = (
+        {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+        if windows
+        else {}
+    )
+    try:
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            bufsize=1,
+            env={key: value for key, value in os.environ.items() if key not in FOREIGN},
+            **flags,
+        )
+    except OSError as error:
+        raise QgsProcessingException(
+            f"{command[0]} cannot be started ({error}). Run 'landslide-map qgis install' again."
+        ) from error
+    try:
+        last, refusal = _follow(process, feedback)
+    finally:
+        _end(process)
+    if feedback.isCanceled():
+        raise QgsProcessingException("cancelled; the same run goes on from what was finished")
+    if process.returncode:
+        raise QgsProcessingException(refusal or f"landslide-map ended with status {process.returncode}")
+    return last
+
+
+def _follow(process, feedback):
+    """Pass the lines of a process on until it ends or is cancelled; return the last object and the error."""
+    lines = queue.Queue()
+
+    def read():
+        for line in process.stdout:
+            lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    told = Told(feedback)
+    while not feedback.isCanceled():
+        try:
+            line = lines.get(timeout=0.2)
+        except queue.Empty:
+            continue
+        if line is None:
+            process.wait()
+            break
+        told.line(line.rstrip())
+    return told.last, told.refusal
+
+
+def _end(process):
+    """Stop a process that still runs: politely, then for good."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    process.stdout.close()
+
+
+class Told:
+    """What the command said so far."""
+
+    def __init__(self, feedback):
+        self.feedback = feedback
+        self.last = {}
+        self.refusal = ""
+        self.stage = None
+
+    def line(self, line):
+        """Pass one line on: JSON objects by their event, anything else as it is."""
+        try:
+            told = json.loads(line)
+            event = told["event"]
+        except (ValueError, KeyError, TypeError):
+            if line:
+                self.feedback.pushInfo(line)
+            return
+        if event == "progress":
+            self.progress(told)
+        elif event == "notice":
+            warning = told["code"].startswith("W")
+            (self.feedback.pushWarning if warning else self.feedback.pushInfo)(
+                f"{told['code']}: {told['message']}"
+            )
+        elif event == "failed":
+            self.refusal = f"{told['code']}: {told['message']}" if told.get("code") else told["message"]
+        elif event == "finished":
+            self.last = told
+        elif "message" in told or "text" in told:
+            self.feedback.pushInfo(str(told.get("message") or told.get("text")))
+
+    def progress(self, told):
+        """Show the stage when it changes, and how far it is."""
+        if told["stage"] != self.stage:
+            self.stage = told["stage"]
+            self.feedback.setProgressText(self.stage)
+        if told.get("total"):
+            self.feedback.setProgress(100.0 * told["done"] / told["total"])
