@@ -27,9 +27,8 @@ def profile(folder: Path, settings: str | None = None) -> Path:
 
 
 def test_the_plugin_is_copied_enabled_and_knows_this_python(tmp_path: Path) -> None:
-    place = profile(
-        tmp_path / "default", "[core]\npath=@ByteArray(\\x0\\xff)\n\n[PythonPlugins]\nother=true\n"
-    )
+    before = "[core]\npath=@ByteArray(\\x0\\xff)\n\n[PythonPlugins]\n"
+    place = profile(tmp_path / "default", before + "other=true\n")
     for _ in range(2):  # an update is an installation
         (folder,) = install(place)
     assert folder == place / "python" / "plugins" / PLUGIN
