@@ -15,7 +15,7 @@ CODES: Final[dict[str, str]] = {
     "E105": "a file has no pixel on the target grid",
     "E106": "a file holds no valid pixel",
     "E107": "the grid cannot be decided from what the scene gives",
-    "E108": "the pixels are complex numbers, or only a mask band tells where there is no data",
+    "E108": "the pixels are complex numbers",
     "E109": "the bands of one image lie on different grids or are of different times",
     "E110": "an input could not be read, however often it was tried",
     "E111": "an input was changed while the run read it",

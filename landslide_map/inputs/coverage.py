@@ -35,8 +35,8 @@ Positions = npt.NDArray[np.float64]
 def covered(band: RasterBand, grid: Grid) -> Covered | None:
     """Return at which points of the grid `band` has a value; None where it lies beside the grid.
 
-    Where a file has overviews all points are looked up in one of them. Elsewhere the points between four
-    others that agree are taken to agree with them, unless none of all has a value.
+    Where a file has the resolution levels of JPEG 2000, all points are looked up in one of them. Elsewhere
+    the points between four others that agree are taken to agree with them, unless none of all has a value.
     """
     rows, cols = (
         (np.arange(POINTS, dtype=np.float64) + 0.5) * size / POINTS for size in (grid.height, grid.width)
@@ -48,12 +48,12 @@ def covered(band: RasterBand, grid: Grid) -> Covered | None:
         return None
     if has_levels(band):
         found = np.zeros_like(inside)
-        found[inside] = _seen_in_overview(band, at_row[inside], at_col[inside])
+        found[inside] = _seen_in_level(band, at_row[inside], at_col[inside])
         return found
     return _asked_step_by_step(band, at_row, at_col, inside)
 
 
-def _seen_in_overview(band: RasterBand, at_row: Positions, at_col: Positions) -> Covered:
+def _seen_in_level(band: RasterBand, at_row: Positions, at_col: Positions) -> Covered:
     top, bottom = int(at_row.min()), int(at_row.max()) + 1
     left, right = int(at_col.min()), int(at_col.max()) + 1
     window = Window(left, top, right - left, bottom - top)

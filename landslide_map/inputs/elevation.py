@@ -8,6 +8,7 @@ from typing import Final
 from landslide_map.errors import InputError, Notice
 from landslide_map.inputs.sentinel1.consistency import resolution_m
 from landslide_map.raster.band import RasterBand
+from landslide_map.raster.nodata import alpha_bands
 from landslide_map.raster.open import open_band, opened
 
 COARSEST_DEM_M: Final = 100.0
@@ -18,7 +19,7 @@ where heights are means over 90 m, five over 250 m, eight over 1000 m (tests/uni
 def open_elevation(path: Path) -> RasterBand:
     """Open elevation; a picture of it (hillshade, colours) has three bands."""
     with opened(path) as dataset:
-        count = dataset.count
+        count = dataset.count - len(alpha_bands(dataset))
     if count != 1:
         raise InputError(
             "E101", f"{path}: has {count} bands; expected one, elevation in metres; correct dem in scene.yaml"

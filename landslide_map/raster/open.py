@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 import rasterio
-from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
@@ -23,6 +22,7 @@ from rasterio.windows import Window
 from landslide_map.errors import InputError
 from landslide_map.grid import Grid
 from landslide_map.raster.band import RasterBand
+from landslide_map.raster.nodata import mask_of
 
 _OPENING = Lock()
 """Filters of warnings are shared by all threads: one opens a file at a time."""
@@ -50,6 +50,7 @@ def open_band(
     index: int = 1,
     nodata: tuple[float, ...] | None = None,
     default: tuple[float, ...] = (),
+    measured: Collection[int] = (),
 ) -> RasterBand:
     """Open one band, check that it is whole and placed on the ground, and describe it.
 
@@ -63,12 +64,14 @@ def open_band(
         Values that mean "no data"; None for what the file itself says.
     default : tuple of float
         The same, where neither says.
+    measured : collection of int
+        Bands of the file that hold measurements: none of them is an alpha band.
 
     Raises
     ------
     InputError
         E101 missing, unreadable, truncated or without this band; E103 no coordinate reference
-        system; E104 rotated; E108 complex numbers, or nodata told only by a mask band; E311 not geocoded.
+        system; E104 rotated; E108 complex numbers; E311 not geocoded.
     """
     with opened(path) as dataset:
         if not 1 <= index <= dataset.count:
@@ -76,14 +79,16 @@ def open_band(
                 "E101",
                 f"{path}: there is no band {index}, the file has {dataset.count}; correct scene.yaml",
             )
-        _check_pixels_kind(path, dataset, index, nodata)
+        _check_pixels_kind(path, dataset, index)
         grid = _grid(path, dataset)
         tag = dataset.nodatavals[index - 1]
         if nodata is None:
             nodata = default if tag is None else (tag,)
         last = Window(dataset.width - 1, dataset.height - 1, 1, 1)  # what a cut-off file lacks first
         dataset.read(index, window=last)
-    return RasterBand(gdal_path(path), grid, index, tuple(value for value in nodata if not math.isnan(value)))
+        mask = mask_of(dataset, index, frozenset(measured))
+    values = tuple(value for value in nodata if not math.isnan(value))
+    return RasterBand(gdal_path(path), grid, index, values, mask=mask)
 
 
 @contextmanager
@@ -111,23 +116,13 @@ def _reason(error: BaseException) -> str:
     return str(error).strip().rstrip(".").splitlines()[0] if str(error).strip() else type(error).__name__
 
 
-def _check_pixels_kind(
-    path: str | Path, dataset: DatasetReader, index: int, nodata: tuple[float, ...] | None
-) -> None:
+def _check_pixels_kind(path: str | Path, dataset: DatasetReader, index: int) -> None:
     if (
         np.issubdtype(np.dtype(dataset.dtypes[index - 1]), np.complexfloating)
         or "complex" in dataset.dtypes[index - 1]
     ):
         raise InputError(
             "E108", f"{path}: complex numbers (an SLC?); expected detected, terrain-corrected backscatter"
-        )
-    flags = dataset.mask_flag_enums[index - 1]
-    if nodata is None and MaskFlags.per_dataset in flags:
-        kind = "an alpha band" if MaskFlags.alpha in flags else "a mask band"
-        raise InputError(
-            "E108",
-            f"{path}: only {kind} tells where there is no data, which is not supported; write a nodata value "
-            "into the file (gdal_translate -a_nodata, or gdalwarp -dstnodata) or give nodata in scene.yaml",
         )
 
 

@@ -23,6 +23,7 @@ from landslide_map.grid import Block, Grid
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.coordinates import STEP, density, node_coordinates
 from landslide_map.raster.handles import OpenFiles
+from landslide_map.raster.nodata import read_valid
 from landslide_map.raster.resample_kernels import bilinear, nearest_pixel
 from landslide_map.runtime import timings
 
@@ -197,10 +198,10 @@ def _paste(pixels: npt.NDArray[np.float32], row: int, col: int, out: npt.NDArray
 
 @timings.work("read")
 def _read(band: RasterBand, window: Window, grid: Grid, block: Block, files: OpenFiles) -> npt.NDArray[Any]:
-    """Read source pixels; NaN where they hold a nodata value."""
+    """Read source pixels; NaN where they are no data."""
     try:
         with rasterio.Env(**_GDAL), files.lend(band.path) as dataset:
-            pixels = dataset.read(band.index, window=window)
+            return read_valid(dataset, band, window)
     except (RasterioError, OSError, IndexError) as error:
         left, top = (
             grid.transform.c + block.col * grid.transform.a,
@@ -213,20 +214,3 @@ def _read(band: RasterBand, window: Window, grid: Grid, block: Block, files: Ope
             f"(grid block at {left:.0f}, {top:.0f}): {error.__cause__ or error}. "
             "The file is probably truncated or damaged: fetch it again",
         ) from error
-    return _without_nodata(pixels, band.nodata)
-
-
-def _without_nodata(pixels: npt.NDArray[Any], nodata: tuple[float, ...]) -> npt.NDArray[Any]:
-    """Set nodata values to NaN, compared in the file's own type so that none is missed by rounding."""
-    missing = np.zeros(pixels.shape, bool)
-    for value in nodata:
-        if np.issubdtype(pixels.dtype, np.floating):
-            with np.errstate(over="ignore"):  # the lowest float64 as nodata of a float32 file
-                missing |= pixels == pixels.dtype.type(value)
-        elif float(value).is_integer() and np.iinfo(pixels.dtype).min <= value <= np.iinfo(pixels.dtype).max:
-            missing |= pixels == int(value)
-    if not np.issubdtype(pixels.dtype, np.floating):
-        pixels = pixels.astype(np.float32)
-    # Beyond float32 there is no measurement, only fill that nobody declared; false for NaN too.
-    pixels[missing | ~(np.abs(pixels) <= np.finfo(np.float32).max)] = np.nan
-    return pixels

@@ -1,7 +1,9 @@
 """A look at some of the pixels of a band: enough to judge it, without decoding all of it.
 
-Decoding a full tile costs as much as mapping it, so a check reads overviews where a file has them and
-well-spread patches where it has none. Which pixels are seen depends on shapes only: the same on every run.
+Decoding a full tile costs as much as mapping it, so a check reads well-spread patches of it, or the
+resolution levels of JPEG 2000, which are made of the same code as the pixels. Overviews decide nothing: they
+are copies, which may be older than the pixels, averaged, or empty. Which pixels are seen depends on shapes
+only: the same on every run.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.enums import Resampling
+from rasterio.io import DatasetReader
 from rasterio.windows import Window
 from scipy.ndimage import binary_dilation
 
 from landslide_map.raster.band import RasterBand
+from landslide_map.raster.nodata import read_valid
 from landslide_map.raster.open import opened
 from landslide_map.runtime.threads import in_threads
 
@@ -28,7 +31,7 @@ PLACES: Final = 12
 PATCH: Final = 64
 """Edge of the patches of :func:`look_together`, pixels."""
 MIXED: Final = 2
-"""So far from missing pixels those of overviews may be mixed with them: the reach of a wavelet, in pixels."""
+"""So far from missing pixels those of levels may be mixed with them: the reach of a wavelet, in pixels."""
 
 Pixels = npt.NDArray[np.float32]
 
@@ -45,9 +48,9 @@ def look_together(bands: Mapping[str, RasterBand]) -> dict[str, Pixels]:
     -------
     dict of ndarray, one shape, float32
         Stored values, NaN where there is no data. All pixels of a small band; otherwise patches at full
-        resolution (:func:`patches`), or every n-th pixel where all files have overviews or resolution levels,
-        or where no patch has a pixel that all bands have. Overviews mix the ground at the edge of a swath
-        with the nothing beyond; such pixels are left out, unless there are no others.
+        resolution (:func:`patches`), or every n-th pixel where all files have resolution levels, or where no
+        patch has a pixel that all bands have. Levels mix the ground at the edge of a swath with the nothing
+        beyond; such pixels are left out, unless there are no others.
 
     Raises
     ------
@@ -70,8 +73,8 @@ def look_together(bands: Mapping[str, RasterBand]) -> dict[str, Pixels]:
 def decimated(band: RasterBand, shape: tuple[int, int] | None = None, window: Window | None = None) -> Pixels:
     """Return a thinned look at a band, ``(rows, columns)`` float32, NaN where there is no data.
 
-    Overviews and JPEG 2000 resolution levels are used where the file has them, so that the cost is
-    bounded; without them every n-th pixel is taken. All bands of one grid get the same shape.
+    JPEG 2000 resolution levels are used where the file has them, so that the cost is bounded; elsewhere
+    every n-th pixel of the band itself is taken. All bands of one grid get the same shape.
 
     Parameters
     ----------
@@ -86,9 +89,11 @@ def decimated(band: RasterBand, shape: tuple[int, int] | None = None, window: Wi
         E101 where the pixels cannot be read.
     """
     full = shape or look_shape(band.grid.shape)
+    whole = window or Window(0, 0, band.grid.width, band.grid.height)
     with opened(band.path) as dataset:
-        stored = dataset.read(band.index, window=window, out_shape=full, resampling=Resampling.nearest)
-    return _without_nodata(stored, band.nodata)
+        if full == (whole.height, whole.width) or _levels(dataset, band.index):
+            return _float32(read_valid(dataset, band, whole, full))
+        return _every_nth(dataset, band, whole, full)
 
 
 def look_shape(shape: tuple[int, int]) -> tuple[int, int]:
@@ -148,15 +153,41 @@ def valid_at(
             here = np.flatnonzero(block == number)
             top, left = rows[here].min(), cols[here].min()
             window = Window(left, top, cols[here].max() - left + 1, rows[here].max() - top + 1)
-            stored = dataset.read(band.index, window=window)[rows[here] - top, cols[here] - left]
-            found[here] = np.isfinite(_without_nodata(stored, band.nodata))
+            found[here] = np.isfinite(read_valid(dataset, band, window)[rows[here] - top, cols[here] - left])
     return found
 
 
 def has_levels(band: RasterBand) -> bool:
-    """Return whether the file holds the band at lower resolutions, too: overviews, JPEG 2000 levels."""
+    """Return whether the file holds the resolution levels of JPEG 2000; overviews do not count."""
     with opened(band.path) as dataset:
-        return bool(dataset.overviews(band.index))
+        return _levels(dataset, band.index)
+
+
+def _levels(dataset: DatasetReader, index: int) -> bool:
+    jpeg_2000 = dataset.driver.startswith("JP2") or dataset.driver == "JPEG2000"
+    beside = any(name.lower().endswith(".ovr") for name in dataset.files)  # read instead of the levels
+    return jpeg_2000 and bool(dataset.overviews(index)) and not beside
+
+
+def _every_nth(dataset: DatasetReader, band: RasterBand, whole: Window, shape: tuple[int, int]) -> Pixels:
+    """Return pixels of a part of a band, spread evenly, read at full resolution strip by strip."""
+    rows, cols = (
+        ((np.arange(wanted) + 0.5) * size / wanted).astype(int)
+        for wanted, size in zip(shape, (whole.height, whole.width), strict=True)
+    )
+    height = dataset.block_shapes[band.index - 1][0]
+    found = np.empty(shape, np.float32)
+    strip = rows // height
+    for number in np.unique(strip):
+        here = strip == number
+        top, end = rows[here].min(), rows[here].max() + 1
+        window = Window(whole.col_off, whole.row_off + top, whole.width, end - top)
+        found[here] = _float32(read_valid(dataset, band, window)[np.ix_(rows[here] - top, cols)])
+    return found
+
+
+def _float32(pixels: npt.NDArray[np.floating[Any]]) -> Pixels:
+    return pixels.astype(np.float32, copy=False)
 
 
 def _without_edges(seen: list[Pixels]) -> list[Pixels]:
@@ -172,31 +203,12 @@ def _patchwork(band: RasterBand, shape: tuple[int, int]) -> Pixels:
     edge = min(PATCH, *shape)
     with opened(band.path) as dataset:
         stored = [
-            dataset.read(
-                band.index,
-                window=Window(p.col_off * across, p.row_off * down, edge * across, edge * down),
-                out_shape=(edge, edge),
-                resampling=Resampling.nearest,
+            read_valid(
+                dataset,
+                band,
+                Window(p.col_off * across, p.row_off * down, edge * across, edge * down),
+                (edge, edge),
             )
             for p in patches(shape, edge)
         ]
-    return _without_nodata(np.concatenate(stored), band.nodata)
-
-
-def _without_nodata(stored: npt.NDArray[Any], nodata: tuple[float, ...]) -> Pixels:
-    """Return `stored` as float32, NaN where it is not finite or equals a value of `nodata`."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        missing = ~np.isfinite(stored.astype(np.float64))
-        for value in nodata:
-            # In the type of the pixels: a tag of -3.4028234663852886e38 is stored rounded to float32.
-            missing |= (
-                stored == np.float64(value).astype(stored.dtype) if _fits(value, stored.dtype) else False
-            )
-        return np.where(missing, np.float32(np.nan), stored.astype(np.float32))
-
-
-def _fits(value: float, dtype: np.dtype[Any]) -> bool:
-    if not np.issubdtype(dtype, np.integer):
-        return True
-    limits = np.iinfo(dtype)
-    return float(value).is_integer() and limits.min <= value <= limits.max
+    return _float32(np.concatenate(stored))

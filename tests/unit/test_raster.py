@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ import rasterio
 from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
 
 from landslide_map.errors import InputError
+from landslide_map.grid import Block
+from landslide_map.inputs.sentinel1.files import sample
 from landslide_map.raster.open import file_of, gdal_path, open_band
-from landslide_map.raster.sampling import decimated
+from landslide_map.raster.resample import read_block
+from landslide_map.raster.sampling import decimated, valid_at
 
 VALUES = np.arange(100 * 80, dtype=np.float32).reshape(100, 80)
 TRANSFORM = Affine(10, 0, 500000, 0, -10, 5000000)
@@ -114,12 +119,61 @@ def test_complex_pixels_are_refused(tmp_path: Path) -> None:
     refused("E108", "complex", write(tmp_path / "slc.tif", VALUES.astype(np.complex64)))
 
 
-def test_nodata_told_by_a_mask_alone_is_refused(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.tif")
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as dataset:
-        dataset.write_mask(np.tile([True, False], (100, 40)))
-    refused("E108", "only a mask band tells", path)
-    assert open_band(path, 1, (0.0,)).nodata == (0,)
+@pytest.mark.parametrize("internal", [True, False])
+@pytest.mark.parametrize("declared", [None, (0.0,), ()])
+def test_a_mask_of_the_file_is_honoured_whatever_is_declared(
+    tmp_path: Path, internal: bool, declared: tuple[float, ...] | None
+) -> None:
+    path, valid = write(tmp_path / "a.tif", VALUES + 1), np.tile([True, False], (100, 40))
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=internal), rasterio.open(path, "r+") as dataset:
+        dataset.write_mask(valid)
+    band = open_band(path, 1, declared)
+    expected = np.where(valid, VALUES + 1, np.nan)
+    np.testing.assert_array_equal(decimated(band), expected)
+    np.testing.assert_array_equal(read_block(band, band.grid, Block(0, 0, 100, 80)), expected)
+
+
+@pytest.mark.parametrize("described", [None, "alpha", "dataMask"])
+@pytest.mark.parametrize("count", [1, 3, 4, 6])
+def test_an_alpha_band_is_honoured_whatever_the_number_of_bands(
+    tmp_path: Path, count: int, described: str | None
+) -> None:
+    """GDAL itself offers it as a mask in files of two and of four bands only."""
+    path, alpha = tmp_path / "a.tif", np.tile([255, 0], (100, 40)).astype(np.float32)
+    layout = {"width": 80, "height": 100, "count": count + 1, "dtype": "float32", "transform": TRANSFORM}
+    with rasterio.open(path, "w", driver="GTiff", crs="EPSG:32633", **layout, alpha="unspecified") as dataset:
+        for number in range(1, count + 1):
+            dataset.write(VALUES + number, number)
+        dataset.write(alpha, count + 1)
+        if described:
+            dataset.set_band_description(count + 1, described)
+            dataset.colorinterp = [ColorInterp.undefined] * (count + 1)
+        else:
+            dataset.colorinterp = [ColorInterp.undefined] * count + [ColorInterp.alpha]
+    last = open_band(path, count)
+    expected = np.where(alpha > 0, VALUES + count, np.nan)
+    np.testing.assert_array_equal(decimated(last), expected)
+    np.testing.assert_array_equal(read_block(last, last.grid, Block(0, 0, 100, 80)), expected)
+    measured = open_band(path, count, measured=(1, count + 1))  # near infrared that a program calls alpha
+    assert np.isfinite(decimated(measured)).all()
+
+
+@pytest.mark.parametrize("nodata", [(), (7.0,)])
+@pytest.mark.parametrize("kind", ["float32", "float64", "int16", "uint8", "int32"])
+def test_run_and_checks_have_one_rule(tmp_path: Path, kind: str, nodata: tuple[float, ...]) -> None:
+    """A fill of 1e300 was missing in a run and a valid infinity in its checks."""
+    values = np.arange(60).reshape(6, 10).astype(kind)
+    values[0] = {"float64": 1e300, "float32": np.inf}.get(kind, np.iinfo("uint8").max)
+    band = replace(open_band(write(tmp_path / "a.tif", values), 1, nodata), limits=(5.0, 200.0))
+    run = read_block(band, band.grid, Block(0, 0, 6, 10))
+    np.testing.assert_array_equal(run, decimated(band))
+    np.testing.assert_array_equal(run, sample(band)[0])
+    rows, cols = (places.ravel() for places in np.indices((6, 10)))
+    np.testing.assert_array_equal(np.isfinite(run).ravel(), valid_at(band, rows, cols))
+    assert np.isnan(run[0]).all()
+    assert np.isfinite(run[1:]).all() == (not nodata or 7 not in values)
+    unlimited = open_band(write(tmp_path / "b.tif", values))
+    assert np.isnan(decimated(unlimited)[0]).all() == (kind[0] == "f")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ from landslide_map.inputs.sentinel1.metadata import (
     is_monthly_mosaic,
 )
 from landslide_map.raster.band import RasterBand
+from landslide_map.raster.nodata import alpha_bands, read_valid
 from landslide_map.raster.open import open_band, opened
 from landslide_map.raster.sampling import PLACES, decimated, patches
 from landslide_map.scene.model import RadarSpec
@@ -90,6 +92,8 @@ def look_at(path: Path) -> RadarFile:
     _refuse_product_folder(path)
     with opened(path) as dataset:
         tags, descriptions, kinds = dataset.tags(), dataset.descriptions, dataset.dtypes
+        if dataset.count in alpha_bands(dataset) and dataset.count > 2:  # of two bands, the second is VH
+            descriptions = descriptions[:-1]
         scaled = [s != 1 for s in dataset.scales] + [o != 0 for o in dataset.offsets]
         geocoded = bool(dataset.crs)  # a raw GRD is refused by open_band, in better words
     if geocoded and (any(scaled) or any(kind.startswith("uint") for kind in kinds)):
@@ -153,7 +157,7 @@ def polarisation_of(description: str) -> str | None:
 
 
 def sampled_band(
-    path: Path, index: int, nodata: tuple[float, ...] | None
+    path: Path, index: int, nodata: tuple[float, ...] | None, measured: Collection[int] = ()
 ) -> tuple[SampledBand, list[Notice]]:
     """Open a band, find out which values mean "no data", and sample the rest.
 
@@ -164,13 +168,15 @@ def sampled_band(
         One-based band number.
     nodata : tuple of float, optional
         Declared in scene.yaml, instead of what the file says.
+    measured : collection of int
+        Bands of the file that hold measurements.
 
     Raises
     ------
     InputError
         As :func:`~landslide_map.raster.open.open_band`; E106 where nothing is valid, E350.
     """
-    band = open_band(path, index, nodata)
+    band = open_band(path, index, nodata, measured=measured)
     pixels, integer = sample(band)
     values, notices = units.fill_values(pixels, f"{path} band {index}", integer)
     band = replace(band, nodata=(*band.nodata, *values))
@@ -195,16 +201,11 @@ def sample(band: RasterBand) -> tuple[npt.NDArray[np.float64], bool]:
     with opened(band.path) as dataset:
         integer = np.issubdtype(np.dtype(dataset.dtypes[band.index - 1]), np.integer)
         if height * width <= (PLACES * PATCH) ** 2:
-            stored = dataset.read(band.index)
+            pixels = read_valid(dataset, band)
         else:
             windows = patches((height, width), min(PATCH, height, width))
-            stored = np.concatenate([dataset.read(band.index, window=window) for window in windows])
-    pixels = stored.astype(np.float64)
-    with np.errstate(over="ignore"):
-        # A tag of -3.4028234663852886e38 is stored rounded to float32, and -999.9 as well.
-        rounded = [float(np.float32(value)) for value in band.nodata]
-    pixels[np.isin(pixels, [*band.nodata, *rounded])] = np.nan
-    return pixels, bool(integer)
+            pixels = np.concatenate([read_valid(dataset, band, window) for window in windows])
+    return pixels.astype(np.float64), bool(integer)
 
 
 def _listed(values: tuple[float, ...]) -> str:

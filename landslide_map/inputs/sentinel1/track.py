@@ -82,7 +82,8 @@ def open_track(orbit: str, spec: TrackSpec, event_time: datetime) -> tuple[Radar
 def open_image(orbit: str, spec: RadarSpec) -> OpenedImage:
     """Open one acquisition; see :func:`open_track` for what is refused."""
     parts = _radar_files(spec)
-    files = [file for group in parts.values() for file, _ in group]
+    every = [part for group in parts.values() for part in group]
+    files = [file for file, _ in every]
     where = str(files[0].path)
     told = _told(files)
     declared = Identity(spec.datetime, spec.platform, relative_orbit=spec.relative_orbit, orbit=spec.orbit)
@@ -92,7 +93,8 @@ def open_image(orbit: str, spec: RadarSpec) -> OpenedImage:
     for name, group in parts.items():
         bands[name] = []
         for file, index in group:
-            band, found = sampled_band(file.path, index, spec.nodata)
+            own = tuple(number for other, number in every if other.path == file.path)
+            band, found = sampled_band(file.path, index, spec.nodata, own)
             bands[name].append(band)
             notices += found
     vv, vh = (np.concatenate([b.pixels.ravel() for b in bands[name]]) for name in ("vv", "vh"))
@@ -247,7 +249,7 @@ def _open_composite(orbit: str, spec: CompositeSpec) -> tuple[RadarComposite, li
     bands: dict[str, SampledBand] = {}
     notices: list[Notice] = []
     for name in COMPOSITE_BANDS:
-        bands[name], found = sampled_band(spec.path, numbers[name], spec.nodata)
+        bands[name], found = sampled_band(spec.path, numbers[name], spec.nodata, tuple(numbers.values()))
         notices += found
     vv, vh = bands["post_vv"].pixels, bands["post_vh"].pixels
     notices += backscatter_checks.check_units(vv, vh, "db", f"{where} (a composite is in dB)")

@@ -14,6 +14,7 @@ from pathlib import Path
 from landslide_map import bands
 from landslide_map.errors import InputError
 from landslide_map.raster.band import RasterBand
+from landslide_map.raster.nodata import alpha_bands
 from landslide_map.raster.open import open_band, opened
 from landslide_map.scene.model import OpticalSpec
 
@@ -46,7 +47,11 @@ def open_files(spec: OpticalSpec) -> dict[str, RasterBand]:
         rasters = {name: _only_band(path, spec) for name, path in spec.band_files.items()}
     else:
         numbers = spec.bands.given if spec.bands else _described_bands(spec.path)
-        rasters = {name: open_band(spec.path, i, spec.nodata, default=ZERO) for name, i in numbers.items()}
+        measured = tuple(numbers.values())
+        rasters = {
+            name: open_band(spec.path, i, spec.nodata, default=ZERO, measured=measured)
+            for name, i in numbers.items()
+        }
     for raster in rasters.values():
         _refuse_level_1c(raster.path)
     if spec.nodata is None:
@@ -72,11 +77,9 @@ def _check_name(band: str, path: Path) -> None:
 
 def _only_band(path: Path, spec: OpticalSpec) -> RasterBand:
     with opened(path) as dataset:
-        if dataset.count != 1:
-            raise InputError(
-                "E101",
-                f"{path}: has {dataset.count} bands, expected one; give it as path, with bands",
-            )
+        count = dataset.count - len(alpha_bands(dataset))
+    if count != 1:
+        raise InputError("E101", f"{path}: has {count} bands, expected one; give it as path, with bands")
     return open_band(path, 1, spec.nodata, default=ZERO)
 
 
