@@ -16,6 +16,7 @@ from .check import check
 from .evaluate import evaluate
 from .event import event
 from .find import find
+from .init import init
 from .models import models
 from .qgis import qgis
 from .refusals import refusal_of
@@ -29,7 +30,7 @@ from .train import train
 from .windows import windows
 
 _GROUPS: Final[dict[str, tuple[click.Command, ...]]] = {
-    "From an event to inputs": (find, event, check),
+    "From an event to inputs": (init, find, event, check),
     "Map and review": (run, review, qgis),
     "Data, training and evaluation": (stack, windows, train, evaluate, score, score_pixels, models),
 }

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from landslide_map.errors import SceneError, UsageError
 from landslide_map.scene.messages import NAIVE_TIME
 
 _LONGEST_NAME: Final = 255
@@ -47,6 +48,25 @@ def _utc(value: object) -> datetime:
         return value.astimezone(UTC)
     except OverflowError:
         raise ValueError("expected a time such as 2024-04-02T23:58:00Z") from None
+
+
+def read_time(text: str, name: str) -> datetime:
+    """Return a time of the command line, UTC.
+
+    Raises
+    ------
+    SceneError
+        E390 without a zone.
+    UsageError
+        E402 where it is no time.
+    """
+    try:
+        return TypeAdapter(UtcTime).validate_python(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] == NAIVE_TIME:
+            raise SceneError("E390", f"{name} {text}: {first['msg']}") from None
+        raise UsageError("E402", f"{name} {text}: expected a time such as 2024-04-02T23:58:00Z") from None
 
 
 def one_or_more(value: object) -> object:

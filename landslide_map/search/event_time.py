@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pydantic import TypeAdapter, ValidationError
-
-from landslide_map.errors import SceneError, SearchError, UsageError
-from landslide_map.scene.fields import UtcTime
-from landslide_map.scene.messages import NAIVE_TIME
+from landslide_map.errors import SearchError
+from landslide_map.scene.fields import read_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +38,7 @@ class EventTime:
         SearchError
             E703 in the future.
         """
-        try:
-            time = TypeAdapter(UtcTime).validate_python(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            if first["type"] == NAIVE_TIME:
-                raise SceneError("E390", f"--event-time {text}: {first['msg']}") from None
-            raise UsageError(
-                "E402", f"--event-time {text}: expected a time such as 2024-04-02T23:58:00Z"
-            ) from None
+        time = read_time(text, "--event-time")
         now = now or datetime.now(UTC)
         if time > now:
             raise SearchError(

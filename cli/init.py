@@ -1,0 +1,43 @@
+"""``landslide-map init``: a commented scene.yaml from what lies in a folder, or a template."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--event-time", metavar="T", help="E.g. 2024-04-02T23:58:00Z, with its zone.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("scene.yaml"), show_default=True)
+def init(folder: Path | None, event_time: str | None, out: Path) -> None:
+    """Write a commented scene.yaml from the images in FOLDER, or a template without one.
+
+    Sentinel-1 products are sorted by direction, track and side of the event. A scene.yaml that is there is
+    never replaced.
+    """
+    from landslide_map.errors import OutputExistsError
+    from landslide_map.inputs.describe_folder import TEMPLATE, describe_folder
+    from landslide_map.runtime.atomic import whole_file
+    from landslide_map.scene.fields import read_time
+
+    if out.exists():
+        raise OutputExistsError("E401", f"{out}: exists and is not replaced; choose another --out.")
+    missing: tuple[str, ...]
+    if folder is None:
+        text, missing = TEMPLATE, ("your images and the time of the event: edit the file",)
+    else:
+        time = None if event_time is None else read_time(event_time, "--event-time")
+        described = describe_folder(folder, time, out)
+        text, missing = described.text, described.missing
+        for notice in described.notices:
+            click.echo(f"note {notice}", err=True)
+    out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(out) as partial:
+        partial.write_text(text, encoding="utf-8")
+    click.echo(f"written: {out}")
+    for what in missing:
+        click.echo(f"missing: {what}")
+    if not missing:
+        click.echo(f"next: landslide-map check {out}")

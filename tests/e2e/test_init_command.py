@@ -1,0 +1,92 @@
+"""`landslide-map init`: a scene.yaml from a folder, which passes `check` or says what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+from click.testing import CliRunner, Result
+from rasterio.warp import transform_bounds
+
+from cli.main import cli
+from landslide_map.errors import LandslideMapError
+from landslide_map.inputs.describe_folder import TEMPLATE
+from landslide_map.inputs.open_inputs import open_inputs
+from landslide_map.scene.model import load_scene
+from tests.radar_files import write
+from tests.safe_product import land, write_product
+from tests.unit.test_radar_families import EVENT, hyp3, opera, planetary_computer
+
+
+def init(folder: Path | None, out: Path, *more: str) -> Result:
+    return CliRunner().invoke(cli, ["init", *([str(folder)] if folder else []), "--out", str(out), *more])
+
+
+@pytest.mark.parametrize("make", [hyp3, opera, planetary_computer])
+def test_images_of_a_folder_become_a_scene_that_can_be_read(tmp_path: Path, make):
+    images = tmp_path / "my images"
+    make(images / "radar")
+    product = write_product(images, land(1000, (128, 120)))
+    write(images / "dem.tif", np.ones((80, 90), np.float32))
+    (images / "area.geojson").write_text("{}")
+    out = tmp_path / "scenes" / "scene.yaml"
+    result = init(images, out, "--event-time", EVENT)
+    assert result.exception is None, result.output
+    assert "missing" not in result.output
+    scene = load_scene(out)
+    assert scene.s2 is not None
+    assert scene.s2.post.path is not None
+    assert scene.s2.post.path.resolve() == product
+    assert scene.dem is not None
+    assert scene.dem.resolve() == images / "dem.tif"
+    assert scene.s1 is not None
+    (track,) = scene.s1.tracks.values()
+    assert (len(track.pre or ()), len(track.post or ())) == (1, 1)
+    assert f"{product.name}" in out.read_text()
+
+
+def test_the_scene_opens(tmp_path: Path):
+    hyp3(tmp_path)
+    box = shapely.box(*transform_bounds("EPSG:32651", "EPSG:4326", 400_100, 2_649_300, 400_850, 2_649_950))
+    (tmp_path / "area.geojson").write_text(shapely.to_geojson(box))
+    out = tmp_path / "scene.yaml"
+    result = init(tmp_path, out, "--event-time", EVENT)
+    assert "missing: a Sentinel-2 image after the event" in result.output
+    inputs = open_inputs(load_scene(out))
+    assert inputs.tracks["ascending"].pre[0].relative_orbit == 68
+
+
+def test_without_a_time_it_says_what_is_missing(tmp_path: Path):
+    hyp3(tmp_path)
+    result = init(tmp_path, tmp_path / "scene.yaml")
+    assert result.exit_code == 0
+    assert "missing: the time of the event" in result.output
+    with pytest.raises(LandslideMapError) as error:
+        load_scene(tmp_path / "scene.yaml")
+    assert error.value.code == "E003"
+
+
+def test_the_template_is_a_scene(tmp_path: Path):
+    assert init(None, tmp_path / "scene.yaml").exit_code == 0
+    scene = load_scene(tmp_path / "scene.yaml")
+    assert scene.s1 is not None
+    assert (tmp_path / "scene.yaml").read_text() == TEMPLATE
+
+
+def test_a_scene_that_is_there_is_not_replaced(tmp_path: Path):
+    out = tmp_path / "scene.yaml"
+    out.write_text("mine")
+    result = init(None, out)
+    assert isinstance(result.exception, LandslideMapError)
+    assert result.exception.code == "E401"
+    assert out.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["absent", "."])
+def test_a_folder_without_images(tmp_path: Path, name: str):
+    result = init(tmp_path / name, tmp_path / "scene.yaml", "--event-time", EVENT)
+    assert isinstance(result.exception, LandslideMapError)
+    assert result.exception.code == "E101"
+    assert not (tmp_path / "scene.yaml").exists()
