@@ -25,7 +25,7 @@ LAYERS = [
         "pixel_channels",
         "reasons",
     },
-    {"metrics", "runtime", "windows"},
+    {"metrics", "runtime", "untrusted", "windows"},
     {"features", "raster", "scene", "vector"},
     {"inputs", "models", "search"},
     {"stack"},

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landslide_map.errors import InputError, ResourceError
+from landslide_map.raster.dataset import open_dataset
 
 Layout = Literal["auto", "channels-first", "channels-last"]
 LARGEST_FILE: Final = 2**30
@@ -214,12 +215,11 @@ def _load_npy(path: Path) -> npt.NDArray[Any]:
 
 
 def _load_tif(path: Path) -> npt.NDArray[Any]:
-    import rasterio
     from rasterio.errors import RasterioError
 
     _check_size(path)
     try:
-        with rasterio.open(path) as raster:
+        with open_dataset(path) as raster:
             size = raster.count * raster.height * raster.width * 4
             if size > LARGEST_FILE:
                 _too_large(path, size)

@@ -17,6 +17,7 @@ from landslide_map.errors import InputError, Notice
 from landslide_map.products import LANDSLIDES
 from landslide_map.products.columns import ANALYSED
 from landslide_map.products.columns import LANDSLIDES as LANDSLIDE_LAYER
+from landslide_map.vector.dataset import NoVectorFileError, readable
 from landslide_map.vector.inventory import read_polygons
 from landslide_map.vector.reproject import projected
 
@@ -42,11 +43,12 @@ def read_map(folder: Path) -> Mapped:
             "E160", f"{path}: no such file; expected the folder of a finished run, with {LANDSLIDES}."
         )
     try:
-        layers = {name for name, _ in pyogrio.list_layers(path)}
-        mapped = pyogrio.read_dataframe(path, layer=LANDSLIDE_LAYER, columns=[])
-        windows = pyogrio.read_dataframe(path, layer=WINDOWS, columns=[]) if WINDOWS in layers else None
-        analysed = pyogrio.read_dataframe(path, layer=ANALYSED, columns=["status"])
-    except (DataSourceError, DataLayerError) as error:
+        with readable(path) as local:
+            layers = {name for name, _ in pyogrio.list_layers(local)}
+            mapped = pyogrio.read_dataframe(local, layer=LANDSLIDE_LAYER, columns=[])
+            windows = pyogrio.read_dataframe(local, layer=WINDOWS, columns=[]) if WINDOWS in layers else None
+            analysed = pyogrio.read_dataframe(local, layer=ANALYSED, columns=["status"])
+    except (NoVectorFileError, DataSourceError, DataLayerError) as error:
         raise InputError(
             "E160",
             f"{path}: is no map of landslide-map, with layers {LANDSLIDE_LAYER} and {ANALYSED} ({error}).",

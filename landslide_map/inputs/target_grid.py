@@ -18,6 +18,7 @@ from landslide_map.grid import RESOLUTION_M, Grid
 from landslide_map.inputs.scene_inputs import OpticalImage, RadarTrack
 from landslide_map.raster.band import RasterBand
 from landslide_map.scene.model import GridSpec
+from landslide_map.vector.dataset import NoVectorFileError, readable
 from landslide_map.vector.layers import spatial_layers, unclosed_rings
 from landslide_map.vector.reproject import no_degrees, on_one_turn, projected
 
@@ -118,16 +119,16 @@ def _around(aoi: Path, epsg: int | None, image: RasterBand | None) -> Grid:
     if not aoi.exists():
         raise InputError("E101", f"{aoi}: no such file; correct grid.aoi in scene.yaml")
     try:
-        layers = spatial_layers(aoi)
-        if len(layers) > 1:
-            raise InputError(
-                "E101",
-                f"{aoi}: holds {len(layers)} layers ({', '.join(layers)}); expected the area of interest "
-                "alone, export it to a file of its own",
-            )
-        with unclosed_rings():
-            area = gpd.read_file(aoi, layer=next(iter(layers), None))
-    except (DataSourceError, DataLayerError, shapely.errors.ShapelyError) as error:
+        with readable(aoi) as local, unclosed_rings():
+            layers = spatial_layers(local)
+            if len(layers) > 1:
+                raise InputError(
+                    "E101",
+                    f"{aoi}: holds {len(layers)} layers ({', '.join(layers)}); expected the area of interest "
+                    "alone, export it to a file of its own",
+                )
+            area = gpd.read_file(local, layer=next(iter(layers), None))
+    except (NoVectorFileError, DataSourceError, DataLayerError, shapely.errors.ShapelyError) as error:
         raise InputError("E101", f"{aoi}: cannot be read as an area of interest ({error})") from None
     outline = area.geometry[~(area.geometry.isna() | area.geometry.is_empty)] if len(area.columns) else area
     if not len(outline):

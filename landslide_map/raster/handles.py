@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-import rasterio
 from rasterio.io import DatasetReader
+
+from landslide_map.raster.dataset import open_dataset
 
 
 class OpenFiles:
@@ -31,7 +32,7 @@ class OpenFiles:
             idle = self._idle.setdefault(path, [])
             dataset = idle.pop() if idle else None
         if dataset is None:
-            dataset = rasterio.open(path)
+            dataset = open_dataset(path)
         try:
             yield dataset
         except BaseException:

@@ -14,7 +14,6 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
@@ -22,27 +21,18 @@ from rasterio.windows import Window
 from landslide_map.errors import InputError
 from landslide_map.grid import Grid
 from landslide_map.raster.band import RasterBand
+from landslide_map.raster.dataset import gdal_path, open_dataset, plain_path
 from landslide_map.raster.nodata import mask_of
+from landslide_map.untrusted.files import inside_zip
 
 _OPENING = Lock()
 """Filters of warnings are shared by all threads: one opens a file at a time."""
 
 
-def gdal_path(path: str | Path) -> str:
-    """Return what GDAL opens for `path`: a path that leads into a zip gets ``/vsizip/``.
-
-    >>> gdal_path("/data/S2.zip/S2.SAFE/B04.jp2")
-    '/vsizip//data/S2.zip/S2.SAFE/B04.jp2'
-    """
-    text = str(path)
-    inside_zip = any(parent.suffix.lower() == ".zip" for parent in Path(text).parents)
-    return f"/vsizip/{text}" if inside_zip and not text.startswith("/vsi") else text
-
-
 def file_of(band: RasterBand) -> Path:
     """Return the file on disk that holds `band`: the zip, where it lies in one."""
-    path = Path(band.path.removeprefix("/vsizip/"))
-    return next((parent for parent in path.parents if parent.suffix.lower() == ".zip"), path)
+    member = inside_zip(band.path)
+    return member.zip if member else plain_path(band.path)
 
 
 def open_band(
@@ -94,13 +84,10 @@ def open_band(
 @contextmanager
 def opened(path: str | Path) -> Iterator[DatasetReader]:
     """Open a raster for reading; whatever GDAL says inside becomes one InputError E101."""
-    name = gdal_path(path)
     try:
-        if not name.startswith("/vsi") and not Path(name).exists():
-            raise InputError("E101", f"{path}: no such file; correct the path in scene.yaml")
         with _OPENING, warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused below, in words
-            dataset = rasterio.open(name)
+            dataset = open_dataset(path)
         with dataset:
             yield dataset
     except RasterioError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -27,8 +28,25 @@ def _absolute(value: object, info: ValidationInfo) -> object:
     if longest > _LONGEST_NAME:
         raise ValueError(f"expected a path; found text of {longest} bytes, longer than any file's name")
     folder = (info.context or {}).get("folder", Path.cwd())
+    value = _without_vsizip(str(value))
     # As in a shell: a ~ that no user's folder follows is part of a name, where Path.expanduser would fail.
     return Path(folder, os.path.expanduser(value)).absolute()  # noqa: PTH111
+
+
+def _without_vsizip(text: str) -> str:
+    """Return the path into a zip that GDAL's and QGIS's ``/vsizip/`` means; refuse their other prefixes."""
+    if not text.startswith("/vsi"):
+        return text
+    prefix, _, inner = text[1:].partition("/")
+    if prefix == "vsizip" and ".zip" in inner.lower():
+        return re.sub(r"^\{(.*?)\}", r"\1", inner)
+    if prefix in {"vsitar", "vsigzip", "vsi7z", "vsirar"}:
+        raise ValueError(
+            "expected a file; unpack the archive first, and write the path of the file that was in it"
+        )
+    raise ValueError(
+        "expected a file on this machine, not one of GDAL's other file systems; download it first"
+    )
 
 
 def _utc(value: object) -> datetime:

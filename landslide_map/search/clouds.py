@@ -18,6 +18,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from landslide_map.errors import LandslideMapError, Notice
+from landslide_map.raster.dataset import open_dataset
 from landslide_map.runtime.progress import silent
 from landslide_map.search.area import Area
 from landslide_map.search.candidates import Asset, Optical
@@ -68,7 +69,7 @@ class CloudCounter:
         return target
 
     def _counted(self, path: Path) -> Clearness:
-        with rasterio.open(path) as dataset:
+        with open_dataset(path) as dataset:
             if not dataset.crs or dataset.dtypes[0] != "uint8":
                 raise ValueError("no scene classification")
             shape = self._on(dataset.crs)

@@ -14,6 +14,7 @@ import rasterio.warp
 from affine import Affine
 from rasterio.enums import Resampling
 
+from landslide_map.raster.dataset import open_dataset
 from landslide_map.runtime.atomic import whole_file
 from landslide_map.search.area import Area
 from landslide_map.search.download import Download
@@ -98,7 +99,7 @@ def join_tiles(tiles: list[Path], area: Area, target: Path) -> None:
 
 def _in_degrees(tiles: list[Path], bounds: tuple[float, float, float, float], target: Path) -> None:
     finest = min(tiles, key=lambda path: _pixel(path)[0])
-    with rasterio.open(finest) as dataset:
+    with open_dataset(finest) as dataset:
         place = dataset.transform
     # Onto the pixels of the finest tile, so that it and all of its width are copied, not resampled.
     dx, dy = place.a, -place.e
@@ -129,7 +130,7 @@ _KIND: Final[dict[str, Any]] = {
 
 
 def _pixel(path: Path) -> tuple[float, float]:
-    with rasterio.open(path) as dataset:
+    with open_dataset(path) as dataset:
         return dataset.transform.a, dataset.transform.e
 
 
@@ -147,7 +148,7 @@ def _in_utm(tiles: list[Path], area: Area, target: Path) -> None:
     size = (math.ceil(2 * half_height / _UTM_PIXEL_M) + 4, math.ceil(2 * half_width / _UTM_PIXEL_M) + 4)
     heights = np.full(size, np.nan, np.float32)
     for path in tiles:
-        with rasterio.open(path) as dataset:
+        with open_dataset(path) as dataset:
             piece = np.full(size, np.nan, np.float32)
             rasterio.warp.reproject(
                 rasterio.band(dataset, 1),

@@ -16,6 +16,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from landslide_map.array_types import Floats, Shapes
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Grid
+from landslide_map.vector.dataset import readable
 from landslide_map.vector.layers import spatial_layers, unclosed_rings
 from landslide_map.vector.reproject import no_degrees, projected
 from landslide_map.windows import WindowPlan
@@ -141,9 +142,11 @@ def _read(path: Path, layer: str | None, columns: Sequence[str]) -> gpd.GeoDataF
     if not path.exists():
         raise InputError("E150", f"{path}: no such file; expected an inventory of polygons.")
     try:
-        first = layer or next(iter(spatial_layers(path)), None)
-        with unclosed_rings():
-            table = pyogrio.read_dataframe(path, layer=first, columns=list(columns))
+        with readable(path) as local, unclosed_rings():
+            first = layer or next(iter(spatial_layers(local)), None)
+            table = pyogrio.read_dataframe(local, layer=first, columns=list(columns))
+    except InputError:
+        raise
     except (DataSourceError, DataLayerError, ValueError, shapely.errors.ShapelyError) as error:
         raise InputError("E150", f"{path}: cannot be read as a vector file ({error}).") from error
     if not isinstance(table, gpd.GeoDataFrame):

@@ -15,6 +15,8 @@ def spatial_layers(path: Path) -> list[str]:
 
     QGIS keeps styles and views in tables beside them, which are no layers to read.
 
+    `path` has passed :func:`~landslide_map.vector.dataset.readable`.
+
     Raises
     ------
     pyogrio.errors.DataSourceError

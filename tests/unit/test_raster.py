@@ -73,7 +73,7 @@ def test_a_path_may_lead_into_a_zip(tmp_path: Path) -> None:
     assert band.path.startswith("/vsizip/")
     assert np.array_equal(decimated(band), VALUES)
     assert file_of(band) == tmp_path / "bands.zip"
-    refused("E101", "truncated, damaged or not a raster", tmp_path / "bands.zip" / "inner" / "b.tif")
+    refused("E101", "no item named", tmp_path / "bands.zip" / "inner" / "b.tif")
     assert gdal_path("/data/a.tif") == "/data/a.tif"
 
 

@@ -7,8 +7,6 @@ names are matched without regard to case, because real products differ there.
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -20,6 +18,8 @@ from rasterio.errors import CRSError
 
 from landslide_map.errors import InputError
 from landslide_map.grid import Grid
+from landslide_map.untrusted.files import ZIP_ERRORS, Member, read_bytes, read_member, zip_names
+from landslide_map.untrusted.xml_tree import MOST_BYTES, parse_xml
 
 PRODUCT_XML = "mtd_msil2a.xml"
 IMAGES = {"red": "B04_10m", "green": "B03_10m", "blue": "B02_10m", "nir": "B08_10m"}
@@ -71,10 +71,10 @@ class _Tree:
     def xml(self, name: str) -> ElementTree.Element:
         try:
             if self.path.is_dir():
-                return ElementTree.fromstring((self.path / name).read_bytes())
-            with zipfile.ZipFile(self.path) as archive:
-                return ElementTree.fromstring(archive.read(str(PurePosixPath(self.top, name))))
-        except (ElementTree.ParseError, OSError, KeyError, zlib.error, zipfile.BadZipFile) as error:
+                return parse_xml(read_bytes(self.path / name, MOST_BYTES))
+            member = Member(self.path, str(PurePosixPath(self.top, name)))
+            return parse_xml(read_member(member, MOST_BYTES))
+        except ZIP_ERRORS as error:
             raise InputError(
                 "E101", f"{self.location(name)}: cannot be read ({error}); fetch it again"
             ) from None
@@ -121,10 +121,11 @@ def _tree(path: Path) -> _Tree:
         names = [file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()]
     else:
         try:
-            with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
-        except zipfile.BadZipFile:
-            raise InputError("E101", f"{path}: is not a whole zip file; fetch it again") from None
+            names = zip_names(path)
+        except ZIP_ERRORS as error:
+            raise InputError(
+                "E101", f"{path}: is not a whole zip file that can be read ({error}); fetch it again"
+            ) from None
     found = sorted((name for name in names if PurePosixPath(name).name.lower() == PRODUCT_XML), key=len)
     if not found:
         if any("msil1c" in name.lower() for name in [*names, path.name]):
@@ -194,7 +195,12 @@ def _grid(tile: ElementTree.Element, where: str) -> Grid:
         size = next(e for e in tile.iter("Size") if e.get("resolution") == "10")
         corner = next(e for e in tile.iter("Geoposition") if e.get("resolution") == "10")
         x, y, dx, dy = (float(_text(corner, key) or "") for key in ("ULX", "ULY", "XDIM", "YDIM"))
-        crs = CRS.from_user_input(_text(tile, "HORIZONTAL_CS_CODE"))
+        code = re.fullmatch(
+            r"EPSG:(\d{4,6})", _text(tile, "HORIZONTAL_CS_CODE") or "", re.ASCII | re.IGNORECASE
+        )
+        if code is None:
+            raise ValueError("HORIZONTAL_CS_CODE")
+        crs = CRS.from_epsg(int(code[1]))
         return Grid(
             crs, Affine(dx, 0, x, 0, dy, y), int(_text(size, "NCOLS") or ""), int(_text(size, "NROWS") or "")
         )

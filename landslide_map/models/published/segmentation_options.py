@@ -16,6 +16,7 @@ from landslide_map.errors import BundleError
 from landslide_map.models.published import ganerod
 from landslide_map.models.segmentation.scaling import channel_statistics
 from landslide_map.pixel_channels import PIXEL_CHANNELS
+from landslide_map.raster.dataset import open_dataset
 
 _ROWS: Final = 256
 
@@ -112,12 +113,11 @@ def dataset_statistics(folder: Path) -> Statistics:
 
 
 def _blocks(path: Path) -> Iterator[npt.NDArray[Any]]:
-    import rasterio
     from rasterio.errors import RasterioError
     from rasterio.windows import Window
 
     try:
-        with rasterio.open(path) as raster:
+        with open_dataset(path) as raster:
             if raster.count != ganerod.BANDS:
                 raise BundleError("E551", f"{path}: has {raster.count} bands, expected {ganerod.BANDS}.")
             for top in range(0, raster.height, _ROWS):

@@ -1,0 +1,174 @@
+"""The one gate of rasters: formats of an allow-list, files of this machine, nothing that leads elsewhere.
+
+GDAL tries some 150 formats on a file, whatever its name is. Several fetch what the file names from the
+network: a ``.tif`` may hold GDAL_WMS, a ``.jp2`` a VRT. The first bytes decide here which one driver may open
+a file. What the file leads to (sources, overviews, masks) goes through the same gate.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import rasterio
+from rasterio.io import DatasetReader
+
+from landslide_map.errors import InputError
+from landslide_map.raster.vrt import local_sources
+from landslide_map.untrusted.files import (
+    ZIP_ERRORS,
+    Member,
+    inside_zip,
+    member_header,
+    read_bytes,
+    unreadable_kind,
+    zip_names,
+)
+
+FORMATS: Final = "GeoTIFF, JPEG 2000, VRT, NetCDF, ERDAS .img, ENVI, and .hgt, .dt2, .asc of elevation"
+_MAGIC: Final = {
+    b"II*\0": "GTiff",
+    b"MM\0*": "GTiff",
+    b"II+\0": "GTiff",
+    b"MM\0+": "GTiff",
+    b"\0\0\0\x0cjP  ": "JP2OpenJPEG",
+    b"\xff\x4f\xff\x51": "JP2OpenJPEG",
+    b"EHFA_HEADER_TAG": "HFA",
+    b"CDF": "netCDF",
+    b"\x89HDF\r\n\x1a\n": "netCDF",
+}
+"""First bytes -> the driver that may open such a file."""
+_BY_NAME: Final = {".hgt": "SRTMHGT", ".dt0": "DTED", ".dt1": "DTED", ".dt2": "DTED", ".asc": "AAIGrid"}
+"""Elevation models without first bytes of their own."""
+_NEVER_RAW: Final = re.compile(rb"(\xef\xbb\xbf)?\s*(<[?!A-Za-z_]|[{\[]\s*[\"\]}\[{])|%PDF|SQLite|PK\x03\x04")
+"""How XML, JSON, PDF, SQLite and zips begin, whose drivers in GDAL lead elsewhere."""
+_HEADER: Final = 1024
+"""Bytes that GDAL looks at when it asks what a file is."""
+_SIDECARS: Final = (".ovr", ".OVR", ".msk", ".MSK")
+"""Overviews and mask beside a file, which GDAL opens as a raster of any format."""
+_DEEPEST: Final = 6
+"""How far files may lead to each other."""
+_MOST_XML: Final = 64 * 2**20
+
+
+def gdal_path(path: str | Path) -> str:
+    """Return what GDAL opens for `path`: a path that leads into a zip gets ``/vsizip/``.
+
+    >>> gdal_path("/data/S2.zip/S2.SAFE/B04.jp2")
+    '/vsizip//data/S2.zip/S2.SAFE/B04.jp2'
+    """
+    text = str(path)
+    return f"/vsizip/{text}" if not text.startswith("/vsizip/") and inside_zip(text) else text
+
+
+def plain_path(name: str | Path) -> Path:
+    """Return the path that :func:`gdal_path` made a name for GDAL of."""
+    return Path(str(name).removeprefix("/vsizip/"))
+
+
+def open_dataset(path: str | Path) -> DatasetReader:
+    """Open a raster for reading, if it and all that it leads to may be opened.
+
+    Raises
+    ------
+    InputError
+        E101 where a file is missing, no plain file or no raster that is read; E113 where it leads elsewhere.
+    rasterio.errors.RasterioError
+        Where GDAL cannot open it.
+    """
+    place = plain_path(path)
+    return rasterio.open(gdal_path(place), driver=_checked(place, *_state(place), 0))
+
+
+def _state(place: Path) -> tuple[int, int]:
+    """Return what tells that a file was changed: its time and size, or those of its zip."""
+    member = inside_zip(place)
+    try:
+        status = (member.zip if member else place).stat()
+    except (OSError, ValueError):
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=4096)
+def _checked(place: Path, changed: int, size: int, depth: int) -> str:
+    """Return the one driver that may open a file, all that it leads to checked; kept until it changes."""
+    del changed, size
+    if depth > _DEEPEST:
+        raise InputError("E113", f"{place}: files lead to each other, or too far; give the last one")
+    member = inside_zip(place)
+    driver = _driver(place, member)
+    leads = local_sources(place, _xml(place)) if driver == "VRT" else []
+    for path in (*leads, *_sidecars(place, member)):
+        _checked(path, *_state(path), depth + 1)
+    with rasterio.open(gdal_path(place), driver=driver) as dataset:
+        tags = {key.upper(): value for key, value in dataset.tags(ns="OVERVIEWS").items()}
+    if elsewhere := tags.get("OVERVIEW_FILE"):
+        raise InputError(
+            "E113",
+            f"{place}: its tags name another file as overviews ({elsewhere[:80]!r}), which is not followed; "
+            "write it anew with gdal_translate",
+        )
+    return driver
+
+
+def _driver(place: Path, member: Member | None) -> str:
+    header = _first_bytes(place, member)
+    if b"<VRTDataset" in header:
+        if member:
+            raise InputError("E113", f"{place}: is a VRT inside a zip, which is not followed; unpack the zip")
+        return "VRT"
+    found = next((driver for magic, driver in _MAGIC.items() if header.startswith(magic)), None)
+    if found is None and not _NEVER_RAW.match(header):
+        found = _BY_NAME.get(place.suffix.lower()) or _raw(place)
+    if found is None:
+        raise InputError(
+            "E101",
+            f"{place}: cannot be read; it is truncated, damaged or not a raster in a format that is read "
+            f"({FORMATS}). Convert it with gdal_translate, or fetch it again",
+        )
+    return found
+
+
+def _first_bytes(place: Path, member: Member | None) -> bytes:
+    missing = f"{member.zip if member else place}: no such file; correct the path in scene.yaml"
+    try:
+        if member:
+            return member_header(member, _HEADER)
+        if kind := "a folder" if place.is_dir() else unreadable_kind(place):
+            raise InputError("E101", f"{place}: is {kind}, not a raster file")
+        with place.open("rb") as file:
+            return file.read(_HEADER)
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError("E101", missing) from None
+    except ZIP_ERRORS as error:
+        told = f"cannot be read{' from its zip' if member else ''} ({error}); fetch it again"
+        raise InputError("E101", f"{place}: {told}") from None
+
+
+def _raw(place: Path) -> str | None:
+    """Return the driver of raw pixels, by the text file that describes them."""
+    for path in (place.with_suffix(".hdr"), Path(f"{place}.hdr")):
+        if path.is_file():
+            with path.open("rb") as file:
+                return "ENVI" if file.read(_HEADER).lstrip().startswith(b"ENVI") else "EHdr"
+    return None
+
+
+def _xml(place: Path) -> bytes:
+    try:
+        return read_bytes(place, _MOST_XML)
+    except (OSError, ValueError) as error:
+        raise InputError("E101", f"{place}: cannot be read as a VRT ({error})") from None
+
+
+def _sidecars(place: Path, member: Member | None) -> list[Path]:
+    paths = [Path(f"{place}{ending}") for ending in _SIDECARS]
+    if member is None:
+        return [path for path in paths if path.exists()]
+    names = set(zip_names(member.zip))
+    return [path for path in paths if path.relative_to(member.zip).as_posix() in names]

@@ -1,0 +1,157 @@
+"""The one gate of vector files: formats of an allow-list, files of this machine, nothing that leads away.
+
+As for rasters (:mod:`landslide_map.raster.dataset`), the first bytes decide: OGR would follow a VRT, a WFS
+or a pipeline of GDAL commands in a file of any name.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from landslide_map.errors import InputError
+from landslide_map.untrusted.files import (
+    ZIP_ERRORS,
+    Member,
+    read_bytes,
+    read_member,
+    unreadable_kind,
+    zip_names,
+)
+from landslide_map.untrusted.xml_tree import MOST_BYTES, parse_xml
+
+FORMATS: Final = (
+    "GeoPackage, Shapefile, GeoJSON, KML, GPX, FlatGeobuf, File Geodatabase, or one of these zipped"
+)
+_MAGIC: Final = (b"SQLite format 3\0", b"\0\0\x27\x0a", b"fgb\x03fgb")
+_GEOJSON: Final = re.compile(
+    rb'"type"\s*:\s*"(FeatureCollection|Feature|GeometryCollection|(Multi)?(Point|LineString|Polygon))"'
+)
+_PIPELINE: Final = re.compile(
+    rb"gdal_streamed_alg|command_line|gdal_virtual|conformsTo|\"links\"\s*:", re.IGNORECASE
+)
+"""In JSON: commands of GDAL, and services that are asked for more pages."""
+_SQL: Final = re.compile(
+    rb"virtual(ogr|shape|dbf|xl|text)|geocode|gdal_|load_extension|/vsi|https?:", re.IGNORECASE
+)
+"""In the definition of a table or view: functions by which SQL leads to other files."""
+_PARTS: Final = {".shp", ".shx", ".dbf", ".prj", ".cpg", ".gpkg", ".geojson", ".json", ".kml", ".fgb"}
+"""What is taken out of a zip."""
+_MAIN: Final = _PARTS - {".shx", ".dbf", ".prj", ".cpg"}
+_HEADER: Final = 2**16
+_MOST_UNPACKED: Final = 2**29
+
+
+class NoVectorFileError(ValueError):
+    """A file is in no format that is read."""
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[Path]:
+    """Yield what OGR may open for a vector file: itself, or what was taken out of its zip.
+
+    Raises
+    ------
+    NoVectorFileError
+        If it is in no format of the allow-list.
+    InputError
+        E113 if it leads away.
+    """
+    if kind := unreadable_kind(path):
+        raise NoVectorFileError(f"it is {kind}")
+    if path.is_dir():
+        if path.suffix.lower() != ".gdb" or not any(path.glob("a00000001.gdbtable")):
+            raise NoVectorFileError("it is a folder")
+        yield path
+    elif path.suffix.lower() in {".zip", ".kmz"}:
+        with TemporaryDirectory(prefix="landslide-map-") as folder:
+            inner = _unpacked(path, Path(folder))
+            _check(inner, path)
+            yield inner
+    else:
+        _check(path, path)
+        yield path
+
+
+def _unpacked(path: Path, folder: Path) -> Path:
+    """Take the parts of the one vector file in a zip out of it."""
+    try:
+        names = [name for name in zip_names(path) if Path(name).suffix.lower() in _PARTS]
+        found = [name for name in names if Path(name).suffix.lower() in _MAIN]
+        if len(found) != 1:
+            raise NoVectorFileError(f"its zip holds {len(found)} vector files; expected one")
+        left = _MOST_UNPACKED
+        for name in names:
+            if Path(name).with_suffix("") == Path(found[0]).with_suffix(""):
+                content = read_member(Member(path, name), left)
+                left -= len(content)
+                (folder / f"unpacked{Path(name).suffix.lower()}").write_bytes(content)
+    except NoVectorFileError:
+        raise
+    except ZIP_ERRORS as error:
+        raise NoVectorFileError(f"its zip cannot be read: {error}") from None
+    return folder / f"unpacked{Path(found[0]).suffix.lower()}"
+
+
+def _check(path: Path, told: Path) -> None:
+    with path.open("rb") as file:
+        header = file.read(_HEADER)
+    text = header.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if header.startswith(_MAGIC[0]):
+        _check_sql(path, told)
+    elif text.startswith((b"{", b"[")):
+        if _PIPELINE.search(text):
+            raise _elsewhere(told, "commands or a service")
+        if not _GEOJSON.search(text):
+            raise NoVectorFileError("it is JSON, but no GeoJSON")
+    elif text.startswith(b"<"):
+        _check_xml(path, told)
+    elif not header.startswith(_MAGIC[1:]):
+        raise NoVectorFileError(f"it is in none of the formats that are read ({FORMATS})")
+
+
+def _check_xml(path: Path, told: Path) -> None:
+    try:
+        root = parse_xml(read_bytes(path, MOST_BYTES))
+    except ValueError as error:
+        raise NoVectorFileError(str(error)) from None
+    if root.tag.lower() not in {"kml", "gpx"}:
+        raise NoVectorFileError(f"it is XML of the kind {root.tag[:40]}, which is not read ({FORMATS})")
+    if (
+        any(element.tag.lower() in {"networklink", "link"} for element in root.iter())
+        and root.tag.lower() == "kml"
+    ):
+        raise _elsewhere(told, "a NetworkLink")
+
+
+def _check_sql(path: Path, told: Path) -> None:
+    """Refuse tables and views of a database that are made of other files."""
+    log = Path(f"{path}-wal")
+    if log.is_file():
+        with log.open("rb") as file:
+            while part := file.read(2**24):
+                if _SQL.search(part):
+                    raise _elsewhere(told, "other files by SQL, in its -wal file")
+    try:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        ) as database:
+            database.text_factory = bytes
+            query = "SELECT sql FROM sqlite_master WHERE type = 'view' OR sql LIKE 'create virtual%'"
+            for (sql,) in database.execute(query):
+                if _SQL.search(sql or b""):
+                    raise _elsewhere(told, sql.decode(errors="replace"))
+    except sqlite3.Error as error:
+        raise NoVectorFileError(f"its database cannot be read: {error}") from None
+
+
+def _elsewhere(path: Path, what: str) -> InputError:
+    return InputError(
+        "E113",
+        f"{path}: leads to {what[:80]}; expected shapes in the file itself. Export it as GeoPackage",
+    )
