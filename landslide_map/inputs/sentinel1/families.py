@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +21,7 @@ from landslide_map.inputs.sentinel1.files import RadarFile, look_at, polarisatio
 from landslide_map.inputs.sentinel1.metadata import Identity, identify, relative_orbit
 from landslide_map.raster.open import open_band
 from landslide_map.scene.model import RadarBands, RadarSpec
+from landslide_map.untrusted.files import ZIP_ERRORS, zip_names
 
 SAME_PASS_S: Final = 600.0
 """Slices, bursts and frames of one pass over a scene start within this time."""
@@ -203,10 +203,7 @@ def _names(path: Path) -> Iterator[Path]:
             yield from (Path(folder, name) for name in sorted(files))
         return
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = sorted(archive.namelist())
-    except (zipfile.BadZipFile, OSError) as error:
+        names = sorted(zip_names(path))
+    except ZIP_ERRORS as error:
         raise InputError("E101", f"{path}: is not a whole zip file ({error}); fetch it again") from None
-    yield from (
-        path / name for name in names if ".." not in Path(name).parts and not Path(name).is_absolute()
-    )
+    yield from (path / name for name in names)

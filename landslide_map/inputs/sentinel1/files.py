@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +26,7 @@ from landslide_map.raster.nodata import alpha_bands, read_valid
 from landslide_map.raster.open import open_band, opened
 from landslide_map.raster.sampling import PLACES, decimated, patches
 from landslide_map.scene.model import RadarSpec
+from landslide_map.untrusted.files import ZIP_ERRORS, inside_zip, member_header, read_bytes
 
 _README_LIMIT: Final = 1 << 20
 """Longest README that is read, bytes."""
@@ -113,21 +112,20 @@ def beside(path: Path) -> Identity:
     if stem == path.name:
         return Identity()
     try:
-        if (archive := zip_above(path)) is not None:
-            inner = path.relative_to(archive).with_name(f"{stem}.README.md.txt").as_posix()
-            with zipfile.ZipFile(archive) as held, held.open(inner) as file:
-                text = file.read(_README_LIMIT)
+        note = path.with_name(f"{stem}.README.md.txt")
+        if (member := inside_zip(note)) is not None:
+            text = member_header(member, _README_LIMIT)
         else:
-            with path.with_name(f"{stem}.README.md.txt").open("rb") as file:
-                text = file.read(_README_LIMIT)
-    except (OSError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
+            text = read_bytes(note, _README_LIMIT)
+    except ZIP_ERRORS:
         return Identity()
     return from_text(text.decode("utf-8", "replace"))
 
 
 def zip_above(path: Path) -> Path | None:
     """Return the zip that a path leads into."""
-    return next((parent for parent in path.parents if parent.suffix.lower() == ".zip"), None)
+    member = inside_zip(path)
+    return member.zip if member else None
 
 
 def _refuse_product_folder(path: Path) -> None:
