@@ -18,6 +18,7 @@ from .event import event
 from .find import find
 from .init import init
 from .models import models
+from .pixels import pixels
 from .qgis import qgis
 from .refusals import refusal_of
 from .review import review
@@ -27,12 +28,16 @@ from .score_pixels import score_pixels
 from .stack import stack
 from .streams import outlive_readers
 from .train import train
+from .train_pixels import train_pixels
 from .windows import windows
 
 _GROUPS: Final[dict[str, tuple[click.Command, ...]]] = {
     "From an event to inputs": (init, find, event, check),
-    "Map and review": (run, review, qgis),
-    "Data, training and evaluation": (stack, windows, train, evaluate, score, score_pixels, models),
+    "Map and review": (run, pixels, review, qgis),
+    "Data, training and evaluation": (
+        *(stack, windows, train, train_pixels),
+        *(evaluate, score, score_pixels, models),
+    ),
 }
 """Heading of the help -> commands, in the order in which people need them."""
 

@@ -36,6 +36,8 @@ from .feedback import Feedback, feedback
     show_default=True,
     help="Edge of the squares whose windows `train --folds grouped` keeps together.",
 )
+@click.option("--tiles", is_flag=True, help="Cut tiles of 128 px with masks instead, for `train-pixels`.")
+@click.option("--channels", help="Of --tiles: names, comma-separated; by default of the recipe small-pixels.")
 @click.option("--name", help="Beginning of the windows' IDs; by default the event's name.")
 @click.option("--overwrite", is_flag=True, help="Replace windows that were cut before.")
 @feedback
@@ -51,6 +53,8 @@ def windows(
     between: Literal["leave-out", "positive", "negative"],
     allow_missing: bool,
     group_km: float,
+    tiles: bool,
+    channels: str | None,
     name: str | None,
     overwrite: bool,
     tell: Feedback,
@@ -61,6 +65,11 @@ def windows(
     layout that `train` and `evaluate` read. Windows that no polygon touches count as free of landslides:
     where the inventory is not complete, say so with --area.
     """
+    if tiles:
+        _cut_tiles(scene, labels, out, channels, name, overwrite, tell)
+        return
+    if channels is not None:
+        raise click.UsageError("--channels belongs to --tiles")
     from landslide_map.datasets.cut_windows import LabelRule, cut_windows
 
     cut = cut_windows(
@@ -84,3 +93,23 @@ def windows(
         f"{out}: {cut.windows} windows, {cut.landslides} of them landslides, in {cut.groups} spatial groups; "
         f"left out: {cut.unlabelled} without a clear label, {cut.incomplete} incomplete"
     )
+
+
+def _cut_tiles(
+    scene: Path,
+    labels: Path,
+    out: Path,
+    channels: str | None,
+    name: str | None,
+    overwrite: bool,
+    tell: Feedback,
+) -> None:
+    from landslide_map.datasets.cut_tiles import cut_tiles
+    from landslide_map.training.pixels.recipe import load_pixel_recipe
+
+    names = channels.split(",") if channels else load_pixel_recipe("small-pixels").channels
+    cut = cut_tiles(scene, labels, out, names, name=name, overwrite=overwrite, progress=tell.progress)
+    for notice in cut.notices:
+        tell.notice(notice)
+    tell.finished(folder=out, tiles=cut.tiles, landslide_pixels=cut.landslide_pixels)
+    click.echo(f"{out}: {cut.tiles} tiles, {cut.landslide_pixels} landslide pixels")

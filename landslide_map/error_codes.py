@@ -47,6 +47,7 @@ CODES: Final[dict[str, str]] = {
     "E186": "an .h5 file is not plain: it links elsewhere or needs a plugin",
     "E170": "a GeoPackage of landslides is missing or unreadable, or lacks its layer",
     "E171": "a review holds another word than the five verdicts",
+    "E187": "the scene cannot supply a channel that a pixel member reads",
     "E201": "a Level-1C product was given, Level-2A is needed",
     "E204": "the offset that scene.yaml states is contradicted by the pixels",
     "E205": "reflectance and digital numbers are confused",

@@ -25,7 +25,7 @@ LAYERS = [
         "pixel_channels",
         "reasons",
     },
-    {"metrics", "runtime", "untrusted", "windows"},
+    {"metrics", "pixel_metrics", "runtime", "untrusted", "windows"},
     {"features", "raster", "scene", "vector"},
     {"inputs", "models", "search"},
     {"stack"},

@@ -41,7 +41,7 @@ def steep_block(dem: RasterBand, grid: Grid, block: Block, files: OpenFiles | No
     ndarray, (block.height, block.width), float32
     """
     wide = Block(block.row - _HALO, block.col - _HALO, block.height + 2 * _HALO, block.width + 2 * _HALO)
-    elevation = read_block(dem, grid, wide, decode=_heights, files=files)
+    elevation = read_block(dem, grid, wide, decode=heights, files=files)
     slope = slope_degrees(_smoothed(elevation), grid.transform.a)
     return np.where(np.isnan(slope), np.float32(np.nan), (slope >= STEEP_DEG).astype(np.float32))
 
@@ -75,7 +75,8 @@ def slope_degrees(elevation: Floats32, pixel_m: float) -> Floats32:
     return np.degrees(np.arctan(np.hypot(north, east))).astype(np.float32)
 
 
-def _heights(stored: npt.NDArray[Any]) -> Floats32:
+def heights(stored: npt.NDArray[Any]) -> Floats32:
+    """Return elevations in metres, NaN where no ground on earth is so low or high."""
     low, high = _HEIGHTS_M
     return np.where((stored >= low) & (stored <= high), stored, np.nan).astype(np.float32)
 

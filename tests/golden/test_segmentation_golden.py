@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner
 from landslide_map_cli.main import cli
 
-from landslide_map.evaluation.pixels import batch_mean_f1, pooled_f1
 from landslide_map.models.published import ganerod, landslide4sense
 from landslide_map.models.segmentation.ensemble import mean_probability, probability
 from landslide_map.models.segmentation.scaling import (
@@ -23,6 +22,7 @@ from landslide_map.models.segmentation.scaling import (
     standardise_l4s,
 )
 from landslide_map.models.segmentation.spec import ChannelScaling
+from landslide_map.pixel_metrics import batch_mean_f1, pooled_f1
 from landslide_map.training.pixels.crops import crop_corner
 
 from .segmentation_reference import close, ganerod_state, golden, l4s_state, reference

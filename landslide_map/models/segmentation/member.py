@@ -70,6 +70,7 @@ class SegmentationMember:
         with torch.inference_mode():
             for start in range(0, len(planes), BATCH):
                 batch = torch.from_numpy(planes[start : start + BATCH]).to(device)
+                batch = batch.contiguous(memory_format=torch.channels_last)
                 parts.append(network(batch)[:, 0].float().cpu().numpy())
         return np.concatenate(parts)
 
@@ -79,14 +80,14 @@ class SegmentationMember:
             from safetensors import SafetensorError
             from safetensors.torch import load
 
-            from landslide_map.models.segmentation.architecture import loaded
+            from landslide_map.models.segmentation.architecture import fused, loaded
 
             file = self.files[fold]
             try:
                 tensors = load(file if isinstance(file, bytes) else file.read_bytes())
             except SafetensorError as error:
                 raise ValueError(f"{self.name}: no safetensors file ({error})") from error
-            self._networks[fold, device] = loaded(self.spec, tensors).to(device)
+            self._networks[fold, device] = fused(loaded(self.spec, tensors), self.spec).to(device)
         return self._networks[fold, device]
 
     def unloaded(self) -> None:

@@ -67,7 +67,7 @@ class SegmentationSpec:
     overlap: int = 32
     """Pixels that neighbouring tiles share."""
     decoder_channels: tuple[int, ...] = ()
-    """Widths of a U-Net's decoder, deepest first; those of the library where empty."""
+    """Widths of a U-Net's decoder, deepest first, as many as levels; those of the library where empty."""
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:

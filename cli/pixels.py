@@ -1,0 +1,57 @@
+"""``landslide-map pixels``: the probability of every pixel of a scene, by pixel members."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .feedback import Feedback, feedback
+
+
+@click.command()
+@click.argument("scene", type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="GeoTIFF to write.")
+@click.option("--bundle", required=True, type=click.Path(path_type=Path), help="Bundle with pixel members.")
+@click.option(
+    "--near",
+    type=click.Path(path_type=Path),
+    help="Folder of results or file of polygons: leave out pixels farther than 320 m from its outlines.",
+)
+@click.option("--scenario", help="Which members are averaged; by default the bundle's first.")
+@click.option("--member", help="One member only.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where networks run.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+@feedback
+def pixels(
+    scene: Path,
+    out: Path,
+    bundle: Path,
+    near: Path | None,
+    scenario: str | None,
+    member: str | None,
+    device: str,
+    overwrite: bool,
+    tell: Feedback,
+) -> None:
+    """Map the pixels of SCENE (a scene.yaml) with the pixel members of a bundle.
+
+    Writes probabilities as a cloud-optimised GeoTIFF, float32, NaN where not computed: pixel level.
+    """
+    from landslide_map.mapping.map_pixels import PixelMapOptions, map_pixels
+
+    made = map_pixels(
+        scene,
+        bundle,
+        out,
+        PixelMapOptions(near=near, scenario=scenario, member=member, device=device),
+        overwrite=overwrite,
+        progress=tell.progress,
+    )
+    for notice in made.notices:
+        tell.notice(notice)
+    tell.finished(pixels=out, computed=made.computed, landslides=made.landslides, members=made.members)
+    click.echo(
+        f"{out}: {made.computed} pixels computed, {made.landslides} above 0.5, by {len(made.members)} "
+        "members (pixel level)"
+    )

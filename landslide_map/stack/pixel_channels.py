@@ -1,0 +1,142 @@
+"""Channels of pixel members in one block of a scene, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from landslide_map.array_types import Floats32
+from landslide_map.bands import (
+    CHANNELS,
+    DN_OFFSET,
+    ORBITS,
+    POLARISATIONS,
+    acquisition,
+    group,
+)
+from landslide_map.errors import InputError
+from landslide_map.grid import Block
+from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.models.segmentation.scaling import L4S_DIVISOR
+from landslide_map.pixel_channels import PIXEL_CHANNELS
+from landslide_map.raster.handles import OpenFiles
+from landslide_map.raster.resample import read_block
+from landslide_map.stack import terrain_shape
+from landslide_map.stack.acquisitions import present, read_acquisition
+from landslide_map.stack.channels import read_channels
+from landslide_map.stack.slope import heights
+
+_TERRAIN: Final = ("elevation", "slope", "aspect", "hillshade", "l4s_slope", "l4s_elevation")
+_BOTH: Final = {
+    f"both_{side}_{pol}": (side, pol) for side in ("pre", "post", "diff") for pol in POLARISATIONS
+}
+_NDVI_POST: Final = "ndvi_post"
+
+
+def unavailable(inputs: SceneInputs, names: Sequence[str]) -> list[str]:
+    """Return the channels among `names` that a scene cannot supply, with the inputs they are made of."""
+    lacking = []
+    for name in names:
+        if name in CHANNELS:
+            there = group(name) in inputs.sensors
+        elif name in _TERRAIN:
+            there = inputs.dem is not None
+        elif name == _NDVI_POST:
+            there = inputs.optical is not None
+        else:
+            there = name in _BOTH and bool(inputs.tracks)
+        if not there:
+            source = PIXEL_CHANNELS[name].source
+            lacking.append(f"{name} (made of {', '.join(source) or 'nothing that a scene holds'})")
+    return lacking
+
+
+def check_available(inputs: SceneInputs, names: Sequence[str], member: str) -> None:
+    """Refuse a scene that cannot supply a channel of a pixel member (E187)."""
+    if lacking := unavailable(inputs, names):
+        raise InputError(
+            "E187",
+            f"the scene cannot supply {len(lacking)} of {len(names)} channels of pixel member {member}: "
+            f"{'; '.join(lacking[:3])}. Add the inputs, or use another bundle.",
+        )
+
+
+def read_pixel_channels(
+    inputs: SceneInputs, names: Sequence[str], block: Block, files: OpenFiles | None = None
+) -> Floats32:
+    """Return some channels in one block of the grid.
+
+    Parameters
+    ----------
+    inputs : SceneInputs
+    names : sequence of str
+        Of :data:`~landslide_map.pixel_channels.PIXEL_CHANNELS`; available, see :func:`check_available`.
+    block : Block
+        Pixels of ``inputs.grid``; a pixel's value does not depend on the block it is read in.
+    files : OpenFiles, optional
+        Files that stay open for neighbouring blocks.
+
+    Returns
+    -------
+    ndarray, (name, block.height, block.width), float32
+        NaN = missing.
+    """
+    made: dict[str, Floats32] = {}
+    known = [name for name in names if name in CHANNELS]
+    if known:
+        made |= dict(zip(known, read_channels(inputs, known, block, files), strict=True))
+    if _NDVI_POST in names:
+        made[_NDVI_POST] = _ndvi_post(inputs, block, files)
+    for name in names:
+        if name in _BOTH:
+            made[name] = _both(inputs, *_BOTH[name], block, files)
+    if terrain := [name for name in names if name in _TERRAIN]:
+        made |= _terrain(inputs, terrain, block, files)
+    return np.stack([made[name] for name in names])
+
+
+def _ndvi_post(inputs: SceneInputs, block: Block, files: OpenFiles | None) -> Floats32:
+    red, nir = (read_acquisition(inputs, name, block, files=files) - DN_OFFSET for name in ("red", "nir"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Floats32 = np.where(nir + red > 0, (nir - red) / (nir + red), np.nan).astype(np.float32)
+    return found
+
+
+def _both(inputs: SceneInputs, side: str, pol: str, block: Block, files: OpenFiles | None) -> Floats32:
+    """Return the mean over directions of dB values, or of their differences, where they are valid."""
+    each = []
+    for orbit in ORBITS:
+        post, pre = (acquisition(orbit, when, pol) for when in ("post", "pre"))
+        wanted = [post, pre] if side == "diff" else [acquisition(orbit, side, pol)]
+        if all(present(inputs, name) for name in wanted):
+            read = [read_acquisition(inputs, name, block, files=files) for name in wanted]
+            each.append(read[0] - read[1] if side == "diff" else read[0])
+    if not each:
+        return np.full((block.height, block.width), np.nan, np.float32)
+    stacked = np.stack(each)
+    valid = np.isfinite(stacked)
+    count = valid.sum(axis=0)
+    total = np.where(valid, stacked, 0).sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+
+
+def _terrain(
+    inputs: SceneInputs, names: Sequence[str], block: Block, files: OpenFiles | None
+) -> dict[str, Floats32]:
+    assert inputs.dem is not None
+    wide = Block(block.row - 1, block.col - 1, block.height + 2, block.width + 2)
+    elevation = read_block(inputs.dem, inputs.grid, wide, decode=heights, files=files)
+    east, north = terrain_shape.gradient(elevation, inputs.grid.transform.a)
+    inner = elevation[1:-1, 1:-1]
+    steepness = terrain_shape.slope(east, north)
+    found = {
+        "elevation": inner,
+        "slope": steepness,
+        "aspect": terrain_shape.aspect(east, north),
+        "hillshade": terrain_shape.hillshade(east, north),
+        "l4s_slope": steepness / np.float32(L4S_DIVISOR[-2]),
+        "l4s_elevation": inner / np.float32(L4S_DIVISOR[-1]),
+    }
+    return {name: found[name] for name in names}

@@ -1,0 +1,74 @@
+"""Pixel members on a scene: bits do not depend on blocks, nearness or order; what is missing is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import rasterio
+
+pytest.importorskip("segmentation_models_pytorch")
+
+from landslide_map.errors import InputError, OutputExistsError
+from landslide_map.mapping.map_pixels import PixelMapOptions, map_pixels
+from sample_scenes.simulator.event import simulate_event
+from sample_scenes.simulator.options import EventOptions
+from tests.tiny_pixel_bundle import CHANNELS, tiny_pixel_bundle, tiny_spec
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return simulate_event(tmp_path_factory.mktemp("scene"), EventOptions(size=128, seed=3))
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_pixel_bundle(tmp_path_factory.mktemp("tiny") / "bundle")
+
+
+def read(path: Path) -> npt.NDArray[np.float32]:
+    with rasterio.open(path) as raster:
+        assert raster.profile["dtype"] == "float32"
+        return np.asarray(raster.read(1))
+
+
+def test_blocks_change_no_bit(scene: Path, bundle: Path, tmp_path: Path) -> None:
+    whole = map_pixels(scene, bundle, tmp_path / "whole.tif")
+    assert whole.members == ("tiny",)
+    values = read(tmp_path / "whole.tif")
+    assert whole.computed == np.isfinite(values).sum() > 0.9 * values.size
+    assert 0 <= np.nanmin(values) < np.nanmax(values) <= 1
+    map_pixels(scene, bundle, tmp_path / "parts.tif", PixelMapOptions(block=48))
+    np.testing.assert_array_equal(read(tmp_path / "parts.tif"), values)
+
+
+def test_near_outlines_only_with_the_same_bits(scene: Path, bundle: Path, tmp_path: Path) -> None:
+    import geopandas as gpd
+    from shapely.geometry import box
+
+    with rasterio.open(scene.parent / "dem.tif") as dem:
+        left, _, _, top = dem.bounds
+        crs = dem.crs
+    shapes = gpd.GeoDataFrame(geometry=[box(left + 100, top - 200, left + 150, top - 100)], crs=crs)
+    shapes.to_file(tmp_path / "near.gpkg")
+    map_pixels(scene, bundle, tmp_path / "whole.tif")
+    near = map_pixels(scene, bundle, tmp_path / "near.tif", PixelMapOptions(near=tmp_path / "near.gpkg"))
+    whole, part = read(tmp_path / "whole.tif"), read(tmp_path / "near.tif")
+    here = np.isfinite(part)
+    assert 0 < near.computed == here.sum() < 0.5 * part.size
+    assert here[:40, :40].all()
+    np.testing.assert_array_equal(part[here], whole[here])
+
+
+def test_what_the_scene_lacks_and_what_is_there_already(scene: Path, bundle: Path, tmp_path: Path) -> None:
+    other = tiny_pixel_bundle(tmp_path / "other", tiny_spec((*CHANNELS[:2], "slope", "l4s_b10")))
+    with pytest.raises(InputError) as caught:
+        map_pixels(scene, other, tmp_path / "p.tif")
+    assert caught.value.code == "E187"
+    assert "l4s_b10" in str(caught.value)
+    (tmp_path / "p.tif").write_text("mine")
+    with pytest.raises(OutputExistsError):
+        map_pixels(scene, bundle, tmp_path / "p.tif")
+    assert (tmp_path / "p.tif").read_text() == "mine"
