@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     help="Probability above which a window is a landslide.",
 )
 @shared_options.operating_point
+@click.option(
+    "--outline",
+    type=click.Choice(["objects", "windows"]),
+    help="Outline landslides on pixels (objects, the default), or windows above the threshold.",
+)
 @shared_options.profile
 @shared_options.device
 @shared_options.precision

@@ -71,6 +71,11 @@ SNOW_OR_CLOUD: Final = "snow_or_cloud"
 STEEP: Final = "steep"
 """Quality channel (0 or 1, NaN where there is no elevation); never an input of a member."""
 
+SLOPE: Final = "slope"
+"""Slope of the ground (degrees, NaN where there is no elevation); never an input of a member."""
+NDVI_BEFORE: Final = "ndvi_before"
+"""NDVI of reflectance before the event (NaN where there is none); never an input of a member."""
+
 BACKSCATTER: Final = tuple(backscatter(orbit, pol) for orbit in ORBITS for pol in POLARISATIONS)
 """Channels in absolute backscatter: outside the training domain for terrain-flattened products."""
 DIFFERENCES: Final = tuple(difference(orbit, pol) for orbit in ORBITS for pol in POLARISATIONS)

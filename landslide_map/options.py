@@ -1,4 +1,4 @@
-"""Names of choices: device, precision, units and quantity of backscatter, operating point."""
+"""Names of choices: device, precision, units and quantity of backscatter, operating point, outline."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 BackscatterUnits = Literal["db", "power", "amplitude"]
 Quantity = Literal["sigma0", "gamma0", "gamma0_rtc"]
+
+Outline = Literal["objects", "windows"]
 
 OperatingPoint = Literal["f1", "recall90", "precision90"]
 

@@ -23,6 +23,9 @@ from landslide_map.bands import (
     STEEP,
     group,
 )
+from landslide_map.delineation.collect import CHANNELS as LAYER_CHANNELS
+from landslide_map.delineation.collect import LayerCollector
+from landslide_map.delineation.pixels import Strip
 from landslide_map.features.accumulator import PixelWindows
 from landslide_map.features.window_statistics import PIXEL_SLAB, SLAB, statistics_and_pixels
 from landslide_map.grid import BLOCK
@@ -49,6 +52,8 @@ class JudgedRows:
     """Sensor group -> ``(window,)`` valid fraction of its poorest channel."""
     sample: Sampled = field(default_factory=dict)
     """Of the pixels of the model bands that were read."""
+    strip: Strip | None = None
+    """Pixels that may belong to a landslide, where they are wanted and there is an optical image."""
 
 
 Judge = Callable[[Sequence[int], Tick], Iterator[JudgedRows]]
@@ -64,6 +69,7 @@ def judge_rows(
     tick: Tick = lambda _: None,
     *,
     read_ahead: bool = True,
+    delineate: bool = False,
 ) -> Iterator[JudgedRows]:
     """Judge the windows that end in some rows of blocks, in this process.
 
@@ -83,6 +89,8 @@ def judge_rows(
         Called after every few rows of windows.
     read_ahead : bool
         Read the next row of blocks while the last one is voted on: faster, and more in memory.
+    delineate : bool
+        Keep the pixels that may belong to a landslide.
 
     Yields
     ------
@@ -97,8 +105,9 @@ def judge_rows(
         valid: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in GROUPS}
         waiting = list(run)
         sample = PixelSample(MODEL_BANDS)
+        collector = LayerCollector() if delineate and inputs.optical else None
         for first, statistics, pixels in described_windows(
-            inputs, plan, ensemble, wanted, run, read_ahead=read_ahead, sample=sample
+            inputs, plan, ensemble, wanted, run, read_ahead=read_ahead, sample=sample, collector=collector
         ):
             count = statistics.sizes["window"]
             rows = range(first, first + count // plan.grid_shape[1])
@@ -119,7 +128,8 @@ def judge_rows(
             if rows.stop == plan.ending_in(waiting[0]).stop:
                 whole = {name: np.concatenate(parts) for name, parts in valid.items()}
                 number = waiting.pop(0)
-                yield JudgedRows(number, joined_votes(votes), whole, sample.taken(number))
+                strip = collector.taken(number, plan.shape[0]) if collector else None
+                yield JudgedRows(number, joined_votes(votes), whole, sample.taken(number), strip)
                 votes, valid = [], {name: [] for name in GROUPS}
 
 
@@ -132,6 +142,7 @@ def described_windows(
     *,
     read_ahead: bool = True,
     sample: PixelSample | None = None,
+    collector: LayerCollector | None = None,
 ) -> Iterator[tuple[int, xr.DataArray, Pixels | None]]:
     """Yield what an ensemble must know of the windows of `plan`, a few rows of windows at a time.
 
@@ -145,6 +156,8 @@ def described_windows(
         As of :func:`judge_rows`.
     sample : PixelSample, optional
         Where a sample of the pixels is kept.
+    collector : LayerCollector, optional
+        Where the layers are kept that outlines are made of.
 
     Yields
     ------
@@ -159,12 +172,15 @@ def described_windows(
     bands = [name for name in MODEL_BANDS if name in made_of]
     positions = [MODEL_BANDS.index(name) for name in bands]
     described = {*channels, *bands, SNOW_OR_CLOUD, STEEP}
+    read = described if collector is None else {*described, *LAYER_CHANNELS}
     halo = 0 if block_rows is None else int(plan.row_starts[plan.ended_by(block_rows.start * BLOCK)])
-    lazy = model_stack(inputs, described, halo)
+    lazy = model_stack(inputs, read, halo)
+    lazy = lazy if sample is None else sample.of(lazy)
     for first, statistics, found in statistics_and_pixels(
-        lazy if sample is None else sample.of(lazy),
+        lazy if collector is None else collector.of(lazy),
         plan,
         bands,
+        channels=[str(name) for name in lazy["band"].values if name in described],
         median=ensemble.needs_median,
         slab=(plan.count if ensemble.skips else PIXEL_SLAB) if bands else SLAB,
         block_rows=block_rows,

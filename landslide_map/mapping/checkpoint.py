@@ -12,7 +12,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
@@ -22,6 +22,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from landslide_map._version import __version__
+from landslide_map.delineation.pixels import Strip
 from landslide_map.errors import LandslideMapError, Notice, ResourceError, UsageError
 from landslide_map.inference.rows import Judge, JudgedRows, Tick
 from landslide_map.mapping.identity import InputFiles, differences
@@ -29,7 +30,7 @@ from landslide_map.models.voting.ensemble import Votes
 from landslide_map.runtime.atomic import whole_file
 
 FOLDER: Final = ".landslide-map-journal"
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 _DOCUMENT: Final = "journal.json"
 _ROWS: Final = "row-*.npz"
 _AFRESH: Final = "start afresh with --overwrite, or choose another --out."
@@ -96,7 +97,24 @@ class Journal:
         for row in judge(missing, tick):
             files.refuse_changed()
             self._keep(row)
-            yield row
+            yield replace(row, strip=None)
+
+    def strips(self) -> Iterator[Strip]:
+        """Yield the pixels kept for outlines of every row of blocks, from the top downwards.
+
+        Raises
+        ------
+        ResourceError
+            E601 if a row that was kept is not there any more.
+        """
+        for path in sorted(self.folder.glob(_ROWS)):
+            row = self._read(path)
+            if row is None:
+                raise ResourceError(
+                    "E601", f"{path} does not read back as it was written. Run the same command again."
+                )
+            if row.strip is not None:
+                yield row.strip
 
     def _rows(self) -> list[JudgedRows]:
         """Return the finished rows of blocks; a file that is not what it was is removed."""
@@ -109,7 +127,7 @@ class Journal:
                     Notice("W410", f"{path} was damaged on disk: its row of blocks was judged again")
                 )
             else:
-                found.append(row)
+                found.append(replace(row, strip=None))
         if found:
             total = self._document["rows_of_blocks"]
             self.notices.append(
@@ -242,6 +260,10 @@ def _packed(row: JudgedRows) -> bytes:
         "valid_fraction": row.valid_fraction,
         "sample": row.sample,
     }
+    if row.strip is not None:
+        parts["strip"] = {name: getattr(row.strip, name) for name in ("starts", "cols", "codes")}
+        parts["strip"] |= {"top": np.array(row.strip.top), "layers": np.array(row.strip.layers)}
+        parts["cells"] = dict(row.strip.cells)
     present = {
         f"{kind}.{name}": values
         for kind, arrays in parts.items()
@@ -255,10 +277,15 @@ def _packed(row: JudgedRows) -> bytes:
 
 def _unpacked(content: bytes) -> JudgedRows:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        parts: dict[str, dict[str, Any]] = {"votes": {}, "valid_fraction": {}, "sample": {}}
+        kinds = ("votes", "valid_fraction", "sample", "strip", "cells")
+        parts: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
         for name in arrays.files:
             kind, _, key = name.partition(".")
             if key:
                 parts[kind][key] = arrays[name]
-        votes = Votes(**parts.pop("votes"))
-        return JudgedRows(int(arrays["block_row"]), votes, **parts)
+        votes, kept, cells = (parts.pop(kind) for kind in ("votes", "strip", "cells"))
+        strip = None
+        if kept:
+            top, layers = int(kept.pop("top")), tuple(str(name) for name in kept.pop("layers"))
+            strip = Strip(top=top, layers=layers, cells=cells, **kept)
+        return JudgedRows(int(arrays["block_row"]), Votes(**votes), **parts, strip=strip)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from landslide_map.errors import Notice
 from landslide_map.inference.record import gathered
 from landslide_map.mapping import checkpoint, provenance
+from landslide_map.mapping.delineate import object_map
 from landslide_map.mapping.estimate import expected_seconds
 from landslide_map.mapping.memory_plan import room_within
 from landslide_map.mapping.provenance import write_manifest
@@ -20,7 +21,7 @@ from landslide_map.mapping.setup import prepare_run, resolved_settings
 from landslide_map.mapping.views import write_views
 from landslide_map.models.bundle.load import Bundle, load_bundle
 from landslide_map.models.run_time import network_notice
-from landslide_map.options import Device, OperatingPoint, Precision
+from landslide_map.options import Device, OperatingPoint, Outline, Precision
 from landslide_map.products import LANDSLIDES, MANIFEST
 from landslide_map.products.reviews import previous_reviews, refuse_new_verdicts
 from landslide_map.products.transaction import outputs
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from landslide_map.mapping.cluster.client import Cluster
 
 CHECK = reporting.Stage("check inputs")
+OUTLINE = reporting.Stage("outline landslides")
 CLASSIFY = reporting.Stage("classify windows", "windows")
 
 
@@ -46,6 +48,7 @@ def map_scene(
     stride: int | None = None,
     threshold: float | None = None,
     operating_point: OperatingPoint | None = None,
+    outline: Outline | None = None,
     profile: str | None = None,
     device: Device = "auto",
     precision: Precision = "float32",
@@ -66,7 +69,7 @@ def map_scene(
         A ``scene.yaml``.
     out : path
         Folder for the results; they appear together, when all are complete.
-    bundle, stride, threshold, operating_point : optional
+    bundle, stride, threshold, operating_point, outline : optional
         Instead of what the scene says; an operating point and a threshold exclude each other.
     profile : str, optional
         Which members vote; a key of :data:`~landslide_map.models.bundle.profiles.PROFILES`.
@@ -112,6 +115,7 @@ def map_scene(
                 stride=stride,
                 threshold=threshold,
                 operating_point=operating_point,
+                outline=outline,
                 profile=profile,
                 device=device,
                 precision=precision,
@@ -136,6 +140,10 @@ def map_scene(
             tick = reporting.counter(progress, CLASSIFY, plan.count)
             rows = run.journal.completed(retrying(run.judge, notify), plan.block_rows, tick, run.files)
             result = gathered(rows, ensemble, plan)
+        objects = None
+        if settings.output.outline == "objects":
+            with timings.stage(OUTLINE), reporting.step(progress, OUTLINE):
+                objects = object_map(run.journal.strips, result.record, plan, inputs)
         with timings.stage(WRITE):
             reviews = previous_reviews(Path(out) / LANDSLIDES)
             tags = provenance.tags(settings, inputs, ensemble) | decided(result.record)
@@ -148,6 +156,8 @@ def map_scene(
                 tags=tags,
                 min_area_m2=settings.output.min_area_m2,
                 reviews=reviews,
+                outline=settings.output.outline,
+                objects=objects,
                 progress=progress,
             )
             of_scene = (*ensemble.notices, *inputs.notices, *result.notices, *of_polygons)

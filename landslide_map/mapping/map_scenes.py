@@ -20,11 +20,11 @@ from landslide_map.mapping.result import MapResult
 from landslide_map.mapping.setup import resolved_settings
 from landslide_map.models.bundle.load import Bundle, load_bundle
 from landslide_map.products import LANDSLIDES, MANIFEST, PROJECT
-from landslide_map.products.columns import ANALYSED
+from landslide_map.products.columns import ANALYSED, WINDOWS
 from landslide_map.products.columns import LANDSLIDES as OUTLINES
 from landslide_map.products.edit_session import refuse_edited
 from landslide_map.products.geopackage import read_layer, write_geopackage
-from landslide_map.products.merge import leading_crs, merged_areas, merged_landslides
+from landslide_map.products.merge import leading_crs, merged_areas, merged_landslides, merged_objects
 from landslide_map.products.project import write_project
 from landslide_map.products.reviews import (
     previous_reviews,
@@ -258,7 +258,9 @@ def _write_merged(out: Path, outcomes: Sequence[Outcome]) -> int:
     tags = [tags for _, tags in found.values()]
     crs = leading_crs(analysed.values())
     scenarios = dict.fromkeys(name for own in tags for name in own["bundle_scenarios"].split("; "))
-    landslides = merged_landslides({name: unreviewed(frame) for name, (frame, _) in found.items()}, crs)
+    own = {name: unreviewed(frame) for name, (frame, _) in found.items()}
+    objects = all("probability" in frame for frame in own.values())
+    landslides = (merged_objects if objects else merged_landslides)(own, crs)
     common = {key: value for key, value in tags[0].items() if all(own.get(key) == value for own in tags)}
     missing = [outcome.name for outcome in outcomes if outcome.result is None]
     if missing:
@@ -268,6 +270,9 @@ def _write_merged(out: Path, outcomes: Sequence[Outcome]) -> int:
     about = {**common, "scenes": "; ".join(results)}
     with outputs(out, overwrite=True, names=(LANDSLIDES, SCENES, PROJECT)) as stage:
         layers, _ = reviewed_layers(landslides, reviews)
+        if objects:
+            windows = {name: read_layer(result.polygons, WINDOWS)[0] for name, result in results.items()}
+            layers[WINDOWS] = merged_landslides(windows, crs)
         layers[ANALYSED] = merged_areas(analysed, crs, list(scenarios))
         write_geopackage(stage / LANDSLIDES, layers, event_time, about, threshold)
         folders = {name: result.out for name, result in results.items()}

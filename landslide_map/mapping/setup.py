@@ -17,7 +17,7 @@ from landslide_map.mapping.identity import InputFiles, run_identity
 from landslide_map.mapping.memory_plan import demand_of, giving_back, room_within
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import Choice
-from landslide_map.options import OperatingPoint
+from landslide_map.options import OperatingPoint, Outline
 from landslide_map.runtime.memory_limit import Room
 from landslide_map.runtime.progress import Report
 from landslide_map.scene.model import Scene, load_scene
@@ -50,6 +50,7 @@ def resolved_settings(
     stride: int | None = None,
     threshold: float | None = None,
     operating_point: OperatingPoint | None = None,
+    outline: Outline | None = None,
     **chosen: Any,
 ) -> tuple[Scene, Choice]:
     """Return what a scene and the caller say together; `chosen` are other fields of :class:`Choice`.
@@ -65,6 +66,7 @@ def resolved_settings(
         stride=stride,
         threshold=threshold,
         operating_point=operating_point,
+        outline=outline,
     )
     return settings, Choice(
         settings.bundle, threshold=settings.threshold, operating_point=settings.operating_point, **chosen
@@ -109,9 +111,12 @@ def prepare_run(
     identity = run_identity(settings, choice, ensemble, inputs, files, on_cluster=cluster is not None)
     journal = Journal(out, identity, len(plan.block_rows), overwrite=overwrite)
     valid = settings.min_valid_fraction
+    delineate = settings.output.outline == "objects"
     if cluster is None:
-        judge: Judge = partial(judge_rows, inputs, ensemble, plan, valid, read_ahead=room.read_ahead)
+        judge: Judge = partial(
+            judge_rows, inputs, ensemble, plan, valid, read_ahead=room.read_ahead, delineate=delineate
+        )
         judge = judge if limit is None else giving_back(judge)
     else:
-        judge = cluster.judge(inputs, choice, ensemble, plan, valid, progress, limit)
+        judge = cluster.judge(inputs, choice, ensemble, plan, valid, progress, limit, delineate=delineate)
     return Run(settings, choice, ensemble, inputs, files, plan, room, journal, judge)

@@ -8,6 +8,8 @@ from typing import Final
 PROBABILITY: Final = "probability.tif"
 CLASSES: Final = "class.tif"
 LANDSLIDES: Final = "landslides.gpkg"
+CANDIDATES: Final = "candidates.gpkg"
+OUTLINE_PROBABILITY: Final = "outline_probability.tif"
 WINDOWS: Final = "windows.nc"
 MANIFEST: Final = "run.json"
 """Appears last and disappears first: its presence says that the result is complete."""
@@ -45,6 +47,9 @@ FILES: Final = (
     "class.qml",
     "class.tif.aux.xml",
     LANDSLIDES,
+    CANDIDATES,
+    OUTLINE_PROBABILITY,
+    "outline_probability.qml",
     WINDOWS,
     PROJECT,
     QUICKLOOK,

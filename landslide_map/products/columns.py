@@ -9,6 +9,8 @@ LANDSLIDES: Final = "landslides"
 """Layer with the outlines to review."""
 WINDOWS: Final = "windows"
 """Layer with the outlines of windows above the threshold; absent where `landslides` holds these itself."""
+CANDIDATES: Final = "candidates"
+"""Layer with all objects that have a probability, those too that are below the threshold."""
 ANALYSED: Final = "analysed"
 """Layer with the area analysed."""
 REVIEWS_KEPT: Final = "reviews_kept"
@@ -34,23 +36,42 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     LANDSLIDES: {
         "uid": ("Identity", "Hash of the outline: the same outline has the same in every run"),
         "id": ("Number", "1 is the landslide with the highest probability"),
-        "probability": ("Probability", "Calibrated probability that the outline is a landslide, 0 to 1"),
-        "probability_low": ("Probability, lower", "Lower end of the interval of the probability"),
-        "probability_high": ("Probability, upper", "Upper end of the interval of the probability"),
-        "confidence": ("Confidence", "high, medium or low"),
+        "probability": ("Probability", "That at least half of the outline is landslide, 0 to 1"),
+        "probability_low": ("Probability, lower", "Lowest of four models, each learned without some events"),
+        "probability_high": ("Probability, upper", "Highest of the four models"),
+        "confidence": (
+            "Confidence",
+            "high: every model gives at least 0.8, and a radar track or the vegetation changed; medium: the"
+            " probability is at least 0.6; low: the others",
+        ),
         "prob_mean": ("Probability, mean", "Mean over the pixels of the outline, 0 to 1"),
         "prob_max": ("Probability, highest", "Highest of the pixels of the outline, 0 to 1"),
         "area_m2": ("Area, m2", "True area of the outline on the ellipsoid"),
         "length_m": ("Length, m", "Longer side of the smallest rectangle around the outline"),
         "width_m": ("Width, m", "Shorter side of the smallest rectangle around the outline"),
-        "direction_deg": ("Direction, degrees", "Of the longer side, clockwise from north"),
+        "direction_deg": (
+            "Direction, degrees",
+            "Bearing of the longer side: downslope where an elevation model is given, else 0 to 180",
+        ),
         "slope_mean_deg": ("Slope, degrees", "Mean slope of the ground inside the outline"),
         "elevation_min_m": ("Lowest point, m", "Lowest elevation inside the outline"),
         "elevation_max_m": ("Highest point, m", "Highest elevation inside the outline"),
-        "evidence_optical": ("Evidence, optical", "Change seen by Sentinel-2, 0 to 1"),
-        "evidence_descending": ("Evidence, descending", "Change seen by the descending track, 0 to 1"),
-        "evidence_ascending": ("Evidence, ascending", "Change seen by the ascending track, 0 to 1"),
-        "evidence_vegetation": ("Evidence, vegetation", "Loss of vegetation, 0 to 1"),
+        "evidence_optical": (
+            "Evidence, optical",
+            "Probability that the image after the event gives alone, 0 to 1",
+        ),
+        "evidence_descending": (
+            "Evidence, descending",
+            "Probability that speckle alone changes backscatter less, 0 to 1",
+        ),
+        "evidence_ascending": (
+            "Evidence, ascending",
+            "Probability that speckle alone changes backscatter less, 0 to 1",
+        ),
+        "evidence_vegetation": (
+            "Evidence, vegetation",
+            "Share of the lack of vegetation that is new since the image before, 0 to 1",
+        ),
         "window_probability": ("Probability of windows", "Mean probability of the windows that cover it"),
         "method": ("Method", "How the outline was made"),
         "windows": ("Windows", "Analysed windows that share a pixel with the outline"),

@@ -17,6 +17,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from landslide_map.errors import ResourceError
 from landslide_map.products.columns import (
     ANALYSED,
+    CANDIDATES,
     LANDSLIDES,
     REVIEW,
     REVIEWS_KEPT,
@@ -32,9 +33,13 @@ _LAYERS: Final = {
         "Outlines to review. They say where to look; `method` or the tags say how exact an edge is.",
     ),
     WINDOWS: (
-        "Windows above the threshold",
+        "Areas to look at",
         "Outlines where the probability of a landslide in the windows around a pixel is above the"
         " threshold. They say where to look, not where the edge of a scar is.",
+    ),
+    CANDIDATES: (
+        "Candidates",
+        "All outlines with a probability, those too that are below the threshold.",
     ),
     ANALYSED: (
         "Area analysed",

@@ -6,7 +6,7 @@ landslide carries is made of its parts by the rules of docs/decisions/0030-sever
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import geopandas as gpd
@@ -19,6 +19,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from shapely.geometry import MultiPolygon
 
+from landslide_map.delineation.attributes import lengths_and_widths
+from landslide_map.products.objects import OBJECT_COLUMNS
 from landslide_map.products.polygons import ANALYSED_COLUMNS, LANDSLIDE_COLUMNS
 from landslide_map.reasons import REASON_NAMES, Reason
 from landslide_map.vector.reproject import projected
@@ -55,17 +57,47 @@ def merged_landslides(parts: Mapping[str, gpd.GeoDataFrame], crs: pyproj.CRS) ->
         sums over the parts; `scenario` that of most windows above; dates those next to the event; `area_m2`
         that of the union on the ellipsoid. One that stayed alone keeps what it had.
     """
+    return _merged(parts, crs, LANDSLIDE_COLUMNS, "prob_max", _united)
+
+
+def merged_objects(parts: Mapping[str, gpd.GeoDataFrame], crs: pyproj.CRS) -> gpd.GeoDataFrame:
+    """Return the landslide objects of several scenes; those that touch or overlap are one.
+
+    Parameters
+    ----------
+    parts : mapping of str to GeoDataFrame
+        Scene -> its layer ``landslides``: columns of ``products.objects`` but `uid`.
+    crs : CRS
+        Of the result.
+
+    Returns
+    -------
+    GeoDataFrame
+        The same columns and `scenes`. One that was merged has the outline of the union, its area, length and
+        width, the elevations of all parts, and all else of the most probable part.
+    """
+    columns = {name: kind for name, kind in OBJECT_COLUMNS.items() if name != "uid"}
+    return _merged(parts, crs, columns, "probability", _united_object)
+
+
+def _merged(
+    parts: Mapping[str, gpd.GeoDataFrame],
+    crs: pyproj.CRS,
+    columns: Mapping[str, str],
+    rank: str,
+    united: Callable[[gpd.GeoDataFrame, Sequence[str]], dict[str, Any]],
+) -> gpd.GeoDataFrame:
     frames = [brought(frame, crs).assign(**{SCENES: name}) for name, frame in parts.items()]
     table = _joined(frames, crs)
-    dates = [name for name in table.columns if name not in {*LANDSLIDE_COLUMNS, SCENES, "geometry"}]
+    dates = [name for name in table.columns if name not in {*columns, SCENES, "geometry"}]
     group = _touching(table.geometry.to_numpy())
     several = pd.Series(group).duplicated(keep=False).to_numpy()
-    united = [_united(parts, dates) for _, parts in table[several].groupby(group[several], sort=False)]
-    frames = [table[~several], gpd.GeoDataFrame(united, columns=table.columns, crs=crs)]
+    ones = [united(parts, dates) for _, parts in table[several].groupby(group[several], sort=False)]
+    frames = [table[~several], gpd.GeoDataFrame(ones, columns=table.columns, crs=crs)]
     merged = _joined(frames, crs)
-    merged = merged.sort_values("prob_max", ascending=False, kind="stable").reset_index(drop=True)
+    merged = merged.sort_values(rank, ascending=False, kind="stable").reset_index(drop=True)
     merged["id"] = np.arange(1, len(merged) + 1)
-    return _typed(merged, LANDSLIDE_COLUMNS, dates)
+    return _typed(merged, columns, dates)
 
 
 def merged_areas(
@@ -157,6 +189,23 @@ def _united(parts: gpd.GeoDataFrame, dates: Sequence[str]) -> dict[str, Any]:
         "windows": parts["windows"].sum(),
         "windows_above": parts["windows_above"].sum(),
         "scenario": above.idxmax(),
+        **{name: parts[name].max() if name.endswith("_pre") else parts[name].min() for name in dates},
+        SCENES: ", ".join(parts[SCENES].unique()),
+        "geometry": outline,
+    }
+
+
+def _united_object(parts: gpd.GeoDataFrame, dates: Sequence[str]) -> dict[str, Any]:
+    """Return one object made of its parts."""
+    outline = _polygons(shapely.union_all(parts.geometry.to_numpy()))
+    length, width = lengths_and_widths(np.array([outline], dtype=object))
+    return {
+        **parts.loc[parts["probability"].idxmax()].to_dict(),
+        "area_m2": ellipsoidal_areas(gpd.GeoSeries([outline], crs=parts.crs))[0],
+        "length_m": length[0].round(),
+        "width_m": width[0].round(),
+        "elevation_min_m": parts["elevation_min_m"].min(),
+        "elevation_max_m": parts["elevation_max_m"].max(),
         **{name: parts[name].max() if name.endswith("_pre") else parts[name].min() for name in dates},
         SCENES: ", ".join(parts[SCENES].unique()),
         "geometry": outline,

@@ -92,19 +92,19 @@ def landslides(
         {
             "prob_mean": mean.round(3),
             "prob_max": maximum.round(3),
-            "area_m2": _true_areas(sizes, outlines, grid),
+            "area_m2": true_areas(sizes, outlines, grid),
             "windows": touching["analysed"],
             "windows_above": touching["above"],
             "scenario": [record.scenarios[index] for index in touching["scenario"]],
             "order": -maximum,
         },
-        geometry=gpd.GeoSeries(outlines, crs=_crs(grid)),
+        geometry=gpd.GeoSeries(outlines, crs=grid_crs(grid)),
     )
     # Labels are numbered by first patch, so a stable sort makes the order the same on every run.
     frame = frame.sort_values(["order", "area_m2"], ascending=[True, False], kind="stable")
     frame = frame.reset_index(drop=True)
     frame["id"] = np.arange(1, count + 1)
-    return _typed(frame, LANDSLIDE_COLUMNS, dates)
+    return typed(frame, LANDSLIDE_COLUMNS, dates)
 
 
 def analysed_areas(
@@ -137,11 +137,11 @@ def analysed_areas(
             "status": ["not analysed" if code >= FIRST_REASON else "analysed" for code in present],
             "reason": [REASON_NAMES[Reason(code)] if code >= FIRST_REASON else "" for code in present],
             "scenario": ["" if code >= FIRST_REASON else scenarios[code] for code in present],
-            "area_m2": _true_areas(sizes[present], [parts[code] for code in present], grid),
+            "area_m2": true_areas(sizes[present], [parts[code] for code in present], grid),
         },
-        geometry=gpd.GeoSeries([parts[code] for code in present], crs=_crs(grid)),
+        geometry=gpd.GeoSeries([parts[code] for code in present], crs=grid_crs(grid)),
     )
-    return _typed(frame, ANALYSED_COLUMNS, {})
+    return typed(frame, ANALYSED_COLUMNS, {})
 
 
 def regions(
@@ -249,18 +249,19 @@ def _pixel_area(grid: Grid) -> float:
     return abs(float(grid.transform.determinant))
 
 
-def _crs(grid: Grid) -> pyproj.CRS:
+def grid_crs(grid: Grid) -> pyproj.CRS:
+    """Return the CRS of a grid as pyproj knows it."""
     epsg = grid.crs.to_epsg()
     return pyproj.CRS.from_epsg(epsg) if epsg else pyproj.CRS.from_wkt(grid.crs.to_wkt())
 
 
-def _true_areas(
+def true_areas(
     pixels: npt.NDArray[np.int64], outlines: list[MultiPolygon], grid: Grid
 ) -> npt.NDArray[np.float64]:
     """Return areas on the ellipsoid, square metres, rounded to 1 m2."""
     if not outlines:
         return np.zeros(0)
-    crs = _crs(grid)
+    crs = grid_crs(grid)
     centre = shapely.get_coordinates(shapely.centroid(outlines))
     to_degrees = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
     longitude, latitude = to_degrees.transform(centre[:, 0], centre[:, 1])
@@ -269,7 +270,7 @@ def _true_areas(
     return areas
 
 
-def _typed(
+def typed(
     frame: gpd.GeoDataFrame, columns: Mapping[str, str], dates: Mapping[str, datetime | None]
 ) -> gpd.GeoDataFrame:
     """Return `frame` with these columns and dtypes, the same for any number of rows."""

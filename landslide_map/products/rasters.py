@@ -7,10 +7,10 @@ patches or the number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,10 @@ CLASS_COLOURS: Final[Mapping[int, tuple[int, int, int, int]]] = {
 """Value of ``class.tif`` -> red, green, blue, alpha."""
 
 _REASONS = [int(reason) for reason in Reason if reason]
+
+
+Strips: TypeAlias = Callable[[], Iterator[tuple[int, npt.NDArray[Any]]]]
+"""Gives ``(first row, (rows, width) pixels)`` from the top downwards, the same ones every time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ def write_probability(
         raise ValueError(f"probabilities from {np.nanmin(values)} to {np.nanmax(values)}, not in [0, 1]")
     description = f"landslide probability ({window_m:g} m window)"
     layer = _Layer("float32", np.nan, description, "1", "AVERAGE", statistics=_statistics(values, patches))
-    _write(path, values, patches, grid, layer, tags)
+    _write(path, grid, layer, tags, _painted(values, patches, grid, layer))
 
 
 def write_classes(
@@ -141,33 +145,62 @@ def write_classes(
     """
     layer = _Layer("uint8", Reason.NO_DATA, "landslide class", "", "MODE", CLASS_COLOURS)
     meanings = {f"class_{value}": name for value, name in CLASS_NAMES.items()}
-    _write(path, values, patches, grid, layer, {**tags, **meanings})
+    _write(path, grid, layer, {**tags, **meanings}, _painted(values, patches, grid, layer))
 
 
-@timings.work("write rasters")
-def _write(
+def write_outline_probability(
     path: Path,
-    values: npt.NDArray[Any],
+    paint: Callable[[int, npt.NDArray[np.float32]], None] | None,
+    codes: npt.NDArray[np.uint8],
     patches: Patches,
     grid: Grid,
-    layer: _Layer,
     tags: Mapping[str, str],
 ) -> None:
-    """Paint a plain GeoTIFF, finish it as a COG, and compare."""
+    """Write a COG of the probability of the object that a pixel is in, 0 in none, NaN where not analysed.
+
+    Parameters
+    ----------
+    path, patches, grid, tags
+        As of :func:`write_probability`.
+    paint : callable or None
+        Called as ``paint(first row, (rows, width) pixels)``, writes the probability of objects onto some rows
+        of the grid. None where the scene has no optical image: all is NaN then.
+    codes : uint8, ``patches.shape``
+        Scenario index, or the ``Reason`` why a place was not analysed.
+    """
+    analysed = np.where(np.isin(codes, _REASONS) | (paint is None), np.nan, 0.0).astype(np.float32)
+
+    def strips() -> Iterator[tuple[int, npt.NDArray[Any]]]:
+        for start, strip in _strips(analysed, patches):
+            if paint is not None:
+                paint(start, strip)
+            yield start, strip
+
+    layer = _Layer("float32", np.nan, "probability of the landslide object at a pixel", "1", "AVERAGE")
+    _write(path, grid, layer, tags, strips)
+
+
+def _painted(values: npt.NDArray[Any], patches: Patches, grid: Grid, layer: _Layer) -> Strips:
     if patches.grid_shape != grid.shape:
         raise ValueError(f"patches of a grid of {patches.grid_shape} pixels, not of {grid.shape}")
     values = values.astype(layer.dtype, copy=False)
+    return lambda: _strips(values, patches)
+
+
+@timings.work("write rasters")
+def _write(path: Path, grid: Grid, layer: _Layer, tags: Mapping[str, str], strips: Strips) -> None:
+    """Paint a plain GeoTIFF, finish it as a COG, and compare; `strips` is asked for twice."""
     temporary = path.with_name(f".{path.stem}.plain.tif")
     try:
         with cog.explained(Path(path.name)):
             with cog.plain(temporary, grid, 1, layer.dtype, layer.nodata) as target:
                 _describe(target, layer, tags)
-                for start, strip in _strips(values, patches):
+                for start, strip in strips():
                     target.write(strip, 1, window=_rows(start, strip))
             # Values of patches are either equal or unrelated: predicting one from its neighbour costs more
             # than it saves.
             cog.finish(temporary, path, overviews=layer.overviews, predictor=False)
-            _compare(path, values, patches)
+            _compare(path, strips)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -188,11 +221,11 @@ def _rows(start: int, strip: npt.NDArray[Any]) -> Window:
     return Window(0, start, strip.shape[1], strip.shape[0])
 
 
-def _compare(path: Path, values: npt.NDArray[Any], patches: Patches) -> None:
+def _compare(path: Path, strips: Strips) -> None:
     """Refuse a file of which not every pixel reads back as it was painted."""
-    bits = f"u{values.dtype.itemsize}"  # by which NaN equals NaN
     with rasterio.open(path) as source:
-        for start, painted in _strips(values, patches):
+        for start, painted in strips():
+            bits = f"u{painted.dtype.itemsize}"  # by which NaN equals NaN
             found = source.read(1, window=_rows(start, painted))
             if not np.array_equal(found.view(bits), painted.view(bits)):
                 raise ResourceError("E601", f"{path.name} does not read back as it was written. {cog.ADVICE}")

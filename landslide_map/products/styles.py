@@ -19,13 +19,25 @@ _BAND_EDGES: Final = (0.6, 0.8)
 _ALPHA: Final = 190
 
 
-def write_side_files(folder: Path, threshold: float) -> None:
-    """Write the files beside the rasters that QGIS and GDAL find by name; `threshold` is the lowest."""
-    for name, text in {
+def write_side_files(folder: Path, threshold: float, *, objects: bool = False) -> None:
+    """Write the files beside the rasters that QGIS and GDAL find by name.
+
+    Parameters
+    ----------
+    folder : Path
+    threshold : float
+        Lowest threshold.
+    objects : bool
+        Whether there is a raster of objects.
+    """
+    files = {
         "probability.qml": probability_qml(threshold),
         "class.qml": class_qml(),
         "class.tif.aux.xml": class_categories_xml(),
-    }.items():
+    }
+    if objects:
+        files["outline_probability.qml"] = probability_qml(threshold)
+    for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
 
 

@@ -15,9 +15,11 @@ from landslide_map import products
 from landslide_map.errors import Notice
 from landslide_map.grid import Grid
 from landslide_map.inference.record import WindowRecord
+from landslide_map.options import Outline
 from landslide_map.products import cog, rasters, styles
-from landslide_map.products.columns import ANALYSED
+from landslide_map.products.columns import ANALYSED, CANDIDATES, WINDOWS
 from landslide_map.products.geopackage import write_geopackage
+from landslide_map.products.objects import LEAST_PROBABILITY, ObjectMap, no_candidates, outlined
 from landslide_map.products.painting import least_over, mean_over, patches_of
 from landslide_map.products.polygons import analysed_areas, landslides, left_out
 from landslide_map.products.reviews import reviewed_layers
@@ -39,6 +41,8 @@ def write_map(
     tags: Mapping[str, str],
     min_area_m2: float = 0.0,
     reviews: gpd.GeoDataFrame | None = None,
+    outline: Outline = "windows",
+    objects: ObjectMap | None = None,
     progress: reporting.Report = reporting.silent,
 ) -> tuple[int, tuple[Notice, ...]]:
     """Write rasters, polygons, window record and styles; return the number of landslides, and notices.
@@ -59,6 +63,11 @@ def write_map(
         Smaller landslides are left out of the polygons, with a notice (I420); the rasters keep them.
     reviews : GeoDataFrame, optional
         Reviewed outlines of the result that this one replaces.
+    outline : str
+        ``objects``: the layer ``landslides`` holds objects, and the windows above the threshold are a layer
+        of their own.
+    objects : ObjectMap or None
+        None where the scene has no optical image: no object can be outlined then.
     progress : callable
         Told the files written so far.
     """
@@ -72,7 +81,7 @@ def write_map(
         classes = rasters.classify(probability, mean_over(record.threshold, plan), codes)
     where = (patches, grid, {**tags, "TIFFTAG_SOFTWARE": tags["software"]})
     window_m = record.size * grid.transform.a
-    tick = reporting.counter(progress, STAGE, 4)
+    tick = reporting.counter(progress, STAGE, 4 if outline == "windows" else 5)
     with cog.small_cache(), ThreadPoolExecutor(2) as pool:
         written = [
             pool.submit(
@@ -80,6 +89,9 @@ def write_map(
             ),
             pool.submit(rasters.write_classes, folder / products.CLASSES, classes, *where),
         ]
+        if outline == "objects":
+            target, paint = folder / products.OUTLINE_PROBABILITY, objects.paint if objects else None
+            written.append(pool.submit(rasters.write_outline_probability, target, paint, codes, *where))
         with timings.work("outline"):
             found = landslides(classes, probability, patches, record, grid, dates, min_area_m2)
             notices = left_out(classes, patches, grid, min_area_m2) if min_area_m2 else ()
@@ -88,19 +100,29 @@ def write_map(
             raster.result()
             tick(1)
     lowest = float(tags["threshold_lowest"])
-    styles.write_side_files(folder, lowest)
+    styles.write_side_files(folder, lowest, objects=outline == "objects")
     event_time = dates["event_time"]
     assert event_time is not None
     # Only now: what fails for want of space is told so by the space that is left, and the rasters free some.
     with timings.work("write polygons"):
-        layers, of_reviews = reviewed_layers(found, reviews)
+        drawn = found
+        if outline == "objects":
+            possible = no_candidates(grid, dates) if objects is None else objects.candidates
+            write_geopackage(
+                folder / products.CANDIDATES, {CANDIDATES: possible}, event_time, tags, LEAST_PROBABILITY
+            )
+            thresholds = objects.thresholds if objects else {}
+            drawn, notices = outlined(possible, thresholds, min_area_m2), ()
+        layers, of_reviews = reviewed_layers(drawn, reviews)
+        if outline == "objects":
+            layers[WINDOWS] = found
         layers[ANALYSED] = analysed
         write_geopackage(folder / products.LANDSLIDES, layers, event_time, tags, lowest)
     tick(1)
     with timings.work("write windows"):
         write_windows(folder / products.WINDOWS, windows_dataset(record, grid, tags))
     tick(1)
-    return len(found), (*notices, *of_reviews)
+    return len(drawn), (*notices, *of_reviews)
 
 
 def decided(record: WindowRecord) -> dict[str, str]:

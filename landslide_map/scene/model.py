@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from landslide_map.options import BackscatterUnits, OperatingPoint, Quantity
+from landslide_map.options import BackscatterUnits, OperatingPoint, Outline, Quantity
 from landslide_map.scene.fields import (
     FilePath,
     FilePaths,
@@ -253,6 +253,7 @@ class Output(_Model):
 
     min_area_m2: Annotated[float, Field(ge=0)] = 0
     images: bool = True
+    outline: Outline = "objects"
 
 
 class Scene(_Model):
@@ -290,6 +291,7 @@ def load_scene(
     stride: int | None = None,
     threshold: float | None = None,
     operating_point: OperatingPoint | None = None,
+    outline: Outline | None = None,
 ) -> Scene:
     """Read and check ``scene.yaml``.
 
@@ -297,7 +299,7 @@ def load_scene(
     ----------
     path : str or Path
         The YAML file; relative paths inside it resolve against its folder.
-    bundle, stride, threshold, operating_point : optional
+    bundle, stride, threshold, operating_point, outline : optional
         What the command line says instead of the file; a relative `bundle` resolves against the
         working directory.
 
@@ -312,6 +314,8 @@ def load_scene(
         document["bundle"] = str(bundle) if str(bundle) == "default" else Path.cwd() / bundle
     said = {"stride": stride, "threshold": threshold, "operating_point": operating_point}
     document |= {key: value for key, value in said.items() if value is not None}
+    if outline is not None and isinstance(output := document.get("output", {}), dict | None):
+        document["output"] = {**(output or {}), "outline": outline}
     try:
         return Scene.model_validate(document, context={"folder": path.absolute().parent})
     except ValidationError as error:

@@ -26,9 +26,11 @@ from landslide_map.bands import (
     CHANNELS,
     GROUPS,
     INDEX_PAIRS,
+    NDVI_BEFORE,
     OPTICAL,
     ORBITS,
     POLARISATIONS,
+    SLOPE,
     SNOW_OR_CLOUD,
     STEEP,
     acquisition,
@@ -43,7 +45,7 @@ from landslide_map.runtime import timings
 from landslide_map.stack import channels as stack
 from landslide_map.stack.acquisitions import present, read_acquisition
 from landslide_map.stack.indices import normalised_difference
-from landslide_map.stack.slope import steep_block
+from landslide_map.stack.slope import slope_block, steep_block
 from landslide_map.stack.snow_cloud import snow_or_cloud_pixels
 
 Chunks: TypeAlias = int | tuple[int | tuple[int, ...], int | tuple[int, ...]]
@@ -61,7 +63,8 @@ _PRE: Final = {
 _TOGETHER: Final = {
     "optical": (*GROUPS["optical"], SNOW_OR_CLOUD),
     **{orbit: GROUPS[orbit] for orbit in ORBITS},
-    "terrain": (STEEP,),
+    "before": (NDVI_BEFORE,),
+    "terrain": (STEEP, SLOPE),
 }
 """Sensor -> the channels, quality channels among them, that are made of what it measured."""
 _MADE_OF: Final[Mapping[str, tuple[str, ...]]] = {
@@ -69,9 +72,12 @@ _MADE_OF: Final[Mapping[str, tuple[str, ...]]] = {
     **INDEX_PAIRS,
     **{name: (post, _PRE[name]) if name in _PRE else (post,) for name, post in _POST.items()},
     SNOW_OR_CLOUD: OPTICAL,
+    NDVI_BEFORE: (),
     STEEP: (),
+    SLOPE: (),
 }
 """Channel -> its acquisitions."""
+_OF_TERRAIN: Final = {STEEP: steep_block, SLOPE: slope_block}
 
 
 def acquisitions(inputs: SceneInputs, chunks: Chunks = BLOCK) -> xr.DataArray:
@@ -166,7 +172,7 @@ def lazy_channels(inputs: SceneInputs, names: Collection[str], chunks: Chunks = 
     inputs : SceneInputs
         What the readers found. Nothing is read until the result is computed.
     names : collection of str
-        Of :data:`bands.CHANNELS`, :data:`bands.SNOW_OR_CLOUD` and :data:`bands.STEEP`.
+        Of :data:`bands.CHANNELS` and the quality channels of :mod:`~landslide_map.bands`.
     chunks : int or (rows, columns)
         Of the dask array, pixels; the pixels are the same for any. All channels of a sensor are one chunk.
 
@@ -216,8 +222,9 @@ def read_channels(
     acquired = {source: read_acquisition(inputs, source, block, files=files) for source in needed}
     made = np.empty((len(names), block.height, block.width), np.float32)
     for plane, name in zip(made, names, strict=True):
-        if name == STEEP:
-            plane[:] = np.nan if inputs.dem is None else steep_block(inputs.dem, inputs.grid, block, files)
+        if name in _OF_TERRAIN:
+            made_of = _OF_TERRAIN[name]
+            plane[:] = np.nan if inputs.dem is None else made_of(inputs.dem, inputs.grid, block, files)
         elif name == SNOW_OR_CLOUD:
             plane[:] = _read_quality(inputs, acquired, block, files)
         else:

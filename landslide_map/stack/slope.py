@@ -40,10 +40,20 @@ def steep_block(dem: RasterBand, grid: Grid, block: Block, files: OpenFiles | No
     -------
     ndarray, (block.height, block.width), float32
     """
+    slope = slope_block(dem, grid, block, files)
+    return np.where(np.isnan(slope), np.float32(np.nan), (slope >= STEEP_DEG).astype(np.float32))
+
+
+def slope_block(dem: RasterBand, grid: Grid, block: Block, files: OpenFiles | None = None) -> Floats32:
+    """Return the slope in degrees, NaN where the elevation is missing around; see :func:`steep_block`."""
     wide = Block(block.row - _HALO, block.col - _HALO, block.height + 2 * _HALO, block.width + 2 * _HALO)
     elevation = read_block(dem, grid, wide, decode=heights, files=files)
-    slope = slope_degrees(_smoothed(elevation), grid.transform.a)
-    return np.where(np.isnan(slope), np.float32(np.nan), (slope >= STEEP_DEG).astype(np.float32))
+    return slope_degrees(_smoothed(elevation), grid.transform.a)
+
+
+def elevation_block(dem: RasterBand, grid: Grid, block: Block, files: OpenFiles | None = None) -> Floats32:
+    """Return the elevation in metres, NaN where it is missing; parameters as of :func:`steep_block`."""
+    return read_block(dem, grid, block, decode=heights, files=files)
 
 
 def slope_degrees(elevation: Floats32, pixel_m: float) -> Floats32:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from landslide_map.delineation.pixels import Strip
 from landslide_map.inference.rows import JudgedRows
 from landslide_map.mapping.checkpoint import FOLDER, Journal
 from landslide_map.mapping.identity import InputFiles
@@ -29,11 +30,20 @@ def test_every_field_of_a_row_comes_back(tmp_path: Path) -> None:
         any_votes(7),
         {"optical": np.random.default_rng(1).random(7), "ascending": np.ones(7)},
         {"red": np.array([1.5, np.nan], np.float32)},
+        Strip(
+            top=2048,
+            starts=np.array([0, 1, 3]),
+            cols=np.array([5, 0, 9], np.uint16),
+            codes=np.arange(6, dtype=np.uint8).reshape(3, 2),
+            layers=("ndvi", "red"),
+            cells={"ndvi": np.full((1, 1), 7, np.uint8), "cloud": np.zeros((1, 1), np.uint8)},
+        ),
     )
     ticks: list[int] = []
     first = Journal(tmp_path, {"stride": 64, "inputs": {}}, 3)
     (same,) = first.completed(lambda *_: iter([row]), [2], ticks.append, InputFiles([]))
-    assert same is row
+    assert same.votes is row.votes
+    assert same.strip is None  # what outlines need stays on disk
     again = Journal(tmp_path, {"stride": 64, "inputs": {}}, 3)
 
     def nothing_is_missing(block_rows: Any, _: Any) -> Any:
@@ -51,6 +61,14 @@ def test_every_field_of_a_row_comes_back(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found.valid_fraction[name], values)
     assert list(found.sample) == ["red"]
     np.testing.assert_array_equal(found.sample["red"], row.sample["red"])
+    (strip,) = again.strips()
+    assert row.strip is not None
+    assert (strip.top, strip.layers) == (row.strip.top, row.strip.layers)
+    for name in ("starts", "cols", "codes"):
+        kept, given = getattr(strip, name), getattr(row.strip, name)
+        assert kept.dtype == given.dtype
+        np.testing.assert_array_equal(kept, given)
+    assert {name: cells.tolist() for name, cells in strip.cells.items()} == {"ndvi": [[7]], "cloud": [[0]]}
     assert ticks == [7]  # by the journal; the judge counts its own
     assert (again.counts, [notice.code for notice in again.notices]) == (
         {"judged": 0, "resumed": 1},

@@ -65,6 +65,8 @@ class Cluster:
         min_valid_fraction: float,
         report: Report = silent,
         memory: int | None = None,
+        *,
+        delineate: bool = False,
     ) -> Judge:
         """Return the judge of a scene, once every worker has shown that it can do the work.
 
@@ -88,7 +90,16 @@ class Cluster:
         """
         identities = tuple(input_identities(inputs.files))
         part = memory if memory is None or not self._here else self._part(memory, demand_of(ensemble, plan))
-        job = Job(inputs, identities, choice, ensemble.sha256, plan.stride, min_valid_fraction, memory=part)
+        job = Job(
+            inputs,
+            identities,
+            choice,
+            ensemble.sha256,
+            plan.stride,
+            min_valid_fraction,
+            memory=part,
+            delineate=delineate,
+        )
         cards = {address for address, worker in self._workers().items() if _has_card(worker)}
         divided = ensemble.needs_pixels and 0 < len(cards) < len(self._workers())
         plain = replace(choice, device="cpu", precision="float32")  # of networks that are not asked

@@ -61,6 +61,8 @@ class Job:
     """How workers with a graphics card load the bundle, where they are asked what its networks say."""
     memory: int | None = None
     """Bytes that may be resident in a worker."""
+    delineate: bool = False
+    """Whether the pixels that outlines are made of come back too."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,9 @@ def judge_row(job: Job, block_row: int) -> tuple[JudgedRows, timings.WorkerTimin
         bundle = replace(bundle, members=tuple(_distant(member, job) for member in bundle.members))
     room = _room(job.memory, job.choice, job.sha256, plan.shape, job.stride)
     with kept_to(room), timings.collected() as spent:
-        (judged,) = judge_rows(job.inputs, bundle, plan, job.min_valid_fraction, [block_row])
+        (judged,) = judge_rows(
+            job.inputs, bundle, plan, job.min_valid_fraction, [block_row], delineate=job.delineate
+        )
     return judged, spent.as_worker()
 
 

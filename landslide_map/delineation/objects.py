@@ -1,0 +1,239 @@
+"""Objects: candidates with a probability, none overlapping another, found strip by strip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from landslide_map.delineation.evidence import COLUMNS, Surroundings, WindowLayers, drops, evidence
+from landslide_map.delineation.features import node_features
+from landslide_map.delineation.partition import LEAST_PIXELS, MOST_PIXELS, chosen_nodes
+from landslide_map.delineation.pixels import Strip, below, part_of
+from landslide_map.delineation.tree import Tree, levels_of, tree_of
+from landslide_map.runtime.jit import compiled
+
+_COSTS: Final = (1.0, 0.6, 0.3)
+"""Parts of the share from which an outline is worth drawing that are asked of what is chosen first, second
+and third: what is chosen later is not drawn, but kept as a candidate."""
+_PIXELS: Final = 1 << 18
+"""Pixels of which evidence is worked out at once."""
+
+
+class Score(Protocol):
+    """Says of candidates what share of them is landslide."""
+
+    def shares(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return the share that each model expects, ``(candidate, model)``, of ``(candidate, feature)``."""
+
+    def costs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return the share from which each candidate is worth drawing, ``(candidate,)``."""
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Objects and their pixels, as runs along rows; ``(object,)`` and ``(run,)``."""
+
+    features: npt.NDArray[np.float32]
+    """``(object, feature)``, of :data:`features.FEATURES`."""
+    shares: npt.NDArray[np.float64]
+    """``(object, model)``: expected share of landslide, of each model."""
+    shape: npt.NDArray[np.int64]
+    """``(object, 12)``, as from :func:`components.shapes_of`."""
+    run_object: npt.NDArray[np.int64]
+    run_row: npt.NDArray[np.int64]
+    run_first: npt.NDArray[np.int64]
+    """First column of each run."""
+    run_stop: npt.NDArray[np.int64]
+
+    def only(self, order: npt.NDArray[np.int64]) -> Objects:
+        """Return some objects, in this order."""
+        numbers = np.full(len(self.features), -1, np.int64)
+        numbers[order] = np.arange(len(order))
+        own = numbers[self.run_object]
+        kept = own >= 0
+        return Objects(
+            self.features[order],
+            self.shares[order],
+            self.shape[order],
+            own[kept],
+            self.run_row[kept],
+            self.run_first[kept],
+            self.run_stop[kept],
+        )
+
+
+def find_objects(
+    strips: Iterable[Strip],
+    around: Surroundings,
+    windows: WindowLayers | None,
+    sensors: Sequence[str],
+    score: Score,
+) -> Objects:
+    """Return the objects of a scene.
+
+    Parameters
+    ----------
+    strips : iterable of Strip
+        From the top downwards, without a gap; one is in memory at a time.
+    around : Surroundings
+        Of the whole scene.
+    windows, sensors
+        As of :func:`evidence.evidence`.
+    score : Score
+        The models.
+    """
+    return _joined(list(_by_strip(strips, around, windows, sensors, score)))
+
+
+def _by_strip(
+    strips: Iterable[Strip],
+    around: Surroundings,
+    windows: WindowLayers | None,
+    sensors: Sequence[str],
+    score: Score,
+) -> Iterator[Objects]:
+    held: Strip | None = None
+    coming = iter(strips)
+    strip = next(coming, None)
+    while strip is not None:
+        after = next(coming, None)
+        whole = below(held, strip)
+        tree, sums = measured(whole, around, windows, sensors)
+        open_nodes = _held(tree, whole) if after is not None else np.zeros(len(tree.level), bool)
+        yield _objects(whole, tree, sums, open_nodes, score)
+        kept = tree.pixel_node >= 0
+        kept[kept] = open_nodes[tree.pixel_node[kept]]
+        held = part_of(whole, kept)
+        strip = after
+
+
+def measured(
+    strip: Strip,
+    around: Surroundings,
+    windows: WindowLayers | None,
+    sensors: Sequence[str],
+    extra: npt.NDArray[np.int32] | None = None,
+) -> tuple[Tree, npt.NDArray[np.int64]]:
+    """Return the candidates of a strip, and sums of evidence over the pixels of each.
+
+    Parameters
+    ----------
+    strip, around, windows, sensors
+        As of :func:`evidence.evidence`.
+    extra : int32, (pixel, column), optional
+        More columns to sum.
+
+    Returns
+    -------
+    Tree
+    int64, (node, column)
+        Of :data:`evidence.COLUMNS`, and of `extra`.
+    """
+    rows = strip.rows
+    levels = levels_of(drops(strip, rows, around))
+    tree = tree_of(strip.starts, strip.cols, levels, strip.top)
+    sums = np.zeros((len(tree.level), len(COLUMNS) + (0 if extra is None else extra.shape[1])), np.int64)
+    for start in range(0, len(rows), _PIXELS):
+        part = slice(start, start + _PIXELS)
+        values = evidence(strip, rows, part, around, windows, sensors)
+        tree.sums(values if extra is None else np.hstack([values, extra[part]]), part, sums)
+    tree.gather(sums)
+    return tree, sums
+
+
+def _held(tree: Tree, strip: Strip) -> npt.NDArray[np.bool_]:
+    """Return the nodes that reach the last row, and may go on below it, and all nodes inside them."""
+    last = strip.top + len(strip.starts) - 2
+    return _with_children(tree.parent, (tree.shape[:, 9] == last) & (tree.shape[:, 0] <= MOST_PIXELS))
+
+
+@compiled
+def _with_children(parent: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    found = chosen.copy()
+    for n in range(parent.size):
+        if parent[n] >= 0 and found[parent[n]]:
+            found[n] = True
+    return found
+
+
+@compiled
+def _with_parents(parent: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    found = chosen.copy()
+    for n in range(parent.size - 1, -1, -1):
+        if parent[n] >= 0 and found[n]:
+            found[parent[n]] = True
+    return found
+
+
+def _objects(
+    strip: Strip, tree: Tree, sums: npt.NDArray[np.int64], held: npt.NDArray[np.bool_], score: Score
+) -> Objects:
+    size = tree.shape[:, 0]
+    allowed = (size >= LEAST_PIXELS) & (size <= MOST_PIXELS) & ~held & ~_with_parents(tree.parent, held)
+    features = node_features(tree, sums)
+    found = score.shares(features[allowed])
+    shares = np.zeros((len(size), found.shape[1]))
+    shares[allowed] = found
+    chosen = partition(tree, shares.mean(axis=1), score.costs(features), allowed)
+    nodes = np.flatnonzero(chosen)
+    inside = _owners(tree.parent, chosen)
+    kept = tree.pixel_node >= 0
+    owner = np.full(len(kept), -1, np.int64)
+    owner[kept] = inside[tree.pixel_node[kept]]
+    runs = _runs(strip, owner)
+    return Objects(features[nodes], shares[nodes], tree.shape[nodes], *runs)
+
+
+def partition(
+    tree: Tree,
+    share: npt.NDArray[np.float64],
+    cost: npt.NDArray[np.float64],
+    allowed: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.bool_]:
+    """Return the nodes that become objects: the likely ones first, then less likely ones beside them."""
+    chosen = np.zeros(len(share), np.bool_)
+    for part in _COSTS:
+        free = allowed & ~_with_children(tree.parent, chosen) & ~_with_parents(tree.parent, chosen)
+        chosen |= chosen_nodes(tree, share, part * cost, free)
+    return chosen
+
+
+@compiled
+def _owners(parent: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return the number of the chosen node that each node lies in, counting the chosen ones, or -1."""
+    found = np.full(parent.size, -1, np.int64)
+    count = 0
+    for n in range(parent.size):
+        if chosen[n]:
+            found[n] = count
+            count += 1
+        elif parent[n] >= 0:
+            found[n] = found[parent[n]]
+    return found
+
+
+def _runs(
+    strip: Strip, owner: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return object, row, first column and column behind the last of the runs of owned pixels."""
+    owned = owner >= 0
+    own, row, col = owner[owned], strip.rows[owned], strip.cols[owned].astype(np.int64)
+    begins = np.ones(len(own), np.bool_)
+    begins[1:] = (own[1:] != own[:-1]) | (row[1:] != row[:-1]) | (col[1:] != col[:-1] + 1)
+    first = np.flatnonzero(begins)
+    last = np.append(first[1:], len(own)) - 1 if len(own) else first
+    return own[first], row[first], col[first], col[last] + 1
+
+
+def _joined(parts: list[Objects]) -> Objects:
+    """Put objects of strips behind one another."""
+    counts = np.cumsum([0, *(len(part.features) for part in parts)])
+    joined = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Objects)}
+    joined["run_object"] = np.concatenate(
+        [part.run_object + before for part, before in zip(parts, counts[:-1], strict=True)]
+    )
+    return Objects(**joined)

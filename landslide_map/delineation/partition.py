@@ -1,0 +1,55 @@
+"""The choice among nested candidates: no pixel in two, and together the most landslide pixels."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from landslide_map.delineation.tree import Tree
+from landslide_map.runtime.jit import compiled
+
+LEAST_PIXELS: Final = 6
+"""Fewer are not outlined: 600 m2."""
+MOST_PIXELS: Final = 50_000
+"""More are no single landslide: 5 km2."""
+
+
+def chosen_nodes(
+    tree: Tree, share: npt.NDArray[np.float64], cost: npt.NDArray[np.float64], allowed: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Return which nodes make the best set without overlaps.
+
+    Parameters
+    ----------
+    tree : Tree
+    share : float64, (node,)
+        Expected share of landslide in the pixels of a node.
+    cost : float64, (node,)
+        A node is worth its pixels times ``share - cost``: with 0.5, right pixels minus wrong ones.
+    allowed : bool, (node,)
+        Nodes that may be chosen.
+    """
+    gain = np.where(allowed, tree.shape[:, 0] * (share - cost), 0.0)
+    return _best(tree.parent, np.maximum(gain, 0.0))
+
+
+@compiled
+def _best(parent: npt.NDArray[np.int64], gain: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    count = parent.size
+    below = np.zeros(count)
+    own = np.zeros(count, np.bool_)
+    for n in range(count - 1, -1, -1):
+        own[n] = gain[n] > 0 and gain[n] >= below[n]
+        if parent[n] >= 0:
+            below[parent[n]] += gain[n] if own[n] else below[n]
+    inside = np.zeros(count, np.bool_)
+    chosen = np.zeros(count, np.bool_)
+    for n in range(count):
+        if parent[n] >= 0 and inside[parent[n]]:
+            inside[n] = True
+        elif own[n]:
+            chosen[n] = True
+            inside[n] = True
+    return chosen

@@ -1,0 +1,122 @@
+"""Pixels that may belong to a landslide, kept from a strip of the grid while it is read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from landslide_map.delineation.cells import CELL, REACH, cells_of, surroundings
+from landslide_map.delineation.codes import FIRST, LAYERS, NDVI, NDVI_LEAST, NDVI_STEP, Codes
+from landslide_map.runtime.jit import compiled
+
+LEAST_DROP: Final = 0.12
+"""NDVI below the surroundings from which a pixel may belong to a landslide."""
+GREEN: Final = 0.8
+"""NDVI that surroundings are taken to have where they reach into a neighbouring strip: few have more."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The pixels kept from some rows of the grid, row by row, and what its cells say."""
+
+    top: int
+    """First pixel row."""
+    starts: npt.NDArray[np.int64]
+    """``(row + 1,)``: where the pixels of each row begin, and the end of the last."""
+    cols: npt.NDArray[np.uint16]
+    """``(pixel,)``: column of each pixel."""
+    codes: Codes
+    """``(pixel, layer)``."""
+    layers: tuple[str, ...]
+    """Names of the layers, of :data:`codes.LAYERS`."""
+    cells: Mapping[str, Codes]
+    """As from :func:`cells.cells_of`."""
+
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """``(pixel,)``: row of each pixel in the grid."""
+        return np.repeat(self.top + np.arange(len(self.starts) - 1), np.diff(self.starts))
+
+
+def strip_of(layers: Mapping[str, Codes], top: int, *, open_above: bool, open_below: bool) -> Strip:
+    """Keep the pixels of a strip that lie below their surroundings in NDVI.
+
+    Parameters
+    ----------
+    layers : mapping of str to uint8, (row, col)
+        Codes of the strip, by names of :data:`codes.LAYERS`; NDVI among them.
+    top : int
+        First row of the strip in the grid.
+    open_above, open_below : bool
+        Whether the grid goes on there. Near such an edge the true surroundings are not known yet, and
+        every pixel is kept that they could make a candidate.
+    """
+    cells = cells_of(layers)
+    ndvi = layers[NDVI]
+    most = surroundings(cells[NDVI])
+    unknown = np.float32(min((GREEN - NDVI_LEAST) / NDVI_STEP + FIRST, 255))
+    edge = (REACH + 1) if len(most) > REACH + 1 else len(most)
+    if open_above:
+        most[:edge] = np.maximum(most[:edge], unknown)
+    if open_below:
+        most[-edge:] = np.maximum(most[-edge:], unknown)
+    keep = _below(ndvi, most, np.float32(LEAST_DROP / NDVI_STEP))
+    names = tuple(name for name in LAYERS if name in layers)
+    rows, cols = np.nonzero(keep)
+    starts = np.searchsorted(rows, np.arange(ndvi.shape[0] + 1)).astype(np.int64)
+    codes = np.stack([layers[name][rows, cols] for name in names], axis=1)
+    return Strip(top, starts, cols.astype(np.uint16), codes, names, cells)
+
+
+@compiled
+def _below(codes: Codes, surrounding: npt.NDArray[np.float32], least: np.float32) -> npt.NDArray[np.bool_]:
+    """Return which pixels lie at least so far below the greatest surroundings of the cells near them."""
+    rows, cols = codes.shape
+    down, across = surrounding.shape
+    most = np.empty((down, across), np.float32)
+    for i in range(down):
+        for j in range(across):
+            top = surrounding[i, j]
+            for a in range(max(i - 1, 0), min(i + 2, down)):
+                for b in range(max(j - 1, 0), min(j + 2, across)):
+                    top = max(top, surrounding[a, b])
+            most[i, j] = top - least
+    keep = np.zeros((rows, cols), np.bool_)
+    for r in range(rows):
+        for c in range(cols):
+            keep[r, c] = codes[r, c] >= FIRST and codes[r, c] <= most[r // CELL, c // CELL]
+    return keep
+
+
+def below(above: Strip | None, strip: Strip) -> Strip:
+    """Return one strip of the pixels held back from above, and of those of a strip; cells of the latter."""
+    if above is None:
+        return strip
+    return Strip(
+        above.top,
+        np.concatenate([above.starts[:-1], above.starts[-1] + strip.starts]),
+        np.concatenate([above.cols, strip.cols]),
+        np.concatenate([above.codes, strip.codes]),
+        strip.layers,
+        strip.cells,
+    )
+
+
+def part_of(strip: Strip, chosen: npt.NDArray[np.bool_]) -> Strip | None:
+    """Return some pixels of a strip, ``(pixel,)``, down to its last row; None for none."""
+    kept = np.concatenate([[0], np.cumsum(chosen)])[strip.starts]
+    if kept[-1] == 0:
+        return None
+    first = int(np.searchsorted(kept, 0, side="right")) - 1
+    return Strip(
+        strip.top + first,
+        kept[first:].astype(np.int64),
+        strip.cols[chosen],
+        strip.codes[chosen],
+        strip.layers,
+        strip.cells,
+    )

@@ -1,0 +1,90 @@
+"""Landslide objects of a scene, from the pixels that a run kept and the record of its windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from landslide_map.delineation.evidence import Surroundings, WindowLayers
+from landslide_map.delineation.objects import Objects, find_objects
+from landslide_map.delineation.pixels import Strip
+from landslide_map.delineation.score import OutlineModel, default_model
+from landslide_map.delineation.terrain import ObjectHeights
+from landslide_map.grid import BLOCK, Block
+from landslide_map.inference.record import WindowRecord
+from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.mapping.provenance import acquisition_dates
+from landslide_map.products.objects import ObjectMap, candidates
+from landslide_map.products.painting import least_over, mean_over, patches_of
+from landslide_map.raster.handles import OpenFiles
+from landslide_map.runtime import timings
+from landslide_map.stack.slope import elevation_block
+from landslide_map.windows import WindowPlan
+
+EVIDENCE = ("desc", "asc", "ndvi_before", "slope")
+"""Kinds of evidence beside the image and the windows; what a scene lacks is not there to be counted."""
+
+
+def object_map(
+    strips: Callable[[], Iterator[Strip]],
+    record: WindowRecord,
+    plan: WindowPlan,
+    inputs: SceneInputs,
+    model: OutlineModel | None = None,
+) -> ObjectMap | None:
+    """Return the objects of a scene; None where it has no optical image, and so no outlines.
+
+    Parameters
+    ----------
+    strips : callable
+        Yields the pixels kept, from the top downwards; called twice, one strip is in memory at a time.
+    record : WindowRecord
+        Of all windows of `plan`.
+    plan : WindowPlan
+    inputs : SceneInputs
+    model : OutlineModel, optional
+        By default the one that the package brings.
+    """
+    model = model or default_model()
+    if inputs.optical is None:
+        return None
+    with timings.work("outline"):
+        around = Surroundings.of(strip.cells for strip in strips())
+        objects = find_objects(strips(), around, window_layers(record.probability, plan), EVIDENCE, model)
+        heights = _heights(objects, inputs)
+        found, order = candidates(objects, model, inputs.grid, acquisition_dates(inputs), heights)
+    thresholds = {name: round(variant.threshold, 3) for name, variant in model.variants.items()}
+    return ObjectMap(found, objects.only(order), thresholds)
+
+
+def window_layers(probability: npt.NDArray[np.floating], plan: WindowPlan) -> WindowLayers:
+    """Return what the windows over each place say; a window that was not analysed says nothing."""
+    patches = patches_of(plan)
+    probability = probability.astype(np.float64)
+    unknown = np.isnan(probability)
+    least = least_over(np.where(unknown, np.inf, probability), plan)
+    most = -least_over(np.where(unknown, 0.0, -probability), plan)
+    return WindowLayers(
+        patches.row_edges,
+        patches.col_edges,
+        _thousandths(mean_over(probability, plan).astype(np.float64)),
+        _thousandths(np.where(np.isinf(least), 0.0, least)),
+        _thousandths(most),
+    )
+
+
+def _thousandths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
+    return np.rint(np.nan_to_num(values) * 1000).astype(np.int32)
+
+
+def _heights(objects: Objects, inputs: SceneInputs) -> ObjectHeights | None:
+    if inputs.dem is None:
+        return None
+    heights, files, grid = ObjectHeights(objects), OpenFiles(), inputs.grid
+    for row, col in heights.blocks(BLOCK):
+        top, left = row * BLOCK, col * BLOCK
+        block = Block(top, left, min(BLOCK, grid.height - top), min(BLOCK, grid.width - left))
+        heights.add(elevation_block(inputs.dem, grid, block, files), block)
+    return heights

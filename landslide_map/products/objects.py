@@ -1,0 +1,181 @@
+"""Landslide objects as a GeoDataFrame: outlines on the ground, probability, size and evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from landslide_map.delineation.attributes import (
+    axis_direction,
+    column,
+    confidence,
+    evidence_columns,
+    lengths_and_widths,
+)
+from landslide_map.delineation.objects import Objects
+from landslide_map.delineation.polygons import outlines, paint
+from landslide_map.delineation.score import OutlineModel
+from landslide_map.delineation.terrain import ObjectHeights
+from landslide_map.grid import Grid
+from landslide_map.products.polygons import grid_crs, true_areas, typed
+from landslide_map.products.reviews import uids
+
+OBJECT_COLUMNS: Final = {
+    "uid": "str",
+    "id": "int32",
+    "probability": "float64",
+    "probability_low": "float64",
+    "probability_high": "float64",
+    "confidence": "str",
+    "area_m2": "float64",
+    "length_m": "float64",
+    "width_m": "float64",
+    "direction_deg": "float64",
+    "slope_mean_deg": "float64",
+    "elevation_min_m": "float64",
+    "elevation_max_m": "float64",
+    "evidence_optical": "float64",
+    "evidence_descending": "float64",
+    "evidence_ascending": "float64",
+    "evidence_vegetation": "float64",
+    "window_probability": "float64",
+    "method": "str",
+}
+"""Column -> dtype of the layer of objects, before the dates."""
+
+
+@dataclass(frozen=True)
+class ObjectMap:
+    """Objects of a scene as a table and as pixels, in the same order."""
+
+    candidates: gpd.GeoDataFrame
+    """As from :func:`candidates`."""
+    objects: Objects
+    thresholds: Mapping[str, float]
+    """Variant of the model, the last word of `method` -> probability from which an outline is drawn."""
+
+    def paint(self, start: int, target: npt.NDArray[np.float32]) -> None:
+        """Write the probability of each object onto its pixels, in rows of the grid from `start`."""
+        probability = self.candidates["probability"].to_numpy(np.float32)
+        runs = self.objects
+        paint(runs.run_row, runs.run_first, runs.run_stop, probability[runs.run_object], start, target)
+
+
+LEAST_PROBABILITY: Final = 0.1
+"""Candidates below this are forgotten."""
+
+
+def candidates(
+    objects: Objects,
+    model: OutlineModel,
+    grid: Grid,
+    dates: Mapping[str, datetime | None],
+    heights: ObjectHeights | None = None,
+) -> tuple[gpd.GeoDataFrame, npt.NDArray[np.int64]]:
+    """Return all objects of at least :data:`LEAST_PROBABILITY`, the most probable first.
+
+    Parameters
+    ----------
+    objects : Objects
+    model : OutlineModel
+        That scored them.
+    grid : Grid
+        Where the pixels lie.
+    dates : mapping of str to datetime or None
+        Columns that every object carries, UTC.
+    heights : ObjectHeights, optional
+        Where there is an elevation model.
+
+    Returns
+    -------
+    GeoDataFrame
+        MultiPolygons in ``grid.crs`` with :data:`OBJECT_COLUMNS` and the dates. Objects are sorted by
+        probability, then area, both falling, then from north to south; `id` counts them from 1.
+    int64, (object,)
+        The number of each among `objects`.
+    """
+    each = model.probability(objects.shares, objects.features)
+    probability = model.probability(objects.shares.mean(axis=1), objects.features)
+    kept = np.flatnonzero(probability >= LEAST_PROBABILITY)
+    order = kept[np.lexsort((kept, -objects.shape[kept, 0], -probability[kept].round(3)))]
+    some = objects.only(order)
+    probability, each = probability[order], each[order]
+    low = np.minimum(each.min(axis=1), probability)
+    high = np.maximum(each.max(axis=1), probability)
+    shapes = placed(outlines(some), grid)
+    length, width = lengths_and_widths(shapes)
+    evidence = evidence_columns(some, model)
+    missing = np.full(len(order), np.nan)
+    least, most, down = missing, missing, missing
+    if heights is not None:
+        least, most, down = heights.least[order], heights.most[order], heights.downslope[order]
+    axis = axis_direction(some)
+    slope = np.where(column(some.features, "has_slope") > 0, column(some.features, "slope"), np.nan)
+    frame = gpd.GeoDataFrame(
+        {
+            "id": np.arange(1, len(order) + 1),
+            "probability": probability.round(3),
+            "probability_low": low.round(3),
+            "probability_high": high.round(3),
+            "confidence": confidence(probability, low, evidence),
+            "area_m2": true_areas(some.shape[:, 0], list(shapes), grid),
+            "length_m": length.round(),
+            "width_m": width.round(),
+            "direction_deg": np.where(np.isnan(down), axis, down).round(),
+            "slope_mean_deg": slope.astype(np.float64).round(1),
+            "elevation_min_m": least.round(),
+            "elevation_max_m": most.round(),
+            **{name: values.round(3) for name, values in evidence.items()},
+            "window_probability": column(some.features, "window_mean").astype(np.float64).round(3),
+            "method": [f"{model.name} {variant}" for variant in model.variant_of(some.features)],
+        },
+        geometry=gpd.GeoSeries(list(shapes), crs=grid_crs(grid)),
+    )
+    frame["uid"] = uids(frame)
+    return typed(frame, OBJECT_COLUMNS, dates), order
+
+
+def no_candidates(grid: Grid, dates: Mapping[str, datetime | None]) -> gpd.GeoDataFrame:
+    """Return the table of a scene in which no object can be outlined."""
+    empty: dict[str, list[object]] = {name: [] for name in OBJECT_COLUMNS}
+    return typed(gpd.GeoDataFrame(empty, geometry=[], crs=grid_crs(grid)), OBJECT_COLUMNS, dates)
+
+
+def outlined(
+    found: gpd.GeoDataFrame, thresholds: Mapping[str, float], min_area_m2: float = 0.0
+) -> gpd.GeoDataFrame:
+    """Return the candidates that count as landslides, `id` counted anew from 1.
+
+    Parameters
+    ----------
+    found : GeoDataFrame
+        As from :func:`candidates`.
+    thresholds : mapping of str to float
+        Last word of `method` -> least probability.
+    min_area_m2 : float
+        Smaller ones are left out.
+    """
+    least = found["method"].str.rsplit(n=1).str[-1].map(dict(thresholds)).astype("float64")
+    chosen = found[(found["probability"] >= least) & (found["area_m2"] >= min_area_m2)]
+    chosen = chosen.reset_index(drop=True)
+    chosen["id"] = np.arange(1, len(chosen) + 1, dtype=np.int32)
+    return chosen
+
+
+def placed(shapes: list[shapely.MultiPolygon], grid: Grid) -> npt.NDArray[np.object_]:
+    """Move outlines from pixel corners to the grid's CRS."""
+    transform = grid.transform
+
+    def on_ground(corners: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        col, row = corners.T
+        return np.column_stack([transform.c + col * transform.a, transform.f + row * transform.e])
+
+    moved: npt.NDArray[np.object_] = shapely.transform(np.array(shapes, dtype=object), on_ground)
+    return moved

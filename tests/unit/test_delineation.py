@@ -1,0 +1,237 @@
+"""Outlines on pixels: exact sums, the same objects however a scene is cut, and their attributes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy import ndimage
+from shapely.geometry import Polygon
+
+from landslide_map.bands import DIFFERENCES, DN_OFFSET, OPTICAL
+from landslide_map.delineation.attributes import axis_direction, lengths_and_widths
+from landslide_map.delineation.cells import CELL, at_pixels, cells_of, surroundings
+from landslide_map.delineation.codes import CLOUD, MISSING, NDVI, change_codes, optical_codes, true_ndvi
+from landslide_map.delineation.components import runs_at, shapes_of
+from landslide_map.delineation.evidence import COLUMNS, Surroundings, WindowLayers
+from landslide_map.delineation.features import FEATURES
+from landslide_map.delineation.objects import Objects, find_objects, measured
+from landslide_map.delineation.partition import chosen_nodes
+from landslide_map.delineation.pixels import Strip, strip_of
+from landslide_map.delineation.polygons import outlines, paint
+from landslide_map.delineation.score import IMAGE, RADAR, default_model
+from landslide_map.delineation.terrain import ObjectHeights
+from landslide_map.grid import Block
+
+SHAPE = (150, 120)
+HEIGHTS = (150, 96, 48, 16)
+"""Rows of the strips that the same scene is cut into."""
+
+
+def layers() -> dict[str, npt.NDArray[np.uint8]]:
+    """Return the layers of a wood with bare patches of many shapes, some across every cut."""
+    rng = np.random.default_rng(3)
+    field = ndimage.gaussian_filter(rng.standard_normal(SHAPE), 3)
+    bare = np.clip((field / field.std() - 0.8) * 2, 0, 1) + 0.03 * rng.standard_normal(SHAPE)
+    bare[5:140, 60:64] = 1.0  # through all strips
+    optical = {
+        name: (DN_OFFSET + 10000 * (wood + (soil - wood) * bare)).astype(np.float32)
+        for name, wood, soil in zip(OPTICAL, (0.03, 0.04, 0.02, 0.28), (0.16, 0.13, 0.1, 0.22), strict=True)
+    }
+    found = optical_codes(optical, np.zeros(SHAPE, np.float32))
+    changes = {name: change_codes(rng.normal(0, 2, SHAPE).astype(np.float32)) for name in DIFFERENCES[:2]}
+    return found | changes
+
+
+def cut(whole: dict[str, npt.NDArray[np.uint8]], height: int) -> list[Strip]:
+    return [
+        strip_of(
+            {name: np.ascontiguousarray(codes[top : top + height]) for name, codes in whole.items()},
+            top,
+            open_above=top > 0,
+            open_below=top + height < SHAPE[0],
+        )
+        for top in range(0, SHAPE[0], height)
+    ]
+
+
+@dataclass(frozen=True)
+class ByDrop:
+    """The deeper, the more landslide."""
+
+    def shares(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        drop = np.clip(features[:, FEATURES.index("drop")].astype(float) * 1.5, 0, 1)
+        return np.stack([drop, drop**2], axis=1)
+
+    def costs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        return np.full(len(features), 0.5)
+
+
+def windows() -> WindowLayers:
+    values = np.array([[100, 700], [300, 900]], np.int32)
+    return WindowLayers(np.array([0, 70, 150]), np.array([0, 50, 120]), values, values - 50, values + 50)
+
+
+def objects_of(height: int) -> Objects:
+    strips = cut(layers(), height)
+    around = Surroundings.of(strip.cells for strip in strips)
+    return find_objects(strips, around, windows(), ("desc", "asc"), ByDrop())
+
+
+def in_order(objects: Objects) -> Objects:
+    """Sort by the first pixel: strips hand objects over when they end."""
+    order = np.lexsort((objects.shape[:, 2], objects.shape[:, 10], objects.shape[:, 8]))
+    return objects.only(order)
+
+
+@pytest.fixture(scope="module")
+def whole() -> Objects:
+    return in_order(objects_of(HEIGHTS[0]))
+
+
+@pytest.mark.parametrize("height", HEIGHTS[1:])
+def test_the_objects_have_the_same_bits_however_the_scene_is_cut(whole: Objects, height: int) -> None:
+    again = in_order(objects_of(height))
+    assert len(again.features) == len(whole.features) > 10
+    for name in ("features", "shares", "shape"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(whole, name))
+    for one, other in zip(outlines(again), outlines(whole), strict=True):
+        assert one.equals(other)
+
+
+def test_an_outline_holds_exactly_the_pixels_of_its_object(whole: Objects) -> None:
+    numbers = np.arange(1, len(whole.features) + 1, dtype=np.float32)
+    painted = np.zeros(SHAPE, np.float32)
+    paint(whole.run_row, whole.run_first, whole.run_stop, numbers[whole.run_object], 0, painted)
+    for number, outline, shape in zip(numbers, outlines(whole), whole.shape, strict=True):
+        rows, cols = np.nonzero(painted == number)
+        assert outline.is_valid
+        assert outline.area == len(rows) == shape[0]
+        assert outline.bounds == (cols.min(), rows.min(), cols.max() + 1, rows.max() + 1)
+
+
+def test_components_and_their_sums_are_those_of_scipy() -> None:
+    mask = np.random.default_rng(5).random((40, 60)) > 0.45
+    rows, cols = np.nonzero(mask)
+    starts = np.searchsorted(rows, np.arange(41)).astype(np.int64)
+    runs = runs_at(starts, cols.astype(np.int32), np.ones(len(rows), np.uint8), 1)
+    labels, count = ndimage.label(mask)
+    assert runs.count == count
+    own = np.repeat(runs.component, runs.stop - runs.first)
+    np.testing.assert_array_equal(own + 1, labels[rows, cols])
+    shape = shapes_of(runs, cols.astype(np.int32), top=100)
+    np.testing.assert_array_equal(shape[:, 0], np.bincount(own))
+    np.testing.assert_array_equal(shape[:, 1], np.bincount(own, rows + 100).astype(int))
+    np.testing.assert_array_equal(shape[:, 5], np.bincount(own, (rows + 100) * cols).astype(int))
+    shared = (labels[1:] == labels[:-1]) & mask[1:]
+    np.testing.assert_array_equal(shape[:, 7], np.bincount(labels[1:][shared], minlength=count + 1)[1:])
+
+
+def test_the_sums_of_a_candidate_are_those_of_its_pixels() -> None:
+    (strip,) = cut(layers(), SHAPE[0])
+    around = Surroundings.of([strip.cells])
+    ones = np.ones((len(strip.cols), 1), np.int32)
+    tree, sums = measured(strip, around, windows(), ("desc",), ones)
+    np.testing.assert_array_equal(sums[:, -1], tree.shape[:, 0])
+    for node in np.flatnonzero(tree.level == tree.level.max())[:5]:
+        inside = tree.pixel_node == node
+        red = strip.codes[inside, strip.layers.index("red")].astype(int).sum()
+        assert sums[node, COLUMNS.index("red")] == red
+    children = np.flatnonzero(tree.parent >= 0)
+    assert (tree.level[children] == tree.level[tree.parent[children]] + 1).all()
+    assert (tree.shape[children, 0] <= tree.shape[tree.parent[children], 0]).all()
+
+
+def test_the_chosen_candidates_do_not_overlap_and_are_the_best_set() -> None:
+    (strip,) = cut(layers(), SHAPE[0])
+    tree, _ = measured(strip, Surroundings.of([strip.cells]), None, ())
+    rng = np.random.default_rng(1)
+    share, cost = rng.random(len(tree.level)), np.full(len(tree.level), 0.5)
+    chosen = chosen_nodes(tree, share, cost, np.ones(len(share), bool))
+    for node in np.flatnonzero(chosen):
+        above = tree.parent[node]
+        while above >= 0:
+            assert not chosen[above]
+            above = tree.parent[above]
+    gain = tree.shape[:, 0] * (share - cost)
+
+    def best(node: int) -> float:
+        own = sum(best(int(child)) for child in np.flatnonzero(tree.parent == node))
+        return max(float(gain[node]), own, 0.0)
+
+    roots = np.flatnonzero(tree.parent < 0)
+    assert gain[chosen].sum() == pytest.approx(sum(best(int(root)) for root in roots))
+
+
+def test_cells_are_medians_and_surroundings_medians_of_these() -> None:
+    rng = np.random.default_rng(2)
+    codes = rng.integers(2, 255, (5 * CELL, 5 * CELL)).astype(np.uint8)
+    codes[:CELL, :CELL] = MISSING
+    codes[0, CELL] = CLOUD
+    cells = cells_of({NDVI: codes})
+    assert cells[NDVI][0, 0] == 0
+    tile = np.sort(codes[2 * CELL : 3 * CELL, :CELL].ravel())
+    assert cells[NDVI][2, 0] == tile[(len(tile) - 1) // 2]
+    assert cells["cloud"][0, 1] == 255 // CELL**2
+    near = surroundings(cells[NDVI])
+    values = cells[NDVI][cells[NDVI] > 0]
+    assert near[2, 2] == np.median(values)
+    rows = np.array([2 * CELL + CELL // 2])
+    found = at_pixels(near[:, :, np.newaxis], rows, rows)  # half a pixel beside the centre of a cell
+    assert found[0, 0] == pytest.approx(near[2, 2], abs=float(np.ptp(near)) / CELL)
+
+
+def test_ndvi_is_that_of_reflectance() -> None:
+    red, nir = np.float32([[1500.0]]), np.float32([[4500.0]])
+    assert true_ndvi(red, nir)[0, 0] == pytest.approx((0.35 - 0.05) / (0.35 + 0.05))
+
+
+def test_length_width_and_direction_of_a_slanted_bar() -> None:
+    bar = Polygon([(0, 0), (300, 300), (290, 310), (-10, 10)])
+    length, width = lengths_and_widths(np.array([bar], dtype=object))
+    assert (length[0], width[0]) == (pytest.approx(300 * 2**0.5), pytest.approx(10 * 2**0.5))
+    rows = np.arange(40)
+    objects = Objects(
+        features=np.zeros((1, len(FEATURES)), np.float32),
+        shares=np.zeros((1, 1)),
+        shape=np.array([[40, rows.sum(), rows.sum(), *3 * [(rows**2).sum()], 40, 0, 0, 39, 0, 39]]),
+        run_object=np.zeros(40, np.int64),
+        run_row=rows,
+        run_first=rows,
+        run_stop=rows + 1,
+    )
+    assert axis_direction(objects)[0] == pytest.approx(135)  # to the south-east: rows and columns grow
+    for slope, bearing in ((-1, 135), (1, 315)):
+        heights = ObjectHeights(objects)
+        assert heights.blocks(16) == [(0, 0), (1, 1), (2, 2)]
+        z = np.float32(500 + slope * np.add.outer(np.arange(40), np.arange(40)))
+        for top in (0, 20):
+            heights.add(z[top : top + 20], Block(top, 0, 20, 40))
+        assert (heights.least[0], heights.most[0]) == (min(500, z[39, 39]), max(500, z[39, 39]))
+        assert heights.downslope[0] == pytest.approx(bearing)
+
+
+def test_the_model_reads_and_each_candidate_has_its_variant() -> None:
+    model = default_model()
+    features = np.zeros((3, len(FEATURES)), np.float32)
+    features[1, FEATURES.index("has_asc")] = 1
+    assert model.variant_of(features).tolist() == [IMAGE, RADAR, IMAGE]
+    shares = model.shares(features)
+    assert shares.shape == (3, 4)
+    for name, variant in model.variants.items():
+        assert 0 < variant.threshold < 1, name
+        low, high = variant.probability(np.array([0.2, 0.8]))
+        assert 0 < low < high < 1
+    assert [f.name for f in fields(Objects)][:3] == ["features", "shares", "shape"]
+
+
+def test_more_vegetation_lost_never_lowers_what_the_image_says() -> None:
+    variant = default_model().variants[IMAGE]
+    features = np.zeros((20, len(FEATURES)), np.float32)
+    features[:, FEATURES.index("drop")] = 0.4
+    features[:, FEATURES.index("red_contrast")] = 30
+    features[:, FEATURES.index("has_loss")] = 1
+    features[:, FEATURES.index("loss")] = np.linspace(-0.2, 0.7, 20)
+    assert (np.diff(variant.shares(features), axis=1) >= 0).all()
