@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, Final
 
@@ -68,8 +69,10 @@ def without_nodata(stored: npt.NDArray[Any], band: RasterBand) -> npt.NDArray[np
                 missing |= stored == stored.dtype.type(value)
     if integer:
         ends = np.iinfo(stored.dtype)
-        if low > ends.min or high < ends.max:
-            missing |= (stored < low) | (stored > high)
+        if low > ends.min:
+            missing |= stored < min(math.ceil(low), ends.max)
+        if high < ends.max:
+            missing |= stored > max(math.floor(high), ends.min)
     pixels = stored.astype(np.float32) if integer or stored.dtype.itemsize < 4 else stored
     if not integer:
         missing |= ~((pixels >= low) & (pixels <= high))  # NaN is neither

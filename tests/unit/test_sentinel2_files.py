@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from landslide_map.errors import InputError
 from landslide_map.grid import Block
 from landslide_map.inputs.scene_inputs import OpticalImage
 from landslide_map.inputs.sentinel2.band_files import baseline_in_names, dates_in_names
@@ -206,7 +207,7 @@ def test_nodata_is_declared_tagged_or_zero(tmp_path: Path) -> None:
     none, _ = opened(**band_files(tmp_path / "none", 1000), nodata=())
     assert [image.bands["red"].nodata for image in (plain, tagged, declared, none)] == [
         (0, 65535),
-        (65535,),
+        (65535, 0),
         (7,),
         (),
     ]
@@ -309,3 +310,40 @@ def test_saturated_pixels_are_missing_in_loose_files_too(tmp_path: Path, tag: fl
     assert np.isnan(read).nonzero() == (3, 4)
     image, _ = opened(**files, nodata=[0])  # who says which values are none is believed
     assert read_block(image.bands["red"], GRID, Block(0, 0, 8, 8))[3, 4] == 65535
+
+
+@pytest.mark.parametrize(
+    ("descriptions", "numbers", "read"),
+    [
+        (("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8"), (1, 2, 3, 7), None),  # counted from 0
+        (("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8"), (2, 3, 4, 8), (2, 3, 4, 8)),
+        (("red", "green", "blue", "nir"), (1, 2, 3, 4), None),
+        (("blue", "green", "red edge 1", "nir"), (1, 2, 3, 4), None),
+        (("blue", "green", "red", "B8A"), (1, 2, 3, 4), (1, 2, 3, 4)),  # where there is no B08
+        (("Band 1", "Band 2", "Band 3", "Band 4"), (1, 2, 3, 4), (1, 2, 3, 4)),  # a count, no name
+    ],
+)
+def test_declared_numbers_must_not_contradict_descriptions(
+    tmp_path: Path, descriptions: tuple[str, ...], numbers: tuple[int, ...], read: tuple[int, ...] | None
+) -> None:
+    order = ["nir"] * len(descriptions)
+    for band, number in zip(BGRN, numbers, strict=True):
+        order[number - 1] = band
+    path = multi_band(tmp_path / "s2.tif", order, list(descriptions))
+    spec = {"path": path, "bands": dict(zip(BGRN, numbers, strict=True))}
+    if read is None:
+        with pytest.raises(InputError) as caught:
+            opened(**spec)
+        assert caught.value.code == "E206"
+    else:
+        assert tuple(opened(**spec)[0].bands[band].index for band in BGRN) == read
+
+
+def test_a_file_of_one_band_must_not_describe_itself_as_another(tmp_path: Path) -> None:
+    files = band_files(tmp_path, 1000)
+    renamed = files["B04"].rename(tmp_path / "red.tif")
+    with rasterio.open(renamed, "r+") as dataset:
+        dataset.set_band_description(1, "B3")
+    with pytest.raises(InputError) as caught:
+        opened(**(files | {"B04": renamed}))
+    assert caught.value.code == "E206"

@@ -7,6 +7,7 @@ names of files and folders.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,7 +32,20 @@ BAND_WORDS = {
 }
 BAND_CODE = re.compile(r"(?<![A-Z0-9])(?:B(?:0?[1-9]|1[0-2])|SCL)(?![A-Z0-9])", re.IGNORECASE)
 """Not B8A: where there is no B08 it may stand for it."""
-OTHER_BANDS = {"edge", "narrow", "b8a", "b05", "b06", "b07"}
+ANY_CODE = re.compile(r"(?<![A-Z0-9])(?:B(?:0?[1-9]|1[0-2]|8A)|SCL)(?![A-Z0-9])", re.IGNORECASE)
+OTHER_BANDS = {
+    "edge",
+    "rededge",
+    "narrow",
+    "b8a",
+    "b05",
+    "b06",
+    "b07",
+    "coastal",
+    "aerosol",
+    "swir",
+    "cirrus",
+}
 """Words that make "red edge" or "narrow nir" another band."""
 ZERO = (0.0,)
 """No data in Sentinel-2 products, where neither scene.yaml nor the file says otherwise."""
@@ -44,9 +58,10 @@ def open_files(spec: OpticalSpec) -> dict[str, RasterBand]:
     if spec.path is None:
         for name, path in (*spec.band_files.items(), *([("scl", spec.SCL)] if spec.SCL else [])):
             _check_name(name, path)
-        rasters = {name: _only_band(path, spec) for name, path in spec.band_files.items()}
+        rasters = {name: _only_band(name, path, spec) for name, path in spec.band_files.items()}
     else:
         numbers = spec.bands.given if spec.bands else _described_bands(spec.path)
+        _check_descriptions(spec.path, numbers)
         measured = tuple(numbers.values())
         rasters = {
             name: open_band(spec.path, i, spec.nodata, default=ZERO, measured=measured)
@@ -56,7 +71,7 @@ def open_files(spec: OpticalSpec) -> dict[str, RasterBand]:
         _refuse_level_1c(raster.path)
     if spec.nodata is None:
         rasters = {
-            name: replace(r, nodata=tuple(dict.fromkeys((*r.nodata, SATURATED))))
+            name: replace(r, nodata=tuple(dict.fromkeys((*r.nodata, *ZERO, SATURATED))))
             for name, r in rasters.items()
         }
     if spec.SCL is not None:
@@ -75,11 +90,43 @@ def _check_name(band: str, path: Path) -> None:
         )
 
 
-def _only_band(path: Path, spec: OpticalSpec) -> RasterBand:
+def _check_descriptions(path: Path, numbers: Mapping[str, int]) -> None:
+    """Refuse (E206) a band that describes itself as another one."""
+    with opened(path) as dataset:
+        descriptions = [text or "" for text in dataset.descriptions]
+    for name, number in numbers.items():
+        text = descriptions[number - 1] if number <= len(descriptions) else ""
+        if contradicts(text, name):
+            raise InputError(
+                "E206",
+                f"{path}: band {number} is read as {name} but describes itself as {text!r}; bands are "
+                "counted from 1: correct scene.yaml, or the description in the file",
+            )
+
+
+def contradicts(description: str, name: str) -> bool:
+    """Return whether a band description says another Sentinel-2 band than `name`.
+
+    >>> contradicts("B1", "blue"), contradicts("B02 (blue)", "blue"), contradicts("B8A", "nir")
+    (True, False, False)
+    >>> contradicts("Band 1", "red"), contradicts("Red edge 1", "red")
+    (False, True)
+    """
+    words = set(re.split(r"[^a-z0-9]+", description.lower()))
+    codes = {code.lower() for code in ANY_CODE.findall(description.replace("_", " "))}
+    told = {band for band, known in BAND_WORDS.items() if (words | codes) & known}
+    other = bool(words & OTHER_BANDS) or bool(codes - set().union(*BAND_WORDS.values()))
+    if name == "nir" and (words | codes) & {"b8a", "narrow"}:
+        return False  # where there is no B08 it may stand for it
+    return other or (bool(told) and name not in told)
+
+
+def _only_band(name: str, path: Path, spec: OpticalSpec) -> RasterBand:
     with opened(path) as dataset:
         count = dataset.count - len(alpha_bands(dataset))
     if count != 1:
         raise InputError("E101", f"{path}: has {count} bands, expected one; give it as path, with bands")
+    _check_descriptions(path, {name: 1})
     return open_band(path, 1, spec.nodata, default=ZERO)
 
 

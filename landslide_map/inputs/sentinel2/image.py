@@ -7,7 +7,7 @@ decided by the processing baseline and verified on pixels.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from landslide_map.inputs.sentinel2.band_files import (
     open_files,
 )
 from landslide_map.inputs.sentinel2.families import resolved
+from landslide_map.inputs.sentinel2.fill import dn_limits, without_fill
 from landslide_map.inputs.sentinel2.offset import Look, OffsetDecision
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.open import file_of, open_band
@@ -77,7 +78,12 @@ def open_optical(
     optical = {name: raster for name, raster in found.rasters.items() if name in bands.OPTICAL}
     _check_one_grid(optical, found.rasters.get("scl"))
     acquired, notices = _acquired(found, spec.datetime, event_time)
-    decision, seen = _look_at_pixels(found, spec, optical)
+    decision, fill, seen = _look_at_pixels(found, spec, optical)
+    limits = dn_limits(decision.scale, decision.offset)
+    optical = {
+        name: replace(raster, nodata=tuple(dict.fromkeys((*raster.nodata, *fill))), limits=limits)
+        for name, raster in optical.items()
+    }
     image = OpticalImage(
         bands=optical,
         scale=decision.scale,
@@ -175,11 +181,14 @@ def _place(grid: Grid) -> str:
 
 def _look_at_pixels(
     found: _Found, spec: OpticalSpec, rasters: dict[str, RasterBand]
-) -> tuple[OffsetDecision, list[Notice]]:
-    """Check the pixels and let them confirm or overrule the metadata about the offset."""
+) -> tuple[OffsetDecision, tuple[float, ...], list[Notice]]:
+    """Check the pixels, find fill, and let them confirm or overrule the metadata about the offset."""
     name = found.name
     stored = look_together(found.rasters)
-    look = Look({band: stored[band] for band in rasters}, stored.get("scl"))
+    seen, fill, notices = without_fill(
+        name, {band: stored[band] for band in rasters}, spec.units, zero=spec.nodata is None
+    )
+    look = Look(seen, stored.get("scl"))
     if not look.valid.any():
         raise InputError("E106", f"{name}: no pixel has a value in all bands; the image is empty")
     checks.check_bands_differ(name, look)
@@ -190,11 +199,16 @@ def _look_at_pixels(
     decision = offset.decide_offset(name, spec.offset, metadata, look)
     in_dn = Look({band: values * decision.scale for band, values in look.bands.items()}, look.classes)
     checks.check_band_order(name, in_dn)
-    return decision, [
-        *decision.notices,
-        *checks.mixed_offset_notices(name, look, decision.scale),
-        *checks.condition_notices(name, in_dn),
-    ]
+    return (
+        decision,
+        fill,
+        [
+            *notices,
+            *decision.notices,
+            *checks.mixed_offset_notices(name, look, decision.scale),
+            *checks.condition_notices(name, in_dn),
+        ],
+    )
 
 
 def _acquired(
