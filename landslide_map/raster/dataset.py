@@ -8,6 +8,7 @@ a file. What the file leads to (sources, overviews, masks) goes through the same
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -50,6 +51,9 @@ _SIDECARS: Final = (".ovr", ".OVR", ".msk", ".MSK")
 """Overviews and mask beside a file, which GDAL opens as a raster of any format."""
 _DEEPEST: Final = 6
 """How far files may lead to each other."""
+_ZARR: Final = 'ZARR:"'
+_ARRAY: Final = re.compile(r'ZARR:"(?P<store>[^"]+)":/(?P<array>[A-Za-z0-9_]+(?:/[A-Za-z0-9_]+)*)')
+"""An array of a Zarr store as GDAL names it."""
 _MOST_XML: Final = 64 * 2**20
 
 
@@ -60,6 +64,8 @@ def gdal_path(path: str | Path) -> str:
     '/vsizip//data/S2.zip/S2.SAFE/B04.jp2'
     """
     text = str(path)
+    if text.startswith(_ZARR):
+        return text
     return f"/vsizip/{text}" if not text.startswith("/vsizip/") and inside_zip(text) else text
 
 
@@ -78,8 +84,41 @@ def open_dataset(path: str | Path) -> DatasetReader:
     rasterio.errors.RasterioError
         Where GDAL cannot open it.
     """
+    if array := zarr_array(path):
+        return _open_array(str(path), array)
     place = plain_path(path)
     return rasterio.open(gdal_path(place), driver=_checked(place, *_state(place), 0))
+
+
+@dataclass(frozen=True, slots=True)
+class ZarrArray:
+    """An array in a Zarr store on this machine, a folder or a zip."""
+
+    store: Path
+    """The folder, or the zip."""
+    name: str
+    """Path of the array in it."""
+
+
+def zarr_array(path: str | Path) -> ZarrArray | None:
+    """Return the array that GDAL's name ``ZARR:"store":/array`` means; None for any other path.
+
+    >>> zarr_array('ZARR:"/data/a.zarr":/measurements/b04')
+    ZarrArray(store=PosixPath('/data/a.zarr'), name='measurements/b04')
+    """
+    found = _ARRAY.fullmatch(str(path))
+    if found is None:
+        return None
+    place = plain_path(found["store"])
+    member = inside_zip(place)
+    return ZarrArray(member.zip if member else place, found["array"])
+
+
+def _open_array(name: str, array: ZarrArray) -> DatasetReader:
+    """Open an array; a store leads nowhere else, as only chunks below its own folder are read."""
+    if not array.store.exists():
+        raise InputError("E101", f"{array.store}: no such store; correct the path in scene.yaml")
+    return rasterio.open(name, driver="Zarr")
 
 
 def _state(place: Path) -> tuple[int, int]:

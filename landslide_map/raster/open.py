@@ -21,7 +21,7 @@ from rasterio.windows import Window
 from landslide_map.errors import InputError
 from landslide_map.grid import Grid
 from landslide_map.raster.band import RasterBand
-from landslide_map.raster.dataset import gdal_path, open_dataset, plain_path
+from landslide_map.raster.dataset import gdal_path, open_dataset, plain_path, zarr_array
 from landslide_map.raster.nodata import mask_of
 from landslide_map.untrusted.files import inside_zip
 
@@ -31,6 +31,8 @@ _OPENING = Lock()
 
 def file_of(band: RasterBand) -> Path:
     """Return the file on disk that holds `band`: the zip, where it lies in one."""
+    if array := zarr_array(band.path):
+        return array.store if array.store.is_file() else array.store / array.name
     member = inside_zip(band.path)
     return member.zip if member else plain_path(band.path)
 
@@ -41,6 +43,7 @@ def open_band(
     nodata: tuple[float, ...] | None = None,
     default: tuple[float, ...] = (),
     measured: Collection[int] = (),
+    placed: Grid | None = None,
 ) -> RasterBand:
     """Open one band, check that it is whole and placed on the ground, and describe it.
 
@@ -56,6 +59,8 @@ def open_band(
         The same, where neither says.
     measured : collection of int
         Bands of the file that hold measurements: none of them is an alpha band.
+    placed : Grid, optional
+        Where the pixels lie, of a file whose product says so elsewhere; instead of what the file says.
 
     Raises
     ------
@@ -70,7 +75,7 @@ def open_band(
                 f"{path}: there is no band {index}, the file has {dataset.count}; correct scene.yaml",
             )
         _check_pixels_kind(path, dataset, index)
-        grid = _grid(path, dataset)
+        grid = _grid(path, dataset) if placed is None else _as_placed(path, dataset, placed)
         tag = dataset.nodatavals[index - 1]
         if nodata is None:
             nodata = default if tag is None else (tag,)
@@ -111,6 +116,17 @@ def _check_pixels_kind(path: str | Path, dataset: DatasetReader, index: int) -> 
         raise InputError(
             "E108", f"{path}: complex numbers (an SLC?); expected detected, terrain-corrected backscatter"
         )
+
+
+def _as_placed(path: str | Path, dataset: DatasetReader, placed: Grid) -> Grid:
+    """Return the grid that a product's metadata tell, if the file has as many pixels."""
+    if dataset.shape != placed.shape:
+        raise InputError(
+            "E109",
+            f"{path}: has {dataset.shape[0]} x {dataset.shape[1]} pixels, the metadata of its product say "
+            f"{placed.shape[0]} x {placed.shape[1]}; fetch the product again",
+        )
+    return placed
 
 
 def _grid(path: str | Path, dataset: DatasetReader) -> Grid:

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import numpy as np
 import pyproj
-import rasterio
 import rasterio.features
 import shapely
 from affine import Affine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -107,15 +108,16 @@ def _in_degrees(tiles: list[Path], bounds: tuple[float, float, float, float], ta
     top = place.f + math.ceil((bounds[3] - place.f) / dy) * dy
     right = left + math.ceil((bounds[2] - left) / dx) * dx
     bottom = top - math.ceil((top - bounds[1]) / dy) * dy
-    rasterio.merge.merge(
-        [str(path) for path in tiles],
-        bounds=(left, bottom, right, top),
-        res=(dx, dy),
-        nodata=0,
-        resampling=Resampling.bilinear,
-        dst_path=target,
-        dst_kwds=_KIND | {"nodata": None},
-    )
+    with ExitStack() as opened:
+        rasterio.merge.merge(
+            [opened.enter_context(open_dataset(path)) for path in tiles],
+            bounds=(left, bottom, right, top),
+            res=(dx, dy),
+            nodata=0,
+            resampling=Resampling.bilinear,
+            dst_path=target,
+            dst_kwds=_KIND | {"nodata": None},
+        )
 
 
 _KIND: Final[dict[str, Any]] = {

@@ -122,12 +122,6 @@ def beside(path: Path) -> Identity:
     return from_text(text.decode("utf-8", "replace"))
 
 
-def zip_above(path: Path) -> Path | None:
-    """Return the zip that a path leads into."""
-    member = inside_zip(path)
-    return member.zip if member else None
-
-
 def _refuse_product_folder(path: Path) -> None:
     """Refuse SAFE products (E320) and other folders or archives (E101)."""
     stem = path.name.upper()

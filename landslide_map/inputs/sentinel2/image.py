@@ -15,7 +15,7 @@ from landslide_map import bands
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import RESOLUTION_M, Grid
 from landslide_map.inputs.scene_inputs import OpticalImage
-from landslide_map.inputs.sentinel2 import checks, offset, safe
+from landslide_map.inputs.sentinel2 import checks, eopf, offset, safe
 from landslide_map.inputs.sentinel2.band_files import (
     SATURATED,
     ZERO,
@@ -73,8 +73,7 @@ def open_optical(
         E208 acquired before the event.
     """
     spec = resolved(spec)
-    is_product = spec.path is not None and safe.is_product(spec.path)
-    found = _from_product(spec, spec.path) if is_product and spec.path else _from_files(spec)
+    found = _found(spec)
     optical = {name: raster for name, raster in found.rasters.items() if name in bands.OPTICAL}
     _check_one_grid(optical, found.rasters.get("scl"))
     acquired, notices = _acquired(found, spec.datetime, event_time)
@@ -96,6 +95,33 @@ def open_optical(
     )
     files = dict.fromkeys([*found.metadata, *map(file_of, found.rasters.values())])
     return image, [*notices, *seen, *_season(found), *_missing(found.name, optical)], tuple(files)
+
+
+def _found(spec: OpticalSpec) -> _Found:
+    if spec.path is not None and eopf.is_store(spec.path):
+        return _from_store(spec, spec.path)
+    if spec.path is not None and safe.is_product(spec.path):
+        return _from_product(spec, spec.path)
+    return _from_files(spec)
+
+
+def _from_store(spec: OpticalSpec, path: Path) -> _Found:
+    store = eopf.read_store(path)
+    nodata = SPECIAL_VALUES if spec.nodata is None else spec.nodata
+    rasters = {
+        name: open_band(array, nodata=SPECIAL_VALUES if name == "scl" else nodata, placed=grid)
+        for name, (array, grid) in store.arrays.items()
+    }
+    # Stored numbers are those of the SAFE product: the scale and offset of the store are not applied.
+    return _Found(
+        store.name,
+        rasters,
+        _offset_of(store.baseline),
+        store.acquired,
+        store.baseline,
+        None,
+        (store.metadata,),
+    )
 
 
 def _from_product(spec: OpticalSpec, path: Path) -> _Found:
@@ -136,11 +162,15 @@ def _from_files(spec: OpticalSpec) -> _Found:
     rasters = open_files(spec)
     paths = [raster.path for raster in rasters.values()]
     baseline = baseline_in_names(paths)
-    offset = None
-    if baseline is not None:
-        carries = tuple(int(part) for part in baseline.split(".")) >= FIRST_OFFSET_BASELINE
-        offset = OffsetDecision(1.0, 0.0 if carries else bands.DN_OFFSET, f"processing baseline {baseline}")
-    return _Found(Path(paths[0]).name, rasters, offset, dates_in_names(paths), baseline)
+    return _Found(Path(paths[0]).name, rasters, _offset_of(baseline), dates_in_names(paths), baseline)
+
+
+def _offset_of(baseline: str | None) -> OffsetDecision | None:
+    """Return what a processing baseline says of the offset."""
+    if baseline is None:
+        return None
+    carries = tuple(int(part) for part in baseline.split(".")) >= FIRST_OFFSET_BASELINE
+    return OffsetDecision(1.0, 0.0 if carries else bands.DN_OFFSET, f"processing baseline {baseline}")
 
 
 def _check_one_grid(rasters: dict[str, RasterBand], classes: RasterBand | None) -> None:
