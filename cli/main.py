@@ -13,6 +13,7 @@ import click
 from landslide_map._version import __version__
 
 from .check import check
+from .compare import compare
 from .evaluate import evaluate
 from .event import event
 from .find import find
@@ -33,7 +34,7 @@ from .windows import windows
 
 _GROUPS: Final[dict[str, tuple[click.Command, ...]]] = {
     "From an event to inputs": (init, find, event, check),
-    "Map and review": (run, pixels, review, qgis),
+    "Map and review": (run, pixels, review, compare, qgis),
     "Data, training and evaluation": (
         *(stack, windows, train, train_pixels),
         *(evaluate, score, score_pixels, models),

@@ -43,6 +43,13 @@ if TYPE_CHECKING:
 @click.option(
     "--memory", help="Keep below this, all workers here together, e.g. 2GB; the result is the same."
 )
+@click.option(
+    "--format",
+    "formats",
+    default="gpkg",
+    show_default=True,
+    help="Further files of the outlines, with commas: geojson, geoparquet, flatgeobuf, kml, shp.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a result; throw away what an interrupted run kept.")
 @feedback
 def run(
@@ -51,6 +58,7 @@ def run(
     scheduler: str | None,
     workers: int | None,
     memory: str | None,
+    formats: str,
     tell: Feedback,
     **options: Any,
 ) -> int:
@@ -63,13 +71,20 @@ def run(
     Of several scenes, each gets a folder in --out, and the polygons of all are merged into landslides.gpkg
     there. One that fails does not stop the others; the same command keeps what is finished.
     """
+    from landslide_map.products.formats import add_formats, check_formats
     from landslide_map.runtime.byte_size import amount
 
+    wanted = [name.strip() for name in formats.split(",") if name.strip()]
+    check_formats(wanted)
     options["memory"] = None if memory is None else amount(memory)
     with _cluster(scheduler, workers) as cluster:
         if len(scenes) == 1:
-            return map_one(scenes[0], out, tell, cluster=cluster, **options)
-        return _map_several(scenes, out, tell, cluster=cluster, **options)
+            status = map_one(scenes[0], out, tell, cluster=cluster, **options)
+        else:
+            status = _map_several(scenes, out, tell, cluster=cluster, **options)
+    if status == 0:
+        add_formats(out, wanted)
+    return status
 
 
 def map_one(scene: Path, out: Path, tell: Feedback, **options: Any) -> int:

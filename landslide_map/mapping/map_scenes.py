@@ -19,7 +19,7 @@ from landslide_map.mapping.provenance import configuration, write_manifest
 from landslide_map.mapping.result import MapResult
 from landslide_map.mapping.setup import resolved_settings
 from landslide_map.models.bundle.load import Bundle, load_bundle
-from landslide_map.products import LANDSLIDES, MANIFEST, PROJECT
+from landslide_map.products import FORMAT_FILES, LANDSLIDES, MANIFEST, PROJECT
 from landslide_map.products.columns import ANALYSED, WINDOWS
 from landslide_map.products.columns import LANDSLIDES as OUTLINES
 from landslide_map.products.edit_session import refuse_edited
@@ -268,7 +268,7 @@ def _write_merged(out: Path, outcomes: Sequence[Outcome]) -> int:
     event_time = min(datetime.fromisoformat(own["event_time"]) for own in tags)
     threshold = min(float(own["threshold_lowest"]) for own in tags)
     about = {**common, "scenes": "; ".join(results)}
-    with outputs(out, overwrite=True, names=(LANDSLIDES, SCENES, PROJECT)) as stage:
+    with outputs(out, overwrite=True, names=(LANDSLIDES, SCENES, PROJECT, *FORMAT_FILES)) as stage:
         layers, _ = reviewed_layers(landslides, reviews)
         if objects:
             windows = {name: read_layer(result.polygons, WINDOWS)[0] for name, result in results.items()}

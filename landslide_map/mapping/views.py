@@ -11,12 +11,13 @@ from landslide_map.bands import ACQUISITIONS
 from landslide_map.errors import Notice
 from landslide_map.grid import Block
 from landslide_map.inputs.scene_inputs import RadarTrack, SceneInputs
-from landslide_map.products import PROJECT, QUICKLOOK, REPORT
+from landslide_map.products import ITEM, PROJECT, QUICKLOOK, REPORT
 from landslide_map.products.imagery import write_images
 from landslide_map.products.project import title_of, write_project
 from landslide_map.products.quicklook import write_quicklook
 from landslide_map.products.report.html_report import ReportText, write_report
 from landslide_map.products.saved_project import saved_by_person
+from landslide_map.products.stac_item import write_item
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.runtime import timings
 from landslide_map.stack.acquisitions import present, read_acquisition
@@ -57,9 +58,18 @@ def write_views(
     with timings.work("write report"):
         text = ReportText(title, tags, threshold, list(_rows(inputs)), notices)
         write_report(stage / REPORT, stage, text)
+    notices_here = _write_project(stage, out, inputs, tags)
+    write_item(stage / ITEM, stage, tags=tags, event_time=inputs.event_time)
+    return notices_here
+
+
+def _write_project(
+    stage: Path, out: Path, inputs: SceneInputs, tags: Mapping[str, str]
+) -> tuple[Notice, ...]:
     if saved_by_person(out / PROJECT):
         message = f"{PROJECT} was saved by a person and is kept; move it away to get a new one"
         return (Notice("I431", message),)
+    threshold = float(tags["threshold_lowest"])
     with timings.work("write project"):
         write_project(
             stage / PROJECT, {"": stage}, threshold=threshold, tags=tags, event_time=inputs.event_time

@@ -17,6 +17,15 @@ MANIFEST: Final = "run.json"
 PROJECT: Final = "landslides.qgz"
 QUICKLOOK: Final = "quicklook.png"
 REPORT: Final = "report.html"
+ITEM: Final = "item.json"
+FORMAT_FILES: Final = (
+    "landslides.geojson",
+    "landslides.parquet",
+    "landslides.fgb",
+    "landslides.kml",
+    "landslides_shp.zip",
+)
+"""Outlines in other formats, written when asked for."""
 IMAGE_AFTER: Final = "image_after.tif"
 IMAGE_BEFORE: Final = "image_before.tif"
 
@@ -54,6 +63,8 @@ FILES: Final = (
     PROJECT,
     QUICKLOOK,
     REPORT,
+    ITEM,
+    *FORMAT_FILES,
     *IMAGES,
     MANIFEST,
 )

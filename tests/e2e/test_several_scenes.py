@@ -6,8 +6,10 @@ import json
 import re
 import shutil
 import sqlite3
+import zipfile
 from contextlib import closing
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pyogrio
 import pytest
@@ -94,12 +96,16 @@ def test_the_geopackage_is_dressed_like_that_of_one_scene(both: SeveralResult, w
         with closing(sqlite3.connect(path)) as database:
             styles = database.execute("SELECT f_table_name, styleName, styleQML FROM layer_styles")
             titles = database.execute("SELECT table_name, name, title, description FROM gpkg_data_columns")
-            return [*styles, *(row for row in titles if row[1] != "scenes")]
+            looks = [(layer, name, ElementTree.fromstring(qml)) for layer, name, qml in styles]
+            drawn = [
+                (layer, name, ElementTree.tostring(qml.find("renderer-v2"))) for layer, name, qml in looks
+            ]
+            return [*drawn, *(row for row in titles if row[1] != "Scenes")]
 
     assert dress(both.polygons) == dress(whole.polygons)
     info = pyogrio.read_info(both.polygons, layer=LANDSLIDES)
     one = pyogrio.read_info(whole.polygons, layer=LANDSLIDES)
-    assert info["fields"].tolist() == [*one["fields"], "scenes"]
+    assert [name for name in info["fields"] if name != "scenes"] == one["fields"].tolist()
     assert info["crs"] == one["crs"]
     assert info["layer_metadata"]["scenes"] == "north; south"
     assert info["layer_metadata"]["bundle_sha256"] == one["layer_metadata"]["bundle_sha256"]
@@ -235,3 +241,14 @@ def test_an_interruption_while_polygons_are_merged_says_that_all_scenes_are_fini
     assert not (tmp_path / "out" / "scenes.json").exists()
     assert all(outcome.kept for outcome in map_scenes(halves, tmp_path / "out").outcomes)
     assert (tmp_path / "out" / "scenes.json").exists()
+
+
+def test_all_scenes_are_in_one_project_with_paths_that_lead_somewhere(both: SeveralResult) -> None:
+    with zipfile.ZipFile(both.project) as archive:
+        root = ElementTree.fromstring(archive.read("landslides.qgs"))
+    sources = {layer.findtext("id"): layer.findtext("datasource", "") for layer in root.iter("maplayer")}
+    assert len(sources) == len({*sources.values()})
+    for source in sources.values():
+        assert (both.out / source.partition("|")[0]).is_file()
+    for scene in ("north", "south"):
+        assert any(source.startswith(f"./{scene}/") for source in sources.values())

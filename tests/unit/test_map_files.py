@@ -162,12 +162,11 @@ def test_the_area_analysed_is_that_of_pixels(made: tuple[Path, WindowRecord, Pix
 
 def test_the_window_record_is_among_the_files(made: tuple[Path, WindowRecord, Pixels]) -> None:
     folder, record, _ = made
-    of_objects = {products.CANDIDATES, products.OUTLINE_PROBABILITY, "outline_probability.qml"}
-    assert {path.name for path in folder.iterdir()} == (
-        set(products.FILES)
-        - of_objects
-        - {products.MANIFEST, products.PROJECT, products.QUICKLOOK, products.REPORT, *products.IMAGES}
-    )
+    assert {path.name for path in folder.iterdir()} == {
+        *("probability.tif", "probability.qml", "class.tif", "class.qml", "class.tif.aux.xml"),
+        *("landslides.gpkg", "windows.nc"),
+    }
+    assert {path.name for path in folder.iterdir()} <= set(products.FILES)
     with xr.open_dataset(folder / products.WINDOWS, engine="scipy") as found:
         np.testing.assert_array_equal(found["probability"], record.probability.astype(np.float32))
 

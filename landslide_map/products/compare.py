@@ -1,0 +1,174 @@
+"""Comparison of two results: inputs, options, rasters within a tolerance, outlines matched by overlap."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyogrio
+import rasterio
+import shapely
+from pyogrio.errors import DataLayerError, DataSourceError
+from rasterio.errors import RasterioIOError
+
+from landslide_map.errors import InputError
+from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY
+from landslide_map.products.columns import LANDSLIDES as LAYER
+
+_RASTERS: Final = (PROBABILITY, CLASSES, "outline_probability.tif")
+_SAME_OVERLAP: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One way in which two results differ."""
+
+    what: str
+    message: str
+
+
+def compare_results(a: Path, b: Path, tolerance: float = 0.0) -> list[Difference]:
+    """Return the differences between two results; none means that they are the same.
+
+    Parameters
+    ----------
+    a, b : Path
+        Folders of finished maps.
+    tolerance : float
+        Largest difference of a probability that counts as none.
+
+    Raises
+    ------
+    InputError
+        E160: a folder holds no finished map.
+    """
+    manifests = [_manifest(folder) for folder in (a, b)]
+    found = [*_inputs(*manifests), *_options(*manifests)]
+    for name in _RASTERS:
+        found += _raster(a / name, b / name, tolerance)
+    return [*found, *_outlines(a / LANDSLIDES, b / LANDSLIDES)]
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / MANIFEST).read_bytes())
+        if not isinstance(found, dict) or "configuration" not in found:
+            raise ValueError("no configuration")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "E160", f"{folder}: {MANIFEST} cannot be read ({error}); expected the folder of a finished map."
+        ) from error
+    return found
+
+
+def _inputs(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]:
+    """Compare input files by name, size and hash: two copies may lie in different folders."""
+    sides = [
+        {Path(one["path"]).name: (one["bytes"], one["header_sha256"]) for one in side.get("inputs", [])}
+        for side in (a, b)
+    ]
+    for name in sorted(sides[0].keys() | sides[1].keys()):
+        left, right = (side.get(name) for side in sides)
+        if left is None or right is None:
+            yield Difference(
+                "inputs", f"{name} was read by the {'second' if left is None else 'first'} alone"
+            )
+        elif left != right:
+            yield Difference("inputs", f"{name} has another content")
+    bundles = [side.get("bundle", {}) for side in (a, b)]
+    if bundles[0].get("sha256") != bundles[1].get("sha256"):
+        yield Difference("inputs", f"bundle {bundles[0].get('name')} and {bundles[1].get('name')}")
+
+
+def _options(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]:
+    sides = [dict(_flat(side["configuration"])) for side in (a, b)]
+    for key in sorted(sides[0].keys() | sides[1].keys()):
+        left, right = (side.get(key) for side in sides)
+        if left != right and not _is_path(left) and not _is_path(right):
+            yield Difference("options", f"{key}: {left} and {right}")
+    for name in sorted(a["versions"].keys() | b["versions"].keys()):
+        left, right = (side["versions"].get(name) for side in (a, b))
+        if left != right:
+            yield Difference("versions", f"{name}: {left} and {right}")
+
+
+def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every leaf of nested mappings and lists by its dotted key."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _flat(item, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _flat(item, f"{key}[{index}]")
+    else:
+        yield key, value
+
+
+def _is_path(value: Any) -> bool:
+    """Whether a value names a file: those are compared by content."""
+    return isinstance(value, str) and ("/" in value or "\\" in value)
+
+
+def _raster(a: Path, b: Path, tolerance: float) -> Iterator[Difference]:
+    if a.exists() != b.exists():
+        yield Difference("rasters", f"{a.name} is in the {'first' if a.exists() else 'second'} alone")
+    if not a.exists() or not b.exists():
+        return
+    try:
+        with rasterio.open(a) as left, rasterio.open(b) as right:
+            grids = [(one.crs, one.transform, one.shape, one.count, one.dtypes) for one in (left, right)]
+            if grids[0] != grids[1]:
+                yield Difference("rasters", f"{a.name}: grids or types differ")
+                return
+            yield from _pixels(left, right, a.name, tolerance)
+    except RasterioIOError as error:
+        raise InputError("E101", f"{a.name} cannot be read ({error}).") from error
+
+
+def _pixels(left: Any, right: Any, name: str, tolerance: float) -> Iterator[Difference]:
+    """Compare two rasters of one grid, a tile at a time."""
+    worst, differing, missing, total = 0.0, 0, 0, left.width * left.height
+    for _, window in left.block_windows(1):
+        pixels = [side.read(1, window=window).astype(np.float64) for side in (left, right)]
+        holes = [np.isnan(one) for one in pixels]
+        missing += int((holes[0] != holes[1]).sum())
+        both = ~holes[0] & ~holes[1]
+        change = np.abs(pixels[0] - pixels[1])[both]
+        differing += int((change > tolerance).sum())
+        worst = max(worst, float(change.max(initial=0.0)))
+    if missing:
+        yield Difference("rasters", f"{name}: {missing:,} of {total:,} pixels have a value in one alone")
+    if differing:
+        yield Difference(
+            "rasters", f"{name}: {differing:,} of {total:,} pixels differ, by {worst:.6g} at most"
+        )
+
+
+def _outlines(a: Path, b: Path) -> Iterator[Difference]:
+    """Match outlines by the greatest overlap, each once."""
+    try:
+        frames = [pyogrio.read_dataframe(path, layer=LAYER) for path in (a, b)]
+    except (DataSourceError, DataLayerError) as error:
+        raise InputError("E170", f"outlines cannot be read ({error}).") from error
+    left, right = (
+        frame.geometry.make_valid().to_numpy() for frame in (frames[0], frames[1].to_crs(frames[0].crs))
+    )
+    mine, theirs = shapely.STRtree(right).query(left, predicate="intersects")
+    shared = shapely.area(shapely.intersection(left[mine], right[theirs]))
+    union = shapely.area(left[mine]) + shapely.area(right[theirs]) - shared
+    overlap = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    pairs: dict[int, int] = {}
+    for index in np.argsort(-overlap, kind="stable"):
+        i, j = int(mine[index]), int(theirs[index])
+        if overlap[index] >= _SAME_OVERLAP and i not in pairs and j not in pairs.values():
+            pairs[i] = j
+    alone = [len(left) - len(pairs), len(right) - len(pairs)]
+    if any(alone):
+        yield Difference("outlines", f"{len(pairs)} are in both, {alone[0]} and {alone[1]} in one alone")
+    moved = sum(not shapely.equals(left[i], right[j]) for i, j in pairs.items())
+    if moved:
+        yield Difference("outlines", f"{moved} of {len(pairs)} in both have another shape")

@@ -1,0 +1,152 @@
+"""Outlines in other formats, STAC item and comparison of two results."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+
+from landslide_map.errors import InputError, UsageError
+from landslide_map.products import FORMAT_FILES
+from landslide_map.products.compare import compare_results
+from landslide_map.products.formats import FORMATS, add_formats, check_formats, short_names
+from landslide_map.products.stac_item import EXTENSIONS, stac_item, write_item
+from tests.unit.test_project import EVENT, GRID, TAGS, result
+
+
+def finished(folder: Path, count: int = 3, value: float = 0.25) -> Path:
+    """A result with a probability raster and a manifest."""
+    result(folder, count)
+    pixels = np.full((1, *GRID.shape), value, np.float32)
+    profile = {"driver": "GTiff", "count": 1, "dtype": "float32", "nodata": np.nan, "crs": GRID.crs}
+    profile |= {"height": GRID.height, "width": GRID.width, "transform": GRID.transform, "tiled": True}
+    with rasterio.open(folder / "probability.tif", "w", **profile) as target:
+        target.write(pixels)
+    manifest = {
+        "configuration": {"stride": 64, "s2": {"post": "/somewhere/a.tif"}},
+        "inputs": [{"path": "/somewhere/a.tif", "bytes": 3, "header_sha256": "x"}],
+        "bundle": {"name": "b", "sha256": "y"},
+        "versions": {"numpy": "1"},
+    }
+    (folder / "run.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_every_format_holds_the_outlines_where_they_are(tmp_path: Path, count: int) -> None:
+    folder = finished(tmp_path / "a", count)
+    before = {path.name for path in folder.iterdir()}
+    written = add_formats(folder, ["gpkg", *FORMATS])
+    assert set(written) == set(FORMAT_FILES)
+    assert {path.name for path in folder.iterdir()} == before | set(FORMAT_FILES)
+    expected = pyogrio.read_dataframe(folder / "landslides.gpkg", layer="landslides")
+    for name in written:
+        path = folder / name
+        found = gpd.read_parquet(path) if name.endswith("parquet") else pyogrio.read_dataframe(path)
+        assert len(found) == count, name
+        if count:
+            placed = found.to_crs(expected.crs)
+            places = placed.geometry.centroid.x.round().sort_values().tolist()
+            assert places == expected.geometry.centroid.x.round().sort_values().tolist(), name
+
+
+def test_formats_do_not_depend_on_the_clock(tmp_path: Path) -> None:
+    folders = [finished(tmp_path / name) for name in ("a", "b")]
+    for folder in folders:
+        add_formats(folder, FORMATS)
+    for name in FORMAT_FILES:
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
+
+
+def test_a_shapefile_says_which_column_is_which(tmp_path: Path) -> None:
+    folder = finished(tmp_path / "a")
+    add_formats(folder, ["shp"])
+    with zipfile.ZipFile(folder / "landslides_shp.zip") as archive:
+        legend = archive.read("landslides_columns.csv").decode().splitlines()
+    rows = [line.split(",")[:2] for line in legend[1:]]
+    fields = pyogrio.read_info(folder / "landslides_shp.zip")["fields"].tolist()
+    assert [row[0] for row in rows] == fields
+    assert ["reviewed_a", "reviewed_at"] in rows or ["review_at", "reviewed_at"] in rows or len(rows) == 8
+
+
+def test_names_are_cut_to_ten_letters_and_stay_apart() -> None:
+    names = ["descending_pre", "descending_post", "descending_p", "evidence_optical", "evidence_ascending"]
+    names += [f"a_long_name_{i}" for i in range(12)]
+    short = short_names(names)
+    assert list(short) == names
+    assert len(set(short.values())) == len(names)
+    assert max(map(len, short.values())) <= 10
+
+
+def test_an_unknown_format_is_refused_before_anything_is_done() -> None:
+    check_formats(["gpkg", "kml"])
+    with pytest.raises(UsageError, match="dxf") as refusal:
+        check_formats(["gpkg", "dxf"])
+    assert refusal.value.code == "E402"
+
+
+def test_the_item_says_where_and_when_and_names_files_that_exist(tmp_path: Path) -> None:
+    folder = finished(tmp_path / "a")
+    tags = {**TAGS, "s2_post": "2024-04-05T02:30:00+00:00", "descending_pre": "2024-03-28T00:00:00+00:00"}
+    item = stac_item(folder, tags, EVENT)
+    assert item["stac_extensions"] == list(EXTENSIONS)
+    west, south, east, north = item["bbox"]
+    # By an independent tool: gdaltransform -s_srs EPSG:32651 -t_srs EPSG:4326 of the grid's corners
+    assert (west, south) == pytest.approx((121.0414, 23.4437), abs=2e-4)
+    assert (east, north) == pytest.approx((121.1107, 23.4987), abs=2e-4)
+    properties = item["properties"]
+    assert properties["datetime"] == "2024-04-02T23:58:00Z"
+    assert properties["start_datetime"] < properties["datetime"] < properties["end_datetime"]
+    assert properties["proj:epsg"] == 32651
+    assert properties["proj:shape"] == [600, 700]
+    assert properties["landslide_map:outlines"] == 3
+    assert item["assets"]["probability_tif"]["raster:bands"][0]["nodata"] == "nan"
+    for asset in item["assets"].values():
+        assert (folder / asset["href"]).is_file()
+    write_item(folder / "item.json", folder, tags=tags, event_time=EVENT)
+    assert json.loads((folder / "item.json").read_text()) == item
+    assert stac_item(folder, tags | {"event": "another"}, EVENT)["id"] != item["id"]
+
+
+def test_pystac_reads_the_item(tmp_path: Path) -> None:
+    pystac = pytest.importorskip("pystac")
+    folder = finished(tmp_path / "a")
+    write_item(folder / "item.json", folder, tags=TAGS, event_time=EVENT)
+    item = pystac.Item.from_file(str(folder / "item.json"))
+    assert item.datetime == datetime(2024, 4, 2, 23, 58, tzinfo=UTC)
+    assert set(item.assets) >= {"probability_tif", "landslides_gpkg"}
+
+
+def test_two_copies_of_a_result_are_the_same(tmp_path: Path) -> None:
+    one = finished(tmp_path / "a")
+    shutil.copytree(one, tmp_path / "b")
+    assert compare_results(one, tmp_path / "b") == []
+
+
+def test_every_kind_of_difference_is_named(tmp_path: Path) -> None:
+    one, other = finished(tmp_path / "a"), finished(tmp_path / "b", count=4, value=0.26)
+    manifest = json.loads((other / "run.json").read_text())
+    manifest["configuration"]["stride"] = 32
+    manifest["inputs"][0]["header_sha256"] = "z"
+    manifest["versions"]["numpy"] = "2"
+    (other / "run.json").write_text(json.dumps(manifest))
+    found = compare_results(one, other)
+    assert [one.what for one in found] == ["inputs", "options", "versions", "rasters", "outlines"]
+    assert "420,000 of 420,000" in found[3].message
+    assert "3 are in both, 0 and 1 in one alone" in found[4].message
+    assert "rasters" not in [one.what for one in compare_results(one, other, tolerance=0.02)]
+
+
+def test_a_folder_without_a_map_cannot_be_compared(tmp_path: Path) -> None:
+    one = finished(tmp_path / "a")
+    with pytest.raises(InputError) as refusal:
+        compare_results(one, tmp_path)
+    assert refusal.value.code == "E160"
