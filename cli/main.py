@@ -15,6 +15,7 @@ from landslide_map._version import __version__
 from .check import check
 from .compare import compare
 from .evaluate import evaluate
+from .evaluate_pixels import evaluate_pixels
 from .event import event
 from .find import find
 from .init import init
@@ -37,7 +38,7 @@ _GROUPS: Final[dict[str, tuple[click.Command, ...]]] = {
     "Map and review": (run, pixels, review, compare, qgis),
     "Data, training and evaluation": (
         *(stack, windows, train, train_pixels),
-        *(evaluate, score, score_pixels, models),
+        *(evaluate, evaluate_pixels, score, score_pixels, models),
     ),
 }
 """Heading of the help -> commands, in the order in which people need them."""

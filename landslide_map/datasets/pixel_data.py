@@ -10,7 +10,6 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
@@ -18,6 +17,7 @@ from landslide_map.datasets.pixel_arrays import as_mask, check_any_positive, rea
 from landslide_map.errors import InputError
 from landslide_map.models.published import ganerod, landslide4sense
 from landslide_map.pixel_channels import PIXEL_CHANNELS
+from landslide_map.raster.dataset import open_dataset
 
 Layout = Literal["ganerod", "l4s", "tiles"]
 TILES: Final = "tiles.json"
@@ -172,7 +172,7 @@ def _npy(path: Path) -> npt.NDArray[Any]:
 
 def _tif(path: Path) -> npt.NDArray[Any]:
     try:
-        with rasterio.open(path) as raster:
+        with open_dataset(path) as raster:
             window = Window(0, 0, raster.width, raster.height)
             found = raster.read(window=window, masked=True).astype(np.float32).filled(np.nan)
     except (RasterioError, OSError) as error:

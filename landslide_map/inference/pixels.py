@@ -177,11 +177,18 @@ def _one(
         _check_values(chosen, own, arrays.bands, arrays.where, options)
         if options.logits:
             each.append(np.asarray(_whole(chosen, own, options), dtype=np.float64))
-        elif max(chosen.shape[1:]) <= LARGEST_WHOLE:
-            each.append(_whole(chosen, own, options))
         else:
-            each.append(_in_tiles(chosen, own, options))
+            each.append(predict_image(chosen, own, options))
     return each[0] if options.logits else mean_probability(each)
+
+
+def predict_image(
+    image: npt.NDArray[Any], own: SegmentationMember, options: PixelOptions
+) -> npt.NDArray[Any]:
+    """Return the probabilities ``(y, x)`` of one member on an image ``(channel, y, x)`` of its channels."""
+    if max(image.shape[1:]) <= LARGEST_WHOLE:
+        return _whole(image, own, options)
+    return _in_tiles(image, own, options)
 
 
 def _whole(image: npt.NDArray[Any], own: SegmentationMember, options: PixelOptions) -> npt.NDArray[Any]:
