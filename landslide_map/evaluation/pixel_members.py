@@ -110,8 +110,8 @@ def published_beside(members: Sequence[SegmentationMember], layout: str) -> list
     """Return what was published of such members, with what the numbers mean."""
     if layout == "l4s":
         return [
-            f"published for {own.name}: {landslide4sense.ROWS[own.name].batch_f1:.4f}, the mean of batches of "
-            "a random fifth of the training patches; not comparable with another region"
+            f"published for {own.name}: {landslide4sense.ROWS[own.name].batch_f1:.4f}, the mean of "
+            "batches of a random fifth of the training patches; not comparable with another region"
             for own in members
             if own.name in landslide4sense.ROWS
         ]
