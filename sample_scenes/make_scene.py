@@ -18,7 +18,13 @@ __all__ = ["EPSG", "ULX", "ULY", "make_scene"]
 HERE = Path(__file__).parent
 SLIDES_PER_KM2 = 75.0
 """Of :func:`make_scene`: so dense that windows of a small scene hold slides."""
-SAMPLE = EventOptions(slides_per_km2=5.0, confusers=CONFUSERS, contrast=0.8)
+SAMPLE = EventOptions(
+    seed=21,
+    slides_per_km2=4.0,
+    contrast=0.8,
+    confusers=tuple(name for name in CONFUSERS if name != "snow"),  # an August in the subtropics
+    pre_days=(20,),
+)
 """The shipped scene."""
 
 

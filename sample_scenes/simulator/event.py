@@ -35,7 +35,7 @@ EPSG, ULX, ULY = 32651, 800_040.0, 2_660_040.0
 """125.95 E, 24.0 N: nothing but sea, next to the border of UTM zones 51 and 52."""
 OPTICAL_PASS, POST_DELAY = timedelta(minutes=-65), timedelta(days=14)
 """From the event's time to the hour of Sentinel-2, and to the first clear image after it."""
-CLOUD_SHARE = (0.02, 0.12)
+CLOUD_SHARE = (0.02, 0.10)
 """Of the map, where clouds are asked for."""
 
 

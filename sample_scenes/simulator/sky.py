@@ -38,7 +38,7 @@ def make_sky(shape: tuple[int, int], sun: tuple[float, float], cover: float, rng
     """Return a sky with clouds over the share `cover` of the map."""
     if not cover:
         return Sky(*sun, np.zeros(shape), np.zeros(shape))
-    field = power_law_field(shape, rng, exponent=1.9, longest=60)
+    field = power_law_field(shape, rng, exponent=1.75, longest=300)
     level = float(np.quantile(field, 1 - cover))
     cloud = smoothstep(field, level - 0.15, level + 0.35)
     away = rng.uniform(*HEIGHT_M) / np.tan(np.radians(sun[0])) / PIXEL_M

@@ -1,8 +1,6 @@
-"""The default bundle, trained on real labels only, finds the landslides of the simulated event."""
+"""The default bundle, trained on real labels only, finds the landslides of a dense simulated event."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -13,8 +11,8 @@ import xarray as xr
 from rasterio.features import rasterize
 
 from landslide_map import map_scene
+from sample_scenes.make_scene import make_scene
 
-FOLDER = Path(__file__).resolve().parents[2] / "sample_scenes" / "simulated_event"
 SIZE, STRIDE = 64, 32
 QUARTER, ANY, NEXT_TO_NONE = 0.25, 0.02, 0.005
 """Scar fraction of a positive window; of one that holds some landslide; below which it is scar-free."""
@@ -25,11 +23,12 @@ Windows = tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]
 @pytest.fixture(scope="module")
 def windows(tmp_path_factory: pytest.TempPathFactory) -> Windows:
     """Alarm and true scar fraction of every window, as (row, col) of windows."""
-    result = map_scene(FOLDER / "scene.yaml", tmp_path_factory.mktemp("map") / "out", stride=STRIDE)
+    folder = make_scene(tmp_path_factory.mktemp("dense"), seed=7).parent
+    result = map_scene(folder / "scene.yaml", folder / "out", stride=STRIDE)
     with xr.open_dataset(result.window_record, engine="scipy") as record:
         alarm = (record.probability >= record.threshold).values
-    with rasterio.open(FOLDER / "s2" / "B02.tif") as image:
-        outlines = gpd.read_file(FOLDER / "landslides_truth.gpkg").geometry
+    with rasterio.open(folder / "s2" / "B02.tif") as image:
+        outlines = gpd.read_file(folder / "landslides_truth.gpkg").geometry
         scar = rasterize(outlines, out_shape=image.shape, transform=image.transform)
     starts = range(0, len(scar) - SIZE + 1, STRIDE)
     fraction = np.array([[scar[r : r + SIZE, c : c + SIZE].mean() for c in starts] for r in starts])

@@ -1,4 +1,4 @@
-"""The sample scene is what it claims: simulated, reproducible, and statistically like the real windows.
+"""Simulated scenes are what they claim: reproducible, statistically like the real windows, the sample sparse.
 
 The simulator was fitted to quantiles of the labelled table (``table_quantiles.json``), never to a model;
 how well a model does on it is ``tests/e2e/test_sample_scene_accuracy.py``.
@@ -18,7 +18,7 @@ from rasterio.features import rasterize
 from rasterio.warp import Resampling, reproject
 from scipy import stats
 
-from landslide_map.scene.model import Scene, load_scene
+from landslide_map.scene.model import load_scene
 from sample_scenes.make_scene import make_scene
 
 ROOT = Path(__file__).resolve().parents[2] / "sample_scenes"
@@ -41,8 +41,9 @@ Image = npt.NDArray[np.float64]
 
 
 @pytest.fixture(scope="module")
-def scene() -> Scene:
-    return load_scene(FOLDER / "scene.yaml")
+def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an event so dense that windows of the real class 1 have a counterpart."""
+    return make_scene(tmp_path_factory.mktemp("dense"), seed=7, size=576).parent
 
 
 def _on_grid(path: Path, like: rasterio.DatasetReader) -> Image:
@@ -64,12 +65,13 @@ def _on_grid(path: Path, like: rasterio.DatasetReader) -> Image:
 
 
 @pytest.fixture(scope="module")
-def stack(scene: Scene) -> dict[str, Image]:
+def stack(dense: Path) -> dict[str, Image]:
     """The table's twelve bands, computed without the package."""
     bands: dict[str, Image] = {}
-    with rasterio.open(FOLDER / "s2" / "B02.tif") as like:
+    scene = load_scene(dense / "scene.yaml")
+    with rasterio.open(dense / "s2" / "B02.tif") as like:
         for name in OPTICAL:
-            with rasterio.open(FOLDER / "s2" / f"{name}.tif") as source:
+            with rasterio.open(dense / "s2" / f"{name}.tif") as source:
                 bands[name] = source.read(1).astype(float)
         assert scene.s1 is not None
         for orbit, track in scene.s1.tracks.items():
@@ -84,9 +86,13 @@ def stack(scene: Scene) -> dict[str, Image]:
 
 
 @pytest.fixture(scope="module")
-def scarred() -> npt.NDArray[np.bool_]:
-    with rasterio.open(FOLDER / "s2" / "B02.tif") as like:
-        outlines = gpd.read_file(FOLDER / "landslides_truth.gpkg").geometry
+def scarred(dense: Path) -> npt.NDArray[np.bool_]:
+    return _slid(dense)
+
+
+def _slid(folder: Path) -> npt.NDArray[np.bool_]:
+    with rasterio.open(folder / "s2" / "B02.tif") as like:
+        outlines = gpd.read_file(folder / "landslides_truth.gpkg").geometry
         return np.asarray(rasterize(outlines, out_shape=like.shape, transform=like.transform), bool)
 
 
@@ -160,7 +166,42 @@ def test_scars_bare_the_ground_and_change_backscatter_either_way(
     assert means.max() > 0.5
 
 
-def test_outlines_lie_on_the_grid(scene: Scene) -> None:
+def test_the_sample_is_sparse_and_its_truth_has_no_crumbs() -> None:
+    slid = _slid(FOLDER)
+    assert 0.01 <= slid.mean() <= 0.05
+    outlines = gpd.read_file(FOLDER / "landslides_truth.gpkg")
+    assert outlines.area.min() >= 500
+    assert (outlines.area >= 2000).sum() >= 100
+    assert outlines.ground.value_counts().index[0] == "forest"
+    assert {"grass", "field"} <= set(outlines.ground)
+
+
+def test_vegetation_fell_where_the_sample_slid_and_hardly_elsewhere() -> None:
+    change = _ndvi(FOLDER / "s2", "") - _ndvi(FOLDER / "s2", "20240731_")
+    with (
+        rasterio.open(FOLDER / "s2" / "SCL.tif") as post,
+        rasterio.open(FOLDER / "s2" / "20240731_SCL.tif") as pre,
+    ):
+        clear = np.all([np.isin(source.read(1), (4, 5, 6, 7)) for source in (post, pre)], axis=0)
+        assert post.bounds == pre.bounds
+    clear = np.kron(clear, np.ones((2, 2), bool))
+    slid = _slid(FOLDER)
+    assert np.median(change[slid & clear]) < -0.25
+    assert abs(np.median(change[~slid & clear])) < 0.03
+    assert (change[~slid & clear] < -0.25).mean() < 0.02  # fields, cuts and a quarry changed as well
+
+
+def _ndvi(folder: Path, prefix: str) -> Image:
+    bands = []
+    for name in ("B04", "B08"):
+        with rasterio.open(folder / f"{prefix}{name}.tif") as source:
+            bands.append(source.read(1) - 1000.0)
+    red, nir = bands
+    return np.asarray((nir - red) / np.maximum(nir + red, 1))
+
+
+def test_outlines_lie_on_the_grid() -> None:
+    scene = load_scene(FOLDER / "scene.yaml")
     outlines = gpd.read_file(FOLDER / "landslides_truth.gpkg")
     assert scene.s2 is not None
     assert scene.s2.post.B02 is not None
@@ -181,7 +222,7 @@ def test_it_says_that_it_is_simulated_and_stays_small() -> None:
     assert (FOLDER / "scene.yaml").read_text().startswith("# SIMULATED")
     assert set(gpd.read_file(FOLDER / "landslides_truth.gpkg").origin) == {"simulated"}
     rasters = [path for path in files if path.suffix == ".tif"]
-    assert len(rasters) == 4 + 2 * 4 * 2
+    assert len(rasters) == 2 * 5 + 2 * 4 * 2 + 1
     for path in rasters:
         with rasterio.open(path) as raster:
             assert raster.tags()["TIFFTAG_IMAGEDESCRIPTION"].startswith("SIMULATED")
