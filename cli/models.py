@@ -155,12 +155,13 @@ def show(bundle: Path | None) -> None:
 @models.command()
 @click.argument("bundle", required=False, type=click.Path(path_type=Path))
 def verify(bundle: Path | None) -> None:
-    """Check every hash of BUNDLE, and that every model file can be loaded."""
+    """Check every hash of BUNDLE, and that every member can vote."""
     from landslide_map.models.bundle.load import load_bundle
     from landslide_map.models.bundle.verify import verify_members
 
     ready = load_bundle(bundle, pixel_members_suffice=True)
     files = verify_members(ready)
     click.echo(
-        f"{ready.name}: {files} model files of {len(ready.document.members)} members are whole and load"
+        f"{ready.name}: {files} model files of {len(ready.document.members)} members are whole, "
+        "and each member votes"
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-import xarray as xr
 
 from landslide_map.metrics import LEVEL
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.statistics.boosters import StatisticsMember
-from landslide_map.models.statistics.features import BASE_STATISTICS, feature_table
+from landslide_map.models.statistics.checked_lightgbm import checked_lightgbm
+from landslide_map.models.statistics.checked_xgboost import checked_xgboost
+from landslide_map.models.statistics.features import feature_names
 from landslide_map.models.statistics.published_boosters import STATISTICS, PublishedBooster
 
 MOST: Final = 20
@@ -40,7 +41,9 @@ def feature_importance(bundle: Bundle, most: int = MOST) -> dict[str, Any]:
             names = [f"{channel}.{statistic}" for channel in member.channels for statistic in STATISTICS]
             found[member.name] = _member(member.kind, member.folds, names, most)
         elif isinstance(member, StatisticsMember) and member.kind in ("lightgbm", "xgboost"):
-            found[member.name] = _member(member.kind, member.folds, _crossed_names(member.channels), most)
+            found[member.name] = _member(
+                member.kind, member.folds, list(feature_names(member.channels)), most
+            )
     return found
 
 
@@ -64,7 +67,7 @@ def _lightgbm(content: bytes, count: int) -> tuple[str, np.ndarray[Any, Any]]:
 
     text = content.decode("ascii")
     if "\nsplit_gain=" in text:
-        booster = lightgbm.Booster(model_str=text)
+        booster = lightgbm.Booster(model_str=checked_lightgbm(text))
         return "gain", np.asarray(booster.feature_importance("gain"), dtype=np.float64)
     lines = [line for line in text.splitlines() if line.startswith("split_feature=")]
     used = [int(number) for line in lines for number in line.partition("=")[2].split()]
@@ -74,20 +77,10 @@ def _lightgbm(content: bytes, count: int) -> tuple[str, np.ndarray[Any, Any]]:
 def _xgboost(content: bytes, count: int) -> tuple[str, np.ndarray[Any, Any]]:
     import xgboost
 
-    booster = xgboost.Booster(model_file=bytearray(content))
+    booster = xgboost.Booster(model_file=bytearray(checked_xgboost(content)))
     gains: dict[str, Any] = booster.get_score(importance_type="total_gain")
     known = booster.feature_names
     values = np.zeros(count)
     for name, gain in gains.items():
         values[known.index(name) if known else int(name.removeprefix("f"))] = gain
     return "gain", values
-
-
-def _crossed_names(channels: tuple[str, ...]) -> list[str]:
-    """Return the names of a member's features, by making those of one window."""
-    one = xr.DataArray(
-        np.ones((1, len(channels), len(BASE_STATISTICS))),
-        dims=("window", "channel", "statistic"),
-        coords={"channel": list(channels), "statistic": list(BASE_STATISTICS)},
-    )
-    return list(feature_table(one, channels)[1])

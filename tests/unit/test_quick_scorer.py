@@ -94,9 +94,6 @@ OTHERS = {
     "more leaves": lambda: grown(num_leaves=LEAVES + 1, min_data_in_leaf=1),
     "missing values": with_missing,
     "zero is missing": lambda: grown(zero_as_missing=True),
-    "categories": lambda: grown(np.abs(FEATURES * 3).astype(int).astype(float), categories=[0, 2]),
-    "linear leaves": lambda: grown(linear_tree=True),
-    "another aim": lambda: grown(objective="regression"),
     "a forest": lambda: grown(boosting="rf", bagging_fraction=0.5, bagging_freq=1),
 }
 
@@ -106,6 +103,21 @@ def test_trees_of_another_kind_are_left_to_lightgbm(kind: str) -> None:
     text = OTHERS[kind]()
     assert QuickScorer.of_lightgbm(text) is None
     np.testing.assert_array_equal(lightgbm_predictor(text.encode())(FEATURES), walked(text, FEATURES))
+
+
+REFUSED = {
+    "categories": lambda: grown(np.abs(FEATURES * 3).astype(int).astype(float), categories=[0, 2]),
+    "linear leaves": lambda: grown(linear_tree=True),
+    "another aim": lambda: grown(objective="regression"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_trees_that_no_recipe_grows_are_refused(kind: str) -> None:
+    text = REFUSED[kind]()
+    assert QuickScorer.of_lightgbm(text) is None
+    with pytest.raises(ValueError, match=r"categories|binary"):
+        lightgbm_predictor(text.encode())
 
 
 def test_trees_of_several_classes_are_left_to_lightgbm() -> None:
@@ -139,7 +151,7 @@ def test_a_text_that_is_not_whole_is_none_of_its_own(old: str, new: str) -> None
 
 
 def test_what_lightgbm_cannot_read_is_refused() -> None:
-    with pytest.raises(ValueError, match="Model file doesn't specify"):
+    with pytest.raises(ValueError, match="no whole LightGBM model"):
         lightgbm_predictor(b"no trees")
 
 

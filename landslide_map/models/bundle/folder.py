@@ -21,8 +21,11 @@ from landslide_map.models.bundle.format import (
 )
 from landslide_map.runtime.atomic import check_free as refuse_unfit
 from landslide_map.runtime.atomic import whole_folder
+from landslide_map.untrusted.files import TooLargeError, read_bytes, unreadable_kind
 
 DOCUMENT: Final = "bundle.json"
+_MOST_BYTES: Final = 2**26
+"""Of ``bundle.json``; that of the default bundle has 70 kB."""
 
 
 def save_bundle(
@@ -81,12 +84,12 @@ def read_document(folder: Path) -> bytes:
             "E501", f"{folder}: no such folder; expected a model bundle (a folder with {DOCUMENT})."
         )
     try:
-        return (folder / DOCUMENT).read_bytes()
+        return read_bytes(folder / DOCUMENT, _MOST_BYTES)
     except FileNotFoundError:
         raise BundleError(
             "E501", f"{folder}: holds no {DOCUMENT}, so it is not a model bundle. Check the path."
         ) from None
-    except OSError as error:
+    except (OSError, TooLargeError) as error:
         raise BundleError("E501", f"{folder / DOCUMENT}: cannot be read ({error}).") from error
 
 
@@ -94,7 +97,7 @@ def parse(content: bytes, folder: Path) -> BundleDocument:
     """Return the description that `content` is (E503 another format version, E505 not valid)."""
     try:
         raw = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError("E505", f"{folder / DOCUMENT}: is not JSON ({error}).") from None
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise BundleError(
@@ -131,9 +134,14 @@ def verified(folder: Path, document: BundleDocument) -> dict[str, bytes | Path]:
     large = {name for member in networks for name in member.files}
     contents: dict[str, bytes | Path] = {}
     for name, entry in document.files.items():
+        data: bytes | Path
         try:
-            if name in large:
-                data: bytes | Path = folder / name
+            if kind := unreadable_kind(folder / name):
+                raise OSError(None, f"it is {kind}")
+            if (size := (folder / name).stat().st_size) != entry.bytes:
+                data, read = b"", FileEntry(sha256="0" * 64, bytes=size)  # as large as said, or not read
+            elif name in large:
+                data = folder / name
                 read = _entry(folder / name)
             else:
                 data = (folder / name).read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -22,7 +23,7 @@ SEGMENTATION: Final = "segmentation"
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class FileEntry(_Strict):
@@ -58,11 +59,12 @@ class MemberEntry(_Strict):
 
 def by_cost(networks: Iterable[MemberEntry]) -> list[MemberEntry]:
     """Return networks by the time of a pass, quickest first; by its operations where none is known."""
-    unknown = float("inf")
-    return sorted(
-        networks,
-        key=lambda own: (own.settings.get("milliseconds", unknown), own.settings.get("gflop", unknown)),
-    )
+
+    def number(own: MemberEntry, name: str) -> float:
+        said = own.settings.get(name)
+        return float(said) if isinstance(said, int | float) and math.isfinite(said) else math.inf
+
+    return sorted(networks, key=lambda own: (number(own, "milliseconds"), number(own, "gflop")))
 
 
 class ScenarioEntry(_Strict):

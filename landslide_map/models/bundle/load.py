@@ -187,7 +187,7 @@ def load_bundle(path: str | PathLike[str] | None = None, *, pixel_members_suffic
         except ValueError as error:
             raise BundleError("E505", f"{folder / CASCADES}: {error}.") from None
     listed = contents.get(TRAINING_WINDOWS, b"")
-    known = frozenset(listed.decode().split() if isinstance(listed, bytes) else ())
+    known = frozenset(listed.decode("ascii", "replace").split() if isinstance(listed, bytes) else ())
     return Bundle(
         document,
         members,
@@ -226,7 +226,7 @@ def _load_member(
             f"{folder}: member {entry.name!r} is a {entry.kind}, which needs the package {error.name!r}. "
             "Install it with: pip install 'landslide-map[networks]'",
         ) from error
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # settings of another kind
         raise BundleError("E506", f"{folder}: member {entry.name!r} cannot be loaded ({error}).") from error
 
 

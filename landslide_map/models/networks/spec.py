@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -15,6 +16,8 @@ IndexStage = Literal["after", "before"]
 
 ENCODERS: Final[Mapping[Head, int]] = {"single": 1, "v2": 2, "v3": 3, "v3c": 3, "v4": 4}
 """Head -> number of encoders it joins."""
+_ENCODER: Final = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
+_LARGEST_IMAGE: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,10 @@ class NetworkSpec:
             raise ValueError(f"unknown channel {unknown[0]!r}; channels are {', '.join(CHANNELS)}")
         if not all(self.groups) or any(len(set(group)) != len(group) for group in self.groups):
             raise ValueError("every encoder needs at least one channel, and none of them twice")
-        if self.image_size < 1:
-            raise ValueError(f"image_size={self.image_size} px must be positive")
+        if wrong := [name for name in self.encoders if not _ENCODER.fullmatch(name)]:
+            raise ValueError(f"{wrong[0]!r} is no name of an encoder in timm")  # hf-hub:... would be fetched
+        if not 1 <= self.image_size <= _LARGEST_IMAGE:
+            raise ValueError(f"image_size={self.image_size} px is not between 1 and {_LARGEST_IMAGE}")
 
     @property
     def channels(self) -> tuple[str, ...]:

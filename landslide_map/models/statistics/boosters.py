@@ -14,7 +14,9 @@ import numpy.typing as npt
 import xarray as xr
 
 from landslide_map.errors import BundleError
-from landslide_map.models.statistics.features import FEATURE_SET, feature_table
+from landslide_map.models.statistics.checked_lightgbm import checked_lightgbm
+from landslide_map.models.statistics.checked_xgboost import checked_xgboost
+from landslide_map.models.statistics.features import FEATURE_SET, feature_names, feature_table
 from landslide_map.models.statistics.perceptron import Perceptron, one_blas_thread
 from landslide_map.models.statistics.quick_scorer import QuickScorer
 
@@ -30,11 +32,11 @@ def lightgbm_predictor(content: bytes) -> Predictor:
     """Return the predictor of a LightGBM model in its text format: quick where it can be, the same always."""
     text = content.decode("ascii")
     quick = QuickScorer.of_lightgbm(text)
-    return quick.probability if quick else slow_lightgbm_predictor(text)
+    return quick.probability if quick else slow_lightgbm_predictor(checked_lightgbm(text))
 
 
 def slow_lightgbm_predictor(text: str) -> Predictor:
-    """Return LightGBM's own predictor."""
+    """Return LightGBM's own predictor; it trusts the text (:func:`checked_lightgbm`)."""
     import lightgbm
 
     try:
@@ -48,7 +50,7 @@ def xgboost_predictor(content: bytes) -> Predictor:
     """Return the predictor of an XGBoost model in its UBJ format."""
     import xgboost
 
-    booster = xgboost.Booster(model_file=bytearray(content))
+    booster = xgboost.Booster(model_file=bytearray(checked_xgboost(content)))
     booster.set_param({"nthread": 1})
     return lambda features: booster.inplace_predict(features).astype(np.float64)
 
@@ -92,10 +94,19 @@ class ParsedFolds:
     input: Literal["statistics"] = "statistics"
 
     @cached_property
+    def one_window(self) -> npt.NDArray[np.floating]:
+        """Features of a window of zeros, ``(1, feature)``: as many as the model must take."""
+        raise NotImplementedError
+
+    @cached_property
     def predictors(self) -> tuple[Predictor, ...]:
-        """One for each fold; E506 where a file is no model."""
+        """One for each fold; E506 where a file is no model, or none of a window's features."""
         try:
-            return tuple(PREDICTORS[self.kind](content) for content in self.folds)
+            made = tuple(PREDICTORS[self.kind](content) for content in self.folds)
+            for predict in made:
+                if not 0 <= float(predict(self.one_window)[0]) <= 1:
+                    raise ValueError("its vote is no probability")
+            return made
         except ValueError as error:  # XGBoostError is one
             raise BundleError(
                 "E506", f"member {self.name!r} of the bundle cannot be loaded: {error}"
@@ -109,6 +120,11 @@ class ParsedFolds:
 
 class StatisticsMember(ParsedFolds):
     """A model on the features of window statistics; a :class:`Member`."""
+
+    @cached_property
+    def one_window(self) -> Features:
+        """As many zeros as there are features of the member's channels."""
+        return np.zeros((1, len(feature_names(self.channels))), np.float32)
 
     def predict(self, x: xr.DataArray) -> npt.NDArray[np.float64]:
         """Return the mean over the folds, ``(window,)``."""

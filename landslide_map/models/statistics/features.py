@@ -11,6 +11,7 @@ find them hard to build from single columns.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import cache
 from itertools import combinations
 from typing import Final
 
@@ -64,6 +65,17 @@ def feature_table(
     for i, column in enumerate(columns.values()):
         table[:, i] = column
     return table, tuple(columns)
+
+
+@cache
+def feature_names(channels: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the features that :func:`feature_table` makes of some channels."""
+    one = xr.DataArray(
+        np.ones((1, len(channels), len(BASE_STATISTICS))),
+        dims=("window", "channel", "statistic"),
+        coords={"channel": list(channels), "statistic": list(BASE_STATISTICS)},
+    )
+    return feature_table(one, channels)[1]
 
 
 def _all_features(values: _Values, used: list[str]) -> _Features:

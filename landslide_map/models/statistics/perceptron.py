@@ -13,12 +13,15 @@ import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
 from landslide_map.runtime.jit import compiled
+from landslide_map.untrusted.arrays import read_npz
 
 _SCORED_ROWS: Final = 256
 """Windows at a time: one feature of so many stays in the processor's cache."""
 
 _ROWS: Final = 512
 """Windows at a time: what a layer makes of them stays in the processor's cache."""
+_MOST_BYTES: Final = 2**28
+"""Of the arrays of a file; those of the default bundle have 1 MB."""
 _FIELDS: Final = ("knots", "scores", "weights0", "bias0")
 
 
@@ -69,17 +72,39 @@ class Perceptron:
     @classmethod
     def from_bytes(cls, content: bytes) -> Perceptron:
         """Return what :meth:`to_bytes` wrote; ``ValueError`` where it is not that."""
-        with np.load(BytesIO(content), allow_pickle=False) as archive:
-            if missing := [name for name in _FIELDS if name not in archive]:
-                raise ValueError(f"no array {missing[0]} in the archive")
-            depth = sum(name.startswith("weights") for name in archive)
-            arrays = {name: archive[name].astype(np.float32) for name in archive}
+        arrays = {name: array.astype(np.float32) for name, array in read_npz(content, _MOST_BYTES).items()}
+        if missing := [name for name in _FIELDS if name not in arrays]:
+            raise ValueError(f"no array {missing[0]} in the archive")
+        depth = sum(name.startswith("weights") for name in arrays)
+        if wrong := _misfit(arrays, depth):
+            raise ValueError(wrong)
         return cls(
             arrays["knots"],
             arrays["scores"],
             tuple(arrays[f"weights{i}"] for i in range(depth)),
             tuple(arrays[f"bias{i}"] for i in range(depth)),
         )
+
+
+def _misfit(arrays: dict[str, npt.NDArray[np.float32]], depth: int) -> str | None:
+    """Return why arrays make no networks: a layer that does not fit the one before, or no finite number."""
+    expected = {"knots", "scores", *(f"{kind}{i}" for kind in ("weights", "bias") for i in range(depth))}
+    if set(arrays) != expected:
+        return f"it holds {', '.join(sorted(arrays))[:200]}; expected {', '.join(sorted(expected))}"
+    if unfinished := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
+        return f"{unfinished[0]} holds numbers that are not finite"
+    knots, scores = arrays["knots"], arrays["scores"]
+    if knots.ndim != 2 or scores.shape != knots.shape[1:] or knots.size == 0 or (np.diff(knots) < 0).any():
+        return f"knots {knots.shape} and scores {scores.shape} are no quantiles that increase"
+    networks, inputs = len(arrays["weights0"]), len(knots)
+    for i in range(depth):
+        weights, bias = arrays[f"weights{i}"], arrays[f"bias{i}"]
+        if weights.ndim != 3 or weights.shape[:2] != (networks, inputs) or networks < 1:
+            return f"weights{i} {weights.shape} do not take {inputs} values of {networks} networks"
+        inputs = weights.shape[2]
+        if bias.shape != (networks, 1, inputs):
+            return f"bias{i} {bias.shape} does not fit weights{i} {weights.shape}"
+    return None if inputs == 1 else f"the last layer gives {inputs} values; expected 1"
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,11 @@ class PublishedBooster(ParsedFolds):
 
     Missing features (the skewness of a constant channel) are left to the trees, as the author does.
     """
+
+    @cached_property
+    def one_window(self) -> npt.NDArray[np.float64]:
+        """126 zeros."""
+        return np.zeros((1, FEATURES))
 
     def predict(self, x: xr.DataArray) -> npt.NDArray[np.float64]:
         """Return the mean over the folds, ``(window,)``."""

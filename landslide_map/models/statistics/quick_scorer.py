@@ -101,6 +101,8 @@ class QuickScorer:
             grown = [_grown(tree, columns) for tree in trees]
         except (KeyError, ValueError, IndexError):
             return None
+        if not (math.isfinite(slope) and slope > 0):
+            return None
         features, thresholds, masks, leaves = zip(*grown, strict=True)
         return cls(
             columns=columns,
@@ -138,7 +140,7 @@ def _grown(
         or not all(0 <= feature < columns for feature in features)
     ):
         raise ValueError("trees of another kind")
-    first, count = _leaves_under(left, right)
+    first, count = leaves_under(left, right)
     masks = [int(_ALL) & ~(((1 << count[child]) - 1) << first[child]) for child in left]
     by_slot = np.zeros(LEAVES)
     for leaf, vote in enumerate(votes):
@@ -146,7 +148,7 @@ def _grown(
     return features, thresholds, masks, by_slot
 
 
-def _leaves_under(left: Sequence[int], right: Sequence[int]) -> tuple[dict[int, int], dict[int, int]]:
+def leaves_under(left: Sequence[int], right: Sequence[int]) -> tuple[dict[int, int], dict[int, int]]:
     """Return the first leaf under each split or leaf, counted from the left, and how many there are.
 
     Splits have numbers from 0, the root; leaves -1, -2 ... ValueError where these are no children of a tree.

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from landslide_map.array_types import Bools, Floats, Floats32
+from landslide_map.errors import BundleError
 from landslide_map.models.member import Member
 from landslide_map.models.networks.batch import WindowPixels
 from landslide_map.models.statistics.boosters import StatisticsMember
@@ -84,6 +85,7 @@ def ask(
         now[:, columns] = wanted[:, columns] & ~(cut | decided)[:, np.newaxis]
         _ask_on_statistics(members, [i for i in columns if i not in networks], now, statistics, predictions)
         _ask_on_pixels(members, [i for i in columns if i in networks], now, pixels, predictions)
+        _check_votes(names, now, predictions)
         asked |= now
         if number == len(rounds):
             break
@@ -95,6 +97,18 @@ def ask(
             settled = stop(np.nan_to_num(low - threshold), np.nan_to_num(high - threshold))
             decided |= settled & asked.any(axis=1)  # limits near 0 or 1 could do without any vote
     return predictions, wanted & ~asked
+
+
+def _check_votes(names: Sequence[str], now: Bools, predictions: Floats) -> None:
+    """Refuse (E506) a member that was asked and gave no probability."""
+    wrong = now & ~((predictions >= 0) & (predictions <= 1))
+    if wrong.any():
+        window, column = np.argwhere(wrong)[0]
+        raise BundleError(
+            "E506",
+            f"member {names[column]!r} of the bundle gave {predictions[window, column]:g} as a probability; "
+            "its files are damaged. Restore the bundle (landslide-map models verify).",
+        )
 
 
 def _without_doubt(

@@ -1,0 +1,54 @@
+"""Arrays of foreign files (``.npy``, ``.npz``): numbers only, and of the size that the reader expects."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from io import BytesIO
+from typing import IO, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from landslide_map.untrusted.files import ZIP_ERRORS, TooLargeError
+
+ARRAY_ERRORS: Final = (*ZIP_ERRORS, SyntaxError, TypeError, OverflowError, MemoryError)
+"""What numpy raises on files that are no arrays, or say odd things of themselves."""
+_LONGEST_HEADER: Final = 4096
+
+
+def read_npz(content: bytes, most: int) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of an archive, at most `most` bytes of them, however small they are packed.
+
+    Raises
+    ------
+    ValueError
+        If it is no archive of arrays of numbers.
+    """
+    found: dict[str, npt.NDArray[Any]] = {}
+    try:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            for name in archive.namelist():
+                with archive.open(name) as file:
+                    array = _read(file, most)
+                most -= array.nbytes
+                found[name.removesuffix(".npy")] = array
+    except ARRAY_ERRORS as error:
+        raise ValueError(f"it is no archive of arrays ({error})") from None
+    return found
+
+
+def _read(file: IO[bytes], most: int) -> npt.NDArray[Any]:
+    version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, columns_first, kind = read[version](file, _LONGEST_HEADER)  # type: ignore[no-untyped-call]
+    if kind.kind not in "biuf":
+        raise ValueError(f"an array of {kind}; expected numbers")
+    size = math.prod(shape) * kind.itemsize
+    if not 0 <= size <= most:
+        raise TooLargeError("its arrays are larger than such files are")
+    data = file.read(size)
+    if len(data) != size:
+        raise ValueError("it is cut off")
+    array = np.frombuffer(data, kind)
+    return array.reshape(shape[::-1]).T if columns_first else array.reshape(shape)
