@@ -39,9 +39,9 @@ def read_npz(content: bytes, most: int) -> dict[str, npt.NDArray[Any]]:
 
 
 def _read(file: IO[bytes], most: int) -> npt.NDArray[Any]:
-    version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
+    version = np.lib.format.read_magic(file)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    shape, columns_first, kind = read[version](file, _LONGEST_HEADER)  # type: ignore[no-untyped-call]
+    shape, columns_first, kind = read[version](file, _LONGEST_HEADER)
     if kind.kind not in "biuf":
         raise ValueError(f"an array of {kind}; expected numbers")
     size = math.prod(shape) * kind.itemsize

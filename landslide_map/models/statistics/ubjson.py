@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-_NUMBERS: Final = {
+_NUMBERS: Final[dict[bytes, np.dtype[Any]]] = {
     b"i": np.dtype(">i1"),
     b"U": np.dtype(">u1"),
     b"I": np.dtype(">i2"),
@@ -51,7 +51,8 @@ class _Reader:
         if marker not in _NUMBERS:
             raise ValueError(f"marker {marker!r} at byte {self.at}")
         kind = _NUMBERS[marker]
-        return np.frombuffer(self.take(kind.itemsize), kind)[0].item()
+        found: int | float = np.frombuffer(self.take(kind.itemsize), kind)[0].item()
+        return found
 
     def length(self) -> int:
         found = self.number(self.take(1))
@@ -111,7 +112,8 @@ def write_ubjson(value: Any) -> bytes:
         return b"[#" + _length(len(value)) + b"".join(map(write_ubjson, value))
     if isinstance(value, np.ndarray):
         marker = next(key for key, kind in _NUMBERS.items() if kind == value.dtype.newbyteorder(">"))
-        return b"[$" + marker + b"#" + _length(len(value)) + value.astype(_NUMBERS[marker]).tobytes()
+        data: bytes = value.astype(_NUMBERS[marker]).tobytes()
+        return b"[$" + marker + b"#" + _length(len(value)) + data
     if isinstance(value, str):
         return b"S" + _text(value)
     return b"l" + struct.pack(">i", value)
