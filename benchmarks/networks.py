@@ -167,7 +167,7 @@ def table(report: dict[str, Any]) -> str:
 
 @click.command()
 @click.option("--member", "members", multiple=True, type=click.Choice(list(NETWORKS)), default=SOME)
-@click.option("--all", "everyone", is_flag=True, help="All seven networks: some 25 minutes on two cores.")
+@click.option("--all", "all_networks", is_flag=True, help="All seven networks: some 25 minutes on two cores.")
 @click.option("--windows", default=ALIKE, show_default=True, type=click.IntRange(1))
 @click.option(
     "--plain-batch", "batches", multiple=True, type=click.IntRange(1), help="Instead of the published ones."
@@ -179,7 +179,7 @@ def table(report: dict[str, Any]) -> str:
 )
 def main(
     members: tuple[str, ...],
-    everyone: bool,
+    all_networks: bool,
     windows: int,
     batches: tuple[int, ...],
     threads: int | None,
@@ -189,7 +189,7 @@ def main(
     """Print a Markdown table to stderr and one JSON object to stdout."""
     if threads is not None:
         torch.set_num_threads(threads)
-    chosen = tuple(NETWORKS) if everyone else members
+    chosen = tuple(NETWORKS) if all_networks else members
     described, published = machine(), published_batches()
     pixels = synthetic_windows(SEED, windows)
     found: dict[str, Any] = {}

@@ -121,12 +121,12 @@ def _windows(
     from landslide_map.evaluation.report.write import write_window_report
     from landslide_map.evaluation.windows import figures, judge, judge_kept
     from landslide_map.models.bundle.load import load_bundle
-    from landslide_map.models.bundle.options import on_device
+    from landslide_map.models.bundle.options import PredictionOptions, on_device
     from landslide_map.models.bundle.profiles import with_profile
 
     if options["report"]:
         require_matplotlib()
-    everyone = bool(options["scenarios"] or options["report"])
+    all_members = bool(options["scenarios"] or options["report"])
     point: OperatingPoint | None = options["operating_point"]
     limits = {"threshold": options["threshold"], "operating_point": point}
     bundle, ids = load_bundle(options["bundle"]), ()
@@ -139,20 +139,19 @@ def _windows(
             tell.notice(notice)
         data, labels, ids, folds = _open(windows, statistics, options["labels"], tell)
         if windows is not None:
-            voters = bundle if everyone else with_profile(bundle, options["profile"] or "all")
+            voters = bundle if all_members else with_profile(bundle, options["profile"] or "all")
             _announce(voters, len(labels), tell)
         judged = judge(
             data,
             labels,
             ids=ids,
             bundle=bundle,
-            profile=options["profile"],
-            everyone=everyone,
+            prediction=PredictionOptions(profile=options["profile"], **limits),
+            all_members=all_members,
             out_of_fold=options["out_of_fold"],
             folds=folds,
-            **limits,
         )
-    result = figures(judged, ids=ids, everyone=everyone) | {"operating_point": point}
+    result = figures(judged, ids=ids, all_members=all_members) | {"operating_point": point}
     if options["ablation"]:
         result["ablation"] = _ablation(options["ablation"], data, judged, tell.progress)
     if options["report"]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,14 +29,20 @@ class Feedback:
     timings: Timings
     as_json: bool
     quiet: bool
-    verbose: bool
+    verbose: int
     _close: Callable[[], object]
+    _log: logging.Handler
     _told: set[str] = field(default_factory=set)
 
     def say(self, text: str) -> None:
         """Say one line about what is going on; not if quiet was asked for."""
         if not self.quiet:
             self._write("message", text, text=text)
+
+    def show_log(self) -> None:
+        """Show what a long step logs at INFO without ``-v``, such as the epochs of a training."""
+        logging.getLogger("landslide_map").setLevel(logging.INFO)
+        self._log.setLevel(min(self._log.level, logging.INFO))
 
     def notice(self, notice: Notice) -> None:
         """Say a notice, once: it may be told before long work, and come back with the result."""
@@ -60,17 +68,54 @@ class Feedback:
         stderr_line(json.dumps({"event": event, **facts}, default=str) if self.as_json else shown)
 
 
+class _Lines(logging.Handler):
+    """Log records as lines between the progress bars."""
+
+    say: Callable[[str], object] = staticmethod(lambda _: None)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show a record."""
+        self.say(record.getMessage())
+
+
 @contextmanager
-def _feedback(quiet: bool, verbose: bool, as_json: bool) -> Iterator[Feedback]:
+def _logging(shown: logging.Handler, path: Path | None) -> Iterator[None]:
+    """Send log records to the display, and all of them to a file if one was named."""
+    logger = logging.getLogger("landslide_map")
+    handlers, level = [shown], logger.level
+    if path is not None:
+        try:
+            file = logging.FileHandler(path, encoding="utf-8")
+        except OSError as error:
+            raise click.BadParameter(f"{path}: {error.strerror}", param_hint="--log-file") from None
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handlers.append(file)
+    logger.setLevel(logging.DEBUG if path is not None else shown.level)
+    for handler in handlers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
+
+
+@contextmanager
+def _feedback(quiet: bool, verbose: int, as_json: bool, log_file: Path | None) -> Iterator[Feedback]:
     from landslide_map.runtime import progress, timings
 
-    with ExitStack() as display, timings.collected() as spent:
+    shown = _Lines()
+    shown.setLevel(logging.WARNING - 10 * min(verbose, 2))
+    with ExitStack() as display, _logging(shown, log_file), timings.collected() as spent:
         report: Report = progress.silent
         if as_json and not quiet:
             report = progress.json_lines(progress.stderr_line)
         elif not quiet:
             report = display.enter_context(progress.on_stderr())
-        tell = Feedback(report, spent, as_json, quiet, verbose, display.close)
+        tell = Feedback(report, spent, as_json, quiet, verbose, display.close, shown)
+        shown.say = tell.say
         try:
             yield tell
         except click.exceptions.Exit:
@@ -89,11 +134,18 @@ def feedback(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of its display, and `tell`, a :class:`Feedback`."""
 
     @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-    @click.option("-v", "--verbose", is_flag=True, help="Show where the time went.")
+    @click.option(
+        "-v", "--verbose", count=True, help="Log each step and show where the time went; -vv: more."
+    )
     @click.option("--json-progress", is_flag=True, help="Tell machines: one JSON object a line on stderr.")
+    @click.option(
+        "--log-file", type=click.Path(path_type=Path), help="Add the log of all steps to this file."
+    )
     @functools.wraps(command)
-    def with_feedback(*, quiet: bool, verbose: bool, json_progress: bool, **options: Any) -> Any:
-        with _feedback(quiet, verbose, json_progress) as tell:
+    def with_feedback(
+        *, quiet: bool, verbose: int, json_progress: bool, log_file: Path | None, **options: Any
+    ) -> Any:
+        with _feedback(quiet, verbose, json_progress, log_file) as tell:
             return command(tell=tell, **options)
 
     return with_feedback

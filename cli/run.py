@@ -108,7 +108,7 @@ def _map_several(scenes: tuple[Path, ...], out: Path, tell: Feedback, **options:
     from landslide_map.errors import Notice
     from landslide_map.mapping.map_scenes import map_scenes
 
-    def told(outcome: Outcome) -> None:
+    def on_outcome(outcome: Outcome) -> None:
         if outcome.error is not None:
             tell.refused(outcome.name, refusal_of(outcome.error))
         if outcome.result is None:
@@ -118,7 +118,9 @@ def _map_several(scenes: tuple[Path, ...], out: Path, tell: Feedback, **options:
         what = "kept, mapped before" if outcome.kept else outcome.result.summary()
         tell.say(f"{outcome.name}: {what}")
 
-    result = map_scenes(scenes, out, progress=tell.progress, told=told, announce=tell.notice, **options)
+    result = map_scenes(
+        scenes, out, progress=tell.progress, announce=tell.notice, on_outcome=on_outcome, **options
+    )
     status = next((refusal_of(error).exit_status for error in result.failures.values()), 0)
     tell.finished(
         exit_status=status,

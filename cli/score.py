@@ -69,7 +69,7 @@ def score(
         batch_size=batch_size,
         exact_early_exit=exact_early_exit,
         cascade=cascade,
-        report=tell.progress,
+        progress=tell.progress,
         announce=tell.notice,
     )
     scoring.write_csv(scoring.submission(table) if as_submission else table, out)

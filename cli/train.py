@@ -73,6 +73,9 @@ def train(
         )
 
 
+_MACHINE = ("seed", "weights", "from_scratch", "device", "precision")
+
+
 def _train_on_windows(
     data: tuple[Path, ...], recipe: str, out: Path, tell: Feedback, **options: Any
 ) -> tuple[list[dict[str, Any]], str]:
@@ -81,6 +84,7 @@ def _train_on_windows(
     from landslide_map.training.windows.workspace import work_folder
 
     try:
+        from landslide_map.training.windows.train import TrainingOptions
         from landslide_map.training.windows.train import train as train_windows
     except ModuleNotFoundError as error:
         raise ResourceError(
@@ -91,25 +95,23 @@ def _train_on_windows(
     known = read_training_data(data)
 
     try:
+        tell.show_log()
         trained = train_windows(
             known.windows,
             known.labels,
             out,
             recipe=recipe,
-            members=options["members"].split(",") if options["members"] else None,
-            division=options["folds"],
+            options=TrainingOptions(
+                members=options["members"].split(",") if options["members"] else None,
+                division=options["folds"],
+                **{name: options[name] for name in _MACHINE},
+            ),
             groups=known.groups,
             origin=known.origin,
-            seed=options["seed"],
-            weights=options["weights"],
-            from_scratch=options["from_scratch"],
-            device=options["device"],
-            precision=options["precision"],
             provenance=known.provenance,
             restart=options["restart"],
             overwrite=options["overwrite"],
-            say=tell.say,
-            report=tell.progress,
+            progress=tell.progress,
         )
     except KeyboardInterrupt:
         kept = work_folder(out)

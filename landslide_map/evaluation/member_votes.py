@@ -48,7 +48,7 @@ def ask_members(
     data: Data,
     bundle: Bundle,
     *,
-    everyone: bool = False,
+    all_members: bool = False,
     folds: npt.NDArray[np.integer[Any]] | None = None,
 ) -> MemberVotes:
     """Let the members of a bundle judge windows.
@@ -57,12 +57,12 @@ def ask_members(
     ----------
     data : DataArray or Windows
     bundle : Bundle
-    everyone : bool
+    all_members : bool
         Ask every member wherever it can vote, not only those of each window's scenario.
     folds : ndarray, (window,), optional
         Ask in each window only this fold of every member: out of fold, if it had been left out there.
     """
-    asked = _with_everyone(bundle) if everyone else bundle
+    asked = _with_all_members(bundle) if all_members else bundle
     parts, snowy = [], []
     for rows, statistics, pixels in _batches(data, bundle):
         predictions = np.full((statistics.sizes["window"], len(bundle.members)), np.nan)
@@ -123,7 +123,7 @@ def _divided(
         yield int(fold), np.flatnonzero(own == fold)
 
 
-def _with_everyone(bundle: Bundle) -> Bundle:
+def _with_all_members(bundle: Bundle) -> Bundle:
     names = [member.name for member in bundle.members]
     return replace(bundle, scenarios=(Scenario(_EVERYONE, dict.fromkeys(names, 1.0), 0.5, needs_all=False),))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from landslide_map.evaluation.member_votes import Data, MemberVotes, ask_members
 from landslide_map.evaluation.out_of_fold import keeps_votes, kept_votes, settle_nested, training_folds
 from landslide_map.metrics import LEVEL, UNIT, reliability_curve, scores, threshold_curve
 from landslide_map.models.bundle.load import Bundle, load_bundle
-from landslide_map.models.bundle.options import decided_at
+from landslide_map.models.bundle.options import BundleFields, PredictionOptions, decided_at, with_fields
 from landslide_map.models.bundle.profiles import PROFILES, with_profile
 from landslide_map.models.voting.calibration import IDENTITY
 from landslide_map.models.voting.scenario import Scenario
@@ -53,13 +53,12 @@ def evaluate(
     labels: npt.ArrayLike,
     *,
     bundle: Bundle | None = None,
-    profile: str | None = None,
-    threshold: float | None = None,
-    operating_point: OperatingPoint | None = None,
+    prediction: PredictionOptions = PredictionOptions(),
     ids: Iterable[str] = (),
-    everyone: bool = False,
+    all_members: bool = False,
     out_of_fold: bool = False,
     folds: npt.NDArray[np.int64] | None = None,
+    **given: Unpack[BundleFields],
 ) -> dict[str, Any]:
     """Score a bundle on labelled windows: window-level figures.
 
@@ -71,13 +70,12 @@ def evaluate(
     labels : array, (window,), 0 or 1
     bundle : Bundle, optional
         The default bundle if not given.
-    profile : str, optional
-        Only the members of this profile.
-    threshold, operating_point : optional
-        Instead of each scenario's own threshold.
+    prediction : PredictionOptions
+        Profile, and threshold or operating point instead of each scenario's own; also as keywords, such as
+        ``operating_point="recall90"``.
     ids : iterable of str, optional
         Names of the windows, to tell those that the bundle was trained on.
-    everyone : bool
+    all_members : bool
         Ask every member, and add the figures of every scenario and profile.
     out_of_fold : bool
         Let only the fold vote that was not trained on the window; `windows` are those of the training.
@@ -90,7 +88,7 @@ def evaluate(
         Plain JSON values, ``level`` with each set of figures: ``n`` windows scored, ``unscored`` windows in
         which nobody could vote, ``threshold`` (a number where all windows share it), what
         :func:`landslide_map.metrics.scores` returns, ``operating_points`` of the commonest scenario,
-        ``threshold_curve``, ``reliability``, ``members``, ``member_correlation``, and with `everyone`
+        ``threshold_curve``, ``reliability``, ``members``, ``member_correlation``, and with `all_members`
         ``scenarios`` and ``profiles``.
 
     Raises
@@ -99,20 +97,20 @@ def evaluate(
         E122 labels other than 0 and 1 or all the same, E140 or E141 windows that cannot be judged, E142
         another number of labels than windows, E145 no window that could be judged.
     """
+    prediction = with_fields(prediction, given)
     names = tuple(ids) or (windows.ids if isinstance(windows, Windows) else ())
     judged = judge(
         windows,
         labels,
         ids=names,
         bundle=bundle,
-        profile=profile,
-        threshold=threshold,
-        operating_point=operating_point,
-        everyone=everyone,
+        prediction=prediction,
+        all_members=all_members,
         out_of_fold=out_of_fold,
         folds=folds,
     )
-    return figures(judged, ids=names, everyone=everyone) | {"operating_point": operating_point}
+    point = prediction.operating_point
+    return figures(judged, ids=names, all_members=all_members) | {"operating_point": point}
 
 
 def judge(
@@ -121,10 +119,8 @@ def judge(
     *,
     ids: Sequence[str] = (),
     bundle: Bundle | None = None,
-    profile: str | None = None,
-    threshold: float | None = None,
-    operating_point: OperatingPoint | None = None,
-    everyone: bool = False,
+    prediction: PredictionOptions = PredictionOptions(),
+    all_members: bool = False,
     out_of_fold: bool = False,
     folds: npt.NDArray[np.int64] | None = None,
 ) -> Judged:
@@ -135,13 +131,13 @@ def judge(
         raise InputError(
             "E142", f"{len(known)} labels for {window_count(data)} windows; expected one for each, in order."
         )
-    ready = bundle or load_bundle()
-    if profile is not None:
-        ready = with_profile(ready, profile)
-    ready = decided_at(ready, threshold, operating_point)
+    ready = bundle or load_bundle(prediction.bundle)
+    if prediction.profile is not None:
+        ready = with_profile(ready, prediction.profile)
+    ready = decided_at(ready, prediction.threshold, prediction.operating_point)
     left_out = training_folds(ready, known, ids, folds) if out_of_fold else None
-    votes = ask_members(data, ready, everyone=everyone, folds=left_out)
-    return Judged(ready, known, votes, left_out, moved=threshold is not None)
+    votes = ask_members(data, ready, all_members=all_members, folds=left_out)
+    return Judged(ready, known, votes, left_out, moved=prediction.threshold is not None)
 
 
 def judge_kept(
@@ -153,7 +149,7 @@ def judge_kept(
     return Judged(ready, labels, votes, folds, moved=threshold is not None)
 
 
-def figures(judged: Judged, *, ids: Iterable[str] = (), everyone: bool = False) -> dict[str, Any]:
+def figures(judged: Judged, *, ids: Iterable[str] = (), all_members: bool = False) -> dict[str, Any]:
     """Return what :func:`evaluate` returns, from votes."""
     bundle = judged.bundle
     seen = bundle.trained_on(ids)
@@ -182,7 +178,7 @@ def figures(judged: Judged, *, ids: Iterable[str] = (), everyone: bool = False) 
         "members": _members(judged),
         "member_correlation": member_correlation(judged.votes, judged.labels),
     }
-    if everyone:
+    if all_members:
         result["scenarios"] = _scenarios(judged)
         result["profiles"] = _profiles(judged)
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,11 @@ from landslide_map.errors import InputError, Notice, OutputExistsError, Resource
 from landslide_map.features.ready_windows import eighteen_channels
 from landslide_map.features.window_statistics import array_statistics
 from landslide_map.models.bundle.load import Bundle, load_bundle
-from landslide_map.models.bundle.options import Choice
+from landslide_map.models.bundle.options import BundleFields, PredictionOptions, with_fields
 from landslide_map.models.bundle.skipped import account, possible, remarks
 from landslide_map.models.run_time import network_notice
 from landslide_map.models.voting.early_exit import decided_windows
 from landslide_map.models.voting.ensemble import Votes, joined_votes
-from landslide_map.options import Device, OperatingPoint, Precision
 from landslide_map.runtime import timings
 from landslide_map.runtime.atomic import whole_file
 from landslide_map.runtime.progress import Report, Stage, counter, silent
@@ -37,16 +36,10 @@ def score(
     windows: Windows | npt.NDArray[np.floating],
     bundle: Bundle | str | PathLike[str] | None = None,
     *,
-    profile: str | None = None,
-    threshold: float | None = None,
-    operating_point: OperatingPoint | None = None,
-    device: Device = "auto",
-    precision: Precision = "float32",
-    batch_size: int | None = None,
-    exact_early_exit: bool = False,
-    cascade: bool = False,
-    report: Report = silent,
+    prediction: PredictionOptions = PredictionOptions(),
+    progress: Report = silent,
     announce: Callable[[Notice], object] = lambda _: None,
+    **given: Unpack[BundleFields],
 ) -> pd.DataFrame:
     """Return the probability of landslide of every window, and what each member says.
 
@@ -57,18 +50,14 @@ def score(
         is a sensor without data there; a band that is NaN in places is refused.
     bundle : Bundle or path, optional
         The default bundle if not given.
-    profile : str, optional
-        A key of :data:`~landslide_map.models.bundle.profiles.PROFILES`.
-    threshold, operating_point : optional
-        Instead of the bundle's thresholds; see :func:`~landslide_map.models.bundle.options.decided_at`.
-    device, precision, batch_size
-        For networks; see :class:`~landslide_map.models.networks.runtime.Runtime`.
-    exact_early_exit, cascade : bool
-        Which votes may be left unasked; see :class:`~landslide_map.models.bundle.options.Choice`.
-    report : Report
-        Told of the progress.
+    prediction : PredictionOptions
+        Profile, threshold or operating point, device, precision, batch size, and what may be skipped.
+    progress : callable
+        Called as ``progress(stage, done, total)``.
     announce : callable
-        Told before long work what it will take (I610).
+        Called before long work with an estimate of its duration (I610).
+    **given
+        Fields of `prediction`, such as ``operating_point="recall90"``.
 
     Returns
     -------
@@ -90,21 +79,12 @@ def score(
         the precision.
     """
     source = windows if isinstance(windows, Windows) else Windows.of_array(windows)
-    choice = Choice(
-        None,
-        profile,
-        threshold,
-        operating_point,
-        device,
-        precision,
-        batch_size,
-        exact_early_exit=exact_early_exit,
-        cascade=cascade,
-    )
-    ready = choice.of(bundle if isinstance(bundle, Bundle) else load_bundle(bundle), report)
-    if forecast := network_notice(ready, len(source.ids), SECONDS_PER_WINDOW * len(source.ids), report):
+    prediction = with_fields(prediction, given)
+    loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle or prediction.bundle)
+    ready = prediction.apply(loaded, progress)
+    if forecast := network_notice(ready, len(source.ids), SECONDS_PER_WINDOW * len(source.ids), progress):
         announce(forecast)
-    tick = counter(report, SCORE, len(source.ids))
+    tick = counter(progress, SCORE, len(source.ids))
     parts = []
     with timings.stage(SCORE):
         for ids, chunk in checked_chunks(source):

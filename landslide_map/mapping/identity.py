@@ -18,7 +18,7 @@ from landslide_map.mapping.file_hashes import (
     versions,
 )
 from landslide_map.models.bundle.load import Bundle
-from landslide_map.models.bundle.options import PLACEMENT, Choice, placed_on
+from landslide_map.models.bundle.options import PLACEMENT, PredictionOptions, placed_on
 from landslide_map.scene.model import Scene
 
 HASHED_WHOLE: Final = 16 << 20
@@ -28,7 +28,7 @@ _SHOWN: Final = 6
 
 def run_identity(
     settings: Scene,
-    choice: Choice,
+    prediction: PredictionOptions,
     ensemble: Bundle,
     inputs: SceneInputs,
     files: InputFiles,
@@ -41,10 +41,10 @@ def run_identity(
     ----------
     settings : Scene
         As understood: paths resolved, the command line's own settings in place.
-    choice : Choice
+    prediction : PredictionOptions
         Of members and thresholds.
     ensemble : Bundle
-        As loaded by `choice`.
+        As loaded by `prediction`.
     inputs : SceneInputs
         Gives the grid that was decided.
     files : InputFiles
@@ -55,11 +55,11 @@ def run_identity(
     grid = inputs.grid
     networks = placed_on(ensemble)
     if networks is not None and on_cluster:
-        networks |= {"device": f"{choice.device}, on workers", "precision": choice.precision}
+        networks |= {"device": f"{prediction.device}, on workers", "precision": prediction.precision}
     described = {*Scene.model_fields, *PLACEMENT}  # said by the scene, the bundle's hash, `placed_on`
     identity = {
         **settings.model_dump(mode="json", by_alias=True),
-        **{name: value for name, value in asdict(choice).items() if name not in described},
+        **{name: value for name, value in asdict(prediction).items() if name not in described},
         "bundle": {"name": ensemble.name, "sha256": ensemble.sha256},
         "networks": networks,
         "decided grid": {

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Unpack
 
 from landslide_map.errors import Notice, OutputExistsError, UsageError
 from landslide_map.mapping.file_hashes import input_identity, versions
 from landslide_map.mapping.identity import differences
 from landslide_map.mapping.map_scene import map_scene
+from landslide_map.mapping.options import RunFields, RunOptions, split_fields
 from landslide_map.mapping.provenance import configuration, write_manifest
 from landslide_map.mapping.result import MapResult
 from landslide_map.mapping.setup import resolved_settings
-from landslide_map.models.bundle.load import Bundle, load_bundle
+from landslide_map.models.bundle.load import Bundle
+from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.products import FORMAT_FILES, LANDSLIDES, MANIFEST, PROJECT
 from landslide_map.products.columns import ANALYSED, WINDOWS
 from landslide_map.products.columns import LANDSLIDES as OUTLINES
@@ -35,9 +37,6 @@ from landslide_map.products.reviews import (
 from landslide_map.products.transaction import outputs
 from landslide_map.runtime.byte_size import amount
 from landslide_map.runtime.progress import Report, Stage, counter, silent
-
-if TYPE_CHECKING:
-    from landslide_map.mapping.cluster.client import Cluster
 
 SCENES: Final = "scenes.json"
 """What became of every scene; its presence says that the polygons beside it are merged ones."""
@@ -99,11 +98,12 @@ def map_scenes(
     scenes: Sequence[str | PathLike[str]],
     out: str | PathLike[str],
     *,
-    overwrite: bool = False,
+    prediction: PredictionOptions = PredictionOptions(),
+    run: RunOptions = RunOptions(),
     progress: Report = silent,
-    told: Callable[[Outcome], None] = lambda _: None,
-    cluster: Cluster | None = None,
-    **options: Any,
+    announce: Callable[[Notice], object] = lambda _: None,
+    on_outcome: Callable[[Outcome], None] = lambda _: None,
+    **given: Unpack[RunFields],
 ) -> SeveralResult:
     """Map several scenes; one that fails does not keep the others from being mapped.
 
@@ -114,16 +114,14 @@ def map_scenes(
         where the file is just ``scene.yaml``.
     out : path
         Folder for the folders, and for ``landslides.gpkg`` and ``scenes.json``, made anew each time.
-    overwrite : bool
-        Map scenes again that have a result; otherwise it is kept, if this command would make the same one.
+    prediction, run, announce, **given
+        As of :func:`~landslide_map.mapping.map_scene.map_scene`, for every scene. Bundles are loaded once.
+        With ``overwrite=True`` scenes that have a result are mapped again; otherwise a result is kept, if
+        this command would make the same one.
     progress : callable
         Called as ``progress(stage, done, total)``; stages of a scene carry its name.
-    told : callable
+    on_outcome : callable
         Called with the outcome of each scene as soon as it is known.
-    cluster : Cluster, optional
-        As of :func:`~landslide_map.mapping.map_scene.map_scene`.
-    **options
-        As of :func:`~landslide_map.mapping.map_scene.map_scene`, for every scene. Bundles are loaded once.
 
     Raises
     ------
@@ -132,21 +130,21 @@ def map_scenes(
         `memory` is no amount, E403 somebody edits the merged GeoPackage. Errors of scenes are in the
         outcomes.
     """
+    prediction, run = split_fields(prediction, run, given)
     named = scene_names(scenes)
     out = Path(out).absolute()
-    _refuse_single_result(out, overwrite)
+    _refuse_single_result(out, run.overwrite)
     refuse_edited(out / LANDSLIDES)
-    options |= {"load": cache(load_bundle), "cluster": cluster}
-    if options.get("memory") is not None:
-        options["memory"] = amount(options["memory"])
+    memory = None if run.memory is None else amount(run.memory)
+    run = replace(run, memory=memory, load=_cached(run.load))
     tick = counter(progress, Stage("scenes", "scenes"), len(named))
     outcomes: list[Outcome] = []
     try:
         for name, scene in named.items():
             report = partial(_of_scene, progress, name)
-            outcome = _outcome(name, scene, out / name, overwrite=overwrite, progress=report, **options)
+            outcome = _outcome(name, scene, out / name, prediction, run, progress=report, announce=announce)
             outcomes.append(outcome)
-            told(outcome)
+            on_outcome(outcome)
             tick(1)
         return SeveralResult(out, tuple(outcomes), _write_merged(out, outcomes))
     except KeyboardInterrupt as stop:
@@ -177,6 +175,10 @@ def scene_names(scenes: Iterable[str | PathLike[str]]) -> dict[str, Path]:
     return named
 
 
+def _cached(load: Callable[[Path | None], Bundle]) -> Callable[[Path | None], Bundle]:
+    return cache(load)
+
+
 def _refuse_single_result(out: Path, overwrite: bool) -> None:
     """Refuse a folder that holds polygons which are not merged ones, before any work."""
     present = [name for name in (MANIFEST, LANDSLIDES) if (out / name).exists()]
@@ -188,27 +190,19 @@ def _refuse_single_result(out: Path, overwrite: bool) -> None:
         )
 
 
-def _outcome(name: str, scene: Path, out: Path, *, overwrite: bool, **options: Any) -> Outcome:
+def _outcome(
+    name: str, scene: Path, out: Path, prediction: PredictionOptions, run: RunOptions, **calls: Any
+) -> Outcome:
     """Map one scene, unless that was done before; an error belongs to the scene, not to the run."""
     try:
-        if not overwrite and (out / MANIFEST).exists():
-            return Outcome(name, _finished(scene, out, **options), kept=True)
-        return Outcome(name, map_scene(scene, out, overwrite=overwrite, **options))
+        if not run.overwrite and (out / MANIFEST).exists():
+            return Outcome(name, _finished(scene, out, prediction, run), kept=True)
+        return Outcome(name, map_scene(scene, out, prediction=prediction, run=run, **calls))
     except Exception as error:
         return Outcome(name, None, error)
 
 
-def _finished(
-    scene: Path,
-    out: Path,
-    *,
-    load: Callable[[Path | None], Bundle],
-    cluster: Cluster | None,  # noqa: ARG001 - makes the same result
-    progress: Report,  # noqa: ARG001
-    memory: str | int | None = None,  # noqa: ARG001 - makes the same result
-    announce: Callable[[Notice], object] = lambda _: None,  # noqa: ARG001
-    **options: Any,
-) -> MapResult:
+def _finished(scene: Path, out: Path, prediction: PredictionOptions, run: RunOptions) -> MapResult:
     """Return the result that is in `out`; E401 if mapping the scene now would make another one.
 
     Input files that are gone are taken to be what they were: whoever has a map may clear them away.
@@ -227,10 +221,10 @@ def _finished(
         raise OutputExistsError(
             "E401", f"{out / MANIFEST} is not what this version writes ({error!r}). {_AFRESH}"
         ) from None
-    settings, choice = resolved_settings(scene, **options)
-    bundle = load(settings.bundle)
+    settings, prediction = resolved_settings(scene, prediction, run)
+    bundle = run.load(settings.bundle)
     now = {
-        **configuration(settings, choice),
+        **configuration(settings, prediction),
         "bundle": {"name": bundle.name, "sha256": bundle.sha256},
         "versions": versions(),
         "inputs": {

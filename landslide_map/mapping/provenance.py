@@ -24,7 +24,7 @@ from landslide_map.mapping.file_hashes import every_file, output_identity, versi
 from landslide_map.mapping.setup import Run
 from landslide_map.models.bundle import skipped
 from landslide_map.models.bundle.load import Bundle
-from landslide_map.models.bundle.options import Choice
+from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.reasons import REASON_NAMES, Reason
 from landslide_map.runtime.atomic import whole_file
 from landslide_map.runtime.timings import Timings
@@ -33,9 +33,9 @@ from landslide_map.scene.model import Scene
 FORMAT_VERSION: Final = 1
 
 
-def configuration(settings: Scene, choice: Choice) -> dict[str, Any]:
+def configuration(settings: Scene, prediction: PredictionOptions) -> dict[str, Any]:
     """Return what ``run.json`` keeps of how a scene was mapped."""
-    return {**asdict(choice), **settings.model_dump(mode="json", by_alias=True)}
+    return {**asdict(prediction), **settings.model_dump(mode="json", by_alias=True)}
 
 
 def acquisition_dates(inputs: SceneInputs) -> dict[str, datetime | None]:
@@ -138,7 +138,7 @@ def manifest(
     """
     ensemble = run.ensemble
     return run_manifest(
-        configuration=configuration(run.settings, run.choice),
+        configuration=configuration(run.settings, run.prediction),
         inputs=run.files.listed,
         bundle={"name": ensemble.name, "sha256": ensemble.sha256, "path": ensemble.path},
         counts={

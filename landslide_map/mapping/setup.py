@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from landslide_map.inference.rows import Judge, judge_rows
 from landslide_map.inputs.open_inputs import open_inputs
@@ -15,16 +13,13 @@ from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.checkpoint import Journal
 from landslide_map.mapping.identity import InputFiles, run_identity
 from landslide_map.mapping.memory_plan import demand_of, giving_back, room_within
+from landslide_map.mapping.options import RunOptions
 from landslide_map.models.bundle.load import Bundle
-from landslide_map.models.bundle.options import Choice
-from landslide_map.options import OperatingPoint, Outline
+from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.runtime.memory_limit import Room
 from landslide_map.runtime.progress import Report
 from landslide_map.scene.model import Scene, load_scene
 from landslide_map.windows import WindowPlan, plan_windows
-
-if TYPE_CHECKING:
-    from landslide_map.mapping.cluster.client import Cluster
 
 
 @dataclass(frozen=True)
@@ -32,7 +27,7 @@ class Run:
     """All that mapping a scene needs, checked."""
 
     settings: Scene
-    choice: Choice
+    prediction: PredictionOptions
     ensemble: Bundle
     inputs: SceneInputs
     files: InputFiles
@@ -44,16 +39,9 @@ class Run:
 
 
 def resolved_settings(
-    scene: str | PathLike[str],
-    *,
-    bundle: str | PathLike[str] | None = None,
-    stride: int | None = None,
-    threshold: float | None = None,
-    operating_point: OperatingPoint | None = None,
-    outline: Outline | None = None,
-    **chosen: Any,
-) -> tuple[Scene, Choice]:
-    """Return what a scene and the caller say together; `chosen` are other fields of :class:`Choice`.
+    scene: str | PathLike[str], prediction: PredictionOptions, run: RunOptions
+) -> tuple[Scene, PredictionOptions]:
+    """Return the settings of a scene and the prediction options, each completed by the other.
 
     Raises
     ------
@@ -62,37 +50,38 @@ def resolved_settings(
     """
     settings = load_scene(
         Path(scene),
-        bundle=None if bundle is None else str(bundle),
-        stride=stride,
-        threshold=threshold,
-        operating_point=operating_point,
-        outline=outline,
+        bundle=None if prediction.bundle is None else str(prediction.bundle),
+        stride=run.stride,
+        threshold=prediction.threshold,
+        operating_point=prediction.operating_point,
+        outline=run.outline,
     )
-    return settings, Choice(
-        settings.bundle, threshold=settings.threshold, operating_point=settings.operating_point, **chosen
+    return settings, replace(
+        prediction,
+        bundle=settings.bundle,
+        threshold=settings.threshold,
+        operating_point=settings.operating_point,
     )
 
 
 def prepare_run(
     settings: Scene,
-    choice: Choice,
+    prediction: PredictionOptions,
     out: str | PathLike[str],
+    options: RunOptions,
     *,
-    load: Callable[[Path | None], Bundle],
     limit: int | None,
-    overwrite: bool,
-    cluster: Cluster | None,
     progress: Report,
 ) -> Run:
     """Load the bundle, open the inputs, look at what an interrupted run kept, and choose who judges.
 
     Parameters
     ----------
-    settings, choice
+    settings, prediction
         Of :func:`resolved_settings`.
     limit : int, optional
         Of resident memory, bytes.
-    out, load, overwrite, cluster, progress
+    out, options, progress
         As of :func:`~landslide_map.mapping.map_scene.map_scene`.
 
     Raises
@@ -100,16 +89,17 @@ def prepare_run(
     LandslideMapError
         Whatever keeps the run from beginning; no window was judged then.
     """
-    # Where others compute, this machine needs no graphics card and nothing need be tried on it.
-    here = choice if cluster is None else replace(choice, device="cpu", precision="float32")
-    ensemble = here.of(load(settings.bundle), progress)
+    cluster = options.cluster
+    # Where workers compute, this machine needs no GPU and nothing need be tried on it.
+    here = prediction if cluster is None else replace(prediction, device="cpu", precision="float32")
+    ensemble = here.apply(options.load(settings.bundle), progress)
     inputs = open_inputs(settings)
     files = InputFiles(inputs.files)
     plan = plan_windows(inputs.grid.shape, settings.stride)
     demand = demand_of(ensemble, plan)
     room = room_within(limit, demand if cluster is None else demand.of_the_map())
-    identity = run_identity(settings, choice, ensemble, inputs, files, on_cluster=cluster is not None)
-    journal = Journal(out, identity, len(plan.block_rows), overwrite=overwrite)
+    identity = run_identity(settings, prediction, ensemble, inputs, files, on_cluster=cluster is not None)
+    journal = Journal(out, identity, len(plan.block_rows), overwrite=options.overwrite)
     valid = settings.min_valid_fraction
     delineate = settings.output.outline == "objects"
     if cluster is None:
@@ -118,5 +108,5 @@ def prepare_run(
         )
         judge = judge if limit is None else giving_back(judge)
     else:
-        judge = cluster.judge(inputs, choice, ensemble, plan, valid, progress, limit, delineate=delineate)
-    return Run(settings, choice, ensemble, inputs, files, plan, room, journal, judge)
+        judge = cluster.judge(inputs, prediction, ensemble, plan, valid, progress, limit, delineate=delineate)
+    return Run(settings, prediction, ensemble, inputs, files, plan, room, journal, judge)

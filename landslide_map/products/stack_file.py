@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 import zlib
+from os import PathLike
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -27,14 +28,47 @@ from landslide_map._version import __version__
 from landslide_map.bands import ACQUISITIONS, CHANNELS, SNOW_OR_CLOUD, unit
 from landslide_map.errors import OutputExistsError, ResourceError, UsageError
 from landslide_map.grid import BLOCK, Block
+from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import RadarTrack, SceneInputs
 from landslide_map.products import cog
 from landslide_map.runtime import progress as reporting
+from landslide_map.runtime.progress import Report, silent
+from landslide_map.scene.model import load_scene
 from landslide_map.stack.channels import acquisitions, channels, snow_or_cloud
 
 BANDS: Final = (*ACQUISITIONS, *(name for name in CHANNELS if name not in ACQUISITIONS), SNOW_OR_CLOUD)
 """Bands of the file: every acquisition and every channel once, by name, and the quality channel."""
 THREADS: Final = 2
+
+
+def stack_scene(
+    scene: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    overwrite: bool = False,
+    progress: Report = silent,
+) -> Path:
+    """Align everything that a ``scene.yaml`` names, and write it as one described GeoTIFF.
+
+    Parameters
+    ----------
+    scene : path
+        A ``scene.yaml``.
+    out : path
+        File to write.
+    overwrite : bool
+        Replace an existing file.
+    progress : callable
+        Called as ``progress(stage, done, total)``.
+
+    Raises
+    ------
+    LandslideMapError
+        With a documented code, when an input or the output is not as it must be.
+    """
+    return write_stack(
+        open_inputs(load_scene(Path(scene))), Path(out), overwrite=overwrite, progress=progress
+    )
 
 
 def write_stack(

@@ -19,6 +19,7 @@ account of its own, is kept apart (:func:`count_workers`): their processors are 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -140,6 +141,7 @@ class Timings:
 
 
 _open: tuple[Timings, ...] = ()
+_log = logging.getLogger(__name__)
 _lock = threading.Lock()
 _thread = threading.local()
 """``inner``: wall and processor seconds of the work inside the work that this thread is doing."""
@@ -168,6 +170,7 @@ def stage(name: str) -> Iterator[None]:
         yield
     finally:
         seconds, cpu_seconds = time.perf_counter() - seconds, time.process_time() - cpu_seconds
+        _log.info("%s: %.1f s", name, seconds)
         with _lock:
             for account in _open:
                 account.stages.setdefault(name, Spent()).add(seconds, cpu_seconds)

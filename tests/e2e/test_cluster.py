@@ -30,7 +30,7 @@ from landslide_map.mapping.cluster import connect
 from landslide_map.mapping.cluster.connect import client_of, connected
 from landslide_map.mapping.map_scene import map_scene
 from landslide_map.models.bundle.load import DEFAULT
-from landslide_map.models.bundle.options import Choice
+from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.products import FILES
 from landslide_map.scene.model import load_scene
 from landslide_map.training.windows.train import train
@@ -97,13 +97,13 @@ class Work:
     """A scene ready to be judged, here or there."""
 
     inputs: SceneInputs
-    choice: Choice
+    choice: PredictionOptions
     plan: WindowPlan
 
     @classmethod
     def of(cls, scene: Path, bundle: Path | None = None) -> Work:
         inputs = open_inputs(load_scene(scene))
-        return cls(inputs, Choice(bundle), plan_windows(inputs.grid.shape, STRIDE))
+        return cls(inputs, PredictionOptions(bundle), plan_windows(inputs.grid.shape, STRIDE))
 
     def judged(self, workers: cluster.Cluster, tick: Tick = lambda _: None) -> list[bytes]:
         """Every row of blocks, as bytes."""
@@ -195,8 +195,8 @@ def test_rows_come_as_they_are_done_and_a_failure_after_the_others(
 
 def test_a_row_that_workers_die_over_is_given_up(work: Work, tmp_path: Path) -> None:
     deadly = (
-        "import os\nfrom landslide_map.mapping.cluster import worker as remote\n"
-        "remote.judge_rows = lambda *_: os._exit(1)\n"
+        "import os\nfrom landslide_map.mapping.cluster import worker\n"
+        "worker.judge_rows = lambda *_: os._exit(1)\n"
     )
     with DaskProcesses(tmp_path, allowed_failures=0) as processes:
         processes.worker("weak", preload=deadly)

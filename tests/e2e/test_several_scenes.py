@@ -141,7 +141,7 @@ def test_a_failing_scene_costs_itself_and_the_command_goes_on_from_there(
     broken.write_text(good.replace("B04.tif", "absent.tif"))
     told: list[Outcome] = []
     scenes = [halves[0], broken, halves[1]]
-    first = map_scenes(scenes, tmp_path / "out", threshold=THRESHOLD, told=told.append)
+    first = map_scenes(scenes, tmp_path / "out", threshold=THRESHOLD, on_outcome=told.append)
     assert told == list(first.outcomes)
     assert mapped == ["north", "broken", "south"]
     assert list(first.failures) == ["broken"]

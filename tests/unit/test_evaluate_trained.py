@@ -25,7 +25,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def test_kept_votes_give_the_figures_of_the_training(bundle: Bundle) -> None:
-    found = figures(judge_kept(bundle), everyone=True)
+    found = figures(judge_kept(bundle), all_members=True)
     for scenario in bundle.scenarios:
         stored, again = scenario.metrics, found["scenarios"][scenario.name]
         for key in ("f1", "precision", "recall", "auc", "average_precision", "brier", "ece"):
@@ -41,7 +41,7 @@ def test_asking_again_out_of_fold_gives_the_kept_votes(bundle: Bundle) -> None:
         KNOWN[some],
         ids=[IDS[i] for i in some],
         bundle=bundle,
-        everyone=True,
+        all_members=True,
         out_of_fold=True,
     )
     kept = judge_kept(bundle)

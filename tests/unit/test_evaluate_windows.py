@@ -42,7 +42,7 @@ def test_the_ensemble_is_scored_as_it_votes(bundle: Bundle) -> None:
 
 def test_every_set_of_figures_says_window_level(bundle: Bundle) -> None:
     statistics, labels = made_up_statistics()
-    found = evaluate(statistics, labels, bundle=bundle, everyone=True)
+    found = evaluate(statistics, labels, bundle=bundle, all_members=True)
     groups = [found[name] for name in ("threshold_curve", "reliability", "member_correlation")]
     groups += [own for name in ("members", "scenarios", "profiles") for own in found[name].values() if own]
     assert {own["level"] for own in [found, *groups]} == {"window level"}
@@ -54,7 +54,7 @@ def test_asking_everyone_once_gives_what_each_scenario_votes_alone(bundle: Bundl
     holed.loc[{"channel": list(CHANGE), "statistic": "valid_fraction"}] = np.where(np.arange(60) < 20, 0, 1)[
         :, None
     ]
-    found = evaluate(holed, labels, bundle=bundle, everyone=True)
+    found = evaluate(holed, labels, bundle=bundle, all_members=True)
     for scenario in bundle.scenarios:
         votes = replace(bundle, scenarios=(scenario,)).vote(holed)
         judged = votes.scenario >= 0
@@ -68,7 +68,7 @@ def test_asking_everyone_once_gives_what_each_scenario_votes_alone(bundle: Bundl
 
 def test_profiles_are_scored_as_the_reduced_bundle_votes(bundle: Bundle) -> None:
     statistics, labels = made_up_statistics(60, seed=3)
-    found = evaluate(statistics, labels, bundle=bundle, everyone=True)["profiles"]
+    found = evaluate(statistics, labels, bundle=bundle, all_members=True)["profiles"]
     alone = evaluate(statistics, labels, bundle=bundle, profile="optical-only")
     assert found["networks"] is None
     assert found["optical-only"]["members"] == ["optical.lightgbm"]
@@ -77,7 +77,7 @@ def test_profiles_are_scored_as_the_reduced_bundle_votes(bundle: Bundle) -> None
 
 def test_out_of_fold_figures_are_those_of_the_training(bundle: Bundle) -> None:
     statistics, labels = made_up_statistics()
-    found = evaluate(statistics, labels, bundle=bundle, everyone=True, out_of_fold=True)
+    found = evaluate(statistics, labels, bundle=bundle, all_members=True, out_of_fold=True)
     assert found["estimate"] == "out of fold"
     for scenario in bundle.scenarios:
         stored, again = scenario.metrics, found["scenarios"][scenario.name]
@@ -95,7 +95,7 @@ def test_out_of_fold_figures_at_a_point_are_those_of_the_training(bundle: Bundle
 def test_out_of_fold_votes_are_those_of_the_model_left_out(bundle: Bundle) -> None:
     statistics, labels = made_up_statistics()
     folds = training_folds(bundle, labels)
-    votes = ask_members(statistics, bundle, everyone=True, folds=folds)
+    votes = ask_members(statistics, bundle, all_members=True, folds=folds)
     trained = train_on_statistics(statistics, labels, recipe=tiny_recipe())
     for i, name in enumerate(votes.members):
         np.testing.assert_array_equal(votes.predictions[:, i], trained.votes[name], err_msg=name)
@@ -122,8 +122,8 @@ def test_votes_that_a_bundle_keeps_are_evaluated_without_windows(bundle: Bundle,
         tmp_path / "b", trained.document, trained.contents | {VOTES: table.to_csv(index=False).encode()}
     )
     kept = load_bundle(tmp_path / "b")
-    found = figures(judge_kept(kept), everyone=True)
-    asked = evaluate(statistics, labels, bundle=bundle, everyone=True, out_of_fold=True)
+    found = figures(judge_kept(kept), all_members=True)
+    asked = evaluate(statistics, labels, bundle=bundle, all_members=True, out_of_fold=True)
     for key in FIGURES:
         assert found[key] == pytest.approx(asked[key], abs=0.03), key  # calibrated to softened labels
     # By ID, in any order and any part.
@@ -184,7 +184,7 @@ def test_networks_of_other_folds_are_silent_out_of_fold(
         alone = [replace(member, folds=(path,)).predict(windows) for path in member.folds]
         np.testing.assert_allclose(judged.votes.predictions[:, i], np.choose(folds, alone), rtol=1e-6)
     mean = judged.votes.predictions.mean(axis=1)
-    found = figures(judged, everyone=True)
+    found = figures(judged, all_members=True)
     assert found["confusion"] == scores(labels, mean, mean > 0.49)["confusion"]
     assert found["members"]["v10"]["threshold"] == 0.49
     assert found["profiles"]["optical-only"]["members"] == ["v10"]
@@ -235,5 +235,5 @@ def test_thresholds_can_be_moved_but_not_twice(bundle: Bundle) -> None:
         evaluate(statistics, labels, bundle=bundle, operating_point="f2")  # type: ignore[arg-type]
     without = replace(bundle, scenarios=tuple(replace(s, operating_points={}) for s in bundle.scenarios))
     with pytest.raises(BundleError, match="has no operating point 'f1'") as refusal:
-        judge(statistics, labels, bundle=without, operating_point="f1")
+        evaluate(statistics, labels, bundle=without, operating_point="f1")
     assert refusal.value.code == "E525"

@@ -162,7 +162,7 @@ def test_scoring_announces_before_it_scores(bundle: Bundle, monkeypatch: pytest.
         bundle,
         profile="fastest-network",
         device="cpu",
-        report=lambda stage, done, _: order.append(f"{stage} {done}"),
+        progress=lambda stage, done, _: order.append(f"{stage} {done}"),
         announce=lambda notice: order.append(str(notice)),
     )
     assert order[0] == "I610: 4 windows"

@@ -23,7 +23,7 @@ from landslide_map.inference.score import score
 from landslide_map.mapping.cluster import worker
 from landslide_map.mapping.map_scene import map_scene
 from landslide_map.models.bundle.load import load_bundle
-from landslide_map.models.bundle.options import Choice, placed_on
+from landslide_map.models.bundle.options import PredictionOptions, placed_on
 from landslide_map.models.networks.network_member import NetworkMember
 from landslide_map.models.networks.reduced_precision import fault, keep_stems_in_float32, some_windows
 from landslide_map.models.networks.runtime import Runtime
@@ -139,7 +139,7 @@ def test_a_wrong_product_is_noticed_and_float32_votes(
     assert [notice.code for notice in found.attrs["notices"]] == ["W613"]
     assert "linear" in found.attrs["notices"][0].message
     np.testing.assert_array_equal(found.filter(like="p"), exact.filter(like="p"))
-    placed = Choice(bundle, precision="bfloat16").load()
+    placed = PredictionOptions(bundle, precision="bfloat16").load()
     assert placed_on(placed) == {"device": "cpu", "precision": "float32", "batch_size": None}
 
 
@@ -169,9 +169,9 @@ def test_a_member_asked_directly_refuses(bundle: Path, kernel: Kernel) -> None:
 def test_a_worker_of_a_cluster_refuses(bundle: Path, kernel: Kernel) -> None:
     sha256 = load_bundle(bundle).sha256
     kernel("linear", off_by_a_tenth)
-    assert worker._bundle(Choice(bundle), sha256).notices == ()
+    assert worker._bundle(PredictionOptions(bundle), sha256).notices == ()
     with pytest.raises(ResourceError, match="leave this worker out") as caught:
-        worker._bundle(Choice(bundle, precision="bfloat16"), sha256)
+        worker._bundle(PredictionOptions(bundle, precision="bfloat16"), sha256)
     assert caught.value.code == "E613"
 
 
@@ -180,13 +180,13 @@ def test_attention_is_compared_too(bundle: Path, kernel: Kernel) -> None:
         return value.mean(dim=2, keepdim=True).expand_as(query).contiguous()
 
     kernel("scaled_dot_product_attention", mean)
-    (notice,) = Choice(bundle, precision="bfloat16").load().notices
+    (notice,) = PredictionOptions(bundle, precision="bfloat16").load().notices
     assert "scaled_dot_product_attention" in notice.message
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_right_products_are_no_reason_to_notice(bundle: Path, precision: Precision) -> None:
-    placed = Choice(bundle, precision=precision).load()
+    placed = PredictionOptions(bundle, precision=precision).load()
     assert placed.notices == ()
     assert placed_on(placed) == {"device": "cpu", "precision": precision, "batch_size": None}
 

@@ -30,8 +30,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 @pytest.fixture(scope="module")
 def evaluated(bundle: Bundle) -> tuple[dict, Judged]:
     statistics, labels = made_up_statistics()
-    judged = judge(statistics, labels, bundle=bundle, everyone=True, out_of_fold=True)
-    return figures(judged, everyone=True), judged
+    judged = judge(statistics, labels, bundle=bundle, all_members=True, out_of_fold=True)
+    return figures(judged, all_members=True), judged
 
 
 @pytest.fixture(scope="module")

@@ -82,11 +82,11 @@ def test_out_of_fold_votes_are_those_of_networks_that_did_not_see_the_window(
 
 
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(
-    trained: TrainedWindows, tmp_path: Path
+    trained: TrainedWindows, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Interrupted in the middle of an epoch, after an epoch, and between folds."""
     out = tmp_path / "b"
-    said: list[str] = []
+    caplog.set_level("INFO", logger="landslide_map.training")
 
     def interrupted(after: int) -> Callable[[str, int, int], None]:
         steps = iter(range(after + 1))
@@ -99,11 +99,10 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
 
     for after in (4, 7):  # three steps are an epoch
         with pytest.raises(KeyboardInterrupt):
-            train(
-                WINDOWS, KNOWN, out, recipe=tiny_window_recipe(), report=interrupted(after), say=said.append
-            )
+            train(WINDOWS, KNOWN, out, recipe=tiny_window_recipe(), progress=interrupted(after))
         assert not out.exists()
-    again = train(WINDOWS, KNOWN, out, recipe=tiny_window_recipe(), say=said.append)
+    again = train(WINDOWS, KNOWN, out, recipe=tiny_window_recipe())
+    said = caplog.messages
     epochs = [text.split(": ")[0] for text in said if "epoch" in text]
     assert len(epochs) == len(set(epochs)) == 8  # none was learned twice
     assert "1 folds of networks were finished before; 3 are to be trained" in said
@@ -114,12 +113,14 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
 
 
 def test_work_begun_otherwise_is_kept_and_refused(tmp_path: Path) -> None:
-    def stop(text: str) -> None:
-        if "epoch 1" in text:
+    steps = iter(range(5))
+
+    def stop(stage: str, _done: int, _total: int) -> None:
+        if stage == "training networks" and next(steps) == 4:  # in the second epoch
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(WINDOWS, KNOWN, tmp_path / "b", recipe=one_network(), say=stop)
+        train(WINDOWS, KNOWN, tmp_path / "b", recipe=one_network(), progress=stop)
     for arguments, changed in (
         ({"recipe": one_network(), "seed": 4}, "folds, recipe"),
         ({"recipe": one_network(), "precision": "bfloat16"}, "precision"),

@@ -94,20 +94,20 @@ def _window_plots(stage: Path, result: Mapping[str, Any], judged: Judged) -> Non
     probability, _, _ = judged.settle(judged.bundle.scenarios)
     voted = np.isfinite(probability)
     truth, probability = judged.labels[voted] == 1, probability[voted]
-    everyone = {"ensemble": (truth, probability)}
+    all_members = {"ensemble": (truth, probability)}
     for name in _drawn(judged):
         predictions = judged.votes.predictions[:, judged.votes.members.index(name)]
         own = np.isfinite(predictions)
-        everyone[name] = (judged.labels[own] == 1, predictions[own])
-    figures = {name: scores(t.astype(int), p, p > 1) for name, (t, p) in everyone.items()}
+        all_members[name] = (judged.labels[own] == 1, predictions[own])
+    figures = {name: scores(t.astype(int), p, p > 1) for name, (t, p) in all_members.items()}
     plots.roc(
         stage / "roc.png",
-        {name: roc_curve(t, p) for name, (t, p) in everyone.items()},
+        {name: roc_curve(t, p) for name, (t, p) in all_members.items()},
         {name: own["auc"] for name, own in figures.items()},
     )
     plots.precision_recall(
         stage / "precision_recall.png",
-        {name: precision_recall_curve(t, p) for name, (t, p) in everyone.items()},
+        {name: precision_recall_curve(t, p) for name, (t, p) in all_members.items()},
         {name: own["average_precision"] for name, own in figures.items()},
         float(truth.mean()),
         result,

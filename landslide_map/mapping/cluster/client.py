@@ -30,7 +30,7 @@ from landslide_map.mapping.cluster.worker import Job
 from landslide_map.mapping.file_hashes import input_identities, versions
 from landslide_map.mapping.memory_plan import SMALLEST, Demand, demand_of, needed
 from landslide_map.models.bundle.load import Bundle
-from landslide_map.models.bundle.options import Choice
+from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.runtime import timings
 from landslide_map.runtime.progress import Report, Stage, counter, silent
 from landslide_map.runtime.timings import WorkerTimings, resident_memory
@@ -59,7 +59,7 @@ class Cluster:
     def judge(
         self,
         inputs: SceneInputs,
-        choice: Choice,
+        choice: PredictionOptions,
         ensemble: Bundle,
         plan: WindowPlan,
         min_valid_fraction: float,
@@ -74,7 +74,7 @@ class Cluster:
         ----------
         inputs, ensemble, plan, min_valid_fraction
             As of :func:`~landslide_map.inference.rows.judge_rows`.
-        choice : Choice
+        choice : PredictionOptions
             What made `ensemble`; each worker loads it for itself, once.
         report : callable
             Told of the workers asked so far.

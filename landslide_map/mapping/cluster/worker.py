@@ -27,7 +27,7 @@ from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.file_hashes import input_identity
 from landslide_map.mapping.memory_plan import demand_of, room_within
 from landslide_map.models.bundle.load import Bundle
-from landslide_map.models.bundle.options import Choice
+from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.models.member import Member
 from landslide_map.runtime import timings
 from landslide_map.runtime.memory_limit import Room, kept_to
@@ -51,13 +51,13 @@ class Job:
     inputs: SceneInputs
     identities: tuple[dict[str, Any], ...]
     """Of the input files, as the client sees them: path, size and hash of the beginning."""
-    choice: Choice
+    choice: PredictionOptions
     """Its bundle a path that means the same on every machine."""
     sha256: str
     """Of the bundle."""
     stride: int
     min_valid_fraction: float
-    networks: Choice | None = None
+    networks: PredictionOptions | None = None
     """How workers with a graphics card load the bundle, where they are asked what its networks say."""
     memory: int | None = None
     """Bytes that may be resident in a worker."""
@@ -71,7 +71,7 @@ class DistantNetwork:
 
     name: str
     channels: tuple[str, ...]
-    choice: Choice
+    choice: PredictionOptions
     sha256: str
     input: Literal["pixels"] = "pixels"
 
@@ -159,7 +159,7 @@ def judge_row(job: Job, block_row: int) -> tuple[JudgedRows, timings.WorkerTimin
 
 @_named
 def ask_network(
-    choice: Choice, sha256: str, name: str, pixels: npt.NDArray[np.floating]
+    choice: PredictionOptions, sha256: str, name: str, pixels: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.float64]:
     """Return what a network says of windows, ``(window,)``; networks see to their own threads."""
     (member,) = [member for member in _bundle(choice, sha256).members if member.name == name]
@@ -196,14 +196,16 @@ def _check_input(expected: dict[str, Any]) -> None:
 
 
 @lru_cache(maxsize=2)
-def _room(memory: int | None, choice: Choice, sha256: str, shape: tuple[int, int], stride: int) -> Room:
+def _room(
+    memory: int | None, choice: PredictionOptions, sha256: str, shape: tuple[int, int], stride: int
+) -> Room:
     """Return what a limit leaves room for, decided once: later, what the first row left would count twice."""
     demand = demand_of(_bundle(choice, sha256), plan_windows(shape, stride))
     return room_within(memory, demand.of_rows())
 
 
 @lru_cache(maxsize=2)
-def _bundle(choice: Choice, sha256: str) -> Bundle:
+def _bundle(choice: PredictionOptions, sha256: str) -> Bundle:
     """Return the bundle of a job, loaded once in this process; one that does not fit is not kept."""
     try:
         bundle = choice.load()

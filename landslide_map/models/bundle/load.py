@@ -108,11 +108,11 @@ class Bundle:
 
         Members on statistics go together: they share their features and cost a thousandth of a network.
         """
-        everyone = list(range(len(self.members)))
+        all_members = list(range(len(self.members)))
         if not self.skips:
-            return [everyone]
-        cheap = [i for i in everyone if self.members[i].input == "statistics"]
-        number = {self.members[i].name: i for i in everyone if i not in cheap}
+            return [all_members]
+        cheap = [i for i in all_members if self.members[i].input == "statistics"]
+        number = {self.members[i].name: i for i in all_members if i not in cheap}
         networks = [number[entry.name] for entry in by_cost(self.document.members) if entry.name in number]
         others = [[i] for i in networks] if self.early_exit else [networks]
         return [asked for asked in (cheap, *others) if asked]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 from landslide_map.errors import BundleError, Notice, UsageError
 from landslide_map.models.bundle.load import Bundle, load_bundle
@@ -22,8 +23,11 @@ PLACEMENT: Final = ("device", "precision", "batch_size")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """What makes two runs judge alike, in one small value that another process can be handed."""
+class PredictionOptions:
+    """What decides the predictions of a run, in one small value that another process can be handed.
+
+    :meth:`apply` sets a loaded bundle to them.
+    """
 
     bundle: str | PathLike[str] | None = None
     """Folder of the bundle; the default bundle if not given."""
@@ -53,15 +57,48 @@ class Choice:
             E402 unknown profile or operating point, E501 to E506 the bundle, E523 no such members, E525 no
             such operating point, E540 no rule for a cascade, E610 no such device.
         """
-        return self.of(load_bundle(self.bundle), report)
+        return self.apply(load_bundle(self.bundle), report)
 
-    def of(self, bundle: Bundle, report: Report = silent) -> Bundle:
+    def apply(self, bundle: Bundle, report: Report = silent) -> Bundle:
         """Return a bundle that was loaded before as chosen; see :meth:`load`."""
         if self.profile is not None:
             bundle = with_profile(bundle, self.profile)
         bundle = decided_at(bundle, self.threshold, self.operating_point)
         bundle = skipping(bundle, early_exit=self.exact_early_exit, cascade=self.cascade)
         return on_device(bundle, self.device, self.precision, self.batch_size, report)
+
+
+class BundleFields(TypedDict, total=False):
+    """Fields of :class:`PredictionOptions` for a bundle that is given beside them, as keywords of a call."""
+
+    profile: str | None
+    threshold: float | None
+    operating_point: OperatingPoint | None
+    device: Device
+    precision: Precision
+    batch_size: int | None
+    exact_early_exit: bool
+    cascade: bool
+
+
+class PredictionFields(BundleFields, total=False):
+    """Fields of :class:`PredictionOptions`, as keywords of a call."""
+
+    bundle: str | PathLike[str] | None
+
+
+Options = TypeVar("Options")
+
+
+def with_fields(options: Options, given: Mapping[str, Any]) -> Options:
+    """Return an options object with the fields that a caller gave beside it.
+
+    Raises
+    ------
+    TypeError
+        If the object has no such field, as Python does for an unknown keyword.
+    """
+    return replace(options, **given) if given else options  # type: ignore[type-var]
 
 
 def decided_at(

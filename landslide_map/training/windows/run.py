@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
@@ -36,7 +37,7 @@ from landslide_map.training.windows.recipe import WindowRecipe
 from landslide_map.training.windows.time_left import Pace
 from landslide_map.training.windows.workspace import Workspace
 
-Say = Callable[[str], None]
+_log = logging.getLogger(__name__)
 
 BOOSTERS: Final = Stage("training boosters", "models")
 _HELD_OUT_COST: Final = 1 / 3
@@ -57,8 +58,7 @@ class Run:
     features: Floats
     """``(window, 126)``, if there are boosters."""
     workspace: Workspace
-    say: Say
-    report: Report
+    progress: Report
 
     def usable(self, member: str) -> Bools:
         """Return the windows that have every band that a member reads."""
@@ -116,14 +116,14 @@ def train_networks(
     pending = run.pending(run.recipe.networks)
     skipped = len(run.recipe.networks) * len(run.folds) - len(pending)
     if skipped:
-        run.say(f"{skipped} folds of networks were finished before; {len(pending)} are to be trained")
+        _log.info(f"{skipped} folds of networks were finished before; {len(pending)} are to be trained")
     costs = _costs(run.recipe)
     total = sum(_work(run, name, fold) * costs[name] for name, fold in pending)
-    pace = Pace(costs, total, run.say, run.report)
+    pace = Pace(costs, total, run.progress)
 
     def report_epoch(epoch: Epoch) -> None:
         pace.done += len(run.rows(epoch.member, epoch.fold)[1]) * _HELD_OUT_COST * costs[epoch.member]
-        run.say(
+        _log.info(
             f"{epoch.member} fold {epoch.fold + 1} of {len(run.folds)}, "
             f"epoch {epoch.epoch} of {epoch.epochs}: "
             f"loss {epoch.loss:.3f}, F1 {epoch.f1:.3f}, held out {epoch.f1_held_out:.3f} "
@@ -134,7 +134,7 @@ def train_networks(
         notices.append(
             Notice("W531", f"{member}: the graphics card's memory allowed batches of {batch} windows only.")
         )
-        run.say(str(notices[-1]))
+        _log.info(str(notices[-1]))
 
     machine = Machine(device, precision, pace.stepped, report_epoch, halved)
     labels = torch.from_numpy(run.labels.astype(np.float32))
@@ -185,12 +185,12 @@ def train_boosters(run: Run) -> None:
     pending = run.pending(run.recipe.boosters)
     if not pending:
         return
-    run.report(BOOSTERS, 0, len(pending))
+    run.progress(BOOSTERS, 0, len(pending))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         waiting = {pool.submit(_train_booster, run, name, fold): (name, fold) for name, fold in pending}
         for done, future in enumerate(as_completed(waiting), start=1):
             future.result()
-            run.report(BOOSTERS, done, len(pending))
+            run.progress(BOOSTERS, done, len(pending))
 
 
 def _train_booster(run: Run, name: str, fold: int) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from landslide_map.runtime.progress import Report, duration
+
+_log = logging.getLogger(__name__)
 
 STAGE: Final = "training networks"
 _FIRST: Final = 5
@@ -22,8 +25,7 @@ class Pace:
     """Member -> work of learning from one window."""
     total: float
     """Work of all that is still to be done."""
-    say: Callable[[str], None]
-    report: Report
+    progress: Report
     done: float = 0.0
     _batches: int = 0
     _begin: float = 0.0
@@ -40,8 +42,8 @@ class Pace:
             self._begin, self._before = time.monotonic(), self.done
         elif self._batches == _FIRST and member not in self._told:
             self._told.add(member)
-            self.say(f"{member}: at this pace {self.remaining()} more for all networks")
-        self.report(STAGE, round(self.done), max(round(self.total), round(self.done)))
+            _log.info(f"{member}: at this pace {self.remaining()} more for all networks")
+        self.progress(STAGE, round(self.done), max(round(self.total), round(self.done)))
 
     def remaining(self) -> str:
         """Return how long the rest will take, in words."""

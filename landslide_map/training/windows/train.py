@@ -8,7 +8,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from landslide_map.errors import InputError, Notice, UsageError
 from landslide_map.features.ready_windows import eighteen_channels
 from landslide_map.features.window_statistics import array_statistics
 from landslide_map.models.bundle.folder import check_free, save_bundle
+from landslide_map.models.bundle.options import with_fields
 from landslide_map.models.networks.runtime import Runtime
 from landslide_map.models.statistics.published_boosters import published_features
 from landslide_map.options import Device, Precision
@@ -34,13 +35,46 @@ from landslide_map.training.windows.pretrained import starting_weights
 from landslide_map.training.windows.recipe import Division, WindowRecipe, parse_window_recipe
 from landslide_map.training.windows.run import (
     Run,
-    Say,
     collected_votes,
     train_boosters,
     train_networks,
     tried_precision,
 )
 from landslide_map.training.windows.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """How members are trained, beside their recipe."""
+
+    members: Sequence[str] | None = None
+    """Train only these members."""
+    division: Division | None = None
+    """Division into folds instead of the recipe's: ``grouped`` keeps groups whole, for honest estimates
+    elsewhere."""
+    seed: int | None = None
+    """Seed instead of the recipe's."""
+    weights: str | PathLike[str] | None = None
+    """Folder with pretrained encoders, as :func:`~.pretrained.starting_weights` reads it."""
+    from_scratch: bool = False
+    """Start every encoder from random numbers."""
+    device: Device = "auto"
+    """Device that trains."""
+    precision: Precision = "float32"
+    """Precision of training: ``bfloat16`` and ``float16`` train in mixed precision, once they have been
+    compared with float32 (W613)."""
+
+
+class TrainingFields(TypedDict, total=False):
+    """Fields of :class:`TrainingOptions`, as keywords of a call."""
+
+    members: Sequence[str] | None
+    division: Division | None
+    seed: int | None
+    weights: str | PathLike[str] | None
+    from_scratch: bool
+    device: Device
+    precision: Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +95,14 @@ def train(
     out: str | PathLike[str],
     *,
     recipe: str | WindowRecipe = "nasios-9",
-    members: Sequence[str] | None = None,
-    division: Division | None = None,
+    options: TrainingOptions = TrainingOptions(),
     groups: Sequence[str] | None = None,
     origin: pd.DataFrame | None = None,
-    seed: int | None = None,
-    weights: str | PathLike[str] | None = None,
-    from_scratch: bool = False,
-    device: Device = "auto",
-    precision: Precision = "float32",
     provenance: Mapping[str, Any] | None = None,
     restart: bool = False,
     overwrite: bool = False,
-    say: Say = lambda text: None,  # noqa: ARG005
-    report: Report = silent,
+    progress: Report = silent,
+    **given: Unpack[TrainingFields],
 ) -> TrainedWindows:
     """Train the members of a recipe on labelled windows and write a bundle.
 
@@ -91,30 +119,21 @@ def train(
         Folder of the new bundle.
     recipe : str or WindowRecipe
         Name of a recipe of the package, path of a YAML file, or the recipe itself.
-    members : sequence of str, optional
-        Train only these.
-    division : str, optional
-        Instead of the recipe's: ``grouped`` keeps `groups` whole, for honest estimates elsewhere.
+    options : TrainingOptions
+        Members, division into folds, seed, pretrained weights, device and precision.
     groups : sequence of str, optional
         Spatial group of each window.
     origin : DataFrame, optional
         ``scene, row, col`` of each window's first pixel; tells overlapping windows.
-    seed : int, optional
-        Instead of the recipe's.
-    weights : path, optional
-        Folder with pretrained encoders, as :func:`~.starting_weights.starting_weights` reads it.
-    from_scratch : bool
-        Start every encoder from random numbers.
-    device, precision : str
-        As in scoring; ``bfloat16`` and ``float16`` train in mixed precision, once they have been
-        compared with float32 (W613).
     provenance : mapping, optional
         Where the windows come from, kept in the bundle.
     restart, overwrite : bool
         Throw away the work of an unfinished run; replace an existing bundle.
-    say : callable
-        Told, in words, what was decided, every epoch's loss and F1, and how long it will take.
-    report : Report
+    progress : callable
+        Called as ``progress(stage, done, total)``. Each epoch's loss and F1 and the time left are logged at
+        INFO by ``landslide_map.training``.
+    **given
+        Fields of `options`, such as ``seed=1, device="cpu"``.
 
     Raises
     ------
@@ -128,15 +147,16 @@ def train(
     ResourceError
         E601 disk, E610 no CUDA device, E611 its memory, E620 no pretrained weights in reach, E621 diverged.
     """
+    options = with_fields(options, given)
     out = Path(out)
     check_free(out, overwrite=overwrite)
-    recipe = _chosen(recipe, members, seed, from_scratch)
-    machine_device = Runtime(device).torch_device()
+    recipe = _chosen(recipe, options)
+    machine_device = Runtime(options.device).torch_device()
     source = windows if isinstance(windows, Windows) else Windows.of_array(windows)
     known = checked_labels(labels, "the labels")
     if len(known) != len(source.ids):
         raise InputError("E142", f"{len(known)} labels for {len(source.ids)} windows; expected one for each.")
-    division = division or recipe.division
+    division = options.division or recipe.division
     folds = _divided(recipe, division, known, groups)
     cure = (
         "Windows beside the border of two groups do; cut them with a stride of 64 px."
@@ -144,10 +164,10 @@ def train(
         else "Use spatially grouped folds, or cut windows with a stride of 64 px."
     )
     notices = overlap_notices(origin, folds, cure)
-    precision = tried_precision(recipe, machine_device, precision, notices)
-    missing, features, digest = _survey(source, bool(recipe.boosters), report)
+    precision = tried_precision(recipe, machine_device, options.precision, notices)
+    missing, features, digest = _survey(source, bool(recipe.boosters), progress)
     learned_before = _pretrained(recipe)
-    start = starting_weights(learned_before, weights) if learned_before else {}
+    start = starting_weights(learned_before, options.weights) if learned_before else {}
     identity = sha256("\n".join(f"{i},{k}" for i, k in zip(source.ids, known, strict=True)).encode())
     configuration = {
         "recipe": recipe.model_dump(mode="json"),
@@ -158,7 +178,7 @@ def train(
         "precision": precision,
     }
     workspace = Workspace.open(out, configuration, restart=restart)
-    run = Run(recipe, source, known, folds, missing, features, workspace, say, report)
+    run = Run(recipe, source, known, folds, missing, features, workspace, progress)
     _check_classes(run)
     train_networks(run, start, machine_device, precision, notices)
     train_boosters(run)
@@ -172,7 +192,7 @@ def train(
             "windows_sha256": digest,
             "configuration_sha256": workspace.identity,
             "precision": precision,
-            "encoders_start": _start_in_words(recipe, weights),
+            "encoders_start": _start_in_words(recipe, options.weights),
             "notices": [str(notice) for notice in notices],
         },
         packages={name: version(name) for name in ("torch", "timm", "lightgbm", "xgboost", "numpy")},
@@ -182,16 +202,14 @@ def train(
     return TrainedWindows(out, document, table, tuple(notices))
 
 
-def _chosen(
-    recipe: str | WindowRecipe, members: Sequence[str] | None, seed: int | None, from_scratch: bool
-) -> WindowRecipe:
+def _chosen(recipe: str | WindowRecipe, options: TrainingOptions) -> WindowRecipe:
     if not isinstance(recipe, WindowRecipe):
         path, content = recipe_content(recipe)
         recipe = parse_window_recipe(content, path)
-    if members is not None:
-        recipe = recipe.reduced(tuple(members))
-    changes: dict[str, Any] = {} if seed is None else {"seed": seed}
-    if from_scratch:
+    if options.members is not None:
+        recipe = recipe.reduced(tuple(options.members))
+    changes: dict[str, Any] = {} if options.seed is None else {"seed": options.seed}
+    if options.from_scratch:
         networks = recipe.model_dump()["networks"]
         changes["networks"] = {name: own | {"pretrained": False} for name, own in networks.items()}
     return WindowRecipe.model_validate(recipe.model_dump() | changes) if changes else recipe
