@@ -7,7 +7,7 @@ from pathlib import Path
 
 from landslide_map.errors import Notice
 from landslide_map.inputs.coverage import coverage_notices
-from landslide_map.inputs.elevation import elevation_notices, open_elevation
+from landslide_map.inputs.elevation import elevation_notices, open_elevation, without_fill
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.inputs.sentinel1.consistency import check_tracks_differ
 from landslide_map.inputs.sentinel1.folder import sorted_radar
@@ -54,6 +54,9 @@ def open_inputs(scene: Scene) -> SceneInputs:
         files.append(file_of(dem))
         notices += elevation_notices(dem)
     grid = decide_grid(scene.grid, optical, tracks)
+    if dem is not None:
+        dem, found = without_fill(dem, grid)
+        notices += found
     notices += coverage_notices(grid, optical, tracks, dem)
     return SceneInputs(
         grid=grid,

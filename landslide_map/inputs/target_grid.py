@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyproj
 import shapely
 from affine import Affine
 from pyproj import Proj, Transformer
@@ -29,6 +30,10 @@ MIN_PIXELS, MAX_PIXELS = 64, 60_000
 """Edge of a grid: one window at least, and not wider than a map projection can bear."""
 STRETCH = 0.05
 """A metre of the grid may differ so much from one on the ground. Web maps differ by 1.0 at 60 degrees."""
+
+FARTHEST_M = 1_100_000
+"""Of a grid's centre from the central meridian of its UTM zone: 10 degrees at the equator, the next zone and
+some more. An easting of 2,000,000 is a slip, and its metres are 3 % too long."""
 
 
 def decide_grid(spec: GridSpec | None, optical: OpticalImage | None, tracks: dict[str, RadarTrack]) -> Grid:
@@ -58,8 +63,7 @@ def decide_grid(spec: GridSpec | None, optical: OpticalImage | None, tracks: dic
 def check_target(grid: Grid, where: str) -> None:
     """Refuse (E102) a grid that is not 10 m, projected in metres, and of usable size."""
     t = grid.transform
-    in_metres = grid.crs.is_projected and isclose(grid.crs.linear_units_factor[1], 1.0)
-    if not in_metres or not all(isclose(size, RESOLUTION_M, rel_tol=1e-3) for size in (t.a, -t.e)):
+    if not _in_metres(grid.crs) or not all(isclose(size, RESOLUTION_M, rel_tol=1e-3) for size in (t.a, -t.e)):
         units = grid.crs.linear_units if grid.crs.is_projected else "degrees"
         raise InputError(
             "E102",
@@ -73,6 +77,12 @@ def check_target(grid: Grid, where: str) -> None:
             f"{where}: is {grid.width} x {grid.height} pixels of 10 m; expected {MIN_PIXELS} to "
             f"{MAX_PIXELS} a side",
         )
+    if (far := _from_meridian_m(grid)) > FARTHEST_M:
+        raise InputError(
+            "E102",
+            f"{where}: lies {far / 1000:.0f} km from the central meridian of {grid.crs.to_string()[:60]}; "
+            f"expected {FARTHEST_M / 1000:.0f} km or less. Correct the easting, or use the place's UTM zone",
+        )
     most, least = _stretches(grid)
     if most > 1 + STRETCH or least < 1 - STRETCH:
         across = f"{RESOLUTION_M / most:.1f}"
@@ -83,6 +93,24 @@ def check_target(grid: Grid, where: str) -> None:
             f"{where}: its pixels are {across} m on the ground, because {grid.crs.to_string()[:60]} does not "
             "keep lengths there; expected 10 m. Write grid: {aoi: ..., epsg: ...} with the place's UTM zone",
         )
+
+
+def _in_metres(crs: CRS) -> bool:
+    return bool(crs.is_projected) and isclose(crs.linear_units_factor[1], 1.0)
+
+
+def _fits_metres(grid: Grid) -> bool:
+    """Return whether a metre of a grid is one on the ground: no degrees, feet or web map."""
+    return _in_metres(grid.crs) and all(abs(stretch - 1) <= STRETCH for stretch in _stretches(grid))
+
+
+def _from_meridian_m(grid: Grid) -> float:
+    """Return how far the centre is from the meridian of a transverse Mercator projection; 0 for others."""
+    operation = pyproj.CRS.from_wkt(grid.crs.to_wkt()).coordinate_operation
+    if operation is None or operation.method_name != "Transverse Mercator":
+        return 0.0
+    meridian = next(p.value for p in operation.params if p.name == "False easting")
+    return float(abs((grid.bounds[0] + grid.bounds[2]) / 2 - meridian))
 
 
 def _stretches(grid: Grid) -> tuple[float, float]:
@@ -138,7 +166,8 @@ def _around(aoi: Path, epsg: int | None, image: RasterBand | None) -> Grid:
     whole = gpd.GeoSeries([shapely.geometrycollections(outline.to_numpy())], crs=outline.crs)
     if wrong := no_degrees(whole):
         raise InputError("E102", f"{aoi}: {wrong}")
-    crs = _crs(epsg) if epsg else image.grid.crs if image else _utm_zone(whole, aoi)
+    of_image = image.grid.crs if image is not None and _fits_metres(image.grid) else None
+    crs = _crs(epsg) if epsg else of_image or _utm_zone(whole, aoi)
     bounds = tuple(projected(whole, crs.to_wkt()).total_bounds)
     if not np.isfinite(bounds).all():
         raise InputError(

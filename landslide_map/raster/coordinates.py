@@ -14,16 +14,35 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pyproj
 from affine import Affine
 from pyproj import Transformer
 from rasterio.crs import CRS
+from rasterio.windows import Window
 
 from landslide_map.grid import Block, Grid
 
 STEP: Final = 32
 """Grid pixels between two nodes: 320 m, over which map projections bend by less than 1 cm."""
 
+_ALONG: Final = 17
+"""Points along each axis of a grid that show which part of a raster it covers."""
+
 _local = threading.local()
+
+
+def horizontal(crs: CRS) -> CRS:
+    """Return the horizontal part of a reference system that tells heights, too; others as they are.
+
+    >>> horizontal(CRS.from_string("EPSG:32651+5773")).to_epsg(), horizontal(CRS.from_epsg(4979)).to_epsg()
+    (32651, 4326)
+    """
+    whole = pyproj.CRS.from_wkt(crs.to_wkt())
+    if not whole.is_compound and len(whole.axis_info) < 3:
+        return crs
+    part = (whole.sub_crs_list[0] if whole.is_compound else whole).to_2d()
+    epsg = part.to_epsg()
+    return CRS.from_epsg(epsg) if epsg else CRS.from_wkt(part.to_wkt())
 
 
 def node_coordinates(
@@ -75,6 +94,21 @@ def source_coordinates(
     with np.errstate(invalid="ignore"):  # infinity minus infinity, where the projection is not defined
         source_cols, source_rows = _apply(~source.transform, x, y)
     return source_rows, source_cols
+
+
+def window_over(source: Grid, grid: Grid) -> Window | None:
+    """Return the smallest part of `source` that holds what `grid` covers of it; None if that is nothing."""
+    rows, cols = (np.linspace(0, size, _ALONG) for size in grid.shape)
+    at_row, at_col = source_coordinates(source, grid, *np.meshgrid(rows, cols, indexing="ij"))
+    defined = np.isfinite(at_row) & np.isfinite(at_col)
+    if not defined.any():
+        return None
+    ends = [
+        (max(int(np.floor(at[defined].min())), 0), min(int(np.ceil(at[defined].max())), size))
+        for at, size in zip((at_row, at_col), source.shape, strict=True)
+    ]
+    (top, bottom), (left, right) = ends
+    return Window(left, top, right - left, bottom - top) if top < bottom and left < right else None
 
 
 def density(source: Grid, grid: Grid) -> tuple[float, float]:

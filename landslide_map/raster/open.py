@@ -21,6 +21,7 @@ from rasterio.windows import Window
 from landslide_map.errors import InputError
 from landslide_map.grid import Grid
 from landslide_map.raster.band import RasterBand
+from landslide_map.raster.coordinates import horizontal
 from landslide_map.raster.dataset import gdal_path, open_dataset, plain_path, zarr_array
 from landslide_map.raster.nodata import mask_of
 from landslide_map.untrusted.files import inside_zip
@@ -152,4 +153,4 @@ def _grid(path: str | Path, dataset: DatasetReader) -> Grid:
             "E104",
             f"{path}: is rotated or not north-up ({tuple(transform)[:6]}); rewrite it north-up with gdalwarp",
         )
-    return Grid(crs, transform, dataset.width, dataset.height)
+    return Grid(horizontal(crs), transform, dataset.width, dataset.height)

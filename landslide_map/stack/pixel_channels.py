@@ -26,7 +26,6 @@ from landslide_map.raster.resample import read_block
 from landslide_map.stack import terrain_shape
 from landslide_map.stack.acquisitions import present, read_acquisition
 from landslide_map.stack.channels import read_channels
-from landslide_map.stack.slope import heights
 
 _TERRAIN: Final = ("elevation", "slope", "aspect", "hillshade", "l4s_slope", "l4s_elevation")
 _BOTH: Final = {
@@ -127,7 +126,7 @@ def _terrain(
 ) -> dict[str, Floats32]:
     assert inputs.dem is not None
     wide = Block(block.row - 1, block.col - 1, block.height + 2, block.width + 2)
-    elevation = read_block(inputs.dem, inputs.grid, wide, decode=heights, files=files)
+    elevation = read_block(inputs.dem, inputs.grid, wide, files=files)
     east, north = terrain_shape.gradient(elevation, inputs.grid.transform.a)
     inner = elevation[1:-1, 1:-1]
     steepness = terrain_shape.slope(east, north)

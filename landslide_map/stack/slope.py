@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from landslide_map.array_types import Floats32
 from landslide_map.grid import Block, Grid
@@ -15,9 +14,6 @@ from landslide_map.raster.resample import read_block
 
 STEEP_DEG: Final = 5.0
 """Slope from which ground counts as steep (Handwerger et al. 2022, https://doi.org/10.5194/nhess-22-753-2022)."""
-_HEIGHTS_M: Final = (-500.0, 9000.0)
-"""From the Dead Sea to Everest. Anything else is fill, -9999 or -32768, which files often do not declare:
-taken as ground it would be flat."""
 _HALO: Final = 2
 """Pixels around a block that its slopes depend on: one for smoothing, one for the gradient."""
 
@@ -28,7 +24,7 @@ def steep_block(dem: RasterBand, grid: Grid, block: Block, files: OpenFiles | No
     Parameters
     ----------
     dem : RasterBand
-        Elevation in metres, in any CRS; what no ground on earth has is missing.
+        Elevation in metres, in any CRS.
     grid : Grid
         In metres.
     block : Block
@@ -47,13 +43,13 @@ def steep_block(dem: RasterBand, grid: Grid, block: Block, files: OpenFiles | No
 def slope_block(dem: RasterBand, grid: Grid, block: Block, files: OpenFiles | None = None) -> Floats32:
     """Return the slope in degrees, NaN where the elevation is missing around; see :func:`steep_block`."""
     wide = Block(block.row - _HALO, block.col - _HALO, block.height + 2 * _HALO, block.width + 2 * _HALO)
-    elevation = read_block(dem, grid, wide, decode=heights, files=files)
+    elevation = read_block(dem, grid, wide, files=files)
     return slope_degrees(_smoothed(elevation), grid.transform.a)
 
 
 def elevation_block(dem: RasterBand, grid: Grid, block: Block, files: OpenFiles | None = None) -> Floats32:
     """Return the elevation in metres, NaN where it is missing; parameters as of :func:`steep_block`."""
-    return read_block(dem, grid, block, decode=heights, files=files)
+    return read_block(dem, grid, block, files=files)
 
 
 def slope_degrees(elevation: Floats32, pixel_m: float) -> Floats32:
@@ -83,12 +79,6 @@ def slope_degrees(elevation: Floats32, pixel_m: float) -> Floats32:
     north = (down[:, :-2] + 2 * down[:, 1:-1] + down[:, 2:]) / (8 * pixel_m)
     east = (right[:-2] + 2 * right[1:-1] + right[2:]) / (8 * pixel_m)
     return np.degrees(np.arctan(np.hypot(north, east))).astype(np.float32)
-
-
-def heights(stored: npt.NDArray[Any]) -> Floats32:
-    """Return elevations in metres, NaN where no ground on earth is so low or high."""
-    low, high = _HEIGHTS_M
-    return np.where((stored >= low) & (stored <= high), stored, np.nan).astype(np.float32)
 
 
 def _smoothed(elevation: Floats32) -> Floats32:

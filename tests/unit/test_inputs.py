@@ -120,6 +120,40 @@ def test_an_area_snaps_to_the_images_own_lattice(tmp_path: Path) -> None:
     assert top - 10 < 2699300 <= top
 
 
+@pytest.mark.parametrize(("epsg", "pixel"), [(4326, 9e-5), (3857, 10.0), (2263, 32.8)])
+def test_an_area_on_an_image_that_is_no_10_m_grid_gets_its_utm_zone(
+    tmp_path: Path, epsg: int, pixel: float
+) -> None:
+    """Degrees, web maps and feet cannot be the grid; the image is read into it all the same."""
+    place = box(-74.0, 40.7, -73.97, 40.72)
+    left, _, _, top = gpd.GeoSeries([place], crs=4326).to_crs(epsg).total_bounds
+    image = image_on(Grid(CRS.from_epsg(epsg), Affine(pixel, 0, left, 0, -pixel, top), 300, 300), tmp_path)
+    assert decide_grid(aoi(tmp_path, place), image, {}).crs == CRS.from_epsg(32618)
+
+
+@pytest.mark.parametrize(("easting", "refused"), [(2_000_000, True), (-900_000, True), (1_250_000, False)])
+def test_a_grid_far_beyond_its_utm_zone_is_refused(easting: int, refused: bool) -> None:
+    spec = GridSpec(epsg=32651, ulx=easting, uly=2_700_000, width=512, height=512)
+    if refused:
+        with pytest.raises(InputError) as caught:
+            decide_grid(spec, None, {})
+        assert caught.value.code == "E102"
+    else:
+        assert decide_grid(spec, None, {}).shape == (512, 512)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32651+5773", "EPSG:32651+3855"])
+def test_heights_in_a_reference_system_do_not_make_it_another(tmp_path: Path, crs: str) -> None:
+    """The same pixels are copied, not interpolated, and bands of one image lie together."""
+    grid = grid_at(32651, 300000, 2700000, (64, 64))
+    path = Path(write_band(tmp_path / "a.tif", np.ones(grid.shape, np.float32), grid).path)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.crs = CRS.from_string(crs)
+    band = open_band(path)
+    assert band.grid == grid
+    assert grid.same_lattice(band.grid)
+
+
 def test_a_small_area_gets_one_window_around_it(tmp_path: Path) -> None:
     grid = decide_grid(aoi(tmp_path, box(300500, 2698500, 300600, 2698540), "EPSG:32651"), None, {})
     assert 64 <= grid.width <= 66

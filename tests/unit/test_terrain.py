@@ -11,6 +11,7 @@ from affine import Affine
 from scipy import ndimage
 
 from landslide_map.grid import Block, Grid
+from landslide_map.inputs.elevation import open_elevation, without_fill
 from landslide_map.stack.slope import slope_degrees, steep_block
 from tests.rasters import grid_at, whole, write_band
 from tests.shared_data import shared_data
@@ -60,7 +61,8 @@ def test_fill_that_the_file_does_not_declare_is_not_flat(tmp_path: Path, fill: f
     grid, coarse = grid_at(32633, 500000, 5000000, (60, 60)), grid_at(32633, 500000, 5000000, (20, 20), 30.0)
     elevation = np.full(coarse.shape, -420, kind)  # the shore of the Dead Sea
     elevation[:, 10:] = fill
-    steep = steep_block(write_band(tmp_path / "dem.tif", elevation, coarse), grid, whole(grid))
+    write_band(tmp_path / "dem.tif", elevation, coarse)
+    steep = steep_block(open_elevation(tmp_path / "dem.tif"), grid, whole(grid))
     assert (steep[5:55, 5:25] == 0).all()
     assert np.isnan(steep[:, 33:]).all()
     assert not (steep == 1).any()
@@ -90,3 +92,67 @@ def test_a_coarse_dem_takes_hills_for_flat(tmp_path: Path, factor: int, flat: in
     windows = [steep[row : row + 64, col : col + 64] for row in (0, 64, 128) for col in (0, 64, 128)]
     covered = [window for window in windows if np.isfinite(window).mean() > 0.75]
     assert sum(np.nanmean(window) < 0.1 for window in covered) == flat
+
+
+def relief(shape: tuple[int, int], low: float, high: float) -> np.ndarray:
+    """Hills between two heights."""
+    z = hills(shape, 1.0)
+    return (low + (high - low) * (z - z.min()) / (z.max() - z.min())).astype(np.float32)
+
+
+def filled_of(folder: Path, heights: np.ndarray) -> tuple[tuple[float, ...], list[str]]:
+    """Return what is found to be fill on a grid that the heights cover."""
+    edge = grid_at(32633, 500000, 5000000, heights.shape, 30.0)
+    grid = grid_at(32633, 500000, 5000000, (3 * heights.shape[0], 3 * heights.shape[1]))
+    write_band(folder / "dem.tif", heights, edge)
+    dem, notices = without_fill(open_elevation(folder / "dem.tif"), grid)
+    return dem.nodata, [notice.code for notice in notices]
+
+
+@pytest.mark.parametrize(
+    ("shape", "lowest", "fill"),
+    [((160, 160), 20, 0.0), ((160, 160), 20, -1.0), ((160, 160), 250, 1.0), ((1700, 1700), 20, 0.0)],
+)
+def test_a_missing_tile_is_no_ground(
+    tmp_path: Path, fill: float, lowest: float, shape: tuple[int, int]
+) -> None:
+    heights = relief(shape, lowest, lowest + 150)
+    heights[:, 5 * shape[1] // 9 :] = fill
+    assert filled_of(tmp_path, heights) == ((fill,), ["W350"])
+
+
+def test_fill_cut_out_askew_is_no_ground(tmp_path: Path) -> None:
+    heights = relief((200, 200), 200, 400)
+    row, col = np.mgrid[:200, :200]
+    heights[row + col / 3 > 150] = 0
+    assert filled_of(tmp_path, heights) == ((0.0,), ["W350"])
+
+
+def test_an_elevation_model_of_one_height_is_none(tmp_path: Path) -> None:
+    assert filled_of(tmp_path, np.zeros((100, 100), np.float32)) == ((), ["W350"])
+
+
+@pytest.mark.parametrize("slope_deg", [5, 20, 35, 50])
+@pytest.mark.parametrize("level", [0.0, 612.0])
+def test_water_below_slopes_is_ground(tmp_path: Path, slope_deg: float, level: float) -> None:
+    """Lakes, fjords and the sea are level, and steep shores rise from them."""
+    wavy = ndimage.gaussian_filter(np.random.default_rng(5).normal(size=(200, 200)), 8)
+    row, _ = np.mgrid[:200, :200]
+    inland = row - 100 + 12 * wavy / wavy.std()
+    heights = np.maximum(level, level + inland * 30 * np.tan(np.radians(slope_deg))).astype(np.float32)
+    assert filled_of(tmp_path, heights) == ((), [])
+
+
+@pytest.mark.parametrize(
+    "site", ["282D_485L_3_3", "38D_378R_2_3", "433D_629L_3_1", "609U_541L_3_0", "637U_59R_1_3"]
+)
+def test_real_elevation_has_no_fill(site: str) -> None:
+    dem = open_elevation(shared_data("real", "terramind", "DEM", f"{site}.tif"))
+    assert without_fill(dem, dem.grid) == (dem, [])
+
+
+def test_the_real_elevation_of_hokkaido_has_no_fill() -> None:
+    dem = open_elevation(shared_data("real", "hokkaido_2018", "dsm_30m.tif"))
+    with rasterio.open(shared_data("real", "hokkaido_2018", "s2_post_rgb_utm54n_10m.tif")) as source:
+        grid = Grid(source.crs, source.transform, source.width, source.height)
+    assert without_fill(dem, grid) == (dem, [])
