@@ -109,7 +109,7 @@ def _from_meridian_m(grid: Grid) -> float:
     operation = pyproj.CRS.from_wkt(grid.crs.to_wkt()).coordinate_operation
     if operation is None or operation.method_name != "Transverse Mercator":
         return 0.0
-    meridian = next(p.value for p in operation.params if p.name == "False easting")
+    meridian = next(float(p.value) for p in operation.params if p.name == "False easting")
     return float(abs((grid.bounds[0] + grid.bounds[2]) / 2 - meridian))
 
 
