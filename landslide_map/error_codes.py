@@ -19,6 +19,7 @@ CODES: Final[dict[str, str]] = {
     "E109": "the bands of one image lie on different grids or are of different times",
     "E110": "an input could not be read, however often it was tried",
     "E111": "an input was changed while the run read it",
+    "E112": "an image, or a block in which it is stored, is larger than any that can be mapped",
     "E113": "a file leads to the network, to another file or to a program, which is not followed",
     "E120": "the table of window statistics is missing or has another layout",
     "E121": "the table of window statistics has missing or infinite values",

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from landslide_map.errors import InputError, ResourceError
 from landslide_map.raster.dataset import open_dataset
+from landslide_map.untrusted.arrays import ARRAY_ERRORS
+from landslide_map.untrusted.files import refuse_waiting
 
 Layout = Literal["auto", "channels-first", "channels-last"]
 LARGEST_FILE: Final = 2**30
@@ -206,8 +208,9 @@ def _not_plain(path: Path, reason: str) -> NoReturn:
 
 def _load_npy(path: Path) -> npt.NDArray[Any]:
     try:
+        refuse_waiting(path)
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
+    except ARRAY_ERRORS as error:
         raise InputError("E180", f"{path}: cannot be read as an .npy array ({str(error)[:200]}).") from error
     if not isinstance(found, np.ndarray):
         raise InputError("E180", f"{path}: is an .npz archive; expected one .npy array.")

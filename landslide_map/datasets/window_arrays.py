@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.errors import InputError
+from landslide_map.untrusted.arrays import ARRAY_ERRORS
+from landslide_map.untrusted.files import refuse_waiting
 
 CHUNK: Final = 512
 """Windows in memory at once; every fold's weights are read once for each chunk."""
@@ -93,6 +95,7 @@ def read_ids(path: str | PathLike[str]) -> list[str]:
     """Return the column ``ID`` of a CSV file such as the competition's ``Test.csv``; E142 if it has none."""
     path = Path(path)
     try:
+        refuse_waiting(path)
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
             column = next((name for name in rows.fieldnames or () if name.lower() == "id"), None)
@@ -113,9 +116,10 @@ def _distinct(ids: Sequence[str]) -> tuple[str, ...]:
 
 def _load(path: Path) -> npt.NDArray[Any]:
     try:
+        refuse_waiting(path)
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError("E140", f"{path}: cannot be read as an .npy array ({error}).") from error
+    except ARRAY_ERRORS as error:
+        raise InputError("E140", f"{path}: cannot be read as an .npy array ({str(error)[:200]}).") from None
     if not isinstance(found, np.ndarray):
         raise InputError("E140", f"{path}: is an .npz archive; expected one .npy array.")
     return found

@@ -83,6 +83,9 @@ OPENING: Final = Demand(models=48 * MIB)
 """Of a bundle and the metadata of a scene, while threads look at some of its pixels."""
 
 
+BLOCKS_AT_ONCE: Final = 16
+"""Blocks of source files in memory side by side: several bands and threads, each as stored and decoded."""
+
 SMALLEST: Final = Room(_STEPS[-1][0], 1, read_ahead=False)
 
 
@@ -127,7 +130,7 @@ def room_within(limit: int | None, demand: Demand = OPENING) -> Room:
     resident = resident_memory() or 0
     for threads in range(config.get("num_workers", None) or CPU_COUNT, 0, -1):
         for cache, read_ahead in _STEPS:
-            room = Room(cache, threads, read_ahead)
+            room = Room(cache, threads, read_ahead, limit // BLOCKS_AT_ONCE)
             if needed(room, demand, resident) <= limit:
                 return room
     least = needed(room, demand, resident)

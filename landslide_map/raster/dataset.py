@@ -13,11 +13,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import rasterio
+from rasterio.enums import Interleaving
 from rasterio.io import DatasetReader
 
-from landslide_map.errors import InputError
+from landslide_map.errors import InputError, ResourceError
 from landslide_map.raster.vrt import local_sources
+from landslide_map.runtime.byte_size import gigabytes
+from landslide_map.runtime.memory_limit import MOST_SOURCE_BLOCK, source_block
 from landslide_map.untrusted.files import (
     ZIP_ERRORS,
     Member,
@@ -49,6 +53,10 @@ _HEADER: Final = 1024
 """Bytes that GDAL looks at when it asks what a file is."""
 _SIDECARS: Final = (".ovr", ".OVR", ".msk", ".MSK")
 """Overviews and mask beside a file, which GDAL opens as a raster of any format."""
+MOST_IMAGE_PIXELS: Final = 10**11
+"""Of an image: 3000 km x 3000 km at 10 m."""
+MOST_PIXELS: Final = 2 * 10**12
+"""Of a file: an elevation model of the whole Earth has 10^12 at 30 m."""
 _DEEPEST: Final = 6
 """How far files may lead to each other."""
 _ZARR: Final = 'ZARR:"'
@@ -74,6 +82,16 @@ def plain_path(name: str | Path) -> Path:
     return Path(str(name).removeprefix("/vsizip/"))
 
 
+def check_image_size(path: str | Path, shape: tuple[int, int]) -> None:
+    """Refuse (E112) an image that is larger than any mosaic of a country: only to look at it takes hours."""
+    if shape[0] * shape[1] > MOST_IMAGE_PIXELS:
+        raise InputError(
+            "E112",
+            f"{plain_path(path)}: has {shape[1]:,} x {shape[0]:,} pixels; no image is as large. Cut it to "
+            "the area of interest with gdalwarp -te, or correct the file",
+        )
+
+
 def open_dataset(path: str | Path) -> DatasetReader:
     """Open a raster for reading, if it and all that it leads to may be opened.
 
@@ -87,7 +105,15 @@ def open_dataset(path: str | Path) -> DatasetReader:
     if array := zarr_array(path):
         return _open_array(str(path), array)
     place = plain_path(path)
-    return rasterio.open(gdal_path(place), driver=_checked(place, *_state(place), 0))
+    driver, block = _checked(place, *_state(place), 0)
+    if block > source_block():
+        raise ResourceError(
+            "E640",
+            f"{place}: stores its pixels in blocks of {gigabytes(block)}, each of which is decoded whole; "
+            f"the limit of memory leaves {gigabytes(source_block())} for one. Write it in tiles "
+            f"(gdal_translate -co TILED=YES), or give the run {gigabytes(block * 16)}",
+        )
+    return rasterio.open(gdal_path(place), driver=driver)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,25 +158,44 @@ def _state(place: Path) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=4096)
-def _checked(place: Path, changed: int, size: int, depth: int) -> str:
-    """Return the one driver that may open a file, all that it leads to checked; kept until it changes."""
+def _checked(place: Path, changed: int, size: int, depth: int) -> tuple[str, int]:
+    """Return the one driver that may open a file, all that it leads to checked, and its largest block.
+
+    Kept until the file changes.
+    """
     del changed, size
     if depth > _DEEPEST:
         raise InputError("E113", f"{place}: files lead to each other, or too far; give the last one")
     member = inside_zip(place)
     driver = _driver(place, member)
     leads = local_sources(place, _xml(place)) if driver == "VRT" else []
-    for path in (*leads, *_sidecars(place, member)):
-        _checked(path, *_state(path), depth + 1)
+    paths = (*leads, *_sidecars(place, member))
+    blocks = [_checked(path, *_state(path), depth + 1)[1] for path in paths]
     with rasterio.open(gdal_path(place), driver=driver) as dataset:
         tags = {key.upper(): value for key, value in dataset.tags(ns="OVERVIEWS").items()}
+        block = _largest_block(dataset)
+        if dataset.width * dataset.height > MOST_PIXELS or block > MOST_SOURCE_BLOCK:
+            raise InputError(
+                "E112",
+                f"{place}: has {dataset.width:,} x {dataset.height:,} pixels, blocks of {gigabytes(block)}; "
+                "no image is as large. Cut it with gdalwarp -te, and write it in tiles",
+            )
     if elsewhere := tags.get("OVERVIEW_FILE"):
         raise InputError(
             "E113",
             f"{place}: its tags name another file as overviews ({elsewhere[:80]!r}), which is not followed; "
             "write it anew with gdal_translate",
         )
-    return driver
+    return driver, max(block, *blocks, 0)
+
+
+def _largest_block(dataset: DatasetReader) -> int:
+    """Return the bytes of a block as it is decoded: of all bands, where their pixels are stored together."""
+    sizes = [
+        height * width * np.dtype(kind if kind != "complex_int16" else "complex64").itemsize
+        for (height, width), kind in zip(dataset.block_shapes, dataset.dtypes, strict=True)
+    ]
+    return sum(sizes) if dataset.interleaving is Interleaving.pixel else max(sizes, default=0)
 
 
 def _driver(place: Path, member: Member | None) -> str:

@@ -36,14 +36,14 @@ def amount(text: str | int) -> int:
     """
     number: float = text if isinstance(text, int) else 0
     if isinstance(text, str) and (
-        match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", text, re.IGNORECASE)
+        match := re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,15})?)\s*([a-z]+)\s*", text, re.IGNORECASE)
     ):
         number = float(match[1]) * UNITS.get(match[2].upper(), 0)
     if number < 1:
         raise UsageError(
             "E440",
-            f"{text!r} is not an amount of memory; expected a number and a unit, e.g. 2GB (2,000,000,000 "
-            "bytes) or 1500MiB.",
+            f"{str(text)[:40]!r} is not an amount of memory; expected a number and a unit, e.g. 2GB "
+            "(2,000,000,000 bytes) or 1500MiB.",
         )
     return int(number)
 

@@ -12,6 +12,9 @@ from dask import config
 
 from landslide_map.runtime.allocator import ARENA_MAX, give_back, set_allocator
 
+MOST_SOURCE_BLOCK: Final = 2**31
+"""Bytes of a block of a source file, decoded: a full tile of Sentinel-2 in one strip has 230 MiB."""
+_source_block = MOST_SOURCE_BLOCK
 _blocks_with_one_heap = 0
 """Entered and not left: glibc does not tell what a setting was."""
 
@@ -35,14 +38,26 @@ class Room:
     """That read blocks; as many as dask would start if not given."""
     read_ahead: bool = True
     """Whether the next row of blocks is read while the last one is voted on."""
+    source_block: int = MOST_SOURCE_BLOCK
+    """Bytes of the largest block in which a source file may store its pixels: each is decoded whole."""
+
+
+def source_block() -> int:
+    """Return the bytes of the largest block of a source file that may be decoded now."""
+    return _source_block
 
 
 @contextmanager
 def kept_to(room: Room) -> Iterator[None]:
     """Run a block as `room` says. Settings are of the process: threads, GDAL's cache, the allocator."""
+    global _source_block
+    before, _source_block = _source_block, min(room.source_block, _source_block)
     threads: dict[str, Any] = {} if room.threads is None else {"num_workers": room.threads}
-    with bounded_cache(room.cache), config.set(threads), _one_heap(room != Room()):
-        yield
+    try:
+        with bounded_cache(room.cache), config.set(threads), _one_heap(room != Room()):
+            yield
+    finally:
+        _source_block = before
 
 
 @contextmanager

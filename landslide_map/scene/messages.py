@@ -8,60 +8,32 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias, get_args
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
-from ruamel.yaml.error import YAMLError
 
 from landslide_map.errors import SceneError
+from landslide_map.untrusted.yaml_text import YamlError, read_yaml
 
 Keys: TypeAlias = tuple[str | int, ...]
 Model: TypeAlias = type[BaseModel]
 NAIVE_TIME: Final = "naive_time"
 
 
-class _TextTimes(SafeConstructor):
-    """Leave times as text: YAML would drop the zone of ``2024-04-02T23:58:00+02:00``, or its absence."""
-
-
-_TextTimes.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
-
-
 def read_mapping(path: Path) -> dict[str, Any]:
     """Return the mapping that the YAML file `path` holds; SceneError E001 for anything else."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor = _TextTimes
     try:
-        document = yaml.load(path.read_text(encoding="utf-8-sig"))
+        document = read_yaml(path, times_as_text=True)
     except FileNotFoundError:
         raise SceneError("E001", f"{path}: no such file; expected a scene.yaml") from None
     except OSError as error:
-        raise SceneError(
-            "E001", f"{path}: cannot be read ({error.strerror}); expected a scene.yaml"
-        ) from None
-    except UnicodeDecodeError:
-        raise SceneError("E001", f"{path}: is not UTF-8 text; expected a scene.yaml") from None
-    except DuplicateKeyError as error:
-        raise SceneError("E001", f"{path}: {_where(error)}{error.problem}; write each key once") from None
-    except YAMLError as error:
-        problem = getattr(error, "problem", None) or str(error)
-        raise SceneError("E001", f"{path}: {_where(error)}not YAML: {problem}") from None
-    except RecursionError:
-        raise SceneError(
-            "E001", f"{path}: not YAML: brackets or mappings are nested too deeply for any scene"
-        ) from None
-    except ValueError as error:  # a number that Python cannot make
-        raise SceneError("E001", f"{path}: not YAML: {error}") from None
+        reason = error.strerror or str(error)
+        raise SceneError("E001", f"{path}: cannot be read ({reason}); expected a scene.yaml") from None
+    except YamlError as error:
+        raise SceneError("E001", f"{path}: {error}") from None
     if not isinstance(document, dict):
         found = "nothing" if document is None else f"a {type(document).__name__}"
         raise SceneError(
             "E001", f"{path}: holds {found}; expected a mapping with event, s2, s1 (docs/scene-format.md)"
         )
     return document
-
-
-def _where(error: YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return f"line {mark.line + 1}: " if mark else ""
 
 
 def explain(error: ValidationError, path: Path, root: Model) -> SceneError:

@@ -56,6 +56,12 @@ def unreadable_kind(path: Path) -> str | None:
     return next((name for is_kind, name in KIND.items() if is_kind(mode)), None)
 
 
+def refuse_waiting(path: Path) -> None:
+    """Raise OSError for what is no plain file, where reading could wait for ever."""
+    if kind := unreadable_kind(path):
+        raise OSError(None, f"it is {kind}")
+
+
 def read_bytes(path: Path, most: int) -> bytes:
     """Return the whole of a plain file of at most `most` bytes.
 
@@ -66,8 +72,7 @@ def read_bytes(path: Path, most: int) -> bytes:
     TooLargeError
         If it is larger.
     """
-    if kind := unreadable_kind(path):
-        raise OSError(None, f"it is {kind}")
+    refuse_waiting(path)
     with path.open("rb") as file:
         content = file.read(most + 1)
     if len(content) > most:
@@ -95,8 +100,7 @@ def zip_names(path: Path) -> list[str]:
     ------
     OSError, zipfile.BadZipFile, TooLargeError
     """
-    if kind := unreadable_kind(path):
-        raise OSError(None, f"it is {kind}")
+    refuse_waiting(path)
     status = path.stat()
     return list(_names(path, status.st_mtime_ns, status.st_size))
 

@@ -6,8 +6,9 @@ from typing import Final
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-MOST_BYTES: Final = 32 * 2**20
+MOST_BYTES: Final = 16 * 2**20
 """Of a document. The metadata of a Sentinel-2 tile have one."""
+_MOST_ELEMENTS: Final = 1_000_000
 _DEEPEST: Final = 200
 """Elements inside each other."""
 
@@ -17,11 +18,13 @@ def parse_xml(content: bytes) -> ElementTree.Element:
     builder = ElementTree.TreeBuilder()
     parser = expat.ParserCreate()
     parser.buffer_text = True
-    depth = 0
+    depth = count = 0
 
     def begin(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
-        depth += 1
+        nonlocal depth, count
+        depth, count = depth + 1, count + 1
+        if count > _MOST_ELEMENTS:
+            raise ValueError(f"it has more than {_MOST_ELEMENTS:,} elements")
         if depth > _DEEPEST:
             raise ValueError(f"elements are nested more than {_DEEPEST} deep")
         builder.start(name.rpartition(":")[2], attributes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sqlite3
 import threading
@@ -16,12 +17,16 @@ import pytest
 import rasterio
 from shapely.geometry import box
 
-from landslide_map.errors import InputError, SceneError
+from landslide_map.datasets.window_arrays import _load, read_ids
+from landslide_map.errors import InputError, LandslideMapError, ResourceError, SceneError
+from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.sentinel2.safe import read_product
 from landslide_map.inputs.target_grid import decide_grid
+from landslide_map.mapping.memory_plan import room_within
 from landslide_map.raster.dataset import open_dataset
 from landslide_map.raster.open import open_band
-from landslide_map.scene.model import GridSpec, load_scene
+from landslide_map.runtime.memory_limit import Room, kept_to
+from landslide_map.scene.model import GridSpec, Scene, load_scene
 from landslide_map.vector.inventory import read_inventory
 from tests.rasters import grid_at, write_band
 from tests.safe_product import land, write_product
@@ -302,3 +307,127 @@ def test_vrts_of_each_other_end(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         open_band(tmp_path / "a.vrt")
     assert caught.value.code == "E113"
+
+
+def lines_of_aliases(depth: int, merge: bool) -> str:
+    lines = ["a0: &a0 {k: 1}" if merge else "a0: &a0 [1]"]
+    for i in range(depth):
+        repeated = ", ".join([f"*a{i}"] * 9)
+        lines.append(
+            f"a{i + 1}: &a{i + 1} {{<<: [{repeated}]}}" if merge else f"a{i + 1}: &a{i + 1} [{repeated}]"
+        )
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        lines_of_aliases(12, merge=False),
+        lines_of_aliases(12, merge=True),
+        "event: &a {time: *a}\n",
+        "event: &a [*a]\n",
+        "a: !!bool maybe\n",
+        "a: !!int maybe\n",
+        "a: !!float maybe\n",
+        "a: !!timestamp maybe\n",
+        "a: !!binary maybe\n",
+        "a: !!python/object/apply:os.system [id]\n",
+        "a: !!omap [1]\n",
+        "a: " + "1" * 5000 + "\n",
+        "a: " + "[" * 50000 + "\n",
+        "a: \t- b\n\tc: d\n",
+        'a: "C:\\Users\\me"\n',
+        "? {a: b}\n: c\n",
+        "? [a]\n: c\n",
+        "a: 'x" * 200000,
+        "\0",
+    ],
+)
+def test_yaml_that_is_no_scene_is_refused_in_words(text: str, tmp_path: Path) -> None:
+    (tmp_path / "scene.yaml").write_text(text)
+    with pytest.raises(SceneError) as caught:
+        load_scene(tmp_path / "scene.yaml")
+    assert caught.value.code in {"E001", "E002", "E003"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+def test_a_scene_may_be_written_by_powershell(encoding: str, tmp_path: Path) -> None:
+    text = "event: {time: 2024-04-02T23:58:00Z}\r\ns2: {post: Überflug.tif}\r\n"
+    (tmp_path / "scene.yaml").write_bytes(text.encode(encoding))
+    scene = load_scene(tmp_path / "scene.yaml")
+    assert scene.s2 is not None
+    assert scene.s2.post.path == tmp_path / "Überflug.tif"
+
+
+@pytest.mark.parametrize("what", ["scene", "raster", "zip", "aoi", "windows", "ids"])
+def test_a_pipe_is_refused(what: str, tmp_path: Path) -> None:
+    """Opened, it would wait for whoever writes into it."""
+    path = tmp_path / {"zip": "pipe.zip"}.get(what, "pipe")
+    os.mkfifo(path)
+    reads = {
+        "scene": lambda: load_scene(path),
+        "raster": lambda: open_band(path),
+        "zip": lambda: read_product(path),
+        "aoi": lambda: decide_grid(GridSpec(aoi=path), None, {}),
+        "windows": lambda: _load(path),
+        "ids": lambda: read_ids(path),
+    }
+    with pytest.raises(LandslideMapError) as caught:
+        reads[what]()
+    assert caught.value.code in {"E001", "E101", "E140", "E142"}
+
+
+@pytest.mark.parametrize("bomb", ["size", "elements", "entities", "depth"])
+def test_xml_that_blows_up_is_refused(bomb: str, tmp_path: Path) -> None:
+    folder = write_product(tmp_path / "product", land(1000))
+    content = {
+        "size": b"<a>" + b" " * (40 * 2**20) + b"</a>",
+        "elements": b"<a>" + b"<b/>" * 1_500_000 + b"</a>",
+        "entities": b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+        "depth": b"<a>" * 5000,
+    }[bomb]
+    with zipfile.ZipFile(tmp_path / "s2.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in folder.rglob("*"):
+            if file.name == "MTD_TL.xml":
+                archive.writestr(str(file.relative_to(tmp_path)), content)
+            elif file.is_file():
+                archive.write(file, file.relative_to(tmp_path))
+    with pytest.raises(InputError) as caught:
+        read_product(tmp_path / "s2.zip")
+    assert caught.value.code == "E101"
+
+
+def test_rasters_that_no_image_is_as_large_as_are_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    sparse = {"sparse_ok": True, "tiled": True, "blockxsize": 8192, "blockysize": 8192, "bigtiff": "yes"}
+    for edge, kind in ((2_000_000, "uint8"), (500_000, "uint16")):
+        profile = {"width": edge, "height": edge, "count": 1, "dtype": kind, "crs": 32651, **sparse}
+        with rasterio.open(path, "w", driver="GTiff", transform=GRID.transform, **profile):
+            pass
+        scene = Scene.model_validate(
+            {
+                "event": {"time": "2024-04-02T23:58:00Z"},
+                "s2": {"post": {"path": path, "bands": {"red": 1}}},
+            }
+        )
+        with pytest.raises(InputError) as caught:
+            open_inputs(scene)
+        assert caught.value.code == "E112"
+
+
+def test_a_limit_of_memory_counts_the_blocks_of_source_files(tmp_path: Path) -> None:
+    """A file in one strip is decoded whole, however little of it is asked for."""
+    grid = grid_at(32651, 300000, 2700000, (3000, 3000))
+    strip = write_band(
+        tmp_path / "strip.tif", np.ones(grid.shape, np.float32), grid, compress="deflate", blockysize=3000
+    )
+    tiles = write_band(tmp_path / "tiles.tif", np.ones(grid.shape, np.float32), grid, tiled=True)
+    (tmp_path / "strip.vrt").write_text(vrt("strip.tif", ' relativeToVRT="1"'))
+    with kept_to(Room(source_block=2**24)):
+        open_band(tiles.path)
+        for path in (strip.path, tmp_path / "strip.vrt"):
+            with pytest.raises(ResourceError) as caught:
+                open_band(path)
+            assert caught.value.code == "E640"
+    open_band(strip.path)
+    assert room_within(2 * 10**9).source_block < 2 * 10**8

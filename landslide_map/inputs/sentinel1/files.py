@@ -22,6 +22,7 @@ from landslide_map.inputs.sentinel1.metadata import (
     is_monthly_mosaic,
 )
 from landslide_map.raster.band import RasterBand
+from landslide_map.raster.dataset import check_image_size
 from landslide_map.raster.nodata import alpha_bands, read_valid
 from landslide_map.raster.open import open_band, opened
 from landslide_map.raster.sampling import PLACES, decimated, patches
@@ -169,6 +170,7 @@ def sampled_band(
         As :func:`~landslide_map.raster.open.open_band`; E106 where nothing is valid, E350.
     """
     band = open_band(path, index, nodata, measured=measured)
+    check_image_size(band.path, band.grid.shape)
     pixels, integer = sample(band)
     values, notices = units.fill_values(pixels, f"{path} band {index}", integer)
     band = replace(band, nodata=(*band.nodata, *values))

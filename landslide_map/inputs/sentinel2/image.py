@@ -27,6 +27,7 @@ from landslide_map.inputs.sentinel2.families import resolved
 from landslide_map.inputs.sentinel2.fill import dn_limits, without_fill
 from landslide_map.inputs.sentinel2.offset import Look, OffsetDecision
 from landslide_map.raster.band import RasterBand
+from landslide_map.raster.dataset import check_image_size
 from landslide_map.raster.open import file_of, open_band
 from landslide_map.raster.sampling import look_together
 from landslide_map.scene.model import OpticalSpec
@@ -76,6 +77,8 @@ def open_optical(
     found = _found(spec)
     optical = {name: raster for name, raster in found.rasters.items() if name in bands.OPTICAL}
     _check_one_grid(optical, found.rasters.get("scl"))
+    for raster in found.rasters.values():
+        check_image_size(raster.path, raster.grid.shape)
     acquired, notices = _acquired(found, spec.datetime, event_time)
     decision, fill, seen = _look_at_pixels(found, spec, optical)
     limits = dn_limits(decision.scale, decision.offset)

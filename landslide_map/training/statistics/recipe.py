@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from landslide_map.bands import CHANNELS
 from landslide_map.errors import UsageError
 from landslide_map.options import OperatingPoint
+from landslide_map.untrusted.yaml_text import YamlError, read_yaml
 
 RECIPES: Final = Path(__file__).resolve().parents[2] / "recipes"
 
@@ -114,9 +113,9 @@ def _read_content(name: str | Path) -> tuple[Path, Any]:
             "E510", f"no recipe {str(name)!r}; there is {known}, or give the path of a .yaml file."
         )
     try:
-        return path, YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise UsageError("E510", f"{path}: is not YAML ({error}).") from error
+        return path, read_yaml(path)
+    except (YamlError, OSError) as error:
+        raise UsageError("E510", f"{path}: cannot be read ({error}).") from error
 
 
 def trains_on_windows(content: Any) -> bool:
