@@ -43,7 +43,7 @@ def explained(path: Path) -> Iterator[None]:
         raise ResourceError("E601", f"{path} could not be written ({error}). {ADVICE}") from error
 
 
-def plain(path: Path, grid: Grid, count: int, dtype: str, nodata: float) -> Any:
+def plain(path: Path, grid: Grid, count: int, dtype: str, nodata: float | None) -> Any:
     """Open a plain GeoTIFF to be written, described, and then finished by :func:`finish`."""
     return rasterio.open(
         path,
@@ -64,6 +64,21 @@ def plain(path: Path, grid: Grid, count: int, dtype: str, nodata: float) -> Any:
         # Cheaper than to write and read so many bytes more, for which not every disk has room.
         compress="zstd",
         zstd_level=1,
+    )
+
+
+def finish_picture(source: Path, path: Path) -> None:
+    """Make a COG for eyes of an 8-bit plain GeoTIFF with a mask: JPEG, a tenth of the bytes."""
+    rasterio.shutil.copy(
+        os.fspath(source),
+        os.fspath(path),
+        driver="COG",
+        BLOCKSIZE=TILE,
+        COMPRESS="JPEG",
+        QUALITY=87,
+        OVERVIEW_RESAMPLING="AVERAGE",
+        BIGTIFF="IF_SAFER",
+        NUM_THREADS=1,
     )
 
 

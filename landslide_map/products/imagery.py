@@ -5,8 +5,10 @@ The stretch is fixed, so that images of two dates and of neighbouring scenes com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +21,7 @@ from rasterio.windows import Window
 from scipy import ndimage
 
 from landslide_map import products
-from landslide_map.bands import POLARISATIONS, acquisition
+from landslide_map.bands import DN_OFFSET, DN_PER_REFLECTANCE, POLARISATIONS, acquisition
 from landslide_map.grid import Block, Grid
 from landslide_map.products import cog
 from landslide_map.runtime import timings
@@ -27,8 +29,9 @@ from landslide_map.runtime import timings
 Rgb = npt.NDArray[np.uint8]
 Read = Callable[[str, Block], npt.NDArray[np.float32]]
 """Reads an acquisition by name in a block: training DN or dB, NaN = missing."""
-_OFFSET_DN: Final = 1000.0
-"""Training DN of zero reflectance."""
+_THREADS: Final = 2
+_TABLE: Final = 8192
+"""Training DN from which everything is white."""
 _BRIGHTEST: Final = {"red": 0.30, "green": 0.30, "blue": 0.30, "nir": 0.55}
 """Reflectance that becomes white."""
 _GAMMA: Final = 1.8
@@ -84,16 +87,19 @@ def write_images(
     if not files:
         return ()
     plain = {name: folder / f".{name}.plain.tif" for name in files}
+    coarse = _halved(grid)
     try:
-        with cog.small_cache():
-            targets = {name: cog.plain(path, grid, 3, "uint8", 0) for name, path in plain.items()}
+        with cog.small_cache(), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+            targets = {
+                name: cog.plain(path, coarse if name in radar else grid, 3, "uint8", None)
+                for name, path in plain.items()
+            }
             try:
-                for block in blocks or grid.blocks():
-                    _write_block(targets, optical, radar, read, block, grid)
+                _write_blocks(targets, optical, radar, read, list(blocks or grid.blocks()), grid)
             finally:
                 for target in targets.values():
                     target.close()
-            with ThreadPoolExecutor(2) as pool:
+            with ThreadPoolExecutor(_THREADS) as pool:
                 for done in [pool.submit(_finish, plain[name], folder / name) for name in files]:
                     done.result()
     finally:
@@ -102,37 +108,67 @@ def write_images(
     return files
 
 
-def _write_block(
+def _write_blocks(
     targets: Mapping[str, Any],
     optical: Mapping[str, tuple[str, ...]],
     radar: Mapping[str, str],
     read: Read,
-    block: Block,
+    blocks: Sequence[Block],
     grid: Grid,
 ) -> None:
-    window = Window(block.col, block.row, block.width, block.height)
+    """Make the pictures of all blocks in threads, and write them one by one, in order."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        waiting: deque[Any] = deque()
+        for block in [*blocks, None]:
+            if block is not None:
+                waiting.append((block, pool.submit(_pictures, optical, radar, read, block, grid)))
+            while waiting and (block is None or len(waiting) > _THREADS):
+                place, made = waiting.popleft()
+                for name, picture in made.result().items():
+                    window = _window(place, 2 if name in radar else 1)
+                    targets[name].write(picture, window=window)
+                    targets[name].write_mask((picture != 0).all(axis=0), window=window)
+
+
+def _pictures(
+    optical: Mapping[str, tuple[str, ...]], radar: Mapping[str, str], read: Read, block: Block, grid: Grid
+) -> dict[str, Rgb]:
+    """Return the pictures of one block by file name."""
     with timings.work("images"):
         wanted = {band for bands in optical.values() for band in bands}
-        stretched = {band: stretch(read(band, block), _BRIGHTEST[band]) for band in sorted(wanted)}
-        for name, bands in optical.items():
-            targets[name].write(_clear_together(np.stack([stretched[band] for band in bands])), window=window)
+        shades = {band: stretch(read(band, block), _BRIGHTEST[band]) for band in sorted(wanted)}
+        made = {
+            name: _clear_together(np.stack([shades[band] for band in bands]))
+            for name, bands in optical.items()
+        }
         for name, orbit in radar.items():
             wider, inside = _with_margin(block, grid)
             change = [
                 read(acquisition(orbit, "post", pol), wider) - read(acquisition(orbit, "pre", pol), wider)
                 for pol in POLARISATIONS
             ]
-            targets[name].write(change_colours(np.mean(change, axis=0))[inside], window=window)
+            made[name] = change_colours(_smoothed(np.mean(change, axis=0))[inside])
+        return made
 
 
-def _with_margin(block: Block, grid: Grid) -> tuple[Block, tuple[slice, slice, slice]]:
+def _window(block: Block, step: int) -> Window:
+    """Return where a block lies in an image of which a pixel is `step` pixels of the grid."""
+    return Window(block.col // step, block.row // step, -(-block.width // step), -(-block.height // step))
+
+
+def _halved(grid: Grid) -> Grid:
+    """Return a grid of pixels of twice the size that covers another one."""
+    return Grid(grid.crs, scaled(grid.transform, 2), -(-grid.width // 2), -(-grid.height // 2))
+
+
+def _with_margin(block: Block, grid: Grid) -> tuple[Block, tuple[slice, slice]]:
     """Return a block with the margin that smoothing needs, and where `block` lies inside."""
     margin = _SMOOTHED // 2
     top, left = max(block.row - margin, 0), max(block.col - margin, 0)
     bottom = min(block.row + block.height + margin, grid.height)
     right = min(block.col + block.width + margin, grid.width)
     row, col = block.row - top, block.col - left
-    inside = (slice(None), slice(row, row + block.height), slice(col, col + block.width))
+    inside = (slice(row, row + block.height), slice(col, col + block.width))
     return Block(top, left, bottom - top, right - left), inside
 
 
@@ -144,25 +180,60 @@ def stretch(dn: npt.NDArray[np.float32], brightest: float) -> Rgb:
     >>> stretch(np.float32([[1000, 4000, np.nan]]), 0.3).tolist()
     [[1, 255, 0]]
     """
-    reflectance = (dn - _OFFSET_DN) / 10000
-    with np.errstate(invalid="ignore"):
-        shade = 1 + 254 * np.clip(reflectance / brightest, 0, 1) ** (1 / _GAMMA)
-    return np.where(np.isnan(dn), 0, np.round(shade)).astype(np.uint8)
+    numbers = np.nan_to_num(np.rint(dn), nan=_TABLE - 1).clip(0, _TABLE - 1).astype(np.intp)
+    return np.where(np.isnan(dn), np.uint8(0), _shades(brightest)[numbers])
+
+
+@cache
+def _shades(brightest: float) -> Rgb:
+    """Return the 8 bits of every training DN below :data:`_TABLE`; a power for each pixel takes longer."""
+    reflectance = (np.arange(_TABLE) - DN_OFFSET) / DN_PER_REFLECTANCE
+    shade = 1 + 254 * np.clip(reflectance / brightest, 0, 1) ** (1 / _GAMMA)
+    table: Rgb = np.round(shade).astype(np.uint8)
+    return table
 
 
 def change_colours(change: npt.NDArray[np.float32]) -> Rgb:
-    """Return a change of backscatter (dB, ``(rows, columns)``) as ``(3, rows, columns)`` colours.
+    """Return smoothed changes of backscatter (dB) as colours of pixels of twice the size.
 
-    Means of 5 x 5 pixels: speckle hides the change of a single one.
+    Parameters
+    ----------
+    change : (row, col)
+        NaN = missing.
+
+    Returns
+    -------
+    uint8, (3, ceil(row / 2), ceil(col / 2))
+        The mean of each 2 x 2 pixels, from blue (less) by white to red (more); 0 where all are missing.
     """
+    rows, cols = change.shape
+    padded = np.pad(change, ((0, rows % 2), (0, cols % 2)), constant_values=np.nan)
+    four = np.stack([padded[r::2, c::2] for r in (0, 1) for c in (0, 1)])
+    valid = np.isfinite(four)
+    count = valid.sum(axis=0)
+    mean = np.where(valid, four, 0).sum(axis=0) / np.maximum(count, 1)
+    index = 1 + np.rint((np.clip(mean / _CHANGE_DB, -1, 1) + 1) * 127)
+    index = np.where(count > 0, index, 0).astype(np.intp)
+    return np.ascontiguousarray(_change_palette()[:, index])
+
+
+@cache
+def _change_palette() -> Rgb:
+    """Return the colours ``(3, 256)``: 0 is no value, then 255 steps from less to more."""
+    share = np.linspace(-1, 1, 255)
+    ends = np.where(share < 0, np.reshape(_LESS, (3, 1)), np.reshape(_MORE, (3, 1)))
+    same = np.reshape(_SAME, (3, 1))
+    palette = np.zeros((3, 256), np.uint8)
+    palette[:, 1:] = np.maximum(np.round(same + (ends - same) * np.abs(share)), 1)
+    return palette
+
+
+def _smoothed(change: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return means over squares of :data:`_SMOOTHED` pixels: speckle hides the change of a single one."""
     valid = np.isfinite(change)
     weight = ndimage.uniform_filter(valid.astype(np.float32), _SMOOTHED, mode="nearest")
-    smooth = ndimage.uniform_filter(np.where(valid, change, 0).astype(np.float32), _SMOOTHED, mode="nearest")
-    share = np.clip(smooth / np.maximum(weight, 1e-6) / _CHANGE_DB, -1, 1)
-    ends = np.where(share[None] < 0, np.reshape(_LESS, (3, 1, 1)), np.reshape(_MORE, (3, 1, 1)))
-    same = np.reshape(_SAME, (3, 1, 1))
-    colours = np.round(same + (ends - same) * np.abs(share)[None])
-    return np.where(valid[None], np.maximum(colours, 1), 0).astype(np.uint8)
+    total = ndimage.uniform_filter(np.where(valid, change, 0).astype(np.float32), _SMOOTHED, mode="nearest")
+    return np.where(valid, total / np.maximum(weight, 1e-6), np.nan).astype(np.float32)
 
 
 def _clear_together(image: Rgb) -> Rgb:
@@ -172,15 +243,21 @@ def _clear_together(image: Rgb) -> Rgb:
 
 def _finish(plain: Path, path: Path) -> None:
     with cog.explained(path):
-        cog.finish(plain, path, overviews="AVERAGE", predictor=True)
+        cog.finish_picture(plain, path)
 
 
 def read_small(path: Path, longest: int) -> tuple[Rgb, Affine]:
-    """Return an image of at most `longest` pixels a side, ``(bands, rows, columns)``, and its transform."""
+    """Return an image of at most `longest` pixels a side, ``(bands, rows, columns)``, and its transform.
+
+    Pixels without a value are 0 in all bands, no others.
+    """
     with rasterio.open(path) as source:
         factor = max(1.0, max(source.shape) / longest)
         shape = (source.count, round(source.height / factor), round(source.width / factor))
         pixels: Rgb = source.read(out_shape=shape, resampling=Resampling.average)
+        if source.count == 3:
+            there = source.dataset_mask(out_shape=shape[1:]) > 0
+            pixels = np.where(there[None], np.maximum(pixels, 1), 0).astype(np.uint8)
         return pixels, scaled(source.transform, source.width / shape[2], source.height / shape[1])
 
 

@@ -135,7 +135,7 @@ def image_pipe() -> Element:
             "greenBand": 2,
             "blueBand": 3,
             "opacity": 1,
-            "alphaBand": -1,
+            "alphaBand": 4,  # as QGIS counts the mask
         },
     )
     add(pipe, "rasterresampler", {"maxOversampling": 2})

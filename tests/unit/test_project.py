@@ -20,7 +20,7 @@ from shapely.geometry import MultiPolygon, box
 from landslide_map.grid import Grid
 from landslide_map.products.columns import VERDICTS
 from landslide_map.products.geopackage import write_geopackage
-from landslide_map.products.imagery import change_colours, stretch, write_images
+from landslide_map.products.imagery import change_colours, read_small, stretch, write_images
 from landslide_map.products.project import write_project, write_zipped
 from landslide_map.products.project_document import ProjectLayer
 from landslide_map.products.reviews import with_review_columns
@@ -235,15 +235,23 @@ def test_a_pixel_without_a_value_is_clear_in_every_band_and_no_other_is(tmp_path
     folder = result(tmp_path / "a").parent
     for name in ("image_after.tif", "image_after_false_colour.tif", "image_change_descending.tif"):
         with rasterio.open(folder / name) as source:
-            assert source.nodata == 0
-            pixels = source.read()
-        assert (pixels[:, :10] == 0).all()
-        assert (pixels[:, 10:] > 0).all()
+            there = source.dataset_mask()
+            edge = 10 // round(source.transform.a / 10)
+        assert (there[:edge] == 0).all()
+        assert (there[edge:] == 255).all()
+        pixels, transform = read_small(folder / name, 10_000)
+        assert pixels.shape[1:] == there.shape
+        assert (pixels[:, :edge] == 0).all()
+        assert (pixels[:, edge:] > 0).all()
+        assert (transform.c, transform.f) == (300_000, 2_600_000)
 
 
 def test_colours_of_change_are_blue_white_and_red_and_the_stretch_does_not_depend_on_the_image() -> None:
-    change = np.repeat(np.float32([-9, 0, 4]), 10)[None].repeat(10, axis=0)
-    colours = change_colours(change)[:, 5, [2, 14, 27]]
+    change = np.repeat(np.float32([-9, 0, 4]), 10)[None].repeat(9, axis=0)
+    change[:3, :3] = np.nan
+    assert change_colours(change).shape == (3, 5, 15)
+    assert change_colours(change)[:, 0, :3].tolist() == [[0, 33, 33], [0, 102, 102], [0, 172, 172]]
+    colours = change_colours(change)[:, 4, [1, 7, 14]]
     assert colours.T.tolist() == [[33, 102, 172], [245, 245, 245], [178, 24, 43]]
     dn = np.float32([[1, 1000, 1300, 4000, 60000]])
     assert stretch(dn, 0.3).tolist() == [[1, 1, 72, 255, 255]]
