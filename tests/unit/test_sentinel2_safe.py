@@ -159,8 +159,8 @@ def test_a_reprocessed_old_scene_keeps_its_offset(tmp_path: Path) -> None:
     assert image.offset == 0
 
 
-@pytest.mark.parametrize(("baseline", "stored", "added"), [("05.10", 0, 1000), ("02.14", 1000, 0)])
-def test_pixels_win_over_metadata_and_the_run_says_so(
+@pytest.mark.parametrize(("baseline", "stored", "added"), [("05.10", 0, 1000), ("02.14", 1000, 1000)])
+def test_dark_pixels_win_over_metadata_and_bright_ones_do_not_over_those_of_the_product(
     tmp_path: Path, baseline: str, stored: int, added: int
 ) -> None:
     image, codes = opened(write_product(tmp_path, land(stored), baseline=baseline))

@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import product
 from typing import Final
 
+import numpy as np
 from rasterio.warp import transform
 
 from landslide_map.errors import InputError, Notice
@@ -26,6 +27,8 @@ from landslide_map.options import Quantity
 TRACK_GAP_S: Final = 240.0
 """Half the 8.2 minutes by which neighbouring tracks differ in time of day over one place."""
 COARSE_M: Final = 15.0
+LEVEL_STEP_DB: Final = 4.0
+"""Difference of levels of two dates that a season does not reach: 2.5 dB from November to December."""
 _METRES_PER_DEGREE: Final = 111_320.0
 
 
@@ -48,6 +51,8 @@ def check(
     notices += _check_radiometry(pre, post)
     notices += _check_pixels_differ(pre, post)
     notices += _check_same_ground([*pre, *post])
+    notices += _level_notices(orbit, [*pre, *post])
+    notices += _lattice_notices(orbit, pre, post)
     notices += dates.distance_notices(orbit, pre, post, event_time)
     grids = [band.grid for item in (*pre, *post) for band in item.image.bands["vv"]]
     return notices + product_notices(orbit, post[0].image.quantity, grids)
@@ -246,3 +251,54 @@ def _check_same_ground(images: Sequence[OpenedImage]) -> list[Notice]:
     """Compare images with the last one; where that one is of other ground, one notice is enough."""
     *others, reference = images
     return [notice for item in others for notice in check_same_ground(item.image, reference.image)][:1]
+
+
+def _level_notices(orbit: str, images: Sequence[OpenedImage]) -> list[Notice]:
+    """Warn (W341) of an image whose level differs from that of the others of its track, date by date."""
+    decibels = [units.decibels_of(item.vv_pixels, item.image.units) for item in images]
+    levels = [float(np.nanmedian(values)) for values in decibels]
+    notices = []
+    for item, values, level in zip(images, decibels, levels, strict=True):
+        others = [
+            (other, other_level)
+            for one, other, other_level in zip(images, decibels, levels, strict=True)
+            if one is not item
+        ]
+        if not others:
+            continue
+        steps = [_step(values, other, level - other_level) for other, other_level in others]
+        step = float(np.median(steps))
+        if abs(step) > LEVEL_STEP_DB and all(abs(one) > LEVEL_STEP_DB / 2 for one in steps):
+            notices.append(
+                Notice(
+                    "W341",
+                    f"{orbit}: {item.where} of {item.image.acquired:%Y-%m-%d} lies {step:+.1f} dB from the "
+                    "other images of its track over all ground (a season moves it by 2 to 3): wet snow, "
+                    "rain, another calibration or other units. Leave it out if there are others",
+                )
+            )
+    return notices if len(images) > 2 else notices[-1:]
+
+
+def _step(values: units.Pixels, other: units.Pixels, of_medians: float) -> float:
+    """Return by how much an image lies above another: where both were sampled at the same places, there."""
+    if values.shape != other.shape:
+        return of_medians
+    both = np.isfinite(values) & np.isfinite(other)
+    return float(np.median(values[both] - other[both])) if both.any() else of_medians
+
+
+def _lattice_notices(orbit: str, pre: Sequence[OpenedImage], post: Sequence[OpenedImage]) -> list[Notice]:
+    """Say (I321) where images before and after lie on different pixels: one of them is resampled more."""
+    if not pre:
+        return []
+    before, after = (side[0].image.bands["vv"][0].grid for side in (pre, post))
+    if before.same_lattice(after):
+        return []
+    return [
+        Notice(
+            "I321",
+            f"{orbit}: images before and after the event lie on different pixels ({resolution_m(before):g} m "
+            f"and {resolution_m(after):g} m); both are resampled, which smooths their difference a little",
+        )
+    ]

@@ -26,6 +26,7 @@ from landslide_map.inputs.sentinel2.band_files import (
 from landslide_map.inputs.sentinel2.families import resolved
 from landslide_map.inputs.sentinel2.fill import dn_limits, without_fill
 from landslide_map.inputs.sentinel2.offset import Look, OffsetDecision
+from landslide_map.inputs.sentinel2.registration import registration_notices
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.dataset import check_image_size
 from landslide_map.raster.open import file_of, open_band
@@ -156,9 +157,10 @@ def _from_product(spec: OpticalSpec, path: Path) -> _Found:
 def _offset_of_product(product: safe.SafeProduct) -> OffsetDecision:
     scale = bands.DN_PER_REFLECTANCE / product.quantification
     if product.add_offset is None:
-        return OffsetDecision(scale, bands.DN_OFFSET, f"no BOA_ADD_OFFSET, baseline {product.baseline}")
+        reason = f"no BOA_ADD_OFFSET, baseline {product.baseline}"
+        return OffsetDecision(scale, bands.DN_OFFSET, reason, own=True)
     told = f"BOA_ADD_OFFSET {product.add_offset:g}, baseline {product.baseline}"
-    return OffsetDecision(scale, bands.DN_OFFSET + product.add_offset * scale, told)
+    return OffsetDecision(scale, bands.DN_OFFSET + product.add_offset * scale, told, own=True)
 
 
 def _from_files(spec: OpticalSpec) -> _Found:
@@ -240,6 +242,7 @@ def _look_at_pixels(
             *decision.notices,
             *checks.mixed_offset_notices(name, look, decision.scale),
             *checks.condition_notices(name, in_dn),
+            *registration_notices(name, look),
         ],
     )
 

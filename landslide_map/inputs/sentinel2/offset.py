@@ -62,6 +62,8 @@ class OffsetDecision:
     offset: float
     reason: str
     notices: tuple[Notice, ...] = ()
+    own: bool = False
+    """Whether the metadata of the product itself say so, not a name or a catalogue."""
 
 
 def offset_verdict(look: Look, scale: float = 1.0) -> tuple[Verdict, str]:
@@ -148,6 +150,17 @@ def decide_offset(
         )
         reason = f"{metadata.reason}; {numbers}"
         return OffsetDecision(scale, metadata.offset, reason, _added(name, metadata.offset, reason) + unsure)
+    if metadata.own and verdict == "present":
+        # Haze over all plants can lift them so far; dark pixels below the offset have no such cause.
+        reason = f"{metadata.reason}; {numbers}"
+        doubt = Notice(
+            "W203",
+            f"{name}: the pixels look as if the offset were present ({numbers}), as in haze; the product's "
+            f"own metadata are followed ({metadata.reason})",
+        )
+        return OffsetDecision(
+            scale, metadata.offset, reason, (*_added(name, metadata.offset, reason), doubt), own=True
+        )
     decision = _decision(scale, verdict, f"pixels against metadata: {numbers}; {metadata.reason}", name)
     conflict = Notice(
         "W203",
