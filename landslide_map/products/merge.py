@@ -23,12 +23,11 @@ from landslide_map.delineation.attributes import lengths_and_widths
 from landslide_map.products.objects import OBJECT_COLUMNS
 from landslide_map.products.polygons import ANALYSED_COLUMNS, LANDSLIDE_COLUMNS
 from landslide_map.reasons import REASON_NAMES, Reason
+from landslide_map.vector.areas import ellipsoidal_areas
 from landslide_map.vector.reproject import projected
 
 SCENES: Final = "scenes"
 """Column of both layers: the names of the scenes that something is from."""
-_STEP_M: Final = 500.0
-"""Longest straight piece of an outline whose area is asked for on the ellipsoid."""
 
 
 def leading_crs(analysed: Iterable[gpd.GeoDataFrame]) -> pyproj.CRS:
@@ -152,15 +151,6 @@ def brought(frame: gpd.GeoDataFrame, crs: pyproj.CRS) -> gpd.GeoDataFrame:
     bent = frame.set_geometry(projected(frame.geometry, crs))
     sound = [_polygons(shape) for shape in bent.geometry.make_valid()]
     return bent.set_geometry(gpd.GeoSeries(sound, index=frame.index, crs=crs))
-
-
-def ellipsoidal_areas(outlines: gpd.GeoSeries) -> npt.NDArray[np.float64]:
-    """Return geodesic areas, square metres, rounded to 1 m2; of outlines of any size, in any projection."""
-    geod = outlines.crs.get_geod()
-    degrees = outlines.segmentize(_STEP_M).to_crs(outlines.crs.geodetic_crs).normalize()
-    return np.array(
-        [round(abs(geod.geometry_area_perimeter(shape)[0])) for shape in degrees], dtype=np.float64
-    )
 
 
 def _joined(frames: Sequence[gpd.GeoDataFrame], crs: pyproj.CRS) -> gpd.GeoDataFrame:

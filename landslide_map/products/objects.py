@@ -24,8 +24,9 @@ from landslide_map.delineation.polygons import outlines, paint
 from landslide_map.delineation.score import OutlineModel
 from landslide_map.delineation.terrain import ObjectHeights
 from landslide_map.grid import Grid
-from landslide_map.products.polygons import grid_crs, true_areas, typed
+from landslide_map.products.polygons import grid_crs, pixel_area, typed
 from landslide_map.products.reviews import uids
+from landslide_map.vector.areas import small_areas
 
 OBJECT_COLUMNS: Final = {
     "uid": "str",
@@ -125,7 +126,7 @@ def candidates(
             "probability_low": low.round(3),
             "probability_high": high.round(3),
             "confidence": confidence(probability, low, evidence),
-            "area_m2": true_areas(some.shape[:, 0], list(shapes), grid),
+            "area_m2": small_areas(some.shape[:, 0] * pixel_area(grid), list(shapes), grid_crs(grid)),
             "length_m": length.round(),
             "width_m": width.round(),
             "direction_deg": np.where(np.isnan(down), axis, down).round(),

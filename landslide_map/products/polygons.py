@@ -27,6 +27,7 @@ from landslide_map.inference.record import FIRST_REASON, WindowRecord
 from landslide_map.products.painting import Patches
 from landslide_map.products.rasters import LANDSLIDE
 from landslide_map.reasons import REASON_NAMES, Reason
+from landslide_map.vector.areas import small_areas
 
 _CORNERS: Final = np.ones((3, 3), dtype=int)
 LANDSLIDE_COLUMNS: Final = {
@@ -79,7 +80,7 @@ def landslides(
         `area_m2` is the true area on the ellipsoid: pixel area divided by the projection's areal scale
         at the centre of the landslide, good to 1e-4 for landslides up to 50 km across.
     """
-    labels, sizes = _components(classes == LANDSLIDE, patches.pixels, min_area_m2 / _pixel_area(grid))
+    labels, sizes = _components(classes == LANDSLIDE, patches.pixels, min_area_m2 / pixel_area(grid))
     count = len(sizes)
     zones = np.arange(1, count + 1)
     probability = probability.astype(np.float64)
@@ -92,7 +93,7 @@ def landslides(
         {
             "prob_mean": mean.round(3),
             "prob_max": maximum.round(3),
-            "area_m2": true_areas(sizes, outlines, grid),
+            "area_m2": small_areas(sizes * pixel_area(grid), outlines, grid_crs(grid)),
             "windows": touching["analysed"],
             "windows_above": touching["above"],
             "scenario": [record.scenarios[index] for index in touching["scenario"]],
@@ -137,7 +138,9 @@ def analysed_areas(
             "status": ["not analysed" if code >= FIRST_REASON else "analysed" for code in present],
             "reason": [REASON_NAMES[Reason(code)] if code >= FIRST_REASON else "" for code in present],
             "scenario": ["" if code >= FIRST_REASON else scenarios[code] for code in present],
-            "area_m2": true_areas(sizes[present], [parts[code] for code in present], grid),
+            "area_m2": small_areas(
+                sizes[present] * pixel_area(grid), [parts[code] for code in present], grid_crs(grid)
+            ),
         },
         geometry=gpd.GeoSeries([parts[code] for code in present], crs=grid_crs(grid)),
     )
@@ -167,7 +170,7 @@ def left_out(
     """Return a notice (I420) of the landslides that :func:`landslides` leaves out, if there are any."""
     mask = classes == LANDSLIDE
     counts = [
-        len(_components(mask, patches.pixels, least)[1]) for least in (0.0, min_area_m2 / _pixel_area(grid))
+        len(_components(mask, patches.pixels, least)[1]) for least in (0.0, min_area_m2 / pixel_area(grid))
     ]
     small = counts[0] - counts[1]
     if not small:
@@ -245,7 +248,8 @@ def _between(
     return before[stop] - before[first]
 
 
-def _pixel_area(grid: Grid) -> float:
+def pixel_area(grid: Grid) -> float:
+    """Return the planar area of a pixel, square metres."""
     return abs(float(grid.transform.determinant))
 
 
@@ -253,21 +257,6 @@ def grid_crs(grid: Grid) -> pyproj.CRS:
     """Return the CRS of a grid as pyproj knows it."""
     epsg = grid.crs.to_epsg()
     return pyproj.CRS.from_epsg(epsg) if epsg else pyproj.CRS.from_wkt(grid.crs.to_wkt())
-
-
-def true_areas(
-    pixels: npt.NDArray[np.int64], outlines: list[MultiPolygon], grid: Grid
-) -> npt.NDArray[np.float64]:
-    """Return areas on the ellipsoid, square metres, rounded to 1 m2."""
-    if not outlines:
-        return np.zeros(0)
-    crs = grid_crs(grid)
-    centre = shapely.get_coordinates(shapely.centroid(outlines))
-    to_degrees = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
-    longitude, latitude = to_degrees.transform(centre[:, 0], centre[:, 1])
-    scale = pyproj.Proj(crs).get_factors(longitude, latitude).areal_scale
-    areas: npt.NDArray[np.float64] = np.round(pixels * _pixel_area(grid) / np.asarray(scale))
-    return areas
 
 
 def typed(

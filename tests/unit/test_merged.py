@@ -22,12 +22,12 @@ from landslide_map.products.columns import ANALYSED, LANDSLIDES
 from landslide_map.products.geopackage import read_layer, write_geopackage
 from landslide_map.products.merge import (
     brought,
-    ellipsoidal_areas,
     leading_crs,
     merged_areas,
     merged_landslides,
 )
 from landslide_map.products.polygons import ANALYSED_COLUMNS, LANDSLIDE_COLUMNS, landslides
+from landslide_map.vector.areas import ellipsoidal_areas, small_areas
 from tests.unit.test_polygons import DATES, UTM32, grid_of, pixel_patches, record_of
 
 ZONE32, ZONE33 = pyproj.CRS.from_epsg(32632), pyproj.CRS.from_epsg(32633)
@@ -277,3 +277,12 @@ def test_ground_is_analysed_once_in_the_fullest_scenario() -> None:
         merged_areas(
             {"a": layer({"geometry": left, "scenario": "radar"}, columns=ANALYSED_COLUMNS)}, ZONE32, []
         )
+
+
+def test_both_areas_agree_within_a_map() -> None:
+    """A rule of thumb of pixels times areal scale against the geodesic area, 40 km beside the meridian."""
+    shapes = gpd.GeoSeries(
+        [box(460_000 + x, 2_650_000, 461_000 + x, 2_651_500) for x in (0, 90_000)], crs=32651
+    )
+    scaled = small_areas(np.array([1.5e6, 1.5e6]), list(shapes), shapes.crs)
+    np.testing.assert_allclose(scaled, ellipsoidal_areas(shapes), rtol=1e-5)

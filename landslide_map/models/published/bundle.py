@@ -83,7 +83,7 @@ def _member(version: str, folds: list[int]) -> dict[str, Any]:
 
 
 def _scenarios(versions: tuple[str, ...], complete: bool) -> list[dict[str, Any]]:
-    """Equal weights everywhere; the sets of channels that users have, then whoever is able."""
+    """Equal weights everywhere; the sets of channels that users have, then the available members."""
     without_backscatter = {*GROUPS["optical"], *DIFFERENCES}
     choices = {
         f"all {len(versions)} members": versions,
@@ -100,7 +100,7 @@ def _scenarios(versions: tuple[str, ...], complete: bool) -> list[dict[str, Any]
     if len(versions) > 1:
         weights = dict.fromkeys(versions, 1.0)
         scenarios.append(
-            {"name": "whoever is able", "weights": weights, "needs": "any", "threshold": THRESHOLD}
+            {"name": "available members", "weights": weights, "needs": "any", "threshold": THRESHOLD}
         )
     return scenarios
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -59,7 +59,7 @@ class Rule(_Strict):
         lost = max(self.lost, set_aside(self.found))
         if lost == self.found:
             return 1.0
-        return float(beta.ppf(CONFIDENCE, lost + 1, self.found - lost))
+        return float(betaincinv(lost + 1, self.found - lost, CONFIDENCE))
 
 
 class Cascade(_Strict):
