@@ -82,6 +82,19 @@ def import_segmentation(source: Path, out: Path, overwrite: bool, tell: Feedback
     click.echo(f"{out}: a bundle of {len(found.members)} pixel members, first {found.members[0]}")
 
 
+@models.command("add-pixels")
+@click.argument("pixels", type=click.Path(path_type=Path))
+@click.option("--windows", type=click.Path(path_type=Path), help="Bundle; by default the built-in one.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder of the new bundle.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
+def add_pixels(pixels: Path, windows: Path | None, out: Path, overwrite: bool) -> None:
+    """Add the pixel members of the bundle PIXELS to a bundle of window members."""
+    from landslide_map.models.bundle.combine import add_pixel_members
+
+    names = add_pixel_members(windows, pixels, out, overwrite=overwrite)
+    click.echo(f"{out}: with pixel members {', '.join(names)}")
+
+
 @models.command("learn-cascade")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("windows", required=False, type=click.Path(path_type=Path))

@@ -27,7 +27,7 @@ from landslide_map.models.bundle.load import load_bundle
 from landslide_map.models.segmentation.ensemble import is_landslide, mean_probability
 from landslide_map.models.segmentation.member import SegmentationMember
 from landslide_map.models.segmentation.tiled import predict_block
-from landslide_map.products import cog
+from landslide_map.products import CANDIDATES, LANDSLIDES, cog
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.runtime import progress as reporting
 from landslide_map.scene.model import load_scene
@@ -96,27 +96,60 @@ def map_pixels(
     inputs = open_inputs(load_scene(scene))
     for own in members:
         check_available(inputs, own.channels, own.name)
-    wanted = None if options.near is None else _near(options.near, inputs.grid)
+    wanted = None
+    if options.near is not None:
+        path = options.near / LANDSLIDES if options.near.is_dir() else options.near
+        wanted = near_outlines(path, inputs.grid)
+    counts = write_pixels(
+        inputs, members, wanted, out, options.block, device=options.device, progress=progress
+    )
+    return PixelMap(out, tuple(own.name for own in members), *counts, inputs.notices)
+
+
+def write_pixels(
+    inputs: SceneInputs,
+    members: Sequence[SegmentationMember],
+    wanted: npt.NDArray[np.bool_] | None,
+    out: Path,
+    block: int,
+    *,
+    device: str = "cpu",
+    progress: reporting.Report = reporting.silent,
+) -> tuple[int, int]:
+    """Write the mean probability of pixel members; return how many pixels are computed and are landslides.
+
+    Parameters
+    ----------
+    inputs : SceneInputs
+    members : sequence of SegmentationMember
+    wanted : array of bool, optional
+        ``(y, x)`` of the grid; by default all pixels.
+    out : path
+        Appears complete, or not at all.
+    block : int
+        Edge of the blocks that are held in memory, pixels.
+    device : str
+    progress : callable
+    """
     with cog.explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=f".{out.stem}-", dir=out.parent))
     try:
-        counts = _write(inputs, members, wanted, stage / "blocks.tif", out, options, progress)
+        counts = _write(inputs, members, wanted, stage / "blocks.tif", out, block, device, progress)
         with cog.explained(out), cog.small_cache():
             cog.finish(stage / "blocks.tif", stage / "cog.tif", overviews="AVERAGE", predictor=True)
             (stage / "cog.tif").replace(out)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
-    return PixelMap(out, tuple(own.name for own in members), *counts, inputs.notices)
+    return counts
 
 
-def _near(path: Path, grid: Grid) -> npt.NDArray[np.bool_]:
-    """Return the pixels ``(y, x)`` within `MARGIN_PX` of polygons."""
-    source = path / "landslides.gpkg" if path.is_dir() else path
+def near_outlines(path: Path, grid: Grid) -> npt.NDArray[np.bool_]:
+    """Return the pixels ``(y, x)`` within `MARGIN_PX` of the polygons of a file; none if a map has none."""
     try:
-        table, _ = read_polygons(source)
+        table, _ = read_polygons(path)
     except InputError as error:
-        if error.code == "E150" and path.is_dir() and source.is_file():
+        if error.code == "E150" and path.name in (LANDSLIDES, CANDIDATES) and path.is_file():
             return np.zeros(grid.shape, np.bool_)  # a finished map without a landslide
         raise
     grown = shapely.buffer(projected(table.geometry, grid.crs).to_numpy(), MARGIN_PX * grid.transform.a)
@@ -133,11 +166,12 @@ def _write(
     wanted: npt.NDArray[np.bool_] | None,
     temporary: Path,
     out: Path,
-    options: PixelMapOptions,
+    edge: int,
+    device: str,
     progress: reporting.Report,
 ) -> tuple[int, int]:
     grid, files = inputs.grid, OpenFiles()
-    blocks = list(grid.blocks(options.block))
+    blocks = list(grid.blocks(edge))
     computed = landslides = 0
     with cog.explained(out), cog.plain(temporary, grid, 1, "float32", np.nan) as target:
         target.set_band_description(1, "landslide probability, pixel level")
@@ -151,7 +185,7 @@ def _write(
             here = None
             if wanted is not None:
                 here = wanted[block.row : block.row + block.height, block.col : block.col + block.width]
-            values = predict(inputs, members, block, here, options.device, files)
+            values = predict(inputs, members, block, here, device, files)
             target.write(values, 1, window=Window(block.col, block.row, block.width, block.height))
             computed += int(np.isfinite(values).sum())
             landslides += int(is_landslide(values).sum())

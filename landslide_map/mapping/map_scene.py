@@ -15,6 +15,7 @@ from landslide_map.mapping.delineate import object_map
 from landslide_map.mapping.estimate import expected_seconds
 from landslide_map.mapping.memory_plan import room_within
 from landslide_map.mapping.options import RunFields, RunOptions, split_fields
+from landslide_map.mapping.pixel_layer import write_pixel_layer
 from landslide_map.mapping.provenance import write_manifest
 from landslide_map.mapping.result import MapResult
 from landslide_map.mapping.retry import retrying
@@ -117,7 +118,8 @@ def map_scene(
                 objects=objects,
                 progress=progress,
             )
-            of_scene = (*ensemble.notices, *inputs.notices, *result.notices, *of_polygons)
+            of_pixels = write_pixel_layer(stage, inputs, ensemble, progress=progress, announce=announce)
+            of_scene = (*ensemble.notices, *inputs.notices, *result.notices, *of_polygons, *of_pixels)
             of_views = write_views(
                 stage, Path(out), inputs, tags, notices=of_scene, images=settings.output.images
             )

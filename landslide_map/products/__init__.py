@@ -10,6 +10,7 @@ CLASSES: Final = "class.tif"
 LANDSLIDES: Final = "landslides.gpkg"
 CANDIDATES: Final = "candidates.gpkg"
 OUTLINE_PROBABILITY: Final = "outline_probability.tif"
+PIXEL_PROBABILITY: Final = "pixel_probability.tif"
 WINDOWS: Final = "windows.nc"
 MANIFEST: Final = "run.json"
 """Appears last and disappears first: its presence says that the result is complete."""
@@ -59,6 +60,7 @@ FILES: Final = (
     CANDIDATES,
     OUTLINE_PROBABILITY,
     "outline_probability.qml",
+    PIXEL_PROBABILITY,
     WINDOWS,
     PROJECT,
     QUICKLOOK,

@@ -12,7 +12,13 @@ import rasterio
 pytest.importorskip("segmentation_models_pytorch")
 
 from landslide_map.errors import InputError, OutputExistsError
+from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.mapping.map_pixels import PixelMapOptions, map_pixels
+from landslide_map.mapping.map_scene import map_scene
+from landslide_map.mapping.pixel_layer import write_pixel_layer
+from landslide_map.models.bundle.combine import add_pixel_members
+from landslide_map.models.bundle.load import load_bundle
+from landslide_map.scene.model import load_scene
 from sample_scenes.simulator.event import simulate_event
 from sample_scenes.simulator.options import EventOptions
 from tests.tiny_pixel_bundle import CHANNELS, tiny_pixel_bundle, tiny_spec
@@ -72,3 +78,25 @@ def test_what_the_scene_lacks_and_what_is_there_already(scene: Path, bundle: Pat
     with pytest.raises(OutputExistsError):
         map_pixels(scene, bundle, tmp_path / "p.tif")
     assert (tmp_path / "p.tif").read_text() == "mine"
+
+
+def test_a_bundle_of_both_kinds_writes_pixels_near_outlines(
+    scene: Path, bundle: Path, tmp_path: Path
+) -> None:
+    assert add_pixel_members(None, bundle, tmp_path / "both") == ["tiny"]
+    both = load_bundle(tmp_path / "both")
+    assert len(both.members) == len(load_bundle().members)
+    map_scene(scene, tmp_path / "results", bundle=tmp_path / "both")
+    near = read(tmp_path / "results" / "pixel_probability.tif")
+    map_pixels(scene, bundle, tmp_path / "whole.tif")
+    whole = read(tmp_path / "whole.tif")
+    here = np.isfinite(near)
+    np.testing.assert_array_equal(near[here], whole[here])
+
+
+def test_pixel_members_of_a_scene_that_lacks_a_channel_are_left_out(scene: Path, tmp_path: Path) -> None:
+    other = tiny_pixel_bundle(tmp_path / "other", tiny_spec(("red", "slope")))
+    bundle = load_bundle(other, pixel_members_suffice=True)
+    (notice,) = write_pixel_layer(tmp_path, open_inputs(load_scene(scene)), bundle)
+    assert notice.code == "W553"
+    assert not (tmp_path / "pixel_probability.tif").exists()
