@@ -12,7 +12,12 @@ from .feedback import Feedback, feedback
 
 @click.command()
 @click.argument("scene", type=click.Path(path_type=Path))
-@click.option("--labels", required=True, type=click.Path(path_type=Path), help="Polygons of landslides.")
+@click.option(
+    "--labels",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Polygons of landslides, or the folder of a reviewed map.",
+)
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the windows.")
 @click.option("--layer", help="Layer of --labels; by default its first.")
 @click.option("--area", type=click.Path(path_type=Path), help="Polygons of where the inventory is complete.")
@@ -64,6 +69,9 @@ def windows(
     Writes Train.csv (ID, label, and where each window lies) and one 64 x 64 x 12 array for each window, the
     layout that `train` and `evaluate` read. Windows that no polygon touches count as free of landslides:
     where the inventory is not complete, say so with --area.
+
+    With the folder of a map that was reviewed in QGIS as --labels, its verdicts decide: confirmed and drawn
+    outlines are landslides, windows with rejected ones alone are none, what is undecided is left out.
     """
     if tiles:
         _cut_tiles(scene, labels, out, channels, name, overwrite, tell)
@@ -71,10 +79,11 @@ def windows(
     if channels is not None:
         raise click.UsageError("--channels belongs to --tiles")
     from landslide_map.datasets.cut_windows import LabelRule, cut_windows
+    from landslide_map.products.review_summary import verdicts_of
 
     cut = cut_windows(
         scene,
-        labels,
+        verdicts_of(labels) if (labels / "landslides.gpkg").is_file() else labels,
         out,
         layer=layer,
         area=area,

@@ -39,6 +39,7 @@ CODES: Final[dict[str, str]] = {
     "E153": "no polygon of an inventory lies on the scene's grid",
     "E154": "no labelled window of a scene is complete",
     "E160": "there is no finished map to compare with an inventory",
+    "E172": "no outline of a reviewed map is decided where windows are cut",
     "E180": "arrays for pixel members are missing, unreadable or of another layout",
     "E181": "arrays for pixel members are in other units than the members read",
     "E182": "a mask holds other values than 0 and 1",

@@ -18,6 +18,7 @@ from landslide_map._version import __version__
 from landslide_map.array_types import Bools, Floats, Floats32, Labels
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.datasets.labelled_windows import FOLDERS, LABELS
+from landslide_map.datasets.verdicts import Verdicts
 from landslide_map.errors import InputError, Notice, UsageError
 from landslide_map.features.window_statistics import PIXEL_SLAB, statistics_and_pixels
 from landslide_map.grid import Grid
@@ -82,7 +83,7 @@ class CutWindows:
 
 def cut_windows(
     scene: str | PathLike[str],
-    labels: str | PathLike[str],
+    labels: str | PathLike[str] | Verdicts,
     out: str | PathLike[str],
     *,
     layer: str | None = None,
@@ -107,7 +108,9 @@ def cut_windows(
         A ``scene.yaml``.
     labels : path
         Landslide outlines: a vector file of polygons in any CRS. Windows that they do not touch count as
-        free of landslides, so the inventory must be complete where windows are cut; see `area`.
+        free of landslides, so the inventory must be complete where windows are cut; see `area`. Or the
+        verdicts on a map: then a window without landslide counts only where an outline was rejected and
+        nothing is undecided, and, inside `area`, where the map has no outline.
     out : path
         Folder to write.
     layer : str, optional
@@ -141,13 +144,11 @@ def cut_windows(
         settings = load_scene(scene, stride=stride)
         inputs = open_inputs(settings)
         grid, plan = inputs.grid, plan_windows(inputs.grid.shape, stride)
-        shapes, notices = read_inventory(labels, grid, layer)
+        mapped = (
+            None if area is None else covered_fraction(read_inventory(area, grid)[0], plan, grid) >= 1 - 1e-9
+        )
         table = _window_table(plan, grid, _clean(name or settings.event.name or scene.absolute().parent.name))
-        table["covered"] = covered_fraction(shapes, plan, grid)
-        table["label"] = rule.labels(table["covered"].to_numpy())
-        if area is not None:
-            mapped, _ = read_inventory(area, grid)
-            table.loc[covered_fraction(mapped, plan, grid) < 1 - 1e-9, "label"] = UNLABELLED
+        table["covered"], table["label"], notices = _labels(labels, layer, rule, mapped, (plan, grid))
         table["group"] = _groups(table, grid, group_km)
         folder = stage / FOLDERS[0]
         folder.mkdir(parents=True)
@@ -169,7 +170,14 @@ def cut_windows(
         _check_labels(kept, int(wanted.sum()), scene)
         columns = ["ID", "label", "group", "scene", "row", "col", "x", "y", "covered"]
         kept[columns].to_csv(stage / LABELS, index=False)
-        record = {"event": settings.event.name} | _record(scene, Path(labels), grid, stride, rule, group_km)
+        record = {"event": settings.event.name} | _record(
+            scene,
+            labels.source if isinstance(labels, Verdicts) else Path(labels),
+            grid,
+            stride,
+            rule,
+            group_km,
+        )
         (stage / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return CutWindows(
         out=out,
@@ -180,6 +188,28 @@ def cut_windows(
         incomplete=int((wanted & ~complete).sum()),
         notices=(*inputs.notices, *notices),
     )
+
+
+def _labels(
+    labels: str | PathLike[str] | Verdicts,
+    layer: str | None,
+    rule: LabelRule,
+    mapped: Bools | None,
+    where: tuple[WindowPlan, Grid],
+) -> tuple[Floats, Labels, list[Notice]]:
+    """Return covered share and label of every window, and notices; `mapped` says where nothing is missing."""
+    plan, grid = where
+    if isinstance(labels, Verdicts):
+        covered, found, touched = labels.label(plan, grid, rule.positive, rule.negative)
+        if mapped is not None:
+            found = np.where(mapped & ~touched, 0, found).astype(np.int8)
+        return covered, found, []
+    shapes, notices = read_inventory(labels, grid, layer)
+    covered = covered_fraction(shapes, plan, grid)
+    found = rule.labels(covered)
+    if mapped is not None:
+        found = np.where(mapped, found, UNLABELLED).astype(np.int8)
+    return covered, found, notices
 
 
 def _window_table(plan: WindowPlan, grid: Grid, name: str) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import geopandas as gpd
 import pyogrio
 from pyogrio.errors import DataSourceError
 
+from landslide_map.datasets.verdicts import Verdicts
 from landslide_map.errors import InputError, OutputExistsError, ResourceError, UsageError
 from landslide_map.products import LANDSLIDES
 from landslide_map.products.columns import ADDED, REVIEW, UNSEEN, VERDICTS
@@ -29,6 +30,14 @@ def reviewed_outlines(result: Path) -> gpd.GeoDataFrame:
     if not path.exists():
         raise InputError("E170", f"{path} does not exist; give the folder of a finished map.")
     return all_outlines(path)
+
+
+def verdicts_of(result: Path) -> Verdicts:
+    """Return the reviewed outlines of a result as labels; errors as of :func:`reviewed_outlines`."""
+    frame = reviewed_outlines(result)
+    sure, no = frame[REVIEW].isin(_SURE), frame[REVIEW] == "rejected"
+    shapes = frame.geometry
+    return Verdicts(shapes[sure], shapes[no], shapes[~sure & ~no], result / LANDSLIDES)
 
 
 def summary(found: Tally) -> str:
