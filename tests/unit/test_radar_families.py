@@ -10,11 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
+from rasterio.crs import CRS
 
 from landslide_map.errors import InputError
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import RadarTrack, SceneInputs
 from landslide_map.inputs.sentinel1.families import passes, products_in
+from landslide_map.raster.nodata import read_valid
+from landslide_map.raster.open import opened
 from landslide_map.scene.model import Scene
 from tests.radar_files import SAFE, decibels, land, write
 from tests.shared_data import shared_data
@@ -86,6 +91,63 @@ def earth_engine(folder: Path) -> None:
         write(folder / f"{SAFE[side]}.tif", *bands, angle, descriptions=("VV", "VH", "angle"))
 
 
+DIM = """<?xml version="1.0" encoding="ISO-8859-1"?>
+<Dimap_Document name="x.dim"><Coordinate_Reference_System><WKT>{wkt}</WKT></Coordinate_Reference_System>
+<Geoposition><IMAGE_TO_MODEL_TRANSFORM>10.0,0.0,0.0,-10.0,400000.0,2650000.0</IMAGE_TO_MODEL_TRANSFORM></Geoposition>
+<Raster_Dimensions><NCOLS>90</NCOLS><NROWS>80</NROWS><NBANDS>2</NBANDS></Raster_Dimensions>
+<Data_Access>{files}</Data_Access><Image_Interpretation>{bands}</Image_Interpretation>
+<Dataset_Sources><MDElem name="metadata"><MDElem name="Abstracted_Metadata">
+<MDATTR name="PRODUCT">{product}</MDATTR><MDATTR name="MISSION">SENTINEL-1A</MDATTR>
+<MDATTR name="PASS">ASCENDING</MDATTR><MDATTR name="REL_ORBIT">68</MDATTR>
+<MDATTR name="ABS_ORBIT">99999</MDATTR>
+<MDATTR name="first_line_time">{time}.491675</MDATTR></MDElem></MDElem>
+<MDElem name="Processing_Graph"><MDElem name="node"><operator>{operator}</operator></MDElem></MDElem>
+</Dataset_Sources></Dimap_Document>"""
+FILE = '<Data_File><DATA_FILE_PATH href="{0}.data/{1}.hdr"/><BAND_INDEX>{2}</BAND_INDEX></Data_File>'
+BAND = """<Spectral_Band_Info><BAND_INDEX>{0}</BAND_INDEX><BAND_NAME>{1}</BAND_NAME>
+<PHYSICAL_UNIT>{2}</PHYSICAL_UNIT><SCALING_FACTOR>1.0</SCALING_FACTOR><SCALING_OFFSET>0.0</SCALING_OFFSET>
+<LOG10_SCALED>false</LOG10_SCALED><NO_DATA_VALUE_USED>true</NO_DATA_VALUE_USED><NO_DATA_VALUE>0.0</NO_DATA_VALUE>
+</Spectral_Band_Info>"""
+
+
+def snap(
+    folder: Path, *, db: bool = True, operator: str = "Terrain-Correction", name: str = "Sigma0"
+) -> None:
+    """Write BEAM-DIMAP as SNAP does: big-endian ENVI rasters without a projection, which the XML has."""
+    wkt = CRS.from_epsg(32651).to_wkt().replace("<", "&lt;")
+    for side, day in (("pre", "15-MAR-2024 10:00:00"), ("post", "08-APR-2024 10:00:01")):
+        stem = f"subset_{side}"
+        (folder / f"{stem}.data").mkdir(parents=True, exist_ok=True)
+        files = bands = ""
+        for i, (band, mean) in enumerate((("VV", -10.0), ("VH", -16.5))):
+            power = land((10, 20)[i] + (side == "post"), mean)
+            power[:5] = 0
+            pixels = np.where(power > 0, 10 * np.log10(np.maximum(power, 1e-9)), 0) if db else power
+            if db:
+                pixels[10, 10] = -1e-30
+            title = f"{name}_{band}{'_db' if db else ''}"
+            (folder / f"{stem}.data" / f"{title}.img").write_bytes(pixels.astype(">f4").tobytes())
+            (folder / f"{stem}.data" / f"{title}.hdr").write_text(
+                "ENVI\nsamples = 90\nlines = 80\nbands = 1\nheader offset = 0\nfile type = ENVI Standard\n"
+                "data type = 4\ninterleave = bsq\nbyte order = 1\n"
+            )
+            files += FILE.format(stem, title, i)
+            bands += BAND.format(i, title, "intensity_db" if db else "intensity")
+        text = DIM.format(wkt=wkt, files=files, bands=bands, product=SAFE[side], time=day, operator=operator)
+        (folder / f"{stem}.dim").write_text(text)
+
+
+def earth_engine_shards(folder: Path) -> None:
+    for seed, side in enumerate(TIMES):
+        vv, vh = (decibels(land(base + seed, mean)) for base, mean in ((10, -10.0), (20, -16.5)))
+        for col, width in ((0, 60), (60, 30)):
+            path = folder / f"{SAFE[side]}-0000000000-{col:010}.tif"
+            part = np.s_[:, col : col + width]
+            write(path, vv[part], vh[part], descriptions=("VV", "VH"))
+            with rasterio.open(path, "r+") as out:
+                out.transform = Affine(10, 0, 400_000 + 10 * col, 0, -10, 2_650_000)
+
+
 FAMILIES = {
     "HyP3": (hyp3, "power", "gamma0_rtc", 68),
     "HyP3 zips": (hyp3_zips, "power", "gamma0_rtc", 68),
@@ -94,6 +156,8 @@ FAMILIES = {
     "pyroSAR": (pyrosar, "db", "gamma0_rtc", None),
     "S1Tiling": (s1tiling, "power", "gamma0_rtc", 68),
     "Earth Engine": (earth_engine, "db", "sigma0", 68),
+    "Earth Engine shards": (earth_engine_shards, "db", "sigma0", 68),
+    "SNAP": (snap, "db", "sigma0", 68),
 }
 
 
@@ -210,3 +274,65 @@ def test_names_in_a_zip_that_leave_it_are_not_read(tmp_path: Path):
         archive.writestr("../../S1A_IW_20240315T100000_DVP_RTC10_G_gpuned_AAAA_VV.tif", b"II*\0")
         archive.writestr("/S1A_IW_20240315T100000_DVP_RTC10_G_gpuned_AAAA_VH.tif", b"II*\0")
     assert products_in(tmp_path / "evil.zip") == []
+
+
+@pytest.mark.parametrize(
+    ("operator", "name", "quantity"),
+    [
+        ("Terrain-Correction", "Sigma0", "sigma0"),
+        ("Terrain-Correction", "Gamma0", "gamma0"),
+        ("Terrain-Flattening", "Gamma0", "gamma0_rtc"),
+    ],
+)
+def test_snap_says_in_its_graph_what_gamma0_is(tmp_path: Path, operator: str, name: str, quantity: str):
+    snap(tmp_path, db=False, operator=operator, name=name)
+    (track,) = inputs(str(tmp_path)).tracks.values()
+    assert facts(track) == {("power", quantity, 68, "S1A")}
+
+
+def test_pixels_of_snap_are_read_as_stored_and_its_false_zeros_are_no_data(tmp_path: Path):
+    snap(tmp_path)
+    band = inputs(str(tmp_path)).tracks["ascending"].pre[0].bands["vv"][0]
+    assert band.grid.crs.to_epsg() == 32651
+    with opened(band.path) as dataset:
+        pixels = read_valid(dataset, band)
+    assert np.isnan(pixels[:5]).all(), "0, as the product says"
+    assert np.isnan(pixels[10, 10]), "-1e-30"
+    assert pixels[20, 20] == pytest.approx(decibels(land(10, -10.0))[20, 20], abs=1e-4)
+
+
+def test_both_shards_are_slices_of_one_image(tmp_path: Path):
+    earth_engine_shards(tmp_path)
+    track = inputs(str(tmp_path)).tracks["ascending"]
+    assert [band.grid.width for band in track.pre[0].bands["vv"]] == [60, 30]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda t: t.replace("IMAGE_TO_MODEL", "OTHER"), "E311"),
+        (lambda t: t.replace("subset_post.data/", "../../secret/"), "E113"),
+        (lambda t: t.replace('<?xml version="1.0" encoding="ISO-8859-1"?>', "<!DOCTYPE a>"), "E101"),
+        (lambda t: t.replace("<LOG10_SCALED>false", "<LOG10_SCALED>true"), "E301"),
+        (lambda t: t.replace("<PHYSICAL_UNIT>", "<VIRTUAL_BAND>true</VIRTUAL_BAND><PHYSICAL_UNIT>"), "E301"),
+        (lambda t: t.replace("Sigma0_VH_db", "Other"), "E305"),
+        (lambda t: t.replace("<NCOLS>90", "<NCOLS>91"), "E109"),
+        (lambda t: t.replace("ASCENDING", "DESCENDING"), "E303"),
+    ],
+)
+def test_a_spoiled_product_of_snap_has_its_code(tmp_path: Path, spoil: Callable[[str], str], code: str):
+    snap(tmp_path)
+    path = tmp_path / "subset_post.dim"
+    path.write_text(spoil(path.read_text()))
+    items = {side: [{"path": str(tmp_path / f"subset_{side}.dim")}] for side in TIMES}
+    with pytest.raises(InputError) as error:
+        inputs({"ascending": items})
+    assert error.value.code == code
+
+
+def test_a_missing_shard_is_no_missing_data(tmp_path: Path):
+    earth_engine_shards(tmp_path)
+    next(tmp_path.glob("*-0000000060.tif")).rename(tmp_path / f"{SAFE['pre']}-0000000050-0000000060.tif")
+    with pytest.raises(InputError) as error:
+        inputs(str(tmp_path))
+    assert error.value.code == "E101"

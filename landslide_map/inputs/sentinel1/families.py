@@ -12,27 +12,31 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from glob import escape as glob_escape
+from itertools import product
 from pathlib import Path
 from typing import Final
 
 from landslide_map.errors import InputError
 from landslide_map.grid import Grid
+from landslide_map.inputs.sentinel1.dimap import read_dimap
 from landslide_map.inputs.sentinel1.files import RadarFile, look_at, polarisation_of
 from landslide_map.inputs.sentinel1.metadata import Identity, identify, relative_orbit
 from landslide_map.raster.open import open_band
 from landslide_map.scene.model import RadarBands, RadarSpec
-from landslide_map.untrusted.files import ZIP_ERRORS, zip_names
+from landslide_map.untrusted.files import ZIP_ERRORS, inside_zip, zip_names
 
 SAME_PASS_S: Final = 600.0
 """Slices, bursts and frames of one pass over a scene start within this time."""
 MOST_FILES: Final = 20_000
 """Names of a folder or zip that are looked at."""
-_RASTER: Final = re.compile(r"\.(tif|tiff)$", re.IGNORECASE)
+_RASTER: Final = re.compile(r"\.(tif|tiff|dim)$", re.IGNORECASE)
 _COMPANION: Final = re.compile(
     r"(?:^|[_.-])(?:ls_map|inc_map|area|dem|rgb|mask|angle|lia|local_incidence_angle|diff\w*|composite)\.tiff?$",
     re.IGNORECASE,
 )
 """Rasters that come along with backscatter."""
+_SHARD: Final = re.compile(r"(?P<stem>.+)-(?P<row>\d{10})-(?P<col>\d{10})\.tiff?", re.IGNORECASE)
 _OPTICAL: Final = re.compile(r"S2[A-D]_MSI|SENTINEL2[A-D]_|_T\d{2}[C-X][A-Z]{2}_|^T\d{2}[C-X][A-Z]{2}_")
 
 
@@ -82,11 +86,14 @@ def products_in(path: Path) -> list[Product]:
     pairs: dict[str, dict[str, RadarFile]] = {}
     both: list[Product] = []
     for raster in _rasters(path):
+        if raster.suffix.lower() == ".dim":
+            both.append(_product(files_of_dimap(raster), None, raster))
+            continue
         polarisation = _polarisation(raster.name)
         if polarisation is not None:
             key = str(raster.with_name(_without(raster.name)))
             pairs.setdefault(key, {})[polarisation] = look_at(raster)
-        elif _may_hold_both(raster):
+        elif _may_hold_both(raster) and raster == shards_of(raster)[0]:
             file = look_at(raster)
             told = [polarisation_of(text) for text in file.descriptions]
             if told.count("vv") == 1 and told.count("vh") == 1:
@@ -112,11 +119,11 @@ def passes(products: Sequence[Product]) -> list[list[Product]]:
 def as_specs(group: Sequence[Product], declared: RadarSpec | None = None) -> list[RadarSpec]:
     """Return a pass as scene.yaml would list it, with what was declared of the folder it came from."""
     facts = {} if declared is None else declared.model_dump(include=set(_DECLARED), exclude_unset=True)
-    pairs = [one for one in group if one.bands is None]
+    pairs = [one for one in group if one.files["vv"] != one.files["vh"]]
     specs = [
         RadarSpec(path=one.files["vv"], bands=one.bands).model_copy(update=facts)
         for one in group
-        if one.bands is not None
+        if one.files["vv"] == one.files["vh"]
     ]
     if pairs:
         vv, vh = (tuple(one.files[name] for one in pairs) for name in ("vv", "vh"))
@@ -157,10 +164,60 @@ def _pair(files: dict[str, RadarFile]) -> Product:
     return _product(files, None)
 
 
-def _product(files: dict[str, RadarFile], bands: RadarBands | None) -> Product:
+def _product(files: dict[str, RadarFile], bands: RadarBands | None, whole: Path | None = None) -> Product:
+    """Return a product; `whole` is the one file that stands for both polarisations."""
     first = files["vv"]
-    grid = open_band(first.path, bands.vv if bands else 1).grid
-    return Product({name: file.path for name, file in files.items()}, bands, first.identity, grid)
+    grid = first.placed or open_band(first.path, bands.vv if bands else 1).grid
+    return Product({name: whole or file.path for name, file in files.items()}, bands, first.identity, grid)
+
+
+def files_of_dimap(path: Path) -> dict[str, RadarFile]:
+    """Return VV and VH of a SNAP product (BEAM-DIMAP).
+
+    Raises
+    ------
+    InputError
+        E305 one of them is missing; as :func:`~landslide_map.inputs.sentinel1.dimap.read_dimap`.
+    """
+    found = read_dimap(path)
+    if set(found) != {"vv", "vh"}:
+        there = ", ".join(sorted(found)).upper() or "neither"
+        raise InputError("E305", f"{path}: has {there} of VV and VH as Sigma0 or Gamma0; both are needed")
+    return {
+        name: RadarFile(found[name].path, found[name].identity, ("",), found[name].grid, found[name].nodata)
+        for name in ("vv", "vh")
+    }
+
+
+def shards_of(path: Path) -> list[Path]:
+    """Return the parts of an export of Earth Engine that is cut into files; the file itself if it is whole.
+
+    Names end in the row and column where a part begins. Parts with their own sizes are placed by their
+    georeference; the names tell whether one is missing.
+
+    Raises
+    ------
+    InputError
+        E101 a part is missing.
+    """
+    own = _SHARD.fullmatch(path.name)
+    if own is None or inside_zip(path) is not None:
+        return [path]
+    parts = {
+        (found["row"], found["col"]): other
+        for other in sorted(path.parent.glob(f"{glob_escape(own['stem'])}-*.tif*"))
+        if (found := _SHARD.fullmatch(other.name)) and found["stem"] == own["stem"]
+    }
+    rows, cols = ({key[i] for key in parts} for i in (0, 1))
+    missing = sorted(set(product(rows, cols)) - set(parts))
+    if missing or "0000000000" not in rows or "0000000000" not in cols:
+        row, col = missing[0] if missing else ("0000000000", "0000000000")
+        raise InputError(
+            "E101",
+            f"{path}: the part {own['stem']}-{row}-{col}.tif of this export is missing; download it as well "
+            "(all parts into one folder)",
+        )
+    return [parts[key] for key in sorted(parts)]
 
 
 def _polarisation(name: str) -> str | None:

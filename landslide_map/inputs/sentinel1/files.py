@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landslide_map.errors import InputError, Notice
+from landslide_map.grid import Grid
 from landslide_map.inputs.scene_inputs import RadarImage
 from landslide_map.inputs.sentinel1 import units
 from landslide_map.inputs.sentinel1.metadata import (
@@ -45,6 +46,10 @@ class RadarFile:
     identity: Identity
     descriptions: tuple[str, ...]
     """Band descriptions, empty where a band has none."""
+    placed: Grid | None = None
+    """Where the pixels lie, if the product says so elsewhere."""
+    nodata: tuple[float, ...] | None = None
+    """Values that mean "no data", if the product says so elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,11 @@ def polarisation_of(description: str) -> str | None:
 
 
 def sampled_band(
-    path: Path, index: int, nodata: tuple[float, ...] | None, measured: Collection[int] = ()
+    path: Path,
+    index: int,
+    nodata: tuple[float, ...] | None,
+    measured: Collection[int] = (),
+    placed: Grid | None = None,
 ) -> tuple[SampledBand, list[Notice]]:
     """Open a band, find out which values mean "no data", and sample the rest.
 
@@ -163,13 +172,15 @@ def sampled_band(
         Declared in scene.yaml, instead of what the file says.
     measured : collection of int
         Bands of the file that hold measurements.
+    placed : Grid, optional
+        Where the pixels lie, if the product says so elsewhere.
 
     Raises
     ------
     InputError
         As :func:`~landslide_map.raster.open.open_band`; E106 where nothing is valid, E350.
     """
-    band = open_band(path, index, nodata, measured=measured)
+    band = open_band(path, index, nodata, measured=measured, placed=placed)
     check_image_size(band.path, band.grid.shape)
     pixels, integer = sample(band)
     values, notices = units.fill_values(pixels, f"{path} band {index}", integer)

@@ -15,7 +15,7 @@ from landslide_map.errors import InputError, Notice
 from landslide_map.inputs.scene_inputs import RadarComposite, RadarImage, RadarTrack
 from landslide_map.inputs.sentinel1 import consistency, differences
 from landslide_map.inputs.sentinel1 import units as backscatter_checks
-from landslide_map.inputs.sentinel1.families import SAME_PASS_S
+from landslide_map.inputs.sentinel1.families import SAME_PASS_S, files_of_dimap, shards_of
 from landslide_map.inputs.sentinel1.files import (
     OpenedImage,
     RadarFile,
@@ -94,7 +94,8 @@ def open_image(orbit: str, spec: RadarSpec) -> OpenedImage:
         bands[name] = []
         for file, index in group:
             own = tuple(number for other, number in every if other.path == file.path)
-            band, found = sampled_band(file.path, index, spec.nodata, own)
+            nodata = spec.nodata if spec.nodata is not None else file.nodata
+            band, found = sampled_band(file.path, index, nodata, own, file.placed)
             bands[name].append(band)
             notices += found
     vv, vh = (np.concatenate([b.pixels.ravel() for b in bands[name]]) for name in ("vv", "vh"))
@@ -124,12 +125,18 @@ def open_image(orbit: str, spec: RadarSpec) -> OpenedImage:
 
 def _radar_files(spec: RadarSpec) -> dict[str, list[tuple[RadarFile, int]]]:
     """Return the file and band number of every VV and VH slice."""
+    if spec.path is not None and spec.path.suffix.lower() == ".dim":
+        return {name: [(file, 1)] for name, file in files_of_dimap(spec.path).items()}
     if spec.path is not None:
-        file = look_at(spec.path)
+        first, *others = (look_at(path) for path in shards_of(spec.path))
+        file = first
         numbers = (spec.bands.vv, spec.bands.vh) if spec.bands else _two_bands(file)
         for name, number in zip(("vv", "vh"), numbers, strict=True):
             _check_description(file, number, name)
-        return {name: [(file, number)] for name, number in zip(("vv", "vh"), numbers, strict=True)}
+        return {
+            name: [(one, number) for one in (first, *others)]
+            for name, number in zip(("vv", "vh"), numbers, strict=True)
+        }
     parts = {
         name: [(look_at(path), 1) for path in paths or ()]
         for name, paths in (("vv", spec.vv), ("vh", spec.vh))

@@ -1,0 +1,188 @@
+"""A Sentinel-1 product of SNAP (BEAM-DIMAP): ``X.dim``, an XML, and ``X.data``, a folder of rasters.
+
+The rasters do not tell where they lie, what they measure, or which value is no data; the XML does.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Final
+from xml.etree.ElementTree import Element
+
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+
+from landslide_map.errors import InputError
+from landslide_map.grid import Grid
+from landslide_map.inputs.sentinel1.metadata import Identity
+from landslide_map.options import BackscatterUnits, Quantity
+from landslide_map.untrusted.files import read_bytes
+from landslide_map.untrusted.xml_tree import MOST_BYTES, parse_xml
+
+ZERO_DB: Final = -1e-30
+"""What SNAP writes in place of the decibels of a number that is nearly zero: 0 dB, very bright."""
+_BAND: Final = re.compile(
+    r"(?P<quantity>Sigma|Gamma|Beta)0_(?P<polarisation>VV|VH)(?P<db>_db)?$", re.IGNORECASE
+)
+_MONTHS: Final = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+_ABSENT: Final = {"", "-", "99999"}
+
+
+@dataclass(frozen=True, slots=True)
+class DimapBand:
+    """One polarisation of a product."""
+
+    path: Path
+    """The ENVI raster."""
+    grid: Grid
+    nodata: tuple[float, ...]
+    identity: Identity
+
+
+def read_dimap(path: Path) -> dict[str, DimapBand]:
+    """Read the XML of a product: ``vv`` and ``vh``, those that it has.
+
+    Raises
+    ------
+    InputError
+        E101 missing or damaged, E113 files elsewhere, E301 numbers that are scaled, beta0 or made by an
+        expression, E311 not geocoded.
+    """
+    try:
+        root = parse_xml(read_bytes(path, MOST_BYTES))
+    except (OSError, ValueError) as error:
+        raise InputError("E101", f"{path}: cannot be read ({error}); write it again with SNAP") from None
+    grid = _grid(root, path)
+    identity = _identity(root)
+    flattened = "Terrain-Flattening" in {(node.text or "").strip() for node in root.iter("operator")}
+    files = _files(root, path)
+    found: dict[str, DimapBand] = {}
+    for band in root.iter("Spectral_Band_Info"):
+        name = _text(band, "BAND_NAME")
+        told = _BAND.search(name)
+        if told is None:
+            continue
+        key = told["polarisation"].lower()
+        if key in found:
+            raise InputError(
+                "E305", f"{path}: has several bands of {key.upper()}; write one kind with SNAP (Band Select)"
+            )
+        index = _text(band, "BAND_INDEX")
+        _check_plain(band, name, path)
+        if index not in files:
+            raise InputError(
+                "E101", f"{path}: does not say which file holds {name}; write it again with SNAP"
+            )
+        decibels = told["db"] is not None or _text(band, "PHYSICAL_UNIT").lower().endswith("db")
+        found[key] = DimapBand(
+            files[index], grid, _nodata(band, decibels), _of_band(identity, told, decibels, flattened)
+        )
+    return found
+
+
+def _of_band(identity: Identity, told: re.Match[str], decibels: bool, flattened: bool) -> Identity:
+    """Return what is known of a band; terrain-flattened gamma0 has the name of the other, the graph tells."""
+    units: BackscatterUnits = "db" if decibels else "power"
+    gamma: Quantity = "gamma0_rtc" if flattened else "gamma0"
+    quantity: Quantity = gamma if told["quantity"].lower() == "gamma" else "sigma0"
+    return Identity(
+        units=units, quantity=quantity, polarisation=told["polarisation"].upper(), family="SNAP"
+    ).completed(identity)
+
+
+def _check_plain(band: Element, name: str, path: Path) -> None:
+    """Refuse (E301) numbers that are not what they measure."""
+    scale, offset = _text(band, "SCALING_FACTOR") or "1", _text(band, "SCALING_OFFSET") or "0"
+    problem = None
+    if next(band.iter("VIRTUAL_BAND"), None) is not None or next(band.iter("EXPRESSION"), None) is not None:
+        problem = "is made by an expression and has no pixels on disk"
+    elif _text(band, "LOG10_SCALED").lower() == "true" or float(scale) != 1 or float(offset) != 0:
+        problem = "holds scaled numbers"
+    elif name.lower().startswith("beta"):
+        problem = "is beta0, which the models do not know"
+    if problem:
+        raise InputError(
+            "E301",
+            f"{path}: {name} {problem}; write Sigma0 or Gamma0 as plain numbers with SNAP (Convert Band)",
+        )
+
+
+def _nodata(band: Element, decibels: bool) -> tuple[float, ...]:
+    value = _text(band, "NO_DATA_VALUE")
+    used = _text(band, "NO_DATA_VALUE_USED").lower() == "true" and value != ""
+    declared = (float(value),) if used else (0.0,)
+    return (*declared, ZERO_DB) if decibels else declared
+
+
+def _files(root: Element, path: Path) -> dict[str, Path]:
+    """Return band index -> raster; a file outside of the product's own folder is not read."""
+    files = {}
+    for entry in root.iter("Data_File"):
+        link = next(entry.iter("DATA_FILE_PATH"), None)
+        href = "" if link is None else link.get("href", "")
+        parts = PurePosixPath(href.replace("\\", "/"))
+        if not href or parts.is_absolute() or ".." in parts.parts:
+            raise InputError("E113", f"{path}: names a file outside of its own folder ({href[:80]!r})")
+        files[_text(entry, "BAND_INDEX")] = (path.parent / parts).with_suffix(".img")
+    return files
+
+
+def _grid(root: Element, path: Path) -> Grid:
+    wkt = _text(root, "WKT")
+    numbers = _text(root, "IMAGE_TO_MODEL_TRANSFORM")
+    if not wkt or not numbers:
+        raise InputError(
+            "E311", f"{path}: is not geocoded; run SNAP's Range-Doppler Terrain Correction on it first"
+        )
+    try:
+        a, d, b, e, c, f = (float(number) for number in numbers.split(","))
+        size = (int(_text(root, "NCOLS")), int(_text(root, "NROWS")))
+        grid = Grid(CRS.from_wkt(" ".join(wkt.split())), Affine(a, b, c, d, e, f), *size)
+    except (ValueError, CRSError):
+        raise InputError(
+            "E101", f"{path}: its projection or size cannot be read; write it again with SNAP"
+        ) from None
+    if b or d or a <= 0 or e >= 0:
+        raise InputError("E104", f"{path}: is rotated or not north-up; reproject it with SNAP or gdalwarp")
+    return grid
+
+
+def _identity(root: Element) -> Identity:
+    abstract = next((node for node in root.iter("MDElem") if node.get("name") == "Abstracted_Metadata"), None)
+    told: dict[str, str] = {}
+    for attribute in () if abstract is None else abstract.iter("MDATTR"):
+        text = (attribute.text or "").strip()
+        if text not in _ABSENT:
+            told.setdefault(attribute.get("name", ""), text)
+    platform = re.sub(r"^SENTINEL-?1", "S1", told.get("MISSION", "").upper())
+    direction = told.get("PASS", "").lower()
+    return Identity(
+        acquired=_time(told.get("first_line_time", "")),
+        platform=platform if re.fullmatch(r"S1[ABCD]", platform) else None,
+        absolute_orbit=int(told["ABS_ORBIT"]) if told.get("ABS_ORBIT", "").isdigit() else None,
+        relative_orbit=int(told["REL_ORBIT"]) if told.get("REL_ORBIT", "").isdigit() else None,
+        orbit=direction if direction in {"ascending", "descending"} else None,
+    )
+
+
+def _time(text: str) -> datetime | None:
+    """Return a time as SNAP writes it, ``29-DEC-2015 15:28:26.491675``: months are always English."""
+    found = re.fullmatch(
+        r"(\d{1,2})-([A-Z]{3})-(\d{4}) (\d{2}):(\d{2}):(\d{2})(?:\.\d*)?", text.strip().upper()
+    )
+    if found is None or found[2] not in _MONTHS:
+        return None
+    day, year, hour, minute, second = (int(found[i]) for i in (1, 3, 4, 5, 6))
+    try:
+        return datetime(year, _MONTHS.index(found[2]) + 1, day, hour, minute, min(second, 59), tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _text(element: Element, tag: str) -> str:
+    found = next(element.iter(tag), None)
+    return (found.text or "").strip() if found is not None else ""
