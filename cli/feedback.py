@@ -1,4 +1,4 @@
-"""What a command says on standard error while it works, for people or for machines."""
+"""Console output of a command: progress, notices, log records; for people or as JSON lines."""
 
 from __future__ import annotations
 

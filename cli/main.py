@@ -1,4 +1,4 @@
-"""The ``landslide-map`` command group; ``run`` is what happens when no command is named."""
+"""The ``landslide-map`` command group; ``run`` is the command if none is named."""
 
 from __future__ import annotations
 

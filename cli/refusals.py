@@ -1,4 +1,4 @@
-"""How a command ends that cannot do its work: exit status, code and one sentence; never a traceback."""
+"""Exit status and message of a command that fails: one code, one sentence, never a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard output and error whose reader may leave: work goes on, and its status is its own."""
+"""Broken pipes: a command goes on if the reader of its output leaves."""
 
 from __future__ import annotations
 

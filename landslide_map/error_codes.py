@@ -1,4 +1,4 @@
-"""The meaning of every code an error or notice can carry; ``docs/error-codes.md`` is made from it."""
+"""Meaning of every code of an error or notice; the source of ``docs/error-codes.md``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one target grid: decided first, and everything is read into it."""
+"""Target grid: the one 10 m grid of a scene, and its blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a window or a pixel has no probability: one code everywhere it is written.
+"""Reasons why a window or pixel has no probability: one code everywhere.
 
 The same numbers are used in votes, in ``windows.nc``, in ``class.tif`` and in the ``analysed`` layer.
 They lie above every class and every scenario index, and the smaller one wins where windows overlap.

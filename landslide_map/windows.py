@@ -1,4 +1,4 @@
-"""Which windows cover a grid.
+"""Window plan: the windows that cover a grid.
 
 A plan is a product of row starts and column starts, so every question about a pixel splits into
 one question per axis.

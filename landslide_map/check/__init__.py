@@ -1,1 +1,1 @@
-"""What was understood of a scene, next to the training data."""
+"""Checks of a scene without mapping it."""

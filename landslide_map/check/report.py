@@ -1,4 +1,4 @@
-"""The report of ``landslide-map check`` as text for a terminal."""
+"""Text report of ``landslide-map check`` for a terminal."""
 
 from __future__ import annotations
 

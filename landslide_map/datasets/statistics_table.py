@@ -1,4 +1,4 @@
-"""The published table of window statistics, read into this package's own names.
+"""Reader of the published table of window statistics.
 
 The table has one row per labelled 64 x 64 window: ``ID``, ``label`` and, for twelve bands and two indices,
 mean, std, min, max, kurt and skew. Its ``ndvi`` is that of band 1, which is blue (docs/decisions/0020), and

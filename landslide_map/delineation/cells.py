@@ -1,4 +1,4 @@
-"""The surroundings of every pixel: medians of 160 m cells, and of these over 800 m.
+"""Surroundings of every pixel: medians of 160 m cells, and of these over 800 m.
 
 Cells lie on the fixed lattice of the grid, so surroundings do not depend on blocks, threads or memory.
 """

@@ -1,4 +1,4 @@
-"""What every kept pixel says for or against a landslide, as whole numbers whose sums are exact."""
+"""Evidence of every kept pixel for or against a landslide, as whole numbers with exact sums."""
 
 from __future__ import annotations
 

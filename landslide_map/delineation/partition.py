@@ -1,4 +1,4 @@
-"""The choice among nested candidates: no pixel in two, and together the most landslide pixels."""
+"""Choice among nested candidates: no pixel in two, and together the most landslide pixels."""
 
 from __future__ import annotations
 

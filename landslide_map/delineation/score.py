@@ -1,4 +1,4 @@
-"""The learned probability of a candidate: boosted trees on its features, and their calibration."""
+"""Learned probability of a candidate: boosted trees on its features, and their calibration."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How good an ensemble is: figures of windows (window level) and of mapped landslides (object level)."""
+"""Evaluation of ensembles on windows and of maps on landslides."""

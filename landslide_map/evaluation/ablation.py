@@ -1,4 +1,4 @@
-"""What windows' sensors and statistics are worth: leaving them out, or shuffling them."""
+"""Ablation: figures without a sensor or statistic, or with its values shuffled."""
 
 from __future__ import annotations
 

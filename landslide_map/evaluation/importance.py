@@ -1,4 +1,4 @@
-"""Which features the trees of a bundle rely on."""
+"""Feature importance in the trees of a bundle."""
 
 from __future__ import annotations
 

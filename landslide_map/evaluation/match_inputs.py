@@ -1,4 +1,4 @@
-"""A finished map and an inventory of landslides, read to be compared."""
+"""Readers of a finished map and of an inventory, for their comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every member says of labelled windows, asked once; and what scenarios make of it."""
+"""Predictions of all members for labelled windows, and the votes of scenarios from them."""
 
 from __future__ import annotations
 

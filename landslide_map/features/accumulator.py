@@ -1,4 +1,4 @@
-"""What windows that are not finished need of the rows of blocks read so far: moments of cells, and pixels."""
+"""Accumulator of unfinished windows: moments of cells and pixels of the rows read so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numba kernel of the median, which no merging of cells can give."""
+"""Numba kernel of the median, which merging of cells cannot give."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numba kernels: central moments of cells, and their exact merging into windows.
+"""Numba kernels of central moments of cells, and of their exact merging into windows.
 
 A *cell* is a rectangle of pixels that no window edge cuts. Its moments are computed in two passes
 over its pixels, so nothing cancels however large the mean is against the spread; the moments of a

@@ -1,4 +1,4 @@
-"""The windows of a scene judged, one row of 1024 px blocks after another; no scene-sized stack exists.
+"""Predictions for the windows of a scene, one row of 1024 px blocks after another.
 
 A row of blocks is what a run resumes from, and what another machine may be given: the windows that end in it
 are the same, to the bit, whether the rows above were judged just before, long ago, or elsewhere.

@@ -1,4 +1,4 @@
-"""How much of the grid a source covers with valid pixels, from a thin look at points of the grid."""
+"""Coverage of the grid by valid pixels of a source, from a thin sample of points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scene.yaml, with comments, from the images that lie in a folder; or a template without any."""
+"""Commented scene.yaml from the images in a folder, or a template."""
 
 from __future__ import annotations
 

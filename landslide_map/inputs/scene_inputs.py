@@ -1,4 +1,4 @@
-"""What the readers found on disk, product family forgotten.
+"""Inputs of a scene after reading: images, tracks and elevation without their product family.
 
 Readers turn files into these values; alignment turns these values into pixels on the grid.
 Nothing here opens a file.

@@ -1,4 +1,4 @@
-"""The target grid: decided first, from scene.yaml and the Sentinel-2 image, and 10 m always."""
+"""Choice of the target grid, from scene.yaml and the Sentinel-2 image."""
 
 from __future__ import annotations
 

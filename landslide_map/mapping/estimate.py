@@ -1,4 +1,4 @@
-"""What a run will cost, before it begins: time from measured rates, memory from what memory limits go by."""
+"""Estimate of time and memory before a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decides the bytes of a result, as plain JSON: runs that agree in it may share finished work."""
+"""Identity of a run, as plain JSON: runs that agree in it may share finished rows."""
 
 from __future__ import annotations
 

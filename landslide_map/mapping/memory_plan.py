@@ -1,4 +1,4 @@
-"""How much memory a run may take: one limit, and the few choices that keep a process below it.
+"""Memory plan: the few settings that keep a run below a memory limit.
 
 What a run needs is worked out before it begins (:class:`Demand`): from what is in memory already, from the
 size of the scene's rows of blocks, and from costs that were measured. The limit then chooses

@@ -1,4 +1,4 @@
-"""A run before its first window: what scene and caller say, what inputs and bundle are, who will judge."""
+"""Setup of a run: settings, bundle, inputs and the predictor of its rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A member: anything that turns windows into probabilities from channels it names."""
+"""Protocol of a member: windows in, probabilities out, from the channels it names."""
 
 from __future__ import annotations
 

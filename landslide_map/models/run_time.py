@@ -1,4 +1,4 @@
-"""How long a bundle's networks will take on this processor, measured before they start."""
+"""Run time of a bundle's networks on this CPU, measured before they start."""
 
 from __future__ import annotations
 

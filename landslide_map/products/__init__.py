@@ -1,4 +1,4 @@
-"""What a run writes: rasters, polygons, per-window record, manifest, and their appearing all at once."""
+"""Files of a map: rasters, polygons, record of windows, project and report."""
 
 from __future__ import annotations
 

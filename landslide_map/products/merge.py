@@ -1,4 +1,4 @@
-"""The outlines of several scenes brought together: a landslide across a border is one, ground counts once.
+"""Merged outlines of several scenes: a landslide across a border is one, ground counts once.
 
 Scenes overlap (Sentinel-2 tiles by some 10 km) and may lie in different projections. What a merged
 landslide carries is made of its parts by the rules of docs/decisions/0030-several-scenes.md.

@@ -1,4 +1,4 @@
-"""``windows.nc``: what was decided in every window, for those who want to look behind the map.
+"""``windows.nc``: the record of every window.
 
 netCDF 3 with CF attributes, so that any netCDF reader opens it.
 """

@@ -1,4 +1,4 @@
-"""Where grid pixels lie in a source raster, equal for any chunking.
+"""Coordinates of grid pixels in a source raster, equal for any chunking.
 
 A projection is too slow to be asked for every pixel and too smooth to need it. It is asked at the
 nodes of a lattice that is fixed to the grid's origin, every :data:`STEP` pixels, and coordinates are

@@ -1,4 +1,4 @@
-"""The rule that says which pixels of a band are no data: one for runs, checks and coverage."""
+"""Nodata rule of a band: one for runs, checks and coverage."""
 
 from __future__ import annotations
 

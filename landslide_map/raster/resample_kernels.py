@@ -1,4 +1,4 @@
-"""The loops of resampling, compiled: grid pixels from source pixels and lattice nodes.
+"""Compiled loops of resampling: grid pixels from source pixels and coordinate nodes.
 
 Every arithmetic step of a pixel depends on its place in the grid and never on the block it is read
 in, so that results are equal to the last bit for any chunking.

@@ -1,4 +1,4 @@
-"""A look at some of the pixels of a band: enough to judge it, without decoding all of it.
+"""Sample of the pixels of a band, for checks without decoding all of it.
 
 Decoding a full tile costs as much as mapping it, so a check reads well-spread patches of it, or the
 resolution levels of JPEG 2000, which are made of the same code as the pixels. Overviews decide nothing: they

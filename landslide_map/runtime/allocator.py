@@ -1,4 +1,4 @@
-"""The C library's allocator, where it is glibc: what it keeps, and giving back what is free.
+"""Allocator of the C library (glibc): what it keeps, and giving back free memory.
 
 Numbers of settings are those of ``malloc.h``. With another library nothing is set and nothing given back.
 """

@@ -1,4 +1,4 @@
-"""Telling whoever watches how far a run is: bars on a terminal, plain lines elsewhere, JSON for machines."""
+"""Progress reporting: terminal bars, log lines or JSON lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the time of a run goes: its stages one after another, and every kind of work in any thread.
+"""Timings of a run: its stages one after another, and kinds of work in any thread.
 
 There are two accounts, because what a run does overlaps.
 

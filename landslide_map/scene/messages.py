@@ -1,4 +1,4 @@
-"""The text side of ``scene.yaml``: YAML in, and pydantic's complaints out as one clear sentence."""
+"""Messages of ``scene.yaml``: YAML in, validation errors out as one clear sentence."""
 
 from __future__ import annotations
 

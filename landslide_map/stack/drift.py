@@ -1,4 +1,4 @@
-"""The values of a scene's bands beside those of the training data, and where they are far apart.
+"""Drift: values of a scene's bands beside those of the training data.
 
 A wrong unit, sign or product that no metadata tell still shows here: the numbers are not what models learned.
 """

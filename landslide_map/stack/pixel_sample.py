@@ -1,4 +1,4 @@
-"""A sample of the pixels that pass by while a scene is read once: every 32nd of each row and column.
+"""Sample of every 32nd pixel in each direction, taken while a scene is read once.
 
 What a scene's values are like is known only from its pixels, and they are nowhere all at once. The sample
 lies on the lattice of blocks, so it is the same however the work is cut.

@@ -1,4 +1,4 @@
-"""Which pixels show snow or cloud instead of ground: bright, grey or bluish, without vegetation."""
+"""Snow and cloud by colour: bright, grey or bluish pixels without vegetation."""
 
 from __future__ import annotations
 

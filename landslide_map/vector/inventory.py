@@ -1,4 +1,4 @@
-"""A user's inventory of landslide polygons, and how much of each window it covers."""
+"""Inventory of landslide polygons, and the share of each window that they cover."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of a map against an inventory, at object level, in Markdown."""
+"""Markdown report of a map against an inventory, at object level."""
 
 from __future__ import annotations
 

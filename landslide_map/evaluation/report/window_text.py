@@ -1,4 +1,4 @@
-"""The report of an evaluation at window level, in Markdown."""
+"""Markdown report of an evaluation at window level."""
 
 from __future__ import annotations
 

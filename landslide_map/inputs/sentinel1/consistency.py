@@ -1,4 +1,4 @@
-"""Whether the images of one orbit direction belong together: direction, track, radiometry, pixels."""
+"""Consistency of the images of one orbit direction: direction, track, radiometry, pixels."""
 
 from __future__ import annotations
 

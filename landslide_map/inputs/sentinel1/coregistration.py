@@ -1,4 +1,4 @@
-"""Whether the images of one track lie on each other: a shift of whole pixels, read from the pixels.
+"""Co-registration of the images of one track: shifts of whole pixels, measured on the pixels.
 
 The difference of two images that are displaced shows every ridge and river bank as change, and a map of it is
 plausible. Distributors have published such images; no metadata tell.

@@ -1,4 +1,4 @@
-"""Whether images were taken on the right side of the event, and when scene.yaml says; what is far from it."""
+"""Dates of Sentinel-1 images: side of the event, and distance from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether differences of backscatter are what they should be, post - pre in dB: pure functions on samples.
+"""Checks of backscatter differences, post - pre in dB: pure functions on samples.
 
 As in ``backscatter_checks``, the limits come from real scenes (docs/decisions/0013-backscatter-limits.md).
 """

@@ -1,4 +1,4 @@
-"""Products of Sentinel-1 as they are delivered: the passes in a folder or zip, whoever made it.
+"""Product families of Sentinel-1: the passes in a folder or zip.
 
 A product is a pair of rasters, VV and VH, or one raster with both. What each is (units, radiometry, date) is
 told by its tags and name (:mod:`~landslide_map.inputs.sentinel1.metadata`); files that only come along are

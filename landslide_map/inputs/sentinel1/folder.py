@@ -1,4 +1,4 @@
-"""A folder of Sentinel-1 products sorted by direction, track and side of the event."""
+"""Folder of Sentinel-1 products, sorted by direction, track and side of the event."""
 
 from __future__ import annotations
 

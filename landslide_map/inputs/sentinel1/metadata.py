@@ -1,4 +1,4 @@
-"""When, by which satellite and on which track: Sentinel-1 names, tags and orbit arithmetic.
+"""Metadata of Sentinel-1: time, satellite and track from names, tags and orbit arithmetic.
 
 Product names and GDAL tags are read into one :class:`Identity`; nothing here opens a file.
 """

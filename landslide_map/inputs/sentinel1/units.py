@@ -1,4 +1,4 @@
-"""Whether pixels are the backscatter they are declared to be: pure functions on samples of pixels.
+"""Checks of backscatter units and quantity: pure functions on samples of pixels.
 
 They refuse what is clearly wrong and warn of what is doubtful. The limits come from the 6,075 labelled
 training windows and from the real scenes named in docs/decisions/0013-backscatter-limits.md.

@@ -1,4 +1,4 @@
-"""A Sentinel-2 Level-2A product as ESA's EOPF Zarr (version 2), as a folder or a zip: what its metadata say.
+"""Sentinel-2 Level-2A products as ESA's EOPF Zarr (version 2), folder or zip.
 
 The arrays hold the digital numbers of the SAFE product. Their attributes tell the projection, which GDAL does
 not find; the bounding box of the product is written east before west, and is not used.

@@ -1,4 +1,4 @@
-"""Sentinel-2 images as they are delivered without their SAFE: the band files in a folder, whoever made it.
+"""Sentinel-2 images without their SAFE: the band files in a folder.
 
 Recognised are the layouts of AWS, the Planetary Computer, Earth Search and MAJA (Theia), and any folder with
 one file for each band. A folder with a SAFE product in it is that product.

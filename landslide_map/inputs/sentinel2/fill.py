@@ -1,4 +1,4 @@
-"""Fill in a Sentinel-2 image that no tag declares: values that are no measurement, told from the pixels.
+"""Undeclared fill in a Sentinel-2 image, found on the pixels.
 
 Real images have no pixel in which all bands hold the same number: none in eleven scenes of TerraMind and
 BigEarthNet, 0.34 million pixels (tests/unit/test_fill.py). Where many have, nothing was measured.

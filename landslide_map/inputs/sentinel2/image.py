@@ -1,4 +1,4 @@
-"""A post-event Sentinel-2 image, whatever its packing: SAFE folder or zip, multi-band raster, band files.
+"""Sentinel-2 image from a SAFE folder or zip, a multi-band raster or band files.
 
 All end as training DN = 10000 * reflectance + 1000; whether the stored numbers carry that 1000 is
 decided by the processing baseline and verified on pixels.

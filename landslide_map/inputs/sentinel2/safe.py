@@ -1,4 +1,4 @@
-"""A Sentinel-2 Level-2A product in ESA's SAFE layout, as a folder or a zip: what its XML says.
+"""Sentinel-2 Level-2A product in ESA's SAFE layout, folder or zip: its XML.
 
 ``MTD_MSIL2A.xml`` names the images and the radiometric offset, ``MTD_TL.xml`` the tile's grid. File
 names are matched without regard to case, because real products differ there.

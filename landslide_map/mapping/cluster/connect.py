@@ -1,4 +1,4 @@
-"""How a run comes by a cluster: by the address of a scheduler, or by processes started on this machine."""
+"""Connection of a run to a cluster: a scheduler's address, or processes on this machine."""
 
 # mypy: untyped-calls-exclude="dask,distributed"
 

@@ -1,4 +1,4 @@
-"""What a worker of a cluster does: shows that it can judge as everybody else does, and judges rows of blocks.
+"""Worker side of cluster runs: software, bundle and inputs are verified, then rows are predicted.
 
 Nothing here knows of a client or a schedule (:mod:`landslide_map.mapping.cluster.client` does); all of it
 runs in the worker's process, on the worker's files.

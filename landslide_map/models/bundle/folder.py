@@ -1,4 +1,4 @@
-"""A bundle's folder: written whole, and read with its format version and every hash checked first."""
+"""Folder of a bundle: written whole; format version and hashes checked before reading."""
 
 from __future__ import annotations
 

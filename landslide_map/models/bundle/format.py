@@ -1,4 +1,4 @@
-"""What ``bundle.json`` may say, as a strict model (``docs/bundle-format.md``)."""
+"""Format of ``bundle.json``, as a strict model (``docs/bundle-format.md``)."""
 
 from __future__ import annotations
 

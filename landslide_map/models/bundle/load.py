@@ -1,4 +1,4 @@
-"""A bundle: members and scenarios, loaded from a verified folder without pickles, ready to vote."""
+"""Bundle: members and scenarios, loaded from a verified folder without pickles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether every model file of a bundle can be used, beyond its hash: each member votes once."""
+"""Verification of a bundle beyond its hashes: each member votes once."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Networks on pixels: what one is, who lets it vote, and how it gets faster with the same numbers."""
+"""Networks on pixels: architecture, inference and its speedups."""

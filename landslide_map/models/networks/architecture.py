@@ -1,4 +1,4 @@
-"""The network architectures, as torch modules whose parameter names are the published ones."""
+"""Network architectures, as torch modules with the published parameter names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A device at work: the network on it, and the threads that hand it windows."""
+"""Device worker: the network on one device, and the threads that hand it windows."""
 
 from __future__ import annotations
 

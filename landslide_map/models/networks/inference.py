@@ -1,4 +1,4 @@
-"""A network ready to vote on one device: windows in, probabilities out, one fold's weights after another."""
+"""Inference of one network on one device, one fold's weights after another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network as a member of an ensemble: its folds one after another, on the devices there are."""
+"""Network member: its folds one after another, on all devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What surrounds a network when it votes: scaling, indices, enlargement, flips, folds.
+"""Preprocessing around a network: scaling, indices, enlargement, flips, folds.
 
 Everything that differs from a plain forward pass is here, once, for scoring, mapping and training.
 """

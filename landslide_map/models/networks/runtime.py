@@ -1,4 +1,4 @@
-"""Where and how networks are computed: device, precision, batch size."""
+"""Runtime of networks: device, precision, batch size."""
 
 from __future__ import annotations
 

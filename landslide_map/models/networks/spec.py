@@ -1,4 +1,4 @@
-"""What a network member is, in words: readable without torch, written into bundles and recipes."""
+"""Specification of a network member: readable without torch, written into bundles and recipes."""
 
 from __future__ import annotations
 

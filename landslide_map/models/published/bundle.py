@@ -1,4 +1,4 @@
-"""How the bundle of the published ensemble describes itself: members, scenarios, and figures as published."""
+"""Description of the published ensemble's bundle: members, scenarios, published figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The only place that unpickles: published boosters, when the user trusts where they come from."""
+"""Unpickling of published boosters, only if the user trusts their origin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pixel member of a bundle: tiles of channels -> one probability for each pixel."""
+"""Pixel member of a bundle: tiles of channels in, one probability for each pixel out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A safe cascade: which windows the cheap members alone may call "no landslide", and what that has cost.
+"""Cascade: windows that the cheap members alone may call free of landslides, and its cost.
 
 The rule is learned from windows that no member had seen. The landslides that the whole ensemble finds
 (without labels: all that it calls landslides) are sorted by the cheap members' mean. The least of them, one

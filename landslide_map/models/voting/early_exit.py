@@ -1,4 +1,4 @@
-"""Whose answer can no longer change: windows that stand alone, and windows that share pixels with others.
+"""Early exit: windows with a certain class, alone and for the pixels they share.
 
 What counts of a window is its *margin*, probability minus threshold. A pixel is a landslide where the mean
 probability of the windows over it exceeds the mean of their thresholds: where their margins sum to more than

@@ -1,4 +1,4 @@
-"""The vote: which members speak in which window, and what they say together."""
+"""Vote of an ensemble: the members of each window, combined."""
 
 from __future__ import annotations
 

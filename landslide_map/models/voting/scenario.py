@@ -1,4 +1,4 @@
-"""A scenario: a set of channels that users really have, and what its members say together."""
+"""Scenario: a set of channels that users really have, and the vote of its members."""
 
 from __future__ import annotations
 

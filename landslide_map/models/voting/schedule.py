@@ -1,4 +1,4 @@
-"""Which member is asked about which window: all at once, or the cheap first and the others where needed."""
+"""Order of predictions: all members at once, or cheap members first and networks only where needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recipe of a command: a recipe by name with what the command line says instead."""
+"""Recipe of a command: a recipe by name, with the changes of the command line."""
 
 from __future__ import annotations
 

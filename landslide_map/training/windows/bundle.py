@@ -1,4 +1,4 @@
-"""What a training run on windows leaves behind: the bundle's description, its files and its card."""
+"""Bundle of a training run on windows: its description, files and card."""
 
 from __future__ import annotations
 

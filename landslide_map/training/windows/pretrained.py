@@ -1,4 +1,4 @@
-"""Where encoders get the weights they start from: timm's hub, files of one's own, or nowhere."""
+"""Starting weights of encoders: timm's hub, files, or random numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published learning procedure, piece by piece: loss, schedule, augmentation."""
+"""Published learning procedure, piece by piece: loss, schedule, augmentation."""
 
 from __future__ import annotations
 

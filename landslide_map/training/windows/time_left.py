@@ -1,4 +1,4 @@
-"""How long training will take, from the first batches on."""
+"""Remaining time of a training, from its first batches on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training run has finished so far, on disk, so that a kill costs less than one epoch."""
+"""Finished work of a training on disk, so that a kill costs less than one epoch."""
 
 from __future__ import annotations
 

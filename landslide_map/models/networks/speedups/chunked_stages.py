@@ -1,4 +1,4 @@
-"""The early stages of a hierarchical network, a part of the images after another; for a processor.
+"""Early stages of a hierarchical network, computed for some images after others (CPU).
 
 These stages have the largest maps, many times what a processor keeps near: four windows of 256 pixels make
 64 MB in one tensor of v10, which goes to memory and comes back between any two products. A quarter of

@@ -1,4 +1,4 @@
-"""The mean over tokens, taken before the last product instead of after it.
+"""Mean over tokens, taken before the last product instead of after it.
 
 Where an encoder answers with the mean over the tokens of its last block, a product of the mean is the mean of
 the products, and one token is multiplied instead of 256 (docs/decisions/0038).

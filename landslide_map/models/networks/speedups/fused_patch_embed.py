@@ -1,4 +1,4 @@
-"""The enlargement of a window folded into the patch embedding that reads it.
+"""Enlargement of a window, folded into the patch embedding that reads it.
 
 Both are linear: a patch of the enlarged window is a weighted sum of window pixels, and its embedding is a
 weighted sum of that. So one small convolution on the window itself gives the embedding, exact to rounding

@@ -1,4 +1,4 @@
-"""What timm computes between products, in fewer passes over memory; for a processor, float32, never training.
+"""Activations of timm in fewer passes over memory (CPU, float32, inference only).
 
 A processor spends as long on reading and writing activations as on some products. All changes give the same
 numbers to rounding and leave weights and their names alone (docs/decisions/0038).

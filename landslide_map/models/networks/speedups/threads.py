@@ -1,4 +1,4 @@
-"""How many threads a network is worth on a processor."""
+"""Number of threads that a network is worth on a CPU."""
 
 from __future__ import annotations
 
