@@ -65,6 +65,8 @@ class Total:
     touching: int = 0
     bodies: int = 0
     held: int = 0
+    shares: list[float] = field(default_factory=list)
+    """Of bodies held, event by event."""
 
     def add(self, compared: dict[str, Any]) -> None:
         """Add what one event gave."""
@@ -77,6 +79,8 @@ class Total:
         self.touching += compared["mapped"]["right"]
         self.bodies += bodies["landslides"]
         self.held += bodies["held"]
+        if bodies["landslides"]:
+            self.shares.append(bodies["held_rate"])
 
     def cells(self) -> list[str]:
         """Return IoU, precision and recall of area, bodies held, polygons that touch, share outlined."""
@@ -85,10 +89,14 @@ class Total:
             _share(self.shared_m2, union),
             _share(self.shared_m2, self.mapped_m2),
             _share(self.shared_m2, self.known_m2),
-            _share(self.held, self.bodies),
+            _share(self.held, self.bodies) + self._spread(),
             f"{_share(self.touching, self.polygons)} of {self.polygons}",
             f"{100 * self.mapped_m2 / self.analysed_m2:.3f} %" if self.analysed_m2 else "-",
         ]
+
+    def _spread(self) -> str:
+        """Return the least and the greatest share of bodies held in one event."""
+        return f" ({min(self.shares):.2f}-{max(self.shares):.2f})" if len(self.shares) > 1 else ""
 
 
 def _share(part: float, whole: float) -> str:
@@ -182,7 +190,7 @@ def measured(
 
 
 HEADER: Final = (
-    "| scene | outlines | IoU | area precision | area recall | bodies with a third inside "
+    "| scene | outlines | IoU | area precision | area recall | bodies with a third inside (by event) "
     "| polygons that touch a slide | share outlined |\n|---|---|---|---|---|---|---|---|"
 )
 

@@ -38,7 +38,7 @@ def test_sums_are_of_areas_and_counts_not_of_shares() -> None:
     assert iou == f"{5000 / (5000 + 5000 + 10_000 + 11_000):.2f}"
     assert precision == f"{5000 / 15_000:.2f}"
     assert recall == f"{5000 / 21_000:.2f}"
-    assert held == "0.50"  # one of two of at least 2,000 m2
+    assert held == "0.50 (0.00-1.00)"  # one of two of at least 2,000 m2
     assert touching == "0.50 of 2"
     assert outlined == f"{100 * 15_000 / 3e8:.3f} %"
 
