@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
+from difflib import get_close_matches
 from itertools import chain
+from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -57,8 +60,17 @@ class DefaultToRun(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put ``run`` in front unless a command, ``--help`` or ``--version`` comes first."""
         if args and args[0] not in {*self.commands, "--help", "-h", "--version"}:
+            self._refuse_mistyped(ctx, args[0])
             args = ["run", *args]
         return super().parse_args(ctx, args)
+
+    def _refuse_mistyped(self, ctx: click.Context, first: str) -> None:
+        """Refuse a word that is no file: a command that does not exist would be taken for a scene."""
+        if not re.fullmatch(r"[A-Za-z][A-Za-z_-]*", first) or Path(first).exists():
+            return
+        near = get_close_matches(first.lower().replace("_", "-"), self.commands, n=1)
+        meant = f"did you mean {near[0]}?" if near else "see landslide-map --help for the commands."
+        raise click.UsageError(f"there is no command and no file {first!r}; {meant}", ctx)
 
 
 @click.group(cls=DefaultToRun, context_settings={"help_option_names": ["-h", "--help"]})

@@ -38,12 +38,7 @@ def covered(band: RasterBand, grid: Grid) -> Covered | None:
     Where a file has the resolution levels of JPEG 2000, all points are looked up in one of them. Elsewhere
     the points between four others that agree are taken to agree with them, unless none of all has a value.
     """
-    rows, cols = (
-        (np.arange(POINTS, dtype=np.float64) + 0.5) * size / POINTS for size in (grid.height, grid.width)
-    )
-    at_row, at_col = source_coordinates(band.grid, grid, *np.meshgrid(rows, cols, indexing="ij"))
-    with np.errstate(invalid="ignore"):
-        inside = (at_row >= 0) & (at_row < band.grid.height) & (at_col >= 0) & (at_col < band.grid.width)
+    at_row, at_col, inside = _points(band, grid)
     if not inside.any():
         return None
     if has_levels(band):
@@ -51,6 +46,17 @@ def covered(band: RasterBand, grid: Grid) -> Covered | None:
         found[inside] = _seen_in_level(band, at_row[inside], at_col[inside])
         return found
     return _asked_step_by_step(band, at_row, at_col, inside)
+
+
+def _points(band: RasterBand, grid: Grid) -> tuple[Positions, Positions, Covered]:
+    """Return where the points of the grid are in `band`, rows and columns, and whether that is inside."""
+    rows, cols = (
+        (np.arange(POINTS, dtype=np.float64) + 0.5) * size / POINTS for size in (grid.height, grid.width)
+    )
+    at_row, at_col = source_coordinates(band.grid, grid, *np.meshgrid(rows, cols, indexing="ij"))
+    with np.errstate(invalid="ignore"):
+        inside = (at_row >= 0) & (at_row < band.grid.height) & (at_col >= 0) & (at_col < band.grid.width)
+    return at_row, at_col, inside
 
 
 def _seen_in_level(band: RasterBand, at_row: Positions, at_col: Positions) -> Covered:
@@ -99,6 +105,7 @@ def coverage_notices(
     if optical is None:
         notices.append(Notice("W360", "no Sentinel-2 image; only members that do without optical bands vote"))
     else:
+        _check_same_area(grid, optical, tracks)
         notices += _partly("the Sentinel-2 image", _some(tuple(optical.bands.values())[:1], grid))
     for orbit in ORBITS:
         if orbit not in tracks:
@@ -110,6 +117,21 @@ def coverage_notices(
     if dem is not None:
         notices += _partly("the DEM", _some((dem,), grid))
     return notices
+
+
+def _check_same_area(grid: Grid, optical: OpticalImage, tracks: dict[str, RadarTrack]) -> None:
+    """Blame (E105) the Sentinel-2 image where the grid is its own and no radar image touches it."""
+    image = next(iter(optical.bands.values()))
+    radar = [band for track in tracks.values() for band in track.raster_bands]
+    if grid.bounds != image.grid.bounds or not radar or any(_points(band, grid)[2].any() for band in radar):
+        return
+    names = list(dict.fromkeys(Path(band.path).name for band in radar))
+    raise InputError(
+        "E105",
+        f"{Path(image.path).name}: the Sentinel-2 image lies at {_extent(grid)}, and none of the "
+        f"{len(names)} Sentinel-1 files touches it ({names[0]}: {_extent(radar[0].grid)}); the images are of "
+        "different areas, correct s2.post or s1 in scene.yaml",
+    )
 
 
 def _track(track: RadarTrack, grid: Grid) -> Covered:

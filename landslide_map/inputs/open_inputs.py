@@ -8,6 +8,7 @@ from pathlib import Path
 from landslide_map.errors import Notice
 from landslide_map.inputs.coverage import coverage_notices
 from landslide_map.inputs.elevation import elevation_notices, open_elevation, without_fill
+from landslide_map.inputs.missing_files import refuse_missing
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.inputs.sentinel1.consistency import check_tracks_differ
 from landslide_map.inputs.sentinel1.folder import sorted_radar
@@ -28,6 +29,7 @@ def open_inputs(scene: Scene) -> SceneInputs:
     InputError
         For every file that does not hold what the scene says (docs/error-codes.md).
     """
+    refuse_missing(scene)
     notices: list[Notice] = []
     files: list[Path] = []
     optical = None

@@ -15,10 +15,13 @@ from landslide_map.untrusted.yaml_text import YamlError, read_yaml
 Keys: TypeAlias = tuple[str | int, ...]
 Model: TypeAlias = type[BaseModel]
 NAIVE_TIME: Final = "naive_time"
+_IMAGES: Final = {".tif", ".tiff", ".jp2", ".vrt", ".nc", ".img", ".dim", ".gpkg"}
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """Return the mapping that the YAML file `path` holds; SceneError E001 for anything else."""
+    if mistaken := _mistaken_for_a_scene(path):
+        raise SceneError("E001", f"{path}: {mistaken}")
     try:
         document = read_yaml(path, times_as_text=True)
     except FileNotFoundError:
@@ -34,6 +37,24 @@ def read_mapping(path: Path) -> dict[str, Any]:
             "E001", f"{path}: holds {found}; expected a mapping with event, s2, s1 (docs/scene-format.md)"
         )
     return document
+
+
+def _mistaken_for_a_scene(path: Path) -> str | None:
+    """Return what a path is that people give instead of a scene.yaml, and what to do."""
+    write = "write a scene.yaml that names it (docs/scene-format.md; landslide-map init FOLDER begins one)"
+    if path.name.upper().rstrip("/").endswith((".SAFE", ".SAFE.ZIP", ".ZIP")) and path.exists():
+        return f"is a product, not a scene; {write}"
+    if path.is_dir():
+        inside = sorted(entry.name for entry in path.glob("*.y*ml"))
+        return (
+            f"is a folder; give {path / inside[0]}" if inside else f"is a folder of images, perhaps; {write}"
+        )
+    if (
+        path.suffix.lower() in {".tif", ".tiff", ".jp2", ".vrt", ".nc", ".img", ".dim", ".gpkg"}
+        and path.exists()
+    ):
+        return f"is an image or map, not a scene; {write}"
+    return None
 
 
 def explain(error: ValidationError, path: Path, root: Model) -> SceneError:
@@ -53,10 +74,18 @@ def _sentence(detail: Any) -> str:
         return "this key is missing"
     if detail["type"] == "model_type":
         return f"expected a mapping; found {detail['input']!r}"
+    if detail["loc"][-1:] == ("threshold",) and _is_percent(detail["input"]):
+        return (
+            f"expected a probability between 0 and 1; for {detail['input']} % write {detail['input'] / 100:g}"
+        )
     message = str(detail["msg"]).removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     found = detail["input"]
     return message if isinstance(found, dict | BaseModel) else f"{message}; found {found!r}"
+
+
+def _is_percent(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 1 < value < 100
 
 
 def dotted(keys: Keys) -> str:

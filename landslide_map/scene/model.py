@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from landslide_map.errors import UsageError
 from landslide_map.options import BackscatterUnits, OperatingPoint, Outline, Quantity
 from landslide_map.scene.fields import (
     FilePath,
@@ -312,6 +313,12 @@ def load_scene(
     document = read_mapping(path)
     if bundle is not None:
         document["bundle"] = str(bundle) if str(bundle) == "default" else Path.cwd() / bundle
+    if threshold is not None and operating_point is not None:
+        raise UsageError("E402", "give either --threshold or --operating-point, not both")
+    if threshold is not None or operating_point is not None:  # either decides instead of both of the file
+        document = {
+            key: value for key, value in document.items() if key not in {"threshold", "operating_point"}
+        }
     said = {"stride": stride, "threshold": threshold, "operating_point": operating_point}
     document |= {key: value for key, value in said.items() if value is not None}
     if outline is not None and isinstance(output := document.get("output", {}), dict | None):
