@@ -10,7 +10,7 @@ CODES: Final[dict[str, str]] = {
     "E003": "scene.yaml has a missing or invalid value",
     "E101": "a file is missing, unreadable or truncated, or lacks the band",
     "E102": "the target grid is not a 10 m projected north-up grid",
-    "E103": "a raster has no coordinate reference system",
+    "E103": "a raster has no coordinate reference system, or coordinates that it does not have",
     "E104": "a raster is rotated or not north-up",
     "E105": "a file has no pixel on the target grid",
     "E106": "a file holds no valid pixel",

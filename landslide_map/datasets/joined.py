@@ -113,7 +113,11 @@ def _described(folder: Path) -> str | None:
     """Return one line about windows that this package cut."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or not all(
+        isinstance(record.get(k, {}), dict) for k in ("rule", "inventory")
+    ):
         return None
     rule = record.get("rule", {})
     return (

@@ -194,7 +194,7 @@ def _kept(folder: Path) -> str:
     count = len(list(folder.glob(_ROWS)))
     try:
         total = json.loads((folder / _DOCUMENT).read_bytes())["rows_of_blocks"]
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return ""
     return (
         f"{count} of {total} rows of blocks are kept in {folder}; the same command continues" if count else ""
@@ -223,7 +223,9 @@ def _read_document(path: Path) -> dict[str, Any]:
             begun["identity_sha256"] != _hash(begun["identity"]).hex()
         ):
             raise ValueError("it was changed")
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        if (version, software) == (FORMAT_VERSION, __version__):
+            _ = begun["overwrite"], int(begun["rows_of_blocks"])  # read later
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise UsageError(
             "E412",
             f"{path} cannot be read ({error}), and the finished rows of blocks beside it are of no use "

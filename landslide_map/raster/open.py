@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from typing import Final
 
 import numpy as np
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -26,6 +27,8 @@ from landslide_map.raster.dataset import gdal_path, open_dataset, plain_path, za
 from landslide_map.raster.nodata import mask_of
 from landslide_map.untrusted.files import inside_zip
 
+_FARTHEST: Final = 5e8
+"""Of a coordinate in a map projection, in any unit: the Earth is 4e7 m around."""
 _OPENING = Lock()
 """Filters of warnings are shared by all threads: one opens a file at a time."""
 
@@ -153,4 +156,12 @@ def _grid(path: str | Path, dataset: DatasetReader) -> Grid:
             "E104",
             f"{path}: is rotated or not north-up ({tuple(transform)[:6]}); rewrite it north-up with gdalwarp",
         )
-    return Grid(horizontal(crs), transform, dataset.width, dataset.height)
+    grid = Grid(horizontal(crs), transform, dataset.width, dataset.height)
+    limits = (720.0, 91.0) if crs.is_geographic else (_FARTHEST, _FARTHEST)
+    if not all(abs(end) <= limit for end, limit in zip(grid.bounds, (*limits, *limits), strict=True)):
+        raise InputError(
+            "E103",
+            f"{path}: lies at {', '.join(f'{end:.6g}' for end in grid.bounds)}, where "
+            f"{crs.to_string()[:40]} has no place; fetch it again, or correct its georeference",
+        )
+    return grid

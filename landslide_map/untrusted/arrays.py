@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 from io import BytesIO
+from tokenize import TokenError
 from typing import IO, Any, Final
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from landslide_map.untrusted.files import ZIP_ERRORS, TooLargeError
 
-ARRAY_ERRORS: Final = (*ZIP_ERRORS, SyntaxError, TypeError, OverflowError, MemoryError)
+ARRAY_ERRORS: Final = (*ZIP_ERRORS, SyntaxError, TokenError, TypeError, OverflowError, MemoryError)
 """What numpy raises on files that are no arrays, or say odd things of themselves."""
 _LONGEST_HEADER: Final = 4096
 

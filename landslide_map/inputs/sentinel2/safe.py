@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
@@ -101,12 +101,31 @@ def read_product(path: Path) -> SafeProduct:
         raise _level_1c(path, kind)
     tile_name = next((name for low, name in tree.names.items() if low.endswith("/mtd_tl.xml")), None)
     tile = tree.xml(tile_name) if tile_name else None
+    try:
+        return _described(path, tree, product, product_name, tile, tile_name)
+    except InputError:
+        raise
+    except (ValueError, OverflowError) as error:
+        raise InputError(
+            "E101",
+            f"{tree.location(product_name)}: a number or time is none ({error}); fetch the product again",
+        ) from None
+
+
+def _described(
+    path: Path,
+    tree: _Tree,
+    product: ElementTree.Element,
+    product_name: str,
+    tile: ElementTree.Element | None,
+    tile_name: str | None,
+) -> SafeProduct:
     return SafeProduct(
         name=_text(product, "PRODUCT_URI") or path.name,
         baseline=_required(product, "PROCESSING_BASELINE", tree, product_name),
-        quantification=float(_text(product, "BOA_QUANTIFICATION_VALUE") or 10000),
+        quantification=_number(_text(product, "BOA_QUANTIFICATION_VALUE") or "10000", 1, 1e6),
         add_offset=_add_offset(product, tree.location(product_name)),
-        acquired=datetime.fromisoformat(_required(product, "PRODUCT_START_TIME", tree, product_name)),
+        acquired=_time(_required(product, "PRODUCT_START_TIME", tree, product_name)),
         grid=None if tile is None else _grid(tile, tree.location(str(tile_name))),
         sun_zenith=_sun_zenith(tile),
         images=_images(product, tree),
@@ -154,7 +173,8 @@ def _level_1c(path: Path, found: str) -> InputError:
 def _images(product: ElementTree.Element, tree: _Tree) -> dict[str, str]:
     listed = [f"{(element.text or '').strip()}.jp2" for element in product.iter("IMAGE_FILE")]
     present = [name for name in map(tree.find, listed) if name] or list(tree.names.values())
-    granules = {PurePosixPath(name).parts[1] for name in present if name.upper().startswith("GRANULE/")}
+    parts = [PurePosixPath(name).parts for name in present if name.upper().startswith("GRANULE/")]
+    granules = {part[1] for part in parts if len(part) > 1}  # zips may list the folder itself
     if len(granules) > 1:
         raise InputError(
             "E107",
@@ -181,7 +201,7 @@ def _metadata_files(tree: _Tree, *names: str | None) -> tuple[Path, ...]:
 
 
 def _add_offset(product: ElementTree.Element, where: str) -> float | None:
-    offsets = {e.get("band_id"): float(e.text or "nan") for e in product.iter("BOA_ADD_OFFSET")}
+    offsets = {e.get("band_id"): _number(e.text or "", -1e6, 1e6) for e in product.iter("BOA_ADD_OFFSET")}
     if not offsets:
         return None
     used = {offsets.get(band) for band in MODEL_BAND_IDS}
@@ -194,16 +214,17 @@ def _grid(tile: ElementTree.Element, where: str) -> Grid:
     try:
         size = next(e for e in tile.iter("Size") if e.get("resolution") == "10")
         corner = next(e for e in tile.iter("Geoposition") if e.get("resolution") == "10")
-        x, y, dx, dy = (float(_text(corner, key) or "") for key in ("ULX", "ULY", "XDIM", "YDIM"))
+        x, y, dx, dy = (
+            _number(_text(corner, key) or "", -1e8, 1e8) for key in ("ULX", "ULY", "XDIM", "YDIM")
+        )
+        columns, rows = (int(_number(_text(size, key) or "", 1, 1e6)) for key in ("NCOLS", "NROWS"))
         code = re.fullmatch(
             r"EPSG:(\d{4,6})", _text(tile, "HORIZONTAL_CS_CODE") or "", re.ASCII | re.IGNORECASE
         )
         if code is None:
             raise ValueError("HORIZONTAL_CS_CODE")
         crs = CRS.from_epsg(int(code[1]))
-        return Grid(
-            crs, Affine(dx, 0, x, 0, dy, y), int(_text(size, "NCOLS") or ""), int(_text(size, "NROWS") or "")
-        )
+        return Grid(crs, Affine(dx, 0, x, 0, dy, y), columns, rows)
     except (StopIteration, ValueError, CRSError):
         raise InputError(
             "E101", f"{where}: does not tell the tile's 10 m grid; fetch the product again"
@@ -213,7 +234,22 @@ def _grid(tile: ElementTree.Element, where: str) -> Grid:
 def _sun_zenith(tile: ElementTree.Element | None) -> float | None:
     mean = None if tile is None else next(tile.iter("Mean_Sun_Angle"), None)
     zenith = None if mean is None else _text(mean, "ZENITH_ANGLE")
-    return None if zenith is None else float(zenith)
+    return None if zenith is None else _number(zenith, 0, 180)
+
+
+def _number(text: str, least: float, most: float) -> float:
+    found = float(text)
+    if not least <= found <= most:  # false for NaN, too
+        raise ValueError(f"{text[:40]!r}, expected {least:g} to {most:g}")
+    return found
+
+
+def _time(text: str) -> datetime:
+    """Return a time in UTC, which these products mean also where they do not say so."""
+    found = datetime.fromisoformat(text)
+    if not 2015 <= found.year <= 2100:  # the first Sentinel-2 was launched in 2015
+        raise ValueError(f"the year {found.year}")
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _text(element: ElementTree.Element, tag: str) -> str | None:
