@@ -148,7 +148,7 @@ def test_what_is_no_yaml_mapping_is_refused(tmp_path: Path, text: str, said: str
 def test_a_missing_file_a_folder_and_binary_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SceneError, match=r"no such file") as missing:
         load_scene(tmp_path / "scene.yaml")
-    with pytest.raises(SceneError, match="cannot be read") as folder:
+    with pytest.raises(SceneError, match="is a folder") as folder:
         load_scene(tmp_path)
     (tmp_path / "binary.yaml").write_bytes(b"II*\x00\xff\xfe\x80")
     with pytest.raises(SceneError, match="not UTF-8") as binary:
