@@ -109,7 +109,7 @@ def _start(arguments: Sequence[str], out: Path) -> subprocess.Popen[bytes]:
 
 def _content(out: Path) -> dict[str, bytes]:
     """Return every file of a result but ``run.json``, which tells the time."""
-    return {name: (out / name).read_bytes() for name in FILES if name != MANIFEST}
+    return {n: (out / n).read_bytes() for n in FILES if n != MANIFEST and (out / n).exists()}
 
 
 def _rows(out: Path) -> dict[str, int]:

@@ -56,7 +56,7 @@ def score(
     from landslide_map.datasets.window_arrays import Windows, read_ids
     from landslide_map.inference import score as scoring
 
-    scoring.check_output(out, overwrite=overwrite)
+    scoring.check_output(out, overwrite=overwrite, inputs=(windows, ids))
     source = Windows.open(windows, None if ids is None else read_ids(ids))
     table = scoring.score(
         source,

@@ -76,6 +76,8 @@ CODES: Final[dict[str, str]] = {
     "E401": "the output folder holds a result already",
     "E402": "the command line asks for something that cannot be",
     "E403": "the output folder is in use by another program",
+    "E404": "a file in the output folder is not of a run of ours, or was changed since: it is not replaced",
+    "E405": "what a killed run left in the output folder cannot be undone safely",
     "E410": "the output folder keeps rows of blocks of a run with other settings or inputs",
     "E411": "the output folder keeps rows of blocks of another version of landslide-map",
     "E412": "the journal of an interrupted run cannot be read",

@@ -20,12 +20,14 @@ from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.pixel_channels import PIXEL_CHANNELS
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.runtime import progress as reporting
-from landslide_map.runtime.atomic import check_free, whole_folder
+from landslide_map.runtime.own_files import Kind, sealed, tree_records
+from landslide_map.runtime.transaction import outputs, refuse_unfit
 from landslide_map.scene.model import load_scene
 from landslide_map.stack.pixel_channels import check_available, read_pixel_channels
 from landslide_map.vector.inventory import read_inventory
 
 STAGE: Final = reporting.Stage("cut tiles", "tiles")
+CUT_TILES: Final = Kind(TILES, holds="tiles", exclusive=True)
 LEAST_VALID: Final = 0.5
 """Share of valid pixels from which a tile is kept."""
 
@@ -78,7 +80,7 @@ def cut_tiles(
     """
     if unknown := [own for own in channels if own not in PIXEL_CHANNELS]:
         raise InputError("E187", f"no channel {unknown[0]!r}; channels are {', '.join(PIXEL_CHANNELS)}.")
-    check_free(out, TILES, "tiles", overwrite=overwrite)
+    refuse_unfit(out, CUT_TILES, overwrite=overwrite)
     inputs = open_inputs(load_scene(scene))
     check_available(inputs, channels, "to be trained")
     grid = inputs.grid
@@ -89,7 +91,7 @@ def cut_tiles(
     corners = [(top, left) for top in _starts(grid.height, size) for left in _starts(grid.width, size)]
     title, files = name or scene.absolute().parent.name, OpenFiles()
     kept = positive = 0
-    with whole_folder(out) as stage:
+    with outputs(out, CUT_TILES, overwrite=overwrite) as stage:
         for folder in ("img", "mask"):
             (stage / folder).mkdir()
         for done, (top, left) in enumerate(corners):
@@ -105,7 +107,8 @@ def cut_tiles(
             raise InputError("E154", f"{scene}: no tile has valid pixels in half of its channels.")
         progress(STAGE, len(corners), len(corners))
         record = _record(scene, labels, title, channels, size, grid)
-        (stage / TILES).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        document = sealed({**record, "outputs": tree_records(stage)})
+        (stage / TILES).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return CutTiles(out, kept, positive, (*inputs.notices, *notices))
 
 

@@ -24,7 +24,8 @@ from landslide_map.features.window_statistics import PIXEL_SLAB, statistics_and_
 from landslide_map.grid import Grid
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.runtime import progress as reporting
-from landslide_map.runtime.atomic import check_free, whole_folder
+from landslide_map.runtime.own_files import Kind, sealed, tree_records
+from landslide_map.runtime.transaction import outputs
 from landslide_map.scene.model import load_scene
 from landslide_map.stack.channels import model_stack
 from landslide_map.vector.inventory import covered_fraction, read_inventory
@@ -33,6 +34,7 @@ from landslide_map.windows import WindowPlan, plan_windows
 STAGE: Final = reporting.Stage("cut windows", "windows")
 RECORD: Final = "windows.json"
 """Where the windows come from, beside their labels."""
+CUT_WINDOWS: Final = Kind(RECORD, holds="labelled windows", exclusive=True)
 UNLABELLED: Final = -1
 
 Between = Literal["leave-out", "positive", "negative"]
@@ -135,12 +137,12 @@ def cut_windows(
     InputError
         E150 to E153 for the inventory, E154 if no window is left; and those of the scene.
     OutputExistsError
-        E401 if `out` holds something else, or windows and `overwrite` is false.
+        E401 if `out` holds something else, or windows and `overwrite` is false; E404 if something there is
+        not of windows that were cut, or was changed since.
     """
     rule = rule or LabelRule()
     out, scene = Path(out), Path(scene)
-    check_free(out, RECORD, "labelled windows", overwrite=overwrite)
-    with whole_folder(out) as stage:
+    with outputs(out, CUT_WINDOWS, overwrite=overwrite) as stage:
         settings = load_scene(scene, stride=stride)
         inputs = open_inputs(settings)
         grid, plan = inputs.grid, plan_windows(inputs.grid.shape, stride)
@@ -178,7 +180,8 @@ def cut_windows(
             rule,
             group_km,
         )
-        (stage / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        document = sealed({**record, "outputs": tree_records(stage)})
+        (stage / RECORD).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return CutWindows(
         out=out,
         windows=len(kept),

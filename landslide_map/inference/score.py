@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Final, Unpack
@@ -14,7 +14,7 @@ import xarray as xr
 
 from landslide_map.bands import CHANNELS, GROUPS
 from landslide_map.datasets.window_arrays import Windows, checked_chunks
-from landslide_map.errors import InputError, Notice, OutputExistsError, ResourceError
+from landslide_map.errors import InputError, Notice, ResourceError
 from landslide_map.features.ready_windows import eighteen_channels
 from landslide_map.features.window_statistics import array_statistics
 from landslide_map.models.bundle.load import Bundle, load_bundle
@@ -26,6 +26,7 @@ from landslide_map.models.voting.ensemble import Votes, joined_votes
 from landslide_map.runtime import timings
 from landslide_map.runtime.atomic import whole_file
 from landslide_map.runtime.progress import Report, Stage, counter, silent
+from landslide_map.runtime.transaction import refuse_unfit_file
 
 SCORE: Final = Stage("score windows", "windows")
 SECONDS_PER_WINDOW: Final = 3e-3
@@ -115,11 +116,20 @@ def submission(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"ID": table["id"], "label": table["landslide"].astype(int)})
 
 
-def check_output(path: str | PathLike[str], *, overwrite: bool) -> None:
-    """Refuse a CSV file that must not be written (E401), before any work."""
-    path = Path(path)
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise OutputExistsError("E401", f"{path}: exists already; use --overwrite or another name.")
+def check_output(path: str | PathLike[str], *, overwrite: bool, inputs: Iterable[Path | None] = ()) -> None:
+    """Refuse a CSV file that must not be written, before any work.
+
+    Raises
+    ------
+    OutputExistsError
+        E401 if it exists and `overwrite` is false, E404 if it is no table of :func:`score`.
+    UsageError
+        E402 if it is a folder, or one of `inputs` or the tables in such a folder.
+    """
+    read = [own for own in inputs if own is not None]
+    read += [table for own in read if own.is_dir() for table in own.glob("*.csv")]
+    signs = (b"id,probability,landslide", b"ID,label")
+    refuse_unfit_file(Path(path), overwrite=overwrite, signs=signs, inputs=read)
 
 
 def write_csv(table: pd.DataFrame, path: str | PathLike[str]) -> None:

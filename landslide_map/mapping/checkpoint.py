@@ -2,13 +2,15 @@
 
 A hidden folder in the output folder holds one file per finished row. Its name tells a hash of its content
 and of the run's identity (:mod:`landslide_map.mapping.identity`), so that a torn or changed file, or one of
-another run, is never taken for this run's. The folder goes as the result appears (``products.staging``).
+another run, is never taken for this run's. The folder goes as the result appears
+(:mod:`landslide_map.runtime.transaction`).
 """
 
 from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +35,7 @@ FOLDER: Final = ".landslide-map-journal"
 FORMAT_VERSION: Final = 3
 _DOCUMENT: Final = "journal.json"
 _ROWS: Final = "row-*.npz"
+_OWN_NAME: Final = re.compile(r"\.?(journal\.json|row-\d+-[0-9a-f]{64}\.npz)(\.part)?")
 _AFRESH: Final = "start afresh with --overwrite, or choose another --out."
 
 
@@ -74,6 +77,7 @@ class Journal:
             "identity": dict(identity),
             "identity_sha256": _hash(identity).hex(),
         }
+        _refuse_foreign(self.folder)
         if not _goes_on(self.folder, self._document):
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -199,6 +203,20 @@ def _kept(folder: Path) -> str:
     return (
         f"{count} of {total} rows of blocks are kept in {folder}; the same command continues" if count else ""
     )
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse a folder with anything that no run writes there: it goes, whole, as the result appears."""
+    found = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    foreign = sorted(name for name in found if not _OWN_NAME.fullmatch(name))
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        foreign = ["is no folder of a run"]
+    if foreign:
+        raise UsageError(
+            "E412",
+            f"{folder} is where finished rows of blocks are kept, but no run made all of it "
+            f"({', '.join(foreign[:5])}). Move that elsewhere, or choose another --out.",
+        )
 
 
 def _goes_on(folder: Path, document: Mapping[str, Any]) -> bool:

@@ -49,13 +49,6 @@ def input_identity(path: Path) -> dict[str, Any]:
     }
 
 
-def output_identity(path: Path) -> dict[str, Any]:
-    """Return size and hash of a whole file."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"bytes": path.stat().st_size, "sha256": digest}
-
-
 def versions() -> dict[str, str]:
     """Return versions of this package, Python, GDAL and the libraries; imports none of them anew."""
     found = {"landslide-map": __version__, "python": platform.python_version()}

@@ -14,11 +14,11 @@ from landslide_map.mapping.file_hashes import (
     every_file,
     input_identities,
     input_identity,
-    output_identity,
     versions,
 )
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import PLACEMENT, PredictionOptions, placed_on
+from landslide_map.runtime.own_files import file_record
 from landslide_map.scene.model import Scene
 
 HASHED_WHOLE: Final = 16 << 20
@@ -152,7 +152,7 @@ def file_identity(path: Path) -> dict[str, Any]:
     try:
         status = path.stat()
         if status.st_size <= HASHED_WHOLE:
-            return output_identity(path)
+            return file_record(path)
         return {**input_identity(path), "mtime_ns": status.st_mtime_ns}
     except OSError as error:
         raise InputError("E101", f"{path}: cannot be read ({error.strerror}).") from error

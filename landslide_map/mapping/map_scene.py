@@ -23,15 +23,15 @@ from landslide_map.mapping.setup import prepare_run, resolved_settings
 from landslide_map.mapping.views import write_views
 from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.models.run_time import network_notice
-from landslide_map.products import LANDSLIDES, MANIFEST
+from landslide_map.products import LANDSLIDES, MANIFEST, PROJECT, RESULT
 from landslide_map.products.reviews import previous_reviews, refuse_new_verdicts
-from landslide_map.products.transaction import outputs
 from landslide_map.products.write_map import STAGE as WRITE
 from landslide_map.products.write_map import decided, write_map
 from landslide_map.runtime import progress as reporting
 from landslide_map.runtime import timings
 from landslide_map.runtime.byte_size import amount
 from landslide_map.runtime.memory_limit import kept_to
+from landslide_map.runtime.transaction import outputs
 
 CHECK = reporting.Stage("check inputs")
 OUTLINE = reporting.Stage("outline landslides")
@@ -81,7 +81,14 @@ def map_scene(
         timings.collected() as spent,
         kept_to(room_within(limit)),
         checkpoint.telling_what_is_kept(out),
-        outputs(out, overwrite=run.overwrite, obsolete=(checkpoint.FOLDER,)) as stage,
+        outputs(
+            out,
+            RESULT,
+            overwrite=run.overwrite,
+            obsolete=(checkpoint.FOLDER,),
+            carried=(LANDSLIDES,),
+            left=(PROJECT,),
+        ) as stage,
     ):
         with timings.stage(CHECK), reporting.step(progress, CHECK):
             settings, prediction = resolved_settings(scene, prediction, run)

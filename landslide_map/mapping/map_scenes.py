@@ -21,10 +21,9 @@ from landslide_map.mapping.result import MapResult
 from landslide_map.mapping.setup import resolved_settings
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import PredictionOptions
-from landslide_map.products import FORMAT_FILES, LANDSLIDES, MANIFEST, PROJECT
+from landslide_map.products import FORMAT_FILES, LANDSLIDES, MANIFEST, PROJECT, SCENES
 from landslide_map.products.columns import ANALYSED, WINDOWS
 from landslide_map.products.columns import LANDSLIDES as OUTLINES
-from landslide_map.products.edit_session import refuse_edited
 from landslide_map.products.geopackage import read_layer, write_geopackage
 from landslide_map.products.merge import leading_crs, merged_areas, merged_landslides, merged_objects
 from landslide_map.products.project import write_project
@@ -34,12 +33,12 @@ from landslide_map.products.reviews import (
     reviewed_layers,
     unreviewed,
 )
-from landslide_map.products.transaction import outputs
 from landslide_map.runtime.byte_size import amount
+from landslide_map.runtime.own_files import Kind, tree_records
 from landslide_map.runtime.progress import Report, Stage, counter, silent
+from landslide_map.runtime.transaction import outputs, refuse_unfit
 
-SCENES: Final = "scenes.json"
-"""What became of every scene; its presence says that the polygons beside it are merged ones."""
+MERGED: Final = Kind(SCENES, (LANDSLIDES, PROJECT, *FORMAT_FILES, SCENES))
 FORMAT_VERSION: Final = 1
 _AFRESH: Final = "Choose another --out, or map all scenes again with --overwrite."
 _UNTOLD_NAME: Final = "scene"
@@ -133,8 +132,7 @@ def map_scenes(
     prediction, run = split_fields(prediction, run, given)
     named = scene_names(scenes)
     out = Path(out).absolute()
-    _refuse_single_result(out, run.overwrite)
-    refuse_edited(out / LANDSLIDES)
+    _refuse_single_result(out)
     memory = None if run.memory is None else amount(run.memory)
     run = replace(run, memory=memory, load=_cached(run.load))
     tick = counter(progress, Stage("scenes", "scenes"), len(named))
@@ -179,15 +177,16 @@ def _cached(load: Callable[[Path | None], Bundle]) -> Callable[[Path | None], Bu
     return cache(load)
 
 
-def _refuse_single_result(out: Path, overwrite: bool) -> None:
-    """Refuse a folder that holds polygons which are not merged ones, before any work."""
+def _refuse_single_result(out: Path) -> None:
+    """Refuse a folder whose polygons are not merged ones, or were changed since, before any work."""
     present = [name for name in (MANIFEST, LANDSLIDES) if (out / name).exists()]
-    if present and not (out / SCENES).exists() and not overwrite:
+    if present and not (out / SCENES).exists():
         raise OutputExistsError(
             "E401",
             f"{out} holds {' and '.join(present)} of one scene; nothing was done. Choose another --out for "
             "several scenes.",
         )
+    refuse_unfit(out, MERGED, overwrite=True, carried=(LANDSLIDES,), left=(PROJECT,))
 
 
 def _outcome(
@@ -262,7 +261,7 @@ def _write_merged(out: Path, outcomes: Sequence[Outcome]) -> int:
     event_time = min(datetime.fromisoformat(own["event_time"]) for own in tags)
     threshold = min(float(own["threshold_lowest"]) for own in tags)
     about = {**common, "scenes": "; ".join(results)}
-    with outputs(out, overwrite=True, names=(LANDSLIDES, SCENES, PROJECT, *FORMAT_FILES)) as stage:
+    with outputs(out, MERGED, overwrite=True, carried=(LANDSLIDES,), left=(PROJECT,)) as stage:
         layers, _ = reviewed_layers(landslides, reviews)
         if objects:
             windows = {name: read_layer(result.polygons, WINDOWS)[0] for name, result in results.items()}
@@ -271,13 +270,13 @@ def _write_merged(out: Path, outcomes: Sequence[Outcome]) -> int:
         write_geopackage(stage / LANDSLIDES, layers, event_time, about, threshold)
         folders = {name: result.out for name, result in results.items()}
         write_project(stage / PROJECT, folders, threshold=threshold, tags=about, event_time=event_time)
-        write_manifest(stage / SCENES, _account(outcomes, len(landslides)))
+        write_manifest(stage / SCENES, _account(outcomes, len(landslides), stage))
         refuse_new_verdicts(out / LANDSLIDES, merged_before)
     return len(landslides)
 
 
-def _account(outcomes: Sequence[Outcome], landslides: int) -> dict[str, Any]:
-    """Return what ``scenes.json`` says."""
+def _account(outcomes: Sequence[Outcome], landslides: int, files: Path) -> dict[str, Any]:
+    """Return what ``scenes.json`` says; `files` is the folder of what was made."""
     return {
         "format_version": FORMAT_VERSION,
         "written": datetime.now(UTC),
@@ -288,6 +287,7 @@ def _account(outcomes: Sequence[Outcome], landslides: int) -> dict[str, Any]:
             else {"error": str(outcome.error)}
             for outcome in outcomes
         },
+        "outputs": tree_records(files),
     }
 
 

@@ -20,13 +20,14 @@ from landslide_map._version import __version__
 from landslide_map.errors import Notice
 from landslide_map.inference.record import Classification, WindowRecord
 from landslide_map.inputs.scene_inputs import SceneInputs
-from landslide_map.mapping.file_hashes import every_file, output_identity, versions
+from landslide_map.mapping.file_hashes import versions
 from landslide_map.mapping.setup import Run
 from landslide_map.models.bundle import skipped
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.reasons import REASON_NAMES, Reason
 from landslide_map.runtime.atomic import whole_file
+from landslide_map.runtime.own_files import sealed, tree_records
 from landslide_map.runtime.timings import Timings
 from landslide_map.scene.model import Scene
 
@@ -201,13 +202,13 @@ def run_manifest(
         "notices": [_plain(notice) for notice in notices],
         "timings": {**_plain(timings), "threads": dask.config.get("num_workers", CPU_COUNT)},
         "versions": versions(),
-        "outputs": {path.name: output_identity(path) for path in every_file([outputs])},
+        "outputs": tree_records(outputs),
     }
 
 
 def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
-    """Write strict JSON, keys sorted; appears whole or not at all."""
-    text = json.dumps(_plain(manifest), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    """Write strict JSON with a seal, keys sorted; appears whole or not at all."""
+    text = json.dumps(sealed(_plain(manifest)), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     with whole_file(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
 

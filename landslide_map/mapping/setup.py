@@ -16,8 +16,10 @@ from landslide_map.mapping.memory_plan import demand_of, giving_back, room_withi
 from landslide_map.mapping.options import RunOptions
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import PredictionOptions
+from landslide_map.products import RESULT
 from landslide_map.runtime.memory_limit import Room
 from landslide_map.runtime.progress import Report
+from landslide_map.runtime.transaction import refuse_inputs
 from landslide_map.scene.model import Scene, load_scene
 from landslide_map.windows import WindowPlan, plan_windows
 
@@ -94,6 +96,7 @@ def prepare_run(
     here = prediction if cluster is None else replace(prediction, device="cpu", precision="float32")
     ensemble = here.apply(options.load(settings.bundle), progress)
     inputs = open_inputs(settings)
+    _refuse_outputs_read(Path(out), settings, inputs)
     files = InputFiles(inputs.files)
     plan = plan_windows(inputs.grid.shape, settings.stride)
     demand = demand_of(ensemble, plan)
@@ -110,3 +113,9 @@ def prepare_run(
     else:
         judge = cluster.judge(inputs, prediction, ensemble, plan, valid, progress, limit, delineate=delineate)
     return Run(settings, prediction, ensemble, inputs, files, plan, room, journal, judge)
+
+
+def _refuse_outputs_read(out: Path, settings: Scene, inputs: SceneInputs) -> None:
+    area = settings.grid.aoi if settings.grid else None
+    others = [path for path in (area, settings.bundle) if path is not None]
+    refuse_inputs(out, RESULT, [*inputs.files, *others])

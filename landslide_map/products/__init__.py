@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from landslide_map.runtime.own_files import Kind
+
 PROBABILITY: Final = "probability.tif"
 CLASSES: Final = "class.tif"
 LANDSLIDES: Final = "landslides.gpkg"
@@ -14,6 +16,9 @@ PIXEL_PROBABILITY: Final = "pixel_probability.tif"
 WINDOWS: Final = "windows.nc"
 MANIFEST: Final = "run.json"
 """Appears last and disappears first: its presence says that the result is complete."""
+
+SCENES: Final = "scenes.json"
+"""What became of every scene; its presence says that the polygons beside it are merged ones."""
 
 PROJECT: Final = "landslides.qgz"
 QUICKLOOK: Final = "quicklook.png"
@@ -71,3 +76,5 @@ FILES: Final = (
     MANIFEST,
 )
 """Every file name a run may write; nothing else in the output folder is ever touched."""
+
+RESULT: Final = Kind(MANIFEST, FILES)

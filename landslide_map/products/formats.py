@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
@@ -16,10 +17,11 @@ import pyogrio
 from pyogrio.errors import DataSourceError
 
 from landslide_map.errors import ResourceError, UsageError
-from landslide_map.products import LANDSLIDES
+from landslide_map.products import LANDSLIDES, MANIFEST, SCENES
 from landslide_map.products.columns import LANDSLIDES as LAYER
 from landslide_map.products.columns import titles_of
-from landslide_map.products.transaction import outputs
+from landslide_map.runtime.own_files import Kind, sealed, tree_records
+from landslide_map.runtime.transaction import outputs
 
 _WGS84: Final = "EPSG:4326"
 _DBF_NAME: Final = 10
@@ -67,11 +69,24 @@ def add_formats(result: Path, formats: Iterable[str]) -> tuple[str, ...]:
     files = tuple(FORMATS[name][0] for name in wanted)
     if not files:
         return ()
-    with outputs(result, overwrite=True, names=files) as stage:
+    manifest = next((name for name in (MANIFEST, SCENES) if (result / name).is_file()), MANIFEST)
+    with outputs(result, Kind(manifest, files, adds=True), overwrite=True) as stage:
         shutil.copyfile(result / LANDSLIDES, stage / LANDSLIDES)
         written = write_formats(stage, wanted)
         (stage / LANDSLIDES).unlink()
+        _name_in(result / manifest, stage)
     return written
+
+
+def _name_in(manifest: Path, stage: Path) -> None:
+    """Write the manifest of a result anew into `stage`, with the files there named in it."""
+    try:
+        document = json.loads(manifest.read_bytes())
+        document["outputs"] |= tree_records(stage)
+    except (OSError, ValueError, LookupError, TypeError):
+        return  # no manifest of ours, which nothing changes then
+    text = json.dumps(sealed(document), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    (stage / manifest.name).write_text(text + "\n", encoding="utf-8")
 
 
 def check_formats(formats: Iterable[str]) -> None:

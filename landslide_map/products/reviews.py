@@ -29,7 +29,7 @@ from landslide_map.products.columns import (
     UNSEEN,
     VERDICTS,
 )
-from landslide_map.products.edit_session import refuse_edited
+from landslide_map.runtime.edit_session import refuse_edited
 
 _EDITED: Final = "edited"
 LEAST_OVERLAP: Final = 0.5

@@ -26,13 +26,14 @@ from rasterio.windows import Window
 
 from landslide_map._version import __version__
 from landslide_map.bands import ACQUISITIONS, CHANNELS, SNOW_OR_CLOUD, unit
-from landslide_map.errors import OutputExistsError, ResourceError, UsageError
+from landslide_map.errors import ResourceError
 from landslide_map.grid import BLOCK, Block
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import RadarTrack, SceneInputs
 from landslide_map.products import cog
 from landslide_map.runtime import progress as reporting
 from landslide_map.runtime.progress import Report, silent
+from landslide_map.runtime.transaction import refuse_unfit_file
 from landslide_map.scene.model import load_scene
 from landslide_map.stack.channels import acquisitions, channels, snow_or_cloud
 
@@ -103,22 +104,16 @@ def write_stack(
     Raises
     ------
     OutputExistsError
-        E401: `out` exists and `overwrite` is false.
+        E401: `out` exists and `overwrite` is false. E404: it is no file of this kind.
     UsageError
-        E402: `out` is a folder.
+        E402: `out` is a folder or an input.
     InputError
         E101: a file cannot be read.
     ResourceError
         E601: `out` cannot be written, or does not read back as it was written.
     """
     path = Path(out).absolute()
-    if path.is_dir():
-        raise UsageError("E402", f"{path} is a folder; --out must name a file, for example stack.tif.")
-    if path.exists() and not overwrite:
-        raise OutputExistsError(
-            "E401",
-            f"{path} exists already; nothing was done. Choose another --out, or replace it with --overwrite.",
-        )
+    refuse_unfit_file(path, overwrite=overwrite, signs=(b"LANDSLIDE_MAP_EVENT_TIME",), inputs=inputs.files)
     with cog.explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))

@@ -1,6 +1,7 @@
 """Full disks, lost permissions and lying libraries: no result at all rather than half of one."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -17,11 +18,14 @@ from rasterio.crs import CRS
 from landslide_map.errors import ResourceError
 from landslide_map.grid import Grid
 from landslide_map.inference.record import WindowRecord
-from landslide_map.products import cog, rasters, transaction
+from landslide_map.products import RESULT, cog, rasters
 from landslide_map.products.geopackage import write_geopackage
 from landslide_map.products.painting import Patches
 from landslide_map.products.windows_netcdf import windows_dataset, write_windows
 from landslide_map.products.write_map import write_map
+from landslide_map.runtime import transaction
+from landslide_map.runtime.own_files import sealed
+from landslide_map.runtime.transaction import outputs
 from landslide_map.windows import plan_windows
 
 GRID = Grid.covering(CRS.from_epsg(32632), (500000, 5000000, 513000, 5012000))
@@ -59,15 +63,15 @@ def small_disk(tmp_path):
 @pytest.mark.parametrize("size", ["2m", "5m", "7m", "9m", "12m"])
 def test_a_disk_that_fills_up_leaves_the_previous_result(small_disk, size):
     disk = small_disk(size)
-    (disk / "run.json").write_text("old")
+    (disk / "run.json").write_text(old := json.dumps(sealed({"outputs": {}})))
     with (
         pytest.raises(ResourceError, match="disk") as refusal,
-        transaction.outputs(disk, overwrite=True) as stage,
+        outputs(disk, RESULT, overwrite=True) as stage,
     ):
         write_probability(stage)
     assert (refusal.value.code, refusal.value.exit_status) == ("E601", 6)
     assert [path.name for path in disk.iterdir()] == ["run.json"]
-    assert (disk / "run.json").read_text() == "old"
+    assert (disk / "run.json").read_text() == old
 
 
 def write_polygons(folder):
@@ -90,7 +94,7 @@ def write_record(folder):
 @pytest.mark.parametrize("write", [write_polygons, write_record])
 def test_every_writer_survives_a_full_disk(small_disk, write):
     disk = small_disk("1m")
-    with pytest.raises(ResourceError, match="disk") as refusal, transaction.outputs(disk) as stage:
+    with pytest.raises(ResourceError, match="disk") as refusal, outputs(disk, RESULT) as stage:
         write(stage)
     assert refusal.value.code == "E601"
     assert list(disk.iterdir()) == []
@@ -113,7 +117,7 @@ def write_noisy_map(folder):
 @pytest.mark.parametrize("size", ["60k", "140k", "260k", "380k", "420k", "660k"])
 def test_whichever_file_of_a_map_meets_a_full_disk_nothing_is_left(small_disk, size):
     disk = small_disk(size)
-    with pytest.raises(ResourceError, match="disk") as refusal, transaction.outputs(disk) as stage:
+    with pytest.raises(ResourceError, match="disk") as refusal, outputs(disk, RESULT) as stage:
         write_noisy_map(stage)
     assert refusal.value.code == "E601"
     assert list(disk.iterdir()) == []
@@ -121,7 +125,7 @@ def test_whichever_file_of_a_map_meets_a_full_disk_nothing_is_left(small_disk, s
 
 def test_a_disk_that_is_large_enough_is_enough(small_disk):
     disk = small_disk("40m")
-    with transaction.outputs(disk) as stage:
+    with outputs(disk, RESULT) as stage:
         write_probability(stage)
     with rasterio.open(disk / "probability.tif") as raster:
         np.testing.assert_array_equal(raster.read(1), NOISE)
@@ -131,7 +135,7 @@ def test_a_disk_that_is_large_enough_is_enough(small_disk):
 def test_a_full_disk_reported_by_the_system_is_a_resource_error(tmp_path, number):
     with (
         pytest.raises(ResourceError, match="full or read-only") as refusal,
-        transaction.outputs(tmp_path / "out"),
+        outputs(tmp_path / "out", RESULT),
     ):
         raise OSError(number, os.strerror(number))
     assert refusal.value.code == "E601"
@@ -143,12 +147,12 @@ def test_a_folder_without_permission_is_a_resource_error(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied", str(Path(dir) / prefix))
 
     monkeypatch.setattr(transaction.tempfile, "mkdtemp", denied)
-    with pytest.raises(ResourceError, match="not writable"), transaction.outputs(tmp_path):
+    with pytest.raises(ResourceError, match="not writable"), outputs(tmp_path, RESULT):
         pass
 
 
 def test_an_unreadable_input_is_not_blamed_on_the_output_folder(tmp_path):
-    with pytest.raises(PermissionError), transaction.outputs(tmp_path / "out"):
+    with pytest.raises(PermissionError), outputs(tmp_path / "out", RESULT):
         raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "input.tif"))
 
 

@@ -50,8 +50,14 @@ def rows(text: str, heading: str) -> dict[str, list[str]]:
     return {cells[0]: cells[1:] for cells in lines[2:]}
 
 
+def figures_of(report: Path) -> dict:
+    """Return the figures of a report, without what says which files are its own."""
+    stored = json.loads((report / "evaluation.json").read_text())
+    return {key: value for key, value in stored.items() if key not in ("outputs", "seal")}
+
+
 def test_the_words_say_the_numbers_of_the_json(evaluated: tuple[dict, Judged], written: Path) -> None:
-    stored = json.loads((written / "evaluation.json").read_text())
+    stored = figures_of(written)
     assert stored == evaluated[0]
     text = (written / "report.md").read_text()
     expected = [f"{stored[key]:.4f}" for key in FIGURES]
@@ -114,6 +120,10 @@ def test_an_existing_report_is_replaced_only_on_request_and_nothing_else_is_touc
     assert json.loads((folder / "evaluation.json").read_text())["bundle"] == "another"
     assert (folder / "notes.txt").read_text() == "mine"
     assert (folder / "probability.tif").read_text() == "a map"
+    (folder / "roc.png").write_bytes(b"a picture of the user's own")
+    with pytest.raises(OutputExistsError, match=r"roc\.png") as refusal:
+        write_window_report(folder, result, judged, overwrite=True)
+    assert refusal.value.code == "E404"
 
 
 def test_without_matplotlib_the_report_is_refused_before_anything_is_written(
@@ -132,7 +142,7 @@ def test_the_report_of_objects(tmp_path: Path) -> None:
     result = found.figures | {"map": "results", "inventory_file": "known.gpkg", "outlines": "objects"}
     result |= {"notices": ["W150: repaired"], "windows": compared([AREA], known)}
     write_object_report(tmp_path / "r", replace(found, figures=result))
-    assert json.loads((tmp_path / "r" / "evaluation.json").read_text()) == result
+    assert figures_of(tmp_path / "r") == result
     text = (tmp_path / "r" / "report.md").read_text()
     assert rows(text, "Landslides")["inventory: hit"] == ["2", "0", "1", "0.5000"]
     sizes = rows(text, "By size")

@@ -14,7 +14,6 @@ from shapely.geometry import MultiPolygon, box
 
 from landslide_map.errors import InputError, UsageError
 from landslide_map.products.columns import REVIEW_COLUMNS
-from landslide_map.products.edit_session import refuse_edited
 from landslide_map.products.geopackage import write_geopackage
 from landslide_map.products.reviews import (
     carry_over,
@@ -28,6 +27,7 @@ from landslide_map.products.reviews import (
     wilson,
     with_review_columns,
 )
+from landslide_map.runtime.edit_session import refuse_edited
 
 CRS = 32651
 EVENT = datetime(2024, 4, 2, 23, 58, tzinfo=UTC)

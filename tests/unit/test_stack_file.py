@@ -87,20 +87,34 @@ def test_an_existing_file_is_kept_unless_overwriting_is_asked_for(inputs, tmp_pa
     assert path.read_text() == "mine"
     with pytest.raises(UsageError, match="is a folder"):
         write_stack(inputs, tmp_path, overwrite=True)
+    with pytest.raises(OutputExistsError) as refusal:
+        write_stack(inputs, path, overwrite=True)
+    assert (refusal.value.code, path.read_text()) == ("E404", "mine")
+    path.unlink()
+    write_stack(inputs, path)
     write_stack(inputs, path, overwrite=True)
     with rasterio.open(path) as dataset:
         assert dataset.descriptions[0] == OPTICAL[0]
 
 
+def test_an_input_is_never_the_output(inputs, tmp_path):
+    path = tmp_path / "stack.tif"
+    write_stack(inputs, path)
+    with pytest.raises(UsageError, match="is an input") as refusal:
+        write_stack(replace(inputs, files=(path,)), path, overwrite=True)
+    assert refusal.value.code == "E402"
+
+
 def test_an_input_that_breaks_leaves_what_was_there(inputs, tmp_path):
     path = tmp_path / "stack.tif"
-    path.write_text("mine")
+    write_stack(inputs, path)
+    content = path.read_bytes()
     broken = Path(inputs.optical.bands["blue"].path)
     broken.write_bytes(broken.read_bytes()[:5000])
     before = sorted(p.name for p in tmp_path.iterdir())
     with pytest.raises(InputError, match=r"blue\.tif: band 1 cannot be read"):
         write_stack(inputs, path, overwrite=True)
-    assert path.read_text() == "mine"
+    assert path.read_bytes() == content
     assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 

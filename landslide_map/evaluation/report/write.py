@@ -16,7 +16,8 @@ from landslide_map.evaluation.report.object_text import object_text
 from landslide_map.evaluation.report.window_text import window_text
 from landslide_map.evaluation.windows import Judged
 from landslide_map.metrics import precision_recall_curve, reliability_curve, roc_curve, scores
-from landslide_map.products.transaction import outputs
+from landslide_map.runtime.own_files import Kind, sealed, tree_records
+from landslide_map.runtime.transaction import outputs
 
 MARKDOWN: Final = "report.md"
 JSON: Final = "evaluation.json"
@@ -34,6 +35,7 @@ FILES: Final = (
     "outlines.png",
 )
 """Every file that a report may consist of."""
+REPORT: Final = Kind(JSON, FILES, "a report")
 
 
 def write_window_report(
@@ -60,7 +62,7 @@ def write_window_report(
         E601 if it cannot be written, E612 without matplotlib.
     """
     plots.require_matplotlib()
-    with outputs(folder, overwrite, FILES) as stage:
+    with outputs(folder, REPORT, overwrite=overwrite) as stage:
         _window_plots(stage, result, judged)
         if ablation := result.get("ablation"):
             _ablation_plots(stage, ablation)
@@ -71,7 +73,7 @@ def write_object_report(folder: str | PathLike[str], match: Match, *, overwrite:
     """Write the report of a map against an inventory; parameters and errors as above."""
     plots.require_matplotlib()
     result = match.figures
-    with outputs(folder, overwrite, FILES) as stage:
+    with outputs(folder, REPORT, overwrite=overwrite) as stage:
         classes = result["size_classes"]
         notes = [f"{own['hit']} of {own['landslides']}" for own in classes]
         plots.bars(
@@ -86,8 +88,9 @@ def write_object_report(folder: str | PathLike[str], match: Match, *, overwrite:
 
 
 def _write(stage: Path, result: Mapping[str, Any], text: str) -> None:
-    (stage / JSON).write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     (stage / MARKDOWN).write_text(text, encoding="utf-8")
+    document = sealed({**result, "outputs": tree_records(stage)})
+    (stage / JSON).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _window_plots(stage: Path, result: Mapping[str, Any], judged: Judged) -> None:

@@ -19,11 +19,12 @@ from landslide_map.models.bundle.format import (
     BundleDocument,
     FileEntry,
 )
-from landslide_map.runtime.atomic import check_free as refuse_unfit
-from landslide_map.runtime.atomic import whole_folder
+from landslide_map.runtime.own_files import Kind, sealed
+from landslide_map.runtime.transaction import outputs, refuse_unfit
 from landslide_map.untrusted.files import TooLargeError, read_bytes, unreadable_kind
 
 DOCUMENT: Final = "bundle.json"
+BUNDLE: Final = Kind(DOCUMENT, holds="a bundle", exclusive=True)
 _MOST_BYTES: Final = 2**26
 """Of ``bundle.json``; that of the default bundle has 70 kB."""
 
@@ -46,18 +47,17 @@ def save_bundle(
     contents : mapping
         File name -> bytes, or for large files a function that writes the file at the path it is given.
     overwrite : bool
-        Replace an existing bundle (and nothing else).
+        Replace an existing bundle, unchanged since it was written (and nothing else).
 
     Raises
     ------
     OutputExistsError
-        E401 if the folder holds something already.
+        E401 if the folder holds something already, E404 if something that is not of a bundle of ours.
     BundleError
         E505 if the document is not valid.
     """
     folder = Path(folder)
-    check_free(folder, overwrite=overwrite)
-    with whole_folder(folder) as stage:
+    with outputs(folder, BUNDLE, overwrite=overwrite) as stage:
         for name, content in contents.items():
             if isinstance(content, bytes):
                 (stage / name).write_bytes(content)
@@ -68,13 +68,13 @@ def save_bundle(
             checked = BundleDocument.model_validate({**document, "files": files})
         except ValidationError as error:
             raise _invalid(folder, error) from None
-        text = json.dumps(checked.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+        text = json.dumps(sealed(checked.model_dump(mode="json")), indent=1, allow_nan=False) + "\n"
         (stage / DOCUMENT).write_text(text, encoding="utf-8")
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
-    """Refuse a folder in which a bundle must not be written (E401)."""
-    refuse_unfit(folder, DOCUMENT, "a bundle", overwrite=overwrite)
+    """Refuse a folder in which a bundle must not be written (E401, E404)."""
+    refuse_unfit(folder, BUNDLE, overwrite=overwrite)
 
 
 def read_document(folder: Path) -> bytes:

@@ -105,6 +105,8 @@ class BundleDocument(_Strict):
     scenarios: tuple[ScenarioEntry, ...] = Field(min_length=1, max_length=100)
     """Best first: a window takes the first that fits."""
     files: dict[FileName, FileEntry]
+    seal: str | None = None
+    """Hash of the rest of the document: whether somebody changed it, before it is replaced."""
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +18,8 @@ from landslide_map.errors import ResourceError, UsageError
 from landslide_map.runtime.atomic import whole_file
 
 CONFIGURATION: Final = "configuration.json"
+_FIRST_NAME: Final = re.compile(rf"\.{CONFIGURATION}\.part")
+_OWN_NAME: Final = re.compile(rf"\.?({CONFIGURATION}|.+_fold\d+\.\w+)(\.part)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,9 @@ class Workspace:
         space = cls(work_folder(out))
         own = json.loads(json.dumps(configuration))
         try:
+            space._refuse_foreign()
             if restart:
-                shutil.rmtree(space.folder, ignore_errors=True)
+                space.remove()
             space.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ResourceError("E601", f"{space.folder}: cannot be written ({error}).") from error
@@ -121,8 +124,26 @@ class Workspace:
             ) from error
 
     def remove(self) -> None:
-        """Remove the folder: the bundle is complete."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the folder, the record of what it is last: the bundle is complete."""
+        for path in sorted(self._files(), key=lambda path: path.name == CONFIGURATION):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.folder.rmdir()
+
+    def _files(self) -> list[Path]:
+        return list(self.folder.iterdir()) if self.folder.is_dir() else []
+
+    def _refuse_foreign(self) -> None:
+        """Refuse a folder that no training run began, or with files beside those that one writes."""
+        found = sorted(path.name for path in self._files())
+        expected = _OWN_NAME if CONFIGURATION in found else _FIRST_NAME
+        foreign = [name for name in found if not expected.fullmatch(name)]
+        if self.folder.is_symlink() or foreign:
+            raise UsageError(
+                "E404",
+                f"{self.folder} is where unfinished training is kept, but holds {', '.join(foreign[:5])} "
+                "(no run wrote that) or is a link. Move it elsewhere, or choose another --out.",
+            )
 
     def _configuration(self) -> Any:
         try:
