@@ -19,6 +19,7 @@ from landslide_map.products import FORMAT_FILES
 from landslide_map.products.compare import compare_results
 from landslide_map.products.formats import FORMATS, add_formats, check_formats, short_names
 from landslide_map.products.stac_item import EXTENSIONS, stac_item, write_item
+from landslide_map.runtime.own_files import sealed
 from tests.unit.test_project import EVENT, GRID, TAGS, result
 
 
@@ -36,7 +37,7 @@ def finished(folder: Path, count: int = 3, value: float = 0.25) -> Path:
         "bundle": {"name": "b", "sha256": "y"},
         "versions": {"numpy": "1"},
     }
-    (folder / "run.json").write_text(json.dumps(manifest))
+    (folder / "run.json").write_text(json.dumps(sealed({**manifest, "outputs": {}})))
     return folder
 
 
