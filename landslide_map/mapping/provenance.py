@@ -70,6 +70,8 @@ def tags(settings: Scene, inputs: SceneInputs, ensemble: Bundle) -> dict[str, st
         "stride": f"{settings.stride} px ({settings.stride * 10} m)",
         "effective_resolution": "640 m: a value answers for the windows around a pixel, not for the pixel",
         "threshold": _threshold(settings),
+        "operating_point": settings.operating_point or "",
+        "outline": settings.output.outline,
         "event": settings.event.name or "",
         "products": "; ".join(products),
         **skipped.tags(ensemble),
@@ -95,6 +97,12 @@ def window_counts(record: WindowRecord) -> dict[str, Any]:
         "scenarios": {name: scenarios[i] for i, name in enumerate(record.scenarios) if scenarios[i]},
         "not_analysed": {REASON_NAMES[r]: reasons[r] for r in Reason if r and reasons[r]},
     }
+
+
+def thresholds_used(record: WindowRecord) -> dict[str, float]:
+    """Return the threshold of every scenario that some window was judged by."""
+    used = {name: record.threshold[record.scenario == i] for i, name in enumerate(record.scenarios)}
+    return {name: round(float(values[0]), 6) for name, values in used.items() if len(values)}
 
 
 def timings(run: Run, spent: Timings, limit: int | None, *, judging_seconds: float) -> dict[str, Any]:
@@ -141,7 +149,12 @@ def manifest(
     return run_manifest(
         configuration=configuration(run.settings, run.prediction),
         inputs=run.files.listed,
-        bundle={"name": ensemble.name, "sha256": ensemble.sha256, "path": ensemble.path},
+        bundle={
+            "name": ensemble.name,
+            "sha256": ensemble.sha256,
+            "path": ensemble.path,
+            "thresholds": thresholds_used(result.record),
+        },
         counts={
             "windows": window_counts(result.record),
             "votes": skipped.account(ensemble, result.votes),
