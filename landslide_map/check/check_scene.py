@@ -156,6 +156,7 @@ def _radar(image: RadarImage) -> dict[str, Any]:
         "relative_orbit": image.relative_orbit,
         "units": image.units,
         "quantity": image.quantity,
+        "sources": dict(image.sources),
         "bands": {name: [_band(band) for band in slices] for name, slices in image.bands.items()},
     }
 

@@ -66,12 +66,18 @@ def _track(orbit: str, track: dict[str, Any] | None) -> Iterator[str]:
         return
     for side in ("pre", "post"):
         for image in track[side]:
-            known = [image["acquired"], image["platform"], image["units"], image["quantity"]]
-            if image["relative_orbit"]:
-                known.insert(2, f"relative orbit {image['relative_orbit']}")
-            yield f"Sentinel-1  {orbit} {side}: {', '.join(str(item) for item in known if item)}"
+            yield f"Sentinel-1  {orbit} {side}: {', '.join(_known(image))}"
             for name, slices in image["bands"].items():
                 yield from (f"    {name:6}{_file(band)}" for band in slices)
+
+
+def _known(image: dict[str, Any]) -> Iterator[str]:
+    """Yield what is known of a Sentinel-1 image, each with its source."""
+    for key in ("acquired", "platform", "relative_orbit", "units", "quantity"):
+        if image[key]:
+            title = "relative orbit " if key == "relative_orbit" else ""
+            source = image["sources"].get(key)
+            yield f"{title}{image[key]}{f' ({source})' if source else ''}"
 
 
 def _file(band: dict[str, Any]) -> str:

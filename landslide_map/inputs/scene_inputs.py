@@ -6,6 +6,7 @@ Nothing here opens a file.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -54,6 +55,8 @@ class RadarImage:
     platform: str | None = None
     """``S1A`` ..."""
     product: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Property -> where it is known from, e.g. ``relative_orbit`` -> ``tags``."""
 
 
 @dataclass(frozen=True, slots=True)

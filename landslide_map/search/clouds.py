@@ -31,6 +31,7 @@ _NODATA: Final = (0, 1)
 _CLOUD: Final = (3, 8, 9, 10)
 """Classes of cloud shadow, clouds of medium and high probability, and cirrus."""
 _SNOW: Final = 11
+_NO_ACCESS: Final = {"E700", "E710", "E712"}
 _STEP_DEG: Final = 0.05
 
 
@@ -42,14 +43,17 @@ class CloudCounter:
     network: Network
     folder: Path
     notices: list[Notice] = field(default_factory=list)
+    _denied: bool = False
+    """Whether the provider refused a file, or did not answer: so it will be with the others."""
 
     def __call__(self, image: Optical) -> Clearness:
         """Return what the image shows inside the area."""
         asset = image.assets.get("SCL")
-        if asset is not None:
+        if asset is not None and not self._denied:
             try:
                 return self._counted(self._file(image, asset))
             except (LandslideMapError, RasterioError, ValueError) as error:
+                self._denied = getattr(error, "code", "") in _NO_ACCESS
                 self.notices.append(
                     Notice(
                         "W708",

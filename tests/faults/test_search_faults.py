@@ -316,6 +316,23 @@ def test_a_login_is_refreshed_and_an_absent_account_is_said(
     assert (tmp_path / "a.tif").exists()
 
 
+def test_without_an_account_the_catalogues_cloud_cover_is_used_and_said_once(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("CDSE_USERNAME", raising=False)
+    access = CopernicusDataSpace(f"{server.url}/token", ("127.0.0.1",))
+    is_of_provider = access.covers
+    monkeypatch.setattr(access, "covers", lambda url: is_of_provider(url) and "/scl" in url)
+    server.items = [sentinel2(utc(f"2024-04-{day}T02:25"), cloud=day) for day in (10, 15, 20)]
+    for i, item in enumerate(server.items):
+        item["assets"]["SCL"] = {"href": f"{server.url}/scl{i}.tif"}
+    with Network(access=(access,), sleep=lambda _s: None) as network:
+        selection = find_images(Query(EVENT, AREA, (f"{server.url}/api",)), network, tmp_path)
+    assert [n.code for n in selection.notices].count("W708") == 1
+    assert selection.optical.post is not None
+    assert not selection.optical.post.clearness.counted
+
+
 # Catalogues
 
 

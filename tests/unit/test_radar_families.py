@@ -14,6 +14,7 @@ import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 
+from landslide_map.check.check_scene import describe_inputs
 from landslide_map.errors import InputError
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import RadarTrack, SceneInputs
@@ -336,3 +337,24 @@ def test_a_missing_shard_is_no_missing_data(tmp_path: Path):
     with pytest.raises(InputError) as error:
         inputs(str(tmp_path))
     assert error.value.code == "E101"
+
+
+def test_check_says_where_each_fact_comes_from(tmp_path: Path):
+    hyp3(tmp_path)
+    (image,) = inputs(str(tmp_path)).tracks["ascending"].post
+    assert image.sources == {
+        "acquired": "name",
+        "orbit": "as listed",
+        "platform": "name",
+        "quantity": "name",
+        "relative_orbit": "absolute orbit",
+        "units": "name",
+    }
+    snap(tmp_path / "snap")
+    items = {s: [{"path": tmp_path / "snap" / f"subset_{s}.dim", "platform": "S1A"}] for s in TIMES}
+    found = inputs({"ascending": items})
+    (image,) = found.tracks["ascending"].post
+    assert image.sources["relative_orbit"] == "subset_post.dim"
+    assert image.sources["platform"] == "scene.yaml"
+    report = describe_inputs(found)["sentinel1"]["ascending"]["post"][0]
+    assert report["sources"]["units"] == "subset_post.dim"

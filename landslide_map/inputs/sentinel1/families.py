@@ -184,8 +184,10 @@ def files_of_dimap(path: Path) -> dict[str, RadarFile]:
         there = ", ".join(sorted(found)).upper() or "neither"
         raise InputError("E305", f"{path}: has {there} of VV and VH as Sigma0 or Gamma0; both are needed")
     return {
-        name: RadarFile(found[name].path, found[name].identity, ("",), found[name].grid, found[name].nodata)
-        for name in ("vv", "vh")
+        name: RadarFile(
+            band.path, band.identity, ("",), band.grid, band.nodata, ((path.name, band.identity),)
+        )
+        for name, band in sorted(found.items(), reverse=True)
     }
 
 

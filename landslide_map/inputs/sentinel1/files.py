@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from landslide_map.inputs.scene_inputs import RadarImage
 from landslide_map.inputs.sentinel1 import units
 from landslide_map.inputs.sentinel1.metadata import (
     Identity,
+    Told,
     from_tags,
     from_text,
     identify,
@@ -50,6 +52,8 @@ class RadarFile:
     """Where the pixels lie, if the product says so elsewhere."""
     nodata: tuple[float, ...] | None = None
     """Values that mean "no data", if the product says so elsewhere."""
+    told: Told = ()
+    """What each source of metadata says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,9 @@ def look_at(path: Path) -> RadarFile:
             f"{path}: holds {what}; expected calibrated backscatter as plain floating-point dB, power or "
             "amplitude",
         )
-    identity = from_tags(tags).completed(identify(names)).completed(beside(path))
-    return RadarFile(path, identity, tuple(text or "" for text in descriptions))
+    told = (("tags", from_tags(tags)), ("name", identify(names)), ("README", beside(path)))
+    identity = reduce(Identity.completed, (one for _, one in told))
+    return RadarFile(path, identity, tuple(text or "" for text in descriptions), told=told)
 
 
 def beside(path: Path) -> Identity:

@@ -42,6 +42,24 @@ class Identity:
         return replace(self, **gaps)
 
 
+Told = tuple[tuple[str, Identity], ...]
+"""Sources of metadata with what each says, the most trusted first."""
+
+
+def sources_of(told: Told) -> dict[str, str]:
+    """Return which source each property comes from: the first that says anything about it.
+
+    >>> tags, name = Identity(platform="S1A"), Identity(platform="S1B", relative_orbit=7)
+    >>> sources_of((("tags", tags), ("name", name)))
+    {'platform': 'tags', 'relative_orbit': 'name'}
+    """
+    return {
+        known.name: source
+        for known in fields(Identity)
+        if (source := next((s for s, one in told if getattr(one, known.name) is not None), None))
+    }
+
+
 _TIME: Final = r"\d{8}T\d{6}"
 _SAFE: Final = re.compile(
     rf"(?P<platform>S1[ABCD])_(?:IW|EW|WV|S[1-6])_(?P<level>GRD|SLC|RTC|OCN)._.?S?(?P<polarisations>[SD][VH])_"

@@ -24,7 +24,7 @@ from landslide_map.inputs.sentinel1.files import (
     polarisation_of,
     sampled_band,
 )
-from landslide_map.inputs.sentinel1.metadata import Identity, relative_orbit
+from landslide_map.inputs.sentinel1.metadata import Identity, relative_orbit, sources_of
 from landslide_map.options import BackscatterUnits, Quantity
 from landslide_map.runtime.threads import in_threads
 from landslide_map.scene.model import CompositeBands, CompositeSpec, RadarSpec, TrackSpec
@@ -119,8 +119,29 @@ def open_image(orbit: str, spec: RadarSpec) -> OpenedImage:
         relative_orbit=known.relative_orbit,
         platform=known.platform,
         product=files[0].path.name,
+        sources=_sources(declared, spec, files[0], known),
     )
     return OpenedImage(image, spec, told, bands["vv"][0].pixels, tuple(notices))
+
+
+def _sources(declared: Identity, spec: RadarSpec, file: RadarFile, known: Identity) -> dict[str, str]:
+    """Return where each property of an image is known from, in the order of trust."""
+    stated = replace(
+        declared,
+        units=spec.units,
+        quantity=spec.quantity if "quantity" in spec.model_fields_set else None,
+    )
+    found = sources_of((("scene.yaml", stated), *file.told))
+    if known.relative_orbit is not None:
+        found.setdefault("relative_orbit", "absolute orbit")
+    if known.units is None:
+        found.setdefault("units", "pixels")
+    found.setdefault("quantity", "assumed")
+    found.setdefault("orbit", "as listed")
+    return {key: found[key] for key in sorted(found) if key in _SHOWN}
+
+
+_SHOWN: Final = {"acquired", "platform", "relative_orbit", "orbit", "units", "quantity"}
 
 
 def _radar_files(spec: RadarSpec) -> dict[str, list[tuple[RadarFile, int]]]:
