@@ -167,6 +167,7 @@ CODES: Final[dict[str, str]] = {
     "W340": "a band's distribution is far from the training data",
     "W341": "a Sentinel-1 image is on another level than the others of its track",
     "W350": "a frequent value may be clipping or undeclared nodata",
+    "W353": "a Sentinel-1 image from before March 2018 seems to have noisy borders",
     "W360": "a sensor or track is missing or covers only part of the grid",
     "W380": "the pixels of the dem are too coarse to show slopes",
     "W410": "a finished row of blocks was damaged on disk and judged again",

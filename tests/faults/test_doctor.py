@@ -134,3 +134,18 @@ def test_seasons_are_no_other_level(tmp_path: Path, levels: list[float]):
 
 def test_dates_on_other_pixels_are_said(tmp_path: Path):
     assert "I321" in track(tmp_path, [0, 0, 0, 0], (0, 0, 0, 5.0))
+
+
+@pytest.mark.parametrize(("year", "margin", "said"), [(2017, 3, True), (2017, 0, False), (2024, 3, False)])
+def test_noisy_borders_of_old_images_are_warned_of(tmp_path: Path, year: int, margin: int, said: bool):
+    items: dict[str, list[dict]] = {"pre": [], "post": []}
+    for i, (side, day) in enumerate((("pre", "03-15"), ("post", "04-08"))):
+        item: dict[str, object] = {"units": "power", "datetime": f"{year}-{day}T10:00:00Z"}
+        for band, mean in (("vv", -10.0), ("vh", -16.5)):
+            pixels = land(30 * i + len(band), mean)
+            pixels[:, :margin] *= 1e-4
+            item[band] = write(tmp_path / f"{i}_{band}.tif", pixels)
+        items[side].append(item)
+    scene = {"event": {"time": f"{year}-04-02T00:00:00Z"}, "grid": GRID, "s1": {"ascending": items}}
+    codes = {notice.code for notice in open_inputs(Scene.model_validate(scene)).notices}
+    assert ("W353" in codes) is said
