@@ -1,0 +1,113 @@
+"""Speed of a pixel member beside the plain network, and the small recipe on simulated events.
+
+``python -m benchmarks.pixel_members`` measures the ResNet34 U-Net on Landslide4Sense patches, both ways in
+turn in one process on one thread. ``--train FOLDER`` simulates events with confusers, trains the recipe
+``small-pixels`` on them and judges it on events of other seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from landslide_map.datasets.cut_tiles import cut_tiles
+from landslide_map.datasets.pixel_data import open_pixel_data
+from landslide_map.evaluation.pixel_members import evaluate_pixels
+from landslide_map.models.bundle.load import load_bundle
+from landslide_map.models.published.segmentation_networks import l4s_spec
+from landslide_map.models.segmentation.architecture import build_network
+from landslide_map.models.segmentation.member import BATCH, SegmentationMember
+from landslide_map.training.pixels.choose import chosen_recipe
+from landslide_map.training.pixels.train import TrainingOptions, train_pixels
+from sample_scenes.simulator.event import simulate_event
+from sample_scenes.simulator.options import CONFUSERS, varied
+
+TRAINING_SEEDS: Final = range(1001, 1017)
+TEST_SEEDS: Final = (2001, 2003, 2005, 2007)
+SIZE: Final = 448
+ROUNDS: Final = 5
+
+
+def speed() -> tuple[float, float]:
+    """Return CPU seconds a patch of the plain network, one patch at a time, and of the member."""
+    from safetensors.torch import save
+
+    torch.set_num_threads(1)
+    spec = l4s_spec("resnet34")
+    torch.manual_seed(1)
+    network = build_network(spec).eval()
+    weights = save({key: value.contiguous() for key, value in network.state_dict().items()})
+    member = SegmentationMember("resnet34", spec, (weights,))
+    patches = np.random.default_rng(1).normal(1, 0.3, (2 * BATCH, 14, 128, 128)).astype(np.float32)
+
+    def plain() -> None:
+        with torch.inference_mode():
+            for patch in patches:
+                torch.sigmoid(network(torch.from_numpy(patch[None])))
+
+    def ours() -> None:
+        member.predict(patches)
+
+    def seconds(work: Callable[[], None]) -> float:
+        began = time.process_time()
+        work()
+        return (time.process_time() - began) / len(patches)
+
+    plain()
+    ours()
+    each = [(seconds(plain), seconds(ours)) for _ in range(ROUNDS)]
+    return float(np.median([a for a, _ in each])), float(np.median([b for _, b in each]))
+
+
+def train(folder: Path, minutes: float) -> dict[str, Any]:
+    """Simulate, train and judge; return the figures on the unseen events."""
+    recipe = chosen_recipe("small-pixels", minutes=minutes)
+    tiles = {}
+    for seed in (*TRAINING_SEEDS, *TEST_SEEDS):
+        tiles[seed] = folder / "tiles" / f"s{seed}"
+        if not tiles[seed].exists():
+            scene = _simulated(folder, seed)
+            cut_tiles(scene, scene.parent / "landslides_truth.gpkg", tiles[seed], recipe.channels)
+    began = time.process_time()
+    train_pixels([tiles[seed] for seed in TRAINING_SEEDS], recipe, folder / "small", TrainingOptions())
+    spent = time.process_time() - began
+    members = load_bundle(folder / "small", pixel_members_suffice=True).pixel_members
+    unseen = open_pixel_data([tiles[seed] for seed in TEST_SEEDS], "tiles")
+    return evaluate_pixels(unseen, members).as_json() | {"cpu_seconds_of_training": spent}
+
+
+def _simulated(folder: Path, seed: int) -> Path:
+    """Simulate an event; those to train on lack some confusers, those to judge have all."""
+    rng = np.random.default_rng(seed)
+    chosen: tuple[str, ...] = CONFUSERS
+    if seed in TRAINING_SEEDS:
+        chosen = tuple(name for name in CONFUSERS if rng.random() < 0.6)
+    options = varied(seed, float(rng.uniform(4, 14)), size=SIZE, confusers=chosen)
+    scene = simulate_event(folder / f"s{seed}", options)
+    scene.write_text(scene.read_text() + "dem: dem.tif\n")
+    return scene
+
+
+def main() -> None:
+    """Print what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--train", type=Path, metavar="FOLDER")
+    parser.add_argument("--minutes", type=float, default=14)
+    chosen = parser.parse_args()
+    if chosen.train is not None:
+        for name, value in train(chosen.train, chosen.minutes).items():
+            print(f"{name}: {value}")
+        return
+    plain, ours = speed()
+    print(f"ResNet34 U-Net, 14 x 128 x 128, one thread, CPU time: plain {1e3 * plain:.0f} ms, one at a time")
+    print(f"member {1e3 * ours:.0f} ms, batches of {BATCH}: {plain / ours:.2f} times as fast")
+
+
+if __name__ == "__main__":
+    main()
