@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from hashlib import sha256
+from os import SEEK_END
 from pathlib import Path
 from typing import Any, Final
 
 from landslide_map.errors import InputError
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.file_hashes import (
+    HEADER_BYTES,
     every_file,
     input_identities,
     input_identity,
@@ -18,6 +21,7 @@ from landslide_map.mapping.file_hashes import (
 )
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import PLACEMENT, PredictionOptions, placed_on
+from landslide_map.raster.source_files import source_files
 from landslide_map.runtime.own_files import file_record
 from landslide_map.scene.model import Scene
 
@@ -111,10 +115,10 @@ def _as_text(value: Any) -> str:
 
 
 class InputFiles:
-    """The files of a run as they were when it began."""
+    """The files of a run as they were when it began, with those that they lead to or that lie beside them."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
-        self._seen = {path: _size_and_time(path) for path in every_file(paths)}
+        self._seen = {path: _size_and_time(path) for path in sorted(source_files(every_file(paths)))}
         self.identities = {str(path): file_identity(path) for path in self._seen}
         """Path -> what tells the file from another one."""
         self.listed = input_identities(self._seen)
@@ -142,7 +146,9 @@ class InputFiles:
 
 
 def file_identity(path: Path) -> dict[str, Any]:
-    """Return what tells a file from another: all of its content, or of a large one size, time and beginning.
+    """Return what tells a file from another: all of its content, or of a large one size, time and both ends.
+
+    The end of a zip lists a checksum of every file in it.
 
     Raises
     ------
@@ -153,9 +159,15 @@ def file_identity(path: Path) -> dict[str, Any]:
         status = path.stat()
         if status.st_size <= HASHED_WHOLE:
             return file_record(path)
-        return {**input_identity(path), "mtime_ns": status.st_mtime_ns}
+        return {**input_identity(path), "mtime_ns": status.st_mtime_ns, "end_sha256": _end_hash(path)}
     except OSError as error:
         raise InputError("E101", f"{path}: cannot be read ({error.strerror}).") from error
+
+
+def _end_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(-HEADER_BYTES, SEEK_END)
+        return sha256(file.read()).hexdigest()
 
 
 def _size_and_time(path: Path) -> tuple[int, int] | None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+import rasterio
+from affine import Affine
 
 from landslide_map.errors import InputError
 from landslide_map.mapping import identity
@@ -23,18 +26,19 @@ def test_small_files_are_told_by_their_content_alone(tmp_path: Path) -> None:
     assert file_identity(path) != before
 
 
-@pytest.mark.parametrize("change", ["time", "beginning", "size"])
-def test_large_files_are_told_by_size_time_and_beginning(
+@pytest.mark.parametrize("change", ["time", "beginning", "size", "end"])
+def test_large_files_are_told_by_size_time_and_both_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     monkeypatch.setattr(identity, "HASHED_WHOLE", 100)
     path = tmp_path / "a.tif"
+    monkeypatch.setattr(identity, "HEADER_BYTES", 100)
+    content = {"beginning": b"y" + b"x" * 999, "size": b"x" * 1001, "end": b"x" * 999 + b"y"}
     path.write_bytes(b"x" * 1000)
     os.utime(path, ns=(1, 1))
     before = file_identity(path)
     assert file_identity(path) == before
-    if change != "time":
-        path.write_bytes(b"y" + b"x" * 999 if change == "beginning" else b"x" * 1001)
+    path.write_bytes(content.get(change, b"x" * 1000))
     os.utime(path, ns=(1, 2 if change == "time" else 1))
     assert file_identity(path) != before
 
@@ -74,3 +78,61 @@ def test_differences_name_settings_and_files() -> None:
 def test_many_differences_are_counted() -> None:
     before, now = ({"inputs": {f"{i:02}.tif": side for i in range(20)}} for side in (1, 2))
     assert differences(before, now).endswith("05.tif was changed; and 14 more")
+
+
+def written(path: Path) -> Path:
+    placed: dict[str, Any] = {"crs": "EPSG:32632", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
+    with rasterio.open(path, "w", driver="GTiff", width=8, height=8, count=1, dtype="uint8", **placed):
+        pass
+    return path
+
+
+def test_the_files_behind_a_vrt_and_beside_them_are_the_run_s(tmp_path: Path) -> None:
+    source = written(tmp_path / "source.tif")
+    inner, outer = tmp_path / "inner.vrt", tmp_path / "outer.vrt"
+    for vrt, name in ((inner, "source.tif"), (outer, "inner.vrt")):
+        vrt.write_text(
+            '<VRTDataset rasterXSize="8" rasterYSize="8"><VRTRasterBand dataType="Byte" band="1">'
+            f'<SimpleSource><SourceFilename relativeToVRT="1">{name}</SourceFilename>'
+            "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
+        )
+    files = InputFiles([outer])
+    assert set(files.identities) == {str(outer), str(inner), str(source)}
+    content = bytearray(source.read_bytes())
+    content[-1] ^= 1
+    source.write_bytes(content)
+    assert InputFiles([outer]).identities != files.identities
+    with pytest.raises(InputError, match=r"E111: .*source\.tif was changed"):
+        files.refuse_changed()
+
+
+@pytest.mark.parametrize(
+    "name", ["a.tif.aux.xml", "a.tif.msk", "a.tif.ovr", "a.tfw", "a.tifw", "a.TFW", "a.tif.msk.ovr", "a.prj"]
+)
+def test_files_beside_a_raster_that_change_its_pixels_or_place_count(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path / "a.tif")
+    before = InputFiles([path]).identities
+    if name == "a.tif.msk.ovr":
+        (tmp_path / "a.tif.msk").write_bytes(b"1")
+    (tmp_path / name).write_bytes(b"1")
+    now = InputFiles([path]).identities
+    assert set(now) - set(before) >= {str(tmp_path / name)}
+    (tmp_path / name).write_bytes(b"2")
+    assert InputFiles([path]).identities != now
+
+
+@pytest.mark.parametrize(
+    ("inside", "counts"),
+    [
+        ('<Metadata><MDI key="STATISTICS_MEAN">1</MDI></Metadata><Histograms/>', False),
+        ("<NoDataValue>0</NoDataValue>", True),
+        ('<Metadata><MDI key="STATISTICS_MEAN">1</MDI><MDI key="x">1</MDI></Metadata>', True),
+    ],
+)
+def test_statistics_that_a_viewer_keeps_beside_an_image_do_not_count(
+    tmp_path: Path, inside: str, counts: bool
+) -> None:
+    path = written(tmp_path / "a.tif")
+    text = f'<PAMDataset><PAMRasterBand band="1">{inside}</PAMRasterBand></PAMDataset>'
+    (tmp_path / "a.tif.aux.xml").write_text(text)
+    assert (len(InputFiles([path]).identities) == 2) == counts
