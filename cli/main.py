@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import signal
 import sys
 from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
-from types import FrameType
 from typing import Final, NoReturn
 
 import click
@@ -30,6 +28,7 @@ from .review import review
 from .run import run
 from .score import score
 from .score_pixels import score_pixels
+from .signals import handle_stops, stop
 from .stack import stack
 from .streams import outlive_readers
 from .train import train
@@ -88,14 +87,10 @@ for command in chain(*_GROUPS.values()):
     cli.add_command(command)
 
 
-def _stop(_signum: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with its documented status; no traceback reaches a user."""
     outlive_readers()
-    signal.signal(signal.SIGTERM, _stop)  # a polite kill cleans up as Ctrl-C does
+    handle_stops(stop)
     sys.exit(_status(args))
 
 

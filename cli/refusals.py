@@ -12,6 +12,8 @@ import click
 
 from landslide_map.errors import LandslideMapError
 
+from .signals import was_stopped
+
 INTERRUPTED = 130
 
 
@@ -44,6 +46,8 @@ def refusal_of(error: BaseException) -> Refusal:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = error.filename or "standard output"
         return Refusal(6, "E601", f"{where}: cannot be written ({error.strerror}). Free some space.")
+    if was_stopped():
+        return refusal_of(KeyboardInterrupt())
     return _of_a_bug(error)
 
 

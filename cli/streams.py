@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Any, TextIO
@@ -17,19 +18,21 @@ class Leavable:
         """Write `text`, or nothing where the reader has left."""
         try:
             return self._stream.write(text)
-        except BrokenPipeError:
-            self._fall_silent()
+        except OSError as error:
+            self._fall_silent_after(error)
             return len(text)
 
     def flush(self) -> None:
         """Flush, if anybody reads."""
         try:
             self._stream.flush()
-        except BrokenPipeError:
-            self._fall_silent()
+        except OSError as error:
+            self._fall_silent_after(error)
 
-    def _fall_silent(self) -> None:
-        """Let what is still in the buffer, and all that follows, go nowhere."""
+    def _fall_silent_after(self, error: OSError) -> None:
+        """Let what is still in the buffer, and all that follows, go nowhere: a pipe or terminal is closed."""
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise error
         os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def __getattr__(self, name: str) -> Any:

@@ -202,8 +202,16 @@ def test_a_wrong_call_is_usage(arguments: list[str], tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_nothing(sent: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [signal.SIGINT],
+        [signal.SIGTERM],
+        [signal.SIGHUP],
+        [signal.SIGTERM, signal.SIGHUP],
+    ],
+)
+def test_an_interrupted_run_leaves_nothing(sent: list[signal.Signals], tmp_path: Path) -> None:
     out = tmp_path / "out"
     run = subprocess.Popen(
         [str(COMMAND), str(SCENE), "--stride", "8", "--out", str(out)], stderr=subprocess.PIPE, text=True
@@ -211,11 +219,37 @@ def test_an_interrupted_run_leaves_nothing(sent: signal.Signals, tmp_path: Path)
     assert run.stderr is not None
     assert any(line.startswith("check inputs") for line in run.stderr)  # as far as that, no further
     time.sleep(0.2)
-    run.send_signal(sent)
+    for number in sent:
+        run.send_signal(number)
+        time.sleep(0.02)
     _, said = run.communicate(timeout=120)
     assert run.returncode == 130, said
     assert "interrupted" in said
+    assert "Traceback" not in said
     assert not out.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell what a process handles")
+@pytest.mark.parametrize("later", [0, 0.05, 0.2, 0.4])
+def test_a_run_that_is_stopped_while_it_starts_says_so(later: float, tmp_path: Path) -> None:
+    run = subprocess.Popen(
+        [str(COMMAND), str(SCENE), "--out", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True
+    )
+    while not handles(run.pid, signal.SIGHUP):
+        assert run.poll() is None
+    time.sleep(later)
+    run.send_signal(signal.SIGHUP)
+    _, said = run.communicate(timeout=120)
+    assert run.returncode == 130, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
+
+
+def handles(process: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal of its own."""
+    status = Path(f"/proc/{process}/status").read_text()
+    caught = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")), 16)
+    return bool(caught >> (number - 1) & 1)
 
 
 def test_help_answers_fast_and_names_every_command() -> None:
