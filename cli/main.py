@@ -22,6 +22,7 @@ from .find import find
 from .init import init
 from .models import models
 from .pixels import pixels
+from .projections import use_own_data
 from .qgis import qgis
 from .refusals import refusal_of
 from .review import review
@@ -91,6 +92,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with its documented status; no traceback reaches a user."""
     outlive_readers()
     handle_stops(stop)
+    use_own_data()
     sys.exit(_status(args))
 
 

@@ -229,6 +229,18 @@ def test_an_interrupted_run_leaves_nothing(sent: list[signal.Signals], tmp_path:
     assert not out.exists()
 
 
+@pytest.mark.parametrize("variable", ["PROJ_LIB", "PROJ_DATA"])
+def test_data_of_another_program_are_not_used(variable: str, tmp_path: Path) -> None:
+    (tmp_path / "proj.db").write_bytes(b"of another version")
+    done = subprocess.run(
+        [str(COMMAND), "check", str(SCENE)],
+        env={**os.environ, variable: str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell what a process handles")
 @pytest.mark.parametrize("later", [0, 0.05, 0.2, 0.4])
 def test_a_run_that_is_stopped_while_it_starts_says_so(later: float, tmp_path: Path) -> None:
