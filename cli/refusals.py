@@ -7,6 +7,7 @@ import os
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -15,6 +16,19 @@ from landslide_map.errors import LandslideMapError
 from .signals import was_stopped
 
 INTERRUPTED = 130
+_EXTRAS: Final = {
+    "torch": "networks",
+    "timm": "networks",
+    "safetensors": "networks",
+    "joblib": "pickles",
+    "sklearn": "pickles",
+    "matplotlib": "report",
+    "distributed": "cluster",
+    "pyarrow": "formats",
+    "segmentation_models_pytorch": "networks",
+    "h5py": "networks",
+}
+"""Optional package -> extra of ours that brings it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +55,14 @@ def refusal_of(error: BaseException) -> Refusal:
         return Refusal(INTERRUPTED, None, f"interrupted: {kept or 'nothing is left half-written'}")
     if isinstance(error, LandslideMapError):
         return Refusal(error.exit_status, error.code, error.message)
-    if isinstance(error, MemoryError):
+    if isinstance(error, ModuleNotFoundError) and (extra := _EXTRAS.get((error.name or "").split(".")[0])):
+        return Refusal(
+            6,
+            "E612",
+            f"this command needs the package {error.name!r}, which is not installed. "
+            f"Install it with: pip install 'landslide-map[{extra}]'",
+        )
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return Refusal(6, "E602", "out of memory; close other programs or map a smaller area (grid: aoi)")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = error.filename or "standard output"
