@@ -51,12 +51,12 @@ from landslide_map.mapping.cluster import worker as remote
 def dask_setup(worker):
     real, done = remote.judge_rows, []
 
-    def judge_rows(*arguments):
+    def judge_rows(*arguments, **options):
         if len(done) == {rows}:
             Path({begun!r}).touch()
             time.sleep(1000)
         done.append(True)
-        return real(*arguments)
+        return real(*arguments, **options)
 
     remote.judge_rows = judge_rows
 """
@@ -70,9 +70,9 @@ from landslide_map.models.networks.network_member import NetworkMember
 
 def dask_setup(worker):
     for owner, name in ((NetworkMember, "predict"), (remote, "judge_rows")):
-        def spied(*arguments, real=getattr(owner, name), name=name):
+        def spied(*arguments, real=getattr(owner, name), name=name, **options):
             Path(f"{name} on {worker.name}").touch()
-            return real(*arguments)
+            return real(*arguments, **options)
         setattr(owner, name, spied)
 """
 """Leaves a mark where a worker judges rows of blocks, or asks a network."""
@@ -196,7 +196,7 @@ def test_rows_come_as_they_are_done_and_a_failure_after_the_others(
 def test_a_row_that_workers_die_over_is_given_up(work: Work, tmp_path: Path) -> None:
     deadly = (
         "import os\nfrom landslide_map.mapping.cluster import worker\n"
-        "worker.judge_rows = lambda *_: os._exit(1)\n"
+        "worker.judge_rows = lambda *_, **__: os._exit(1)\n"
     )
     with DaskProcesses(tmp_path, allowed_failures=0) as processes:
         processes.worker("weak", preload=deadly)
