@@ -64,14 +64,14 @@ SENSORS: Final = {
 }
 BASE: Final = [
     "drop", "red_contrast", "nir_contrast", "green_nir_contrast", "surrounding_ndvi", "surrounding_spread",
-    "cloud", "slope", "has_slope", "loss", "has_loss", *SHAPES, *NESTING,
+    "surrounding_mosaic", "cloud", "slope", "has_slope", "loss", "has_loss", *SHAPES, *NESTING,
 ]  # fmt: skip
 READ: Final = {IMAGE: BASE, RADAR: list(FEATURES)}
 """Variant -> what its trees read. Simulated scars do not have the colours of real ones, and windows are blind
 without radar: the image alone is judged by contrast with the surroundings, by shape and by nesting."""
 RISING: Final = ("drop", "red_contrast", "loss")
-FALLING: Final = ("cloud",)
-COSTS: Final = {IMAGE: 0.35, RADAR: 0.5}
+FALLING: Final = ("cloud", "surrounding_mosaic")
+COSTS: Final = {IMAGE: 0.4, RADAR: 0.5}
 """Share of landslide from which an outline is drawn. One half makes the most right pixels less wrong ones.
 The image alone is less sure of everything, and finds most with a little less."""
 TREES: Final = 240

@@ -32,6 +32,7 @@ COLUMNS: Final = (
     *OPTICAL,
     "surrounding_ndvi",
     "surrounding_spread",
+    "surrounding_mosaic",
     CLOUDY,
     *(f"{name}{part}" for name in DIFFERENCES for part in ("", "_square", "_valid")),
     "window_mean",
@@ -101,6 +102,7 @@ class Surroundings:
                 found[name] = surrounding_means(cells)
             elif name not in (SLOPE, NDVI_BEFORE):
                 found[name] = surroundings(cells)
+        found["mosaic"] = _mosaic(self.cells[NDVI], found[NDVI])
         if NDVI_BEFORE in self.cells:
             now, before = self.cells[NDVI].astype(np.int16), self.cells[NDVI_BEFORE].astype(np.int16)
             both = (now >= FIRST) & (before >= FIRST)
@@ -108,6 +110,12 @@ class Surroundings:
             lost = np.where(both, np.clip((before - now) // 2 + 128, FIRST, 255), 0).astype(np.uint8)
             found["loss"] = (surroundings(lost) - 128) * 2
         return found
+
+
+def _mosaic(cells: Codes, near: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return how far cells around lie from their own surroundings, mean code steps: much among fields."""
+    apart = np.abs(cells.astype(np.float32) - near)
+    return surrounding_means(np.where(cells >= FIRST, np.minimum(np.rint(apart), 255), 0).astype(np.uint8))
 
 
 def drops(strip: Strip, rows: npt.NDArray[np.int64], around: Surroundings) -> Sums:
@@ -164,6 +172,7 @@ def evidence(
         put[name][:] = codes[name]
     put["surrounding_ndvi"][:] = np.rint(near[NDVI] * np.float32(TENTH))
     put["surrounding_spread"][:] = np.rint(near[NDVI + SPREAD] * np.float32(TENTH))
+    put["surrounding_mosaic"][:] = np.rint(near["mosaic"] * np.float32(TENTH))
     put[CLOUDY][:] = np.rint(near[CLOUDY] * np.float32(THOUSAND / 255))
     for name in DIFFERENCES:
         if name in codes and name.split("_")[0] in sensors:

@@ -31,6 +31,7 @@ FEATURES: Final = (
     *(f"{name}_contrast" for name in COLOURS),
     "surrounding_ndvi",
     "surrounding_spread",
+    "surrounding_mosaic",
     CLOUDY,
     *(f"{name}_{part}" for name in DIFFERENCES for part in ("mean", "signal", "spread", "excess")),
     *(f"has_{name}" for name in TRACKS),
@@ -73,6 +74,7 @@ def node_features(tree: Tree, sums: npt.NDArray[np.int64]) -> npt.NDArray[np.flo
         found[f"{name}_contrast"] = found[f"{a}_contrast"] - found[f"{b}_contrast"]
     found["surrounding_ndvi"] = mean["surrounding_ndvi"] / TENTH * NDVI_STEP + NDVI_LEAST
     found["surrounding_spread"] = mean["surrounding_spread"] / TENTH
+    found["surrounding_mosaic"] = mean["surrounding_mosaic"] / TENTH
     found[CLOUDY] = mean[CLOUDY] / THOUSAND
     found |= _changes(sum_of)
     for name in ("window_mean", "window_least", "window_most"):

@@ -9,10 +9,11 @@ from landslide_map.errors import Notice
 from landslide_map.inputs.coverage import coverage_notices
 from landslide_map.inputs.elevation import elevation_notices, open_elevation, without_fill
 from landslide_map.inputs.missing_files import refuse_missing
-from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.inputs.scene_inputs import OpticalImage, SceneInputs
 from landslide_map.inputs.sentinel1.consistency import check_tracks_differ
 from landslide_map.inputs.sentinel1.folder import sorted_radar
 from landslide_map.inputs.sentinel1.track import open_track
+from landslide_map.inputs.sentinel2.before import compared, open_before
 from landslide_map.inputs.sentinel2.image import open_optical
 from landslide_map.inputs.target_grid import decide_grid
 from landslide_map.raster.open import file_of
@@ -33,6 +34,7 @@ def open_inputs(scene: Scene) -> SceneInputs:
     notices: list[Notice] = []
     files: list[Path] = []
     optical = None
+    before: tuple[OpticalImage, ...] = ()
     tracks = {}
     specs: dict[str, TrackSpec] = {}
     if scene.s1 is not None:
@@ -44,6 +46,10 @@ def open_inputs(scene: Scene) -> SceneInputs:
         }
         if image is not None:
             optical, found, read = image.result()
+            notices += found
+            files += read
+        if scene.s2 is not None and scene.s2.pre is not None:
+            before, found, read = open_before(scene.s2.pre, scene.event.time)
             notices += found
             files += read
         for orbit, track in opening.items():
@@ -60,12 +66,14 @@ def open_inputs(scene: Scene) -> SceneInputs:
         dem, found = without_fill(dem, grid)
         notices += found
     notices += coverage_notices(grid, optical, tracks, dem)
+    notices += compared(before, optical, grid)
     return SceneInputs(
         grid=grid,
         event_time=scene.event.time,
         optical=optical,
         tracks=tracks,
         dem=dem,
+        optical_before=before,
         files=tuple(dict.fromkeys(files)),
         notices=tuple(notices),
     )

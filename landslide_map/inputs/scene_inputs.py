@@ -101,6 +101,8 @@ class SceneInputs:
     tracks: dict[str, RadarTrack]
     """Orbit direction -> track; a missing direction has no entry."""
     dem: RasterBand | None = None
+    optical_before: tuple[OpticalImage, ...] = ()
+    """Sentinel-2 images before the event, the latest first; only outlines are made with them."""
     files: tuple[Path, ...] = ()
     """Every file on disk that is read, for the manifest."""
     notices: tuple[Notice, ...] = field(default=())

@@ -45,6 +45,8 @@ def acquisition_dates(inputs: SceneInputs) -> dict[str, datetime | None]:
         "event_time": inputs.event_time,
         "s2_post": inputs.optical.acquired if inputs.optical else None,
     }
+    if inputs.optical_before:
+        dates["s2_pre"] = inputs.optical_before[0].acquired
     for orbit in ("descending", "ascending"):
         track = inputs.tracks.get(orbit)
         pre = [image.acquired for image in track.pre] if track else []

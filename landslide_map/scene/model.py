@@ -133,10 +133,18 @@ class OpticalSpec(_Model):
         return self
 
 
+OpticalList = Annotated[
+    tuple[Annotated[OpticalSpec, BeforeValidator(path_or_mapping)], ...],
+    BeforeValidator(one_or_more),
+    Field(min_length=1),
+]
+
+
 class Optical(_Model):
-    """Sentinel-2."""
+    """Sentinel-2: the image after the event, and images before it for the change of vegetation."""
 
     post: Annotated[OpticalSpec, BeforeValidator(path_or_mapping)]
+    pre: OpticalList | None = None
 
 
 class RadarBands(_Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from landslide_map.array_types import Floats32
-from landslide_map.bands import OPTICAL, ORBITS, POLARISATIONS, acquisition
+from landslide_map.bands import DN_OFFSET, OPTICAL, ORBITS, POLARISATIONS, acquisition
 from landslide_map.grid import Block, Grid
 from landslide_map.inputs.scene_inputs import (
     OpticalImage,
@@ -19,11 +20,13 @@ from landslide_map.inputs.scene_inputs import (
     SceneInputs,
 )
 from landslide_map.inputs.sentinel1.backscatter import FLOOR_DB, mask_db, to_db, to_power
+from landslide_map.inputs.sentinel2.before import SCL_HIDDEN
 from landslide_map.options import BackscatterUnits
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.raster.resample import read_block
 from landslide_map.runtime.jit import compiled
+from landslide_map.stack.snow_cloud import snow_or_cloud_pixels
 
 RADAR: Final = {
     acquisition(orbit, side, pol): (orbit, side, pol)
@@ -104,6 +107,33 @@ def _read_optical(image: OpticalImage, name: str, place: _Place) -> Floats32:
     # shade, and the models' ratios have a pole there.
     dn: Floats32 = np.maximum(values * scale + offset, np.float32(1))
     return dn
+
+
+def read_ndvi_before(
+    images: Sequence[OpticalImage], grid: Grid, block: Block, files: OpenFiles | None = None
+) -> Floats32:
+    """Read the NDVI of reflectance before the event in one block: of the latest image that is clear there.
+
+    Returns
+    -------
+    ndarray, (block.height, block.width), float32
+        NaN where no image is clear.
+    """
+    place = _Place(grid, block, files)
+    found = np.full((block.height, block.width), np.nan, np.float32)
+    for image in images:
+        if not np.isnan(found).any():
+            break
+        bands = {name: _read_optical(image, name, place) for name in image.bands}
+        hidden = (
+            snow_or_cloud_pixels(bands) == 1 if len(bands) == len(OPTICAL) else np.zeros(found.shape, bool)
+        )
+        if image.scene_classification is not None:
+            hidden |= np.isin(place.read(image.scene_classification, nearest=True), SCL_HIDDEN)
+        red, nir = (np.maximum(bands[name] - np.float32(DN_OFFSET), np.float32(1)) for name in ("red", "nir"))
+        ndvi = np.where(hidden, np.float32(np.nan), (nir - red) / (nir + red))
+        found = np.where(np.isnan(found), ndvi, found)
+    return found
 
 
 def _read_image(image: RadarImage, pol: str, place: _Place) -> Floats32:

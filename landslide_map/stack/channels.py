@@ -43,7 +43,7 @@ from landslide_map.raster.handles import OpenFiles
 from landslide_map.raster.resample import read_block
 from landslide_map.runtime import timings
 from landslide_map.stack import channels as stack
-from landslide_map.stack.acquisitions import present, read_acquisition
+from landslide_map.stack.acquisitions import present, read_acquisition, read_ndvi_before
 from landslide_map.stack.indices import normalised_difference
 from landslide_map.stack.slope import slope_block, steep_block
 from landslide_map.stack.snow_cloud import snow_or_cloud_pixels
@@ -183,6 +183,7 @@ def lazy_channels(inputs: SceneInputs, names: Collection[str], chunks: Chunks = 
     """
     grid, files = inputs.grid, OpenFiles()
     here = {*inputs.sensors, *(["terrain"] if inputs.dem else [])}
+    here |= {"before"} if inputs.optical_before else set()
     wanted = {sensor: [name for name in own if name in names] for sensor, own in _TOGETHER.items()}
     rows, cols = da.core.normalize_chunks(chunks, grid.shape)
     layers = [
@@ -225,6 +226,8 @@ def read_channels(
         if name in _OF_TERRAIN:
             made_of = _OF_TERRAIN[name]
             plane[:] = np.nan if inputs.dem is None else made_of(inputs.dem, inputs.grid, block, files)
+        elif name == NDVI_BEFORE:
+            plane[:] = read_ndvi_before(inputs.optical_before, inputs.grid, block, files)
         elif name == SNOW_OR_CLOUD:
             plane[:] = _read_quality(inputs, acquired, block, files)
         else:

@@ -56,9 +56,9 @@ class _Found:
 
 
 def open_optical(
-    spec: OpticalSpec, event_time: datetime
+    spec: OpticalSpec, event_time: datetime, *, before: bool = False
 ) -> tuple[OpticalImage, list[Notice], tuple[Path, ...]]:
-    """Open and check the post-event image that scene.yaml names.
+    """Open and check the post-event image that scene.yaml names, or one from before the event.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def open_optical(
     ------
     InputError
         E101 to E109 unusable files, E201 Level-1C, E204 offset, E205 units, E206 band order,
-        E208 acquired before the event.
+        E208 acquired before the event; E210 not acquired before it, where it has to be.
     """
     spec = resolved(spec)
     found = _found(spec)
@@ -80,7 +80,11 @@ def open_optical(
     _check_one_grid(optical, found.rasters.get("scl"))
     for raster in found.rasters.values():
         check_image_size(raster.path, raster.grid.shape)
-    acquired, notices = _acquired(found, spec.datetime, event_time)
+    acquired, notices = _acquired(found, spec.datetime)
+    if before:
+        _refuse_after(found.name, acquired, event_time)
+    elif acquired is not None:
+        notices += _late(found.name, acquired, event_time)
     decision, fill, seen = _look_at_pixels(found, spec, optical)
     limits = dn_limits(decision.scale, decision.offset)
     optical = {
@@ -247,10 +251,8 @@ def _look_at_pixels(
     )
 
 
-def _acquired(
-    found: _Found, stated: datetime | None, event_time: datetime
-) -> tuple[datetime | None, list[Notice]]:
-    """Return the time of the image, scene.yaml before names; refuse one before the event."""
+def _acquired(found: _Found, stated: datetime | None) -> tuple[datetime | None, list[Notice]]:
+    """Return the time of the image, scene.yaml before names."""
     name, notices = found.name, []
     if stated and found.acquired and abs((stated - found.acquired).total_seconds()) > 86400:
         dates = f"scene.yaml says {stated:%Y-%m-%d}, the product {found.acquired:%Y-%m-%d}"
@@ -259,6 +261,22 @@ def _acquired(
     if acquired is None:
         told = "its date is unknown and was not checked against the event; write datetime in scene.yaml"
         return None, [Notice("W213", f"{name}: {told}")]
+    return acquired, notices
+
+
+def _refuse_after(name: str, acquired: datetime | None, event_time: datetime) -> None:
+    """Refuse an image of which it is not sure that it was taken before the event."""
+    if acquired is None or acquired >= event_time:
+        when = "its date is unknown" if acquired is None else f"was taken {acquired:%Y-%m-%d %H:%M} UTC"
+        raise InputError(
+            "E210",
+            f"{name}: {when}; s2.pre needs images from before the event ({event_time:%Y-%m-%d %H:%M} UTC). "
+            "Write datetime in scene.yaml, or leave the image out.",
+        )
+
+
+def _late(name: str, acquired: datetime, event_time: datetime) -> list[Notice]:
+    """Refuse an image from before the event, and say when one is from long after it."""
     days = (acquired - event_time).total_seconds() / 86400
     if days <= 0:
         raise InputError(
@@ -268,8 +286,8 @@ def _acquired(
         )
     if days > LATE_DAYS:
         told = f"was taken {days:.0f} days after the event; plants may hide the scars again"
-        notices.append(Notice("W209", f"{name}: {told}"))
-    return acquired, notices
+        return [Notice("W209", f"{name}: {told}")]
+    return []
 
 
 def _season(found: _Found) -> list[Notice]:
