@@ -84,7 +84,7 @@ def compared(images: Sequence[OpticalImage], after: OpticalImage | None, grid: G
 
 def _condition(image: OpticalImage) -> tuple[float, float, float]:
     """Return the shares of hidden and of snowy pixels, and the median NDVI of the others."""
-    bands = {name: image.bands[name] for name in ("red", "nir") if name in image.bands}
+    bands = {name: band for name, band in image.bands.items() if name in ("red", "nir")}
     if image.scene_classification is not None:
         bands["scl"] = image.scene_classification
     pixels = look_together(bands)
@@ -103,7 +103,8 @@ def _condition(image: OpticalImage) -> tuple[float, float, float]:
 
 def _reflectance(stored: npt.NDArray[np.float32], image: OpticalImage) -> npt.NDArray[np.float32]:
     scaled = stored * np.float32(image.scale) + np.float32(image.offset - DN_OFFSET)
-    return np.maximum(scaled, np.float32(1))
+    reflectance: npt.NDArray[np.float32] = np.maximum(scaled, np.float32(1))
+    return reflectance
 
 
 def _time(image: OpticalImage) -> datetime:
