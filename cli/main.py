@@ -21,6 +21,7 @@ from .event import event
 from .find import find
 from .init import init
 from .models import models
+from .outline import outline
 from .pixels import pixels
 from .projections import use_own_data
 from .qgis import qgis
@@ -38,7 +39,7 @@ from .windows import windows
 
 _GROUPS: Final[dict[str, tuple[click.Command, ...]]] = {
     "From an event to inputs": (init, find, event, check),
-    "Map and review": (run, pixels, review, compare, qgis),
+    "Map and review": (run, outline, pixels, review, compare, qgis),
     "Data, training and evaluation": (
         *(stack, windows, train, train_pixels),
         *(evaluate, evaluate_pixels, score, score_pixels, models),

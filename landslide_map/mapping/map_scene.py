@@ -112,6 +112,7 @@ def map_scene(
         with timings.stage(WRITE):
             reviews = previous_reviews(Path(out) / LANDSLIDES)
             tags = provenance.tags(settings, inputs, ensemble) | decided(result.record)
+            tags |= objects.tags if objects else {}
             landslides, of_polygons = write_map(
                 stage,
                 result.record,

@@ -62,6 +62,11 @@ class ObjectMap:
     thresholds: Mapping[str, float]
     """Variant of the model, the last word of `method` -> probability from which an outline is drawn."""
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tags that say from which probability outlines were drawn."""
+        return {f"outline_threshold_{name}": f"{value:g}" for name, value in self.thresholds.items()}
+
     def paint(self, start: int, target: npt.NDArray[np.float32]) -> None:
         """Write the probability of each object onto its pixels, in rows of the grid from `start`."""
         probability = self.candidates["probability"].to_numpy(np.float32)

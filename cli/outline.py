@@ -1,0 +1,35 @@
+"""``landslide-map outline``: landslides drawn anew from what a run stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .feedback import Feedback, feedback
+
+
+@click.command()
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for the new outlines.")
+@click.option("--threshold", type=float, help="Least probability of an outline, between 0 and 1.")
+@click.option("--min-area", "min_area_m2", type=click.FloatRange(0), default=0.0, help="Least area, m2.")
+@click.option("--mask", type=click.Path(path_type=Path), help="Polygons to cut out of outlines, e.g. water.")
+@click.option("--subtract", type=click.Path(path_type=Path), help="Earlier outlines to leave out.")
+@click.option("--overwrite", is_flag=True, help="Replace the outlines in RESULTS; reviews are kept.")
+@feedback
+def outline(results: Path, tell: Feedback, **options: Any) -> int:
+    """Draw the landslides of RESULTS anew: another threshold, a mask, an earlier map taken off.
+
+    Reads what the run stored (candidates.gpkg), no pixels and no model. Writes landslides.gpkg and
+    outline.json, which names the run.
+    """
+    from landslide_map.mapping.redraw import redraw
+
+    made = redraw(results, **options)
+    for notice in made.notices:
+        tell.notice(notice)
+    tell.finished(out=made.out, landslides=made.landslides, before=made.before)
+    click.echo(f"{made.landslides} landslides outlined, {made.before} by the run. Results in {made.out}")
+    return 0

@@ -1,0 +1,101 @@
+"""``landslide-map outline``: outlines drawn anew from what a run stored."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import geopandas as gpd
+import pytest
+import shapely
+
+from landslide_map import map_scene
+from landslide_map.errors import LandslideMapError
+from landslide_map.mapping.redraw import REDRAWN, redraw
+from sample_scenes.simulator import EventOptions, simulate_event
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("redraw")
+    scene = simulate_event(folder / "scene", EventOptions(11, size=128, slides_per_km2=25))
+    scene.write_text(scene.read_text() + "output: {images: false}\n")
+    map_scene(scene, folder / "results")
+    return folder / "results"
+
+
+def layer(folder: Path, name: str = "landslides") -> gpd.GeoDataFrame:
+    return gpd.read_file(folder / "landslides.gpkg", layer=name)
+
+
+def test_the_run_s_own_threshold_draws_the_run_s_own_outlines(results: Path, tmp_path: Path) -> None:
+    made = redraw(results, tmp_path / "same")
+    old, new = layer(results), layer(tmp_path / "same")
+    assert made.landslides == made.before == len(old) > 5
+    assert new["uid"].tolist() == old["uid"].tolist()
+    assert new.geometry.geom_equals(old.geometry).all()
+    for name in ("windows", "analysed"):
+        assert layer(tmp_path / "same", name).equals(layer(results, name))
+
+
+def test_a_higher_threshold_draws_fewer_and_names_the_run(results: Path, tmp_path: Path) -> None:
+    old = layer(results)
+    threshold = float(old["probability"].median()) + 1e-4
+    redraw(results, tmp_path, threshold=threshold, overwrite=True)
+    new = layer(tmp_path)
+    assert set(new["uid"]) == set(old.loc[old["probability"] >= threshold, "uid"])
+    assert new["id"].tolist() == list(range(1, len(new) + 1))
+    account = json.loads((tmp_path / REDRAWN).read_text())
+    assert account["parent"]["path"] == str(results)
+    assert account["threshold"] == threshold
+
+
+def test_a_mask_in_another_projection_is_cut_out(results: Path, tmp_path: Path) -> None:
+    old = layer(results)
+    left, bottom, right, top = old.total_bounds
+    half = gpd.GeoSeries([shapely.box(left - 100, bottom - 100, (left + right) / 2, top + 100)], crs=old.crs)
+    half.to_crs(4326).to_file(tmp_path / "mask.gpkg")
+    redraw(results, tmp_path / "out", mask=tmp_path / "mask.gpkg")
+    new = layer(tmp_path / "out")
+    assert 0 < len(new) < len(old)
+    inside = new.geometry.intersection(half.iloc[0]).area.sum()
+    outside = old.geometry.difference(half.iloc[0]).area.sum()
+    assert inside < 1e-3 * new.geometry.area.sum()
+    assert new.geometry.area.sum() == pytest.approx(outside, rel=0.01)
+
+
+def test_outlines_of_an_earlier_map_are_left_out(results: Path, tmp_path: Path) -> None:
+    earlier = layer(results).iloc[:3]
+    earlier.to_file(tmp_path / "earlier.gpkg", layer="landslides")
+    redraw(results, tmp_path / "out", subtract=tmp_path / "earlier.gpkg")
+    assert set(layer(tmp_path / "out")["uid"]) == set(layer(results)["uid"].iloc[3:])
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0, -0.5, float("nan")])
+def test_a_threshold_that_is_no_probability_is_refused(
+    results: Path, tmp_path: Path, threshold: float
+) -> None:
+    with pytest.raises(LandslideMapError) as error:
+        redraw(results, tmp_path / "out", threshold=threshold)
+    assert error.value.code == "E431"
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_replaced_unasked_and_a_changed_result_is_refused(results: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(results, copy)
+    before = (copy / "landslides.gpkg").read_bytes()
+    with pytest.raises(LandslideMapError) as error:
+        redraw(copy)
+    assert error.value.code == "E432"
+    with (copy / "outline_probability.tif").open("ab") as file:
+        file.write(b"edited")
+    with pytest.raises(LandslideMapError) as error:
+        redraw(copy, overwrite=True)
+    assert error.value.code == "E175"
+    (copy / "run.json").write_text("{}")
+    with pytest.raises(LandslideMapError) as error:
+        redraw(copy, overwrite=True)
+    assert error.value.code == "E174"
+    assert (copy / "landslides.gpkg").read_bytes() == before
