@@ -19,7 +19,7 @@ from pyogrio.errors import DataSourceError
 
 from landslide_map.delineation.attributes import lengths_and_widths
 from landslide_map.errors import InputError, Notice, UsageError
-from landslide_map.mapping.file_hashes import output_identity, versions
+from landslide_map.mapping.file_hashes import versions
 from landslide_map.mapping.provenance import FORMAT_VERSION, write_manifest
 from landslide_map.products import (
     CANDIDATES,
@@ -29,6 +29,7 @@ from landslide_map.products import (
     OUTLINE_PROBABILITY,
 )
 from landslide_map.products import columns as layers
+from landslide_map.products.formats import name_in
 from landslide_map.products.geopackage import read_layer, write_geopackage
 from landslide_map.products.objects import outlined
 from landslide_map.products.reviews import (
@@ -38,7 +39,8 @@ from landslide_map.products.reviews import (
     uids,
     unreviewed,
 )
-from landslide_map.products.transaction import outputs
+from landslide_map.runtime.own_files import Kind, file_record, tree_records
+from landslide_map.runtime.transaction import outputs
 from landslide_map.vector.areas import ellipsoidal_areas
 from landslide_map.vector.inventory import read_polygons
 from landslide_map.vector.reproject import projected
@@ -122,7 +124,9 @@ def redraw(
         drawn = _new_ones(drawn, shapes.geometry)
     drawn["id"] = np.arange(1, len(drawn) + 1, dtype=np.int32)
     reviews = previous_reviews(out / LANDSLIDES)
-    with outputs(out, overwrite=overwrite, names=FILES) as stage:
+    in_place = out == results
+    kind = Kind(MANIFEST, FILES, adds=True) if in_place else Kind(REDRAWN, FILES)
+    with outputs(out, kind, overwrite=overwrite, carried=(LANDSLIDES,)) as stage:
         kept, _ = reviewed_layers(unreviewed(drawn), reviews)
         for name in (layers.WINDOWS, layers.ANALYSED):
             kept[name] = read_layer(results / LANDSLIDES, name)[0]
@@ -130,7 +134,10 @@ def redraw(
         event_time = datetime.fromisoformat(tags["event_time"])
         write_geopackage(stage / LANDSLIDES, kept, event_time, tags, lowest)
         account = _account(results, parent, threshold, min_area_m2, mask, subtract)
-        write_manifest(stage / REDRAWN, {**account, "landslides": len(drawn)})
+        files = tree_records(stage)
+        write_manifest(stage / REDRAWN, {**account, "landslides": len(drawn), "outputs": files})
+        if in_place:
+            name_in(results / MANIFEST, stage)
         refuse_new_verdicts(out / LANDSLIDES, reviews)
     return Redrawn(out, len(drawn), before, tuple(notices))
 
@@ -150,7 +157,7 @@ def _parent(results: Path) -> dict[str, Any]:
         )
     for name in (CANDIDATES, OUTLINE_PROBABILITY):
         path = results / name
-        if not path.exists() or output_identity(path) != files.get(name):
+        if not path.exists() or file_record(path) != files.get(name):
             raise InputError("E175", f"{path} was changed since the run that made it. {_AGAIN}")
     return parent
 
@@ -220,13 +227,13 @@ def _account(
         "written": datetime.now(UTC),
         "parent": {
             "path": results,
-            "manifest": output_identity(results / MANIFEST),
+            "manifest": file_record(results / MANIFEST),
             "started": parent.get("started"),
             "candidates": parent["outputs"][CANDIDATES],
         },
         "threshold": threshold,
         "min_area_m2": min_area_m2,
-        "mask": None if mask is None else {"path": Path(mask), **output_identity(Path(mask))},
-        "subtract": None if subtract is None else {"path": Path(subtract), **output_identity(Path(subtract))},
+        "mask": None if mask is None else {"path": Path(mask), **file_record(Path(mask))},
+        "subtract": None if subtract is None else {"path": Path(subtract), **file_record(Path(subtract))},
         "versions": versions(),
     }

@@ -74,11 +74,11 @@ def add_formats(result: Path, formats: Iterable[str]) -> tuple[str, ...]:
         shutil.copyfile(result / LANDSLIDES, stage / LANDSLIDES)
         written = write_formats(stage, wanted)
         (stage / LANDSLIDES).unlink()
-        _name_in(result / manifest, stage)
+        name_in(result / manifest, stage)
     return written
 
 
-def _name_in(manifest: Path, stage: Path) -> None:
+def name_in(manifest: Path, stage: Path) -> None:
     """Write the manifest of a result anew into `stage`, with the files there named in it."""
     try:
         document = json.loads(manifest.read_bytes())

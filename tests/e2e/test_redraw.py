@@ -99,3 +99,15 @@ def test_nothing_is_replaced_unasked_and_a_changed_result_is_refused(results: Pa
         redraw(copy, overwrite=True)
     assert error.value.code == "E174"
     assert (copy / "landslides.gpkg").read_bytes() == before
+
+
+def test_in_its_own_folder_the_run_s_other_files_stay(results: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(results, copy)
+    others = {path.name: path.read_bytes() for path in copy.iterdir() if path.suffix in {".tif", ".nc"}}
+    threshold = float(layer(results)["probability"].median()) + 1e-4
+    first = redraw(copy, threshold=threshold, overwrite=True)
+    assert len(layer(copy)) == first.landslides < first.before
+    assert {name: (copy / name).read_bytes() for name in others} == others
+    assert (copy / REDRAWN).exists()
+    assert redraw(copy, overwrite=True).landslides == len(layer(results))
