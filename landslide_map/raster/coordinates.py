@@ -25,6 +25,8 @@ from landslide_map.grid import Block, Grid
 STEP: Final = 32
 """Grid pixels between two nodes: 320 m, over which map projections bend by less than 1 cm."""
 
+LIKE: Final = (0.8, 1.25)
+"""Source pixels per grid pixel between which both are taken to be of one size."""
 _ALONG: Final = 17
 """Points along each axis of a grid that show which part of a raster it covers."""
 
@@ -119,6 +121,16 @@ def density(source: Grid, grid: Grid) -> tuple[float, float]:
     )
     down, across = np.hypot(rows[1::2] - rows[::2], cols[1::2] - cols[::2])
     return float(down), float(across)
+
+
+def keeps_looks(source: Grid, grid: Grid) -> bool:
+    """Return whether radar of `source` is taken by nearest pixels: its own are about as large as the grid's.
+
+    Interpolation averages neighbours and so their speckle; models know the speckle of pixels that were not
+    averaged (docs/decisions/0050). Degrees are narrower in one direction; the other counts. Where both are
+    finer, pixels are averaged, and where they are coarser interpolated: nearest ones would be doubled.
+    """
+    return LIKE[0] <= min(density(source, grid)) <= LIKE[1]
 
 
 def _unwrap(longitudes: npt.NDArray[np.float64], source: Grid, grid: Grid) -> npt.NDArray[np.float64]:

@@ -23,6 +23,7 @@ from landslide_map.inputs.sentinel1.backscatter import FLOOR_DB, mask_db, to_db,
 from landslide_map.inputs.sentinel2.before import SCL_HIDDEN
 from landslide_map.options import BackscatterUnits
 from landslide_map.raster.band import RasterBand
+from landslide_map.raster.coordinates import keeps_looks
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.raster.resample import read_block
 from landslide_map.runtime.jit import compiled
@@ -149,10 +150,13 @@ def _read_image(image: RadarImage, pol: str, place: _Place) -> Floats32:
 
 
 def _read_backscatter(band: RasterBand, units: BackscatterUnits, place: _Place) -> Floats32:
-    """Backscatter in dB; interpolated as power, copied as it is where nothing has to be interpolated."""
-    if units == "db" and place.grid.same_lattice(band.grid):
-        return np.maximum(place.read(band, decode=mask_db, trim=True), np.float32(FLOOR_DB))
-    return to_db(place.read(band, decode=partial(to_power, units=units), trim=True))
+    """Backscatter in dB, the nearest pixel where pixels are alike; else interpolated as power."""
+    copied = place.grid.same_lattice(band.grid)
+    nearest = not copied and keeps_looks(band.grid, place.grid)
+    if units == "db" and (copied or nearest):
+        stored = place.read(band, decode=mask_db, trim=True, nearest=nearest)
+        return np.maximum(stored, np.float32(FLOOR_DB))
+    return to_db(place.read(band, decode=partial(to_power, units=units), trim=True, nearest=nearest))
 
 
 def _read_composite(composite: RadarComposite, side: str, pol: str, place: _Place) -> Floats32:
@@ -161,7 +165,9 @@ def _read_composite(composite: RadarComposite, side: str, pol: str, place: _Plac
     if side == "post":
         return post
     # The difference is a ratio of two powers, not a power: it is interpolated as it is, in dB.
-    return post - place.read(composite.bands[f"diff_{pol}"], decode=mask_db, trim=True)
+    change = composite.bands[f"diff_{pol}"]
+    nearest = not place.grid.same_lattice(change.grid) and keeps_looks(change.grid, place.grid)
+    return post - place.read(change, decode=mask_db, trim=True, nearest=nearest)
 
 
 @compiled

@@ -120,6 +120,7 @@ def test_a_grid_wider_than_the_chips_is_sampled_on_its_own_pixels(tmp_path: Path
         ("desc_vh", [-18.0, -16.0, -14.0], "its 5-95 % range is 0.11 times"),
         ("asc_vv", [-60.0, -11.0, 10.0], "its 5-95 % range is 3.4 times"),
         ("desc_diff_vv", [-9.0, -3.4, 1.0], "its median is -3.4 dB: wet snow"),
+        ("desc_diff_vv", [-3.5, 0.0, 3.5], None),
         ("desc_diff_vv", None, None),
     ],
 )
@@ -128,6 +129,16 @@ def test_drift_is_noticed(name: str, scene: list[float] | None, said: str | None
     messages = [str(notice) for notice in drift_notices(quantiles)]
     assert len(messages) == (said is not None)
     assert said is None or (said in messages[0] and messages[0].startswith(f"W340: {name}"))
+
+
+def test_quiet_differences_are_told_on_the_grid() -> None:
+    """Pixels that were interpolated twice pass every check of the files."""
+    training = list(bands.TRAINING_QUANTILES["asc_diff_vv"])
+    half = (training[2] - training[0]) / 2
+    for share, codes in ((0.5, ["W314"]), (0.6, [])):
+        scene = [-share * half, 0.0, share * half]
+        found = drift_notices({"asc_diff_vv": {"valid": 1.0, "scene": scene, "training": training}})
+        assert [notice.code for notice in found] == codes
 
 
 def test_check_reports_everything_without_mapping(scene_file: Path) -> None:

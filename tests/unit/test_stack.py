@@ -182,7 +182,7 @@ def test_the_optical_scale_and_offset_give_training_numbers(tmp_path, rng):
 @pytest.mark.parametrize("units", ["db", "power", "amplitude"])
 def test_backscatter_of_another_zone_is_interpolated_in_power_whatever_its_units(tmp_path, rng, units):
     x, y = Transformer.from_crs(32633, 32632, always_xy=True).transform(*np.meshgrid(GRID.x, GRID.y))
-    source = grid_at(32632, np.floor(x.min()) - 47, np.ceil(y.max()) + 52, (100, 120))
+    source = grid_at(32632, np.floor(x.min()) - 47, np.ceil(y.max()) + 52, (50, 60), 20.0)
     power = rng.exponential(0.1, source.shape).clip(1e-5)
     stored = {"db": 10 * np.log10(power), "power": power, "amplitude": np.sqrt(power)}[units]
     band = write_band(tmp_path / "zone32.tif", stored.astype(np.float32), source)
@@ -190,7 +190,7 @@ def test_backscatter_of_another_zone_is_interpolated_in_power_whatever_its_units
     inputs = scene(tracks={"descending": RadarTrack("descending", (image,), (image,))})
     read = stack.acquisitions(inputs).sel(band="desc_post_vv").compute()
     # Written out from the definition: four neighbours of the exact position, weighted, in power.
-    col, row = (x - source.transform.c) / 10 - 0.5, (source.transform.f - y) / 10 - 0.5
+    col, row = (x - source.transform.c) / 20 - 0.5, (source.transform.f - y) / 20 - 0.5
     c, r = np.floor(col).astype(int), np.floor(row).astype(int)
     u, v = col - c, row - r
     mean = (1 - v) * ((1 - u) * power[r, c] + u * power[r, c + 1])
@@ -200,6 +200,23 @@ def test_backscatter_of_another_zone_is_interpolated_in_power_whatever_its_units
     in_db = (1 - v) * ((1 - u) * log[r, c] + u * log[r, c + 1])
     in_db += v * ((1 - u) * log[r + 1, c] + u * log[r + 1, c + 1])
     assert float(np.mean(read.values - in_db)) > 0.5  # the mean of logarithms would be far too dark
+
+
+@pytest.mark.parametrize("units", ["db", "power", "amplitude"])
+def test_backscatter_with_pixels_like_the_grids_keeps_its_speckle(tmp_path, rng, units):
+    """Of another zone each value is one of the file, that of the nearest pixel: nothing is averaged again."""
+    x, y = Transformer.from_crs(32633, 32632, always_xy=True).transform(*np.meshgrid(GRID.x, GRID.y))
+    source = grid_at(32632, np.floor(x.min()) - 47, np.ceil(y.max()) + 52, (100, 120))
+    power = rng.exponential(0.1, source.shape).clip(1e-5).astype(np.float32)
+    stored = {"db": 10 * np.log10(power), "power": power, "amplitude": np.sqrt(power)}[units]
+    band = write_band(tmp_path / "zone32.tif", stored.astype(np.float32), source)
+    image = replace(radar({"vv": (band,), "vh": (band,)}), units=units)
+    inputs = scene(tracks={"descending": RadarTrack("descending", (image,), (image,))})
+    read = stack.acquisitions(inputs).sel(band="desc_post_vv").compute()
+    col, row = (x - source.transform.c) / 10, (source.transform.f - y) / 10
+    nearest = power[np.floor(row).astype(int), np.floor(col).astype(int)]
+    inner = (np.abs(col - np.round(col)) > 0.01) & (np.abs(row - np.round(row)) > 0.01)
+    np.testing.assert_allclose(read.values[inner], 10 * np.log10(nearest[inner]), atol=1e-3)
 
 
 def test_several_dates_become_the_median_of_decibels_over_those_that_are_valid(tmp_path, rng):
