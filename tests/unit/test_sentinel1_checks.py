@@ -7,6 +7,7 @@ import pytest
 import rasterio
 
 from landslide_map.errors import InputError
+from landslide_map.inputs.sentinel1.border_noise import border_noise_notices
 from landslide_map.inputs.sentinel1.differences import (
     _fine_correlation,
     check_change,
@@ -141,7 +142,7 @@ def test_a_weak_difference_of_polarisations_is_doubtful():
     assert notice.code == "W305"
 
 
-@pytest.mark.parametrize("fill", [0.0, -9999.0, -32768.0, -999.0, float(np.finfo(np.float32).min)])
+@pytest.mark.parametrize("fill", [0.0, -99.0, -9999.0, -32768.0, -999.0, float(np.finfo(np.float32).min)])
 def test_known_fill_becomes_nodata_with_its_count(fill):
     pixels = VV.copy()
     pixels.flat[:720] = fill  # a tenth
@@ -168,6 +169,48 @@ def test_a_sliver_of_zeros_at_the_edge_of_a_swath_is_no_backscatter_of_0_db():
     rounded = np.round(VV + 10)
     assert (rounded == 0).sum() > 100
     assert fill_values(rounded, "s", integer=True) == ((), [])
+
+
+def test_exact_zeros_among_rounded_decibels_are_fill():
+    """0 dB is rare beside -10 dB; among values that all repeat, 3 % of exact zeros were taken for common."""
+    rounded = np.round(VV, 1)
+    filled = rounded.copy()
+    filled.flat[::33] = 0
+    values, (notice,) = fill_values(filled, "s")
+    assert (values, notice.code) == ((0.0,), "I350")
+    assert fill_values(rounded, "s") == ((), [])
+
+
+def with_fringe(level, *, edge=True, shape=(160, 200)):
+    """Three dates of one place; in the last, 40 columns beside the missing ones are noise."""
+    dates = [decibels(land(seed, -10.0, shape)).astype(float) for seed in (1, 2, 3)]
+    dates[2][:, 30:70] = level + np.random.default_rng(4).normal(0, 3, (shape[0], 40))
+    if edge:
+        dates[2][:, :30] = np.nan
+    return [(name, pixels) for name, pixels in zip("abc", dates, strict=True)]
+
+
+@pytest.mark.parametrize(("level", "said"), [(-38.0, 1), (-34.0, 1), (-22.0, 0)])
+def test_noise_along_the_edge_of_a_swath_is_told(level, said):
+    """A flood or a calm lake is brighter."""
+    notices = border_noise_notices(with_fringe(level), None)
+    assert [notice.code for notice in notices] == ["W351"] * said
+    assert all(notice.message.startswith("c:") for notice in notices)
+
+
+def test_noise_is_told_from_patches_too():
+    places = [(row, col) for row in range(0, 160, 32) for col in range(0, 192, 32)]
+    patches = [
+        (name, np.concatenate([pixels[r : r + 32, c : c + 32] for r, c in places]))
+        for name, pixels in with_fringe(-38.0)
+    ]
+    assert [notice.code for notice in border_noise_notices(patches, 6)] == ["W351"]
+
+
+def test_what_is_dark_inside_an_image_is_no_border_noise():
+    images = with_fringe(-10.0, edge=False, shape=(600, 600))
+    images[2][1][250:350, 250:350] = -38
+    assert border_noise_notices(images, None) == []
 
 
 def test_clipping_is_doubtful_and_an_unknown_fill_is_refused():

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from landslide_map.options import BackscatterUnits
 
-DB_LIMITS: Final = (-100.0, 60.0)
-"""dB outside this range is a fill value (-9999, -32768, -3.4e38, -inf ...), never a measurement."""
+DB_LIMITS: Final = (-90.0, 60.0)
+"""dB outside this range is a fill value (-99, -9999, -32768, -3.4e38, -inf ...), never a measurement."""
 FLOOR_DB: Final = -65.0
 """Deepest radar shadow that :func:`to_db` tells apart; training pixels reach -63.4 dB, none lower."""
 
@@ -68,16 +68,31 @@ def to_power(values: npt.NDArray[Any], units: BackscatterUnits) -> npt.NDArray[n
     >>> to_power(np.array([2.0, -2.0, 0.0]), "amplitude")
     array([ 4., nan, nan], dtype=float32)
     """
-    low, high = 10.0 ** (DB_LIMITS[0] / 10.0), 10.0 ** (DB_LIMITS[1] / 10.0)
+    # The range check comes first: squaring would make a negative fill value positive.
+    stored = _within(values, *stored_limits(units))
     if units == "db":
-        return np.asarray(10.0 ** (mask_db(values) / np.float32(10.0)), np.float32)
-    if units == "power":
-        return _within(values, low, high)
-    if units == "amplitude":
-        # The range check comes first: squaring would make a negative fill value positive.
-        amplitude = _within(values, low**0.5, high**0.5)
-        return amplitude * amplitude
-    raise ValueError(f"units={units!r} must be db, power or amplitude")
+        return np.asarray(10.0 ** (stored / np.float32(10.0)), np.float32)
+    return stored * stored if units == "amplitude" else stored
+
+
+def stored_limits(units: BackscatterUnits) -> tuple[float, float]:
+    """Return :data:`DB_LIMITS` in the units of a file: what is beyond is no measurement.
+
+    >>> stored_limits("power")
+    (1e-09, 1000000.0)
+
+    Raises
+    ------
+    ValueError
+        If `units` is none of the three.
+    """
+    if units == "db":
+        return DB_LIMITS
+    if units not in ("power", "amplitude"):
+        raise ValueError(f"units={units!r} must be db, power or amplitude")
+    per_decade = 10.0 if units == "power" else 20.0
+    low, high = (10.0 ** (limit / per_decade) for limit in DB_LIMITS)
+    return low, high
 
 
 def to_db(power: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -14,8 +14,9 @@ from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Grid
 from landslide_map.inputs.scene_inputs import RadarTrack
 from landslide_map.inputs.sentinel1 import dates, differences, units
+from landslide_map.inputs.sentinel1.border_noise import border_noise_notices
 from landslide_map.inputs.sentinel1.coregistration import check_same_ground
-from landslide_map.inputs.sentinel1.files import OpenedImage
+from landslide_map.inputs.sentinel1.files import OpenedImage, patches_across
 from landslide_map.inputs.sentinel1.metadata import (
     direction,
     has_time_of_day,
@@ -237,8 +238,8 @@ def _platforms(images: Sequence[OpenedImage]) -> set[str]:
 
 
 def _check_pixels_differ(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]) -> list[Notice]:
-    """Compare every image before with every one after that was sampled at the same places."""
-    notices = []
+    """Compare images that were sampled at the same places: all of a grid, and each before with each after."""
+    notices: list[Notice] = []
     decibels = {item.where: units.decibels_of(item.vv_pixels, item.image.units) for item in (*pre, *post)}
     for before, after in product(pre, post):
         if before.image.bands["vv"][0].grid == after.image.bands["vv"][0].grid:
@@ -249,7 +250,12 @@ def _check_pixels_differ(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]
     if filtered and not notices:
         message = f"{filtered[0].where}: speckle was filtered, as its name says; training images were not"
         notices = [Notice("W314", message)]
-    return notices[:1]  # one example is enough: all images of a track come from the same processing
+    noise = []
+    for grid in {item.image.bands["vv"][0].grid for item in (*pre, *post)}:
+        group = [item.where for item in (*pre, *post) if item.image.bands["vv"][0].grid == grid]
+        noise += border_noise_notices([(where, decibels[where]) for where in group], patches_across(grid))
+    # One example of quiet speckle is enough: all images of a track come from the same processing.
+    return notices[:1] + sorted(noise, key=lambda notice: notice.message)
 
 
 def _check_same_ground(images: Sequence[OpenedImage]) -> list[Notice]:

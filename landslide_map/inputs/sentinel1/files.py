@@ -210,12 +210,20 @@ def sample(band: RasterBand) -> tuple[npt.NDArray[np.float64], bool]:
     height, width = band.grid.shape
     with opened(band.path) as dataset:
         integer = np.issubdtype(np.dtype(dataset.dtypes[band.index - 1]), np.integer)
-        if height * width <= (PLACES * PATCH) ** 2:
+        if patches_across(band.grid) is None:
             pixels = read_valid(dataset, band)
         else:
             windows = patches((height, width), min(PATCH, height, width))
             pixels = np.concatenate([read_valid(dataset, band, window) for window in windows])
     return pixels.astype(np.float64), bool(integer)
+
+
+def patches_across(grid: Grid) -> int | None:
+    """Return how many patches lie in a row of the sample of a band; None if the sample is all of it."""
+    if grid.height * grid.width <= (PLACES * PATCH) ** 2:
+        return None
+    windows = patches(grid.shape, min(PATCH, *grid.shape))
+    return len({window.col_off for window in windows})
 
 
 def _listed(values: tuple[float, ...]) -> str:

@@ -15,6 +15,7 @@ from landslide_map.errors import InputError, Notice
 from landslide_map.inputs.scene_inputs import RadarComposite, RadarImage, RadarTrack
 from landslide_map.inputs.sentinel1 import consistency, differences
 from landslide_map.inputs.sentinel1 import units as backscatter_checks
+from landslide_map.inputs.sentinel1.backscatter import DB_LIMITS, stored_limits
 from landslide_map.inputs.sentinel1.families import SAME_PASS_S, files_of_dimap, shards_of
 from landslide_map.inputs.sentinel1.files import (
     OpenedImage,
@@ -111,7 +112,10 @@ def open_image(orbit: str, spec: RadarSpec) -> OpenedImage:
             f"{where}: when it was taken is neither in its tags nor in its name; add datetime: in scene.yaml",
         )
     image = RadarImage(
-        bands={name: tuple(b.band for b in group) for name, group in bands.items()},
+        bands={
+            name: tuple(replace(b.band, limits=stored_limits(units)) for b in group)
+            for name, group in bands.items()
+        },
         units=units,
         quantity=quantity,
         acquired=known.acquired,
@@ -292,7 +296,7 @@ def _open_composite(orbit: str, spec: CompositeSpec) -> tuple[RadarComposite, li
     told = file.identity.orbit
     if told and told != orbit:
         raise InputError("E303", f"{where}: listed under {orbit}, but its tags say {told}")
-    opened = {name: band.band for name, band in bands.items()}
+    opened = {name: replace(band.band, limits=DB_LIMITS) for name, band in bands.items()}
     return RadarComposite(opened, quantity, Path(where).name), notices
 
 

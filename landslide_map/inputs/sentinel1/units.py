@@ -19,11 +19,14 @@ Pixels = npt.NDArray[np.float64]
 
 SPIKE: Final = 0.005
 """Share of pixels that one exact value but 0 must exceed to be suspicious; real data reach 0.0032."""
+BESIDE: Final = 10
+"""Values on each side that a frequent value is compared with."""
 MOSTLY: Final = 0.2
 ENOUGH: Final = 100
 """Fewer valid pixels than this decide nothing."""
-SENTINELS: Final = (-999.0, -9999.0, -32768.0, float(np.finfo(np.float32).min), float(np.finfo(float).min))
-"""Values that are fill wherever they occur; 0 is fill where it is far more frequent than other values."""
+_LOWEST: Final = (float(np.finfo(np.float32).min), float(np.finfo(float).min))
+SENTINELS: Final = (-99.0, -999.0, -9999.0, -32768.0, *_LOWEST)
+"""Values that are fill wherever they occur; 0 is fill where it is far more frequent than its neighbours."""
 VH_AMPLITUDE_DB, RATIO_AMPLITUDE_DB = -10.5, 4.0
 """Amplitude read as power halves every dB value: VH above the one and VV - VH below the other together
 occur in fewer than 1 in 5,000 real windows."""
@@ -59,17 +62,14 @@ def fill_values(pixels: Pixels, where: str, integer: bool = False) -> tuple[tupl
     if finite.size == 0:
         return (), []
     values, counts = np.unique(finite, return_counts=True)
-    # Quantised data repeat every value: a spike also stands out from the other common values.
-    ordinary = counts[~np.isin(values, (*SENTINELS, 0.0))]
-    usual = int(np.sort(ordinary)[-10:][0]) if ordinary.size else 0
-    apart = counts >= 8 * max(usual, 1)
+    apart = _stand_out(counts, np.isin(values, (*SENTINELS, 0.0)) | (counts > SPIKE * finite.size))
     spike = (counts > SPIKE * finite.size) & apart
     # Of measured dB hardly one is exactly 0, so a few are the edge of a swath; in power 0 is none anyway.
     known = np.isin(values, SENTINELS) | ((values == 0) & apart)
     notices = [
         Notice(
             "I350",
-            f"{where}: the value {value:g} fills {count} of {finite.size} sampled pixels "
+            f"{where}: the value {value + 0.0:g} fills {count} of {finite.size} sampled pixels "
             f"({count / finite.size:.1%}) and is taken as no data",
         )
         for value, count in zip(values[known], counts[known], strict=True)
@@ -84,6 +84,19 @@ def fill_values(pixels: Pixels, where: str, integer: bool = False) -> tuple[tupl
             )
         notices.append(Notice("W350", f"{found}: clipped data, or a nodata value that must be declared"))
     return tuple(float(value) for value in values[known]), notices
+
+
+def _stand_out(counts: npt.NDArray[np.intp], asked: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return which of some values are far more frequent than the values next to them.
+
+    Quantised data repeat every value, those in the middle most: 0 dB is compared with what is around 0 dB.
+    """
+    apart = np.zeros(counts.size, bool)
+    for i in np.flatnonzero(asked):
+        near = np.sort(np.concatenate([counts[max(i - BESIDE, 0) : i], counts[i + 1 : i + 1 + BESIDE]]))
+        usual = near[-3] if near.size > 2 else 0  # two others may be fill themselves
+        apart[i] = counts[i] >= 8 * max(int(usual), 1)
+    return apart
 
 
 def infer_units(vv: Pixels, vh: Pixels, where: str) -> tuple[BackscatterUnits, Notice]:
