@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from scipy.ndimage import gaussian_filter
 
 from landslide_map.errors import InputError
 from landslide_map.grid import Block
@@ -97,6 +98,24 @@ def test_a_white_background_is_refused_until_it_is_declared(tmp_path: Path) -> N
     assert caught.value.code == "E350"
     image, _ = image_with(tmp_path, 20000, nodata=20000)
     assert np.isnan(read_block(image.bands["red"], GRID, Block(0, 0, *SHAPE))[:, :FILLED]).all()
+
+
+@pytest.mark.parametrize(("width", "said"), [(0, False), (6, True)])
+@pytest.mark.parametrize("softness", [0.1, 5])
+def test_numbers_cut_off_below_are_no_fill(width: int, said: bool, softness: float) -> None:
+    """Shade has the lowest number in all bands here and there and ends softly; a swath does not."""
+    random = np.random.default_rng(2)
+    light = gaussian_filter(random.normal(size=(300, 300)), softness)
+    light = 1300 + 200 * light / light.std()
+    pixels = {
+        band: np.maximum(light + random.normal(0, 30, light.shape), 1010).round().astype(np.float32)
+        for band in ("blue", "green", "red", "nir")
+    }
+    for band in pixels.values():
+        band[:, :width] = 1
+    equal = np.all([band == 1010 for band in pixels.values()], axis=0)
+    assert equal.mean() > 0.02
+    assert without_fill("s", pixels, "dn", zero=True)[1] == ((1.0,) if said else ())
 
 
 def test_one_absurd_pixel_is_kept_out(tmp_path: Path) -> None:

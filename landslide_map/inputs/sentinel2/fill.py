@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import binary_dilation, binary_erosion
 
 from landslide_map.bands import DN_OFFSET, DN_PER_REFLECTANCE
 from landslide_map.errors import InputError, Notice
@@ -24,6 +25,9 @@ FEWEST: Final = 20
 """Pixels whose bands are all equal, from which they are no chance ..."""
 SHARE: Final = 1e-4
 """... and their share of the pixels seen."""
+STEP_DN: Final = 60.0
+"""By so much all bands differ from fill beside it. Where numbers were cut off below, shade ends softly."""
+SQUARE: Final = np.ones((3, 3), bool)
 MOSTLY: Final = 0.2
 
 
@@ -73,11 +77,14 @@ def without_fill(
     equal = np.isfinite(first)
     for other in others:
         equal &= other == first
+    step = STEP_DN if units == "dn" else STEP_DN / DN_PER_REFLECTANCE
     found, counts = np.unique(first[equal], return_counts=True)
     highest = max(float(np.nanmax(band, initial=-np.inf)) for band in pixels.values())
     values = []
     for value, count in zip(found.tolist(), counts.tolist(), strict=True):
         if count < max(FEWEST, SHARE * first.size) or (value == 0 and not zero):
+            continue
+        if not _ends_abruptly(equal & (first == value), value, pixels, step):
             continue
         told = f"{name}: all bands hold {value:g} in {count / first.size:.1%} of the pixels seen"
         if value < highest:
@@ -91,6 +98,18 @@ def without_fill(
             )
     pixels = {band: np.where(np.isin(p, values), np.float32(np.nan), p) for band, p in pixels.items()}
     return pixels, tuple(values), notices
+
+
+def _ends_abruptly(
+    fill: npt.NDArray[np.bool_], value: float, pixels: Mapping[str, Pixels], step: float
+) -> bool:
+    """Return whether pixels of a value are one piece beside which all bands hold something else."""
+    inner = binary_dilation(fill, SQUARE)
+    beside = binary_dilation(inner, SQUARE) & ~inner
+    least = np.min([np.abs(band[beside] - value) for band in pixels.values()], axis=0)
+    least = least[np.isfinite(least)]
+    in_one_piece = bool(binary_erosion(fill, SQUARE, border_value=1).any())
+    return in_one_piece and (least.size < FEWEST or float(np.median(least)) > step)
 
 
 def _within(name: str, stored: Mapping[str, Pixels], units: str) -> tuple[dict[str, Pixels], list[Notice]]:
