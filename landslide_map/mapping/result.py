@@ -98,20 +98,21 @@ class MapResult:
         """
         import matplotlib.pyplot as plt
         import rasterio
-        from rasterio.plot import plotting_extent
 
         ax = plt.subplots()[1] if ax is None else ax
         with rasterio.open(self.probability) as source:
             step = max(1, max(source.shape) // 1000)
             pixels = source.read(1, out_shape=(source.height // step, source.width // step), masked=True)
-            extent = plotting_extent(source)
-        image = ax.imshow(pixels, extent=extent, vmin=0, vmax=1, cmap="YlOrRd", interpolation="nearest")
+            left, bottom, right, top = source.bounds
+        image = ax.imshow(
+            pixels, extent=(left, right, bottom, top), vmin=0, vmax=1, cmap="YlOrRd", interpolation="nearest"
+        )
         ax.figure.colorbar(image, ax=ax, label="probability of the windows")
         frame = self.landslides_frame()
         if len(frame):
             frame.boundary.plot(ax=ax, color="black", linewidth=0.8)
-        ax.set_xlim(extent[:2])
-        ax.set_ylim(extent[2:])
+        ax.set_xlim(left, right)
+        ax.set_ylim(bottom, top)
         return ax
 
     def _repr_html_(self) -> str:
@@ -129,6 +130,8 @@ class MapResult:
         if self.landslides == 0:
             small = any(notice.code == "I420" for notice in self.notices)
             found = "no landslide area is large enough for an outline" if small else "no landslide found"
+            if not small and self.windows["landslide"]:
+                found = "no landslide outlined; see the windows above the threshold, areas to look at"
         if analysed == 0:
             found = "NOTHING COULD BE ANALYSED, see the notes; this is not the same as no landslide"
         return (
