@@ -43,5 +43,5 @@ def expected_memory(ensemble: Bundle, plan: WindowPlan) -> tuple[int, int]:
     int, int
         Without a limit on 2 cores, and with the smallest limit that is enough.
     """
-    demand = demand_of(ensemble, plan)
+    demand = demand_of(ensemble, plan, delineate=True)
     return needed(Room(threads=2), demand, _OPENED) + _HEAPS, needed(SMALLEST, demand, _OPENED)

@@ -17,6 +17,7 @@ from dask.system import CPU_COUNT
 
 from landslide_map.errors import ResourceError
 from landslide_map.features.window_statistics import PIXEL_SLAB, row_bytes
+from landslide_map.grid import BLOCK
 from landslide_map.inference.rows import Judge, JudgedRows, Tick
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.statistics.boosters import ParsedFolds
@@ -42,6 +43,10 @@ LANE: Final = 320 * MIB
 """Activations of the window that each thread of a processor judges in four flips: 234 MiB grew with v10."""
 WRITING: Final = 200 * MIB
 """Rasters being finished as COGs, and polygons, where windows are few; where they are many, as much again."""
+
+LAYERS_OF_OUTLINES: Final = 11
+"""Bytes of a pixel whose evidence is kept: one a layer. A row of blocks is there as blocks, joined, and kept;
+of what is kept, up to as much again is worked out at once."""
 
 _STEPS: Final = (
     (CACHE, True),
@@ -89,8 +94,8 @@ BLOCKS_AT_ONCE: Final = 16
 SMALLEST: Final = Room(_STEPS[-1][0], 1, read_ahead=False)
 
 
-def demand_of(ensemble: Bundle, plan: WindowPlan) -> Demand:
-    """Return what mapping the windows of `plan` takes with an ensemble."""
+def demand_of(ensemble: Bundle, plan: WindowPlan, *, delineate: bool = False) -> Demand:
+    """Return what mapping the windows of `plan` takes with an ensemble; `delineate`: and objects."""
     networks = [member for member in ensemble.members if member.input == "pixels"]
     seen = {name for member in networks for name in member.channels}
     channels = len(ensemble.channels) + 2  # the quality channels
@@ -98,13 +103,14 @@ def demand_of(ensemble: Bundle, plan: WindowPlan) -> Demand:
     # Pixels of the windows asked at once are cut out, put in the model's order, scaled.
     pixels = 3 * PIXEL_SLAB * plan.size**2 * 4 * 12 if networks else 0
     votes = plan.count * (9 * len(ensemble.members) + 42)  # fields of Votes, and valid fractions
+    codes = LAYERS_OF_OUTLINES * BLOCK * plan.shape[1] if delineate else 0  # of a row of blocks
     return Demand(
         models=_models(ensemble),
         # One slab of statistics is in use while the next is made.
-        voting=merged + max(cells, 2 * statistics + VOTING + pixels),
-        reading=cells,
+        voting=merged + max(cells, 2 * statistics + VOTING + pixels) + 3 * codes,
+        reading=cells + codes,
         votes=votes,
-        writing=max(votes, WRITING),
+        writing=max(votes, WRITING) + 4 * codes,
         lane=LANE if networks else 0,
     )
 

@@ -99,7 +99,7 @@ def prepare_run(
     _refuse_outputs_read(Path(out), settings, inputs)
     files = InputFiles(inputs.files)
     plan = plan_windows(inputs.grid.shape, settings.stride)
-    demand = demand_of(ensemble, plan)
+    demand = demand_of(ensemble, plan, delineate=settings.output.outline == "objects")
     room = room_within(limit, demand if cluster is None else demand.of_the_map())
     identity = run_identity(settings, prediction, ensemble, inputs, files, on_cluster=cluster is not None)
     journal = Journal(out, identity, len(plan.block_rows), overwrite=options.overwrite)

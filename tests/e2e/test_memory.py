@@ -51,7 +51,7 @@ def test_limits_and_threads_change_no_byte(
         monkeypatch.setattr(f"landslide_map.{module}.room_within", spied)
     free = map_scene(scene, tmp_path / "free", stride=STRIDE)
     assert set(chosen) == {memory_plan.Room()}
-    demand = memory_plan.demand_of(load_bundle(), plan_windows((ROWS, COLS), STRIDE))
+    demand = memory_plan.demand_of(load_bundle(), plan_windows((ROWS, COLS), STRIDE), delineate=True)
     held_before(monkeypatch)
     least = memory_plan.needed(memory_plan.SMALLEST, demand, HELD)
     for threads, limit in ((1, least), (2, least), (3, "50GB")):

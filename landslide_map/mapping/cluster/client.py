@@ -89,7 +89,11 @@ class Cluster:
             run; E613 a worker on which the reduced precision is wrong. All of them name the worker.
         """
         identities = tuple(input_identities(inputs.files))
-        part = memory if memory is None or not self._here else self._part(memory, demand_of(ensemble, plan))
+        part = (
+            memory
+            if memory is None or not self._here
+            else self._part(memory, demand_of(ensemble, plan, delineate=delineate))
+        )
         job = Job(
             inputs,
             identities,

@@ -138,7 +138,7 @@ def examine(job: Job) -> None:
     for expected in job.identities:
         _check_input(expected)
     _bundle(job.choice, job.sha256)
-    _room(job.memory, job.choice, job.sha256, job.inputs.grid.shape, job.stride)
+    _room(job.memory, job.choice, job.sha256, job.inputs.grid.shape, job.stride, job.delineate)
 
 
 @_named
@@ -149,7 +149,7 @@ def judge_row(job: Job, block_row: int) -> tuple[JudgedRows, timings.WorkerTimin
     bundle = _bundle(job.choice, job.sha256)
     if job.networks is not None:
         bundle = replace(bundle, members=tuple(_distant(member, job) for member in bundle.members))
-    room = _room(job.memory, job.choice, job.sha256, plan.shape, job.stride)
+    room = _room(job.memory, job.choice, job.sha256, plan.shape, job.stride, job.delineate)
     with kept_to(room), timings.collected() as spent:
         (judged,) = judge_rows(
             job.inputs, bundle, plan, job.min_valid_fraction, [block_row], delineate=job.delineate
@@ -197,10 +197,15 @@ def _check_input(expected: dict[str, Any]) -> None:
 
 @lru_cache(maxsize=2)
 def _room(
-    memory: int | None, choice: PredictionOptions, sha256: str, shape: tuple[int, int], stride: int
+    memory: int | None,
+    choice: PredictionOptions,
+    sha256: str,
+    shape: tuple[int, int],
+    stride: int,
+    delineate: bool,
 ) -> Room:
     """Return what a limit leaves room for, decided once: later, what the first row left would count twice."""
-    demand = demand_of(_bundle(choice, sha256), plan_windows(shape, stride))
+    demand = demand_of(_bundle(choice, sha256), plan_windows(shape, stride), delineate=delineate)
     return room_within(memory, demand.of_rows())
 
 
