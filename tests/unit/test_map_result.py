@@ -38,6 +38,7 @@ def test_a_summary_never_calls_windows_above_the_threshold_no_landslide(
     assert result_of(tmp_path, landslides, above, analysed, *codes).summary().startswith(begins)
 
 
+@pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")  # rioxarray with affine 3.1
 def test_views_give_what_the_files_hold(tmp_path: Path) -> None:
     frame = gpd.GeoDataFrame({"id": [1]}, geometry=[box(0, 0, 20, 20)], crs=32651)
     frame.to_file(tmp_path / "landslides.gpkg", layer="landslides", engine="pyogrio")
