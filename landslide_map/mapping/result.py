@@ -84,7 +84,7 @@ class MapResult:
         import rioxarray
         from xarray import DataArray
 
-        raster = rioxarray.open_rasterio(self.probability, chunks=True, masked=True)
+        raster = rioxarray.open_rasterio(self.probability, chunks={"x": 1024, "y": 1024}, masked=True)
         assert isinstance(raster, DataArray)
         return raster.squeeze("band", drop=True)
 

@@ -100,8 +100,11 @@ def test_a_scene_names_a_point_or_a_threshold(tmp_path: Path) -> None:
     path = tmp_path / "scene.yaml"
     path.write_text(SCENE + "operating_point: recall90\n")
     assert load_scene(path).operating_point == "recall90"
-    with pytest.raises(SceneError, match="either threshold or operating_point") as refusal:
-        load_scene(path, threshold=0.4)
+    given = load_scene(path, threshold=0.4)  # the command line decides instead of the file
+    assert (given.threshold, given.operating_point) == (0.4, None)
+    path.write_text(SCENE + "operating_point: recall90\nthreshold: 0.4\n")
+    with pytest.raises(SceneError) as refusal:
+        load_scene(path)
     assert refusal.value.code == "E003"
     path.write_text(SCENE + "operating_point: recall99\n")
     with pytest.raises(SceneError, match="operating_point"):

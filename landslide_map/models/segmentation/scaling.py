@@ -139,7 +139,9 @@ def six_channels(bands: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     visible = np.max([blue, green, red], axis=(0, 2, 3))[:, None, None] / 2
     ndvi = (nir - red) / (nir + red + _TINY)
     ground = [1 - band / (band.max(axis=(1, 2), keepdims=True) / 2 + _TINY) for band in (slope, elevation)]
-    return np.stack([1 - red / visible, 1 - green / visible, 1 - blue / visible, ndvi, *ground], axis=1)
+    # A patch that is 0 in all visible bands (no data) has no maximum to be scaled by.
+    shares = [np.divide(band, visible, np.zeros_like(band), where=visible > 0) for band in (red, green, blue)]
+    return np.stack([*(1 - share for share in shares), ndvi, *ground], axis=1)
 
 
 def standardise_l4s(patches: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

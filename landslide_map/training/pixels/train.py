@@ -110,7 +110,7 @@ def train_pixels(
             own,
             images["training"],
             images["validation"],
-            space.checkpoint(name),
+            space.checkpoint(f"{name}_fold0"),
             place=Place(options.device, options.bfloat16),
             report=partial(progress, f"train {name}"),
         )
