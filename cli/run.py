@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Probability above which a window is a landslide.",
+    help="Probability above which a window is a landslide; of outlines: landslide-map outline --threshold.",
 )
 @shared_options.operating_point
 @click.option(

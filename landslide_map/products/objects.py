@@ -23,8 +23,10 @@ from landslide_map.delineation.objects import Objects
 from landslide_map.delineation.polygons import outlines, paint
 from landslide_map.delineation.score import OutlineModel
 from landslide_map.delineation.terrain import ObjectHeights
+from landslide_map.errors import Notice
 from landslide_map.grid import Grid
-from landslide_map.products.polygons import grid_crs, pixel_area, typed
+from landslide_map.products import CANDIDATES
+from landslide_map.products.polygons import area_notice, grid_crs, pixel_area, typed
 from landslide_map.products.reviews import uids
 from landslide_map.vector.areas import small_areas
 
@@ -168,11 +170,25 @@ def outlined(
     min_area_m2 : float
         Smaller ones are left out.
     """
-    least = found["method"].str.rsplit(n=1).str[-1].map(dict(thresholds)).astype("float64")
-    chosen = found[(found["probability"] >= least) & (found["area_m2"] >= min_area_m2)]
+    chosen = found[_likely(found, thresholds) & (found["area_m2"] >= min_area_m2)]
     chosen = chosen.reset_index(drop=True)
     chosen["id"] = np.arange(1, len(chosen) + 1, dtype=np.int32)
     return chosen
+
+
+def too_small(
+    found: gpd.GeoDataFrame, thresholds: Mapping[str, float], min_area_m2: float
+) -> tuple[Notice, ...]:
+    """Return a notice (I420) of the landslides that :func:`outlined` leaves out for their area, if any."""
+    small = int((_likely(found, thresholds) & (found["area_m2"] < min_area_m2)).sum())
+    return (area_notice(small, min_area_m2, CANDIDATES),) if small else ()
+
+
+def _likely(found: gpd.GeoDataFrame, thresholds: Mapping[str, float]) -> npt.NDArray[np.bool_]:
+    """Return which candidates are landslides by the threshold of their method."""
+    least = found["method"].str.rsplit(n=1).str[-1].map(dict(thresholds)).astype("float64")
+    likely: npt.NDArray[np.bool_] = (found["probability"] >= least).to_numpy(dtype=bool)
+    return likely
 
 
 def placed(shapes: list[shapely.MultiPolygon], grid: Grid) -> npt.NDArray[np.object_]:

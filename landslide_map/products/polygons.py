@@ -24,6 +24,7 @@ from shapely.geometry import MultiPolygon, shape
 from landslide_map.errors import Notice
 from landslide_map.grid import Grid
 from landslide_map.inference.record import FIRST_REASON, WindowRecord
+from landslide_map.products import CLASSES
 from landslide_map.products.painting import Patches
 from landslide_map.products.rasters import LANDSLIDE
 from landslide_map.reasons import REASON_NAMES, Reason
@@ -173,14 +174,17 @@ def left_out(
         len(_components(mask, patches.pixels, least)[1]) for least in (0.0, min_area_m2 / pixel_area(grid))
     ]
     small = counts[0] - counts[1]
-    if not small:
-        return ()
-    what = "landslide area is" if small == 1 else "landslide areas are"
+    return (area_notice(small, min_area_m2, CLASSES),) if small else ()
+
+
+def area_notice(small: int, min_area_m2: float, elsewhere: str) -> Notice:
+    """Return the notice (I420) that some landslides have no outline, and which file has them."""
+    what, has = ("area is", "it") if small == 1 else ("areas are", "them")
     message = (
-        f"{small} {what} smaller than output.min_area_m2 ({min_area_m2:g} m2) and left out of the outlines; "
-        "class.tif has them"
+        f"{small} landslide {what} smaller than output.min_area_m2 ({min_area_m2:g} m2) and left out of the "
+        f"outlines; {elsewhere} has {has}"
     )
-    return (Notice("I420", message),)
+    return Notice("I420", message)
 
 
 def _components(

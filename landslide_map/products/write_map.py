@@ -19,7 +19,7 @@ from landslide_map.options import Outline
 from landslide_map.products import cog, rasters, styles
 from landslide_map.products.columns import ANALYSED, CANDIDATES, WINDOWS
 from landslide_map.products.geopackage import write_geopackage
-from landslide_map.products.objects import LEAST_PROBABILITY, ObjectMap, no_candidates, outlined
+from landslide_map.products.objects import LEAST_PROBABILITY, ObjectMap, no_candidates, outlined, too_small
 from landslide_map.products.painting import least_over, mean_over, patches_of
 from landslide_map.products.polygons import analysed_areas, landslides, left_out
 from landslide_map.products.reviews import reviewed_layers
@@ -112,7 +112,8 @@ def write_map(
                 folder / products.CANDIDATES, {CANDIDATES: possible}, event_time, tags, LEAST_PROBABILITY
             )
             thresholds = objects.thresholds if objects else {}
-            drawn, notices = outlined(possible, thresholds, min_area_m2), ()
+            drawn = outlined(possible, thresholds, min_area_m2)
+            notices = too_small(possible, thresholds, min_area_m2)
         layers, of_reviews = reviewed_layers(drawn, reviews)
         if outline == "objects":
             layers[WINDOWS] = found

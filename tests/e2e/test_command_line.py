@@ -85,7 +85,8 @@ def test_the_same_scene_gives_the_same_bytes_whatever_the_threads(result: Path, 
 
 
 def test_programs_are_told_in_json_and_people_where_the_time_went(result: Path, tmp_path: Path) -> None:
-    done = command(SCENE, "--out", tmp_path / "out", "--json-progress")
+    without_classes = edited_scene(tmp_path, (f"    SCL: {SCENE.parent}/s2/SCL.tif\n", ""))
+    done = command(without_classes, "--out", tmp_path / "out", "--json-progress")
     assert done.returncode == 0, done.stderr
     events = [json.loads(line) for line in done.stderr.splitlines()]
     progress = [event for event in events if event["event"] == "progress"]
@@ -134,13 +135,23 @@ def test_an_existing_result_is_kept_without_overwrite(result: Path) -> None:
 
 
 def test_a_threshold_no_window_reaches_is_a_valid_empty_result(tmp_path: Path) -> None:
-    done = command(SCENE, "--threshold", "0.9999", "--out", tmp_path / "none")
-    assert done.returncode == 0, done.stderr
-    assert "no landslide found" in done.stdout
-    assert "I420" not in done.stderr
+    none = command(SCENE, "--threshold", "0.9999", "--outline", "windows", "--out", tmp_path / "none")
+    assert none.returncode == 0, none.stderr
+    assert "no landslide found" in none.stdout
+    assert "I420" not in none.stderr
     layer = pyogrio.read_info(tmp_path / "none" / "landslides.gpkg", layer="landslides")
     assert layer["features"] == 0
     assert "prob_mean" in layer["fields"]
+
+
+def test_the_threshold_of_windows_leaves_outlines_of_objects_alone(result: Path, tmp_path: Path) -> None:
+    """Outlines have a threshold of their own, which ``landslide-map outline`` takes."""
+    done = command(SCENE, "--threshold", "0.9999", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    outlines = pyogrio.read_info(tmp_path / "out" / "landslides.gpkg", layer="landslides")
+    windows = pyogrio.read_info(tmp_path / "out" / "landslides.gpkg", layer="windows")
+    before = pyogrio.read_info(result / "landslides.gpkg", layer="landslides")
+    assert (outlines["features"], windows["features"]) == (before["features"], 0)
 
 
 def swapped(vv: str, vh: str) -> str:
@@ -291,8 +302,8 @@ def test_a_run_with_the_default_bundle_imports_no_torch(tmp_path: Path) -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_landslides_too_small_for_an_outline_are_not_said_to_be_absent(tmp_path: Path) -> None:
-    """The windows are above the threshold, the raster shows them, and the layer of outlines is empty."""
+def test_landslides_too_small_for_an_outline_are_not_said_to_be_absent(result: Path, tmp_path: Path) -> None:
+    """They are candidates above the threshold, and the layer of outlines is empty."""
     small = edited_scene(tmp_path)
     small.write_text(small.read_text() + "output: {min_area_m2: 1.0e+9}\n")
     done = command(small, "--out", tmp_path / "out")
@@ -300,9 +311,15 @@ def test_landslides_too_small_for_an_outline_are_not_said_to_be_absent(tmp_path:
     assert done.stdout.startswith(
         "no landslide area is large enough for an outline; 121 of 121 windows analysed"
     )
-    assert re.search(r"I420: \d+ landslide areas are smaller than output.min_area_m2", done.stderr)
     notices = json.loads((tmp_path / "out" / "run.json").read_text())["notices"]
-    assert "I420" in [notice["code"] for notice in notices]
+    (message,) = [notice["message"] for notice in notices if notice["code"] == "I420"]
+    whole = pyogrio.read_info(result / "landslides.gpkg", layer="landslides")
+    assert int(message.split()[0]) == whole["features"] > 0
+    assert f"I420: {message}" in done.stderr
+    assert (
+        pyogrio.read_info(tmp_path / "out" / "candidates.gpkg", layer="candidates")["features"]
+        >= whole["features"]
+    )
 
 
 def piped(line: str, *arguments: object) -> subprocess.CompletedProcess[str]:
