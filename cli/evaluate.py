@@ -38,24 +38,24 @@ _SAYS_NOTHING = {
 @click.option("--statistics", type=_PATH, help="CSV table of labelled window statistics, instead of WINDOWS.")
 @click.option("--map", "results", type=_PATH, help="Results of a run, to compare with --inventory.")
 @click.option("--inventory", type=_PATH, help="Polygons of known landslides.")
-@click.option("--layer", help="Of an inventory with several layers.")
+@click.option("--layer", help="Layer of an inventory with several layers.")
 @click.option("--id-column", help="Features with the same value there are one landslide.")
-@click.option("--each-part", is_flag=True, help="Each part of a multipolygon is a landslide of its own.")
+@click.option("--each-part", is_flag=True, help="Each part of a multipolygon is a separate landslide.")
 @click.option("--area", type=_PATH, help="Polygons in which the inventory is complete; the rest is left out.")
 @shared_options.bundle
 @shared_options.profile
-@click.option("--threshold", type=click.FloatRange(0, 1), help="Instead of the scenario's own.")
+@click.option("--threshold", type=click.FloatRange(0, 1), help="Threshold instead of the scenario's.")
 @shared_options.operating_point
-@click.option("--scenarios", is_flag=True, help="Also every other member, scenario and profile.")
+@click.option("--scenarios", is_flag=True, help="Score every member, scenario and profile too.")
 @click.option(
     "--out-of-fold",
     is_flag=True,
-    help="For windows that the bundle was trained on: let only those models vote that did not see them.",
+    help="For training windows of the bundle: use only models that did not train on them.",
 )
 @click.option(
     "--ablation",
     type=click.Choice(["retrained", "permuted"]),
-    help="Leave out each modality and each statistic: train a quick model without, or shuffle it.",
+    help="Leave out each modality and statistic: train a quick model without it, or shuffle it.",
 )
 @shared_options.device
 @shared_options.precision

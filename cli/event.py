@@ -18,7 +18,7 @@ _MAP_OPTIONS = ("bundle", "stride", "operating_point", "profile", "memory")
 @click.command()
 @search_options
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder of the event.")
-@click.option("--yes", is_flag=True, help="Download more than 5 GB without asking.")
+@click.option("--yes", is_flag=True, help="Download more than 5 GB without a question.")
 @click.option(
     "--watch", is_flag=True, help="Wait for the first image, and map again when a better one comes."
 )

@@ -137,7 +137,9 @@ def feedback(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "-v", "--verbose", count=True, help="Log each step and show where the time went; -vv: more."
     )
-    @click.option("--json-progress", is_flag=True, help="Tell machines: one JSON object a line on stderr.")
+    @click.option(
+        "--json-progress", is_flag=True, help="Write progress as JSON, one object per line, to stderr."
+    )
     @click.option(
         "--log-file", type=click.Path(path_type=Path), help="Add the log of all steps to this file."
     )

@@ -77,7 +77,7 @@ def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--download", "folder", type=click.Path(path_type=Path), help="Download the images to this folder."
 )
 @click.option("--image-before", is_flag=True, help="Download the Sentinel-2 image before the event as well.")
-@click.option("--yes", is_flag=True, help="Download more than 5 GB without asking.")
+@click.option("--yes", is_flag=True, help="Download more than 5 GB without a question.")
 @click.option("--overwrite", is_flag=True, help="Replace a scene.yaml.")
 @feedback
 def find(

@@ -38,19 +38,21 @@ if TYPE_CHECKING:
 @shared_options.precision
 @shared_options.exact_early_exit
 @shared_options.cascade
-@click.option("--scheduler", help="Let the workers of this dask scheduler judge, e.g. tcp://10.0.0.1:8786.")
-@click.option("--workers", type=click.IntRange(1), help="Let this many processes on this machine judge.")
 @click.option(
-    "--memory", help="Keep below this, all workers here together, e.g. 2GB; the result is the same."
+    "--scheduler", help="Classify windows with the workers of this dask scheduler, e.g. tcp://10.0.0.1:8786."
 )
+@click.option("--workers", type=click.IntRange(1), help="Classify windows with this many processes here.")
+@click.option("--memory", help="Memory limit, including workers here, e.g. 2GB; same result.")
 @click.option(
     "--format",
     "formats",
     default="gpkg",
     show_default=True,
-    help="Further files of the outlines, with commas: geojson, geoparquet, flatgeobuf, kml, shp.",
+    help="Further formats of the outlines, comma-separated: geojson, geoparquet, flatgeobuf, kml, shp.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a result; throw away what an interrupted run kept.")
+@click.option(
+    "--overwrite", is_flag=True, help="Replace a result; delete the checkpoint of an interrupted run."
+)
 @feedback
 def run(
     scenes: tuple[Path, ...],

@@ -1,4 +1,4 @@
-"""Options that several commands share, said once."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ profile = click.option(
 operating_point = click.option(
     "--operating-point",
     type=click.Choice(get_args(OperatingPoint)),
-    help="Instead of a threshold: the best F1, nine in ten landslides found, or nine in ten alarms right.",
+    help="Instead of a threshold: best F1, 90 % of landslides found, or 90 % of alarms right.",
 )
 device = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="Where networks are computed.",
+    help="Device for networks.",
 )
 precision = click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16", "float16"]),
     default="float32",
     show_default=True,
-    help="Of the networks' matrix products.",
+    help="Precision of the networks' matrix products.",
 )
 batch_size = click.option(
     "--batch-size", type=click.IntRange(1), help="Windows in one forward pass of a network."
@@ -44,10 +44,10 @@ batch_size = click.option(
 exact_early_exit = click.option(
     "--exact-early-exit",
     is_flag=True,
-    help="Ask no more networks where none can change a class; probabilities there are bounds.",
+    help="Skip networks where their vote cannot change the class; probabilities there are bounds.",
 )
 cascade = click.option(
     "--cascade",
     is_flag=True,
-    help="Ask the networks only where the bundle's other members leave doubt: fast, loses a little recall.",
+    help="Run networks only where the other members are uncertain: fast, loses a little recall.",
 )

@@ -20,18 +20,22 @@ from .feedback import Feedback, feedback
 )
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the windows.")
 @click.option("--layer", help="Layer of --labels; by default its first.")
-@click.option("--area", type=click.Path(path_type=Path), help="Polygons of where the inventory is complete.")
+@click.option(
+    "--area", type=click.Path(path_type=Path), help="Polygons of the complete part of the inventory."
+)
 @click.option("--stride", type=click.IntRange(8, 64), default=64, show_default=True, help="Step, pixels.")
 @click.option(
-    "--positive", default=0.25, show_default=True, help="Covered share from which a window is a landslide."
+    "--positive", default=0.25, show_default=True, help="Minimum covered share of a landslide window."
 )
-@click.option("--negative", default=0.0, show_default=True, help="Covered share up to which it is none.")
+@click.option(
+    "--negative", default=0.0, show_default=True, help="Maximum covered share of a window without landslide."
+)
 @click.option(
     "--between",
     type=click.Choice(["leave-out", "positive", "negative"]),
     default="leave-out",
     show_default=True,
-    help="What windows between the two shares become.",
+    help="Label of windows between the two shares.",
 )
 @click.option("--allow-missing", is_flag=True, help="Keep windows that lack bands; these are NaN there.")
 @click.option(
@@ -42,7 +46,9 @@ from .feedback import Feedback, feedback
     help="Edge of the squares whose windows `train --folds grouped` keeps together.",
 )
 @click.option("--tiles", is_flag=True, help="Cut tiles of 128 px with masks instead, for `train-pixels`.")
-@click.option("--channels", help="Of --tiles: names, comma-separated; by default of the recipe small-pixels.")
+@click.option(
+    "--channels", help="Channels of --tiles: names, comma-separated; by default of the recipe small-pixels."
+)
 @click.option("--name", help="Beginning of the windows' IDs; by default the event's name.")
 @click.option("--overwrite", is_flag=True, help="Replace windows that were cut before.")
 @feedback
