@@ -39,7 +39,7 @@ _MAP_OPTIONS = ("bundle", "stride", "operating_point", "profile", "memory")
 def event(out: Path, yes: bool, watch: bool, every: float, tell: Feedback, **options: Any) -> None:
     """Find, download, check and map the images of an event.
 
-    Writes scene.yaml, the images and results/ into --out. The same command goes on where it was interrupted:
+    Writes scene.yaml, the images and results/ into --out. The same command resumes where it was interrupted:
     it searches once, downloads what is missing, and maps what is not mapped. With --watch, better images get
     folders of their own (update-2 ...).
     """

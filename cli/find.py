@@ -92,8 +92,8 @@ def find(
     """Search for the images of an event and write their scene.yaml.
 
     Takes the clearest Sentinel-2 image soon after the event, and per direction the Sentinel-1 track with the
-    best passes before and after it. Says what was not taken and why; the whole list is in selection.json.
-    This command and `event` are the only ones that use the network, and name every machine they ask.
+    best passes before and after it. Prints the rejected images with the reason; selection.json has the whole
+    list. Uses the network, like `event`, and names every server that it contacts.
     """
     require_search()
     from landslide_map.errors import OutputExistsError

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def models() -> None:
-    """Bring in, look at and verify model bundles."""
+    """Import, show and verify model bundles."""
 
 
 @models.command("import-nasios")
@@ -118,7 +118,7 @@ def learn_cascade(
     overwrite: bool,
     tell: Feedback,
 ) -> None:
-    """Let BUNDLE learn where its members without a graphics card can do without the networks (--cascade).
+    """Learn the cascade rule of BUNDLE: the windows for which networks can be skipped (--cascade).
 
     WINDOWS, which no member may have seen, is a folder with Train.csv, a folder of <ID>.npy, or an .npy file;
     without labels, all that the bundle calls landslides must be kept. A bundle that was trained on windows
@@ -157,7 +157,7 @@ def learn_cascade(
 @models.command()
 @click.argument("bundle", required=False, type=click.Path(path_type=Path))
 def show(bundle: Path | None) -> None:
-    """Say what BUNDLE (by default the built-in one) holds."""
+    """Print the content of BUNDLE (by default the built-in one)."""
     from landslide_map.models.bundle.load import load_bundle
     from landslide_map.models.bundle.profiles import describe
 

@@ -20,7 +20,7 @@ from .feedback import Feedback, feedback
 @click.option("--overwrite", is_flag=True, help="Replace the outlines in RESULTS; reviews are kept.")
 @feedback
 def outline(results: Path, tell: Feedback, **options: Any) -> int:
-    """Draw the landslides of RESULTS anew: another threshold, a mask, an earlier map taken off.
+    """Redraw the landslides of RESULTS: another threshold, a mask, without an earlier map.
 
     Reads what the run stored (candidates.gpkg), no pixels and no model. Writes landslides.gpkg and
     outline.json, which names the run.

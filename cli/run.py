@@ -68,7 +68,7 @@ def run(
 
     Writes probability.tif, class.tif, landslides.gpkg, windows.nc and run.json; they appear together, when
     all are complete. Finding no landslide is a result, not an error. A run that was killed or
-    interrupted keeps what it finished in --out: the same command goes on.
+    interrupted keeps its finished work in --out: the same command resumes.
 
     Of several scenes, each gets a folder in --out, and the polygons of all are merged into landslides.gpkg
     there. One that fails does not stop the others; the same command keeps what is finished.

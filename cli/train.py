@@ -50,7 +50,7 @@ def train(
 
     DATA holds Train.csv (ID,label) and train_data/<ID>.npy, as the competition's data and as what
     `landslide-map windows` writes; several folders are joined. The bundle holds its members, thresholds and
-    figures estimated out of fold. Training networks can be interrupted: the same command goes on.
+    figures estimated out of fold. Training networks can be interrupted: the same command resumes.
     """  # noqa: D301 - click reads \b as the character, which keeps the lines apart
     from landslide_map.models.bundle.folder import check_free
     from landslide_map.training.statistics.recipe import recipe_content, trains_on_windows

@@ -41,7 +41,7 @@ def train_pixels(data: tuple[Path, ...], recipe: str, out: Path, tell: Feedback,
     landslide-map train-pixels DATA --recipe ganerod-s1s2 --out BUNDLE    train_val/{input,label}/*.tif
     landslide-map train-pixels DATA --recipe l4s --out BUNDLE             TrainData/{img,mask}/*.h5
 
-    Training can be interrupted: the same command goes on from the last epoch. Figures are at pixel level.
+    Training can be interrupted: the same command resumes from the last epoch. Figures are at pixel level.
     """  # noqa: D301 - click reads \b as the character, which keeps the lines apart
     from landslide_map.errors import ResourceError, UsageError
     from landslide_map.training.pixels.choose import chosen_recipe
