@@ -73,7 +73,7 @@ def test_stages_lie_within_the_run_and_memory_is_that_of_the_run(report: dict[st
     for run in report["cases"][0]["runs"]:
         timings = run["timings"]
         stages = timings["stages"]
-        assert set(stages) == {"check inputs", "classify windows", "write map"}
+        assert set(stages) == {"check inputs", "classify windows", "outline landslides", "write map"}
         assert sum(stage["seconds"] for stage in stages.values()) <= timings["seconds"] <= run["seconds"]
         assert timings["cpu_seconds"] <= run["cpu_seconds"]
         assert {"read", "align", "statistics", "paint", "member all.xgboost"} <= set(timings["work"])

@@ -54,12 +54,12 @@ def halves(folder: Path) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def whole(folder: Path) -> MapResult:
-    return map_scene(rows(folder, "whole", 0, ROWS), folder / "whole", threshold=THRESHOLD)
+    return map_scene(rows(folder, "whole", 0, ROWS), folder / "whole", threshold=THRESHOLD, outline="windows")
 
 
 @pytest.fixture(scope="module")
 def both(folder: Path, halves: list[Path]) -> SeveralResult:
-    return map_scenes(halves, folder / "both", threshold=THRESHOLD)
+    return map_scenes(halves, folder / "both", threshold=THRESHOLD, outline="windows")
 
 
 def test_two_halves_merged_are_the_map_of_the_whole(both: SeveralResult, whole: MapResult) -> None:
@@ -115,7 +115,7 @@ def test_the_geopackage_is_dressed_like_that_of_one_scene(both: SeveralResult, w
 def test_each_scene_has_the_result_of_a_run_of_its_own(
     both: SeveralResult, halves: list[Path], tmp_path: Path
 ) -> None:
-    alone = map_scene(halves[1], tmp_path / "alone", threshold=THRESHOLD)
+    alone = map_scene(halves[1], tmp_path / "alone", threshold=THRESHOLD, outline="windows")
     for name in ("probability.tif", "class.tif", "landslides.gpkg", "windows.nc"):
         assert (both.out / "south" / name).read_bytes() == (alone.out / name).read_bytes()
 
@@ -141,7 +141,9 @@ def test_a_failing_scene_costs_itself_and_the_command_goes_on_from_there(
     broken.write_text(good.replace("B04.tif", "absent.tif"))
     told: list[Outcome] = []
     scenes = [halves[0], broken, halves[1]]
-    first = map_scenes(scenes, tmp_path / "out", threshold=THRESHOLD, on_outcome=told.append)
+    first = map_scenes(
+        scenes, tmp_path / "out", threshold=THRESHOLD, outline="windows", on_outcome=told.append
+    )
     assert told == list(first.outcomes)
     assert mapped == ["north", "broken", "south"]
     assert list(first.failures) == ["broken"]
@@ -156,7 +158,7 @@ def test_a_failing_scene_costs_itself_and_the_command_goes_on_from_there(
     assert "absent.tif" in said["broken"]["error"]
     mapped.clear()
     broken.write_text(good)
-    again = map_scenes(scenes, tmp_path / "out", threshold=THRESHOLD)
+    again = map_scenes(scenes, tmp_path / "out", threshold=THRESHOLD, outline="windows")
     assert mapped == ["broken"]
     assert [o.kept for o in again.outcomes] == [True, False, True]
     assert not again.failures
@@ -184,15 +186,14 @@ def test_a_finished_scene_is_kept_only_if_it_is_the_same(
     assert not replaced.failures
 
 
-def test_bundles_are_loaded_once(halves: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bundles_are_loaded_once(halves: list[Path], tmp_path: Path) -> None:
     loaded: list[Path | None] = []
 
     def spied(path: Path | None) -> Bundle:
         loaded.append(path)
         return load_bundle(path)
 
-    monkeypatch.setattr(several, "load_bundle", spied)
-    map_scenes(halves, tmp_path / "out")
+    map_scenes(halves, tmp_path / "out", load=spied)
     assert loaded == [None]
 
 

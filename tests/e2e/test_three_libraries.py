@@ -14,7 +14,7 @@ import numpy as np
 for name in sys.argv[1:]:
     __import__(name)
 import lightgbm, torch, xgboost
-from landslide_map.models.bundle import load_bundle
+from landslide_map.models.bundle.load import load_bundle
 
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(400, 6)), rng.integers(0, 2, 400)
