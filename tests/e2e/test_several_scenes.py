@@ -173,15 +173,15 @@ def test_a_finished_scene_is_kept_only_if_it_is_the_same(
 ) -> None:
     shutil.copytree(both.out, tmp_path / "out")
     before = (tmp_path / "out" / "landslides.gpkg").read_bytes()
-    map_scenes(halves, tmp_path / "out", threshold=THRESHOLD)
+    map_scenes(halves, tmp_path / "out", threshold=THRESHOLD, outline="windows")
     assert mapped == []
     assert (tmp_path / "out" / "landslides.gpkg").read_bytes() == before
-    other = map_scenes(halves, tmp_path / "out", threshold=0.4)
+    other = map_scenes(halves, tmp_path / "out", threshold=0.4, outline="windows")
     assert mapped == []
     assert codes(other) == ["E401", "E401"]
     assert f"threshold was {THRESHOLD} and is 0.4" in str(other.failures["north"])
     assert (tmp_path / "out" / "landslides.gpkg").read_bytes() == before
-    replaced = map_scenes(halves, tmp_path / "out", threshold=0.4, overwrite=True)
+    replaced = map_scenes(halves, tmp_path / "out", threshold=0.4, outline="windows", overwrite=True)
     assert mapped == ["north", "south"]
     assert not replaced.failures
 
