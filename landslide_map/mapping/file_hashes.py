@@ -13,6 +13,7 @@ import pyogrio
 import rasterio
 
 from landslide_map._version import __version__
+from landslide_map.runtime.package_versions import package_version
 
 HEADER_BYTES: Final = 65536
 _DISTRIBUTIONS: Final = (
@@ -57,7 +58,7 @@ def versions() -> dict[str, str]:
     found["gdal (pyogrio)"] = pyogrio.__gdal_version_string__
     for name in _DISTRIBUTIONS:
         try:
-            found[name] = metadata.version(name)
+            found[name] = package_version(name)
         except metadata.PackageNotFoundError:
             continue
     return found

@@ -237,6 +237,42 @@ def test_when_workers_or_the_scheduler_are_gone_it_says_so_and_keeps_what_is_fin
     same_files(out, local)
 
 
+KILLER = """
+import os, signal
+from landslide_map.mapping.cluster import worker as remote
+
+def dask_setup(worker):
+    def kill(*arguments, **options):
+        os.kill({scheduler}, signal.SIGKILL)
+
+    remote.{phase} = kill
+"""
+"""A worker that kills the scheduler as it is asked for something."""
+
+
+@pytest.mark.parametrize("phase", ["examine", "judge_row"])
+def test_a_scheduler_that_is_lost_while_a_worker_works(phase: str, work: Work, tmp_path: Path) -> None:
+    with DaskProcesses(tmp_path) as processes:
+        preload = KILLER.format(scheduler=processes.scheduler.pid, phase=phase)
+        processes.worker("killer", preload=preload)
+        processes.await_workers("killer")
+        with connected(processes.address) as workers, pytest.raises(LandslideMapError) as caught:
+            work.judged(workers)
+    assert caught.value.code == "E630"
+
+
+def test_a_scheduler_that_is_lost_before_versions_are_asked_for(tmp_path: Path) -> None:
+    with DaskProcesses(tmp_path) as processes:
+        processes.worker("last")
+        processes.await_workers("last")
+        with client_of(processes.address) as client:
+            processes.scheduler.kill()
+            processes.scheduler.wait()
+            with pytest.raises(LandslideMapError) as caught:
+                cluster.Cluster(client)
+    assert caught.value.code == "E630"
+
+
 def test_a_scheduler_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connect, "CONNECT_S", 1)
     with socket.socket() as free:

@@ -10,19 +10,21 @@ they are judged.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from asyncio import CancelledError
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from importlib import metadata
 from typing import Any, Final, TypeAlias
 
 from distributed import Client, Future, KilledWorker
+from distributed.comm import CommClosedError
 
-from landslide_map.errors import Notice, ResourceError
+from landslide_map.errors import LandslideMapError, Notice, ResourceError
 from landslide_map.inference.rows import Judge, JudgedRows, Tick
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.cluster import worker as remote
@@ -51,9 +53,10 @@ class Cluster:
         self._client = client
         self._here = here
         """Workers that share this machine's memory with this process; 0 where they run elsewhere."""
-        self._await_workers()
-        self._refuse_other_versions()
-        self.notices = self._other_libraries()
+        with self._listening():
+            self._await_workers()
+            self._refuse_other_versions()
+            self.notices = self._other_libraries()
         """W630 where workers have other versions of the libraries that pixels and votes go through."""
 
     def judge(
@@ -85,8 +88,8 @@ class Cluster:
         Raises
         ------
         LandslideMapError
-            E633 a worker without the bundle, E634 without the inputs; E502, E610, E612, E640 as in a local
-            run; E613 a worker on which the reduced precision is wrong. All of them name the worker.
+            E630 a scheduler that is gone, here or as the judge works; E633 a worker without the bundle,
+            E634 without the inputs; E502, E610, E612, E640 as in a local run; E613 a worker on which the reduced precision is wrong. All of them name the worker.
         """
         identities = tuple(input_identities(inputs.files))
         part = (
@@ -109,7 +112,8 @@ class Cluster:
         plain = replace(choice, device="cpu", precision="float32")  # of networks that are not asked
         for_rows = replace(job, choice=plain, networks=choice) if divided else job
         try:
-            self._examine(job, for_rows, report)
+            with self._listening():
+                self._examine(job, for_rows, report)
         except ResourceError as error:
             if error.code != "E640" or not self._here:
                 raise
@@ -117,7 +121,7 @@ class Cluster:
                 "E640",
                 f"{error.message} This limit is the part of each of {self._here} workers: fewer have more.",
             ) from None
-        return partial(self._rows, for_rows)
+        return partial(self._heard_rows, for_rows)
 
     def _part(self, memory: int, demand: Demand) -> int:
         """Return what each worker here may take of what is shared: this process takes what it needs."""
@@ -146,6 +150,29 @@ class Cluster:
                     tick(1)
         finally:
             self._forget(asked)
+
+    def _heard_rows(self, job: Job, block_rows: Sequence[int], tick: Tick) -> Iterator[JudgedRows]:
+        rows = self._rows(job, block_rows, tick)
+        while True:
+            with self._listening():  # not around the yield: what fails there is no fault of the cluster
+                row = next(rows, None)
+            if row is None:
+                return
+            yield row
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Turn what a lost scheduler makes of any call into E630; a client without one no longer runs."""
+        try:
+            yield
+        except LandslideMapError:
+            raise
+        except (asyncio.CancelledError, CancelledError, CommClosedError):
+            raise _lost_scheduler() from None
+        except Exception:
+            if self._client.status == "running":
+                raise
+            raise _lost_scheduler() from None
 
     def _rows(self, job: Job, block_rows: Sequence[int], tick: Tick) -> Iterator[JudgedRows]:
         """Yield rows of blocks as they are done; where one fails, those under way are waited for first."""
@@ -199,8 +226,6 @@ class Cluster:
                 f"{remote.called(error.last_worker.name, error.last_worker.address)}. Most often memory "
                 "was not enough: give each worker more of it, or start fewer on a machine.",
             ) from None
-        except CancelledError:
-            raise _lost_scheduler() from None
 
     def _forget(self, running: Collection[Task]) -> None:
         """Tell the cluster that nobody waits for these any more."""

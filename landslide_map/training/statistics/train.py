@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +23,7 @@ from landslide_map.models.statistics.features import FEATURE_SET, feature_table
 from landslide_map.models.statistics.perceptron import one_blas_thread
 from landslide_map.models.voting.scenario import weighted_mean
 from landslide_map.options import OperatingPoint
+from landslide_map.runtime.package_versions import package_version
 from landslide_map.runtime.progress import Report, Stage, silent
 from landslide_map.training.calibrate import figures_at, fit_calibration, nested, operating_points
 from landslide_map.training.model_card import CARD, write_statistics_card
@@ -95,7 +95,7 @@ def train_on_statistics(
         "licence": recipe.data.get("licence", "not stated"),
         "created_with": {
             "landslide-map": __version__,
-            **{name: version(name) for name in ("lightgbm", "xgboost", "numpy")},
+            **{name: package_version(name) for name in ("lightgbm", "xgboost", "numpy")},
         },
         "training": {
             **recipe.data,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -28,6 +27,7 @@ from landslide_map.models.bundle.options import with_fields
 from landslide_map.models.networks.runtime import Runtime
 from landslide_map.models.statistics.published_boosters import published_features
 from landslide_map.options import Device, Precision
+from landslide_map.runtime.package_versions import package_version
 from landslide_map.runtime.progress import Report, counter, silent
 from landslide_map.training.statistics.recipe import recipe_content
 from landslide_map.training.windows.bundle import Trained, bundle_contents, bundle_document
@@ -195,7 +195,7 @@ def train(
             "encoders_start": _start_in_words(recipe, options.weights),
             "notices": [str(notice) for notice in notices],
         },
-        packages={name: version(name) for name in ("torch", "timm", "lightgbm", "xgboost", "numpy")},
+        packages={name: package_version(name) for name in ("torch", "timm", "lightgbm", "xgboost", "numpy")},
     )
     save_bundle(out, document, bundle_contents(trained, document, table), overwrite=overwrite)
     workspace.remove()
