@@ -22,7 +22,7 @@ from importlib import metadata
 from typing import Any, Final, TypeAlias
 
 from distributed import Client, Future, KilledWorker
-from distributed.comm import CommClosedError
+from distributed.comm.core import CommClosedError
 
 from landslide_map.errors import LandslideMapError, Notice, ResourceError
 from landslide_map.inference.rows import Judge, JudgedRows, Tick
