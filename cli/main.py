@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 import click
 
 from landslide_map._version import __version__
+from landslide_map.runtime.address_space import refuse_small_address_space
 
 from .check import check
 from .compare import compare
@@ -83,6 +84,7 @@ def cli() -> None:
     landslide-map scene.yaml --out results/   map a scene (`run` needs no name)
     landslide-map check scene.yaml            validate first, without inference
     """  # noqa: D301
+    refuse_small_address_space()  # before libraries are imported that would crash in it
 
 
 for command in chain(*_GROUPS.values()):
