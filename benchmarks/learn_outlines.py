@@ -2,15 +2,18 @@
 
 Simulates events of many densities with and without confusers, maps each with all sensors, with one track,
 and with the image alone, and learns what share of a candidate is landslide. Writes
-``landslide_map/delineation/learned``. Scenes and maps are kept in the work folder, so that learning can be
-repeated in a minute. Some 40 processor minutes in all.
+``landslide_map/delineation/learned``. Seeds alone decide the files. Scenes and maps are kept in the work
+folder, so that learning can be repeated in a minute.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,25 +46,26 @@ from landslide_map.stack.channels import lazy_channels
 from landslide_map.training.statistics.trees import compact_lightgbm
 from landslide_map.windows import SIZE as SIZE_OF_WINDOW
 from landslide_map.windows import plan_windows
-from sample_scenes.simulator import CONFUSERS, simulate_event, varied
+from sample_scenes.simulator import CONFUSERS, EventOptions, simulate_event, varied
 
 LEARNED: Final = Path(__file__).parents[1] / "landslide_map" / "delineation" / "learned"
 FOUR: Final = ("bare_fields", "clear_cuts", "roads", "clouds")
+DENSITIES: Final = (8, 2, 25, 0)
+"""Slides per km2."""
 EVENTS: Final = (
-    (8, CONFUSERS), (2, FOUR), (0, CONFUSERS), (25, ()), (4, CONFUSERS), (0, FOUR), (8, FOUR),
-    (2, CONFUSERS), (25, FOUR), (8, ()), (2, ()), (0, CONFUSERS), (15, CONFUSERS), (4, FOUR),
-)  # fmt: skip
-"""Slides per km2 and confusers of the events, again and again; seeds count from :data:`SEED`."""
+    *((density, FOUR, kind) for density in DENSITIES for kind in (True, False)),
+    *((density, (), kind) for density, kind in ((2, True), (8, False), (25, True), (2, False))),
+    *((density, CONFUSERS, False) for density in (8, 2, 0)),
+)
+"""Slides per km2, confusers, and whether scars, forest and season are those of the default options instead of
+those that the seed draws. Again and again; seeds count from :data:`SEED`."""
 SEED: Final = 1010
-SIZE: Final = 480
+SIZE: Final = 384
+EXTRAS: Final = 0.4
+"""Share of maps with an image before and elevations."""
 FOLDS: Final = 4
-STRIDE: Final = 32
-SENSORS: Final = {
-    "all": ("descending", "ascending"),
-    "descending": ("descending",),
-    "ascending": ("ascending",),
-    "optical": (),
-}
+STRIDES: Final = (64, 32)
+TRACKS: Final = ("descending", "ascending")
 BASE: Final = [
     "drop", "red_contrast", "nir_contrast", "green_nir_contrast", "surrounding_ndvi", "surrounding_spread",
     "surrounding_mosaic", "cloud", "slope", "has_slope", "loss", "has_loss", *SHAPES, *NESTING,
@@ -114,31 +118,49 @@ class Candidates:
 @click.command()
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Scenes and maps are kept here.")
 @click.option("--events", default=len(EVENTS), show_default=True, help="How many events to simulate.")
+@click.option("--processes", default=2, show_default=True, help="How many events are mapped at once.")
 @click.option("--out", type=click.Path(path_type=Path), default=LEARNED, show_default=True)
-def main(work: Path, events: int, out: Path) -> None:
+def main(work: Path, events: int, processes: int, out: Path) -> None:
     """Simulate, map, measure, learn, and write the model."""
     tables: list[Candidates] = []
-    for number in range(events):
-        density, confusers = EVENTS[number % len(EVENTS)]
-        folder = work / f"event{SEED + number}"
-        if not (folder / "scene.yaml").exists():
-            options = varied(SEED + number, density, confusers=confusers, list_pre=True)
-            simulate_event(folder, replace(options, size=SIZE))
-        for name, tracks in SENSORS.items():
-            with_extras = (number + len(tables)) % 2 == 0
-            tables.append(measure(number, folder, name, tracks, before=with_extras, dem=with_extras))
-            click.echo(f"{folder.name} {name}: {len(tables[-1].share)} candidates")
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for number, found in enumerate(pool.map(tables_of, range(events), repeat(work))):
+            click.echo(f"seed {SEED + number}: {sum(len(table.share) for table in found)} candidates")
+            tables.extend(found)
     learn(tables, out)
 
 
-def measure(
-    number: int, folder: Path, name: str, tracks: Sequence[str], *, before: bool, dem: bool
-) -> Candidates:
-    """Return the candidates of an event as they are with some sensors."""
-    path = _variant(folder, name, tracks, before=before, dem=dem)
+def tables_of(number: int, work: Path) -> list[Candidates]:
+    """Simulate an event that the work folder lacks; return its candidates as sets of sensors see them."""
+    folder = work / f"event{SEED + number}"
+    if not (folder / "scene.yaml").exists():  # written last
+        simulate_event(folder, event_of(number))
+    draw = np.random.default_rng(SEED + number)
+    sensors = {"all": TRACKS, "one": (str(draw.choice(TRACKS)),), "optical": ()}
+    return [
+        measure(number, folder, name, tracks, extras=bool(draw.random() < EXTRAS))
+        for name, tracks in sensors.items()
+    ]
+
+
+def event_of(number: int) -> EventOptions:
+    """Return the options of an event."""
+    seed = SEED + number
+    density, confusers, kind = EVENTS[number % len(EVENTS)]
+    if kind:
+        options = EventOptions(seed, slides_per_km2=density, confusers=confusers, pre_days=(20, 110))
+    else:
+        options = varied(seed, density, confusers=confusers)
+    return replace(options, size=SIZE, list_pre=True)
+
+
+def measure(number: int, folder: Path, name: str, tracks: Sequence[str], *, extras: bool) -> Candidates:
+    """Return the candidates of an event as some sensors see them; extras: the image before and elevations."""
+    path = _variant(folder, name, tracks, extras=extras)
     mapped = folder / f"map_{name}"
+    stride = STRIDES[number // 2 % len(STRIDES)]
     if not (mapped / "run.json").exists():
-        map_scene(path, mapped, stride=STRIDE, outline="windows", overwrite=True)
+        map_scene(path, mapped, stride=stride, outline="windows", overwrite=True)
     inputs = open_inputs(load_scene(path))
     (strip,) = strips_of(inputs)
     truth = _truth(folder / "landslides_truth.gpkg", inputs)
@@ -147,7 +169,7 @@ def measure(
     tree, sums = measured(
         strip,
         Surroundings.of([strip.cells]),
-        _windows(mapped / "windows.nc"),
+        _windows(mapped / "windows.nc", stride),
         [*prefixes, "ndvi_before", "slope"],
         inside,
     )
@@ -253,16 +275,16 @@ def calibration(
     return float(slope), float(intercept)
 
 
-def _variant(folder: Path, name: str, tracks: Sequence[str], *, before: bool, dem: bool) -> Path:
+def _variant(folder: Path, name: str, tracks: Sequence[str], *, extras: bool) -> Path:
     """Write the scene with some sensors beside the whole one; return its path."""
     yaml = YAML()
     document = yaml.load((folder / "scene.yaml").read_text(encoding="utf-8"))
     document["s1"] = {orbit: document["s1"][orbit] for orbit in tracks}
     if not tracks:
         del document["s1"]
-    if not before:
+    if not extras:
         document["s2"].pop("pre", None)
-    if dem:
+    else:
         document["dem"] = "dem.tif"
     path = folder / f"scene_{name}.yaml"
     with path.open("w", encoding="utf-8") as file:
@@ -279,13 +301,13 @@ def _truth(path: Path, inputs: SceneInputs) -> npt.NDArray[np.bool_]:
     return np.asarray(burnt, bool)
 
 
-def _windows(path: Path) -> WindowLayers:
+def _windows(path: Path, stride: int) -> WindowLayers:
     """Return what the windows of a map say about places."""
     with xr.open_dataset(path, engine="scipy") as record:
         probability = record.probability.values.astype(np.float64)
         starts = record.row_start.values.astype(np.int64), record.col_start.values.astype(np.int64)
     shape = (int(starts[0][-1]) + SIZE_OF_WINDOW, int(starts[1][-1]) + SIZE_OF_WINDOW)
-    return window_layers(probability, plan_windows(shape, STRIDE))
+    return window_layers(probability, plan_windows(shape, stride))
 
 
 if __name__ == "__main__":
