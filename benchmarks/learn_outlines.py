@@ -3,7 +3,8 @@
 Simulates events of many densities with and without confusers, maps each with all sensors, with one track,
 and with the image alone, and learns what share of a candidate is landslide. Writes
 ``landslide_map/delineation/learned``. Seeds alone decide the files. Scenes and maps are kept in the work
-folder, so that learning can be repeated in a minute.
+folder, so that learning can be repeated in a minute. Only the variant with radar is written by default: the
+shipped one of the image alone is older, and better on real pixels (docs/decisions/0050-outlines.md).
 """
 
 from __future__ import annotations
@@ -119,15 +120,16 @@ class Candidates:
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Scenes and maps are kept here.")
 @click.option("--events", default=len(EVENTS), show_default=True, help="How many events to simulate.")
 @click.option("--processes", default=2, show_default=True, help="How many events are mapped at once.")
+@click.option("--variant", "names", type=click.Choice([IMAGE, RADAR]), multiple=True, default=[RADAR])
 @click.option("--out", type=click.Path(path_type=Path), default=LEARNED, show_default=True)
-def main(work: Path, events: int, processes: int, out: Path) -> None:
+def main(work: Path, events: int, processes: int, names: tuple[str, ...], out: Path) -> None:
     """Simulate, map, measure, learn, and write the model."""
     tables: list[Candidates] = []
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         for number, found in enumerate(pool.map(tables_of, range(events), repeat(work))):
             click.echo(f"seed {SEED + number}: {sum(len(table.share) for table in found)} candidates")
             tables.extend(found)
-    learn(tables, out)
+    learn(tables, names, out)
 
 
 def tables_of(number: int, work: Path) -> list[Candidates]:
@@ -189,11 +191,14 @@ def strips_of(inputs: SceneInputs) -> Iterator[Strip]:
         yield strip
 
 
-def learn(tables: Sequence[Candidates], out: Path) -> None:
-    """Learn both variants, each model without every fourth event, and write them."""
+def learn(tables: Sequence[Candidates], names: Sequence[str], out: Path) -> None:
+    """Learn variants, each model without every fourth event, and write them beside those that are there."""
     out.mkdir(parents=True, exist_ok=True)
-    variants = {}
-    for name, columns in READ.items():
+    document: dict[str, Any] = {"name": "objects-1", "variants": {}}
+    if (out / DOCUMENT).exists():
+        document = json.loads((out / DOCUMENT).read_text(encoding="utf-8"))
+    for name in names:
+        columns = READ[name]
         own = [table for table in tables if table.variant == name]
         positions = [FEATURES.index(feature) for feature in columns]
         folds = [fit([t for t in own if t.event % FOLDS != fold], columns) for fold in range(FOLDS)]
@@ -204,7 +209,8 @@ def learn(tables: Sequence[Candidates], out: Path) -> None:
         unseen = [(t, predictors[t.event % FOLDS](t.features[:, positions])) for t in own]
         cost = COSTS[name]
         slope, intercept = calibration(unseen, cost)
-        variants[name] = {
+        document["variants"][name] = {
+            "learned_on": f"{len({table.event for table in own})} simulated events",
             "features": columns,
             "models": files,
             "slope": round(slope, 4),
@@ -212,11 +218,6 @@ def learn(tables: Sequence[Candidates], out: Path) -> None:
             "cost": cost,
         }
         click.echo(f"{name}: from a share of {cost}, pixel F1 {f1(unseen, cost):.3f} on unseen events")
-    document = {
-        "name": "objects-1",
-        "learned_on": f"{len({table.event for table in tables})} simulated events",
-        "variants": variants,
-    }
     (out / DOCUMENT).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
