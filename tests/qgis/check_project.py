@@ -129,7 +129,8 @@ def check_pictures(project: QgsProject, folder: Path) -> None:
 def ask(python: str, call: str, path: Path) -> str:
     """Run a function of landslide_map on the GeoPackage in a process of its own, as a run would."""
     code = (
-        "import sys; from pathlib import Path; from landslide_map.products import reviews; from landslide_map.runtime import edit_session\n"
+        "import sys; from pathlib import Path; from landslide_map.products import reviews\n"
+        "from landslide_map.runtime import edit_session\n"
         f"try: print({call})\n"
         "except Exception as error: print(error)"
     )
