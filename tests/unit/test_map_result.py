@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
+from matplotlib.figure import Figure
 from shapely.geometry import box
 
 import landslide_map
@@ -55,7 +56,7 @@ def test_views_give_what_the_files_hold(tmp_path: Path) -> None:
     np.testing.assert_array_equal(result.probability_raster(), pixels)
     np.testing.assert_array_equal(result.windows_dataset()["probability"], pixels)
     assert "&lt;told&gt;" in result._repr_html_()
-    assert len(result.plot().images) == 1
+    assert len(result.plot(Figure().subplots()).images) == 1
 
 
 def test_the_package_lists_its_public_names() -> None:
