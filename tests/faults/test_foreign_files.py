@@ -26,6 +26,7 @@ from landslide_map.mapping.memory_plan import room_within
 from landslide_map.raster.dataset import open_dataset
 from landslide_map.raster.open import open_band
 from landslide_map.runtime.memory_limit import Room, kept_to
+from landslide_map.runtime.timings import resident_memory
 from landslide_map.scene.model import GridSpec, Scene, load_scene
 from landslide_map.vector.inventory import read_inventory
 from tests.rasters import grid_at, write_band
@@ -430,4 +431,5 @@ def test_a_limit_of_memory_counts_the_blocks_of_source_files(tmp_path: Path) -> 
                 open_band(path)
             assert caught.value.code == "E640"
     open_band(strip.path)
-    assert room_within(2 * 10**9).source_block < 2 * 10**8
+    limit = (resident_memory() or 0) + 2 * 10**9  # this process may hold much by now
+    assert room_within(limit).source_block <= limit // 16
