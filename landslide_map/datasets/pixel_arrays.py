@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 from landslide_map.errors import InputError, ResourceError
 from landslide_map.raster.dataset import open_dataset
-from landslide_map.untrusted.arrays import ARRAY_ERRORS
-from landslide_map.untrusted.files import refuse_waiting
+from landslide_map.untrusted.arrays import open_npy
 
 Layout = Literal["auto", "channels-first", "channels-last"]
 LARGEST_FILE: Final = 2**30
@@ -69,7 +68,7 @@ def open_arrays(path: Path, choices: Sequence[tuple[str, ...]], *, layout: Layou
         raise InputError("E180", f"{path}: no such file; expected an .npy, .h5 or .tif file of channels.")
     suffix = path.suffix.lower()
     if suffix == ".npy":
-        array = _load_npy(path)
+        array = open_npy(path, "E180")
     elif suffix in (".h5", ".hdf5"):
         array = read_h5(path, "img")
     elif suffix in (".tif", ".tiff"):
@@ -150,7 +149,7 @@ def read_mask(path: Path, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     if path.suffix.lower() in (".h5", ".hdf5"):
         values = read_h5(path, "mask")
     elif path.suffix.lower() == ".npy":
-        values = _load_npy(path)
+        values = open_npy(path, "E180")
     else:
         values = _load_tif(path)[0]
     return as_mask(values, shape, str(path))
@@ -204,17 +203,6 @@ def _not_plain(path: Path, reason: str) -> NoReturn:
     raise InputError(
         "E186", f"{path}: {reason}. Only plain datasets are read; copy the data into a file of its own."
     )
-
-
-def _load_npy(path: Path) -> npt.NDArray[Any]:
-    try:
-        refuse_waiting(path)
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ARRAY_ERRORS as error:
-        raise InputError("E180", f"{path}: cannot be read as an .npy array ({str(error)[:200]}).") from error
-    if not isinstance(found, np.ndarray):
-        raise InputError("E180", f"{path}: is an .npz archive; expected one .npy array.")
-    return found
 
 
 def _load_tif(path: Path) -> npt.NDArray[Any]:

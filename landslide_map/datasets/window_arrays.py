@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.errors import InputError
-from landslide_map.untrusted.arrays import ARRAY_ERRORS
+from landslide_map.untrusted.arrays import open_npy
 from landslide_map.untrusted.files import refuse_waiting
 
 CHUNK: Final = 512
@@ -66,7 +66,7 @@ class Windows:
         """
         path = Path(path)
         if path.is_file():
-            return cls.of_array(_load(path), ids)
+            return cls.of_array(open_npy(path, "E140"), ids)
         if not path.is_dir():
             raise InputError(
                 "E140", f"{path}: no such file or folder; expected an .npy file or a folder of them."
@@ -114,19 +114,8 @@ def _distinct(ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(ids)
 
 
-def _load(path: Path) -> npt.NDArray[Any]:
-    try:
-        refuse_waiting(path)
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ARRAY_ERRORS as error:
-        raise InputError("E140", f"{path}: cannot be read as an .npy array ({str(error)[:200]}).") from None
-    if not isinstance(found, np.ndarray):
-        raise InputError("E140", f"{path}: is an .npz archive; expected one .npy array.")
-    return found
-
-
 def _load_one(path: Path) -> npt.NDArray[Any]:
-    found = _load(path)
+    found = open_npy(path, "E140")
     if found.shape != WINDOW_SHAPE:
         raise InputError("E140", f"{path}: the window has shape {found.shape}; {_expected('')}")
     _check_type(found, str(path))

@@ -5,17 +5,43 @@ from __future__ import annotations
 import math
 import zipfile
 from io import BytesIO
+from pathlib import Path
 from tokenize import TokenError
 from typing import IO, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.untrusted.files import ZIP_ERRORS, TooLargeError
+from landslide_map.errors import InputError
+from landslide_map.untrusted.files import ZIP_ERRORS, TooLargeError, refuse_waiting
 
 ARRAY_ERRORS: Final = (*ZIP_ERRORS, SyntaxError, TokenError, TypeError, OverflowError, MemoryError)
 """What numpy raises on files that are no arrays, or say odd things of themselves."""
 _LONGEST_HEADER: Final = 4096
+
+
+def open_npy(path: Path, code: str) -> npt.NDArray[Any]:
+    """Open an ``.npy`` file without reading its numbers.
+
+    Parameters
+    ----------
+    path : Path
+    code : str
+        Code of the refusal.
+
+    Raises
+    ------
+    InputError
+        `code`, if it is no plain array or not a plain file.
+    """
+    try:
+        refuse_waiting(path)
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ARRAY_ERRORS as error:
+        raise InputError(code, f"{path}: cannot be read as an .npy array ({str(error)[:200]}).") from None
+    if not isinstance(found, np.ndarray):
+        raise InputError(code, f"{path}: is an .npz archive; expected one .npy array.")
+    return found
 
 
 def read_npz(content: bytes, most: int) -> dict[str, npt.NDArray[Any]]:

@@ -27,6 +27,7 @@ from landslide_map.mapping.map_scene import MapResult, map_scene
 from landslide_map.mapping.retry import retrying
 from landslide_map.models.bundle.load import DEFAULT
 from landslide_map.products import FILES, MANIFEST
+from tests.result_files import made
 from tests.tall_scene import write_tall_scene
 
 ROWS = 3
@@ -50,9 +51,9 @@ def scene(undisturbed: Path, tmp_path: Path) -> Path:
 
 
 def content(out: Path) -> dict[str, bytes]:
-    files = [path for path in out.iterdir() if path.name != MANIFEST and path.is_file()]
-    assert {path.name for path in files} <= set(FILES)
-    return {path.name: path.read_bytes() for path in files}
+    files = made(out)
+    assert set(files) <= set(FILES)
+    return files
 
 
 def content_is_that_of(out: Path, undisturbed: Path) -> bool:
