@@ -17,7 +17,7 @@ import pytest
 import rasterio
 from shapely.geometry import box
 
-from landslide_map.datasets.window_arrays import _load, read_ids
+from landslide_map.datasets.window_arrays import Windows, read_ids
 from landslide_map.errors import InputError, LandslideMapError, ResourceError, SceneError
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.sentinel2.safe import read_product
@@ -370,7 +370,7 @@ def test_a_pipe_is_refused(what: str, tmp_path: Path) -> None:
         "raster": lambda: open_band(path),
         "zip": lambda: read_product(path),
         "aoi": lambda: decide_grid(GridSpec(aoi=path), None, {}),
-        "windows": lambda: _load(path),
+        "windows": lambda: Windows.open(path),
         "ids": lambda: read_ids(path),
     }
     with pytest.raises(LandslideMapError) as caught:
