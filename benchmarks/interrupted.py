@@ -29,7 +29,7 @@ import click
 
 from landslide_map.mapping.checkpoint import FOLDER
 from landslide_map.products import FILES, MANIFEST
-from tests.tall_scene import write_tall_scene
+from tests.support.tall_scene import write_tall_scene
 
 COMMAND = Path(sys.executable).with_name("landslide-map")
 THRESHOLD = 1e-4

@@ -39,7 +39,7 @@ from landslide_map.models.voting.scenario import Scenario
 from landslide_map.options import Device
 from landslide_map.training.statistics.recipe import recipe_content
 from landslide_map.training.windows.recipe import parse_window_recipe
-from tests.golden.filled_weights import filled, synthetic_windows
+from tests.support.filled_weights import filled, synthetic_windows
 
 SEED = 11
 SOME = ("v10", "v20", "v31")

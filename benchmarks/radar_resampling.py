@@ -21,8 +21,8 @@ from landslide_map.grid import Block, Grid
 from landslide_map.inputs.sentinel1.backscatter import to_db, to_power
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.resample import read_block
-from tests.real_scenes import BIGEARTHNET, TERRAMIND
-from tests.shared_data import shared_data
+from tests.support.real_scenes import BIGEARTHNET, TERRAMIND
+from tests.support.shared_data import shared_data
 
 DEGREES = 8.983152841195215e-05
 """Pixels of SNAP and Earth Engine: 10 m at the equator."""

@@ -22,8 +22,8 @@ from landslide_map import map_scene
 from landslide_map.errors import InputError
 from landslide_map.evaluation.inventory_match import compare
 from landslide_map.evaluation.match_inputs import read_map
-from tests import labelled_patches as patches
-from tests.real_scenes import BIGEARTHNET, TERRAMIND, write_scene
+from tests.support import labelled_patches as patches
+from tests.support.real_scenes import BIGEARTHNET, TERRAMIND, write_scene
 
 
 @click.command()

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from landslide_map import map_scene
-from tests.real_scenes import BIGEARTHNET, TERRAMIND, write_scene
+from tests.support.real_scenes import BIGEARTHNET, TERRAMIND, write_scene
 
 
 @click.command()

@@ -35,10 +35,10 @@ from landslide_map.scene.model import load_scene
 from landslide_map.training.windows.train import train
 from landslide_map.windows import WindowPlan, plan_windows
 from sample_scenes.make_scene import make_scene
-from tests.dask_processes import PATIENCE_S, DaskProcesses
-from tests.network_recipes import labelled_windows, tiny_window_recipe
-from tests.result_files import made
-from tests.tall_scene import write_tall_scene
+from tests.support.dask_processes import PATIENCE_S, DaskProcesses
+from tests.support.network_recipes import labelled_windows, tiny_window_recipe
+from tests.support.result_files import made
+from tests.support.tall_scene import write_tall_scene
 
 COMMAND = Path(sys.executable).with_name("landslide-map")
 STRIDE = 40

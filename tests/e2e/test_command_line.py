@@ -20,7 +20,7 @@ import rasterio
 import xarray as xr
 
 from landslide_map.models.bundle.load import DEFAULT
-from tests.result_files import made
+from tests.support.result_files import made
 
 COMMAND = Path(sys.executable).with_name("landslide-map")
 SCENE = Path(__file__).parents[2] / "sample_scenes" / "simulated_event" / "scene.yaml"

@@ -37,8 +37,8 @@ from landslide_map.runtime.memory_limit import Room, kept_to
 from landslide_map.scene.model import load_scene
 from landslide_map.windows import WindowPlan, plan_windows
 from sample_scenes.make_scene import make_scene
-from tests.tall_scene import write_tall_scene
-from tests.tiny_ensemble import WINDOWS, use_tiny_encoders, write_weights
+from tests.support.tall_scene import write_tall_scene
+from tests.support.tiny_ensemble import WINDOWS, use_tiny_encoders, write_weights
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from landslide_map_cli.main import main
 from landslide_map.inference import score
 from landslide_map.metrics import scores
 from landslide_map.models.bundle.load import load_bundle
-from tests.golden.filled_weights import synthetic_windows
-from tests.labelled import tiny_bundle, write_table
+from tests.support.filled_weights import synthetic_windows
+from tests.support.labelled import tiny_bundle, write_table
 
 ROOT = Path(__file__).parents[2]
 LABELS = np.arange(8) % 2

@@ -15,8 +15,8 @@ from landslide_map.errors import LandslideMapError
 from landslide_map.inputs.describe_folder import TEMPLATE
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.scene.model import load_scene
-from tests.radar_files import write
-from tests.safe_product import land, write_product
+from tests.support.radar_files import write
+from tests.support.safe_product import land, write_product
 from tests.unit.test_radar_families import EVENT, hyp3, opera, planetary_computer
 
 

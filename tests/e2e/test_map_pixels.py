@@ -21,7 +21,7 @@ from landslide_map.models.bundle.load import load_bundle
 from landslide_map.scene.model import load_scene
 from sample_scenes.simulator.event import simulate_event
 from sample_scenes.simulator.options import EventOptions
-from tests.tiny_pixel_bundle import CHANNELS, tiny_pixel_bundle, tiny_spec
+from tests.support.tiny_pixel_bundle import CHANNELS, tiny_pixel_bundle, tiny_spec
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from landslide_map.mapping.map_scenes import map_scenes
 from landslide_map.models.bundle.load import load_bundle
 from landslide_map.runtime.byte_size import MIB, amount
 from landslide_map.windows import plan_windows
-from tests.result_files import made
-from tests.tall_scene import write_tall_scene
+from tests.support.result_files import made
+from tests.support.tall_scene import write_tall_scene
 
 COMMAND = Path(sys.executable).with_name("landslide-map")
 STRIDE = 24

@@ -25,7 +25,7 @@ from landslide_map.scene.model import load_scene
 from landslide_map.training.windows.train import train
 from landslide_map.windows import plan_windows
 from sample_scenes.make_scene import make_scene
-from tests.network_recipes import labelled_windows, tiny_window_recipe
+from tests.support.network_recipes import labelled_windows, tiny_window_recipe
 
 
 @pytest.fixture(scope="module")

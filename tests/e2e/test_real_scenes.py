@@ -12,8 +12,8 @@ import xarray as xr
 from landslide_map import map_scene
 from landslide_map.mapping.result import MapResult
 from landslide_map.reasons import Reason
-from tests.real_scenes import BIGEARTHNET, SNOWY, TERRAMIND, write_scene
-from tests.shared_data import shared_data
+from tests.support.real_scenes import BIGEARTHNET, SNOWY, TERRAMIND, write_scene
+from tests.support.shared_data import shared_data
 
 STRIDE = 32
 MOST_ALARMS = 0.05

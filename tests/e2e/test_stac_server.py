@@ -28,7 +28,7 @@ from landslide_map.search.catalogues import Found, Window, search
 from landslide_map.search.event_time import EventTime
 from landslide_map.search.find_images import Query, find_images
 from landslide_map.search.network import Network
-from tests.shared_data import DEFAULT
+from tests.support.shared_data import DEFAULT
 from tests.support.stac_items import BOX, sentinel1, sentinel2, utc
 
 RECORDED = Path(os.environ.get("LANDSLIDE_MAP_DATA", DEFAULT)) / "fixtures" / "catalogues"

@@ -16,8 +16,8 @@ from ruamel.yaml import YAML
 
 from landslide_map.training.windows.bundle import VOTES
 from landslide_map.training.windows.train import train
-from tests.labelled import tiny_recipe
-from tests.network_recipes import labelled_windows, tiny_window_recipe
+from tests.support.labelled import tiny_recipe
+from tests.support.network_recipes import labelled_windows, tiny_window_recipe
 
 COMMAND = Path(sys.executable).with_name("landslide-map")
 RECIPE = tiny_window_recipe().reduced(("two", "trees"))

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.labelled import tiny_recipe, write_table
-from tests.shared_data import shared_data
+from tests.support.labelled import tiny_recipe, write_table
+from tests.support.shared_data import shared_data
 
 PROGRAM = [sys.executable, "-c", "from landslide_map_cli.main import main; main()"]
 

@@ -10,7 +10,7 @@ import pytest
 from landslide_map.error_codes import CODES
 from landslide_map.errors import BundleError
 from landslide_map.models.bundle.load import load_bundle
-from tests.labelled import made_up_statistics, tiny_bundle
+from tests.support.labelled import made_up_statistics, tiny_bundle
 
 MODEL = "both.lightgbm.fold0.txt"
 

@@ -15,9 +15,9 @@ from landslide_map.errors import InputError
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.sentinel2.image import open_optical
 from landslide_map.scene.model import OpticalSpec, Scene
-from tests.radar_files import decibels, land, write
-from tests.real_scenes import SNOWY, TERRAMIND
-from tests.shared_data import shared_data
+from tests.support.radar_files import decibels, land, write
+from tests.support.real_scenes import SNOWY, TERRAMIND
+from tests.support.shared_data import shared_data
 
 EVENT = datetime.fromisoformat("2024-04-02T23:58:00Z")
 BANDS = ("B02", "B03", "B04", "B08")

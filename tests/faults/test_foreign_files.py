@@ -29,8 +29,8 @@ from landslide_map.runtime.memory_limit import Room, kept_to
 from landslide_map.runtime.timings import resident_memory
 from landslide_map.scene.model import GridSpec, Scene, load_scene
 from landslide_map.vector.inventory import read_inventory
-from tests.rasters import grid_at, write_band
-from tests.safe_product import land, write_product
+from tests.support.rasters import grid_at, write_band
+from tests.support.safe_product import land, write_product
 
 GRID = grid_at(32651, 300000, 2700000, (64, 64))
 

@@ -12,8 +12,8 @@ from landslide_map_cli.main import cli
 from landslide_map.errors import InputError, SceneError, UsageError
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.scene.model import Scene, load_scene
-from tests.radar_files import passes
-from tests.safe_product import land, write_product
+from tests.support.radar_files import passes
+from tests.support.safe_product import land, write_product
 
 EVENT = "event: {time: 2024-04-02T23:58:00Z}\n"
 

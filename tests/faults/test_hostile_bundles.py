@@ -27,7 +27,7 @@ from landslide_map.models.statistics.boosters import (
 from landslide_map.models.statistics.checked_lightgbm import checked_lightgbm
 from landslide_map.models.statistics.checked_xgboost import checked_xgboost
 from landslide_map.models.statistics.ubjson import read_ubjson, write_ubjson
-from tests.labelled import made_up_statistics, tiny_bundle
+from tests.support.labelled import made_up_statistics, tiny_bundle
 
 XGBOOST, LIGHTGBM, PERCEPTRON = (
     "both.xgboost.fold0.ubj",

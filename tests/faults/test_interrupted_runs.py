@@ -27,8 +27,8 @@ from landslide_map.mapping.map_scene import MapResult, map_scene
 from landslide_map.mapping.retry import retrying
 from landslide_map.models.bundle.load import DEFAULT
 from landslide_map.products import FILES, MANIFEST
-from tests.result_files import made
-from tests.tall_scene import write_tall_scene
+from tests.support.result_files import made
+from tests.support.tall_scene import write_tall_scene
 
 ROWS = 3
 ROOT = Path(__file__).parents[2]

@@ -18,8 +18,8 @@ from landslide_map.models.statistics.perceptron import Perceptron
 from landslide_map.raster.open import open_band
 from landslide_map.runtime.byte_size import amount
 from landslide_map.scene.model import load_scene
-from tests.rasters import grid_at, write_band
-from tests.safe_product import land, write_product
+from tests.support.rasters import grid_at, write_band
+from tests.support.safe_product import land, write_product
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -12,8 +12,8 @@ from landslide_map.errors import InputError
 from landslide_map.inputs.sentinel1.consistency import check_tracks_differ
 from landslide_map.inputs.sentinel1.track import open_track
 from landslide_map.scene.model import TrackSpec
-from tests.radar_files import SAFE, decibels, land, passes, write
-from tests.shared_data import shared_data
+from tests.support.radar_files import SAFE, decibels, land, passes, write
+from tests.support.shared_data import shared_data
 
 EVENT = datetime(2024, 4, 2, 23, 58, tzinfo=UTC)
 OTHER_TRACK = "S1A_IW_GRDH_1SDV_20240320T100815_20240320T100840_053063_066B00_EEEE"

@@ -12,8 +12,8 @@ import rasterio
 from landslide_map.errors import InputError
 from landslide_map.inputs.sentinel2.image import open_optical
 from landslide_map.scene.model import OpticalSpec
-from tests.rasters import grid_at, write_band
-from tests.safe_product import BANDS, land, write_product, zipped
+from tests.support.rasters import grid_at, write_band
+from tests.support.safe_product import BANDS, land, write_product, zipped
 
 EVENT = datetime(2024, 4, 2, 23, 58, tzinfo=UTC)
 GRID = grid_at(32651, 300000, 2700000, (128, 120))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tests.shared_data import shared_data
+from tests.support.shared_data import shared_data
 
 
 @cache

@@ -16,8 +16,8 @@ from landslide_map.grid import Grid
 from landslide_map.inputs.sentinel1.backscatter import to_db
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.resample import read_block
-from tests.rasters import grid_at, whole, write_band
-from tests.shared_data import shared_data
+from tests.support.rasters import grid_at, whole, write_band
+from tests.support.shared_data import shared_data
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
 

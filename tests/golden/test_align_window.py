@@ -17,8 +17,8 @@ from landslide_map.inputs.scene_inputs import (
     SceneInputs,
 )
 from landslide_map.stack import channels
-from tests.rasters import grid_at, write_band
-from tests.shared_data import shared_data
+from tests.support.rasters import grid_at, write_band
+from tests.support.shared_data import shared_data
 
 EVENT = datetime(2024, 1, 1, tzinfo=UTC)
 

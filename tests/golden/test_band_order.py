@@ -14,8 +14,8 @@ import pytest
 import rasterio
 
 from landslide_map.features.window_statistics import array_statistics
-from tests.real_scenes import BIGEARTHNET, SNOWY, TERRAMIND
-from tests.shared_data import shared_data
+from tests.support.real_scenes import BIGEARTHNET, SNOWY, TERRAMIND
+from tests.support.shared_data import shared_data
 
 COLUMNS = {"mean": "mean", "std": "std", "min": "min", "max": "max", "skew": "skew", "kurtosis": "kurt"}
 WITH_OFFSET = "433D_629L_3_1"

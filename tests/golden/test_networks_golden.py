@@ -21,8 +21,7 @@ from landslide_map.models.networks.preprocessing import FLIPS, enlarge, logits, 
 from landslide_map.models.networks.speedups.exact_float32 import true_float32
 from landslide_map.models.published.nasios import NETWORKS
 from landslide_map.options import Precision
-
-from .filled_weights import filled, synthetic_windows
+from tests.support.filled_weights import filled, synthetic_windows
 
 SEED = 11
 PLAIN = {

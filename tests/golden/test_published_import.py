@@ -13,8 +13,8 @@ from landslide_map.models.bundle.load import load_bundle
 from landslide_map.models.networks.architecture import build_network
 from landslide_map.models.published.import_weights import import_nasios
 from landslide_map.models.published.nasios import NETWORKS
+from tests.support.filled_weights import filled, synthetic_windows
 
-from .filled_weights import filled, synthetic_windows
 from .test_networks_golden import FLIPPED, MEAN_PROBABILITY, SEED
 
 

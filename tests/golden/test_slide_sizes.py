@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from sample_scenes.simulator.scars import BODY_M2, LEAST_M2, make_scars, slide_areas
 from sample_scenes.simulator.terrain import PIXEL_M, make_relief
-from tests.shared_data import shared_data
+from tests.support.shared_data import shared_data
 
 Floats = npt.NDArray[np.float64]
 INVENTORIES = ("colombia_landslides.gpkg", "png_2018_predicted.gpkg")

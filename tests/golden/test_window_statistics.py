@@ -11,7 +11,7 @@ from landslide_map.bands import CHANNELS, MODEL_BANDS
 from landslide_map.features.ready_windows import eighteen_channels
 from landslide_map.features.window_statistics import array_statistics
 from landslide_map.models.statistics.published_boosters import published_features
-from tests.shared_data import shared_data
+from tests.support.shared_data import shared_data
 
 TABLE_NAMES = {"mean": "mean", "std": "std", "min": "min", "max": "max", "kurtosis": "kurt", "skew": "skew"}
 PUBLISHED_ORDER = ["mean", "median", "min", "max", "std", "skew", "kurtosis"]

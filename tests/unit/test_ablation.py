@@ -10,7 +10,7 @@ from landslide_map.evaluation.ablation import MODALITIES, permuted_ablation, ret
 from landslide_map.evaluation.importance import feature_importance
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.statistics.features import feature_table
-from tests.labelled import CHANGE, made_up_statistics, tiny_bundle
+from tests.support.labelled import CHANGE, made_up_statistics, tiny_bundle
 
 QUICK = {"trees": 20, "learning_rate": 0.2, "num_leaves": 4, "min_data_in_leaf": 5}
 

@@ -14,7 +14,7 @@ from landslide_map.models.bundle.folder import save_bundle
 from landslide_map.models.bundle.load import DEFAULT, Bundle, load_bundle
 from landslide_map.models.statistics.perceptron import Perceptron
 from landslide_map.training.statistics.train import train_on_statistics
-from tests.labelled import CHANGE, OPTICAL, made_up_statistics, tiny_bundle, tiny_recipe
+from tests.support.labelled import CHANGE, OPTICAL, made_up_statistics, tiny_bundle, tiny_recipe
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def test_a_run_with_the_default_bundle_imports_neither_torch_nor_sklearn() -> No
         "import sys\n"
         "sys.modules['sklearn'] = None\n"  # as where it is not installed
         "from landslide_map.models.bundle.load import load_bundle\n"
-        "from tests.labelled import made_up_statistics\n"
+        "from tests.support.labelled import made_up_statistics\n"
         "votes = load_bundle().vote(made_up_statistics(3)[0])\n"
         "assert (votes.scenario == 0).all()\n"
         "assert 'torch' not in sys.modules\n"

@@ -28,7 +28,7 @@ from landslide_map.models.voting.cascade import CASCADES, Cascade, Rule, cascade
 from landslide_map.models.voting.scenario import Scenario
 from landslide_map.training.cascade import learned_cascade, learned_rule
 from landslide_map.training.windows.train import train
-from tests.network_recipes import labelled_windows, tiny_window_recipe
+from tests.support.network_recipes import labelled_windows, tiny_window_recipe
 
 THRESHOLD = 0.4
 ALL = np.ones(6, dtype=np.bool_)

@@ -20,9 +20,9 @@ from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.models.bundle.load import load_bundle
 from landslide_map.scene.model import Scene
 from landslide_map.stack.drift import drift_notices
-from tests.radar_files import passes
-from tests.rasters import grid_at, write_band
-from tests.safe_product import land, write_product
+from tests.support.radar_files import passes
+from tests.support.rasters import grid_at, write_band
+from tests.support.safe_product import land, write_product
 
 EVENT = "2024-04-02T23:58:00Z"
 

@@ -5,7 +5,7 @@ import pytest
 
 from landslide_map.datasets.statistics_table import TABLE_CHANNELS
 from landslide_map.models.statistics.features import feature_table
-from tests.labelled import CHANGE, OPTICAL, made_up_statistics
+from tests.support.labelled import CHANGE, OPTICAL, made_up_statistics
 
 
 def column(statistics, channels, name) -> float:

@@ -24,7 +24,7 @@ from landslide_map.stack.channels import model_stack
 from landslide_map.vector.inventory import covered_fraction, read_inventory
 from landslide_map.windows import plan_windows
 from sample_scenes.make_scene import EPSG, ULX, ULY, make_scene
-from tests.rasters import grid_at
+from tests.support.rasters import grid_at
 
 GRID = grid_at(32651, 300_000, 2_700_000, (128, 192))
 PLAN = plan_windows(GRID.shape, 64)  # 2 x 3 windows of 640 m

@@ -18,8 +18,8 @@ from landslide_map.inputs.sentinel2.image import open_optical
 from landslide_map.mapping.file_hashes import input_identities
 from landslide_map.raster.open import open_band, opened
 from landslide_map.scene.model import OpticalSpec, Scene
-from tests.safe_product import EPSG, LEFT, TOP, land
-from tests.shared_data import shared_data
+from tests.support.safe_product import EPSG, LEFT, TOP, land
+from tests.support.shared_data import shared_data
 
 EVENT = datetime.fromisoformat("2025-09-30T00:00:00Z")
 NAME = "S2A_MSIL2A_20251008T100041_N0511_R122_T51RUH_20251008T122613"

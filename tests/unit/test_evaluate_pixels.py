@@ -15,7 +15,7 @@ from landslide_map_cli.main import cli
 
 from landslide_map.models.bundle.load import load_bundle
 from landslide_map.pixel_metrics import PixelCounts
-from tests.tiny_pixel_bundle import tiny_pixel_bundle, tiny_spec
+from tests.support.tiny_pixel_bundle import tiny_pixel_bundle, tiny_spec
 
 CHANNELS = ("red", "nir")
 

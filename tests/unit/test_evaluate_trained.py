@@ -11,7 +11,7 @@ from landslide_map.datasets.window_arrays import Windows
 from landslide_map.evaluation.windows import figures, judge, judge_kept
 from landslide_map.models.bundle.load import Bundle, load_bundle
 from landslide_map.training.windows.train import train
-from tests.network_recipes import labelled_windows, tiny_window_recipe
+from tests.support.network_recipes import labelled_windows, tiny_window_recipe
 
 WINDOWS, KNOWN = labelled_windows()
 IDS = tuple(str(i) for i in range(len(KNOWN)))

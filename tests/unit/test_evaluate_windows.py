@@ -18,9 +18,9 @@ from landslide_map.models.bundle.folder import save_bundle
 from landslide_map.models.bundle.load import Bundle, load_bundle
 from landslide_map.models.published.import_weights import import_nasios
 from landslide_map.training.statistics.train import train_on_statistics
-from tests.golden.filled_weights import synthetic_windows
-from tests.labelled import CHANGE, made_up_statistics, tiny_bundle, tiny_recipe
-from tests.tiny_ensemble import use_tiny_encoders, write_weights
+from tests.support.filled_weights import synthetic_windows
+from tests.support.labelled import CHANGE, made_up_statistics, tiny_bundle, tiny_recipe
+from tests.support.tiny_ensemble import use_tiny_encoders, write_weights
 
 FIGURES = ("f1", "precision", "recall", "auc", "average_precision", "brier", "ece")
 

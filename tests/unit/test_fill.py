@@ -18,10 +18,10 @@ from landslide_map.inputs.sentinel2.fill import without_fill
 from landslide_map.inputs.sentinel2.image import open_optical
 from landslide_map.raster.resample import read_block
 from landslide_map.scene.model import OpticalSpec
-from tests.rasters import grid_at, write_band
-from tests.real_scenes import BIGEARTHNET, TERRAMIND
-from tests.safe_product import BANDS, land
-from tests.shared_data import shared_data
+from tests.support.rasters import grid_at, write_band
+from tests.support.real_scenes import BIGEARTHNET, TERRAMIND
+from tests.support.safe_product import BANDS, land
+from tests.support.shared_data import shared_data
 
 EVENT = datetime(2017, 1, 1, tzinfo=UTC)
 SHAPE = (128, 120)

@@ -16,7 +16,7 @@ from landslide_map.models.bundle.load import load_bundle
 from landslide_map.models.bundle.verify import verify_members
 from landslide_map.models.published.import_weights import import_nasios
 from landslide_map.models.statistics.published_boosters import PublishedBooster
-from tests.tiny_ensemble import use_tiny_encoders, write_weights
+from tests.support.tiny_ensemble import use_tiny_encoders, write_weights
 
 
 @pytest.fixture

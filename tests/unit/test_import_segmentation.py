@@ -25,7 +25,7 @@ from landslide_map.models.bundle.verify import verify_members  # noqa: E402
 from landslide_map.models.published.import_segmentation import import_segmentation  # noqa: E402
 from landslide_map.models.published.segmentation_options import ImportOptions  # noqa: E402
 from landslide_map.models.published.torch_archive import read_tensors  # noqa: E402
-from tests.published_segmentation import Evil, write_checkpoint, write_events, write_l4s  # noqa: E402
+from tests.support.published_segmentation import Evil, write_checkpoint, write_events, write_l4s  # noqa: E402
 
 SCALED = ImportOptions(scaled_inputs=True)
 

@@ -25,9 +25,9 @@ from landslide_map.inputs.target_grid import decide_grid
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.open import open_band
 from landslide_map.scene.model import GridSpec, Scene
-from tests.radar_files import passes
-from tests.rasters import grid_at, write_band
-from tests.safe_product import land, write_product
+from tests.support.radar_files import passes
+from tests.support.rasters import grid_at, write_band
+from tests.support.safe_product import land, write_product
 
 EVENT = "2024-04-02T23:58:00Z"
 

@@ -22,7 +22,7 @@ from landslide_map.scene.model import load_scene
 from landslide_map.stack import acquisitions
 from landslide_map.stack.channels import model_stack, outside_training_domain
 from landslide_map.windows import plan_windows
-from tests.tall_scene import write_tall_scene
+from tests.support.tall_scene import write_tall_scene
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from landslide_map.datasets.labelled_windows import read_labelled_windows
 from landslide_map.errors import InputError
-from tests.golden.filled_weights import synthetic_windows
+from tests.support.filled_weights import synthetic_windows
 
 WINDOWS = synthetic_windows(2, 4)
 NAMES = ["ID_b", "ID_a", "007", "ID_c"]

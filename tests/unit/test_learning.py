@@ -17,7 +17,7 @@ from landslide_map.training.statistics.recipe import read_recipe, recipe_content
 from landslide_map.training.windows.procedure import augmented, learning_rate, loss
 from landslide_map.training.windows.recipe import Augmentation, WindowRecipe, parse_window_recipe
 from landslide_map.training.windows.time_left import Pace
-from tests.network_recipes import tiny_window_recipe
+from tests.support.network_recipes import tiny_window_recipe
 
 TABLE = {  # epochs, batch, learning rate: the paper's table
     "v10": (20, 8, 1e-4),

@@ -16,7 +16,7 @@ from landslide_map.inputs.coverage import covered
 from landslide_map.raster import sampling
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.sampling import look_together, patches, valid_at
-from tests.rasters import grid_at, write_band
+from tests.support.rasters import grid_at, write_band
 
 SIZE = 2560
 GRID = grid_at(32632, 500000, 5000000, (SIZE, SIZE))

@@ -21,8 +21,8 @@ from landslide_map.models.networks.network_member import NetworkMember
 from landslide_map.models.networks.preprocessing import scale
 from landslide_map.models.networks.runtime import Runtime
 from landslide_map.models.networks.spec import NetworkSpec
-from tests.golden.filled_weights import synthetic_windows
-from tests.tiny_ensemble import TINY, network
+from tests.support.filled_weights import synthetic_windows
+from tests.support.tiny_ensemble import TINY, network
 
 WINDOWS = synthetic_windows(8, 11)
 SPEC = replace(TINY["v33"], image_size=128)

@@ -20,7 +20,7 @@ from landslide_map.models.published.import_weights import import_nasios
 from landslide_map.models.run_time import network_notice, seconds_per_window
 from landslide_map.models.statistics.boosters import StatisticsMember
 from landslide_map.runtime import timings
-from tests.tiny_ensemble import WINDOWS, use_tiny_encoders, write_weights
+from tests.support.tiny_ensemble import WINDOWS, use_tiny_encoders, write_weights
 
 COST = {"v10": 0.5, "v31": 0.25, "v33": 0.25, "v20": 1.0}
 """Seconds of one fold for one window."""

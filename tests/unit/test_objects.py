@@ -18,7 +18,7 @@ from landslide_map.evaluation.inventory_match import compare, evaluate_map
 from landslide_map.evaluation.match_inputs import read_known
 from landslide_map.products.geopackage import write_geopackage
 from landslide_map.products.polygons import ANALYSED_COLUMNS, LANDSLIDE_COLUMNS
-from tests.shared_data import shared_data
+from tests.support.shared_data import shared_data
 
 CRS = pyproj.CRS.from_epsg(32651)
 X, Y = 500000.0, 2650000.0

@@ -18,7 +18,7 @@ from landslide_map.raster.band import RasterBand
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.raster.resample import read_block
 from landslide_map.runtime.memory_limit import CACHE, bounded_cache
-from tests.rasters import grid_at, whole, write_band
+from tests.support.rasters import grid_at, whole, write_band
 
 
 @pytest.fixture

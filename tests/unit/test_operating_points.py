@@ -18,8 +18,8 @@ from landslide_map.models.voting.scenario import Scenario
 from landslide_map.options import OPERATING_POINTS
 from landslide_map.scene.model import load_scene
 from landslide_map.training.calibrate import choose_threshold, operating_points
-from tests.golden.filled_weights import synthetic_windows
-from tests.labelled import tiny_bundle
+from tests.support.filled_weights import synthetic_windows
+from tests.support.labelled import tiny_bundle
 
 
 def test_points_keep_what_calibrated_probabilities_promise() -> None:

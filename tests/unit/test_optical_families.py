@@ -15,7 +15,7 @@ from landslide_map.errors import InputError
 from landslide_map.inputs.sentinel2.families import resolved
 from landslide_map.inputs.sentinel2.image import open_optical
 from landslide_map.scene.model import OpticalSpec
-from tests.safe_product import EPSG, LEFT, TOP, land
+from tests.support.safe_product import EPSG, LEFT, TOP, land
 
 EVENT = datetime.fromisoformat("2024-04-02T23:58:00Z")
 CODES = {"blue": "B02", "green": "B03", "red": "B04", "nir": "B08"}

@@ -18,7 +18,7 @@ from landslide_map.inputs.sentinel1.metadata import (
     relative_orbit,
     time_of_day_gap,
 )
-from tests.shared_data import shared_data
+from tests.support.shared_data import shared_data
 
 SAFE = "S1A_IW_GRDH_1SDV_20210809T173953_20210809T174018_039156_049F13_6FF8"
 HYP3 = "S1A_IW_20180128T161201_DVP_RTC30_G_gpuned_FD6A"

@@ -17,8 +17,8 @@ from landslide_map.models.published.nasios import MEMBERS
 from landslide_map.training.statistics.recipe import recipe_content
 from landslide_map.training.windows.recipe import WindowRecipe, parse_window_recipe
 from landslide_map.training.windows.train import train
-from tests.network_recipes import labelled_windows, tiny_window_recipe
-from tests.tiny_ensemble import use_tiny_encoders, write_weights
+from tests.support.network_recipes import labelled_windows, tiny_window_recipe
+from tests.support.tiny_ensemble import use_tiny_encoders, write_weights
 
 RADAR = (
     "desc_vv",

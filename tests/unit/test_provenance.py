@@ -8,7 +8,7 @@ import pytest
 
 from landslide_map.inputs.scene_inputs import RadarImage, RadarTrack, SceneInputs
 from landslide_map.mapping.provenance import acquisition_dates
-from tests.rasters import grid_at
+from tests.support.rasters import grid_at
 
 EVENT = datetime(2024, 4, 2, 23, 58, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ import pytest
 import rasterio
 
 from landslide_map.stack.snow_cloud import snow_or_cloud_pixels
-from tests.shared_data import shared_data
+from tests.support.shared_data import shared_data
 
 
 def training_dn(**reflectance: object) -> dict[str, np.ndarray]:

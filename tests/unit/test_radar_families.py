@@ -22,8 +22,8 @@ from landslide_map.inputs.sentinel1.families import passes, products_in
 from landslide_map.raster.nodata import read_valid
 from landslide_map.raster.open import opened
 from landslide_map.scene.model import Scene
-from tests.radar_files import SAFE, decibels, land, write
-from tests.shared_data import shared_data
+from tests.support.radar_files import SAFE, decibels, land, write
+from tests.support.shared_data import shared_data
 
 EVENT = "2024-04-02T23:58:00Z"
 GRID = {"epsg": 32651, "ulx": 400_000, "uly": 2_650_000, "width": 80, "height": 70}

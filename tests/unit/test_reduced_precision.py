@@ -31,8 +31,8 @@ from landslide_map.models.published.import_weights import import_nasios
 from landslide_map.options import Precision
 from landslide_map.training.windows.train import train
 from sample_scenes.make_scene import make_scene
-from tests.network_recipes import labelled_windows, tiny_window_recipe
-from tests.tiny_ensemble import TINY, WINDOWS, network, use_tiny_encoders, write_weights
+from tests.support.network_recipes import labelled_windows, tiny_window_recipe
+from tests.support.tiny_ensemble import TINY, WINDOWS, network, use_tiny_encoders, write_weights
 
 CPU = torch.device("cpu")
 Kernel = Callable[[str, Callable[..., Tensor]], None]

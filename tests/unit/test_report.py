@@ -18,7 +18,7 @@ from landslide_map.evaluation.report.window_text import FIGURES, window_text
 from landslide_map.evaluation.report.write import FILES, write_object_report, write_window_report
 from landslide_map.evaluation.windows import Judged, figures, judge
 from landslide_map.models.bundle.load import Bundle
-from tests.labelled import made_up_statistics, tiny_bundle
+from tests.support.labelled import made_up_statistics, tiny_bundle
 from tests.unit.test_objects import AREA, CRS, compared, square
 
 

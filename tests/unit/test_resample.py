@@ -21,7 +21,7 @@ from landslide_map.grid import Block, Grid
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.coordinates import source_coordinates
 from landslide_map.raster.resample import read_block, trim_edges
-from tests.rasters import grid_at, whole, write_band
+from tests.support.rasters import grid_at, whole, write_band
 
 RNG = np.random.default_rng(20260101)
 

@@ -17,7 +17,7 @@ from landslide_map.mapping.retry import retrying
 from landslide_map.models.voting.ensemble import Votes
 from landslide_map.raster.open import open_band
 from landslide_map.raster.resample import read_block
-from tests.rasters import grid_at, write_band
+from tests.support.rasters import grid_at, write_band
 
 WINDOWS = 5
 FAILED = InputError("E101", "b.tif: band 1 cannot be read")

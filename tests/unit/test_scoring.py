@@ -21,7 +21,7 @@ from landslide_map.models.networks.inference import VotingNetwork
 from landslide_map.models.networks.preprocessing import enlarge, planes, scale
 from landslide_map.models.published.import_weights import import_nasios
 from landslide_map.options import Precision
-from tests.tiny_ensemble import TINY, WINDOWS, network, use_tiny_encoders, write_weights
+from tests.support.tiny_ensemble import TINY, WINDOWS, network, use_tiny_encoders, write_weights
 from tests.unit.test_import_nasios import write_boosters
 
 FOLDS = {"v10": (0, 2), "v20": (1,), "v33": (0,)}

@@ -14,7 +14,7 @@ from landslide_map.search.candidates import Optical, Rejected, Slice
 from landslide_map.search.choose_radar import passes_of
 from landslide_map.search.download import file_name
 from landslide_map.search.items import Source, read_item
-from tests.shared_data import shared_data
+from tests.support.shared_data import shared_data
 from tests.support.stac_items import BOX, sentinel1, sentinel2, utc
 
 AREA = Area.of_box(*BOX)

@@ -7,8 +7,8 @@ import pytest
 
 from landslide_map.inputs.sentinel1.track import open_track
 from landslide_map.scene.model import TrackSpec
-from tests.radar_files import SAFE, decibels, land, passes, write
-from tests.shared_data import shared_data
+from tests.support.radar_files import SAFE, decibels, land, passes, write
+from tests.support.shared_data import shared_data
 
 EVENT = datetime(2024, 4, 2, 23, 58, tzinfo=UTC)
 

@@ -15,8 +15,8 @@ from landslide_map.inputs.sentinel1.differences import (
     check_sign,
 )
 from landslide_map.inputs.sentinel1.units import check_polarisations, check_units, fill_values, infer_units
-from tests.radar_files import decibels, land
-from tests.shared_data import shared_data
+from tests.support.radar_files import decibels, land
+from tests.support.shared_data import shared_data
 
 VV, VH = (decibels(land(seed, mean)).astype(float) for seed, mean in ((1, -10.0), (2, -16.5)))
 

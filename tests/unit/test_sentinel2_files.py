@@ -17,9 +17,9 @@ from landslide_map.inputs.sentinel2.image import open_optical
 from landslide_map.inputs.sentinel2.offset import Look, offset_verdict
 from landslide_map.raster.resample import read_block
 from landslide_map.scene.model import OpticalSpec
-from tests.rasters import grid_at, write_band
-from tests.safe_product import BANDS, land
-from tests.shared_data import shared_data
+from tests.support.rasters import grid_at, write_band
+from tests.support.safe_product import BANDS, land
+from tests.support.shared_data import shared_data
 
 EVENT = datetime(2017, 1, 1, tzinfo=UTC)
 GRID = grid_at(32651, 300000, 2700000, (128, 120))

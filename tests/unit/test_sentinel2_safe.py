@@ -16,8 +16,8 @@ from landslide_map.inputs.scene_inputs import OpticalImage
 from landslide_map.inputs.sentinel2.image import open_optical
 from landslide_map.inputs.sentinel2.safe import read_product
 from landslide_map.scene.model import OpticalSpec
-from tests.safe_product import LEFT, TOP, land, write_product, zipped
-from tests.shared_data import shared_data
+from tests.support.safe_product import LEFT, TOP, land, write_product, zipped
+from tests.support.shared_data import shared_data
 
 EVENT = datetime(2024, 4, 2, 23, 58, tzinfo=UTC)
 

@@ -22,8 +22,8 @@ from landslide_map.inputs.sentinel1.coregistration import (
 from landslide_map.inputs.sentinel1.track import open_track
 from landslide_map.scene.model import TrackSpec
 from sample_scenes.make_scene import make_scene
-from tests.radar_files import LOOKS, decibels, passes, write
-from tests.shared_data import shared_data
+from tests.support.radar_files import LOOKS, decibels, passes, write
+from tests.support.shared_data import shared_data
 from tests.unit.test_sentinel1 import EVENT
 
 SIZE = 300

@@ -27,7 +27,7 @@ from landslide_map.stack import channels as stack
 from landslide_map.stack.acquisitions import read_acquisition
 from landslide_map.stack.slope import steep_block
 from landslide_map.stack.snow_cloud import snow_or_cloud_pixels
-from tests.rasters import grid_at, write_band
+from tests.support.rasters import grid_at, write_band
 
 # rioxarray builds its transforms with an operator that affine 3 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")

@@ -17,7 +17,7 @@ from landslide_map.inputs.scene_inputs import OpticalImage, RadarImage, RadarTra
 from landslide_map.products import cog
 from landslide_map.products.stack_file import write_stack
 from landslide_map.stack import channels
-from tests.rasters import grid_at, write_band
+from tests.support.rasters import grid_at, write_band
 
 GRID = grid_at(32633, 300_000, 5_200_020, (520, 24))
 

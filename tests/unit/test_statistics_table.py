@@ -9,8 +9,8 @@ from scipy.stats import kurtosis, skew
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.datasets.statistics_table import TABLE_CHANNELS, read_statistics_table
 from landslide_map.errors import InputError
-from tests.labelled import write_table
-from tests.shared_data import shared_data
+from tests.support.labelled import write_table
+from tests.support.shared_data import shared_data
 
 
 def test_channels_are_the_model_bands_in_order_then_two_indices(tmp_path: Path) -> None:

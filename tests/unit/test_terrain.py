@@ -13,8 +13,8 @@ from scipy import ndimage
 from landslide_map.grid import Block, Grid
 from landslide_map.inputs.elevation import open_elevation, without_fill
 from landslide_map.stack.slope import slope_degrees, steep_block
-from tests.rasters import grid_at, whole, write_band
-from tests.shared_data import shared_data
+from tests.support.rasters import grid_at, whole, write_band
+from tests.support.shared_data import shared_data
 
 
 def hills(shape: tuple[int, int], relief_m: float = 6) -> np.ndarray:

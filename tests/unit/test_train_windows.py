@@ -28,7 +28,7 @@ from landslide_map.training.windows import network as fit_network
 from landslide_map.training.windows.bundle import VOTES, softened
 from landslide_map.training.windows.pretrained import starting_weights
 from landslide_map.training.windows.train import TrainedWindows, train
-from tests.network_recipes import ENCODER, labelled_windows, tiny_window_recipe
+from tests.support.network_recipes import ENCODER, labelled_windows, tiny_window_recipe
 
 WINDOWS, KNOWN = labelled_windows()
 IDS = tuple(str(i) for i in range(len(KNOWN)))

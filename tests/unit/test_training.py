@@ -15,7 +15,7 @@ from landslide_map.training.statistics.perceptron import PerceptronSettings, _Tr
 from landslide_map.training.statistics.recipe import read_recipe
 from landslide_map.training.statistics.train import train_on_statistics
 from landslide_map.training.statistics.trees import compact_lightgbm, short_threshold
-from tests.labelled import made_up_statistics, tiny_recipe
+from tests.support.labelled import made_up_statistics, tiny_recipe
 
 
 def test_the_same_seed_gives_the_same_bundle_and_another_does_not() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import rasterio
 from rasterio.warp import transform
 
-from tests.shared_data import shared_data
+from tests.support.shared_data import shared_data
 
 TERRAMIND = ("282D_485L_3_3", "38D_378R_2_3", "433D_629L_3_1", "609U_541L_3_0", "637U_59R_1_3")
 BIGEARTHNET = {

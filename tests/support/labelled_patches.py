@@ -14,7 +14,7 @@ from rasterio import features
 from rasterio.errors import NotGeoreferencedWarning
 from shapely.geometry import box, shape
 
-from tests.shared_data import shared_data
+from tests.support.shared_data import shared_data
 
 PATCHES = (1002, 3597, 168, 3645)
 """Landslide share 4.9, 2.2, 0.6 and 0 %."""

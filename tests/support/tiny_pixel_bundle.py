@@ -6,7 +6,7 @@ from pathlib import Path
 
 from landslide_map.models.bundle.folder import save_bundle
 from landslide_map.models.segmentation.spec import ChannelScaling, SegmentationSpec
-from tests.published_segmentation import seeded
+from tests.support.published_segmentation import seeded
 
 CHANNELS = ("red", "nir", "ndvi_post", "both_diff_vv", "both_diff_vh")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data"
+DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 def shared_data(*parts: str) -> Path:

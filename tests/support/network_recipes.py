@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landslide_map.training.windows.recipe import WindowRecipe
-
-from .golden.filled_weights import synthetic_windows
+from tests.support.filled_weights import synthetic_windows
 
 ENCODER: Final = "test_vit.r160_in1k"
 

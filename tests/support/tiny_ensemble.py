@@ -14,8 +14,7 @@ from landslide_map.models.networks.architecture import build_network
 from landslide_map.models.networks.spec import NetworkSpec
 from landslide_map.models.published import nasios
 from landslide_map.models.published.nasios import NETWORKS
-
-from .golden.filled_weights import filled, synthetic_windows
+from tests.support.filled_weights import filled, synthetic_windows
 
 TINY = {
     version: replace(spec, encoders=("test_vit.r160_in1k",) * len(spec.encoders), image_size=80)

@@ -8,7 +8,7 @@ import numpy as np
 from pyproj import Transformer
 from scipy.ndimage import zoom
 
-from .rasters import grid_at, write_band
+from tests.support.rasters import grid_at, write_band
 
 LEFT, TOP = 300_000, 5_200_000
 
