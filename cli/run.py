@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--scheduler", help="Classify windows with the workers of this dask scheduler, e.g. tcp://10.0.0.1:8786."
 )
+@shared_options.tls
 @click.option("--workers", type=click.IntRange(1), help="Classify windows with this many processes here.")
 @click.option("--memory", help="Memory limit, including workers here, e.g. 2GB; same result.")
 @click.option(
@@ -79,7 +80,8 @@ def run(
     wanted = [name.strip() for name in formats.split(",") if name.strip()]
     check_formats(wanted)
     options["memory"] = None if memory is None else amount(memory)
-    with _cluster(scheduler, workers) as cluster:
+    tls = [options.pop(f"tls_{file}") for file in ("ca", "cert", "key")]
+    with _cluster(scheduler, workers, tls) as cluster:
         if len(scenes) == 1:
             status = map_one(scenes[0], out, tell, cluster=cluster, **options)
         else:
@@ -135,14 +137,22 @@ def _map_several(scenes: tuple[Path, ...], out: Path, tell: Feedback, **options:
     return status
 
 
-def _cluster(scheduler: str | None, workers: int | None) -> AbstractContextManager[Cluster | None]:
-    """Return who judges the windows; None inside for this process itself."""
+def _cluster(
+    scheduler: str | None, workers: int | None, tls: list[Path | None]
+) -> AbstractContextManager[Cluster | None]:
+    """Return what judges the windows; None inside for this process itself."""
+    given = [file for file in tls if file is not None]
+    if given and (scheduler is None or len(given) < len(tls)):
+        raise click.UsageError(
+            "--tls-ca, --tls-cert and --tls-key go together, and with --scheduler tls://..."
+        )
     if scheduler is None and workers is None:
         return nullcontext()
     if scheduler is not None and workers is not None:
         raise click.UsageError("give either --scheduler or --workers")
     try:
         from landslide_map.mapping.cluster.connect import connected, local_workers
+        from landslide_map.mapping.cluster.tls import TlsFiles
     except ModuleNotFoundError as error:
         from landslide_map.errors import ResourceError
 
@@ -151,4 +161,6 @@ def _cluster(scheduler: str | None, workers: int | None) -> AbstractContextManag
             f"--scheduler and --workers need the package {error.name!r}. "
             "Install it with: pip install 'landslide-map[cluster]'",
         ) from error
-    return local_workers(workers) if scheduler is None and workers else connected(str(scheduler))
+    if scheduler is None:
+        return local_workers(workers or 1)
+    return connected(scheduler, TlsFiles(*given) if given else None)

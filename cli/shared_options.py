@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, TypeVar, get_args
 
 import click
 
 from landslide_map.options import OperatingPoint
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 bundle = click.option(
     "--bundle", type=click.Path(path_type=Path), help="Model bundle; by default the built-in one."
@@ -51,3 +54,14 @@ cascade = click.option(
     is_flag=True,
     help="Run networks only where the other members are uncertain: fast, loses a little recall.",
 )
+
+
+def tls(command: _Command) -> _Command:
+    """Certificates for a scheduler, as ``tls_ca``, ``tls_cert`` and ``tls_key``."""
+    for name, what in (
+        ("key", "Private key of --tls-cert, without a passphrase."),
+        ("cert", "Certificate of this machine."),
+        ("ca", "Certificate of the authority behind a tls:// scheduler and its workers."),
+    ):
+        command = click.option(f"--tls-{name}", type=click.Path(path_type=Path), help=what)(command)
+    return command

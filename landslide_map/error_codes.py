@@ -127,6 +127,7 @@ CODES: Final[dict[str, str]] = {
     "E633": "a worker does not have the bundle, or another one",
     "E634": "a worker cannot read an input file, or finds another one",
     "E635": "workers died over a row of blocks",
+    "E636": "certificates for a connection to a scheduler are missing, or not accepted",
     "E640": "the memory limit is too small for the run",
     "E700": "another machine does not answer",
     "E701": "the answer of a catalogue is no STAC catalogue",

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from landslide_map.mapping.cluster.connect import client_of
+from landslide_map.mapping.cluster.tls import TlsFiles
 
 PATIENCE_S = 120  # a busy machine imports slowly
 
@@ -23,12 +25,16 @@ class DaskProcesses:
     def __init__(self, folder: Path, **settings: object) -> None:
         """`settings` are dask's, of the scheduler: ``allowed_failures=0``."""
         self.folder = folder
+        self.tls: TlsFiles | None = None
+        """Certificates that scheduler, workers and clients show, where set before it is entered."""
         self._settings = {f"DASK_DISTRIBUTED__SCHEDULER__{k.upper()}": str(v) for k, v in settings.items()}
         self._running: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
         self._file = self.folder / "scheduler.json"
-        options = ("--port", "0", "--scheduler-file", self._file)
+        options: tuple[object, ...] = ("--port", "0", "--scheduler-file", self._file)
+        if self.tls is not None:
+            options = (*options, "--protocol", "tls")
         self.scheduler = self._start("scheduler", *options, log="scheduler", environment=self._settings)
         deadline = time.monotonic() + PATIENCE_S
         while not self._file.exists():
@@ -55,7 +61,7 @@ class DaskProcesses:
 
     def await_workers(self, *names: str) -> None:
         """Wait until these, and no others, are there."""
-        with client_of(self.address, timeout=PATIENCE_S) as client:
+        with client_of(self.address, timeout=PATIENCE_S, tls=self.tls) as client:
             deadline = time.monotonic() + PATIENCE_S
             while {w["name"] for w in client.scheduler_info()["workers"].values()} != set(names):
                 assert time.monotonic() < deadline, [self.said(name) for name in names]
@@ -72,6 +78,9 @@ class DaskProcesses:
         folder: Path | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
+        if self.tls is not None:
+            files = zip(("ca-file", "cert", "key"), astuple(self.tls), strict=True)
+            options = (*options, *(part for name, file in files for part in (f"--tls-{name}", file)))
         command = [sys.executable, "-m", "distributed.cli.dask_" + program, *map(str, options)]
         with (self.folder / f"{log}.log").open("wb") as out:
             started = subprocess.Popen(

@@ -14,12 +14,15 @@ from typing import Final
 import dask
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
+from distributed.comm.core import FatalCommClosedError
+from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
 from distributed.versions import VersionMismatchWarning
 
-from landslide_map.errors import ResourceError
+from landslide_map.errors import ResourceError, UsageError
 from landslide_map.mapping.cluster import worker
 from landslide_map.mapping.cluster.client import Cluster
+from landslide_map.mapping.cluster.tls import TlsFiles
 
 CONNECT_S: Final = 10.0
 """Seconds to try to reach a scheduler."""
@@ -28,15 +31,30 @@ GREETINGS: Final = 5
 
 
 @contextmanager
-def connected(address: str) -> Iterator[Cluster]:
-    """Yield the cluster of a scheduler that runs somewhere, ``tcp://host:port``.
+def connected(address: str, tls: TlsFiles | None = None) -> Iterator[Cluster]:
+    """Yield the cluster of a scheduler that runs somewhere, ``tcp://host:port`` or ``tls://host:port``.
+
+    Parameters
+    ----------
+    address : str
+        As the scheduler prints it.
+    tls : TlsFiles, optional
+        Certificates of a connection by TLS; by default those of dask's own configuration.
 
     Raises
     ------
     ResourceError
-        E630 nobody answers there, E631 it has no worker, E632 a worker or the scheduler has another version.
+        E630 nobody answers there, E631 it has no worker, E632 a worker or the scheduler has another version,
+        E636 certificates are missing or not accepted.
+    UsageError
+        E402 certificates with an address that is not ``tls://``.
     """
-    with silence_logging_cmgr(logging.CRITICAL), client_of(address) as client:
+    if tls is not None and not address.startswith("tls://"):
+        raise UsageError(
+            "E402",
+            f"certificates are given, but {address} is not encrypted; give the address as tls://host:port",
+        )
+    with silence_logging_cmgr(logging.CRITICAL), client_of(address, tls=tls) as client:
         yield Cluster(client)
 
 
@@ -70,20 +88,22 @@ def local_workers(count: int) -> Iterator[Cluster]:
 
 
 @contextmanager
-def client_of(address: str, timeout: float | None = None) -> Iterator[Client]:
+def client_of(address: str, timeout: float | None = None, tls: TlsFiles | None = None) -> Iterator[Client]:
     """Yield a client of a scheduler, closed afterwards; `timeout` in seconds, by default ``CONNECT_S``.
 
     Raises
     ------
     ResourceError
-        E630 nobody answers there.
+        E630 nobody answers there, E636 certificates are missing or not accepted.
     """
-    client, failure = _begun(address, CONNECT_S if timeout is None else timeout)
+    security = None if tls is None else tls.security()
+    client, failure = _begun(address, CONNECT_S if timeout is None else timeout, security)
     if client is None:
         raise ResourceError(
             "E630",
             f"no scheduler answers at {address} ({failure}). Start one with: dask scheduler; give the "
-            "address that it prints, e.g. --scheduler tcp://192.168.1.10:8786, and check firewalls.",
+            "address that it prints, e.g. --scheduler tcp://192.168.1.10:8786, and check firewalls. A "
+            "scheduler with certificates answers only at tls://, to --tls-ca, --tls-cert and --tls-key.",
         )
     try:
         yield client
@@ -92,7 +112,7 @@ def client_of(address: str, timeout: float | None = None) -> Iterator[Client]:
             client.close(timeout=CONNECT_S)
 
 
-def _begun(address: str, timeout: float) -> tuple[Client | None, str]:
+def _begun(address: str, timeout: float, security: Security | None) -> tuple[Client | None, str]:
     """Return a client, or None and why there is none."""
     failure = ""
     for _ in range(GREETINGS):
@@ -100,7 +120,9 @@ def _begun(address: str, timeout: float) -> tuple[Client | None, str]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", VersionMismatchWarning)  # said better by E632 and W630
                 # Not the default client: what dask computes in this process stays here.
-                return Client(address, timeout=timeout, set_as_default=False), ""
+                return Client(address, timeout=timeout, security=security, set_as_default=False), ""
+        except (FatalCommClosedError, TypeError, RuntimeError) as error:  # as dask says it of TLS
+            raise ResourceError("E636", f"{address}: {_reason(error)}") from error
         except (OSError, ValueError) as error:
             failure, again = str(error), False
         except AssertionError:
@@ -113,3 +135,15 @@ def _begun(address: str, timeout: float) -> tuple[Client | None, str]:
         if not again:
             break
     return None, failure
+
+
+def _reason(error: Exception) -> str:
+    if not isinstance(error, OSError):  # before any connection
+        return (
+            f"the address and the certificates do not fit ({error}). With certificates (--tls-ca, "
+            "--tls-cert, --tls-key) the address begins with tls://; without, with tcp://."
+        )
+    return (
+        f"the certificates are not accepted ({error.__cause__ or error}). Scheduler, workers and client need "
+        "certificates that one authority signed, and the file of that authority."
+    )
