@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from landslide_map_cli.main import cli
 
 ROOT = Path(__file__).parents[1]
 PLACES = ("*.md", "docs/**/*.md", "sample_scenes/*.md", "landslide_map/bundles/*/*.md")
@@ -22,6 +23,8 @@ def links(page: Path) -> list[tuple[Path, str]]:
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    if page.name == "commands.md":  # the site makes a heading for each command
+        headings += [f"landslide-map-{name}" for name in cli.commands]
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
