@@ -14,8 +14,9 @@ from . import shared_options
 @click.argument("scene", type=click.Path(path_type=Path))
 @shared_options.bundle_of_scene
 @shared_options.stride
+@shared_options.coregister
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def check(scene: Path, bundle: Path | None, stride: int | None, as_json: bool) -> None:
+def check(scene: Path, bundle: Path | None, stride: int | None, coregister: bool, as_json: bool) -> None:
     """Check SCENE (a scene.yaml) and everything it names, without mapping it.
 
     Prints date, orbit, units, nodata and projection of every file, how the Sentinel-2 offset was decided,
@@ -24,7 +25,7 @@ def check(scene: Path, bundle: Path | None, stride: int | None, as_json: bool) -
     from landslide_map.check.check_scene import check_scene
     from landslide_map.check.report import report_lines
 
-    report = check_scene(scene, bundle=bundle, stride=stride)
+    report = check_scene(scene, bundle=bundle, stride=stride, coregister=coregister)
     if as_json:
         click.echo(json.dumps(report, indent=2, allow_nan=False))
     else:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     type=click.Choice(["objects", "windows"]),
     help="Outline landslides on pixels (objects, the default), or windows above the threshold.",
 )
+@shared_options.coregister
 @shared_options.profile
 @shared_options.device
 @shared_options.precision

@@ -19,6 +19,11 @@ bundle_of_scene = click.option(
     "--bundle", type=click.Path(path_type=Path), help="Model bundle instead of the scene's."
 )
 stride = click.option("--stride", type=click.IntRange(8, 64), help="Step between windows, pixels (8 to 64).")
+coregister = click.option(
+    "--coregister",
+    is_flag=True,
+    help="Move displaced Sentinel-1 images of a track onto each other, where pixels tell the displacement.",
+)
 profile = click.option(
     "--profile", help="Members that vote: all, networks, boosters, fastest-network, optical-only, sar-only."
 )

@@ -10,6 +10,9 @@ Precision = Literal["float32", "bfloat16", "float16"]
 BackscatterUnits = Literal["db", "power", "amplitude"]
 Quantity = Literal["sigma0", "gamma0", "gamma0_rtc"]
 
+Registration = Literal["check", "correct", "trust"]
+"""What to do about images of a track that may be displaced."""
+
 Outline = Literal["objects", "windows"]
 
 OperatingPoint = Literal["f1", "recall90", "precision90"]

@@ -39,6 +39,7 @@ def check_scene(
     *,
     bundle: str | PathLike[str] | None = None,
     stride: int | None = None,
+    coregister: bool = False,
 ) -> dict[str, Any]:
     """Validate a scene without mapping it; return all that was understood, ready for JSON.
 
@@ -47,7 +48,9 @@ def check_scene(
     LandslideMapError
         As :func:`landslide_map.map_scene`, for everything that can be known beforehand.
     """
-    scene = load_scene(Path(path), bundle=bundle if bundle is None else str(bundle), stride=stride)
+    scene = load_scene(
+        Path(path), bundle=bundle if bundle is None else str(bundle), stride=stride, coregister=coregister
+    )
     ensemble = on_device(load_bundle(scene.bundle))
     inputs = open_inputs(scene)
     plan = plan_windows(inputs.grid.shape, scene.stride)
@@ -157,6 +160,7 @@ def _radar(image: RadarImage) -> dict[str, Any]:
         "units": image.units,
         "quantity": image.quantity,
         "sources": dict(image.sources),
+        "moved": [round(pixels, 2) for pixels in image.moved],
         "bands": {name: [_band(band) for band in slices] for name, slices in image.bands.items()},
     }
 

@@ -67,6 +67,9 @@ def _track(orbit: str, track: dict[str, Any] | None) -> Iterator[str]:
     for side in ("pre", "post"):
         for image in track[side]:
             yield f"Sentinel-1  {orbit} {side}: {', '.join(_known(image))}"
+            rows, columns = image["moved"]
+            if rows or columns:
+                yield f"    moved back by {columns:+.1f} columns and {rows:+.1f} rows"
             for name, slices in image["bands"].items():
                 yield from (f"    {name:6}{_file(band)}" for band in slices)
 

@@ -42,7 +42,9 @@ def open_inputs(scene: Scene) -> SceneInputs:
     with ThreadPoolExecutor() as pool:
         image = pool.submit(open_optical, scene.s2.post, scene.event.time) if scene.s2 else None
         opening = {
-            orbit: pool.submit(open_track, orbit, spec, scene.event.time) for orbit, spec in specs.items()
+            orbit: pool.submit(open_track, orbit, spec, scene.event.time, scene.s1.registration)
+            for orbit, spec in specs.items()
+            if scene.s1 is not None
         }
         if image is not None:
             optical, found, read = image.result()

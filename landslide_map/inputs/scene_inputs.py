@@ -57,6 +57,8 @@ class RadarImage:
     product: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Property -> where it is known from, e.g. ``relative_orbit`` -> ``tags``."""
+    moved: tuple[float, float] = (0.0, 0.0)
+    """Rows and columns by which the image was displaced before its grids were moved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Run options: how a scene is mapped. All but stride and outline leave the result the same."""
+"""Run options: how a scene is mapped. All but stride, outline and coregister leave the result the same."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class RunOptions:
     """Step between windows, pixels; the scene's own if not given."""
     outline: Outline | None = None
     """What the outlines are, ``objects`` or ``windows``; as the scene says if not given."""
+    coregister: bool = False
+    """Move displaced Sentinel-1 images of a track onto each other."""
     memory: str | int | None = None
     """Limit of resident memory, such as ``"2GB"`` or bytes: of this process and the workers that it started
     together, of each worker elsewhere alone."""
@@ -39,6 +41,7 @@ class RunFields(PredictionFields, total=False):
 
     stride: int | None
     outline: Outline | None
+    coregister: bool
     memory: str | int | None
     overwrite: bool
     cluster: Cluster | None

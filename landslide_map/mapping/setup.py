@@ -57,6 +57,7 @@ def resolved_settings(
         threshold=prediction.threshold,
         operating_point=prediction.operating_point,
         outline=run.outline,
+        coregister=run.coregister,
     )
     return settings, replace(
         prediction,

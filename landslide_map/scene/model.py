@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from landslide_map.errors import UsageError
-from landslide_map.options import BackscatterUnits, OperatingPoint, Outline, Quantity
+from landslide_map.options import BackscatterUnits, OperatingPoint, Outline, Quantity, Registration
 from landslide_map.scene.fields import (
     FilePath,
     FilePaths,
@@ -243,6 +243,7 @@ class Radar(_Model):
     ascending: TrackSpec | None = None
     folder: FilePath | None = None
     """Products that are sorted by direction, track and side of the event."""
+    registration: Registration = "check"
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -301,6 +302,7 @@ def load_scene(
     threshold: float | None = None,
     operating_point: OperatingPoint | None = None,
     outline: Outline | None = None,
+    coregister: bool = False,
 ) -> Scene:
     """Read and check ``scene.yaml``.
 
@@ -311,6 +313,8 @@ def load_scene(
     bundle, stride, threshold, operating_point, outline : optional
         What the command line says instead of the file; a relative `bundle` resolves against the
         working directory.
+    coregister : bool
+        Correct displaced images, whatever the file says.
 
     Raises
     ------
@@ -332,6 +336,9 @@ def load_scene(
     if outline is not None and isinstance(output := document.get("output", {}), dict | None):
         document["output"] = {**(output or {}), "outline": outline}
     try:
-        return Scene.model_validate(document, context={"folder": path.absolute().parent})
+        scene = Scene.model_validate(document, context={"folder": path.absolute().parent})
     except ValidationError as error:
         raise explain(error, path, Scene) from None
+    if coregister and scene.s1 is not None:
+        return scene.model_copy(update={"s1": scene.s1.model_copy(update={"registration": "correct"})})
+    return scene

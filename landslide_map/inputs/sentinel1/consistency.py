@@ -15,7 +15,6 @@ from landslide_map.grid import Grid
 from landslide_map.inputs.scene_inputs import RadarTrack
 from landslide_map.inputs.sentinel1 import dates, differences, units
 from landslide_map.inputs.sentinel1.border_noise import border_noise_notices
-from landslide_map.inputs.sentinel1.coregistration import check_same_ground
 from landslide_map.inputs.sentinel1.files import OpenedImage, patches_across
 from landslide_map.inputs.sentinel1.metadata import (
     direction,
@@ -45,7 +44,7 @@ def check(
     Raises
     ------
     InputError
-        E302, E303, E304, E306, E315, E316, E331; see :func:`landslide_map.inputs.sentinel1.track.open_track`.
+        E302, E303, E304, E306, E315, E316; see :func:`landslide_map.inputs.sentinel1.track.open_track`.
     """
     _check_files_differ([*pre, *post])
     dates.check_sides(pre, post, event_time)
@@ -55,7 +54,6 @@ def check(
     _check_same_track(pre, post)
     notices += _check_radiometry(pre, post)
     notices += _check_pixels_differ(pre, post)
-    notices += _check_same_ground([*pre, *post])
     notices += _level_notices(orbit, [*pre, *post])
     notices += _lattice_notices(orbit, pre, post)
     notices += _border_notices([*pre, *post])
@@ -256,12 +254,6 @@ def _check_pixels_differ(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]
         noise += border_noise_notices([(where, decibels[where]) for where in group], patches_across(grid))
     # One example of quiet speckle is enough: all images of a track come from the same processing.
     return notices[:1] + sorted(noise, key=lambda notice: notice.message)
-
-
-def _check_same_ground(images: Sequence[OpenedImage]) -> list[Notice]:
-    """Compare images with the last one; where that one is of other ground, one notice is enough."""
-    *others, reference = images
-    return [notice for item in others for notice in check_same_ground(item.image, reference.image)][:1]
 
 
 def _level_notices(orbit: str, images: Sequence[OpenedImage]) -> list[Notice]:

@@ -26,14 +26,17 @@ from landslide_map.inputs.sentinel1.files import (
     sampled_band,
 )
 from landslide_map.inputs.sentinel1.metadata import Identity, relative_orbit, sources_of
-from landslide_map.options import BackscatterUnits, Quantity
+from landslide_map.inputs.sentinel1.placement import placed
+from landslide_map.options import BackscatterUnits, Quantity, Registration
 from landslide_map.runtime.threads import in_threads
 from landslide_map.scene.model import CompositeBands, CompositeSpec, RadarSpec, TrackSpec
 
 COMPOSITE_BANDS: Final = ("post_vv", "post_vh", "diff_vv", "diff_vh")
 
 
-def open_track(orbit: str, spec: TrackSpec, event_time: datetime) -> tuple[RadarTrack, list[Notice]]:
+def open_track(
+    orbit: str, spec: TrackSpec, event_time: datetime, registration: Registration = "check"
+) -> tuple[RadarTrack, list[Notice]]:
     """Open, understand and check everything of one orbit direction.
 
     Parameters
@@ -43,6 +46,8 @@ def open_track(orbit: str, spec: TrackSpec, event_time: datetime) -> tuple[Radar
     spec : TrackSpec
     event_time : datetime
         UTC.
+    registration : {"check", "correct", "trust"}
+        What to do about images that are displaced.
 
     Returns
     -------
@@ -55,7 +60,8 @@ def open_track(orbit: str, spec: TrackSpec, event_time: datetime) -> tuple[Radar
     InputError
         E101-E108 files, E301 units, E302 dates, E303 direction, E304 tracks, E305 polarisations, E306 same
         image twice, E307 differences the wrong way round, E309 unknown date, E310 mosaics, E311 and E320 not
-        geocoded, E315 radiometries mixed, E316 slices of different passes, E350 undeclared nodata.
+        geocoded, E315 radiometries mixed, E316 slices of different passes, E331 displaced, E350
+        undeclared nodata.
     """
     if spec.composite is not None:
         composite, notices = _open_composite(orbit, spec.composite)
@@ -65,7 +71,10 @@ def open_track(orbit: str, spec: TrackSpec, event_time: datetime) -> tuple[Radar
     opened = {"pre": images[: len(given)], "post": images[len(given) :]}
     notices = [notice for image in images for notice in image.notices]
     notices += consistency.check(orbit, opened["pre"], opened["post"], event_time)
-    pre, post = (_joined([image.image for image in opened[side]]) for side in ("pre", "post"))
+    before, after = (tuple(image.image for image in opened[side]) for side in ("pre", "post"))
+    before, after, found = placed(orbit, before, after, registration)
+    notices += found
+    pre, post = _joined(before), _joined(after)
     if not pre:
         notices.append(
             Notice("W360", f"{orbit}: no image before the event; members that need differences do not vote")
