@@ -1,8 +1,10 @@
-"""Meaning of every code of an error or notice; the source of ``docs/error-codes.md``."""
+"""Cause of every code of an error or notice; with :mod:`error_cures` it makes ``docs/error-codes.md``."""
 
 from __future__ import annotations
 
 from typing import Final
+
+from landslide_map.error_cures import CURES
 
 CODES: Final[dict[str, str]] = {
     "E001": "scene.yaml is missing or is not YAML",
@@ -255,22 +257,29 @@ OTHER_STATUS: Final[dict[str, int]] = {
 def as_markdown() -> str:
     """Return ``docs/error-codes.md``."""
     lines = [
-        "# Codes",
+        "# Error codes",
         "",
-        "What every code means; the message beside it says what was found, what was expected, where, and",
-        "what to do. A refusal (`E...`) stops the run and writes no result; remarks (`W...`, `I...`) are",
-        "printed, and kept in `run.json`.",
-        "An interrupted run ends with exit status 130 and leaves nothing half-written. Rows of blocks that",
-        "were finished by then are kept, and the same command goes on from them.",
+        "Every code has a cause and a cure. The message beside the code says more: what was found, what was",
+        "expected, and where. A refusal (`E...`) stops the run and writes no result. Remarks (`W...`,",
+        "`I...`) are printed, and kept in `run.json`.",
+        "",
+        "An interrupted run ends with exit status 130 and leaves nothing half-written. It keeps finished",
+        "rows of blocks, and the same command resumes.",
     ]
     for prefix, title in SECTIONS.items():
-        lines += ["", f"## {title}", "", "| code | meaning |", "|---|---|"]
+        lines += ["", f"## {title}", "", "| code | cause | cure |", "|---|---|---|"]
         lines += [
-            f"| {code} | {meaning}{_status(code)} |"
+            f"| {code} | {_sentence(meaning)}{_status(code)} | {_sentence(CURES[code])} |"
             for code, meaning in sorted(CODES.items())
             if code.startswith(prefix)
         ]
     return "\n".join(lines) + "\n"
+
+
+def _sentence(text: str) -> str:
+    """Return a text of a table's cell, with a capital letter unless it begins with a name."""
+    name = text.startswith(("scene.yaml", "bundle.json", "post", "`"))
+    return text if name else text[0].upper() + text[1:]
 
 
 def _status(code: str) -> str:

@@ -10,12 +10,13 @@ import pytest
 
 from landslide_map import errors
 from landslide_map.error_codes import CODES, as_markdown
+from landslide_map.error_cures import CURES
 
 ROOT = Path(__file__).parents[1]
 USED = {
     code
     for path in (*ROOT.glob("landslide_map/**/*.py"), *ROOT.glob("cli/*.py"))
-    if path.name != "codes.py"
+    if path.name not in ("error_codes.py", "error_cures.py")
     for code in re.findall(r"[\"'\s]([EWI]\d{3})[\"':]", path.read_text())
 }
 
@@ -23,6 +24,12 @@ USED = {
 def test_the_codes_in_the_source_are_the_documented_ones() -> None:
     assert not USED - set(CODES), "register these codes in codes.py"
     assert not set(CODES) - USED, "these codes are documented but nothing raises them"
+
+
+def test_every_code_has_a_cause_and_a_cure() -> None:
+    assert set(CURES) == set(CODES), "say in error_cures.py what to do"
+    assert all(len(text.split()) >= 2 for text in (*CODES.values(), *CURES.values()))
+    assert not [code for code, cure in CURES.items() if code[0] == "E" and cure.startswith("Nothing")]
 
 
 def test_the_page_of_codes_is_made_from_the_registry() -> None:

@@ -19,6 +19,7 @@ LAYERS = [
         "array_types",
         "bands",
         "error_codes",
+        "error_cures",
         "errors",
         "grid",
         "options",
