@@ -24,10 +24,10 @@ from rasterio.crs import CRS
 from scipy import ndimage
 
 from landslide_map.grid import Grid
-from landslide_map.inference.record import WindowRecord
 from landslide_map.products.write_map import write_map
 from landslide_map.reasons import Reason
 from landslide_map.runtime import timings
+from landslide_map.window_record import WindowRecord
 from landslide_map.windows import WindowPlan, plan_windows
 
 SCENARIOS, MEMBERS, GROUPS = 13, 28, 3
@@ -52,16 +52,15 @@ def simulated_record(plan: WindowPlan, seed: int = 0) -> WindowRecord:
     probability[~analysed] = np.nan
     scenario = np.where(analysed, np.where(col > 2 / 3, 1, 0), -1).astype(np.int8)
     return WindowRecord(
-        plan.row_starts,
-        plan.col_starts,
-        plan.size,
-        probability,
-        np.where(analysed, np.array([0.47, 0.5])[scenario], np.nan),
-        scenario,
-        reason,
-        tuple(f"scenario {i}" for i in range(SCENARIOS)),
-        {f"member {i}": probability.copy() for i in range(MEMBERS)},
-        {f"group {i}": np.ones(shape) for i in range(GROUPS)},
+        probability=probability,
+        threshold=np.where(analysed, np.array([0.47, 0.5])[scenario], np.nan),
+        scenario=scenario,
+        reason=reason,
+        member_probability=np.repeat(probability[..., np.newaxis], MEMBERS, axis=-1),
+        valid_fraction=np.ones((*shape, GROUPS)),
+        scenarios=tuple(f"scenario {i}" for i in range(SCENARIOS)),
+        members=tuple(f"member {i}" for i in range(MEMBERS)),
+        groups=tuple(f"group {i}" for i in range(GROUPS)),
     )
 
 

@@ -26,7 +26,7 @@ LAYERS = [
         "pixel_channels",
         "reasons",
     },
-    {"metrics", "pixel_metrics", "runtime", "untrusted", "windows"},
+    {"metrics", "pixel_metrics", "runtime", "untrusted", "window_record", "windows"},
     {"features", "raster", "scene", "vector"},
     {"inputs", "models", "search"},
     {"stack"},

@@ -73,7 +73,7 @@ def ask_members(
                 # A ready window is what it is: the published procedure judges constant bands too.
                 constants_are_fill=pixels is None,
             )
-            predictions[here] = votes.members
+            predictions[here] = votes.member_probability
         parts.append(predictions)
         snowy.append(mostly_snow_or_cloud(statistics))
     return MemberVotes(

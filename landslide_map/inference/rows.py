@@ -7,7 +7,7 @@ are the same, to the bit, whether the rows above were judged just before, long a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 
@@ -32,10 +32,10 @@ from landslide_map.grid import BLOCK
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.voting.early_exit import decided_windows_and_pixels
-from landslide_map.models.voting.ensemble import Votes, joined_votes
 from landslide_map.models.voting.schedule import Pixels
 from landslide_map.stack.channels import model_stack, outside_training_domain
 from landslide_map.stack.pixel_sample import PixelSample, Sampled
+from landslide_map.window_record import WindowRecord, joined
 from landslide_map.windows import WindowPlan
 
 Tick = Callable[[int], None]
@@ -47,9 +47,7 @@ class JudgedRows:
     """What was decided in the windows that end in one row of blocks, row-major."""
 
     block_row: int
-    votes: Votes
-    valid_fraction: dict[str, npt.NDArray[np.float64]]
-    """Sensor group -> ``(window,)`` valid fraction of its poorest channel."""
+    record: WindowRecord
     sample: Sampled = field(default_factory=dict)
     """Of the pixels of the model bands that were read."""
     strip: Strip | None = None
@@ -101,8 +99,7 @@ def judge_rows(
     wanted = [name for name in ensemble.channels if group(name) in inputs.sensors]
     wanted = [name for name in wanted if name not in excluded]
     for run in _runs(block_rows):
-        votes: list[Votes] = []
-        valid: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in GROUPS}
+        parts: list[WindowRecord] = []
         waiting = list(run)
         sample = PixelSample(MODEL_BANDS)
         collector = LayerCollector() if delineate and inputs.optical else None
@@ -111,26 +108,24 @@ def judge_rows(
         ):
             count = statistics.sizes["window"]
             rows = range(first, first + count // plan.grid_shape[1])
-            votes.append(
-                ensemble.vote(
-                    statistics,
-                    excluded=excluded,
-                    min_valid_fraction=min_valid_fraction,
-                    pixels=pixels,
-                    stop=partial(
-                        decided_windows_and_pixels, plan=plan, rows=rows, elsewhere=ensemble.widest_margin
-                    ),
-                )
+            part = ensemble.vote(
+                statistics,
+                excluded=excluded,
+                min_valid_fraction=min_valid_fraction,
+                pixels=pixels,
+                stop=partial(
+                    decided_windows_and_pixels, plan=plan, rows=rows, elsewhere=ensemble.widest_margin
+                ),
             )
-            for name in GROUPS:
-                valid[name].append(_poorest(statistics, [c for c in wanted if group(c) == name]))
+            parts.append(
+                replace(part, valid_fraction=_valid_fraction(statistics, wanted), groups=tuple(GROUPS))
+            )
             tick(count)
             if rows.stop == plan.ending_in(waiting[0]).stop:
-                whole = {name: np.concatenate(parts) for name, parts in valid.items()}
                 number = waiting.pop(0)
                 strip = collector.taken(number, plan.shape[0]) if collector else None
-                yield JudgedRows(number, joined_votes(votes), whole, sample.taken(number), strip)
-                votes, valid = [], {name: [] for name in GROUPS}
+                yield JudgedRows(number, joined(parts), sample.taken(number), strip)
+                parts = []
 
 
 def described_windows(
@@ -209,12 +204,13 @@ class _ModelPixels:
         return pixels
 
 
-def _poorest(statistics: xr.DataArray, names: Sequence[str]) -> npt.NDArray[np.float64]:
-    if not names:
-        return np.zeros(statistics.sizes["window"])
-    fractions = statistics.sel(channel=list(names), statistic="valid_fraction").values
-    poorest: npt.NDArray[np.float64] = fractions.min(axis=1)
-    return poorest
+def _valid_fraction(statistics: xr.DataArray, names: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Return the valid fraction of the poorest of each group's channels in `names`, ``(window, group)``."""
+    fractions = np.zeros((statistics.sizes["window"], len(GROUPS)))
+    for i, sensor in enumerate(GROUPS):
+        if own := [name for name in names if group(name) == sensor]:
+            fractions[:, i] = statistics.sel(channel=own, statistic="valid_fraction").values.min(axis=1)
+    return fractions
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[range]:

@@ -19,14 +19,14 @@ from landslide_map.features.ready_windows import eighteen_channels
 from landslide_map.features.window_statistics import array_statistics
 from landslide_map.models.bundle.load import Bundle, load_bundle
 from landslide_map.models.bundle.options import BundleFields, PredictionOptions, with_fields
-from landslide_map.models.bundle.skipped import account, possible, remarks
+from landslide_map.models.bundle.skipped import account, remarks
 from landslide_map.models.run_time import network_notice
 from landslide_map.models.voting.early_exit import decided_windows
-from landslide_map.models.voting.ensemble import Votes, joined_votes
 from landslide_map.runtime import timings
 from landslide_map.runtime.atomic import whole_file
 from landslide_map.runtime.progress import Report, Stage, counter, silent
 from landslide_map.runtime.transaction import refuse_unfit_file
+from landslide_map.window_record import WindowRecord, joined
 
 SCORE: Final = Stage("score windows", "windows")
 SECONDS_PER_WINDOW: Final = 3e-3
@@ -91,10 +91,10 @@ def score(
         for ids, chunk in checked_chunks(source):
             parts.append(_judged(ready, chunk))
             tick(len(ids))
-    votes = joined_votes(parts)
-    table = _table(ready, source.ids, votes)
-    table.attrs["notices"] = [*ready.notices, *_notices(ready, votes), *remarks(ready, votes)]
-    table.attrs["votes"] = account(ready, votes)
+    record = joined(parts)
+    table = _table(source.ids, record)
+    table.attrs["notices"] = [*ready.notices, *_notices(ready, record), *remarks(ready, record)]
+    table.attrs["votes"] = account(ready, record)
     return table
 
 
@@ -148,27 +148,27 @@ def chunk_statistics(bundle: Bundle, chunk: npt.NDArray[np.floating]) -> xr.Data
     return array_statistics(eighteen_channels(chunk), CHANNELS, median=bundle.needs_median)
 
 
-def _judged(bundle: Bundle, chunk: npt.NDArray[np.floating]) -> Votes:
+def _judged(bundle: Bundle, chunk: npt.NDArray[np.floating]) -> WindowRecord:
     statistics = chunk_statistics(bundle, chunk)
     # A ready window is what it is: the published procedure judges constant bands too.
     return bundle.vote(statistics, pixels=chunk, constants_are_fill=False, stop=decided_windows)
 
 
-def _table(bundle: Bundle, ids: Sequence[str], votes: Votes) -> pd.DataFrame:
-    landslide = pd.array(votes.landslide.astype(np.int64), dtype="Int64")
-    landslide[np.isnan(votes.probability)] = pd.NA
-    columns = {"id": list(ids), "probability": votes.probability, "landslide": landslide}
-    if (limits := possible(bundle, votes)) is not None:
-        columns |= {"probability_low": limits[0], "probability_high": limits[1]}
-    columns |= {f"p_{member.name}": votes.members[:, i] for i, member in enumerate(bundle.members)}
+def _table(ids: Sequence[str], record: WindowRecord) -> pd.DataFrame:
+    landslide = pd.array(record.landslide.astype(np.int64), dtype="Int64")
+    landslide[np.isnan(record.probability)] = pd.NA
+    columns = {"id": list(ids), "probability": record.probability, "landslide": landslide}
+    if record.probability_low is not None:
+        columns |= {"probability_low": record.probability_low, "probability_high": record.probability_high}
+    columns |= {f"p_{name}": record.member_probability[:, i] for i, name in enumerate(record.members)}
     return pd.DataFrame(columns)
 
 
-def _notices(bundle: Bundle, votes: Votes) -> list[Notice]:
+def _notices(bundle: Bundle, record: WindowRecord) -> list[Notice]:
     """Say how many windows lack a vote of the bundle's first choice, which every complete window has."""
-    judged = np.isfinite(votes.probability)
+    judged = np.isfinite(record.probability)
     wanted = [member.name in bundle.scenarios[0].weights for member in bundle.members]
-    some = (np.isnan(votes.members) & ~votes.spared)[:, wanted].any(axis=1)
+    some = (np.isnan(record.member_probability) & ~record.skipped)[:, wanted].any(axis=1)
     fewer, nobody = int((some & judged).sum()), int((~judged).sum())
     if not fewer and not nobody:
         return []

@@ -14,7 +14,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
@@ -28,11 +28,11 @@ from landslide_map.delineation.pixels import Strip
 from landslide_map.errors import LandslideMapError, Notice, ResourceError, UsageError
 from landslide_map.inference.rows import Judge, JudgedRows, Tick
 from landslide_map.mapping.identity import InputFiles, differences
-from landslide_map.models.voting.ensemble import Votes
 from landslide_map.runtime.atomic import whole_file
+from landslide_map.window_record import WindowRecord
 
 FOLDER: Final = ".landslide-map-journal"
-FORMAT_VERSION: Final = 3
+FORMAT_VERSION: Final = 4
 _DOCUMENT: Final = "journal.json"
 _ROWS: Final = "row-*.npz"
 _OWN_NAME: Final = re.compile(r"\.?(journal\.json|row-\d+-[0-9a-f]{64}\.npz)(\.part)?")
@@ -93,7 +93,7 @@ class Journal:
         """
         finished = self._rows()
         for row in finished:
-            tick(len(row.votes.probability))
+            tick(len(row.record.probability))
             yield row
         done = {row.block_row for row in finished}
         missing = [number for number in block_rows if number not in done]
@@ -274,22 +274,13 @@ def _hash(identity: Mapping[str, Any]) -> bytes:
 
 
 def _packed(row: JudgedRows) -> bytes:
-    """Return the bytes of a row: every array of its votes, whatever they are, and all others by name."""
-    parts = {
-        "votes": {f.name: getattr(row.votes, f.name) for f in fields(Votes)},
-        "valid_fraction": row.valid_fraction,
-        "sample": row.sample,
-    }
+    """Return the bytes of a row: every array of its record, whatever they are, and all others by name."""
+    parts: dict[str, dict[str, Any]] = {"record": row.record.arrays(), "sample": row.sample}
     if row.strip is not None:
         parts["strip"] = {name: getattr(row.strip, name) for name in ("starts", "cols", "codes")}
         parts["strip"] |= {"top": np.array(row.strip.top), "layers": np.array(row.strip.layers)}
         parts["cells"] = dict(row.strip.cells)
-    present = {
-        f"{kind}.{name}": values
-        for kind, arrays in parts.items()
-        for name, values in arrays.items()
-        if values is not None
-    }
+    present = {f"{kind}.{name}": values for kind, arrays in parts.items() for name, values in arrays.items()}
     file = io.BytesIO()
     np.savez(file, allow_pickle=False, block_row=np.array(row.block_row), **present)
     return file.getvalue()
@@ -297,15 +288,16 @@ def _packed(row: JudgedRows) -> bytes:
 
 def _unpacked(content: bytes) -> JudgedRows:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        kinds = ("votes", "valid_fraction", "sample", "strip", "cells")
+        kinds = ("record", "sample", "strip", "cells")
         parts: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
         for name in arrays.files:
             kind, _, key = name.partition(".")
             if key:
                 parts[kind][key] = arrays[name]
-        votes, kept, cells = (parts.pop(kind) for kind in ("votes", "strip", "cells"))
+        kept, cells = parts["strip"], parts["cells"]
         strip = None
         if kept:
             top, layers = int(kept.pop("top")), tuple(str(name) for name in kept.pop("layers"))
             strip = Strip(top=top, layers=layers, cells=cells, **kept)
-        return JudgedRows(int(arrays["block_row"]), Votes(**votes), **parts, strip=strip)
+        record = WindowRecord.of_arrays(parts["record"])
+        return JudgedRows(int(arrays["block_row"]), record, parts["sample"], strip)

@@ -13,7 +13,6 @@ from landslide_map.delineation.pixels import Strip
 from landslide_map.delineation.score import OutlineModel, default_model
 from landslide_map.delineation.terrain import ObjectHeights
 from landslide_map.grid import BLOCK, Block
-from landslide_map.inference.record import WindowRecord
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.provenance import acquisition_dates
 from landslide_map.products.objects import ObjectMap, candidates
@@ -21,6 +20,7 @@ from landslide_map.products.painting import least_over, mean_over, patches_of
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.runtime import timings
 from landslide_map.stack.slope import elevation_block
+from landslide_map.window_record import WindowRecord
 from landslide_map.windows import WindowPlan
 
 EVIDENCE = ("desc", "asc", "ndvi_before", "slope")

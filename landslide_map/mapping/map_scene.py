@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Unpack
 
 from landslide_map.errors import Notice
-from landslide_map.inference.record import gathered
+from landslide_map.inference.gather import gathered
 from landslide_map.mapping import checkpoint, provenance
 from landslide_map.mapping.delineate import object_map
 from landslide_map.mapping.estimate import expected_seconds

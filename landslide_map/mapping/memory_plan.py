@@ -15,6 +15,7 @@ from typing import Final
 from dask import config
 from dask.system import CPU_COUNT
 
+from landslide_map.bands import GROUPS
 from landslide_map.errors import ResourceError
 from landslide_map.features.window_statistics import PIXEL_SLAB, row_bytes
 from landslide_map.grid import BLOCK
@@ -25,6 +26,7 @@ from landslide_map.runtime.allocator import give_back
 from landslide_map.runtime.byte_size import MIB, gigabytes
 from landslide_map.runtime.memory_limit import CACHE, Room
 from landslide_map.runtime.timings import resident_memory
+from landslide_map.window_record import bytes_of
 from landslide_map.windows import WindowPlan
 
 # Measured on a full tile (10980 x 10980) with the default bundle, one to eight threads on 2 cores, strides 8
@@ -102,7 +104,7 @@ def demand_of(ensemble: Bundle, plan: WindowPlan, *, delineate: bool = False) ->
     cells, merged, statistics = row_bytes(plan, channels, channels if ensemble.needs_median else len(seen))
     # Pixels of the windows asked at once are cut out, put in the model's order, scaled.
     pixels = 3 * PIXEL_SLAB * plan.size**2 * 4 * 12 if networks else 0
-    votes = plan.count * (9 * len(ensemble.members) + 42)  # fields of Votes, and valid fractions
+    votes = bytes_of(plan.count, len(ensemble.members), len(GROUPS))
     codes = LAYERS_OF_OUTLINES * BLOCK * plan.shape[1] if delineate else 0  # of a row of blocks
     return Demand(
         models=_models(ensemble),

@@ -18,7 +18,7 @@ from dask.system import CPU_COUNT
 
 from landslide_map._version import __version__
 from landslide_map.errors import Notice
-from landslide_map.inference.record import Classification, WindowRecord
+from landslide_map.inference.gather import SceneResult
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.file_hashes import versions
 from landslide_map.mapping.setup import Run
@@ -30,6 +30,7 @@ from landslide_map.runtime.atomic import whole_file
 from landslide_map.runtime.own_files import sealed, tree_records
 from landslide_map.runtime.timings import Timings
 from landslide_map.scene.model import Scene
+from landslide_map.window_record import WindowRecord
 
 FORMAT_VERSION: Final = 1
 
@@ -129,7 +130,7 @@ def timings(run: Run, spent: Timings, limit: int | None, *, judging_seconds: flo
 
 def manifest(
     run: Run,
-    result: Classification,
+    result: SceneResult,
     landslides: int,
     notices: Sequence[Notice],
     timings: Mapping[str, Any],
@@ -141,7 +142,7 @@ def manifest(
     Parameters
     ----------
     run : Run
-    result : Classification
+    result : SceneResult
     landslides : int
         Polygons.
     notices, timings, started, outputs
@@ -159,7 +160,7 @@ def manifest(
         },
         counts={
             "windows": window_counts(result.record),
-            "votes": skipped.account(ensemble, result.votes),
+            "votes": skipped.account(ensemble, result.record),
             "landslides": landslides,
             "rows_of_blocks": run.journal.counts,
         },

@@ -57,7 +57,7 @@ def retrying(
             try:
                 for row in judge(tuple(missing), count):
                     missing.remove(row.block_row)
-                    unfinished -= len(row.votes.probability)
+                    unfinished -= len(row.record.probability)
                     waits = iter(pauses)
                     yield row
                 return

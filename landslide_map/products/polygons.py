@@ -23,12 +23,13 @@ from shapely.geometry import MultiPolygon, shape
 
 from landslide_map.errors import Notice
 from landslide_map.grid import Grid
-from landslide_map.inference.record import FIRST_REASON, WindowRecord
 from landslide_map.products import CLASSES
 from landslide_map.products.painting import Patches
 from landslide_map.products.rasters import LANDSLIDE
 from landslide_map.reasons import REASON_NAMES, Reason
 from landslide_map.vector.areas import small_areas
+from landslide_map.window_record import FIRST_REASON, WindowRecord
+from landslide_map.windows import WindowPlan
 
 _CORNERS: Final = np.ones((3, 3), dtype=int)
 LANDSLIDE_COLUMNS: Final = {
@@ -50,6 +51,7 @@ def landslides(
     probability: npt.NDArray[np.floating],
     patches: Patches,
     record: WindowRecord,
+    plan: WindowPlan,
     grid: Grid,
     dates: Mapping[str, datetime | None],
     min_area_m2: float = 0.0,
@@ -65,7 +67,8 @@ def landslides(
     patches : Patches
         Of `grid`; no window edge lies inside one.
     record : WindowRecord
-        The windows behind the probabilities.
+        The windows behind the probabilities, on the lattice of `plan`.
+    plan : WindowPlan
     grid : Grid
         Where the pixels lie.
     dates : mapping of str to datetime or None
@@ -87,7 +90,7 @@ def landslides(
     probability = probability.astype(np.float64)
     mean = ndimage.sum_labels(probability * patches.pixels, labels, zones) / sizes
     maximum = ndimage.maximum(probability, labels, zones)
-    touching = _touching_windows(labels, count, patches, record)
+    touching = _touching_windows(labels, count, patches, record, plan)
     geometry = regions(labels, patches, grid, labels > 0)
     outlines = [geometry[label] for label in range(1, count + 1)]
     frame = gpd.GeoDataFrame(
@@ -200,7 +203,7 @@ def _components(
 
 
 def _touching_windows(
-    labels: npt.NDArray[np.int32], count: int, patches: Patches, record: WindowRecord
+    labels: npt.NDArray[np.int32], count: int, patches: Patches, record: WindowRecord, plan: WindowPlan
 ) -> dict[str, npt.NDArray[np.int64]]:
     """Count, per component, the windows that share a patch with it.
 
@@ -213,10 +216,10 @@ def _touching_windows(
     above = np.zeros((count + 1, len(record.scenarios)), dtype=np.int64)
     analysed = np.zeros(count + 1, dtype=np.int64)
     positive = record.positive
-    tops = np.searchsorted(patches.row_edges, record.row_starts)
-    bottoms = np.searchsorted(patches.row_edges, record.row_starts + record.size)
+    tops = np.searchsorted(patches.row_edges, plan.row_starts)
+    bottoms = np.searchsorted(patches.row_edges, plan.row_starts + plan.size)
     for i, (top, bottom) in enumerate(zip(tops, bottoms, strict=True)):
-        component, first, stop = _column_runs(labels[top:bottom], patches, record)
+        component, first, stop = _column_runs(labels[top:bottom], patches, plan)
         np.add.at(analysed, component, _between(record.scenario[i] >= 0, first, stop))
         for index in range(len(record.scenarios)):
             chosen = positive[i] & (record.scenario[i] == index)
@@ -225,7 +228,7 @@ def _touching_windows(
 
 
 def _column_runs(
-    band: npt.NDArray[np.int32], patches: Patches, record: WindowRecord
+    band: npt.NDArray[np.int32], patches: Patches, plan: WindowPlan
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return disjoint runs ``(component, first window, stop window)`` of one row of windows.
 
@@ -235,8 +238,8 @@ def _column_runs(
     patch = np.flatnonzero(band)
     pairs = np.unique(band.ravel()[patch].astype(np.int64) * width + patch % width)
     component, column = pairs // width, patches.col_edges[pairs % width]
-    first = np.searchsorted(record.col_starts, column - record.size, side="right")
-    stop = np.searchsorted(record.col_starts, column, side="right")
+    first = np.searchsorted(plan.col_starts, column - plan.size, side="right")
+    stop = np.searchsorted(plan.col_starts, column, side="right")
     # Columns increase within a component, so `stop` does too: start where the previous run ended.
     same = component[1:] == component[:-1]
     first[1:] = np.where(same, np.maximum(first[1:], stop[:-1]), first[1:])

@@ -14,7 +14,6 @@ import numpy as np
 from landslide_map import products
 from landslide_map.errors import Notice
 from landslide_map.grid import Grid
-from landslide_map.inference.record import WindowRecord
 from landslide_map.options import Outline
 from landslide_map.products import cog, rasters, styles
 from landslide_map.products.columns import ANALYSED, CANDIDATES, WINDOWS
@@ -26,6 +25,7 @@ from landslide_map.products.reviews import reviewed_layers
 from landslide_map.products.windows_netcdf import windows_dataset, write_windows
 from landslide_map.runtime import progress as reporting
 from landslide_map.runtime import timings
+from landslide_map.window_record import WindowRecord
 from landslide_map.windows import WindowPlan
 
 STAGE: Final = reporting.Stage("write map", "files")
@@ -80,7 +80,7 @@ def write_map(
         codes = least_over(record.codes, plan)
         classes = rasters.classify(probability, mean_over(record.threshold, plan), codes)
     where = (patches, grid, {**tags, "TIFFTAG_SOFTWARE": tags["software"]})
-    window_m = record.size * grid.transform.a
+    window_m = plan.size * grid.transform.a
     tick = reporting.counter(progress, STAGE, 4 if outline == "windows" else 5)
     with cog.small_cache(), ThreadPoolExecutor(2) as pool:
         written = [
@@ -93,7 +93,7 @@ def write_map(
             target, paint = folder / products.OUTLINE_PROBABILITY, objects.paint if objects else None
             written.append(pool.submit(rasters.write_outline_probability, target, paint, codes, *where))
         with timings.work("outline"):
-            found = landslides(classes, probability, patches, record, grid, dates, min_area_m2)
+            found = landslides(classes, probability, patches, record, plan, grid, dates, min_area_m2)
             notices = left_out(classes, patches, grid, min_area_m2) if min_area_m2 else ()
             analysed = analysed_areas(codes, patches, record.scenarios, grid)
         for raster in as_completed(written):
@@ -121,7 +121,7 @@ def write_map(
         write_geopackage(folder / products.LANDSLIDES, layers, event_time, tags, lowest)
     tick(1)
     with timings.work("write windows"):
-        write_windows(folder / products.WINDOWS, windows_dataset(record, grid, tags))
+        write_windows(folder / products.WINDOWS, windows_dataset(record, plan, grid, tags))
     tick(1)
     return len(drawn), (*notices, *of_reviews)
 

@@ -189,7 +189,7 @@ def test_rows_come_as_they_are_done_and_a_failure_after_the_others(
             rows.extend(judge([0, 1, 2], counts.append))
     assert caught.value.code == "E101"
     assert in_order(rows) == expected[:2]
-    assert counts == [len(row.votes.probability) for row in rows]
+    assert counts == [len(row.record.probability) for row in rows]
 
 
 def test_a_row_that_workers_die_over_is_given_up(work: Work, tmp_path: Path) -> None:

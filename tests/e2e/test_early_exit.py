@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ import xarray as xr
 from scipy.special import expit
 
 from landslide_map.bands import MODEL_BANDS
-from landslide_map.inference.record import WindowRecord, gathered
+from landslide_map.inference.gather import gathered
 from landslide_map.inference.rows import judge_rows
 from landslide_map.inference.score import score
 from landslide_map.inputs.open_inputs import open_inputs
@@ -28,13 +28,13 @@ from landslide_map.models.bundle.load import Bundle, load_bundle
 from landslide_map.models.bundle.skipped import skipping
 from landslide_map.models.published.import_weights import import_nasios
 from landslide_map.models.voting.calibration import Calibration
-from landslide_map.models.voting.ensemble import joined_votes
 from landslide_map.models.voting.scenario import Average, Scenario
 from landslide_map.products.painting import mean_over
 from landslide_map.products.rasters import classify
 from landslide_map.reasons import Reason
 from landslide_map.runtime.memory_limit import Room, kept_to
 from landslide_map.scene.model import load_scene
+from landslide_map.window_record import WindowRecord, joined
 from landslide_map.windows import WindowPlan, plan_windows
 from sample_scenes.make_scene import make_scene
 from tests.support.tall_scene import write_tall_scene
@@ -113,26 +113,28 @@ def test_classes_of_windows_and_pixels_are_those_of_a_full_run(
     ]
     (classes, probability), (quick_classes, quick_probability) = (painted(r.record, plan) for r in records)
     assert len(np.unique(classes[np.isfinite(probability)])) == 2
-    assert len(np.unique(records[0].votes.scenario)) == 2
+    assert len(np.unique(records[0].record.scenario)) == 2
     np.testing.assert_array_equal(quick_classes, classes)
     np.testing.assert_array_equal(records[1].record.positive, records[0].record.positive)
-    votes, true = records[1].votes, records[0].votes.probability
-    low, high = records[1].possible or (0, 0)
+    votes, true = records[1].record, records[0].record.probability
+    low, high = votes.probability_low, votes.probability_high
+    assert low is not None
+    assert high is not None
     inside = np.isfinite(true)
     for value in (true, votes.probability):
         assert (low[inside] - 1e-12 <= value[inside]).all()
         assert (value[inside] <= high[inside] + 1e-12).all()
     # Whoever was asked everything has the same bits.
-    whole = inside & ~votes.spared.any(axis=1)
+    whole = inside & ~votes.skipped.any(axis=-1)
     np.testing.assert_array_equal(votes.probability[whole], true[whole])
     np.testing.assert_array_equal(low[whole], high[whole])
     assert 0 < whole.sum() < inside.sum()
     # An open vote moves a mean of log-odds much further than one of probabilities, so less is decided early.
     least = 0.1 if average == "probability" else 0.0
-    assert votes.spared.sum() > least * np.isfinite(records[0].votes.members).sum()
+    assert votes.skipped.sum() > least * np.isfinite(records[0].record.member_probability).sum()
     asked = [sum(member.asked) for member in quick.members]
-    assert asked == np.isfinite(votes.members).sum(axis=0).tolist()
-    assert not votes.spared[:, 1].any(), "the cheapest member is asked everywhere"
+    assert asked == np.isfinite(votes.member_probability).sum(axis=(0, 1)).tolist()
+    assert not votes.skipped[..., 1].any(), "the cheapest member is asked everywhere"
     assert sum(asked) < sum(sum(member.asked) for member in full.members)
     assert not np.array_equal(quick_probability, probability, equal_nan=True)
 
@@ -143,9 +145,9 @@ def test_what_is_skipped_does_not_depend_on_how_rows_of_blocks_are_shared_out(in
     together = list(judge_rows(inputs, quick, plan, 0.75, [0, 1]))
     alone = [row for number in (1, 0) for row in judge_rows(inputs, quick, plan, 0.75, [number])]
     for row, same in zip(together, reversed(alone), strict=True):
-        np.testing.assert_array_equal(row.votes.spared, same.votes.spared)
-        np.testing.assert_array_equal(row.votes.probability, same.votes.probability)
-    assert together[0].votes.spared.any()
+        np.testing.assert_array_equal(row.record.skipped, same.record.skipped)
+        np.testing.assert_array_equal(row.record.probability, same.record.probability)
+    assert together[0].record.skipped.any()
 
 
 def test_what_is_skipped_does_not_depend_on_a_limit_of_memory(inputs: SceneInputs) -> None:
@@ -155,11 +157,11 @@ def test_what_is_skipped_does_not_depend_on_a_limit_of_memory(inputs: SceneInput
     for room in (Room(), SMALLEST, Room(threads=3, read_ahead=False)):
         with kept_to(room):
             rows = judge_rows(inputs, quick, plan, 0.75, plan.block_rows, read_ahead=room.read_ahead)
-            found.append(joined_votes([row.votes for row in rows]))
+            found.append(joined([row.record for row in rows]))
     for votes in found[1:]:
-        for name in (each.name for each in fields(votes)):
-            assert getattr(votes, name).tobytes() == getattr(found[0], name).tobytes(), name
-    assert found[0].spared.any()
+        for name, values in votes.arrays().items():
+            assert values.tobytes() == found[0].arrays()[name].tobytes(), name
+    assert found[0].skipped.any()
 
 
 def write_sure_weights(folder: Path, version: str, usual: float) -> None:

@@ -17,7 +17,6 @@ from rasterio.crs import CRS
 
 from landslide_map.errors import ResourceError
 from landslide_map.grid import Grid
-from landslide_map.inference.record import WindowRecord
 from landslide_map.products import RESULT, cog, rasters
 from landslide_map.products.geopackage import write_geopackage
 from landslide_map.products.painting import Patches
@@ -26,7 +25,8 @@ from landslide_map.products.write_map import write_map
 from landslide_map.runtime import transaction
 from landslide_map.runtime.own_files import sealed
 from landslide_map.runtime.transaction import outputs
-from landslide_map.windows import plan_windows
+from landslide_map.window_record import WindowRecord
+from landslide_map.windows import WindowPlan, plan_windows
 
 GRID = Grid.covering(CRS.from_epsg(32632), (500000, 5000000, 513000, 5012000))
 NOISE = np.random.default_rng(0).random(GRID.shape, dtype=np.float32)
@@ -87,8 +87,11 @@ def write_record(folder):
     nothing = np.full((400, 400), np.nan)
     starts = np.arange(400) * 2
     none = np.full((400, 400), -1)
-    record = WindowRecord(starts, starts, 64, nothing, nothing, none, none * 0 + 255, ("all",))
-    write_windows(folder / "windows.nc", windows_dataset(record, GRID, {}))
+    record = WindowRecord(
+        probability=nothing, threshold=nothing, scenario=none, reason=none * 0 + 255, scenarios=("all",)
+    )
+    plan = WindowPlan(starts, starts, 64, 2, GRID.shape)
+    write_windows(folder / "windows.nc", windows_dataset(record, plan, GRID, {}))
 
 
 @pytest.mark.parametrize("write", [write_polygons, write_record])
@@ -105,9 +108,14 @@ def write_noisy_map(folder):
     rng = np.random.default_rng(0)
     probability = rng.random(plan.grid_shape)
     known = np.zeros(plan.grid_shape, dtype=int)
-    members = {f"member {i}": probability for i in range(10)}
     record = WindowRecord(
-        plan.row_starts, plan.col_starts, 64, probability, known + 0.5, known, known, ("all",), members
+        probability=probability,
+        threshold=known + 0.5,
+        scenario=known,
+        reason=known,
+        member_probability=np.repeat(probability[..., np.newaxis], 10, axis=-1),
+        scenarios=("all",),
+        members=tuple(f"member {i}" for i in range(10)),
     )
     dates = {"event_time": datetime(2024, 1, 1, tzinfo=UTC)}
     return write_map(folder, record, plan, GRID, dates=dates, tags={"software": "x"})

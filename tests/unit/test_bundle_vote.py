@@ -72,7 +72,8 @@ def test_a_window_takes_the_first_scenario_that_fits() -> None:
     np.testing.assert_allclose(votes.threshold, [0.5, 0.4, 0.3, np.nan])
     assert votes.landslide.tolist() == [True, True, False, False]
     np.testing.assert_allclose(
-        votes.members, [[0.9, 0.6, np.nan], [np.nan, 0.6, np.nan], [np.nan, np.nan, 0.2], [np.nan] * 3]
+        votes.member_probability,
+        [[0.9, 0.6, np.nan], [np.nan, 0.6, np.nan], [np.nan, np.nan, 0.2], [np.nan] * 3],
     )
     assert votes.reason.tolist() == [Reason.ANALYSED] * 3 + [Reason.NO_DATA]
 
@@ -87,7 +88,7 @@ def test_a_channel_needs_three_quarters_of_valid_pixels() -> None:
 def test_excluded_channels_silence_their_members() -> None:
     votes = vote(MEMBERS, SCENARIOS, windows(2), excluded=BACKSCATTER)
     assert votes.scenario.tolist() == [1, 1]
-    assert np.isnan(votes.members[:, 0]).all()
+    assert np.isnan(votes.member_probability[:, 0]).all()
 
 
 def test_a_constant_channel_without_skewness_counts_as_missing() -> None:

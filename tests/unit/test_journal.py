@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +11,28 @@ from landslide_map.delineation.pixels import Strip
 from landslide_map.inference.rows import JudgedRows
 from landslide_map.mapping.checkpoint import FOLDER, Journal
 from landslide_map.mapping.identity import InputFiles
-from landslide_map.models.voting.ensemble import Votes
+from landslide_map.window_record import WindowRecord
 
 
-def any_votes(count: int) -> Votes:
-    """Return votes of every field with values of its own, NaN among them."""
+def any_record(count: int) -> WindowRecord:
+    """Return a record of every number with values of its own, NaN among them."""
     rng = np.random.default_rng(0)
-    found: dict[str, Any] = {f.name: rng.random((count, 3)) for f in fields(Votes)}
-    found["probability"][0] = np.nan
-    found["reason"] = rng.integers(0, 255, count).astype(np.uint8)
-    return Votes(**found)
+    shapes = {None: (count,), "member": (count, 2), "group": (count, 2)}
+    found: dict[str, Any] = {
+        name: (250 * rng.random(shapes[number.each])).astype(number.dtype)
+        for name, number in WindowRecord.NUMBERS.items()
+    }
+    found["scenario"] = np.arange(count, dtype=np.int8) % 2 - 1
+    found["probability"][::2] = np.nan
+    found["reason"] = np.where(np.arange(count) % 2, 0, 251).astype(np.uint8)
+    names = {"members": ("a", "b"), "groups": ("optical", "ascending")}
+    return WindowRecord(scenarios=("all", "few"), **names, **found)
 
 
 def test_every_field_of_a_row_comes_back(tmp_path: Path) -> None:
     row = JudgedRows(
         2,
-        any_votes(7),
-        {"optical": np.random.default_rng(1).random(7), "ascending": np.ones(7)},
+        any_record(7),
         {"red": np.array([1.5, np.nan], np.float32)},
         Strip(
             top=2048,
@@ -42,7 +46,7 @@ def test_every_field_of_a_row_comes_back(tmp_path: Path) -> None:
     ticks: list[int] = []
     first = Journal(tmp_path, {"stride": 64, "inputs": {}}, 3)
     (same,) = first.completed(lambda *_: iter([row]), [2], ticks.append, InputFiles([]))
-    assert same.votes is row.votes
+    assert same.record is row.record
     assert same.strip is None  # what outlines need stays on disk
     again = Journal(tmp_path, {"stride": 64, "inputs": {}}, 3)
 
@@ -52,13 +56,11 @@ def test_every_field_of_a_row_comes_back(tmp_path: Path) -> None:
 
     (found,) = again.completed(nothing_is_missing, [2], ticks.append, InputFiles([]))
     assert found.block_row == 2
-    for field in fields(Votes):
-        kept, given = getattr(found.votes, field.name), getattr(row.votes, field.name)
-        assert kept.dtype == given.dtype
-        np.testing.assert_array_equal(kept, given)
-    assert list(found.valid_fraction) == ["optical", "ascending"]
-    for name, values in row.valid_fraction.items():
-        np.testing.assert_array_equal(found.valid_fraction[name], values)
+    numbers = found.record.arrays()
+    assert set(numbers) == {*WindowRecord.NUMBERS, "scenarios", "members", "groups"}
+    for name, given in row.record.arrays().items():
+        assert numbers[name].dtype == given.dtype
+        np.testing.assert_array_equal(numbers[name], given)
     assert list(found.sample) == ["red"]
     np.testing.assert_array_equal(found.sample["red"], row.sample["red"])
     (strip,) = again.strips()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,11 @@ import xarray as xr
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.features.window_statistics import statistics_and_pixels
 from landslide_map.grid import Block
-from landslide_map.inference.record import gathered
+from landslide_map.inference.gather import gathered
 from landslide_map.inference.rows import JudgedRows, judge_rows
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import RadarComposite, RadarTrack, SceneInputs
 from landslide_map.models.bundle.load import load_bundle
-from landslide_map.models.voting.ensemble import Votes
 from landslide_map.scene.model import load_scene
 from landslide_map.stack import acquisitions
 from landslide_map.stack.channels import model_stack, outside_training_domain
@@ -31,10 +30,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> SceneInputs:
 
 
 def same(a: JudgedRows, b: JudgedRows) -> bool:
-    pairs = [(getattr(a.votes, f.name), getattr(b.votes, f.name)) for f in fields(Votes)]
-    pairs += [(a.valid_fraction[name], b.valid_fraction[name]) for name in a.valid_fraction]
-    pairs += [(a.sample[name], b.sample[name]) for name in a.sample]
-    return all(np.array_equal(x, y, equal_nan=True) for x, y in pairs)
+    one, other = a.record.arrays() | a.sample, b.record.arrays() | b.sample
+    return list(one) == list(other) and all(one[name].tobytes() == other[name].tobytes() for name in one)
 
 
 @pytest.mark.parametrize("stride", [64, 40])
@@ -50,7 +47,7 @@ def test_rows_of_blocks_judged_alone_have_the_same_bits(inputs: SceneInputs, str
         np.testing.assert_array_equal(np.sort(sampled), np.sort(pixels.to_numpy().ravel()))
     assert [row.block_row for row in gap] == [0, 2]
     assert all(same(together[row.block_row], row) for row in (*alone, *gap))
-    found = gathered(alone, ensemble, plan).votes
+    found = gathered(alone, ensemble, plan).record
     assert len(np.unique(found.probability[np.isfinite(found.probability)])) > plan.count // 2
     assert len(np.unique(found.scenario)) > 1
 
@@ -98,8 +95,8 @@ def test_absolute_backscatter_of_a_terrain_flattened_track_is_read_by_nobody(
         (row,) = judge_rows(scene, ensemble, plan, 0.75, [0])
         readers = [i for i, m in enumerate(ensemble.members) if {"desc_vv", "desc_vh"} & set(m.channels)]
         assert readers
-        assert np.isnan(row.votes.members[:, readers]).all()
-        assert np.isfinite(row.votes.probability).any()
+        assert np.isnan(row.record.member_probability[:, readers]).all()
+        assert np.isfinite(row.record.probability).any()
 
 
 def test_every_window_is_counted_once(inputs: SceneInputs) -> None:

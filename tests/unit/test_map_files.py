@@ -20,9 +20,9 @@ from shapely.geometry import shape
 
 from landslide_map import products
 from landslide_map.grid import Grid
-from landslide_map.inference.record import WindowRecord
 from landslide_map.products.write_map import STAGE, write_map
 from landslide_map.reasons import REASON_NAMES, Reason
+from landslide_map.window_record import WindowRecord
 from landslide_map.windows import WindowPlan, plan_windows
 
 GRID = Grid.covering(CRS.from_epsg(32651), (300000, 2696670, 302910, 2700000))  # 333 x 291 px
@@ -48,25 +48,23 @@ def make_record(plan: WindowPlan) -> WindowRecord:
     scenario[bare], reason[bare] = -1, Reason.NO_DATA
     out = scenario < 0
     return WindowRecord(
-        plan.row_starts,
-        plan.col_starts,
-        plan.size,
-        np.where(out, np.nan, probability),
-        np.where(out, np.nan, THRESHOLDS[scenario]),
-        scenario,
-        np.where(out, reason, Reason.ANALYSED),
-        SCENARIOS,
+        probability=np.where(out, np.nan, probability),
+        threshold=np.where(out, np.nan, THRESHOLDS[scenario]),
+        scenario=scenario,
+        reason=np.where(out, reason, Reason.ANALYSED),
+        scenarios=SCENARIOS,
     )
 
 
 class Pixels:
     """What the windows say of every pixel, painted window by window."""
 
-    def __init__(self, record: WindowRecord) -> None:
+    def __init__(self, record: WindowRecord, plan: WindowPlan) -> None:
+        self.plan = plan
         total, count, limit = (np.zeros(GRID.shape) for _ in range(3))
         self.code = np.full(GRID.shape, 255, dtype=np.uint8)
         for i, j in np.ndindex(record.probability.shape):
-            window = self.window(record, i, j)
+            window = self.window(i, j)
             if record.scenario[i, j] >= 0:
                 total[window] += record.probability[i, j]
                 limit[window] += record.threshold[i, j]
@@ -79,10 +77,9 @@ class Pixels:
             above = self.probability > (limit / count).astype(np.float32)
         self.classes = np.where(count > 0, above, self.code)
 
-    @staticmethod
-    def window(record: WindowRecord, i: int, j: int) -> tuple[slice, slice]:
-        row, col = record.row_starts[i], record.col_starts[j]
-        return slice(row, row + record.size), slice(col, col + record.size)
+    def window(self, i: int, j: int) -> tuple[slice, slice]:
+        row, col = self.plan.row_starts[i], self.plan.col_starts[j]
+        return slice(row, row + self.plan.size), slice(col, col + self.plan.size)
 
 
 def outline(mask: np.ndarray) -> shapely.Geometry:
@@ -102,7 +99,7 @@ def made(
     tags = {"software": "landslide-map", "bundle": "made up"}
     found, _ = write_map(folder, record, plan, GRID, dates=DATES, tags=tags, min_area_m2=MIN_AREA_M2)
     assert found == pyogrio.read_info(folder / products.LANDSLIDES, layer="landslides")["features"]
-    return folder, record, Pixels(record)
+    return folder, record, Pixels(record, plan)
 
 
 def test_rasters_are_the_pixels_painted_one_window_after_another(
@@ -132,7 +129,7 @@ def test_landslides_are_components_of_pixels(made: tuple[Path, WindowRecord, Pix
         touching = [
             (i, j)
             for i, j in np.ndindex(record.scenario.shape)
-            if record.scenario[i, j] >= 0 and mask[Pixels.window(record, i, j)].any()
+            if record.scenario[i, j] >= 0 and mask[pixels.window(i, j)].any()
         ]
         above = Counter(record.scenario[at] for at in touching if positive[at])
         assert (row.prob_mean, row.prob_max) == (round(values.mean(), 3), round(values.max(), 3))

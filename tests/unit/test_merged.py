@@ -146,7 +146,7 @@ def test_a_chain_over_three_scenes_is_one_landslide() -> None:
 
 def test_scenes_without_a_landslide_keep_columns_and_types(tmp_path: Path) -> None:
     grid = grid_of((4, 4))
-    about = (np.ones((4, 4)), pixel_patches((4, 4)), record_of((4, 4)), grid, DATES)
+    about = (np.ones((4, 4)), pixel_patches((4, 4)), *record_of((4, 4)), grid, DATES)
     none = landslides(np.zeros((4, 4), np.uint8), *about)
     one = landslides(np.eye(4, dtype=np.uint8), *about)
     area = layer({"geometry": box(*grid.bounds)}, columns=ANALYSED_COLUMNS)
@@ -181,8 +181,8 @@ def test_two_halves_make_the_outlines_of_the_whole(mask: np.ndarray, along: bool
         part = mask[rows]
         left, top = whole_grid.bounds[0], whole_grid.bounds[3] - 10 * rows.start
         grid = Grid.covering(UTM32, (left, top - 10 * len(part), left + 10 * part.shape[1], top))
-        patches, record = pixel_patches(part.shape), record_of(part.shape, seed=seed)
-        return landslides(part.astype(np.uint8), probability[rows], patches, record, grid, DATES)
+        windows = (pixel_patches(part.shape), *record_of(part.shape, seed=seed))
+        return landslides(part.astype(np.uint8), probability[rows], *windows, grid, DATES)
 
     whole = outlined(slice(0, len(mask)))
     halves = {"north": outlined(slice(0, cut)), "south": outlined(slice(cut, len(mask)))}

@@ -10,11 +10,12 @@ from hypothesis.extra import numpy as hnp
 from rasterio.crs import CRS
 
 from landslide_map.grid import Grid
-from landslide_map.inference.record import WindowRecord
 from landslide_map.products.painting import Patches
 from landslide_map.products.polygons import analysed_areas, landslides, regions
 from landslide_map.products.rasters import classify
 from landslide_map.reasons import Reason
+from landslide_map.window_record import WindowRecord
+from landslide_map.windows import WindowPlan
 
 UTM32 = CRS.from_epsg(32632)
 DATES = {"event_time": datetime(2024, 4, 2, 23, 58, tzinfo=UTC), "s2_post": None}
@@ -36,7 +37,7 @@ def pixel_box(grid, row, col, rows=1, cols=1):
 
 
 def record_of(shape, size=4, stride=3, seed=0, scenarios=("all", "optical only")):
-    """A lattice of windows with random outcomes; every pixel is covered."""
+    """A lattice of windows with random outcomes, and its plan; every pixel is covered."""
     rng = np.random.default_rng(seed)
     starts = [np.unique(np.append(np.arange(0, n - size, stride), n - size)) for n in shape]
     lattice = (len(starts[0]), len(starts[1]))
@@ -44,15 +45,20 @@ def record_of(shape, size=4, stride=3, seed=0, scenarios=("all", "optical only")
     probability = np.where(scenario < 0, np.nan, rng.random(lattice))
     threshold = np.where(scenario < 0, np.nan, np.array([0.4, 0.6])[scenario])
     reason = np.where(scenario < 0, rng.choice([251, 252, 255], lattice), 0)
-    return WindowRecord(*starts, size, probability, threshold, scenario, reason, scenarios)
+    record = WindowRecord(
+        probability=probability, threshold=threshold, scenario=scenario, reason=reason, scenarios=scenarios
+    )
+    return record, WindowPlan(*starts, size, stride, shape)
 
 
 def outline(mask, **options):
     """Landslides of a mask with a smooth made-up probability."""
     grid = grid_of(mask.shape)
     probability = np.linspace(0.5, 0.999, mask.size, dtype=np.float32).reshape(mask.shape)
-    record, patches = record_of(mask.shape), pixel_patches(mask.shape)
-    return landslides(mask.astype(np.uint8), probability, patches, record, grid, DATES, **options)
+    patches = pixel_patches(mask.shape)
+    return landslides(
+        mask.astype(np.uint8), probability, patches, *record_of(mask.shape), grid, DATES, **options
+    )
 
 
 def components_by_shapely(mask, grid):
@@ -87,19 +93,19 @@ def test_outlines_are_the_unions_of_touching_pixels(mask):
 @settings(deadline=None, max_examples=40)
 @given(masks, st.integers(0, 99))
 def test_attributes_agree_with_brute_force(mask, seed):
-    grid, record = grid_of(mask.shape), record_of(mask.shape, seed=seed)
+    grid, (record, plan) = grid_of(mask.shape), record_of(mask.shape, seed=seed)
     probability = np.random.default_rng(seed).random(mask.shape, dtype=np.float32)
     patches = pixel_patches(mask.shape)
-    frame = landslides(mask.astype(np.uint8), probability, patches, record, grid, DATES)
+    frame = landslides(mask.astype(np.uint8), probability, patches, record, plan, grid, DATES)
     x, y = np.meshgrid(grid.x, grid.y)
     for landslide in frame.itertuples():
         inside = shapely.contains_xy(landslide.geometry, x, y)
         assert landslide.prob_mean == pytest.approx(probability[inside].mean(), abs=6e-4)
         assert landslide.prob_max == pytest.approx(probability[inside].max(), abs=6e-4)
         analysed, above = 0, []
-        for i, row in enumerate(record.row_starts):
-            for j, col in enumerate(record.col_starts):
-                window = pixel_box(grid, row, col, record.size, record.size)
+        for i, row in enumerate(plan.row_starts):
+            for j, col in enumerate(plan.col_starts):
+                window = pixel_box(grid, row, col, plan.size, plan.size)
                 if window.intersection(landslide.geometry).area > 0 and record.scenario[i, j] >= 0:
                     analysed += 1
                     if record.probability[i, j] > record.threshold[i, j]:
@@ -117,8 +123,8 @@ def test_pixels_that_meet_at_a_corner_are_one_landslide():
 def test_only_class_one_is_a_landslide():
     classes = np.full((4, 4), Reason.NO_DATA, dtype=np.uint8)
     classes[0, 0], classes[3, 3], classes[2, 0] = 1, Reason.SNOW_OR_CLOUD, 0
-    probability, patches, record = np.full((4, 4), 0.9), pixel_patches((4, 4)), record_of((4, 4))
-    frame = landslides(classes, probability, patches, record, grid_of((4, 4)), DATES)
+    probability, patches, (record, plan) = np.full((4, 4), 0.9), pixel_patches((4, 4)), record_of((4, 4))
+    frame = landslides(classes, probability, patches, record, plan, grid_of((4, 4)), DATES)
     assert frame.geometry.area.tolist() == [100.0]
 
 
@@ -153,7 +159,7 @@ def test_area_is_the_geodesic_area(crs, left, top):
     mask = np.zeros((60, 60), dtype=np.uint8)
     mask[5:50, 7:40] = 1
     grid = grid_of(mask.shape, crs, left, top)
-    frame = landslides(mask, mask * 0.9, pixel_patches(mask.shape), record_of(mask.shape), grid, DATES)
+    frame = landslides(mask, mask * 0.9, pixel_patches(mask.shape), *record_of(mask.shape), grid, DATES)
     degrees = frame.to_crs(frame.crs.geodetic_crs).geometry[0]
     expected = abs(frame.crs.get_geod().geometry_area_perimeter(degrees)[0])
     assert frame["area_m2"][0] == pytest.approx(expected, rel=2e-5)
@@ -162,7 +168,7 @@ def test_area_is_the_geodesic_area(crs, left, top):
 def test_grid_area_differs_from_true_area_where_utm_is_stretched():
     mask = np.ones((50, 50), dtype=np.uint8)
     grid = grid_of(mask.shape, left=166100, top=40000)
-    frame = landslides(mask, mask * 0.9, pixel_patches(mask.shape), record_of(mask.shape), grid, DATES)
+    frame = landslides(mask, mask * 0.9, pixel_patches(mask.shape), *record_of(mask.shape), grid, DATES)
     assert frame.geometry.area[0] / frame["area_m2"][0] == pytest.approx(1.00196, abs=1e-4)
 
 
@@ -203,19 +209,16 @@ def test_a_region_keeps_its_holes():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"probability": np.zeros((1, 1))}, "probability has shape"),
+        ({"threshold": np.zeros((1, 1))}, "threshold has shape"),
         ({"probability": np.array([[0.5, 0.5]])}, "exactly where it has a scenario"),
         ({"reason": np.array([[0, 0]])}, "exactly where it has no scenario"),
         ({"scenario": np.array([[3, -1]])}, "out of range"),
-        ({"members": {"lgbm": np.zeros((2, 2))}}, "lgbm has shape"),
+        ({"member_probability": np.zeros((1, 2, 1))}, "member_probability has shape"),
     ],
 )
 def test_a_contradictory_record_is_refused(change, message):
     nan = np.nan
     good = {
-        "row_starts": np.array([0]),
-        "col_starts": np.array([0, 4]),
-        "size": 4,
         "probability": np.array([[0.5, nan]]),
         "threshold": np.array([[0.4, nan]]),
         "scenario": np.array([[0, -1]]),
@@ -232,7 +235,11 @@ def test_a_window_at_its_threshold_is_not_above_as_in_the_rasters(probability, a
     """In the precision of the files: whoever compares what they hold counts the same windows."""
     one = np.array([[probability]])
     record = WindowRecord(
-        np.array([0]), np.array([0]), 4, one, np.array([[0.4]]), one.astype(int), one.astype(int), ("all",)
+        probability=one,
+        threshold=np.array([[0.4]]),
+        scenario=one.astype(int),
+        reason=one.astype(int),
+        scenarios=("all",),
     )
     assert record.positive.tolist() == [[above]]
     assert classify(one, 0.4, 0).tolist() == [[int(above)]]

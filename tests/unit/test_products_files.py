@@ -18,7 +18,6 @@ from rasterio.crs import CRS
 
 from landslide_map.errors import Notice
 from landslide_map.grid import Grid
-from landslide_map.inference.record import WindowRecord
 from landslide_map.mapping import file_hashes, provenance
 from landslide_map.products import styles
 from landslide_map.products.geopackage import write_geopackage
@@ -28,6 +27,7 @@ from landslide_map.products.rasters import CLASS_NAMES
 from landslide_map.products.reviews import with_review_columns
 from landslide_map.products.windows_netcdf import windows_dataset, write_windows
 from landslide_map.reasons import Reason
+from landslide_map.window_record import WindowRecord
 from landslide_map.windows import WindowPlan
 
 GRID = Grid.covering(CRS.from_epsg(32651), (300000, 2699000, 301000, 2700000))
@@ -35,16 +35,15 @@ EVENT = datetime(2024, 4, 2, 23, 58, tzinfo=UTC)
 NAN = np.nan
 PLAN = WindowPlan(np.array([0, 36]), np.array([0, 20, 36]), 64, 36, GRID.shape)
 RECORD = WindowRecord(
-    row_starts=np.array([0, 36]),
-    col_starts=np.array([0, 20, 36]),
-    size=64,
     probability=np.array([[0.9, 0.2, 0.1], [0.8, NAN, NAN]]),
     threshold=np.array([[0.5, 0.5, 0.4], [0.4, NAN, NAN]]),
     scenario=np.array([[0, 0, 1], [1, -1, -1]]),
     reason=np.array([[0, 0, 0], [0, 251, 255]]),
     scenarios=("all channels", "optical only"),
-    members={"lgbm": np.array([[0.7, 0.3, 0.1], [NAN, NAN, NAN]]), "xgb": np.zeros((2, 3))},
-    valid_fraction={"optical": np.ones((2, 3)), "ascending": np.full((2, 3), 0.25)},
+    members=("lgbm", "xgb"),
+    member_probability=np.stack([[[0.7, 0.3, 0.1], [NAN, NAN, NAN]], np.zeros((2, 3))], axis=-1),
+    groups=("optical", "ascending"),
+    valid_fraction=np.stack([np.ones((2, 3)), np.full((2, 3), 0.25)], axis=-1),
 )
 
 
@@ -60,7 +59,7 @@ def layers(found=True):
         "s1_ascending_post": None,
     }
     areas = analysed_areas(least_over(RECORD.codes, PLAN), patches_of(PLAN), RECORD.scenarios, GRID)
-    return landslides(classes, probability, pixels, RECORD, GRID, dates), areas
+    return landslides(classes, probability, pixels, RECORD, PLAN, GRID, dates), areas
 
 
 def named(found, areas):
@@ -181,14 +180,14 @@ def test_raster_styles_are_well_formed_and_clear_below_the_threshold():
 
 def test_windows_file_holds_the_choice_made_in_every_window(tmp_path):
     path = tmp_path / "windows.nc"
-    write_windows(path, windows_dataset(RECORD, GRID, {"bundle": "default 1.0"}))
+    write_windows(path, windows_dataset(RECORD, PLAN, GRID, {"bundle": "default 1.0"}))
     with xr.open_dataset(path, engine="scipy") as found:
         np.testing.assert_allclose(found["probability"], RECORD.probability, rtol=1e-6)
         np.testing.assert_allclose(found["threshold"], RECORD.threshold, rtol=1e-6)
         assert found["scenario"].values.tolist() == RECORD.scenario.tolist()
         assert found["reason"].values.tolist() == RECORD.reason.tolist()
         votes = found["member_probability"].sel(member="lgbm")
-        np.testing.assert_allclose(votes, RECORD.members["lgbm"], rtol=1e-6)
+        np.testing.assert_allclose(votes, RECORD.member_probability[..., 0], rtol=1e-6)
         assert found["valid_fraction"].sel(group="ascending").values.tolist() == [[0.25] * 3] * 2
         # Centres by hand: half of 640 m from the first pixel's corner.
         assert found["x"].values.tolist() == [300320, 300520, 300680]
@@ -211,17 +210,14 @@ def test_windows_file_holds_the_choice_made_in_every_window(tmp_path):
 
 def test_windows_file_is_the_same_for_the_same_data_and_needs_no_members(tmp_path):
     bare = WindowRecord(
-        RECORD.row_starts,
-        RECORD.col_starts,
-        64,
-        RECORD.probability,
-        RECORD.threshold,
-        RECORD.scenario,
-        RECORD.reason,
-        RECORD.scenarios,
+        probability=RECORD.probability,
+        threshold=RECORD.threshold,
+        scenario=RECORD.scenario,
+        reason=RECORD.reason,
+        scenarios=RECORD.scenarios,
     )
     for name in "ab":
-        write_windows(tmp_path / name, windows_dataset(bare, GRID, {}))
+        write_windows(tmp_path / name, windows_dataset(bare, PLAN, GRID, {}))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     with xr.open_dataset(tmp_path / "a", engine="scipy") as found:
         assert found["probability"].shape == (2, 3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,9 @@ from landslide_map.errors import InputError, Notice, ResourceError, SceneError
 from landslide_map.grid import Block
 from landslide_map.inference.rows import JudgedRows, Tick
 from landslide_map.mapping.retry import retrying
-from landslide_map.models.voting.ensemble import Votes
 from landslide_map.raster.open import open_band
 from landslide_map.raster.resample import read_block
+from landslide_map.window_record import WindowRecord
 from tests.support.rasters import grid_at, write_band
 
 WINDOWS = 5
@@ -24,7 +23,10 @@ FAILED = InputError("E101", "b.tif: band 1 cannot be read")
 
 
 def judged(block_row: int) -> JudgedRows:
-    return JudgedRows(block_row, Votes(**{field.name: np.zeros(WINDOWS) for field in fields(Votes)}), {})
+    some = np.zeros(WINDOWS)
+    codes = some.astype(np.int8)
+    record = WindowRecord(probability=some, threshold=some, scenario=codes, reason=codes, scenarios=("all",))
+    return JudgedRows(block_row, record)
 
 
 class Flaky:

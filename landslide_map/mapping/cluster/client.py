@@ -203,7 +203,7 @@ class Cluster:
                         continue
                     judged, spent = found
                     timings.count_workers(spent)
-                    tick(len(judged.votes.probability))
+                    tick(len(judged.record.probability))
                     yield judged
         finally:
             self._forget(running)

@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import xarray as xr
 from pydantic import TypeAdapter, ValidationError
 
@@ -27,9 +28,10 @@ from landslide_map.models.member import Member
 from landslide_map.models.segmentation.member import SegmentationMember
 from landslide_map.models.statistics.published_boosters import PublishedBooster
 from landslide_map.models.voting.cascade import CASCADES, Cascade
-from landslide_map.models.voting.ensemble import MIN_VALID_FRACTION, Votes, vote
-from landslide_map.models.voting.scenario import Scenario
+from landslide_map.models.voting.ensemble import MIN_VALID_FRACTION, vote
+from landslide_map.models.voting.scenario import Scenario, bounds
 from landslide_map.models.voting.schedule import Pixels, Stop
+from landslide_map.window_record import WindowRecord
 
 DEFAULT: Final = Path(__file__).resolve().parents[2] / "bundles" / "default"
 """The bundle that ships inside the package."""
@@ -131,9 +133,12 @@ class Bundle:
         pixels: Pixels | None = None,
         constants_are_fill: bool = True,
         stop: Stop | None = None,
-    ) -> Votes:
-        """Judge windows; see :func:`landslide_map.models.voting.ensemble.vote`. `stop` is for early exit."""
-        return vote(
+    ) -> WindowRecord:
+        """Judge windows; see :func:`landslide_map.models.voting.ensemble.vote`. `stop` is for early exit.
+
+        Where votes may be skipped, `probability_low` and `probability_high` bound the vote of all members.
+        """
+        record = vote(
             self.members,
             self.scenarios,
             statistics,
@@ -145,6 +150,11 @@ class Bundle:
             stop=stop if self.early_exit else None,
             cascade=self.cascade,
         )
+        if not self.skips:
+            return record
+        chosen = record.scenario.astype(np.int8)
+        low, high = bounds(record.members, self.scenarios, record.member_probability, record.skipped, chosen)
+        return replace(record, probability_low=low, probability_high=high)
 
 
 def load_bundle(path: str | PathLike[str] | None = None, *, pixel_members_suffice: bool = False) -> Bundle:

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from landslide_map.array_types import Floats
+from landslide_map.array_types import Bools
 from landslide_map.errors import BundleError, Notice
 from landslide_map.models.bundle.load import Bundle
-from landslide_map.models.voting.ensemble import Votes
-from landslide_map.models.voting.scenario import bounds
+from landslide_map.window_record import WindowRecord
 
 
 def skipping(bundle: Bundle, *, early_exit: bool = False, cascade: bool = False) -> Bundle:
@@ -43,25 +42,21 @@ def skipping(bundle: Bundle, *, early_exit: bool = False, cascade: bool = False)
     return replace(bundle, early_exit=early_exit, cascade=cascade)
 
 
-def possible(bundle: Bundle, votes: Votes) -> tuple[Floats, Floats] | None:
-    """Return between which bounds the vote of all lies, ``(window,)`` each; None where nobody skips."""
-    if not bundle.skips:
-        return None
-    names = [member.name for member in bundle.members]
-    return bounds(names, bundle.scenarios, votes.members, votes.spared, votes.scenario)
-
-
-def account(bundle: Bundle, votes: Votes) -> dict[str, Any]:
+def account(bundle: Bundle, record: WindowRecord) -> dict[str, Any]:
     """Return for ``run.json`` what was allowed, and in how many windows each member was asked and spared."""
-    asked, spared = np.isfinite(votes.members).sum(axis=0), votes.spared.sum(axis=0)
+    asked, skipped = (votes.reshape(-1, votes.shape[-1]).sum(axis=0) for votes in _asked_and_skipped(record))
     return {
         "exact_early_exit": bundle.early_exit,
         "cascade": bundle.cascade,
         "members": {
-            member.name: {"windows_asked": int(asked[i]), "windows_spared": int(spared[i])}
+            member.name: {"windows_asked": int(asked[i]), "windows_spared": int(skipped[i])}
             for i, member in enumerate(bundle.members)
         },
     }
+
+
+def _asked_and_skipped(record: WindowRecord) -> tuple[Bools, Bools]:
+    return np.isfinite(record.member_probability), record.skipped
 
 
 def tags(bundle: Bundle) -> dict[str, str]:
@@ -75,10 +70,10 @@ def tags(bundle: Bundle) -> dict[str, str]:
     }
 
 
-def remarks(bundle: Bundle, votes: Votes) -> Iterator[Notice]:
+def remarks(bundle: Bundle, record: WindowRecord) -> Iterator[Notice]:
     """Yield what a reader of the result must know."""
     if bundle.early_exit:
-        yield Notice("I540", f"exact early exit: {_left_out(bundle, votes)}")
+        yield Notice("I540", f"exact early exit: {_left_out(bundle, record)}")
     if bundle.cascade:
         for scenario in bundle.scenarios:
             if scenario.cascade and scenario.rule:
@@ -86,13 +81,12 @@ def remarks(bundle: Bundle, votes: Votes) -> Iterator[Notice]:
                 yield Notice("W540", f"cascade, scenario {scenario.name!r}: {rule}")
 
 
-def _left_out(bundle: Bundle, votes: Votes) -> str:
+def _left_out(bundle: Bundle, record: WindowRecord) -> str:
     networks = [i for i, member in enumerate(bundle.members) if member.input == "pixels"]
     if not networks:
         return "the bundle has no networks, and other members are always asked: nothing was left out"
-    spared = int(votes.spared[:, networks].sum())
-    asked = int(np.isfinite(votes.members[:, networks]).sum())
-    windows = int(votes.spared.any(axis=1).sum())
+    asked, spared = (int(votes[..., networks].sum()) for votes in _asked_and_skipped(record))
+    windows = int(record.skipped.any(axis=-1).sum())
     return (
         f"{spared} of {asked + spared} votes of networks were left unasked, in {windows} windows. Classes "
         "are those of a run without it; probabilities there lie from probability_low to probability_high"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
-from landslide_map.array_types import Bools, Floats
+from landslide_map.array_types import Bools
 from landslide_map.bands import CHANNELS, SNOW_OR_CLOUD, STEEP
 from landslide_map.models.member import Member
 from landslide_map.models.statistics.boosters import StatisticsMember
@@ -18,6 +16,7 @@ from landslide_map.models.statistics.features import BASE_STATISTICS
 from landslide_map.models.voting.scenario import Scenario, choose, settle
 from landslide_map.models.voting.schedule import Pixels, Rounds, Stop, ask
 from landslide_map.reasons import Reason
+from landslide_map.window_record import WindowRecord
 
 MIN_VALID_FRACTION: Final = 0.75
 """A channel with fewer valid pixels than this share of a window is missing there."""
@@ -25,35 +24,6 @@ MOSTLY: Final = 0.5
 """Share of snow or cloud above which a window's optical image says nothing about the ground."""
 FLAT_SHARE: Final = 0.1
 """Share of steep ground below which a window is flat. Runout lies on flats: single pixels do not count."""
-
-
-@dataclass(frozen=True, slots=True)
-class Votes:
-    """What an ensemble says about windows; all arrays have one row per window."""
-
-    probability: Floats
-    """``(window,)`` calibrated; NaN where nobody could vote."""
-    scenario: npt.NDArray[np.int8]
-    """``(window,)`` index into the ensemble's scenarios; -1 where none fits."""
-    threshold: Floats
-    """``(window,)`` of the window's scenario; NaN where none fits."""
-    members: Floats
-    """``(window, member)`` uncalibrated; NaN where the member did not vote."""
-    spared: Bools
-    """``(window, member)`` whose vote belongs to the window's scenario and was not needed."""
-    reason: npt.NDArray[np.uint8]
-    """``(window,)`` :class:`~landslide_map.reasons.Reason`."""
-
-    @property
-    def landslide(self) -> Bools:
-        """``(window,)``; false where nobody could vote."""
-        above: Bools = self.probability > self.threshold
-        return above
-
-
-def joined_votes(parts: Sequence[Votes]) -> Votes:
-    """Return the votes about all windows of `parts`, one after another."""
-    return Votes(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Votes)))
 
 
 def vote(
@@ -68,7 +38,7 @@ def vote(
     rounds: Rounds | None = None,
     stop: Stop | None = None,
     cascade: bool = False,
-) -> Votes:
+) -> WindowRecord:
     """Let each window be judged by the members of the first scenario that fits it.
 
     Parameters
@@ -94,7 +64,8 @@ def vote(
 
     Returns
     -------
-    Votes
+    WindowRecord
+        Without what only the caller knows: valid fractions, bounds of probability.
     """
     available = _available_channels(statistics, excluded, min_valid_fraction)
     lenient = (
@@ -125,7 +96,7 @@ def vote(
         axis=1,
     )
     rounds = [range(len(members))] if rounds is None else rounds
-    predictions, spared = ask(members, scenarios, chosen, wanted, statistics, pixels, rounds, stop, cascade)
+    predictions, skipped = ask(members, scenarios, chosen, wanted, statistics, pixels, rounds, stop, cascade)
     probability, threshold = settle([member.name for member in members], scenarios, predictions, chosen)
     something = np.any(list(lenient.values()), axis=0)
     reason = np.select(
@@ -133,7 +104,16 @@ def vote(
         [Reason.ANALYSED, Reason.NO_DATA, Reason.FLAT, Reason.SNOW_OR_CLOUD],
         Reason.MISSING_CHANNELS,
     ).astype(np.uint8)
-    return Votes(probability, chosen, threshold, predictions, spared, reason)
+    return WindowRecord(
+        probability=probability,
+        threshold=threshold,
+        scenario=chosen,
+        reason=reason,
+        member_probability=predictions,
+        skipped=skipped,
+        scenarios=tuple(scenario.name for scenario in scenarios),
+        members=tuple(member.name for member in members),
+    )
 
 
 def _available_channels(

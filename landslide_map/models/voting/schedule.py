@@ -71,7 +71,7 @@ def ask(
     -------
     predictions : ndarray, (window, member)
         NaN where a member was not asked.
-    spared : ndarray of bool, (window, member)
+    skipped : ndarray of bool, (window, member)
         Whose vote was wanted but not needed.
     """
     names = [member.name for member in members]

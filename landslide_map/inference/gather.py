@@ -1,0 +1,81 @@
+"""Result of a scene, gathered from its rows of blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from landslide_map.bands import MODEL_BANDS
+from landslide_map.errors import Notice
+from landslide_map.inference.rows import JudgedRows
+from landslide_map.models.bundle.load import Bundle
+from landslide_map.models.bundle.skipped import remarks
+from landslide_map.reasons import Reason
+from landslide_map.stack.drift import Distribution, distribution, drift_notices
+from landslide_map.window_record import WindowRecord, joined
+from landslide_map.windows import WindowPlan
+
+
+@dataclass(frozen=True)
+class SceneResult:
+    """Numbers of all windows of a scene, and what the scene as a whole shows."""
+
+    record: WindowRecord
+    """On the lattice of windows."""
+    notices: tuple[Notice, ...]
+    distributions: dict[str, Distribution] = field(default_factory=dict)
+    """Of every model band that was read, from a sample of its pixels."""
+
+
+def gathered(rows: Iterable[JudgedRows], ensemble: Bundle, plan: WindowPlan) -> SceneResult:
+    """Return the result of a scene from all of its rows of blocks, which may come in any order.
+
+    Raises
+    ------
+    ValueError
+        If a row of blocks is missing, is there twice, or has another number of windows than planned: a
+        gap must never look like "no landslide".
+    """
+    found = sorted(rows, key=lambda row: row.block_row)
+    if [row.block_row for row in found] != list(plan.block_rows):
+        raise ValueError(f"rows of blocks {[row.block_row for row in found]} of {plan.block_rows}")
+    for row in found:
+        planned = len(plan.ending_in(row.block_row)) * plan.grid_shape[1]
+        if len(row.record.probability) != planned:
+            raise ValueError(
+                f"row of blocks {row.block_row}: {len(row.record.probability)} of {planned} windows"
+            )
+    record = joined([row.record for row in found])
+    distributions: dict[str, Distribution] = {
+        name: distribution(name, np.concatenate([row.sample[name] for row in found]))
+        for name in MODEL_BANDS
+        if name in found[0].sample
+    }
+    notices = (*drift_notices(distributions), *_remarks(record), *remarks(ensemble, record))
+    return SceneResult(record.on(plan.grid_shape), notices, distributions)
+
+
+def _remarks(record: WindowRecord) -> tuple[Notice, ...]:
+    """Say what the windows alone show."""
+    notices = []
+    count = record.reason.size
+    snowy = int((record.reason == Reason.SNOW_OR_CLOUD).sum())
+    if snowy:
+        notices.append(
+            Notice(
+                "W207",
+                f"{snowy} of {count} windows are mostly snow or cloud and no radar could decide: "
+                "they have no probability, which is not the same as no landslide",
+            )
+        )
+    flat = int((record.reason == Reason.FLAT).sum())
+    if flat:
+        notices.append(
+            Notice(
+                "I380",
+                f"{flat} of {count} windows are flat ground, as the dem says: not analysed",
+            )
+        )
+    return tuple(notices)
