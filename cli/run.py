@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     "formats",
     default="gpkg",
     show_default=True,
-    help="Further formats of the outlines, comma-separated: geojson, geoparquet, flatgeobuf, kml, shp.",
+    help="Further formats of the outlines, comma-separated: geojson, geoparquet, flatgeobuf, kml, shp, cems, "
+    "coolr, or a .yaml that names layers and columns.",
 )
 @click.option(
     "--overwrite", is_flag=True, help="Replace a result; delete the checkpoint of an interrupted run."

@@ -32,6 +32,9 @@ FORMAT_FILES: Final = (
     "landslides.fgb",
     "landslides.kml",
     "landslides_shp.zip",
+    "landslides_cems.gpkg",
+    "landslides_coolr.gpkg",
+    "landslides_exchange.gpkg",
 )
 """Outlines in other formats, written when asked for."""
 IMAGE_AFTER: Final = "image_after.tif"

@@ -1,4 +1,4 @@
-"""Outlines in other vector formats: GeoJSON, GeoParquet, FlatGeobuf, KML, shapefile."""
+"""Outlines in other vector formats, and in the layers and columns of other institutions."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from landslide_map.errors import ResourceError, UsageError
 from landslide_map.products import LANDSLIDES, MANIFEST, SCENES
 from landslide_map.products.columns import LANDSLIDES as LAYER
 from landslide_map.products.columns import titles_of
+from landslide_map.products.exchange import PROFILES, load_profile, write_exchange
 from landslide_map.runtime.own_files import Kind, sealed, tree_records
 from landslide_map.runtime.transaction import outputs
 
@@ -38,12 +39,13 @@ def write_formats(folder: Path, formats: Iterable[str]) -> tuple[str, ...]:
     folder : Path
         With ``landslides.gpkg``; the files go beside it.
     formats : iterable of str
-        Keys of :data:`FORMATS`; ``gpkg`` is there already.
+        Keys of :data:`FORMATS` or :data:`EXCHANGE`, or paths of profiles (``.yaml``). ``gpkg`` is
+        there already.
 
     Raises
     ------
     UsageError
-        E402: a format is unknown.
+        E402: a format is unknown, or a profile is none.
     ResourceError
         E601: a file cannot be written. E612: GeoParquet needs pyarrow, which is not installed.
     """
@@ -52,9 +54,12 @@ def write_formats(folder: Path, formats: Iterable[str]) -> tuple[str, ...]:
     frame = pyogrio.read_dataframe(folder / LANDSLIDES, layer=LAYER) if wanted else None
     files = []
     for name in wanted:
-        file, write = FORMATS[name]
+        file = file_of(name)
         try:
-            write(frame, folder / file)
+            if name in FORMATS:
+                FORMATS[name][1](frame, folder / file)
+            else:
+                write_exchange(load_profile(PROFILES.get(name, Path(name))), folder, folder / file)
         except (DataSourceError, OSError) as error:
             if isinstance(error, ResourceError):
                 raise
@@ -65,8 +70,8 @@ def write_formats(folder: Path, formats: Iterable[str]) -> tuple[str, ...]:
 
 def add_formats(result: Path, formats: Iterable[str]) -> tuple[str, ...]:
     """Add formats to a finished result, all or none; parameters and errors as of :func:`write_formats`."""
-    wanted = [name for name in formats if name in FORMATS]
-    files = tuple(FORMATS[name][0] for name in wanted)
+    wanted = [name for name in formats if name != "gpkg"]
+    files = tuple(dict.fromkeys(file_of(name) for name in wanted))
     if not files:
         return ()
     manifest = next((name for name in (MANIFEST, SCENES) if (result / name).is_file()), MANIFEST)
@@ -91,10 +96,14 @@ def name_in(manifest: Path, stage: Path) -> None:
 
 def check_formats(formats: Iterable[str]) -> None:
     """Refuse formats that could not be written, before a run begins; errors as of :func:`write_formats`."""
-    unknown = sorted(set(formats) - {"gpkg", *FORMATS})
+    for name in formats:
+        if _is_profile(name):
+            load_profile(Path(name))
+    unknown = sorted({name for name in formats if not _is_profile(name)} - {"gpkg", *FORMATS, *EXCHANGE})
     if unknown:
+        known = ", ".join(("gpkg", *FORMATS, *EXCHANGE))
         raise UsageError(
-            "E402", f"format {', '.join(unknown)} is unknown; expected gpkg, {', '.join(FORMATS)}."
+            "E402", f"format {', '.join(unknown)} is unknown; expected {known}, or the .yaml of a profile."
         )
     if "geoparquet" in formats and importlib.util.find_spec("pyarrow") is None:
         raise ResourceError(
@@ -102,6 +111,17 @@ def check_formats(formats: Iterable[str]) -> None:
             "--format geoparquet needs the package 'pyarrow'. "
             "Install it with: pip install 'landslide-map[formats]'",
         )
+
+
+def file_of(name: str) -> str:
+    """Return the file name of a format."""
+    if name in FORMATS:
+        return FORMATS[name][0]
+    return EXCHANGE.get(name, OWN_PROFILE)
+
+
+def _is_profile(name: str) -> bool:
+    return name.endswith((".yaml", ".yml"))
 
 
 def _write_geojson(frame: gpd.GeoDataFrame, path: Path) -> None:
@@ -207,3 +227,8 @@ FORMATS: Final[Mapping[str, tuple[str, Callable[[Any, Path], None]]]] = {
     "shp": ("landslides_shp.zip", _write_shapefile),
 }
 """Word of ``--format`` -> file name, and what writes it."""
+
+EXCHANGE: Final[Mapping[str, str]] = {name: f"landslides_{name}.gpkg" for name in PROFILES}
+"""Word of ``--format`` -> file name, for profiles that come with landslide-map."""
+OWN_PROFILE: Final = "landslides_exchange.gpkg"
+"""File of a profile that a user wrote."""

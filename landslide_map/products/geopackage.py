@@ -103,7 +103,7 @@ def write_geopackage(
     """
     stamp = changed.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     with _explained(path):
-        with _clock(stamp):
+        with clock(stamp):
             for layer, frame in layers.items():
                 title, description = _LAYERS[layer]
                 pyogrio.write_dataframe(
@@ -159,7 +159,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _clock(stamp: str) -> Iterator[None]:
+def clock(stamp: str) -> Iterator[None]:
     """Have GDAL write `stamp` wherever it would write the current time."""
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": stamp})
     try:

@@ -17,7 +17,7 @@ import shapely
 from landslide_map import products
 from landslide_map.products import columns as names
 
-VERSION: Final = "1.0.0"
+VERSION: Final = "1.1.0"
 EXTENSIONS: Final = (
     "https://stac-extensions.github.io/projection/v1.1.0/schema.json",
     "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
@@ -155,8 +155,8 @@ def _asset(folder: Path, name: str) -> dict[str, Any]:
             asset["raster:bands"] = [
                 {
                     "data_type": dtype,
-                    "nodata": "nan" if nodata is not None and nodata != nodata else nodata,
                     "spatial_resolution": abs(source.transform.a),
+                    **({} if nodata is None else {"nodata": "nan" if nodata != nodata else nodata}),
                 }
                 for dtype in source.dtypes
             ]

@@ -123,6 +123,7 @@ def check_pictures(project: QgsProject, folder: Path) -> None:
         expect(pdf.stat().st_size > 20_000, "the PDF has content")
         settings = QgsLayoutExporter.ImageExportSettings()
         settings.dpi = 110
+        settings.exportMetadata = settings.generateWorldFile = False
         exporter.exportToImage(str(folder / "map.png"), settings)
 
 

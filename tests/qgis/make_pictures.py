@@ -76,6 +76,7 @@ def main() -> None:
         layer.rollBack()
         settings = QgsLayoutExporter.ImageExportSettings()
         settings.dpi = 80
+        settings.exportMetadata = settings.generateWorldFile = False
         for layout in project.layoutManager().printLayouts():
             QgsLayoutExporter(layout).exportToImage(str(pictures / "qgis_print.png"), settings)
         application.exit()

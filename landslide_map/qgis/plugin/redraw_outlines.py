@@ -1,28 +1,12 @@
 """Algorithm "Redraw outlines"."""
 
-from pathlib import Path
+from qgis.core import QgsProcessingParameterFile, QgsProcessingParameterNumber
 
-from qgis.core import (
-    QgsProcessingAlgorithm,
-    QgsProcessingOutputFile,
-    QgsProcessingOutputNumber,
-    QgsProcessingOutputRasterLayer,
-    QgsProcessingOutputVectorLayer,
-    QgsProcessingParameterBoolean,
-    QgsProcessingParameterFile,
-    QgsProcessingParameterFolderDestination,
-    QgsProcessingParameterNumber,
-)
-
-from .command import run
-from .map_scene import results
+from .result_algorithm import ResultAlgorithm
 
 
-class RedrawOutlines(QgsProcessingAlgorithm):
+class RedrawOutlines(ResultAlgorithm):
     """Draws the outlines of a finished map again, with another threshold or least area."""
-
-    def createInstance(self):  # noqa: N802
-        return RedrawOutlines()
 
     def name(self):
         return "redrawoutlines"
@@ -41,20 +25,11 @@ class RedrawOutlines(QgsProcessingAlgorithm):
             number("THRESHOLD", "Probability", number.Double, minValue=0.01, maxValue=0.99, optional=True)
         )
         self.addParameter(number("MIN_AREA", "Least area, m2", number.Double, minValue=0, optional=True))
-        self.addParameter(QgsProcessingParameterBoolean("LOAD", "Load the outlines when finished", True))
-        self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", "Folder for the result"))
-        self.addOutput(QgsProcessingOutputVectorLayer("LANDSLIDES", "Landslides"))
-        self.addOutput(QgsProcessingOutputRasterLayer("PROBABILITY", "Probability"))
-        self.addOutput(QgsProcessingOutputFile("PROJECT", "QGIS project"))
-        self.addOutput(QgsProcessingOutputFile("REPORT", "Report"))
-        self.addOutput(QgsProcessingOutputNumber("COUNT", "Number of outlines"))
+        self.addResult()
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
-        folder = Path(self.parameterAsString(parameters, "OUTPUT", context))
-        arguments = ["outline", self.parameterAsFile(parameters, "RESULT", context), "--out", str(folder)]
-        arguments.append("--json-progress")
+        arguments = ["outline", self.parameterAsFile(parameters, "RESULT", context)]
         for name, option in (("THRESHOLD", "--threshold"), ("MIN_AREA", "--min-area")):
             if parameters.get(name) is not None:
                 arguments += [option, str(self.parameterAsDouble(parameters, name, context))]
-        done = run(arguments, feedback)
-        return results(self, parameters, context, feedback, folder, done.get("landslides"))
+        return self.runCommand(arguments, parameters, context, feedback)
