@@ -39,7 +39,7 @@ COARSEST_DEM_M: Final = 100.0
 where heights are means over 90 m, five over 250 m, eight over 1000 m (tests/unit/test_terrain.py)."""
 
 
-def open_elevation(path: Path) -> RasterBand:
+def open_elevation(path: str | Path) -> RasterBand:
     """Open elevation; a picture of it (hillshade, colours) has three bands."""
     with opened(path) as dataset:
         count = dataset.count - len(alpha_bands(dataset))

@@ -16,7 +16,8 @@ from landslide_map.inputs.sentinel1.track import open_track
 from landslide_map.inputs.sentinel2.before import compared, open_before
 from landslide_map.inputs.sentinel2.image import open_optical
 from landslide_map.inputs.target_grid import decide_grid
-from landslide_map.raster.open import file_of
+from landslide_map.raster.joined import joined_name
+from landslide_map.raster.open import files_of
 from landslide_map.scene.model import Scene, TrackSpec
 
 
@@ -57,11 +58,11 @@ def open_inputs(scene: Scene) -> SceneInputs:
         for orbit, track in opening.items():
             tracks[orbit], found = track.result()
             notices += found
-            files += [file_of(band) for band in tracks[orbit].raster_bands]
+            files += [file for band in tracks[orbit].raster_bands for file in files_of(band)]
     check_tracks_differ(tracks.values())
-    dem = None if scene.dem is None else open_elevation(scene.dem)
+    dem = None if scene.dem is None else open_elevation(joined_name(scene.dem))
     if dem is not None:
-        files.append(file_of(dem))
+        files += files_of(dem)
         notices += elevation_notices(dem)
     grid = decide_grid(scene.grid, optical, tracks)
     if dem is not None:

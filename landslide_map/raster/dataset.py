@@ -8,6 +8,8 @@ a file. What the file leads to (sources, overviews, masks) goes through the same
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +21,7 @@ from rasterio.enums import Interleaving
 from rasterio.io import DatasetReader
 
 from landslide_map.errors import InputError, ResourceError
+from landslide_map.raster.joined import PREFIX, joined_document, joined_files
 from landslide_map.raster.vrt import local_sources
 from landslide_map.runtime.byte_size import gigabytes
 from landslide_map.runtime.memory_limit import MOST_SOURCE_BLOCK, source_block
@@ -62,6 +65,9 @@ _DEEPEST: Final = 6
 _ZARR: Final = 'ZARR:"'
 _ARRAY: Final = re.compile(r'ZARR:"(?P<store>[^"]+)":/(?P<array>[A-Za-z0-9_]+(?:/[A-Za-z0-9_]+)*)')
 """An array of a Zarr store as GDAL names it."""
+_NETCDF: Final = 'NETCDF:"'
+_VARIABLE: Final = re.compile(r'NETCDF:"(?P<file>[^"]+)":/*(?P<name>[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*)')
+"""A variable of a NetCDF file as GDAL names it."""
 _MOST_XML: Final = 64 * 2**20
 
 
@@ -72,7 +78,7 @@ def gdal_path(path: str | Path) -> str:
     '/vsizip//data/S2.zip/S2.SAFE/B04.jp2'
     """
     text = str(path)
-    if text.startswith(_ZARR):
+    if text.startswith((_ZARR, PREFIX, _NETCDF)):
         return text
     return f"/vsizip/{text}" if not text.startswith("/vsizip/") and inside_zip(text) else text
 
@@ -104,7 +110,9 @@ def open_dataset(path: str | Path) -> DatasetReader:
     """
     if array := zarr_array(path):
         return _open_array(str(path), array)
-    place = plain_path(path)
+    if parts := joined_files(path):
+        return _open_joined(parts)
+    place = netcdf_file(path) or plain_path(path)
     driver, block = _checked(place, *_state(place), 0)
     if block > source_block():
         raise ResourceError(
@@ -113,7 +121,42 @@ def open_dataset(path: str | Path) -> DatasetReader:
             f"the limit of memory leaves {gigabytes(source_block())} for one. Write it in tiles "
             f"(gdal_translate -co TILED=YES), or give the run {gigabytes(block * 16)}",
         )
-    return rasterio.open(gdal_path(place), driver=driver)
+    return rasterio.open(gdal_path(path if netcdf_file(path) else place), driver=driver)
+
+
+def _open_joined(parts: Sequence[str]) -> DatasetReader:
+    """Open several files as one; each goes through the gate on its own."""
+    with ExitStack() as stack:
+        sources = [(gdal_path(part), stack.enter_context(open_dataset(part))) for part in parts]
+        document = joined_document(sources)
+    return rasterio.open(document, driver="VRT")
+
+
+def netcdf_file(path: str | Path) -> Path | None:
+    """Return the file that holds a variable, ``NETCDF:"file":variable``; None for any other path.
+
+    >>> netcdf_file('NETCDF:"/data/a.nc":B04')
+    PosixPath('/data/a.nc')
+    """
+    found = _VARIABLE.fullmatch(str(path))
+    return None if found is None else Path(found["file"])
+
+
+def variable_name(file: Path, subdataset: str) -> tuple[str, str]:
+    """Return the name of a variable, of what rasterio calls it, and the path that opens it."""
+    name = subdataset.rsplit(":", 1)[-1].lstrip("/")
+    return name, f'{_NETCDF}{file}":{name}'
+
+
+def files_in(name: str | Path) -> tuple[Path, ...]:
+    """Return the files on disk behind a name that GDAL opens: zips, stores and parts."""
+    if parts := joined_files(name):
+        return tuple(file for part in parts for file in files_in(part))
+    if array := zarr_array(name):
+        return (array.store if array.store.is_file() else array.store / array.name,)
+    place = netcdf_file(name) or plain_path(name)
+    member = inside_zip(place)
+    return (member.zip if member else place,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,8 @@ from landslide_map.errors import InputError
 from landslide_map.grid import Grid
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.coordinates import horizontal
-from landslide_map.raster.dataset import gdal_path, open_dataset, plain_path, zarr_array
+from landslide_map.raster.dataset import files_in, gdal_path, open_dataset, variable_name
 from landslide_map.raster.nodata import mask_of
-from landslide_map.untrusted.files import inside_zip
 
 _FARTHEST: Final = 5e8
 """Of a coordinate in a map projection, in any unit: the Earth is 4e7 m around."""
@@ -33,12 +32,9 @@ _OPENING = Lock()
 """Filters of warnings are shared by all threads: one opens a file at a time."""
 
 
-def file_of(band: RasterBand) -> Path:
-    """Return the file on disk that holds `band`: the zip, where it lies in one."""
-    if array := zarr_array(band.path):
-        return array.store if array.store.is_file() else array.store / array.name
-    member = inside_zip(band.path)
-    return member.zip if member else plain_path(band.path)
+def files_of(band: RasterBand) -> tuple[Path, ...]:
+    """Return the files on disk that hold `band`: the zip, where it lies in one; every part of several."""
+    return files_in(band.path)
 
 
 def open_band(
@@ -73,6 +69,13 @@ def open_band(
         system; E104 rotated; E108 complex numbers; E311 not geocoded.
     """
     with opened(path) as dataset:
+        if dataset.count == 0 and dataset.driver == "netCDF":
+            names = ", ".join(netcdf_variables(Path(path))) or "no raster"
+            raise InputError(
+                "E101",
+                f"{path}: is a NetCDF file with several variables ({names}); write each as a GeoTIFF with "
+                f'gdal_translate NETCDF:"{Path(path).name}":NAME NAME.tif, and name these',
+            )
         if not 1 <= index <= dataset.count:
             raise InputError(
                 "E101",
@@ -103,6 +106,14 @@ def opened(path: str | Path) -> Iterator[DatasetReader]:
         raise InputError(
             "E101", f"{path}: cannot be read; it is truncated, damaged or not a raster ({_reason(error)})"
         ) from None
+
+
+def netcdf_variables(path: Path) -> dict[str, str]:
+    """Return the rasters in a NetCDF file: variable -> what opens it; none if the file is one raster."""
+    with opened(path) as dataset:
+        if dataset.count or dataset.driver != "netCDF":
+            return {}
+        return dict(variable_name(path, name) for name in dataset.subdatasets)
 
 
 def _reason(error: BaseException) -> str:
@@ -150,6 +161,13 @@ def _grid(path: str | Path, dataset: DatasetReader) -> Grid:
     if not (crs.is_projected or crs.is_geographic):
         raise InputError(
             "E103", f"{path}: its coordinate reference system is local ({crs}); expected a map projection"
+        )
+    if dataset.driver == "netCDF" and transform.is_identity:
+        raise InputError(
+            "E103",
+            f"{path}: this variable does not say where it lies (x and y have no standard_name "
+            "projection_x_coordinate and projection_y_coordinate); export every variable as a GeoTIFF, one "
+            'band a file, e.g. with rioxarray: data["B04"].rio.to_raster("B04.tif")',
         )
     if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
         raise InputError(

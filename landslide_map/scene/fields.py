@@ -14,6 +14,8 @@ from pydantic_core import PydanticCustomError
 from landslide_map.errors import SceneError, UsageError
 from landslide_map.scene.messages import NAIVE_TIME
 
+_PER_PART: Final = {"path", "B02", "B03", "B04", "B08", "SCL"}
+"""Keys of an image that each of its parts has for itself."""
 _LONGEST_NAME: Final = 255
 """Of a file or folder, bytes, on any usual disk: longer text is a shape or a list, not a path."""
 
@@ -92,9 +94,34 @@ def one_or_more(value: object) -> object:
     return value if isinstance(value, list | tuple) else (value,)
 
 
+def one_or_more_parts(value: object) -> object:
+    """As :func:`one_or_more`; a mapping with a list of paths stands for as many, parts of one image."""
+    found: list[object] = []
+    for item in value if isinstance(value, list | tuple) else (value,):
+        paths = item.get("path") if isinstance(item, dict) else None
+        is_list = isinstance(item, dict) and isinstance(paths, list | tuple) and len(paths) > 0
+        found += [item | {"path": path} for path in paths] if is_list else [item]
+    return found
+
+
 def path_or_mapping(value: object) -> object:
     """Let a bare path stand for ``{path: ...}``."""
     return {"path": value} if isinstance(value, str | Path) else value
+
+
+def one_image(value: object) -> object:
+    """Let several files, or mappings, stand for the parts of one image: the first, and ``more``."""
+    if isinstance(value, list | tuple) and value:
+        first, *more = (path_or_mapping(part) for part in value)
+        return {**first, "more": more} if isinstance(first, dict) and more else first
+    if not isinstance(value, dict):
+        return path_or_mapping(value)
+    lists = {key: part for key, part in value.items() if key in _PER_PART and isinstance(part, list | tuple)}
+    counts = {len(part) for part in lists.values()}
+    if len(counts) != 1 or 0 in counts:
+        return value
+    parts = [value | {key: part[i] for key, part in lists.items()} for i in range(counts.pop())]
+    return {**parts[0], "more": parts[1:]} if len(parts) > 1 else parts[0]
 
 
 def folder_or_mapping(value: object) -> object:

@@ -135,4 +135,5 @@ def _model_at(root: Model, keys: Keys) -> Model:
 def _all_keys(model: Model, parent: Keys = ()) -> Iterator[Keys]:
     yield from ((*parent, name) for name in _names(model))
     for name, child in _children(model).items():
-        yield from _all_keys(child, (*parent, name))
+        if child is not model:  # as the parts of an image
+            yield from _all_keys(child, (*parent, name))

@@ -28,7 +28,9 @@ from landslide_map.scene.fields import (
     UtcTime,
     folder_or_mapping,
     none_for,
+    one_image,
     one_or_more,
+    one_or_more_parts,
     path_or_mapping,
 )
 from landslide_map.scene.messages import explain, read_mapping
@@ -100,7 +102,7 @@ class OpticalBands(_Model):
 
 
 class OpticalSpec(_Model):
-    """A post-event Sentinel-2 image: one product or raster (`path`), or one file per band."""
+    """A Sentinel-2 image: one product or raster (`path`), or one file per band; or lists of parts of it."""
 
     path: FilePath | None = None
     bands: OpticalBands | None = None
@@ -113,6 +115,8 @@ class OpticalSpec(_Model):
     offset: Literal["auto", "present", "absent"] = "auto"
     datetime: UtcTime | None = None
     nodata: NodataValues = None
+    more: tuple[OpticalSpec, ...] = ()
+    """Further parts of the image: files of an export that was cut, products of one pass."""
 
     @property
     def band_files(self) -> dict[str, Path]:
@@ -134,7 +138,7 @@ class OpticalSpec(_Model):
 
 
 OpticalList = Annotated[
-    tuple[Annotated[OpticalSpec, BeforeValidator(path_or_mapping)], ...],
+    tuple[Annotated[OpticalSpec, BeforeValidator(one_image)], ...],
     BeforeValidator(one_or_more),
     Field(min_length=1),
 ]
@@ -143,7 +147,7 @@ OpticalList = Annotated[
 class Optical(_Model):
     """Sentinel-2: the image after the event, and images before it for the change of vegetation."""
 
-    post: Annotated[OpticalSpec, BeforeValidator(path_or_mapping)]
+    post: Annotated[OpticalSpec, BeforeValidator(one_image)]
     pre: OpticalList | None = None
 
 
@@ -212,7 +216,7 @@ class CompositeSpec(_Model):
 
 RadarList = Annotated[
     tuple[Annotated[RadarSpec, BeforeValidator(path_or_mapping)], ...],
-    BeforeValidator(one_or_more),
+    BeforeValidator(one_or_more_parts),
     Field(min_length=1),
 ]
 
@@ -273,7 +277,7 @@ class Scene(_Model):
     grid: Annotated[GridSpec | None, none_for("s2")] = None
     s2: Optical | None = None
     s1: Annotated[Radar | None, BeforeValidator(folder_or_mapping)] = None
-    dem: FilePath | None = None
+    dem: FilePaths | None = None
     bundle: Annotated[FilePath | None, none_for("default")] = None
     stride: Annotated[int, Field(ge=LEAST_STRIDE, le=SIZE)] = SIZE
     threshold: Annotated[float, Field(gt=0, lt=1)] | None = None

@@ -40,7 +40,7 @@ def test_images_of_a_folder_become_a_scene_that_can_be_read(tmp_path: Path, make
     assert scene.s2.post.path is not None
     assert scene.s2.post.path.resolve() == product
     assert scene.dem is not None
-    assert scene.dem.resolve() == images / "dem.tif"
+    assert scene.dem[0].resolve() == images / "dem.tif"
     assert scene.s1 is not None
     (track,) = scene.s1.tracks.values()
     assert (len(track.pre or ()), len(track.post or ())) == (1, 1)

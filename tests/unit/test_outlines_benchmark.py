@@ -65,7 +65,7 @@ def test_a_scene_names_the_sensors_asked_for(
     scene = load_scene(scene_of(event, setting))
     assert (scene.s2 is not None) is optical
     assert (set(scene.s1.tracks) if scene.s1 else set()) == tracks
-    assert scene.dem == event / "dem.tif"
+    assert scene.dem == (event / "dem.tif",)
 
 
 def test_kind_events_are_the_default_options_and_varied_ones_are_drawn(event: Path) -> None:

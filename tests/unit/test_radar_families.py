@@ -302,10 +302,13 @@ def test_pixels_of_snap_are_read_as_stored_and_its_false_zeros_are_no_data(tmp_p
     assert pixels[20, 20] == pytest.approx(decibels(land(10, -10.0))[20, 20], abs=1e-4)
 
 
-def test_both_shards_are_slices_of_one_image(tmp_path: Path):
+def test_both_shards_are_one_image_without_a_seam(tmp_path: Path):
     earth_engine_shards(tmp_path)
-    track = inputs(str(tmp_path)).tracks["ascending"]
-    assert [band.grid.width for band in track.pre[0].bands["vv"]] == [60, 30]
+    found = inputs(str(tmp_path))
+    (band,) = found.tracks["ascending"].pre[0].bands["vv"]
+    assert band.grid.width == 90
+    assert [file.exists() for file in found.files] == [True] * len(found.files)
+    assert sum("-00000000" in file.name for file in found.files) == 4
 
 
 @pytest.mark.parametrize(

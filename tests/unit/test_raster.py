@@ -19,7 +19,7 @@ from rasterio.enums import ColorInterp
 from landslide_map.errors import InputError
 from landslide_map.grid import Block
 from landslide_map.inputs.sentinel1.files import sample
-from landslide_map.raster.open import file_of, gdal_path, open_band
+from landslide_map.raster.open import files_of, gdal_path, open_band
 from landslide_map.raster.resample import read_block
 from landslide_map.raster.sampling import decimated, valid_at
 
@@ -52,7 +52,7 @@ def test_a_band_is_described_as_it_lies(tmp_path: Path) -> None:
     assert band.grid.transform == TRANSFORM
     assert band.grid.shape == (100, 80)
     assert band.nodata == (-9999,)
-    assert file_of(band) == tmp_path / "a.tif"
+    assert files_of(band) == (tmp_path / "a.tif",)
 
 
 def test_pixel_is_point_and_pixel_is_area_lie_alike(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_path_may_lead_into_a_zip(tmp_path: Path) -> None:
     band = open_band(tmp_path / "bands.zip" / "inner" / "a.tif")
     assert band.path.startswith("/vsizip/")
     assert np.array_equal(decimated(band), VALUES)
-    assert file_of(band) == tmp_path / "bands.zip"
+    assert files_of(band) == (tmp_path / "bands.zip",)
     refused("E101", "no item named", tmp_path / "bands.zip" / "inner" / "b.tif")
     assert gdal_path("/data/a.tif") == "/data/a.tif"
 

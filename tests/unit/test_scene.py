@@ -59,7 +59,7 @@ def test_paths_resolve_against_the_folder_of_the_file(
     assert scene.s2 is not None
     assert scene.s2.post.path == tmp_path / "data" / "s2.tif"
     assert scene.dem is not None
-    assert scene.dem.resolve() == tmp_path / "dem.tif"
+    assert scene.dem[0].resolve() == tmp_path / "dem.tif"
     assert scene.s1 is not None
     assert scene.s1.tracks["descending"].pre is not None
     assert scene.s1.tracks["descending"].pre[0].vv == (tmp_path / "data" / "a_vv.tif",)
@@ -80,7 +80,7 @@ def test_pass_is_read_as_the_orbit_of_an_item(tmp_path: Path) -> None:
 
 def test_a_tilde_that_is_no_users_folder_is_part_of_a_name(tmp_path: Path) -> None:
     scene = load_scene(write(tmp_path, MINIMAL + "dem: ~temp.tif\n"))
-    assert scene.dem == tmp_path / "~temp.tif"
+    assert scene.dem == (tmp_path / "~temp.tif",)
 
 
 def test_times_of_any_zone_become_utc(tmp_path: Path) -> None:
@@ -177,8 +177,8 @@ def test_a_time_without_zone_is_refused(tmp_path: Path, when: str) -> None:
         (MINIMAL + "threshold: 1.5\n", "threshold"),
         (MINIMAL + "threshold: .nan\n", "threshold"),
         (MINIMAL + "min_valid_fraction: 0\n", "min_valid_fraction"),
-        (MINIMAL + "dem: ''\n", "dem: expected a path"),
-        (MINIMAL + "dem: https://example.org/dem.tif\n", "dem: expected a file on this machine"),
+        (MINIMAL + "dem: ''\n", "dem[0]: expected a path"),
+        (MINIMAL + "dem: https://example.org/dem.tif\n", "dem[0]: expected a file on this machine"),
         (
             MINIMAL + f"grid: {{aoi: 'POLYGON (({60 * '1 2, '}))'}}\n",
             "grid.aoi: expected a path; found text of",

@@ -38,7 +38,8 @@ class DimapBand:
 
     path: Path
     """The ENVI raster."""
-    grid: Grid
+    grid: Grid | None
+    """None where only the raster's own header says where it lies."""
     nodata: tuple[float, ...]
     identity: Identity
 
@@ -56,8 +57,10 @@ def read_dimap(path: Path) -> dict[str, DimapBand]:
         root = parse_xml(read_bytes(path, MOST_BYTES))
     except (OSError, ValueError) as error:
         raise InputError("E101", f"{path}: cannot be read ({error}); write it again with SNAP") from None
-    grid = _grid(root, path)
     identity = _identity(root)
+    if next(root.iter("Spectral_Band_Info"), None) is None:
+        return _by_names(path, identity)
+    grid = _grid(root, path)
     flattened = "Terrain-Flattening" in {(node.text or "").strip() for node in root.iter("operator")}
     files = _files(root, path)
     found: dict[str, DimapBand] = {}
@@ -80,6 +83,28 @@ def read_dimap(path: Path) -> dict[str, DimapBand]:
         decibels = told["db"] is not None or _text(band, "PHYSICAL_UNIT").lower().endswith("db")
         found[key] = DimapBand(
             files[index], grid, _nodata(band, decibels), _of_band(identity, told, decibels, flattened)
+        )
+    return found
+
+
+def _by_names(path: Path, identity: Identity) -> dict[str, DimapBand]:
+    """Return what the rasters of a product are by their names, where its XML does not describe them."""
+    folder = path.with_suffix(".data")
+    found: dict[str, DimapBand] = {}
+    for raster in sorted(folder.glob("*.img")):
+        told = _BAND.search(raster.stem)
+        if told is None or told["quantity"].lower() == "beta" or told["polarisation"].lower() in found:
+            continue
+        decibels = told["db"] is not None
+        nodata = (0.0, ZERO_DB) if decibels else (0.0,)
+        found[told["polarisation"].lower()] = DimapBand(
+            raster, None, nodata, _of_band(identity, told, decibels, False)
+        )
+    if set(found) != {"vv", "vh"}:
+        raise InputError(
+            "E101",
+            f"{path}: does not describe its bands; give the .img files of VV and VH below {folder.name} as "
+            "vv: and vh: in scene.yaml, or write the product again with SNAP",
         )
     return found
 

@@ -12,8 +12,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from glob import escape as glob_escape
-from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +20,10 @@ from landslide_map.grid import Grid
 from landslide_map.inputs.sentinel1.dimap import read_dimap
 from landslide_map.inputs.sentinel1.files import RadarFile, look_at, polarisation_of
 from landslide_map.inputs.sentinel1.metadata import Identity, identify, relative_orbit
+from landslide_map.inputs.shards import shards_of
 from landslide_map.raster.open import open_band
 from landslide_map.scene.model import RadarBands, RadarSpec
-from landslide_map.untrusted.files import ZIP_ERRORS, inside_zip, zip_names
+from landslide_map.untrusted.files import ZIP_ERRORS, zip_names
 
 SAME_PASS_S: Final = 600.0
 """Slices, bursts and frames of one pass over a scene start within this time."""
@@ -36,7 +35,6 @@ _COMPANION: Final = re.compile(
     re.IGNORECASE,
 )
 """Rasters that come along with backscatter."""
-_SHARD: Final = re.compile(r"(?P<stem>.+)-(?P<row>\d{10})-(?P<col>\d{10})\.tiff?", re.IGNORECASE)
 _OPTICAL: Final = re.compile(r"S2[A-D]_MSI|SENTINEL2[A-D]_|_T\d{2}[C-X][A-Z]{2}_|^T\d{2}[C-X][A-Z]{2}_")
 
 
@@ -189,37 +187,6 @@ def files_of_dimap(path: Path) -> dict[str, RadarFile]:
         )
         for name, band in sorted(found.items(), reverse=True)
     }
-
-
-def shards_of(path: Path) -> list[Path]:
-    """Return the parts of an export of Earth Engine that is cut into files; the file itself if it is whole.
-
-    Names end in the row and column where a part begins. Parts with their own sizes are placed by their
-    georeference; the names tell whether one is missing.
-
-    Raises
-    ------
-    InputError
-        E101 a part is missing.
-    """
-    own = _SHARD.fullmatch(path.name)
-    if own is None or inside_zip(path) is not None:
-        return [path]
-    parts = {
-        (found["row"], found["col"]): other
-        for other in sorted(path.parent.glob(f"{glob_escape(own['stem'])}-*.tif*"))
-        if (found := _SHARD.fullmatch(other.name)) and found["stem"] == own["stem"]
-    }
-    rows, cols = ({key[i] for key in parts} for i in (0, 1))
-    missing = sorted(set(product(rows, cols)) - set(parts))
-    if missing or "0000000000" not in rows or "0000000000" not in cols:
-        row, col = missing[0] if missing else ("0000000000", "0000000000")
-        raise InputError(
-            "E101",
-            f"{path}: the part {own['stem']}-{row}-{col}.tif of this export is missing; download it as well "
-            "(all parts into one folder)",
-        )
-    return [parts[key] for key in sorted(parts)]
 
 
 def _polarisation(name: str) -> str | None:

@@ -11,6 +11,7 @@ from landslide_map.errors import InputError, Notice
 from landslide_map.inputs.sentinel1.consistency import centre
 from landslide_map.inputs.sentinel1.families import Product, as_specs, expanded, passes, products_in
 from landslide_map.inputs.sentinel1.metadata import direction, has_time_of_day, time_of_day_gap
+from landslide_map.inputs.shards import shards_of
 from landslide_map.scene.model import Radar, RadarSpec, TrackSpec
 
 BEFORE_DAYS: Final = 60.0
@@ -61,7 +62,16 @@ def sorted_radar(radar: Radar, event_time: datetime) -> tuple[dict[str, TrackSpe
 
 def _expanded(track: TrackSpec) -> TrackSpec:
     def items(specs: Sequence[RadarSpec] | None) -> tuple[RadarSpec, ...] | None:
-        return None if specs is None else tuple(one for spec in specs for one in expanded(spec))
+        if specs is None:
+            return None
+        each = [one for spec in specs for one in expanded(spec)]
+        # Shards of one export that are listed one by one: the first stands for all.
+        exports = [shards_of(one.path) if one.path is not None else [] for one in each]
+        return tuple(
+            one
+            for i, (one, shards) in enumerate(zip(each, exports, strict=True))
+            if len(shards) < 2 or shards not in exports[:i]
+        )
 
     if track.composite is not None:
         return track

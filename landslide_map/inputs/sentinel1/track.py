@@ -16,7 +16,7 @@ from landslide_map.inputs.scene_inputs import RadarComposite, RadarImage, RadarT
 from landslide_map.inputs.sentinel1 import consistency, differences
 from landslide_map.inputs.sentinel1 import units as backscatter_checks
 from landslide_map.inputs.sentinel1.backscatter import DB_LIMITS, stored_limits
-from landslide_map.inputs.sentinel1.families import SAME_PASS_S, files_of_dimap, shards_of
+from landslide_map.inputs.sentinel1.families import SAME_PASS_S, files_of_dimap
 from landslide_map.inputs.sentinel1.files import (
     OpenedImage,
     RadarFile,
@@ -27,7 +27,9 @@ from landslide_map.inputs.sentinel1.files import (
 )
 from landslide_map.inputs.sentinel1.metadata import Identity, relative_orbit, sources_of
 from landslide_map.inputs.sentinel1.placement import placed
+from landslide_map.inputs.shards import shards_of
 from landslide_map.options import BackscatterUnits, Quantity, Registration
+from landslide_map.raster.joined import joined_files, joined_name
 from landslide_map.runtime.threads import in_threads
 from landslide_map.scene.model import CompositeBands, CompositeSpec, RadarSpec, TrackSpec
 
@@ -131,7 +133,7 @@ def open_image(orbit: str, spec: RadarSpec) -> OpenedImage:
         orbit=orbit,
         relative_orbit=known.relative_orbit,
         platform=known.platform,
-        product=files[0].path.name,
+        product=Path((joined_files(where) or (where,))[0]).name,
         sources=_sources(declared, spec, files[0], known),
     )
     return OpenedImage(image, spec, told, bands["vv"][0].pixels, tuple(notices))
@@ -162,15 +164,12 @@ def _radar_files(spec: RadarSpec) -> dict[str, list[tuple[RadarFile, int]]]:
     if spec.path is not None and spec.path.suffix.lower() == ".dim":
         return {name: [(file, 1)] for name, file in files_of_dimap(spec.path).items()}
     if spec.path is not None:
-        first, *others = (look_at(path) for path in shards_of(spec.path))
-        file = first
+        shards = [look_at(path) for path in shards_of(spec.path)]
+        file = replace(shards[0], path=Path(joined_name([shard.path for shard in shards])))
         numbers = (spec.bands.vv, spec.bands.vh) if spec.bands else _two_bands(file)
         for name, number in zip(("vv", "vh"), numbers, strict=True):
             _check_description(file, number, name)
-        return {
-            name: [(one, number) for one in (first, *others)]
-            for name, number in zip(("vv", "vh"), numbers, strict=True)
-        }
+        return {name: [(file, number)] for name, number in zip(("vv", "vh"), numbers, strict=True)}
     parts = {
         name: [(look_at(path), 1) for path in paths or ()]
         for name, paths in (("vv", spec.vv), ("vh", spec.vh))

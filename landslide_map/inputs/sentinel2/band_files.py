@@ -16,7 +16,7 @@ from landslide_map import bands
 from landslide_map.errors import InputError
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.nodata import alpha_bands
-from landslide_map.raster.open import open_band, opened
+from landslide_map.raster.open import netcdf_variables, open_band, opened
 from landslide_map.scene.model import OpticalSpec
 
 PRODUCT_NAME = re.compile(
@@ -59,6 +59,8 @@ def open_files(spec: OpticalSpec) -> dict[str, RasterBand]:
         for name, path in (*spec.band_files.items(), *([("scl", spec.SCL)] if spec.SCL else [])):
             _check_name(name, path)
         rasters = {name: _only_band(name, path, spec) for name, path in spec.band_files.items()}
+    elif variables := netcdf_variables(spec.path):
+        rasters = _of_variables(spec, variables)
     else:
         numbers = spec.bands.given if spec.bands else _described_bands(spec.path)
         _check_descriptions(spec.path, numbers)
@@ -77,6 +79,35 @@ def open_files(spec: OpticalSpec) -> dict[str, RasterBand]:
     if spec.SCL is not None:
         rasters["scl"] = open_band(spec.SCL, nodata=ZERO)
     return rasters
+
+
+def _of_variables(spec: OpticalSpec, variables: Mapping[str, str]) -> dict[str, RasterBand]:
+    """Open the variables of a NetCDF file that are bands, as openEO and xarray write them."""
+    names = list(variables)
+    if spec.bands:
+        given = spec.bands.given
+        if too_high := {name: i for name, i in given.items() if i > len(names)}:
+            raise InputError(
+                "E101", f"{spec.path}: has {len(names)} variables ({', '.join(names)}); bands says {too_high}"
+            )
+        chosen = {name: names[i - 1] for name, i in given.items()}
+        if wrong := {name: told for name, told in chosen.items() if contradicts(told, name)}:
+            raise InputError("E206", f"{spec.path}: variables are read as other bands than named: {wrong}")
+    else:
+        numbers = _bands_in(spec.path, names)
+        chosen = {name: names[i - 1] for name, i in numbers.items()}
+    return {name: _only_time(variables[told], spec) for name, told in chosen.items()}
+
+
+def _only_time(path: str, spec: OpticalSpec) -> RasterBand:
+    with opened(path) as dataset:
+        if dataset.count != 1:
+            raise InputError(
+                "E101",
+                f"{path}: has {dataset.count} times; expected one image. Write one time into a file of its "
+                "own",
+            )
+    return open_band(path, 1, spec.nodata, default=ZERO)
 
 
 def _check_name(band: str, path: Path) -> None:
@@ -133,7 +164,11 @@ def _only_band(name: str, path: Path, spec: OpticalSpec) -> RasterBand:
 def _described_bands(path: Path) -> dict[str, int]:
     """Return band name -> number from the band descriptions, e.g. ``B4_red``."""
     with opened(path) as dataset:
-        descriptions = [text or "" for text in dataset.descriptions]
+        return _bands_in(path, [text or "" for text in dataset.descriptions])
+
+
+def _bands_in(path: Path | None, descriptions: list[str]) -> dict[str, int]:
+    """Return band name -> number among descriptions, or names of variables."""
     words = [set(re.split(r"[^a-z0-9]+", text.lower())) for text in descriptions]
     found = {
         name: [i for i, said in enumerate(words, 1) if said & known and not said & OTHER_BANDS]

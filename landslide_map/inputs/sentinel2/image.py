@@ -7,7 +7,7 @@ decided by the processing baseline and verified on pixels.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,13 +23,13 @@ from landslide_map.inputs.sentinel2.band_files import (
     dates_in_names,
     open_files,
 )
-from landslide_map.inputs.sentinel2.families import resolved
 from landslide_map.inputs.sentinel2.fill import dn_limits, without_fill
 from landslide_map.inputs.sentinel2.offset import Look, OffsetDecision
+from landslide_map.inputs.sentinel2.parts import Found, joined, whole
 from landslide_map.inputs.sentinel2.registration import registration_notices
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.dataset import check_image_size
-from landslide_map.raster.open import file_of, open_band
+from landslide_map.raster.open import files_of, open_band
 from landslide_map.raster.sampling import look_together
 from landslide_map.scene.model import OpticalSpec
 
@@ -39,20 +39,6 @@ LATE_DAYS = 60
 LOW_SUN_ZENITH = 70.0
 SPECIAL_VALUES = (*ZERO, SATURATED)
 """NODATA and SATURATED of ESA's products."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What files and metadata say, before the pixels are asked."""
-
-    name: str
-    rasters: dict[str, RasterBand]
-    """``red, green, blue, nir, scl``, those that exist."""
-    offset: OffsetDecision | None = None
-    acquired: datetime | None = None
-    baseline: str | None = None
-    sun_zenith: float | None = None
-    metadata: tuple[Path, ...] = ()
 
 
 def open_optical(
@@ -74,8 +60,8 @@ def open_optical(
         E101 to E109 unusable files, E201 Level-1C, E204 offset, E205 units, E206 band order,
         E208 acquired before the event; E210 not acquired before it, where it has to be.
     """
-    spec = resolved(spec)
-    found = _found(spec)
+    spec, *more = whole(spec)
+    found = joined([_found(part) for part in (spec, *more)])
     optical = {name: raster for name, raster in found.rasters.items() if name in bands.OPTICAL}
     _check_one_grid(optical, found.rasters.get("scl"))
     for raster in found.rasters.values():
@@ -101,11 +87,13 @@ def open_optical(
         product=found.name,
         baseline=found.baseline,
     )
-    files = dict.fromkeys([*found.metadata, *map(file_of, found.rasters.values())])
+    files = dict.fromkeys(
+        [*found.metadata, *(file for band in found.rasters.values() for file in files_of(band))]
+    )
     return image, [*notices, *seen, *_season(found), *_missing(found.name, optical)], tuple(files)
 
 
-def _found(spec: OpticalSpec) -> _Found:
+def _found(spec: OpticalSpec) -> Found:
     if spec.path is not None and eopf.is_store(spec.path):
         return _from_store(spec, spec.path)
     if spec.path is not None and safe.is_product(spec.path):
@@ -113,7 +101,7 @@ def _found(spec: OpticalSpec) -> _Found:
     return _from_files(spec)
 
 
-def _from_store(spec: OpticalSpec, path: Path) -> _Found:
+def _from_store(spec: OpticalSpec, path: Path) -> Found:
     store = eopf.read_store(path)
     nodata = SPECIAL_VALUES if spec.nodata is None else spec.nodata
     rasters = {
@@ -121,7 +109,7 @@ def _from_store(spec: OpticalSpec, path: Path) -> _Found:
         for name, (array, grid) in store.arrays.items()
     }
     # Stored numbers are those of the SAFE product: the scale and offset of the store are not applied.
-    return _Found(
+    return Found(
         store.name,
         rasters,
         _offset_of(store.baseline),
@@ -132,7 +120,7 @@ def _from_store(spec: OpticalSpec, path: Path) -> _Found:
     )
 
 
-def _from_product(spec: OpticalSpec, path: Path) -> _Found:
+def _from_product(spec: OpticalSpec, path: Path) -> Found:
     product = safe.read_product(path)
     nodata = SPECIAL_VALUES if spec.nodata is None else spec.nodata
     rasters = {
@@ -147,7 +135,7 @@ def _from_product(spec: OpticalSpec, path: Path) -> _Found:
                 f"{rasters[name].path}: lies at {_place(grid)}, MTD_TL.xml says {_place(product.grid)}; "
                 "the product contradicts itself, fetch it again",
             )
-    return _Found(
+    return Found(
         product.name,
         rasters,
         _offset_of_product(product),
@@ -167,11 +155,11 @@ def _offset_of_product(product: safe.SafeProduct) -> OffsetDecision:
     return OffsetDecision(scale, bands.DN_OFFSET + product.add_offset * scale, told, own=True)
 
 
-def _from_files(spec: OpticalSpec) -> _Found:
+def _from_files(spec: OpticalSpec) -> Found:
     rasters = open_files(spec)
     paths = [raster.path for raster in rasters.values()]
     baseline = baseline_in_names(paths)
-    return _Found(Path(paths[0]).name, rasters, _offset_of(baseline), dates_in_names(paths), baseline)
+    return Found(Path(paths[0]).name, rasters, _offset_of(baseline), dates_in_names(paths), baseline)
 
 
 def _offset_of(baseline: str | None) -> OffsetDecision | None:
@@ -219,7 +207,7 @@ def _place(grid: Grid) -> str:
 
 
 def _look_at_pixels(
-    found: _Found, spec: OpticalSpec, rasters: dict[str, RasterBand]
+    found: Found, spec: OpticalSpec, rasters: dict[str, RasterBand]
 ) -> tuple[OffsetDecision, tuple[float, ...], list[Notice]]:
     """Check the pixels, find fill, and let them confirm or overrule the metadata about the offset."""
     name = found.name
@@ -251,7 +239,7 @@ def _look_at_pixels(
     )
 
 
-def _acquired(found: _Found, stated: datetime | None) -> tuple[datetime | None, list[Notice]]:
+def _acquired(found: Found, stated: datetime | None) -> tuple[datetime | None, list[Notice]]:
     """Return the time of the image, scene.yaml before names."""
     name, notices = found.name, []
     if stated and found.acquired and abs((stated - found.acquired).total_seconds()) > 86400:
@@ -290,7 +278,7 @@ def _late(name: str, acquired: datetime, event_time: datetime) -> list[Notice]:
     return []
 
 
-def _season(found: _Found) -> list[Notice]:
+def _season(found: Found) -> list[Notice]:
     if found.sun_zenith is None or found.sun_zenith <= LOW_SUN_ZENITH:
         return []
     told = f"the sun stood {90 - found.sun_zenith:.0f} degrees high; long shadows look like change"

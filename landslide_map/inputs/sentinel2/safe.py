@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from typing import Final
 from xml.etree import ElementTree
 
 from affine import Affine
@@ -76,8 +77,14 @@ class _Tree:
             return parse_xml(read_member(member, MOST_BYTES))
         except ZIP_ERRORS as error:
             raise InputError(
-                "E101", f"{self.location(name)}: cannot be read ({error}); fetch it again"
+                "E101", f"{self.location(name)}: cannot be read ({error}); fetch it again{_OR_FILES}"
             ) from None
+
+
+_OR_FILES: Final = (
+    ", or unpack it and give its images as B02, B03, B04 and B08 in scene.yaml (lists of files where the "
+    "image has several parts)"
+)
 
 
 def is_product(path: Path) -> bool:
@@ -151,7 +158,8 @@ def _tree(path: Path) -> _Tree:
             raise _level_1c(path, "MSIL1C")
         raise InputError(
             "E101",
-            f"{path}: there is no MTD_MSIL2A.xml; expected a Level-2A product (SAFE folder or zip)",
+            f"{path}: there is no MTD_MSIL2A.xml; expected a Level-2A product (SAFE folder or zip); fetch it "
+            f"again{_OR_FILES}",
         )
     if len(found) > 1:
         raise InputError("E107", f"{path}: holds {len(found)} products; name one of {', '.join(found)}")
