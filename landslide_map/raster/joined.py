@@ -131,8 +131,8 @@ def _source(band: Element, number: int, name: str, dataset: DatasetReader, place
     SubElement(source, "SourceFilename", relativeToVRT="0").text = name
     SubElement(source, "SourceBand").text = str(number)
     size = {"xSize": str(dataset.width), "ySize": str(dataset.height)}
-    SubElement(source, "SrcRect", xOff="0", yOff="0", **size)
-    SubElement(source, "DstRect", xOff=str(place[0]), yOff=str(place[1]), **size)
+    SubElement(source, "SrcRect", {"xOff": "0", "yOff": "0", **size})
+    SubElement(source, "DstRect", {"xOff": str(place[0]), "yOff": str(place[1]), **size})
     tag = dataset.nodatavals[number - 1]
     if tag is not None:
         SubElement(source, "NODATA").text = repr(tag)

@@ -99,8 +99,10 @@ def one_or_more_parts(value: object) -> object:
     found: list[object] = []
     for item in value if isinstance(value, list | tuple) else (value,):
         paths = item.get("path") if isinstance(item, dict) else None
-        is_list = isinstance(item, dict) and isinstance(paths, list | tuple) and len(paths) > 0
-        found += [item | {"path": path} for path in paths] if is_list else [item]
+        if isinstance(item, dict) and isinstance(paths, list | tuple) and paths:
+            found += [item | {"path": path} for path in paths]
+        else:
+            found.append(item)
     return found
 
 
