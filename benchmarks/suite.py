@@ -26,7 +26,13 @@ from benchmarks import measured, tables
 from landslide_map.errors import UsageError
 from landslide_map.runtime.byte_size import amount
 
+PRODUCTS = {"windows": ("windows", False), "objects": ("objects", False), "all": ("objects", True)}
+"""What a run makes -> its outlines, and whether it writes images for display."""
 COMMAND = Path(sys.executable).with_name("landslide-map")
+
+
+Wanted = tuple[int, str, tuple[str, int] | None]
+"""A run: stride, products, and limit of memory as written and in bytes."""
 
 
 class Memory(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2 only
@@ -53,6 +59,13 @@ class Memory(click.ParamType):  # type: ignore[type-arg]  # generic since click 
 )
 @click.option(
     "--memory", "limits", multiple=True, type=Memory(), help="Limits to run under as well, e.g. 2GB."
+)
+@click.option(
+    "--products",
+    multiple=True,
+    type=click.Choice(list(PRODUCTS)),
+    default=tuple(PRODUCTS),
+    help="Windows alone, objects as well, and images too; by default each. Under a limit only the last.",
 )
 @click.option(
     "--repeats", default=1, show_default=True, type=click.IntRange(1), help="Rounds of floor and runs."
@@ -120,6 +133,7 @@ def command_line(settings: dict[str, Any]) -> str:
         ("size", "sizes"),
         ("optical", "optical"),
         ("stride", "strides"),
+        ("products", "products"),
         ("option", "options"),
     ):
         words += [f"--{name}={value}" for value in settings[key]]
@@ -134,25 +148,32 @@ def command_line(settings: dict[str, Any]) -> str:
 
 def case(scene: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Measure the floor and every run of one tile, in turns; return what counts of each, and all rounds."""
-    limits: list[tuple[str, int] | None] = [None, *settings["limits"]]
-    wanted = [(stride, limit) for stride in settings["strides"] for limit in limits]
+    wanted: list[Wanted] = []
+    for stride in settings["strides"]:
+        wanted += [(stride, products, None) for products in settings["products"]]
+        wanted += [(stride, settings["products"][-1], limit) for limit in settings["limits"]]
     floors: list[dict[str, Any]] = []
-    rounds: dict[tuple[int, tuple[str, int] | None], list[dict[str, Any]]] = {each: [] for each in wanted}
+    rounds: dict[Wanted, list[dict[str, Any]]] = {each: [] for each in wanted}
     for turn in range(settings["repeats"]):
         click.echo(f"  round {turn + 1}: floor", err=True)
         floors.append(_floor(scene, settings))
-        for stride, limit in wanted:
-            under = f", {limit[0]}" if limit else ""
-            click.echo(f"  round {turn + 1}: stride {stride}{under}", err=True)
-            rounds[stride, limit].append(_mapped(scene, stride, limit, settings))
+        for each in wanted:
+            click.echo(f"  round {turn + 1}: {_named(each)}", err=True)
+            rounds[each].append(_mapped(scene, each, settings))
     floor = _chosen(floors, settings["summary"])
+    chosen = {each: _chosen(rounds[each], settings["summary"]) for each in wanted}
     found = [
-        _compared(_chosen(rounds[each], settings["summary"]), floor) | {"rounds": _plain(rounds[each])}
-        for each in wanted
+        _compared(one, floor, chosen.get((each[0], "windows", None))) | {"rounds": _plain(rounds[each])}
+        for each, one in chosen.items()
     ]
     return {**{key: floor.pop(key) for key in ("grid", "input_bytes")}, "floor": floor, "runs": found} | {
         "floor_rounds": [{key: one[key] for key in ("seconds", "cpu_seconds")} for one in floors]
     }
+
+
+def _named(wanted: Wanted) -> str:
+    stride, products, limit = wanted
+    return f"stride {stride}, {products}" + (f", {limit[0]}" if limit else "")
 
 
 def _tile(folder: Path, size: int, optical: str) -> Path:
@@ -174,14 +195,16 @@ def _floor(scene: Path, settings: dict[str, Any]) -> dict[str, Any]:
     return {**found, "load_average": spent.load_average}
 
 
-def _mapped(
-    scene: Path, stride: int, limit: tuple[str, int] | None, settings: dict[str, Any]
-) -> dict[str, Any]:
+def _mapped(scene: Path, wanted: Wanted, settings: dict[str, Any]) -> dict[str, Any]:
     """Map the tile once with the installed command, in a process of its own."""
+    stride, products, limit = wanted
+    outline, images = PRODUCTS[products]
     _prepare(scene, settings)
+    scene = scene if images else scene.with_name(f"{scene.stem}_without_images.yaml")
     with tempfile.TemporaryDirectory(prefix="landslide-map-benchmark-") as folder:
         out = Path(folder) / "results"
         command: list[Any] = [COMMAND, "run", scene, "--quiet", "--out", out, "--stride", stride]
+        command += ["--outline", outline]
         command += ["--memory", limit[0]] if limit else []
         command += ["--bundle", settings["bundle"]] if settings["bundle"] else []
         command += [
@@ -195,6 +218,8 @@ def _mapped(
         manifest = json.loads((out / "run.json").read_text())
     return {
         "stride": stride,
+        "products": products,
+        "landslides": manifest["counts"]["landslides"],
         "memory": limit[0] if limit else None,
         "windows": manifest["counts"]["windows"]["planned"],
         **spent.as_json(),
@@ -209,15 +234,19 @@ def _prepare(scene: Path, settings: dict[str, Any]) -> None:
     measured.in_page_cache(inputs, not settings["cold"])
 
 
-def _compared(run: dict[str, Any], floor: dict[str, Any]) -> dict[str, Any]:
-    """Add how many times the floor a run took."""
+def _compared(run: dict[str, Any], floor: dict[str, Any], windows: dict[str, Any] | None) -> dict[str, Any]:
+    """Add how many times the floor a run took, and how many times what it took with windows alone."""
     ratios = {"seconds": run["seconds"] / floor["seconds"], "cpu": run["cpu_seconds"] / floor["cpu_seconds"]}
     networks = floor["networks"]
     if networks:
         least = run["windows"] * networks["flop_per_window"] / networks["flop_per_second"]
         run = {**run, "arithmetic_floor_seconds": least}
         ratios["arithmetic"] = run["seconds"] / least
-    return {**run, "of_floor": ratios}
+    of_windows = {}
+    if windows:
+        of_windows = {"seconds": run["seconds"] / windows["seconds"]}
+        of_windows["cpu"] = run["cpu_seconds"] / windows["cpu_seconds"]
+    return {**run, "of_floor": ratios, "of_windows": of_windows}
 
 
 def _chosen(rounds: Sequence[dict[str, Any]], summary: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 LEAST_SHARE = 0.01
 """Kinds of work that took less than this part of a run are not shown."""
+PRODUCTS = {"windows": "windows alone", "objects": "and objects", "all": "and images"}
 BEGIN, END = "<!-- suite: begin (python -m benchmarks --write-docs) -->", "<!-- suite: end -->"
 
 
@@ -42,21 +43,22 @@ def _ratios(case: dict[str, Any]) -> list[str]:
     floor, networks = case["floor"], case["floor"]["networks"]
     height, width = case["grid"]
     rows = [
-        f"| {height} x {width}, {case['optical'].upper()} | wall s | of the floor | CPU s | of the floor "
-        f"| peak GiB |{' of the arithmetic |' if networks else ''}",
-        "|---" * (7 if networks else 6) + "|",
+        f"| {height} x {width}, {case['optical'].upper()} | wall s | of the floor | of windows alone | CPU s "
+        f"| of the floor | peak GiB |{' of the arithmetic |' if networks else ''}",
+        "|---" * (8 if networks else 7) + "|",
         f"| floor: decode {floor['decode']['seconds']:.1f} s + warp {floor['warp']['seconds']:.1f} s "
-        f"| {floor['seconds']:.1f} | 1.00 | {floor['cpu_seconds']:.1f} | 1.00 | |{' |' if networks else ''}",
+        f"| {floor['seconds']:.1f} | 1.00 | | {floor['cpu_seconds']:.1f} | 1.00 | |"
+        f"{' |' if networks else ''}",
     ]
     for run in case["runs"]:
         of = run["of_floor"]
-        limit = f", --memory {run['memory']}" if run["memory"] else ""
         over = " **over**" if run["within_limit"] is False else ""
         arithmetic = f" {of['arithmetic']:.2f} |" if networks else ""
+        windows = run["of_windows"]
         rows.append(
-            f"| stride {run['stride']}{limit}: {run['windows']:,} windows | {run['seconds']:.1f} "
-            f"| {of['seconds']:.2f} | {run['cpu_seconds']:.1f} | {of['cpu']:.2f} "
-            f"| {run['peak_memory_bytes'] / 2**30:.2f}{over} |{arithmetic}"
+            f"| {_named(run)} | {run['seconds']:.1f} | {of['seconds']:.2f} "
+            f"| {format(windows['seconds'], '.2f') if windows else ''} | {run['cpu_seconds']:.1f} "
+            f"| {of['cpu']:.2f} | {run['peak_memory_bytes'] / 2**30:.2f}{over} |{arithmetic}"
         )
     if networks:
         rows += [
@@ -68,6 +70,15 @@ def _ratios(case: dict[str, Any]) -> list[str]:
     return rows
 
 
+def _named(run: dict[str, Any]) -> str:
+    """Return what a row shows: products, limit, and how many windows or landslides there were."""
+    limit = f", --memory {run['memory']}" if run["memory"] else ""
+    count = f"{run['windows']:,} windows"
+    if run["products"] != "windows":
+        count = f"{run['landslides']:,} landslides"
+    return f"stride {run['stride']}, {PRODUCTS[run['products']]}{limit}: {count}"
+
+
 def _stages(case: dict[str, Any]) -> list[str]:
     """Return wall seconds of stages and busy seconds of kinds of work, one column a run."""
     runs = [run for run in case["runs"] if run["memory"] is None]
@@ -75,7 +86,10 @@ def _stages(case: dict[str, Any]) -> list[str]:
     kinds = {kind for run in runs for kind in run["timings"]["work"]}
     kinds = {kind for kind in kinds if any(_busy(run, kind) >= LEAST_SHARE * run["seconds"] for run in runs)}
     ordered = sorted(kinds, key=lambda kind: (-max(_busy(run, kind) for run in runs), kind))
-    rows = ["| where the time went, s |" + "".join(f" stride {run['stride']} |" for run in runs)]
+    rows = [
+        "| where the time went, s |"
+        + "".join(f" stride {run['stride']}, {PRODUCTS[run['products']]} |" for run in runs)
+    ]
     rows.append("|---" * (1 + len(runs)) + "|")
     start = ["| start and end of the process, wall |"]
     for run in runs:

@@ -30,6 +30,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "64",
         "--stride",
         "32",
+        "--products",
+        "windows",
+        "--products",
+        "all",
         "--folder",
         folder / "tiles",
     ]
@@ -48,7 +52,11 @@ def test_ratios_are_those_of_the_figures_beside_them(report: dict[str, Any]) -> 
         assert floor[key] == pytest.approx(floor["decode"][key] + floor["warp"][key])
         assert floor["decode"][key] > 0
         assert floor["warp"][key] > 0
-    assert [run["stride"] for run in case["runs"]] == [64, 32]
+    kinds = [(run["stride"], run["products"]) for run in case["runs"]]
+    assert kinds == [(64, "windows"), (64, "all"), (32, "windows"), (32, "all")]
+    for plain, full in zip(case["runs"][::2], case["runs"][1::2], strict=True):
+        assert plain["of_windows"]["seconds"] == 1
+        assert full["of_windows"]["seconds"] == pytest.approx(full["seconds"] / plain["seconds"])
     for run in case["runs"]:
         assert run["of_floor"]["seconds"] == pytest.approx(run["seconds"] / floor["seconds"])
         assert run["of_floor"]["cpu"] == pytest.approx(run["cpu_seconds"] / floor["cpu_seconds"])
@@ -61,7 +69,7 @@ def test_what_was_run_is_said(report: dict[str, Any]) -> None:
     read = [*tiles.glob("*.jp2"), *tiles.glob("*_v?.tif")]
     assert len(read) == 4 + 8
     assert case["input_bytes"] == sum(path.stat().st_size for path in read)
-    assert [run["windows"] for run in case["runs"]] == [16, 36]
+    assert [run["windows"] for run in case["runs"]] == [16, 16, 36, 36]
     assert report["command"].startswith("python -m benchmarks --size=200 --optical=jp2 --stride=64")
     assert str(report["folder"]) not in report["command"]
     assert report["page_cache"] == "warm"
@@ -73,7 +81,9 @@ def test_stages_lie_within_the_run_and_memory_is_that_of_the_run(report: dict[st
     for run in report["cases"][0]["runs"]:
         timings = run["timings"]
         stages = timings["stages"]
-        assert set(stages) == {"check inputs", "classify windows", "outline landslides", "write map"}
+        outline = {"outline landslides"} if run["products"] == "all" else set()
+        assert set(stages) == {"check inputs", "classify windows", "write map"} | outline
+        assert ("images" in timings["work"]) == (run["products"] == "all")
         assert sum(stage["seconds"] for stage in stages.values()) <= timings["seconds"] <= run["seconds"]
         assert timings["cpu_seconds"] <= run["cpu_seconds"]
         assert {"read", "align", "statistics", "paint", "member all.xgboost"} <= set(timings["work"])
@@ -101,10 +111,12 @@ def fake_rounds(monkeypatch: pytest.MonkeyPatch, peak: int) -> None:
         whole = {"seconds": seconds, "cpu_seconds": 2 * seconds, "networks": None}
         return {"grid": [64, 64], "input_bytes": 1, "decode": part, "warp": part, **whole}
 
-    def mapped(_: object, stride: int, limit: tuple[str, int] | None, __: object) -> dict[str, Any]:
-        seconds = next(runs)
+    def mapped(_: object, wanted: suite.Wanted, __: object) -> dict[str, Any]:
+        seconds, (stride, products, limit) = next(runs), wanted
         return {
             "stride": stride,
+            "products": products,
+            "landslides": 1,
             "memory": limit and limit[0],
             "windows": 1,
             "seconds": seconds,
@@ -126,7 +138,18 @@ def test_of_several_rounds_a_whole_one_counts(
     summary: str, expected: tuple[float, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fake_rounds(monkeypatch, peak=1_900_000_000)
-    arguments = ["--repeats", "3", "--summary", summary, "--stride", "64", "--memory", "2GB"]
+    arguments = [
+        "--repeats",
+        "3",
+        "--summary",
+        summary,
+        "--stride",
+        "64",
+        "--memory",
+        "2GB",
+        "--products",
+        "all",
+    ]
     done = CliRunner().invoke(suite.main, [*arguments, "--json", str(tmp_path / "report.json")])
     assert done.exit_code == 0, done.output
     (case,) = json.loads((tmp_path / "report.json").read_text())["cases"]
@@ -142,7 +165,16 @@ def test_a_run_that_needs_more_memory_than_allowed_fails_the_suite(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fake_rounds(monkeypatch, peak=2_000_000_001)
-    arguments = ["--stride", "64", "--memory", "2GB", "--json", str(tmp_path / "report.json")]
+    arguments = [
+        "--stride",
+        "64",
+        "--memory",
+        "2GB",
+        "--json",
+        str(tmp_path / "report.json"),
+        "--products",
+        "all",
+    ]
     done = CliRunner().invoke(suite.main, arguments)
     assert done.exit_code == 1
     assert "under 2GB needed 2,000,000,001 bytes" in done.output
