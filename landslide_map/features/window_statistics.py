@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -34,8 +34,8 @@ MEDIAN: Final = "median"
 SLAB: Final = 65_536
 """Windows yielded at once, unless one row of windows is more."""
 
-Kept = Bools
-"""Per channel, whether its pixels are kept."""
+Wanted = tuple[Bools, Bools]
+"""Per band, whether it is described, and whether its pixels are kept."""
 
 
 def window_statistics(
@@ -94,6 +94,7 @@ def statistics_and_pixels(
     slab: int = SLAB,
     block_rows: range | None = None,
     read_ahead: bool = False,
+    computed: Collection[str] = (),
 ) -> Iterator[tuple[int, xr.DataArray, PixelWindows]]:
     """Yield the statistics of windows as :func:`window_statistics` does, and some of their pixels.
 
@@ -110,6 +111,9 @@ def statistics_and_pixels(
         Only the pixels above that such windows share are read besides; the result has the same bits.
     read_ahead : bool
         Read the next row of blocks while the windows of the last one are in use.
+    computed : collection of str
+        Bands that are computed too, not described: for a stack that keeps something of its blocks. The
+        channels are in the order of the stack then.
 
     Yields
     ------
@@ -129,17 +133,21 @@ def statistics_and_pixels(
     # Cells end at the lattice whatever the chunks are, so that the chunks never show in a result.
     lattice = (top, *range((top // BLOCK + 1) * BLOCK, bottom, BLOCK), bottom)
     # Asking for all bands would have dask cut the chunks along the band axis anew.
-    bands = stack if names == available else stack.sel(band=names)
+    read = [name for name in available if name in names or name in computed] if computed else names
+    names = [name for name in read if name in names]
+    bands = stack if read == available else stack.sel(band=read)
     data = bands.isel(y=slice(top, bottom)).chunk(y=tuple(np.diff(lattice)), x=BLOCK).data
     row_edges, col_edges = _cuts(plan.row_starts, plan.size), _cuts(plan.col_starts, plan.size)
-    kept = np.array([median or name in pixels for name in names])
-    kept_names = [name for name, keep in zip(names, kept, strict=True) if keep]
+    described = np.array([name in names for name in read])
+    kept = np.array([name in names and (median or name in pixels) for name in read])
+    kept_names = [name for name, keep in zip(read, kept, strict=True) if keep]
     wanted = [kept_names.index(name) for name in pixels]
     nothing = np.empty((len(kept_names), 0, plan.shape[1]), _pixel_type(data.dtype))
     unfinished = UnfinishedWindows(plan, row_edges, col_edges, len(names), nothing, median, first)
     slab_rows = max(slab // plan.grid_shape[1], 1)
     edges = [row_edges[(row_edges >= a) & (row_edges <= b)] - a for a, b in pairwise(lattice)]
-    reduced = (_reduce(data.blocks[:, i], own, col_edges, kept, workers) for i, own in enumerate(edges))
+    wanted_of = (described, kept)
+    reduced = (_reduce(data.blocks[:, i], own, col_edges, wanted_of, workers) for i, own in enumerate(edges))
     for below, strip in zip(lattice[1:], one_ahead(reduced) if read_ahead else reduced, strict=True):
         unfinished.extend(*strip)
         stop = plan.ended_by(below)
@@ -222,7 +230,7 @@ def row_bytes(plan: WindowPlan, bands: int, kept: int) -> tuple[int, int, int]:
 
 
 def _reduce(
-    blocks: da.Array, row_edges: Indices, col_edges: Indices, keep: Kept, workers: int | None
+    blocks: da.Array, row_edges: Indices, col_edges: Indices, wanted: Wanted, workers: int | None
 ) -> tuple[list[list[Floats]], list[list[npt.NDArray[Any]]]]:
     """Read one row of blocks.
 
@@ -231,7 +239,8 @@ def _reduce(
     """
     tasks = []
     left = 0
-    kept = np.split(keep, np.cumsum(blocks.chunks[0])[:-1])
+    ends = np.cumsum(blocks.chunks[0])[:-1]
+    wanted_of = list(zip(*(np.split(own, ends) for own in wanted), strict=True))
     # One graph for the whole row: dask would read what two blocks share once for each otherwise.
     columns = blocks.to_delayed()[:, 0].T  # type: ignore[no-untyped-call]
     for chunks, width in zip(columns, blocks.chunks[2], strict=True):
@@ -239,7 +248,7 @@ def _reduce(
         tasks.append(
             [
                 delayed(_reduce_block)(chunk, row_edges, edges, own)
-                for chunk, own in zip(chunks, kept, strict=True)
+                for chunk, own in zip(chunks, wanted_of, strict=True)
             ]
         )
         left += width
@@ -255,11 +264,11 @@ def _reduce(
 
 @timings.work("statistics")
 def _reduce_block(
-    block: npt.NDArray[Any], row_edges: Indices, col_edges: Indices, keep: Kept
+    block: npt.NDArray[Any], row_edges: Indices, col_edges: Indices, wanted: Wanted
 ) -> tuple[list[Floats], npt.NDArray[Any]]:
     """Reduce the channels of one chunk to cells; the pixels come back of those that are kept."""
-    cells = []
-    for plane in block:
+    cells, (described, keep) = [], wanted
+    for plane in (own for own, asked in zip(block, described, strict=True) if asked):
         if plane.strides == (0, 0) and not np.isfinite(plane[0, 0]):
             # A band that is not there: one NaN broadcast to a block, and nothing to read.
             cells.append(moments.empty_cells(len(row_edges) - 1, len(col_edges) - 1))

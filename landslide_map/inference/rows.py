@@ -180,6 +180,7 @@ def described_windows(
         slab=(plan.count if ensemble.skips else PIXEL_SLAB) if bands else SLAB,
         block_rows=block_rows,
         read_ahead=read_ahead,
+        computed=read - described,
     ):
         if not bands:
             yield first, statistics, None

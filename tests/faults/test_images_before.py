@@ -12,12 +12,15 @@ import rasterio
 from affine import Affine
 from ruamel.yaml import YAML
 
-from landslide_map.bands import NDVI_BEFORE
+from landslide_map.bands import NDVI_BEFORE, SLOPE
 from landslide_map.errors import InputError
+from landslide_map.inference.rows import judge_rows
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.models.bundle.load import load_bundle
 from landslide_map.scene.model import load_scene
 from landslide_map.stack.channels import lazy_channels
+from landslide_map.windows import plan_windows
 from sample_scenes.simulator import EventOptions, simulate_event
 
 
@@ -67,6 +70,19 @@ def test_the_latest_clear_image_tells_the_vegetation_before(event: Path) -> None
     assert clear.mean() > 0.9
     # The scene classification hides a bright pixel here and there, which the older image then tells.
     assert np.isclose(ndvi[clear], ((nir - red) / (nir + red))[clear], atol=1e-5).mean() > 0.99
+
+
+def test_outlines_are_told_the_vegetation_before_and_the_slope_which_no_member_reads(event: Path) -> None:
+    inputs, ensemble = opened(event), load_bundle()
+    plan = plan_windows(inputs.grid.shape, 64)
+    (row,) = judge_rows(inputs, ensemble, plan, 0.75, plan.block_rows, delineate=True)
+    (plain,) = judge_rows(inputs, ensemble, plan, 0.75, plan.block_rows)
+    assert row.record.probability.tobytes() == plain.record.probability.tobytes()
+    assert row.strip is not None
+    assert NDVI_BEFORE in row.strip.layers
+    assert (SLOPE in row.strip.layers) == (inputs.dem is not None)
+    before = row.strip.codes[:, row.strip.layers.index(NDVI_BEFORE)]
+    assert (before > 0).mean() > 0.5
 
 
 def test_a_hidden_pixel_is_read_from_the_older_image(event: Path) -> None:

@@ -9,7 +9,12 @@ from scipy import stats
 from landslide_map import windows
 from landslide_map.features import window_statistics as features
 from landslide_map.features.moments import STATISTICS
-from landslide_map.features.window_statistics import MEDIAN, array_statistics, window_statistics
+from landslide_map.features.window_statistics import (
+    MEDIAN,
+    array_statistics,
+    statistics_and_pixels,
+    window_statistics,
+)
 from landslide_map.windows import plan_windows
 
 CHANNELS = ["red", "desc_vv", "snow_or_cloud"]
@@ -133,6 +138,25 @@ def test_channels_are_chosen_by_name_and_come_out_in_that_order(pixels):
     every = streamed(stacked(pixels), plan)
     two = streamed(stacked(pixels), plan, channels=["snow_or_cloud", "red"])
     xr.testing.assert_identical(two, every.sel(channel=["snow_or_cloud", "red"]))
+
+
+def test_bands_are_computed_that_nothing_describes(pixels):
+    seen = set()
+
+    def keep(chunk, block_info):
+        seen.add(block_info[0]["array-location"][0][0])
+        return chunk
+
+    stack = stacked(pixels, (1, 101, 142))
+    stack = stack.copy(data=stack.data.map_blocks(keep, dtype=pixels.dtype, meta=stack.data._meta))
+    plan, found = plan_windows(pixels.shape[1:], 64), []
+    for computed in ((), ("red",)):
+        seen.clear()
+        (part,) = statistics_and_pixels(stack, plan, ["desc_vv"], channels=["desc_vv"], computed=computed)
+        assert list(part[1]["channel"].values) == ["desc_vv"]
+        assert seen == ({0, 1} if computed else {1})
+        found.append((part[1].to_numpy().tobytes(), part[2][np.arange(plan.count)].tobytes()))
+    assert found[0] == found[1]
 
 
 def test_a_channel_that_the_stack_lacks_is_named(pixels):
