@@ -36,11 +36,12 @@ from .stack import stack
 from .streams import outlive_readers
 from .train import train
 from .train_pixels import train_pixels
+from .view import view
 from .windows import windows
 
 _GROUPS: Final[dict[str, tuple[click.Command, ...]]] = {
     "From an event to inputs": (init, find, event, check),
-    "Map and review": (run, outline, pixels, review, compare, qgis),
+    "Map and review": (run, view, outline, pixels, review, compare, qgis),
     "Data, training and evaluation": (
         *(stack, windows, train, train_pixels),
         *(evaluate, evaluate_pixels, score, score_pixels, models),

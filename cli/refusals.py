@@ -25,6 +25,8 @@ _EXTRAS: Final = {
     "matplotlib": "report",
     "distributed": "cluster",
     "pyarrow": "formats",
+    "starlette": "view",
+    "uvicorn": "view",
     "segmentation_models_pytorch": "networks",
     "h5py": "networks",
 }

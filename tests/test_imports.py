@@ -35,7 +35,7 @@ LAYERS = [
     {"training"},
     {"products"},
     {"evaluation", "mapping"},
-    {"check", "qgis", "viewer"},
+    {"check", "qgis", "view"},
     {"landslide_map"},
     {"cli"},
 ]

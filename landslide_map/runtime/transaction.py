@@ -87,7 +87,7 @@ def outputs(
     try:
         _create(out, created)
         # Explained first: once the stage is removed, a disk that was full no longer is.
-        with _locked(out), _stage(out, kind, overwrite, carried, left) as (stage, seen), _explained(out):
+        with locked(out), _stage(out, kind, overwrite, carried, left) as (stage, seen), _explained(out):
             yield stage / _NEW
             _install(stage, out, kind, overwrite, obsolete, left, seen)
     except BaseException:
@@ -269,8 +269,8 @@ def _create(out: Path, created: list[Path]) -> None:
 
 
 @contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Hold `out` for this run; the lock goes with the process, however it ends."""
+def locked(out: Path) -> Iterator[None]:
+    """Hold `out` for this process, E403 if another one does; the lock goes with it, however it ends."""
     if sys.platform == "win32":
         yield
         return

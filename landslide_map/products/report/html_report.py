@@ -23,7 +23,7 @@ from landslide_map.products import columns as names
 from landslide_map.products.imagery import read_small
 from landslide_map.products.outline_classes import OutlineClass, classes_of, present_classes
 from landslide_map.products.quicklook import background
-from landslide_map.products.report.pictures import chip, data_uri, rings
+from landslide_map.products.report.pictures import chip, data_uri, differences, rings
 
 LARGEST: Final = 12
 """Outlines shown with chips."""
@@ -110,7 +110,7 @@ def _page(
     return Template((read / "template.html").read_text(encoding="utf-8")).substitute(
         parts,
         style=(read / "style.css").read_text(encoding="utf-8"),
-        script=(read / "map.js").read_text(encoding="utf-8"),
+        script="".join((read / name).read_text(encoding="utf-8") for name in ("navigation.js", "map.js")),
         # "<" would let a name in the data end the script element.
         data=json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
         choices=_choices(titles, 0),
@@ -147,7 +147,7 @@ def _outlines(
             "i": int(row["id"]),
             "k": key,
             "t": _line(row, probability),
-            "r": [_differences(ring) for ring in rings(shape, transform)],
+            "r": [differences(ring) for ring in rings(shape, transform)],
         }
         spent += len(json.dumps(entry, separators=(",", ":")))
         if spent > _MOST_OUTLINE_BYTES:
@@ -157,13 +157,6 @@ def _outlines(
             return entries, note
         entries.append(entry)
     return entries, "Drag to move, scroll or pinch to zoom, click an outline for its figures."
-
-
-def _differences(ring: Any) -> list[int]:
-    corners = np.round(ring * 2).astype(int)
-    steps = np.diff(corners, axis=0)
-    kept = np.concatenate([corners[:1], steps[np.any(steps != 0, axis=1)]])
-    return [int(value) for value in kept.ravel()]
 
 
 def _line(row: Any, probability: str) -> str:

@@ -69,6 +69,20 @@ def rings(shape: BaseGeometry, transform: Affine) -> Sequence[Any]:
     return found
 
 
+def differences(ring: Any) -> list[int]:
+    """Return a ring ``(corners, 2)`` for a page: twice its first corner, then twice the steps.
+
+    Examples
+    --------
+    >>> differences(np.array([[1.0, 2.0], [1.5, 2.0], [1.5, 2.1]]))
+    [2, 4, 1, 0]
+    """
+    corners = np.round(ring * 2).astype(int)
+    steps = np.diff(corners, axis=0)
+    kept = np.concatenate([corners[:1], steps[np.any(steps != 0, axis=1)]])
+    return [int(value) for value in kept.ravel()]
+
+
 def _square(source: Any, col: float, row: float, edge: float, edge_px: int) -> Any:
     """Return a square of an image, resampled, 0 outside it; `col`, `row` and `edge` are its pixels."""
     pixels = np.zeros((3, edge_px, edge_px), np.uint8)

@@ -1,0 +1,228 @@
+"""A finished map as the page shows it: layers, outlines with their verdicts, exports, another threshold."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+import rasterio
+from rasterio.errors import RasterioError
+
+from landslide_map import products
+from landslide_map.errors import InputError, UsageError
+from landslide_map.grid import Grid
+from landslide_map.mapping.redraw import redraw
+from landslide_map.products import columns as names
+from landslide_map.products.formats import FORMATS
+from landslide_map.products.geopackage import read_layer
+from landslide_map.products.outline_classes import classes_of
+from landslide_map.products.project import title_of
+from landslide_map.products.report.pictures import differences, rings
+from landslide_map.products.review_summary import export_confirmed, reviewed_outlines
+from landslide_map.products.reviews import tally
+from landslide_map.products.save_verdict import SHAPE, Verdict, rows_to_judge, save_verdict
+from landslide_map.view.tiles import LAYERS, levels, tile
+
+_FACTS: Final = (
+    "probability_low",
+    "probability_high",
+    "area_m2",
+    "length_m",
+    "width_m",
+    "slope_mean_deg",
+    "evidence_optical",
+    "evidence_descending",
+    "evidence_ascending",
+    "evidence_vegetation",
+    "pixel_probability",
+    "window_probability",
+    "method",
+)
+"""Columns that the page tells of an outline, where there are any."""
+_ANY_THRESHOLD: Final = "outline_threshold_"
+
+
+@dataclass
+class ResultView:
+    """A folder with a finished map, read anew for each request: other programs may write there."""
+
+    folder: Path
+    grid: Grid
+    writing: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a verdict or new outlines are written: the browser may send several requests at once."""
+
+    @classmethod
+    def open(cls, folder: Path) -> ResultView:
+        """Return the view of a folder.
+
+        Raises
+        ------
+        InputError
+            E160: it holds no finished map with rasters.
+        """
+        try:
+            json.loads((folder / products.MANIFEST).read_bytes())
+            with rasterio.open(folder / products.PROBABILITY) as source:
+                grid = Grid(source.crs, source.transform, source.width, source.height)
+        except (OSError, ValueError, RasterioError) as error:
+            raise InputError(
+                "E160", f"{folder} holds no finished map ({error}); expected run.json and probability.tif."
+            ) from None
+        return cls(folder.absolute(), grid)
+
+    def description(self) -> dict[str, Any]:
+        """Return what the page needs before the outlines: size, layers, classes, thresholds, words."""
+        found, tags = read_layer(self.folder / products.LANDSLIDES, names.LANDSLIDES)
+        threshold = float(tags.get("threshold_lowest", 0.5))
+        drawn = {
+            name.removeprefix(_ANY_THRESHOLD): float(value)
+            for name, value in tags.items()
+            if name.startswith(_ANY_THRESHOLD)
+        }
+        return {
+            "title": title_of(tags, datetime.fromisoformat(tags["event_time"])),
+            "folder": str(self.folder),
+            "width": self.grid.width,
+            "height": self.grid.height,
+            "metres": abs(self.grid.transform.a),
+            "levels": levels(self.grid),
+            "layers": [
+                {"name": name, "title": layer.title, "overlay": layer.overlay}
+                for name, layer in LAYERS.items()
+                if (self.folder / layer.file).is_file()
+            ],
+            "classes": [
+                {"key": one.key, "label": one.label, "colour": f"rgb({one.colour})"}
+                for one in classes_of(found.columns, threshold)
+            ],
+            "thresholds": drawn,
+            "lowest": min(drawn.values(), default=threshold),
+            "redraws": (self.folder / products.CANDIDATES).is_file() and bool(drawn),
+            "verdicts": dict(names.VERDICTS),
+            "reviewer": _user(),
+        }
+
+    def tile(self, name: str, level: int, row: int, col: int) -> bytes:
+        """Return a tile; see :func:`.tile`."""
+        return tile(self.folder, self.grid, name, (level, row, col))
+
+    def outlines(self) -> dict[str, Any]:
+        """Return the outlines drawn, with the numbers of their rows, then the other candidates."""
+        rows = rows_to_judge(self.folder)
+        entries = self._entries(rows, drawn=True)
+        path = self.folder / products.CANDIDATES
+        if path.is_file():
+            candidates = read_layer(path, names.CANDIDATES)[0]
+            known = set(rows["uid"])
+            entries += self._entries(candidates[~candidates["uid"].isin(known)], drawn=False)
+        entries.sort(key=lambda entry: -entry["p"] if entry["p"] is not None else 1)
+        return {"outlines": entries, "tally": self.tally()}
+
+    def tally(self) -> dict[str, Any]:
+        """Return the verdicts, counted."""
+        return tally(reviewed_outlines(self.folder)).as_json()
+
+    def judge(self, verdict: Verdict) -> dict[str, Any]:
+        """Save a verdict and return the count of all; errors as of :func:`.save_verdict`."""
+        with self.writing:
+            save_verdict(self.folder, verdict)
+            return self.tally()
+
+    def redraw(self, threshold: float) -> int:
+        """Draw the outlines anew as ``landslide-map outline --overwrite`` does; return how many there are."""
+        with self.writing:
+            return redraw(self.folder, threshold=threshold, overwrite=True).landslides
+
+    def export(self, name: str) -> bytes:
+        """Return the confirmed and drawn outlines as a file ``confirmed.gpkg`` or ``confirmed.geojson``.
+
+        Raises
+        ------
+        UsageError
+            E451: there is no such export.
+        """
+        if name not in ("confirmed.gpkg", "confirmed.geojson"):
+            raise UsageError("E451", f"there is no export {name}; there are confirmed.gpkg and .geojson.")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "confirmed.gpkg"
+            export_confirmed(reviewed_outlines(self.folder), path)
+            if name.endswith(".geojson"):
+                frame, path = pyogrio.read_dataframe(path), Path(folder) / name
+                FORMATS["geojson"][1](frame, path)
+            return path.read_bytes()
+
+    def _entries(self, frame: gpd.GeoDataFrame, *, drawn: bool) -> list[dict[str, Any]]:
+        probability = names.probability_column(frame.columns)
+        facts = [column for column in _FACTS if column in frame]
+        keys = self._keys(frame)
+        entries = []
+        for (fid, row), key in zip(frame.iterrows(), keys, strict=True):
+            entry = {
+                "i": int(row["id"]),
+                "u": row["uid"] or "",
+                "k": key,
+                "p": _number(row[probability]),
+                "m": str(row["method"]).rsplit(maxsplit=1)[-1] if "method" in frame and row["method"] else "",
+                "a": _number(row["area_m2"]),
+                "f": {column: _told(row[column]) for column in facts},
+                "r": [differences(ring) for ring in rings(row.geometry, self.grid.transform)],
+            }
+            if drawn:
+                entry |= {"fid": fid, "shape": row[SHAPE], "v": row[names.REVIEW], "c": row["comment"]}
+                entry |= {"by": row["reviewer"], "at": row["reviewed_at"]}
+            entries.append(entry)
+        return entries
+
+    def _keys(self, frame: gpd.GeoDataFrame) -> list[str]:
+        """Return the class of each outline, leaving verdicts aside: the page colours those itself."""
+        tags = read_layer(self.folder / products.LANDSLIDES, names.LANDSLIDES)[1]
+        bare = frame.drop(columns=names.REVIEW, errors="ignore")
+        keys = np.full(len(bare), "", dtype=object)
+        for one in classes_of(bare.columns, float(tags.get("threshold_lowest", 0.5))):
+            keys[(keys == "") & one.mask(bare)] = one.key
+        return [str(key) for key in keys]
+
+
+def verdict_of(document: Mapping[str, Any]) -> Verdict:
+    """Return the verdict in a request.
+
+    Raises
+    ------
+    UsageError
+        E455: the request is none.
+    """
+    words = [document.get(key) for key in ("shape", "review", "comment", "reviewer")]
+    seen, fid = document.get("seen"), document.get("fid")
+    plain = isinstance(seen, list) and len(seen) == 2 and isinstance(fid, int)
+    if not plain or not all(isinstance(word, str) for word in (*words, *(seen or ()))):
+        raise UsageError("E455", "a verdict needs fid, shape, review, comment, reviewer and what was seen.")
+    shape, review, comment, reviewer = map(str, words)
+    return Verdict(int(fid or 0), shape, review, comment.strip(), reviewer.strip(), (seen[0], seen[1]))
+
+
+def _number(value: Any) -> float | None:
+    return round(float(value), 3) if pd.notna(value) else None
+
+
+def _told(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and not np.isfinite(value)):
+        return None
+    return value if isinstance(value, str) else round(float(value), 3)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
