@@ -204,11 +204,12 @@ def verdict_of(document: Mapping[str, Any]) -> Verdict:
     """
     words = [document.get(key) for key in ("shape", "review", "comment", "reviewer")]
     seen, fid = document.get("seen"), document.get("fid")
-    plain = isinstance(seen, list) and len(seen) == 2 and isinstance(fid, int)
-    if not plain or not all(isinstance(word, str) for word in (*words, *(seen or ()))):
+    if not isinstance(seen, list) or len(seen) != 2 or not isinstance(fid, int):
+        raise UsageError("E455", "a verdict names a row and what was seen of it.")
+    if not all(isinstance(word, str) for word in (*words, *seen)):
         raise UsageError("E455", "a verdict needs fid, shape, review, comment, reviewer and what was seen.")
     shape, review, comment, reviewer = map(str, words)
-    return Verdict(int(fid or 0), shape, review, comment.strip(), reviewer.strip(), (seen[0], seen[1]))
+    return Verdict(fid, shape, review, comment.strip(), reviewer.strip(), (seen[0], seen[1]))
 
 
 def _number(value: Any) -> float | None:
