@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -29,6 +29,25 @@ from landslide_map.options import Precision
 from landslide_map.windows import SIZE
 
 Weights = dict[str, Tensor]
+SPEEDUPS: Final = (
+    "batchnorm",
+    "early pooling",
+    "patch embedding",
+    "activations",
+    "chunked stages",
+    "parallel blocks",
+    "packed products",
+    "attention",
+)
+"""Rewrites of a network's arithmetic with the same numbers to rounding, each with a figure of its own in
+docs/benchmarks.md (``python -m benchmarks.speedups``)."""
+ON_CPU: Final = frozenset(SPEEDUPS[3:])
+"""Those for CPUs in float32."""
+_OF_ENCODERS: Final[dict[str, Callable[[nn.Module], object]]] = {
+    "early pooling": average_early,
+    "activations": lean_activations,
+    "chunked stages": part_early_stages,
+}
 
 
 class Fold(Protocol):
@@ -49,25 +68,34 @@ class VotingNetwork:
     device : torch.device
     precision : str
         Of products; everything that needs more is float32, and so are stems.
+    speedups : collection of str
+        Of :data:`SPEEDUPS`; benchmarks take some of them. Those for CPUs in float32 change nothing elsewhere.
     """
 
-    def __init__(self, spec: NetworkSpec, device: torch.device, precision: Precision) -> None:
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        device: torch.device,
+        precision: Precision,
+        speedups: Collection[str] = SPEEDUPS,
+    ) -> None:
         self.device = device
         self._precision = precision
         self._planes = planes(spec)
-        self._own_products = device.type == "cpu" and precision == "float32"
+        own = device.type == "cpu" and precision == "float32"
+        used = set(speedups) - (set() if own else ON_CPU)
+        self._packs = used & {"packed products", "attention"}
         network = build_network(spec).eval().requires_grad_(False)
-        self._folds: list[Fold] = [*fold_norms(network)]
+        self._folds: list[Fold] = [*fold_norms(network)] if "batchnorm" in used else []
         for prefix, encoder in encoders(network).items():
-            average_early(encoder)
-            if self._own_products:
-                lean_activations(encoder)
-                part_early_stages(encoder)
-            if fold_stem(encoder, spec.image_size):
+            for name, rewrite in _OF_ENCODERS.items():
+                if name in used:
+                    rewrite(encoder)
+            if "patch embedding" in used and fold_stem(encoder, spec.image_size):
                 self._folds.append(FoldedStem(prefix + KERNEL, spec.image_size))
             elif spec.image_size != SIZE:
                 encoder.register_forward_pre_hook(partial(_enlarged, spec.image_size))
-        if self._own_products:
+        if "parallel blocks" in used:
             self._folds += part_blocks(network)
         if precision != "float32":
             keep_stems_in_float32(network)
@@ -98,8 +126,11 @@ class VotingNetwork:
         except RuntimeError as error:
             raise _unfit(path, error) from error
         self._network.requires_grad_(False).to(memory_format=torch.channels_last)
-        if self._own_products and available():
-            self._products = PackedProducts(self._network)
+        if self._packs and available():
+            self._products = PackedProducts(
+                self._network,
+                **{"attend": "attention" in self._packs, "pack": "packed products" in self._packs},
+            )
 
     def unload(self) -> None:
         """Let the memory of the weights go."""

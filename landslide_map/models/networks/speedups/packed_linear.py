@@ -37,10 +37,10 @@ class PackedProducts(TorchFunctionMode):
         With its weights, float32, on the processor. They must stay the same objects.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, *, attend: bool = True, pack: bool = True) -> None:
         super().__init__()
-        weights: list[Any] = [module.weight for module in network.modules() if _is_product(module)]
-        self._attends = attention.available()
+        weights: list[Any] = [module.weight for module in network.modules() if pack and _is_product(module)]
+        self._attends = attend and attention.available()
         self._packed = {id(weight): _ONEDNN._reorder_linear_weight(weight.flatten(1)) for weight in weights}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
