@@ -1,7 +1,7 @@
 """Gain of each rewrite of a network's arithmetic: one window in four flips, one thread, float32.
 
 ``python -m benchmarks.speedups [--member v10 ...]`` prints a Markdown table. A row has the time of a network
-without any rewrite, and how many times as fast it is with one alone, with all but that one, and with all. The
+without any rewrite (CPU seconds), and how many times as fast it is with one alone, all but it, and all. The
 four run in turns on the same window. The median over rounds of the ratio within a round counts. Weights are
 filled as for the golden numbers. Left out are rewrites that change nothing in a network, and what is no
 arithmetic: threads and exact float32. *Memory kept* is the allocator's setting while networks vote.
@@ -88,9 +88,9 @@ def ratios(member: str, name: str, rounds: int) -> dict[str, float]:
     spent: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds):
         for way, run in ways.items():
-            start = time.perf_counter()
+            start = time.thread_time()
             run()
-            spent[way].append(time.perf_counter() - start)
+            spent[way].append(time.thread_time() - start)
     return {
         "seconds": median(spent["plain"]),
         **{

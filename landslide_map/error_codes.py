@@ -186,6 +186,7 @@ CODES: Final[dict[str, str]] = {
     "W332": "the displacement of a Sentinel-1 image cannot be measured",
     "W340": "a band's distribution is far from the training data",
     "W341": "a Sentinel-1 image is on another level than the others of its track",
+    "W342": "many windows are unlike the training data",
     "W350": "a frequent value may be clipping or undeclared nodata, or fills part of the dem",
     "W351": "noise lies along the edge of a Sentinel-1 image",
     "W353": "a Sentinel-1 image from before March 2018 seems to have noisy borders",

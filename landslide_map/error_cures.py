@@ -184,6 +184,7 @@ CURES: Final[dict[str, str]] = {
     "W332": "See both images over a map, or write `registration: trust` if you know that they fit",
     "W340": "See the values with `landslide-map check`; check units, offset and season",
     "W341": "Leave the image out if there are others of its track",
+    "W342": "Look at `unlike_training` of outlines, and check units and season with `landslide-map check`",
     "W350": "Declare the value as `nodata` if it is one; else give numbers that are not clipped",
     "W351": "Remove the border noise (SNAP: Remove GRD Border Noise), or cut the edge off",
     "W353": "Cut the border off, or take an image processed anew",

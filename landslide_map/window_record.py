@@ -95,6 +95,11 @@ class WindowRecord:
         Floats | None, Number("highest probability that members left unasked could have made of it")
     ] = None
 
+    unlike_training: Annotated[
+        Floats | None, Number("distance of the window's features from the range of the training windows")
+    ] = None
+    """By the channels of its scenario: 0 inside the range, at most 3; NaN where not analysed."""
+
     scenarios: tuple[str, ...]
     """Names of the scenarios, fullest first."""
     members: tuple[str, ...] = ()

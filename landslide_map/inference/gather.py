@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -12,10 +13,14 @@ from landslide_map.errors import Notice
 from landslide_map.inference.rows import JudgedRows
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.skipped import remarks
+from landslide_map.models.statistics.training_range import UNLIKE
 from landslide_map.reasons import Reason
 from landslide_map.stack.drift import Distribution, distribution, drift_notices
 from landslide_map.window_record import WindowRecord, joined
 from landslide_map.windows import WindowPlan
+
+MANY: Final = 0.1
+"""Share of windows unlike the training data from which a notice says so."""
 
 
 @dataclass(frozen=True)
@@ -78,4 +83,15 @@ def _remarks(record: WindowRecord) -> tuple[Notice, ...]:
                 f"{flat} of {count} windows are flat ground, as the dem says: not analysed",
             )
         )
+    if record.unlike_training is not None:
+        unlike = int((record.unlike_training > UNLIKE).sum())
+        analysed = int((record.reason == Reason.ANALYSED).sum())
+        if unlike > MANY * analysed:
+            notices.append(
+                Notice(
+                    "W342",
+                    f"{unlike} of {analysed} windows analysed are unlike the training data "
+                    f"(`unlike_training` above {UNLIKE:g} in windows.nc): their probabilities are guesses",
+                )
+            )
     return tuple(notices)

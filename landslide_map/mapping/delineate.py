@@ -53,10 +53,18 @@ def object_map(
     with timings.work("outline"):
         around = Surroundings.of(strip.cells for strip in strips())
         objects = find_objects(strips(), around, window_layers(record.probability, plan), EVIDENCE, model)
-        heights = _heights(objects, inputs)
-        found, order = candidates(objects, model, inputs.grid, acquisition_dates(inputs), heights)
+        heights, unlike = _heights(objects, inputs), _unlike(objects, record, plan)
+        found, order = candidates(objects, model, inputs.grid, acquisition_dates(inputs), heights, unlike)
     thresholds = {name: round(variant.threshold, 3) for name, variant in model.variants.items()}
     return ObjectMap(found, objects.only(order), thresholds)
+
+
+def _unlike(objects: Objects, record: WindowRecord, plan: WindowPlan) -> npt.NDArray[np.float64] | None:
+    if record.unlike_training is None:
+        return None
+    painted = mean_over(record.unlike_training, plan)
+    runs = (objects.run_row, objects.run_first, objects.run_stop, objects.run_object)
+    return patches_of(plan).means_along(painted, *runs)
 
 
 def window_layers(probability: npt.NDArray[np.floating], plan: WindowPlan) -> WindowLayers:

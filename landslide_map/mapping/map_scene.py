@@ -129,7 +129,7 @@ def map_scene(
             of_pixels = write_pixel_layer(stage, inputs, ensemble, progress=progress, announce=announce)
             of_scene = (*ensemble.notices, *inputs.notices, *result.notices, *of_polygons, *of_pixels)
             of_views = write_views(
-                stage, Path(out), inputs, tags, notices=of_scene, images=settings.output.images
+                stage, Path(out), inputs, tags, result.record, notices=of_scene, images=settings.output.images
             )
         of_cluster = run.cluster.notices if run.cluster else ()
         notices = (*of_scene, *of_views, *ready.journal.notices, *of_cluster)

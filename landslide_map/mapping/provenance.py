@@ -25,6 +25,7 @@ from landslide_map.mapping.setup import Run
 from landslide_map.models.bundle import skipped
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import PredictionOptions
+from landslide_map.models.statistics.training_range import UNLIKE
 from landslide_map.reasons import REASON_NAMES, Reason
 from landslide_map.runtime.atomic import whole_file
 from landslide_map.runtime.own_files import sealed, tree_records
@@ -98,8 +99,18 @@ def window_counts(record: WindowRecord) -> dict[str, Any]:
         "analysed": reasons[Reason.ANALYSED],
         "landslide": int(record.positive.sum()),
         "scenarios": {name: scenarios[i] for i, name in enumerate(record.scenarios) if scenarios[i]},
+        "unlike_training": unlike_training(record),
         "not_analysed": {REASON_NAMES[r]: reasons[r] for r in Reason if r and reasons[r]},
     }
+
+
+def unlike_training(record: WindowRecord) -> dict[str, float | None] | None:
+    """Return how many windows are unlike the training data, and the median distance of all."""
+    if record.unlike_training is None:
+        return None
+    known = record.unlike_training[np.isfinite(record.unlike_training)]
+    middle = round(float(np.median(known)), 4) if known.size else None
+    return {"limit": UNLIKE, "windows": int((known > UNLIKE).sum()), "median": middle}
 
 
 def thresholds_used(record: WindowRecord) -> dict[str, float]:

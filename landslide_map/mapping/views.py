@@ -11,6 +11,7 @@ from landslide_map.bands import ACQUISITIONS
 from landslide_map.errors import Notice
 from landslide_map.grid import Block
 from landslide_map.inputs.scene_inputs import RadarTrack, SceneInputs
+from landslide_map.mapping import provenance
 from landslide_map.products import ITEM, PROJECT, QUICKLOOK, REPORT
 from landslide_map.products.imagery import write_images
 from landslide_map.products.project import title_of, write_project
@@ -21,6 +22,7 @@ from landslide_map.products.stac_item import write_item
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.runtime import timings
 from landslide_map.stack.acquisitions import present, read_acquisition
+from landslide_map.window_record import WindowRecord
 
 
 def write_views(
@@ -28,6 +30,7 @@ def write_views(
     out: Path,
     inputs: SceneInputs,
     tags: Mapping[str, str],
+    record: WindowRecord,
     *,
     notices: Sequence[Notice] = (),
     images: bool = True,
@@ -44,6 +47,8 @@ def write_views(
         Aligned acquisitions are read once more, block by block.
     tags : mapping of str to str
         About the map, with ``threshold_lowest``.
+    record : WindowRecord
+        Of its windows.
     notices : sequence of Notice
         About the scene, for the report. Those about one run are left out: the same scene, the same bytes.
     images : bool
@@ -56,7 +61,9 @@ def write_views(
     with timings.work("write quicklook"):
         write_quicklook(stage, stage / QUICKLOOK, threshold=threshold, tags=tags, title=title)
     with timings.work("write report"):
-        text = ReportText(title, tags, threshold, list(_rows(inputs)), notices)
+        unlike = provenance.unlike_training(record)
+        shown = {**tags, "unlike_training": _unlike_words(unlike)} if unlike else tags
+        text = ReportText(title, shown, threshold, list(_rows(inputs)), notices)
         write_report(stage / REPORT, stage, text)
     notices_here = _write_project(stage, out, inputs, tags)
     write_item(stage / ITEM, stage, tags=tags, event_time=inputs.event_time)
@@ -75,6 +82,10 @@ def _write_project(
             stage / PROJECT, {"": stage}, threshold=threshold, tags=tags, event_time=inputs.event_time
         )
     return ()
+
+
+def _unlike_words(unlike: Mapping[str, float | None]) -> str:
+    return f"{unlike['windows']} windows (distance above {unlike['limit']}; median {unlike['median']})"
 
 
 def _read(inputs: SceneInputs, files: OpenFiles, name: str, block: Block) -> Floats32:

@@ -73,6 +73,11 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
             "Share of the lack of vegetation that is new since the image before, 0 to 1",
         ),
         "window_probability": ("Probability of windows", "Mean probability of the windows that cover it"),
+        "unlike_training": (
+            "Unlike training",
+            "Distance of window features from the range of the training windows, mean over the windows that"
+            " cover it; above 0.1 is unlike",
+        ),
         "method": ("Method", "How the outline was made"),
         "windows": ("Windows", "Analysed windows that share a pixel with the outline"),
         "windows_above": ("Windows above", "Those whose own probability is above the threshold"),

@@ -52,9 +52,9 @@ def merged_landslides(parts: Mapping[str, gpd.GeoDataFrame], crs: pyproj.CRS) ->
     -------
     GeoDataFrame
         The same columns and `scenes`. Of one that was merged, the outline is the union; `prob_max` the
-        highest; `prob_mean` the mean weighted by the areas of the parts; `windows` and `windows_above` the
-        sums over the parts; `scenario` that of most windows above; dates those next to the event; `area_m2`
-        that of the union on the ellipsoid. One that stayed alone keeps what it had.
+        highest; `prob_mean` and `unlike_training` the means weighted by the areas of the parts; `windows` and
+        `windows_above` the sums over the parts; `scenario` that of most windows above; dates those next to
+        the event; `area_m2` that of the union on the ellipsoid. One that stayed alone keeps what it had.
     """
     return _merged(parts, crs, LANDSLIDE_COLUMNS, "prob_max", _united)
 
@@ -86,7 +86,12 @@ def _merged(
     rank: str,
     united: Callable[[gpd.GeoDataFrame, Sequence[str]], dict[str, Any]],
 ) -> gpd.GeoDataFrame:
-    frames = [brought(frame, crs).assign(**{SCENES: name}) for name, frame in parts.items()]
+    # Results of earlier versions lack numbers that were added since.
+    later = [name for name, kind in columns.items() if kind == "float64"]
+    frames = [
+        brought(frame, crs).assign(**dict.fromkeys(set(later) - set(frame), np.nan), **{SCENES: name})
+        for name, frame in parts.items()
+    ]
     table = _joined(frames, crs)
     dates = [name for name in table.columns if name not in {*columns, SCENES, "geometry"}]
     group = _touching(table.geometry.to_numpy())
@@ -179,6 +184,7 @@ def _united(parts: gpd.GeoDataFrame, dates: Sequence[str]) -> dict[str, Any]:
         "windows": parts["windows"].sum(),
         "windows_above": parts["windows_above"].sum(),
         "scenario": above.idxmax(),
+        "unlike_training": round(float(np.average(parts["unlike_training"], weights=parts["area_m2"])), 3),
         **{name: parts[name].max() if name.endswith("_pre") else parts[name].min() for name in dates},
         SCENES: ", ".join(parts[SCENES].unique()),
         "geometry": outline,

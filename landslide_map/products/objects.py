@@ -49,6 +49,7 @@ OBJECT_COLUMNS: Final = {
     "evidence_ascending": "float64",
     "evidence_vegetation": "float64",
     "window_probability": "float64",
+    "unlike_training": "float64",
     "method": "str",
 }
 """Column -> dtype of the layer of objects, before the dates."""
@@ -86,6 +87,7 @@ def candidates(
     grid: Grid,
     dates: Mapping[str, datetime | None],
     heights: ObjectHeights | None = None,
+    unlike: npt.NDArray[np.float64] | None = None,
 ) -> tuple[gpd.GeoDataFrame, npt.NDArray[np.int64]]:
     """Return all objects of at least :data:`LEAST_PROBABILITY`, the most probable first.
 
@@ -100,6 +102,8 @@ def candidates(
         Columns that every object carries, UTC.
     heights : ObjectHeights, optional
         Where there is an elevation model.
+    unlike : float, (object,), optional
+        Mean `unlike_training` of the windows that cover each object.
 
     Returns
     -------
@@ -142,6 +146,7 @@ def candidates(
             "elevation_max_m": most.round(),
             **{name: values.round(3) for name, values in evidence.items()},
             "window_probability": column(some.features, "window_mean").astype(np.float64).round(3),
+            "unlike_training": missing if unlike is None else unlike[order].round(3),
             "method": [f"{model.name} {variant}" for variant in model.variant_of(some.features)],
         },
         geometry=gpd.GeoSeries(list(shapes), crs=grid_crs(grid)),

@@ -58,6 +58,54 @@ class Patches:
         heights = np.diff(self.row_edges[first : last + 1].clip(start, stop))
         return values[first:last].repeat(np.diff(self.col_edges), axis=1).repeat(heights, axis=0)
 
+    def means_along(
+        self,
+        values: npt.NDArray[np.floating],
+        row: npt.NDArray[np.integer],
+        first: npt.NDArray[np.integer],
+        stop: npt.NDArray[np.integer],
+        part_of: npt.NDArray[np.integer],
+    ) -> npt.NDArray[np.float64]:
+        """Return the mean of the values of patches over the pixels of things, ``(thing,)``.
+
+        Parameters
+        ----------
+        values : float, ``shape``
+            NaN is left out of the mean.
+        row, first, stop : int, (run,)
+            Runs of pixels in rows, columns `first` to `stop`.
+        part_of : int, (run,)
+            The thing that a run belongs to, from 0.
+
+        Returns
+        -------
+        float64 array
+            As many as ``part_of.max() + 1``; NaN where all values are.
+        """
+        known = ~np.isnan(values)
+        strip = np.searchsorted(self.row_edges, row, side="right") - 1
+        total, count = (
+            np.bincount(part_of, self._before(each, strip, stop) - self._before(each, strip, first))
+            for each in (np.where(known, values, 0.0).astype(np.float64), known.astype(np.float64))
+        )
+        means: npt.NDArray[np.float64] = total / np.where(count > 0, count, np.nan)
+        return means
+
+    def _before(
+        self,
+        values: npt.NDArray[np.float64],
+        strip: npt.NDArray[np.integer],
+        col: npt.NDArray[np.integer],
+    ) -> npt.NDArray[np.float64]:
+        """Return the sum of values over the pixels of a row of patches that lie left of some columns."""
+        sums = np.zeros((self.shape[0], self.shape[1] + 1))
+        np.cumsum(values * np.diff(self.col_edges), axis=1, out=sums[:, 1:])
+        patch = np.minimum(np.searchsorted(self.col_edges, col, side="right") - 1, self.shape[1] - 1)
+        left: npt.NDArray[np.float64] = sums[strip, patch] + values[strip, patch] * (
+            col - self.col_edges[patch]
+        )
+        return left
+
 
 def patches_of(plan: WindowPlan) -> Patches:
     """Return the patches between the edges of the windows of `plan`; together they are its grid."""

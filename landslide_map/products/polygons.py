@@ -24,7 +24,7 @@ from shapely.geometry import MultiPolygon, shape
 from landslide_map.errors import Notice
 from landslide_map.grid import Grid
 from landslide_map.products import CLASSES
-from landslide_map.products.painting import Patches
+from landslide_map.products.painting import Patches, mean_over
 from landslide_map.products.rasters import LANDSLIDE
 from landslide_map.reasons import REASON_NAMES, Reason
 from landslide_map.vector.areas import small_areas
@@ -40,6 +40,7 @@ LANDSLIDE_COLUMNS: Final = {
     "windows": "int32",
     "windows_above": "int32",
     "scenario": "str",
+    "unlike_training": "float64",
 }
 """Column -> dtype of the landslides layer, before the dates."""
 ANALYSED_COLUMNS: Final = {"status": "str", "reason": "str", "scenario": "str", "area_m2": "float64"}
@@ -101,6 +102,7 @@ def landslides(
             "windows": touching["analysed"],
             "windows_above": touching["above"],
             "scenario": [record.scenarios[index] for index in touching["scenario"]],
+            "unlike_training": _unlike(labels, zones, patches, record, plan),
             "order": -maximum,
         },
         geometry=gpd.GeoSeries(outlines, crs=grid_crs(grid)),
@@ -110,6 +112,23 @@ def landslides(
     frame = frame.reset_index(drop=True)
     frame["id"] = np.arange(1, count + 1)
     return typed(frame, LANDSLIDE_COLUMNS, dates)
+
+
+def _unlike(
+    labels: npt.NDArray[np.int32],
+    zones: npt.NDArray[np.int64],
+    patches: Patches,
+    record: WindowRecord,
+    plan: WindowPlan,
+) -> npt.NDArray[np.float64]:
+    """Return the mean `unlike_training` of the windows over each component, pixel by pixel."""
+    if record.unlike_training is None:
+        return np.full(len(zones), np.nan)
+    values = mean_over(record.unlike_training, plan).astype(np.float64)
+    pixels = np.where(np.isnan(values), 0, patches.pixels)
+    total = ndimage.sum_labels(np.nan_to_num(values) * pixels, labels, zones)
+    mean: npt.NDArray[np.float64] = (total / ndimage.sum_labels(pixels, labels, zones)).round(3)
+    return mean
 
 
 def analysed_areas(

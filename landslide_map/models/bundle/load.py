@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from importlib import import_module
 from os import PathLike
@@ -14,6 +15,7 @@ import numpy as np
 import xarray as xr
 from pydantic import TypeAdapter, ValidationError
 
+from landslide_map.array_types import Floats
 from landslide_map.bands import CHANNELS
 from landslide_map.errors import BundleError, Notice, ResourceError
 from landslide_map.models.bundle.folder import DOCUMENT, parse, read_document, verified
@@ -27,6 +29,7 @@ from landslide_map.models.bundle.format import (
 from landslide_map.models.member import Member
 from landslide_map.models.segmentation.member import SegmentationMember
 from landslide_map.models.statistics.published_boosters import PublishedBooster
+from landslide_map.models.statistics.training_range import TrainingRange, training_range
 from landslide_map.models.voting.cascade import CASCADES, Cascade
 from landslide_map.models.voting.ensemble import MIN_VALID_FRACTION, vote
 from landslide_map.models.voting.scenario import Scenario, bounds
@@ -136,7 +139,8 @@ class Bundle:
     ) -> WindowRecord:
         """Judge windows; see :func:`landslide_map.models.voting.ensemble.vote`. `stop` is for early exit.
 
-        Where votes may be skipped, `probability_low` and `probability_high` bound the vote of all members.
+        `unlike_training` is there if a member stores the range of its training windows. Where votes may be
+        skipped, `probability_low` and `probability_high` bound the vote of all members.
         """
         record = vote(
             self.members,
@@ -150,11 +154,29 @@ class Bundle:
             stop=stop if self.early_exit else None,
             cascade=self.cascade,
         )
+        record = replace(record, unlike_training=self._unlike_training(statistics, record))
         if not self.skips:
             return record
         chosen = record.scenario.astype(np.int8)
         low, high = bounds(record.members, self.scenarios, record.member_probability, record.skipped, chosen)
         return replace(record, probability_low=low, probability_high=high)
+
+    @cached_property
+    def training_range(self) -> TrainingRange | None:
+        """Range of features in the training windows, if a member stores it."""
+        return training_range(self.members)
+
+    def _unlike_training(self, statistics: xr.DataArray, record: WindowRecord) -> Floats | None:
+        if self.training_range is None:
+            return None
+        distance = np.full(record.shape, np.nan)
+        for i, scenario in enumerate(self.scenarios):
+            rows = np.flatnonzero(record.scenario == i)
+            members = [member for member in self.members if member.name in scenario.weights]
+            channels = {name for member in members for name in member.channels}
+            if rows.size:
+                distance[rows] = self.training_range.distance(statistics.isel(window=rows), channels)
+        return distance
 
 
 def load_bundle(path: str | PathLike[str] | None = None, *, pixel_members_suffice: bool = False) -> Bundle:

@@ -293,6 +293,7 @@ def _model(tags: Mapping[str, str]) -> str:
         "bundle_sha256": "hash of the bundle",
         "scenarios": "sets of channels used",
         "thresholds": "threshold of each",
+        "unlike_training": "unlike the training data",
         "operating_point": "operating point",
         "method": "method of outlines",
         "stride": "step between windows",
