@@ -1,10 +1,27 @@
-"""Signals of the test process, as a terminal has them."""
+"""Signals of the test process, as a terminal has them, and the number of processes that tests run in."""
 
 from __future__ import annotations
 
+import os
 import signal
+from pathlib import Path
+
+import pytest
 
 # Under nohup, or in the background of a script, they are ignored, by every command under test as well.
 for _name in ("SIGINT", "SIGHUP", "SIGTERM"):
     if (_number := getattr(signal, _name, None)) is not None and signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL)
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Threads of several processes that wait for each other on the same cores are slower than none.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many processes ``-n auto`` is: none for named files, and for tests that are slow."""
+    named = any(Path(argument.partition("::")[0]).is_file() for argument in config.args)
+    if named or "not slow" not in config.option.markexpr:
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 4)  # each takes up to 2 GB

@@ -19,14 +19,19 @@ from typing import Any
 import pytest
 import rasterio
 
-from benchmarks.interrupted import THRESHOLD
+from benchmarks.interrupted import THRESHOLD, endure
 from landslide_map.errors import LandslideMapError, ResourceError
 from landslide_map.mapping import checkpoint
 from landslide_map.mapping import map_scene as pipeline
+from landslide_map.mapping.checkpoint import Journal
+from landslide_map.mapping.identity import InputFiles
 from landslide_map.mapping.map_scene import MapResult, map_scene
 from landslide_map.mapping.retry import retrying
 from landslide_map.models.bundle.load import DEFAULT
 from landslide_map.products import FILES, MANIFEST
+from landslide_map.runtime.own_files import sealed, tree_records
+from tests.support.any_rows import any_row
+from tests.support.killed_process import changes_below
 from tests.support.result_files import made
 from tests.support.tall_scene import write_tall_scene
 
@@ -37,16 +42,33 @@ COMMAND = Path(sys.executable).with_name("landslide-map")
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The scene of all tests, and beside it what a run makes of it that nothing disturbs."""
+    """The scene of all tests, and beside it what an undisturbed run makes of it, and kept on the way."""
     scene = write_tall_scene(tmp_path_factory.mktemp("tall"))
-    map_scene(scene, scene.parent / "result", threshold=THRESHOLD)
+    out, checkpoints = scene.parent / "result", scene.parent / "checkpoint"
+
+    def keep(stage: str, *_: int) -> None:
+        if stage == pipeline.WRITE and not checkpoints.exists():
+            shutil.copytree(out / checkpoint.FOLDER, checkpoints)
+
+    map_scene(scene, out, threshold=THRESHOLD, progress=keep)
+    assert len(list(checkpoints.glob("row-*"))) == ROWS
     return scene
+
+
+def begun(undisturbed: Path, out: Path, count: int = ROWS) -> list[Path]:
+    """Put into `out` what a run leaves that was interrupted after `count` rows of blocks; return the rows."""
+    shutil.copytree(undisturbed.parent / "checkpoint", out / checkpoint.FOLDER)
+    for path in kept(out)[count:]:
+        path.unlink()
+    return kept(out)
 
 
 @pytest.fixture
 def scene(undisturbed: Path, tmp_path: Path) -> Path:
     """A copy of the scene of a test's own, to be harmed; times are those of the originals."""
-    shutil.copytree(undisturbed.parent, tmp_path / "scene", ignore=shutil.ignore_patterns("result"))
+    shutil.copytree(
+        undisturbed.parent, tmp_path / "scene", ignore=shutil.ignore_patterns("result", "checkpoint")
+    )
     return tmp_path / "scene" / "scene.yaml"
 
 
@@ -123,63 +145,56 @@ def codes(result: MapResult) -> set[str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell what a process has spent")
-def test_killed_at_twenty_random_moments_a_run_ends_with_the_same_bytes(
-    undisturbed: Path,
-) -> None:
-    """Ten and ten beside each other: most of these runs is starting Python, which keeps one core busy."""
-    command = [sys.executable, "-m", "benchmarks.interrupted", "--scene", undisturbed, "--kills", "10"]
-    halves = [
-        subprocess.Popen([*command, "--seed", str(seed)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
-        for seed in (0, 1)
-    ]
-    found = [json.JSONDecoder().raw_decode(half.communicate()[0])[0] for half in halves]
-    assert [half.returncode for half in halves] == [0, 0]  # each compared what it ended with
-    reached = [moment for half in found for moment in half["kills"]]
-    assert sum(count for half in found for count in half["kills"].values()) == 20
-    assert {half["rows"] for half in found} == {ROWS}
-    assert any(f"{kept} rows kept" in reached for kept in range(1, ROWS)), found
-    assert sum(half["resumed"] for half in found) > 0
+def test_killed_by_the_system_a_run_ends_with_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
+    """One moment at random, one after a row of blocks; ``python -m benchmarks.interrupted`` has a hundred."""
+    found = endure([str(undisturbed), "--threshold", str(THRESHOLD)], tmp_path, kills=2, seed=1)
+    assert sum(found.kills.values()) == 2
+    assert found.rows == ROWS
+    assert found.finished > 0
+    assert found.resumed > 0
 
 
 KILLED = """
-import os, signal, sys
+import os, signal
 from pathlib import Path
-last = sys.argv.pop(1)
-def followed_by_a_kill(change, step):
-    def changed(path, *arguments, **options):
-        done = change(path, *arguments, **options)
-        if step(path) == last:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return done
-    return changed
-Path.replace = followed_by_a_kill(
-    Path.replace, lambda path: f"{path.name} {'comes' if path.parent.name == 'new' else 'goes'}"
-)
-Path.unlink = followed_by_a_kill(Path.unlink, lambda path: f"{path.name} is removed")
+replace = Path.replace
+def replace_and_die(path, target):
+    replace(path, target)
+    if path.name == "run.json" and path.parent.name == "new":
+        os.kill(os.getpid(), signal.SIGKILL)
+Path.replace = replace_and_die
 from landslide_map_cli.main import main
 main()
 """
-STEPS = (
-    "journal.tmp goes",  # it gets its name: from here on, a killed installation is undone
-    f"{checkpoint.FOLDER} goes",
-    "run.json comes",
-)
 
 
 def test_killed_while_the_result_is_put_in_place(undisturbed: Path, tmp_path: Path) -> None:
+    """At every other moment: test_killed_at_every_write.py."""
     out = tmp_path / "out"
-    map_scene(undisturbed, out, threshold=0.5)
+    out.mkdir()
+    (out / "probability.tif").write_text("previous")
+    (out / MANIFEST).write_text(json.dumps(sealed({"outputs": tree_records(out)})))
+    begun(undisturbed, out)
     previous = content(out)
-    arguments = [str(undisturbed), "--out", str(out), "--threshold", str(THRESHOLD), "--overwrite"]
-    for last in STEPS:
-        killed = subprocess.run([sys.executable, "-c", KILLED, last, *arguments], capture_output=True)
-        assert killed.returncode == -signal.SIGKILL, last
+
+    def undone() -> None:
         with pytest.raises(LandslideMapError, match="E401"):  # which first undoes what was done
             resumed(undisturbed, out)
-        assert content(out) == previous, last
+        assert content(out) == previous
         assert len(kept(out)) == ROWS
-    killed = subprocess.run([sys.executable, "-c", KILLED, "journal.json is removed", *arguments])
+
+    for last in ("os.rename journal.tmp", f"os.rename {checkpoint.FOLDER}"):
+        with changes_below(out, last) as changes:
+            resumed(undisturbed, out, overwrite=True)
+        assert changes.ended
+        undone()
+    arguments = [str(undisturbed), "--out", str(out), "--threshold", str(THRESHOLD), "--overwrite"]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True)
     assert killed.returncode == -signal.SIGKILL
+    undone()
+    with changes_below(out, "os.remove journal.json") as changes:
+        resumed(undisturbed, out, overwrite=True)
+    assert changes.ended
     with pytest.raises(LandslideMapError, match="E401"):
         resumed(undisturbed, out)
     assert content_is_that_of(out, undisturbed)
@@ -255,16 +270,14 @@ def test_a_changed_configuration_is_refused_and_says_what_changed(scene: Path, t
     changed = scene.parent / "ascending_post_vv.tif"
     change_one_byte(changed)
     assert f"another run: {changed} was changed. Finish" in refusal(scene, out).message
-    result = resumed(scene, out, overwrite=True)
-    assert rows(out) == {"judged": ROWS, "resumed": 0}
-    assert "I410" not in codes(result)
 
 
 def test_overwrite_starts_afresh_unless_it_began_the_run(undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    interrupted(undisturbed, out)
+    begun(undisturbed, out)
     interrupted(undisturbed, out, overwrite=True)
     count = len(kept(out))
+    assert count < ROWS
     resumed(undisturbed, out, overwrite=True)
     assert rows(out) == {"judged": ROWS - count, "resumed": count}
     assert content_is_that_of(out, undisturbed)
@@ -278,38 +291,47 @@ def edited(out: Path, **entries: Any) -> None:
 
 def test_a_journal_of_another_version_or_of_no_use_is_refused(undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    interrupted(undisturbed, out)
+    begun(undisturbed, out)
     document = out / checkpoint.FOLDER / "journal.json"
     good = document.read_text()
+    identity = json.loads(good)["identity"]
+
+    def refused() -> LandslideMapError:
+        with pytest.raises(LandslideMapError) as error:
+            Journal(out, identity, ROWS)
+        assert len(kept(out)) == ROWS
+        return error.value
+
     edited(out, format_version=checkpoint.FORMAT_VERSION + 1, identity="nobody knows")
-    assert refusal(undisturbed, out).code == "E411"
+    assert refused().code == "E411"
+    assert refusal(undisturbed, out).code == "E411"  # of a whole run
     document.write_text(good)
     edited(out, software="99.0.0")
-    refused = refusal(undisturbed, out)
-    assert refused.code == "E411"
-    assert "99.0.0" in refused.message
-    assert "Finish the run with the version that began it" in refused.message
+    error = refused()
+    assert error.code == "E411"
+    assert "99.0.0" in error.message
     for content in (good[: len(good) // 2], "[]", good.replace('"stride": 64', '"stride": 32'), "\x80"):
         document.write_text(content, encoding="latin-1")
-        refused = refusal(undisturbed, out)
-        assert refused.code == "E412"
-        assert str(document) in refused.message
+        error = refused()
+        assert error.code == "E412"
+        assert str(document) in error.message
     document.unlink()
-    assert refusal(undisturbed, out).code == "E412"
-    resumed(undisturbed, out, overwrite=True)
-    assert rows(out) == {"judged": ROWS, "resumed": 0}
+    assert refused().code == "E412"
+    Journal(out, identity, ROWS, overwrite=True)
+    assert kept(out) == []
 
 
 def test_a_torn_or_changed_row_is_judged_again(undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    interrupted(undisturbed, out, count=2)
-    first, second, *_ = kept(out)
+    first, second = begun(undisturbed, out, 2)
     first.write_bytes(first.read_bytes()[:-100])
     changed = bytearray(second.read_bytes())
     changed[len(changed) // 2] ^= 1
     second.write_bytes(changed)
-    interrupted(undisturbed, tmp_path / "other", stride=32)
-    strange = kept(tmp_path / "other")[0]
+    (tmp_path / "other").mkdir()
+    other = Journal(tmp_path / "other", {"stride": 32}, ROWS)
+    _ = list(other.completed(lambda *_: iter([any_row(2)]), [2], lambda _: None, InputFiles([])))
+    (strange,) = kept(tmp_path / "other")
     shutil.copy(strange, out / checkpoint.FOLDER)  # whole, but another run's
     result = resumed(undisturbed, out)
     damaged = [notice.message for notice in result.notices if notice.code == "W410"]
@@ -320,11 +342,10 @@ def test_a_torn_or_changed_row_is_judged_again(undisturbed: Path, tmp_path: Path
     assert content_is_that_of(out, undisturbed)
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
-def test_a_disk_that_fails_while_a_row_is_kept_costs_no_finished_row(
-    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+def test_a_disk_that_is_full_while_a_row_is_kept_costs_no_finished_row(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "out"
+    out, number = tmp_path / "out", errno.ENOSPC
     fsync = os.fsync
 
     def full(handle: int) -> None:
@@ -344,20 +365,18 @@ def test_a_disk_that_fails_while_a_row_is_kept_costs_no_finished_row(
     assert content_is_that_of(out, undisturbed)
 
 
-@pytest.mark.parametrize("quota", [30_000, 60_000])
-def test_a_quota_too_small_for_the_map_costs_no_finished_row(
-    undisturbed: Path, tmp_path: Path, quota: int
-) -> None:
+def test_a_quota_too_small_for_the_map_costs_no_finished_row(undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     # Bytes that a file may have: enough for a row of blocks, not for a raster, or not for the GeoPackage.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (quota, before[1]))
-    try:
-        with pytest.raises(ResourceError, match=rf"E601.* {ROWS} of {ROWS} rows of blocks are kept"):
-            resumed(undisturbed, out, outline="windows")  # rows with pixels would be larger than the files
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert [path.name for path in out.iterdir()] == [checkpoint.FOLDER]
+    for quota in (30_000, 60_000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (quota, before[1]))
+        try:
+            with pytest.raises(ResourceError, match=rf"E601.* {ROWS} of {ROWS} rows of blocks are kept"):
+                resumed(undisturbed, out, outline="windows")  # rows with pixels are larger than the files
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert [path.name for path in out.iterdir()] == [checkpoint.FOLDER]
     resumed(undisturbed, out, outline="windows")
     assert rows(out) == {"judged": 0, "resumed": ROWS}
     map_scene(undisturbed, tmp_path / "whole", threshold=THRESHOLD, outline="windows")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
@@ -32,12 +33,14 @@ class DaskProcesses:
 
     def __enter__(self) -> Self:
         self._file = self.folder / "scheduler.json"
-        options: tuple[object, ...] = ("--port", "0", "--scheduler-file", self._file)
+        # What is left of a test run that was killed goes by itself: workers go with their scheduler.
+        idle = ("--idle-timeout", f"{5 * PATIENCE_S}s")
+        options: tuple[object, ...] = ("--port", "0", "--scheduler-file", self._file, *idle)
         if self.tls is not None:
             options = (*options, "--protocol", "tls")
         self.scheduler = self._start("scheduler", *options, log="scheduler", environment=self._settings)
         deadline = time.monotonic() + PATIENCE_S
-        while not self._file.exists():
+        while not self.address:
             assert time.monotonic() < deadline, self.said("scheduler")
             assert self.scheduler.poll() is None, self.said("scheduler")
             time.sleep(0.05)
@@ -45,8 +48,10 @@ class DaskProcesses:
 
     @property
     def address(self) -> str:
-        address: str = json.loads(self._file.read_text())["address"]
-        return address
+        """Where the scheduler listens; empty until it has said so, all of it."""
+        with suppress(FileNotFoundError, json.JSONDecodeError):
+            return str(json.loads(self._file.read_text())["address"])
+        return ""
 
     def worker(
         self, name: str, *options: object, preload: str = "", folder: Path | None = None

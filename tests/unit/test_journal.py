@@ -7,42 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from landslide_map.delineation.pixels import Strip
-from landslide_map.inference.rows import JudgedRows
 from landslide_map.mapping.checkpoint import FOLDER, Journal
 from landslide_map.mapping.identity import InputFiles
 from landslide_map.window_record import WindowRecord
-
-
-def any_record(count: int) -> WindowRecord:
-    """Return a record of every number with values of its own, NaN among them."""
-    rng = np.random.default_rng(0)
-    shapes = {None: (count,), "member": (count, 2), "group": (count, 2)}
-    found: dict[str, Any] = {
-        name: (250 * rng.random(shapes[number.each])).astype(number.dtype)
-        for name, number in WindowRecord.NUMBERS.items()
-    }
-    found["scenario"] = np.arange(count, dtype=np.int8) % 2 - 1
-    found["probability"][::2] = np.nan
-    found["reason"] = np.where(np.arange(count) % 2, 0, 251).astype(np.uint8)
-    names = {"members": ("a", "b"), "groups": ("optical", "ascending")}
-    return WindowRecord(scenarios=("all", "few"), **names, **found)
+from tests.support.any_rows import any_row
 
 
 def test_every_field_of_a_row_comes_back(tmp_path: Path) -> None:
-    row = JudgedRows(
-        2,
-        any_record(7),
-        {"red": np.array([1.5, np.nan], np.float32)},
-        Strip(
-            top=2048,
-            starts=np.array([0, 1, 3]),
-            cols=np.array([5, 0, 9], np.uint16),
-            codes=np.arange(6, dtype=np.uint8).reshape(3, 2),
-            layers=("ndvi", "red"),
-            cells={"ndvi": np.full((1, 1), 7, np.uint8), "cloud": np.zeros((1, 1), np.uint8)},
-        ),
-    )
+    row = any_row(2)
     ticks: list[int] = []
     first = Journal(tmp_path, {"stride": 64, "inputs": {}}, 3)
     (same,) = first.completed(lambda *_: iter([row]), [2], ticks.append, InputFiles([]))
