@@ -215,7 +215,7 @@ def _objects(results: Path, options: Mapping[str, Any], tell: Feedback) -> dict[
         each_part=options["each_part"],
         area=options["area"],
     )
-    for notice in match.figures["notices"]:
+    for notice in match.notices:
         tell.notice(notice)
     if options["report"]:
         write_object_report(options["report"], match, overwrite=options["overwrite"])

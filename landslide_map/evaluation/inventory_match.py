@@ -55,6 +55,8 @@ class Match:
     """Of each mapped part: whether it shares ground with a known one."""
     area: shapely.Geometry
     """What was compared."""
+    notices: tuple[Notice, ...] = ()
+    """What was doubtful of the inventory."""
 
 
 def evaluate_map(
@@ -147,7 +149,7 @@ def match_map(
     }
     if len(matches) > 1:
         figures["windows"] = matches["windows"].figures
-    return replace(best, figures=figures)
+    return replace(best, figures=figures, notices=tuple(notices))
 
 
 def compare(

@@ -24,6 +24,7 @@ from landslide_map.mapping.views import write_views
 from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.models.run_time import network_notice
 from landslide_map.products import LANDSLIDES, MANIFEST, PROJECT, RESULT
+from landslide_map.products.added_content import refuse_added, take_over_styles
 from landslide_map.products.reviews import previous_reviews, refuse_new_verdicts
 from landslide_map.products.write_map import STAGE as WRITE
 from landslide_map.products.write_map import decided, write_map
@@ -91,6 +92,7 @@ def map_scene(
         ) as stage,
     ):
         with timings.stage(CHECK), reporting.step(progress, CHECK):
+            refuse_added(Path(out) / LANDSLIDES, RESULT)
             settings, prediction = resolved_settings(scene, prediction, run)
             ready = prepare_run(settings, prediction, out, run, limit=limit, progress=progress)
         ensemble, inputs, plan = ready.ensemble, ready.inputs, ready.plan
@@ -126,6 +128,7 @@ def map_scene(
                 objects=objects,
                 progress=progress,
             )
+            take_over_styles(Path(out) / LANDSLIDES, stage / LANDSLIDES, RESULT)
             of_pixels = write_pixel_layer(stage, inputs, ensemble, progress=progress, announce=announce)
             of_scene = (*ensemble.notices, *inputs.notices, *result.notices, *of_polygons, *of_pixels)
             of_views = write_views(

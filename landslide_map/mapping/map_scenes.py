@@ -22,6 +22,7 @@ from landslide_map.mapping.setup import resolved_settings
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.products import FORMAT_FILES, LANDSLIDES, MANIFEST, PROJECT, SCENES
+from landslide_map.products.added_content import refuse_added, take_over_styles
 from landslide_map.products.columns import ANALYSED, WINDOWS
 from landslide_map.products.columns import LANDSLIDES as OUTLINES
 from landslide_map.products.geopackage import read_layer, write_geopackage
@@ -187,6 +188,7 @@ def _refuse_single_result(out: Path) -> None:
             "several scenes.",
         )
     refuse_unfit(out, MERGED, overwrite=True, carried=(LANDSLIDES,), left=(PROJECT,))
+    refuse_added(out / LANDSLIDES, MERGED)
 
 
 def _outcome(
@@ -268,6 +270,7 @@ def _write_merged(out: Path, outcomes: Sequence[Outcome]) -> int:
             layers[WINDOWS] = merged_landslides(windows, crs)
         layers[ANALYSED] = merged_areas(analysed, crs, list(scenarios))
         write_geopackage(stage / LANDSLIDES, layers, event_time, about, threshold)
+        take_over_styles(out / LANDSLIDES, stage / LANDSLIDES, MERGED)
         folders = {name: result.out for name, result in results.items()}
         write_project(stage / PROJECT, folders, threshold=threshold, tags=about, event_time=event_time)
         write_manifest(stage / SCENES, _account(outcomes, len(landslides), stage))

@@ -29,6 +29,7 @@ from landslide_map.products import (
     OUTLINE_PROBABILITY,
 )
 from landslide_map.products import columns as layers
+from landslide_map.products.added_content import refuse_added, take_over_styles
 from landslide_map.products.formats import name_in
 from landslide_map.products.geopackage import read_layer, write_geopackage
 from landslide_map.products.objects import outlined
@@ -39,7 +40,7 @@ from landslide_map.products.reviews import (
     uids,
     unreviewed,
 )
-from landslide_map.runtime.own_files import Kind, file_record, tree_records
+from landslide_map.runtime.own_files import Kind, file_record, tree_records, unchanged
 from landslide_map.runtime.transaction import outputs
 from landslide_map.vector.areas import ellipsoidal_areas
 from landslide_map.vector.inventory import read_polygons
@@ -126,6 +127,7 @@ def redraw(
     reviews = previous_reviews(out / LANDSLIDES)
     in_place = out == results
     kind = Kind(MANIFEST, FILES, adds=True) if in_place else Kind(REDRAWN, FILES)
+    refuse_added(out / LANDSLIDES, kind)
     with outputs(out, kind, overwrite=overwrite, carried=(LANDSLIDES,)) as stage:
         kept, _ = reviewed_layers(unreviewed(drawn), reviews)
         for name in (layers.WINDOWS, layers.ANALYSED):
@@ -133,6 +135,7 @@ def redraw(
         lowest = float(tags["threshold_lowest"])
         event_time = datetime.fromisoformat(tags["event_time"])
         write_geopackage(stage / LANDSLIDES, kept, event_time, tags, lowest)
+        take_over_styles(out / LANDSLIDES, stage / LANDSLIDES, kind)
         account = _account(results, parent, threshold, min_area_m2, mask, subtract)
         files = tree_records(stage)
         write_manifest(stage / REDRAWN, {**account, "landslides": len(drawn), "outputs": files})
@@ -157,7 +160,7 @@ def _parent(results: Path) -> dict[str, Any]:
         )
     for name in (CANDIDATES, OUTLINE_PROBABILITY):
         path = results / name
-        if not path.exists() or file_record(path) != files.get(name):
+        if not unchanged(path, files.get(name)):
             raise InputError("E175", f"{path} was changed since the run that made it. {_AGAIN}")
     return parent
 

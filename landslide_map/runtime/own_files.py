@@ -23,7 +23,8 @@ UNKNOWN: Final = "was not written by a run of landslide-map"
 _CHANGED: Final = "was changed since a run wrote it"
 
 Record = Mapping[str, Any]
-"""What a manifest says of a file: ``bytes``, ``sha256``, and of a database ``content_sha256``."""
+"""What a manifest says of a file: ``bytes``, ``sha256``, and of a database ``content_sha256`` and ``tables``,
+the columns and a hash of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,10 @@ def file_record(path: Path) -> dict[str, Any]:
     Programs that only look at a GeoPackage (QGIS) change bytes of its header.
     """
     record = {"bytes": path.stat().st_size, "sha256": _hash(path)}
-    return record | ({"content_sha256": _rows_hash(path)} if path.suffix == ".gpkg" else {})
+    if path.suffix != ".gpkg":
+        return record
+    content, tables = _content(path)
+    return record | {"content_sha256": content, "tables": tables}
 
 
 def tree_records(folder: Path) -> dict[str, Record]:
@@ -83,6 +87,17 @@ def records(folder: Path, manifest: str) -> dict[str, Record]:
     except (OSError, ValueError, AttributeError, RecursionError):
         return {}
     return found
+
+
+def is_unsealed(folder: Path, manifest: str) -> bool:
+    """Return whether a folder holds a manifest of an earlier version, which had no seal."""
+    document = _document(folder / manifest)
+    return SEAL not in document and isinstance(document.get("outputs", document.get("files")), dict)
+
+
+def unchanged(path: Path, record: Record | None) -> bool:
+    """Return whether a file is there as a manifest records it."""
+    return record is not None and _why_foreign(path, record, False) == ""
 
 
 def known_files(folder: Path, kind: Kind) -> dict[str, Record]:
@@ -140,16 +155,24 @@ def _matches(path: Path, record: Record) -> bool:
     if content is None:
         return same_size and bool(_hash(path) == record["sha256"])
     try:
-        return bool(_rows_hash(path) == content)
+        return bool(_content(path)[0] == content)
     except sqlite3.Error:
         return False
 
 
 def _has_seal(path: Path) -> bool:
+    return SEAL in _document(path)
+
+
+def _document(path: Path) -> Mapping[str, Any]:
+    """Return what a JSON file holds, nothing where that cannot be read or is no mapping."""
     try:
-        return path.is_file() and SEAL in json.loads(path.read_bytes())
-    except (OSError, ValueError, TypeError, RecursionError):
-        return False
+        if not path.is_file() or path.stat().st_size > _LARGEST_MANIFEST:
+            return {}
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _is_record(name: Any, entry: Any) -> bool:
@@ -172,9 +195,15 @@ def _hash(path: Path) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-def _rows_hash(path: Path) -> str:
-    """Return a hash of the tables of an SQLite file, row by row; its header and free pages do not count."""
+def tables_of(path: Path) -> dict[str, Record]:
+    """Return columns and a hash of each table of a GeoPackage, as ``tables`` of its record."""
+    return _content(path)[1]
+
+
+def _content(path: Path) -> tuple[str, dict[str, Record]]:
+    """Return a hash of the rows of an SQLite file, and of each table; header and free pages do not count."""
     digest = sha256()
+    found: dict[str, Record] = {}
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     with closing(sqlite3.connect(uri, uri=True)) as database:
         tables = database.execute(
@@ -182,8 +211,13 @@ def _rows_hash(path: Path) -> str:
             "ORDER BY name"
         ).fetchall()
         for name, sql in tables:
+            own = sha256()
             digest.update(repr((name, sql)).encode())
             quoted = name.replace('"', '""')
-            for row in database.execute(f'SELECT * FROM "{quoted}"'):
-                digest.update(repr(row).encode())
-    return digest.hexdigest()
+            rows = database.execute(f'SELECT * FROM "{quoted}"')
+            for row in rows:
+                text = repr(row).encode()
+                digest.update(text)
+                own.update(text)
+            found[name] = {"columns": [entry[0] for entry in rows.description], "sha256": own.hexdigest()}
+    return digest.hexdigest(), found

@@ -23,7 +23,7 @@ from typing import Any
 
 from landslide_map.errors import LandslideMapError, OutputExistsError, ResourceError, UsageError
 from landslide_map.runtime.edit_session import refuse_edited
-from landslide_map.runtime.own_files import UNKNOWN, Kind, foreign, known_files, top_level
+from landslide_map.runtime.own_files import UNKNOWN, Kind, foreign, is_unsealed, known_files, top_level
 
 HIDDEN_PREFIX = ".landslide-map-"
 """Of all names in an output folder that come and go with a run."""
@@ -130,6 +130,13 @@ def refuse_unfit(
     found = _in_the_way(out, kind, present, staged)
     allowed = {*left, *(name for name in carried if name in known)}
     wrong = {name: why for name, why in found.items() if name not in allowed}
+    if wrong and is_unsealed(out, kind.manifest):
+        raise OutputExistsError(
+            "E401" if not overwrite else "E404",
+            f"{out} holds {kind.holds} of an earlier version of landslide-map ({kind.manifest} has no seal, "
+            "so that nothing shows which files are its own); nothing was done. Choose another --out, or move "
+            "the folder away.",
+        )
     if (present or wrong) and (not overwrite or (kind.exclusive and not (out / kind.manifest).is_file())):
         _refuse_existing(out, kind, present, wrong)
     if wrong:

@@ -11,6 +11,8 @@ import numpy as np
 import pyproj
 import pytest
 import shapely
+from click.testing import CliRunner
+from landslide_map_cli.main import cli
 from shapely.geometry import LineString, MultiPolygon, Point, Polygon, box
 
 from landslide_map.errors import InputError
@@ -201,6 +203,8 @@ def test_inventories_in_degrees_are_brought_to_the_map(results: Path, tmp_path: 
     assert found["inventory"] == {"landslides": 2, "hit": 1, "left_out": 1}  # the last is not analysed
     assert [notice[:5] for notice in found["notices"]] == ["W151:"]
     assert "1 of 3 landslides lie mostly outside the area compared" in found["notices"][0]
+    said = CliRunner().invoke(cli, ["evaluate", "--map", str(results), "--inventory", str(path)])
+    assert (said.exit_code, "note W151" in said.output) == (0, True)
     assert found["area"]["inventory_m2"] == pytest.approx(2e4 / SCALE, rel=1e-4)
     assert found["area"]["analysed_m2"] == pytest.approx(5e7 / SCALE, rel=1e-4)
 

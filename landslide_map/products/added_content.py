@@ -1,0 +1,109 @@
+"""What a person added to ``landslides.gpkg``: styles are taken over, anything else stops what would lose it.
+
+Reviews are not meant here: :mod:`~landslide_map.products.reviews` carries them over.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from landslide_map.errors import OutputExistsError
+from landslide_map.products.columns import COLUMNS, LANDSLIDES, REVIEWS_KEPT
+from landslide_map.runtime.own_files import Kind, known_files, tables_of
+
+_STYLES: Final = "layer_styles"
+_BOOKKEEPING: Final = ("gpkg_", "rtree_", "sqlite_")
+"""How names of tables begin that SQLite and GeoPackage keep for themselves."""
+_REVIEWED: Final = (LANDSLIDES, REVIEWS_KEPT)
+
+
+def refuse_added(path: Path, kind: Kind) -> None:
+    """Refuse to replace a GeoPackage of ours to which a person added what a new one does not take over.
+
+    Parameters
+    ----------
+    path : Path
+        ``landslides.gpkg`` of a result, or where it would be.
+    kind : Kind
+        Of the result: its manifest says what a run wrote.
+
+    Raises
+    ------
+    OutputExistsError
+        E404: a table, layer or field is not of a run, or a layer without reviews was changed.
+    """
+    told = _tables_of_run(path, kind)
+    if told is None:
+        return
+    try:
+        now = tables_of(path)
+    except sqlite3.Error:
+        return  # damaged: reading its reviews says so
+    added = _added(told, now)
+    if added:
+        raise OutputExistsError(
+            "E404",
+            f"{path} holds {', '.join(added)}, which a new map would lose. Export it into a file "
+            "of its own (QGIS: Export > Save Features As) and remove it here, or give another --out; nothing "
+            "was changed.",
+        )
+
+
+def _added(told: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return what is in a file, beside reviews and styles, and was not written by a run."""
+    added = []
+    for name, table in now.items():
+        if name == _STYLES or name.startswith(_BOOKKEEPING):
+            continue
+        if name not in told and name != REVIEWS_KEPT:
+            added.append(f"the layer or table {name!r}")
+        elif name not in _REVIEWED and table["sha256"] != told[name]["sha256"]:
+            added.append(f"changes of the layer {name!r}")
+        elif name in _REVIEWED:
+            known = {*COLUMNS[LANDSLIDES], *told.get(name, told[LANDSLIDES])["columns"], "fid", "geom"}
+            added += [
+                f"the field {field!r} of layer {name!r}" for field in table["columns"] if field not in known
+            ]
+    return added
+
+
+def take_over_styles(old: Path, new: Path, kind: Kind) -> None:
+    """Copy the styles of an older GeoPackage into a new one, where a person changed them or added some.
+
+    A style replaces that of the same name and layer; those of layers that the new one lacks stay behind.
+    """
+    told = _tables_of_run(old, kind)
+    if told is None or _STYLES not in (now := tables_of(old)) or now[_STYLES] == told.get(_STYLES):
+        return
+    with closing(sqlite3.connect(new)) as database, database:
+        database.execute("ATTACH ? AS older", (f"{old.absolute().as_uri()}?mode=ro&immutable=1",))
+        ours, theirs = (
+            [row[1] for row in database.execute(f"PRAGMA {schema}.table_info({_STYLES})")]
+            for schema in ("main", "older")
+        )
+        shared = ", ".join(name for name in ours if name in theirs and name != "id")
+        layers = "SELECT table_name FROM main.gpkg_geometry_columns"
+        database.execute(
+            f"DELETE FROM main.{_STYLES} WHERE (f_table_name, styleName) IN "
+            f"(SELECT f_table_name, styleName FROM older.{_STYLES})"
+        )
+        database.execute(
+            f"INSERT INTO main.{_STYLES} ({shared}) SELECT {shared} FROM older.{_STYLES} "
+            f"WHERE f_table_name IN ({layers}) ORDER BY id"
+        )
+        # One default style a layer: that of the person, as it was chosen last.
+        database.execute(
+            f"UPDATE main.{_STYLES} SET useAsDefault = 0 WHERE useAsDefault AND id NOT IN "
+            f"(SELECT max(id) FROM main.{_STYLES} WHERE useAsDefault GROUP BY f_table_name)"
+        )
+
+
+def _tables_of_run(path: Path, kind: Kind) -> Mapping[str, Any] | None:
+    """Return the tables of a file as a run wrote them; None where none of ours is there."""
+    record = known_files(path.parent, kind).get(path.name)
+    tables = None if record is None or not path.is_file() or path.is_symlink() else record.get("tables")
+    return tables if isinstance(tables, dict) and LANDSLIDES in tables else None
