@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from scipy.ndimage import binary_opening, distance_transform_cdt, uniform_filter
 
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Grid
+from landslide_map.inputs.elevation_units import check_declared_units, unit_notices
 from landslide_map.inputs.sentinel1.consistency import resolution_m
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.coordinates import window_over
@@ -43,6 +45,8 @@ def open_elevation(path: str | Path) -> RasterBand:
     """Open elevation; a picture of it (hillshade, colours) has three bands."""
     with opened(path) as dataset:
         count = dataset.count - len(alpha_bands(dataset))
+        if count == 1:
+            check_declared_units(path, dataset)
     if count != 1:
         raise InputError(
             "E101", f"{path}: has {count} bands; expected one, elevation in metres; correct dem in scene.yaml"
@@ -66,7 +70,7 @@ def without_fill(dem: RasterBand, grid: Grid) -> tuple[RasterBand, list[Notice]]
     RasterBand
         `dem`, with the fill among its nodata values.
     list of Notice
-        W350 for each value.
+        W350 for each value; W381 where the numbers can hardly be metres.
     """
     window = window_over(dem.grid, grid)
     if window is None:
@@ -79,6 +83,7 @@ def without_fill(dem: RasterBand, grid: Grid) -> tuple[RasterBand, list[Notice]]
         told = f"all of the elevation is exactly {level[0][0]:g} m; no slope can be told, all counts as flat"
         return dem, [Notice("W350", f"{dem.path}: {told}. Get another DEM, or leave dem out of scene.yaml")]
     found = [(value, share) for value, share in level if _is_cut_out(parts, value)]
+    ground = [np.where(np.isin(part, [value for value, _ in found]), np.nan, part) for part in parts]
     notices = [
         Notice(
             "W350",
@@ -88,7 +93,15 @@ def without_fill(dem: RasterBand, grid: Grid) -> tuple[RasterBand, list[Notice]]
         )
         for value, share in found
     ]
+    notices += unit_notices(dem.path, ground, _pixel_m(dem.grid))
     return replace(dem, nodata=(*dem.nodata, *(value for value, _ in found))), notices
+
+
+def _pixel_m(grid: Grid) -> tuple[float, float]:
+    """Return height and width of a pixel in metres, roughly where the grid is in degrees."""
+    height = resolution_m(grid)
+    narrow = math.cos(math.radians((grid.bounds[1] + grid.bounds[3]) / 2)) if grid.crs.is_geographic else 1.0
+    return height, height * abs(grid.transform.a / grid.transform.e) * narrow
 
 
 def _strips(window: Window) -> list[Window]:

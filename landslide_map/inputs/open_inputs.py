@@ -15,6 +15,7 @@ from landslide_map.inputs.sentinel1.folder import sorted_radar
 from landslide_map.inputs.sentinel1.track import open_track
 from landslide_map.inputs.sentinel2.before import compared, open_before
 from landslide_map.inputs.sentinel2.image import open_optical
+from landslide_map.inputs.sentinel2.turned import beside_radar_notices
 from landslide_map.inputs.target_grid import decide_grid
 from landslide_map.raster.joined import joined_name
 from landslide_map.raster.open import files_of
@@ -70,6 +71,10 @@ def open_inputs(scene: Scene) -> SceneInputs:
         notices += found
     notices += coverage_notices(grid, optical, tracks, dem)
     notices += compared(before, optical, grid)
+    if optical is not None:
+        notices += beside_radar_notices(
+            optical, [image for track in tracks.values() for image in track.post[-1:]]
+        )
     return SceneInputs(
         grid=grid,
         event_time=scene.event.time,

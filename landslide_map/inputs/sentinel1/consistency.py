@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from itertools import product
+from itertools import combinations, product
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from landslide_map.grid import Grid
 from landslide_map.inputs.scene_inputs import RadarTrack
 from landslide_map.inputs.sentinel1 import dates, differences, units
 from landslide_map.inputs.sentinel1.border_noise import border_noise_notices
+from landslide_map.inputs.sentinel1.families import SAME_PASS_S
 from landslide_map.inputs.sentinel1.files import OpenedImage, patches_across
 from landslide_map.inputs.sentinel1.metadata import (
     direction,
@@ -244,6 +245,14 @@ def _check_pixels_differ(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]
             notices += differences.check_change(
                 decibels[before.where], decibels[after.where], f"{before.where} and {after.where}"
             )
+    for side in (pre, post):
+        for one, other in combinations(side, 2):
+            alike = one.image.bands["vv"][0].grid == other.image.bands["vv"][0].grid
+            apart = abs((one.image.acquired - other.image.acquired).total_seconds()) > SAME_PASS_S
+            if alike and apart:
+                differences.check_differ(
+                    decibels[one.where], decibels[other.where], f"{one.where} and {other.where}"
+                )
     filtered = [item for item in (*pre, *post) if item.told.filtered]
     if filtered and not notices:
         message = f"{filtered[0].where}: speckle was filtered, as its name says; training images were not"
@@ -258,37 +267,47 @@ def _check_pixels_differ(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]
 
 def _level_notices(orbit: str, images: Sequence[OpenedImage]) -> list[Notice]:
     """Warn (W341) of an image whose level differs from that of the others of its track, date by date."""
-    decibels = [units.decibels_of(item.vv_pixels, item.image.units) for item in images]
-    levels = [float(np.nanmedian(values)) for values in decibels]
+    bands = {
+        name: [units.decibels_of(pixels, item.image.units) for item, pixels in sampled]
+        for name, sampled in (
+            ("VV", [(item, item.vv_pixels) for item in images]),
+            ("VH", [(item, item.vh_pixels) for item in images]),
+        )
+    }
     notices = []
-    for item, values, level in zip(images, decibels, levels, strict=True):
-        others = [
-            (other, other_level)
-            for one, other, other_level in zip(images, decibels, levels, strict=True)
-            if one is not item
-        ]
-        if not others:
-            continue
-        steps = [_step(values, other, level - other_level) for other, other_level in others]
-        step = float(np.median(steps))
-        if abs(step) > LEVEL_STEP_DB and all(abs(one) > LEVEL_STEP_DB / 2 for one in steps):
+    for number, item in enumerate(images):
+        steps = {name: _step_from_others(decibels, number) for name, decibels in bands.items()}
+        name = max(steps, key=lambda name: abs(steps[name]))
+        if steps[name]:
             notices.append(
                 Notice(
                     "W341",
-                    f"{orbit}: {item.where} of {item.image.acquired:%Y-%m-%d} lies {step:+.1f} dB from the "
-                    "other images of its track over all ground (a season moves it by 2 to 3): wet snow, "
-                    "rain, another calibration or other units. Leave it out if there are others",
+                    f"{orbit}: {item.where} of {item.image.acquired:%Y-%m-%d} lies {steps[name]:+.1f} dB "
+                    "from the "
+                    f"other images of its track over all ground in {name} (a season moves it by 2 to 3): wet "
+                    "snow, rain, another calibration or other units. Leave it out if there are others",
                 )
             )
     return notices if len(images) > 2 else notices[-1:]
 
 
-def _step(values: units.Pixels, other: units.Pixels, of_medians: float) -> float:
+def _step_from_others(decibels: Sequence[units.Pixels], number: int) -> float:
+    """Return by how much one image lies above all others; 0 where that is no more than a season."""
+    own = decibels[number]
+    steps = [_step(own, other) for other in (*decibels[:number], *decibels[number + 1 :])]
+    far = bool(steps) and all(abs(one) > LEVEL_STEP_DB / 2 for one in steps)
+    step = float(np.median(steps)) if far else 0.0
+    return step if abs(step) > LEVEL_STEP_DB else 0.0
+
+
+def _step(values: units.Pixels, other: units.Pixels) -> float:
     """Return by how much an image lies above another: where both were sampled at the same places, there."""
-    if values.shape != other.shape:
-        return of_medians
-    both = np.isfinite(values) & np.isfinite(other)
-    return float(np.median(values[both] - other[both])) if both.any() else of_medians
+    if values.shape == other.shape:
+        both = np.isfinite(values) & np.isfinite(other)
+        if both.any():
+            return float(np.median(values[both] - other[both]))
+    levels = [float(np.median(one[np.isfinite(one)])) for one in (values, other) if np.isfinite(one).any()]
+    return levels[0] - levels[1] if len(levels) == 2 else 0.0
 
 
 def _lattice_notices(orbit: str, pre: Sequence[OpenedImage], post: Sequence[OpenedImage]) -> list[Notice]:

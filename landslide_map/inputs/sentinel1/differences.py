@@ -17,6 +17,8 @@ FILTERED_IQR_DB: Final = 1.8
 REVERSED: Final = -0.15
 """Correlation of fine structure in post and post - pre: 0.44 to 0.77 in real pairs, from 0.20 on in filtered
 ones, and as much below 0 in post and pre - post."""
+CONFIRMED: Final = 0.15
+"""From this correlation on the sign is right."""
 APART: Final = 2
 """Columns between pixels whose speckle is compared: neighbours may share theirs."""
 
@@ -41,6 +43,20 @@ def check_change(pre_db: Pixels, post_db: Pixels, where: str) -> list[Notice]:
     """
     change = (post_db - pre_db)[np.isfinite(pre_db) & np.isfinite(post_db)]
     return check_difference(change, where)
+
+
+def check_differ(one: Pixels, other: Pixels, where: str) -> None:
+    """Refuse (E306) two images of one side of the event that are the same: a date would count twice."""
+    both = np.isfinite(one) & np.isfinite(other)
+    if both.sum() < ENOUGH:
+        return
+    same = float(np.mean(one[both] == other[both]))
+    if same > 0.5:
+        raise InputError(
+            "E306",
+            f"{where}: {same:.0%} of the pixels are equal on different dates; one is a copy of the other, "
+            "list every image once",
+        )
 
 
 def check_difference(change: Pixels, where: str) -> list[Notice]:
@@ -86,7 +102,7 @@ def check_composite(change: Pixels, name: str, where: str) -> list[Notice]:
     return check_difference(finite, f"{where}, {name}")
 
 
-def check_sign(post: tuple[Pixels, Pixels], change: tuple[Pixels, Pixels], where: str) -> None:
+def check_sign(post: tuple[Pixels, Pixels], change: tuple[Pixels, Pixels], where: str) -> list[Notice]:
     """Refuse differences that were taken the wrong way round, pre - post.
 
     Each image has speckle of its own. That of the image after the event is in ``post`` and, with the same
@@ -96,6 +112,11 @@ def check_sign(post: tuple[Pixels, Pixels], change: tuple[Pixels, Pixels], where
     ----------
     post, change : pair of ndarray, (rows, columns), float64
         VV and VH, dB, sampled at the same places; NaN = no data.
+
+    Returns
+    -------
+    list of Notice
+        W309 where neither sign is confirmed: the differences are of other images than the post bands.
 
     Raises
     ------
@@ -110,6 +131,18 @@ def check_sign(post: tuple[Pixels, Pixels], change: tuple[Pixels, Pixels], where
             f"opposite sign (correlation {', '.join(f'{value:.2f}' for value in together)} in VV, VH; "
             "expected above 0). Write post - pre, or give the images themselves as pre: and post:",
         )
+    if max(together) >= CONFIRMED or not any(together):
+        return []
+    return [
+        Notice(
+            "W309",
+            f"{where}: whether the differences are post - pre cannot be told, as they show nothing of the "
+            "post "
+            f"bands (correlation {', '.join(f'{value:.2f}' for value in together)} in VV, VH; 0.2 or more "
+            "where "
+            "both are of one image). Make sure of the sign, or give the images themselves as pre: and post:",
+        )
+    ]
 
 
 def _fine_correlation(one: Pixels, other: Pixels) -> float:

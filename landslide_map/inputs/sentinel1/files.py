@@ -75,6 +75,8 @@ class OpenedImage:
     """What the tags and names of its files say, whatever scene.yaml declares."""
     vv_pixels: npt.NDArray[np.float64]
     """Sample of the first VV slice, stored values, NaN = no data."""
+    vh_pixels: npt.NDArray[np.float64]
+    """The same of VH."""
     notices: tuple[Notice, ...]
 
     @property

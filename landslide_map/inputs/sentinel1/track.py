@@ -136,7 +136,7 @@ def open_image(orbit: str, spec: RadarSpec) -> OpenedImage:
         product=Path((joined_files(where) or (where,))[0]).name,
         sources=_sources(declared, spec, files[0], known),
     )
-    return OpenedImage(image, spec, told, bands["vv"][0].pixels, tuple(notices))
+    return OpenedImage(image, spec, told, bands["vv"][0].pixels, bands["vh"][0].pixels, tuple(notices))
 
 
 def _sources(declared: Identity, spec: RadarSpec, file: RadarFile, known: Identity) -> dict[str, str]:
@@ -296,7 +296,7 @@ def _open_composite(orbit: str, spec: CompositeSpec) -> tuple[RadarComposite, li
     notices += backscatter_checks.check_polarisations(vv, vh, "db", where)
     for name in ("diff_vv", "diff_vh"):
         notices += differences.check_composite(bands[name].pixels, name, where)
-    differences.check_sign((vv, vh), (bands["diff_vv"].pixels, bands["diff_vh"].pixels), where)
+    notices += differences.check_sign((vv, vh), (bands["diff_vv"].pixels, bands["diff_vh"].pixels), where)
     declared = spec.quantity if "quantity" in spec.model_fields_set else None
     quantity, found = _quantity(declared, file.identity, where)
     notices += found

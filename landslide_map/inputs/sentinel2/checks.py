@@ -8,6 +8,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from landslide_map.bands import DN_OFFSET
 from landslide_map.errors import InputError, Notice
 from landslide_map.inputs.sentinel2 import offset
 from landslide_map.inputs.sentinel2.offset import (
@@ -18,6 +19,12 @@ from landslide_map.inputs.sentinel2.offset import (
     offset_verdict,
 )
 
+BRIGHTEST_DN: Final = 30_000.0
+"""Clouds reach 20,944 in 7,147 training windows, a few glints more."""
+CLASS_STEP: Final = 0.05
+"""By so much the NDVI of pixels classified as plants exceeds that of others: the classifier decides by it."""
+VEGETATION, BARE, ENOUGH = 4, (2, 5, 6), 200
+"""Codes of the classification that are compared, and the fewest pixels of both."""
 CLIPPED: Final = 0.01
 """Share of the pixels that have the highest value of all, from which it is no measurement."""
 PART: Final = 64
@@ -124,6 +131,13 @@ def check_units(name: str, units: Literal["dn", "reflectance"], look: Look) -> N
             f"{name}: 99 % of the numbers are below {top:.0f}, as in an 8-bit picture; expected digital "
             "numbers (10000 * reflectance) or reflectance",
         )
+    if units == "dn" and top > BRIGHTEST_DN:
+        raise InputError(
+            "E205",
+            f"{name}: 1 % of the numbers exceed {top:.0f}, three times as bright as snow; the image was "
+            "stretched "
+            "for display, give the numbers as they were delivered",
+        )
     if units == "reflectance" and middle > 3:
         raise InputError(
             "E205", f"{name}: half of the numbers exceed {middle:.0f}, as in digital numbers; write units: dn"
@@ -150,8 +164,40 @@ def check_bands_differ(name: str, look: Look) -> None:
             )
 
 
-def check_band_order(name: str, look: Look) -> None:
-    """Refuse (E206) a swap of NIR and red, or of blue and red. `look` in DN, with or without the offset."""
+def classification_notices(name: str, look: Look, offset: float) -> list[Notice]:
+    """Warn (W220) of a classification of another image: plants in it are not where plants are.
+
+    Parameters
+    ----------
+    look : Look
+        In DN; with `offset` added they carry that of baseline 04.00.
+    """
+    if look.classes is None or not {"red", "nir"} <= look.bands.keys():
+        return []
+    red, nir = (look.bands[band] + np.float32(offset - DN_OFFSET) for band in ("red", "nir"))
+    ndvi = (nir - red) / np.maximum(nir + red, 1)
+    plants = look.valid & (look.classes == VEGETATION)
+    others = look.valid & np.isin(look.classes, BARE)
+    if min(plants.sum(), others.sum()) < ENOUGH:
+        return []
+    green, bare = (float(np.median(ndvi[part])) for part in (plants, others))
+    if green - bare > CLASS_STEP:
+        return []
+    return [
+        Notice(
+            "W220",
+            f"{name}: NDVI is {green:.2f} where the SCL says vegetation and {bare:.2f} where it says bare "
+            "soil; "
+            "it is turned over, displaced, or of another image. Cloud and snow of it are not to be trusted",
+        )
+    ]
+
+
+def check_band_order(name: str, look: Look) -> list[Notice]:
+    """Refuse (E206) a swap of NIR and red, or of blue and red; warn (W206) where haze may be the cause.
+
+    `look` is in DN, with or without the offset.
+    """
     share = max(MIN_SHARE * look.clear.sum(), 20)
     if {"red", "nir"} <= look.bands.keys():
         red, nir = look.bands["red"], look.bands["nir"]
@@ -168,7 +214,7 @@ def check_band_order(name: str, look: Look) -> None:
         red, blue, nir = (look.bands[band] for band in ("red", "blue", "nir"))
         land = look.clear & (nir - np.maximum(red, blue) > 300) & (np.maximum(red, blue) < BRIGHT_DN)
         if land.sum() >= share:
-            low, high = np.quantile(blue[land] - red[land], (0.05, 0.95))
+            low, middle, high = np.quantile(blue[land] - red[land], (0.05, 0.5, 0.95))
             # Soil and dry plants are brighter in red than in blue; nothing on land is the other way round.
             if high > 400 and low > -100:
                 raise InputError(
@@ -176,3 +222,13 @@ def check_band_order(name: str, look: Look) -> None:
                     f"{name}: blue exceeds red by up to {high:.0f} DN over land and is never darker; "
                     "red and blue look swapped, correct the bands",
                 )
+            if high > 150 and middle > 50 and low > -60:
+                return [
+                    Notice(
+                        "W206",
+                        f"{name}: blue exceeds red over nearly all land, by {middle:.0f} DN in the "
+                        "middle: haze, or "
+                        "both are swapped. See the image in true colour",
+                    )
+                ]
+    return []

@@ -27,6 +27,7 @@ from landslide_map.inputs.sentinel2.fill import dn_limits, without_fill
 from landslide_map.inputs.sentinel2.offset import Look, OffsetDecision
 from landslide_map.inputs.sentinel2.parts import Found, joined, whole
 from landslide_map.inputs.sentinel2.registration import registration_notices
+from landslide_map.inputs.sentinel2.turned import turned_band_notices
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.dataset import check_image_size
 from landslide_map.raster.open import files_of, open_band
@@ -225,16 +226,19 @@ def _look_at_pixels(
     metadata = reflectance if spec.units == "reflectance" else found.offset
     decision = offset.decide_offset(name, spec.offset, metadata, look)
     in_dn = Look({band: values * decision.scale for band, values in look.bands.items()}, look.classes)
-    checks.check_band_order(name, in_dn)
+    order = checks.check_band_order(name, in_dn)
     return (
         decision,
         fill,
         [
             *notices,
+            *order,
             *decision.notices,
             *checks.mixed_offset_notices(name, look, decision.scale),
             *checks.condition_notices(name, in_dn),
+            *checks.classification_notices(name, in_dn, decision.offset),
             *registration_notices(name, look),
+            *turned_band_notices(name, rasters),
         ],
     )
 
