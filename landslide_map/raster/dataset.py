@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import rasterio
@@ -23,6 +23,7 @@ from rasterio.io import DatasetReader
 from landslide_map.errors import InputError, ResourceError
 from landslide_map.raster.joined import PREFIX, joined_document, joined_files
 from landslide_map.raster.vrt import local_sources
+from landslide_map.raster.zarr_arrays import ZarrRaster, metadata_of
 from landslide_map.runtime.byte_size import gigabytes
 from landslide_map.runtime.memory_limit import MOST_SOURCE_BLOCK, source_block
 from landslide_map.untrusted.files import (
@@ -165,6 +166,8 @@ class ZarrArray:
 
     store: Path
     """The folder, or the zip."""
+    place: Path
+    """The folder, also where it lies in the zip."""
     name: str
     """Path of the array in it."""
 
@@ -173,20 +176,22 @@ def zarr_array(path: str | Path) -> ZarrArray | None:
     """Return the array that GDAL's name ``ZARR:"store":/array`` means; None for any other path.
 
     >>> zarr_array('ZARR:"/data/a.zarr":/measurements/b04')
-    ZarrArray(store=PosixPath('/data/a.zarr'), name='measurements/b04')
+    ZarrArray(store=PosixPath('/data/a.zarr'), place=PosixPath('/data/a.zarr'), name='measurements/b04')
     """
     found = _ARRAY.fullmatch(str(path))
     if found is None:
         return None
     place = plain_path(found["store"])
     member = inside_zip(place)
-    return ZarrArray(member.zip if member else place, found["array"])
+    return ZarrArray(member.zip if member else place, place, found["array"])
 
 
 def _open_array(name: str, array: ZarrArray) -> DatasetReader:
     """Open an array; a store leads nowhere else, as only chunks below its own folder are read."""
     if not array.store.exists():
         raise InputError("E101", f"{array.store}: no such store; correct the path in scene.yaml")
+    if metadata_of(array.place, array.name) is not None:
+        return cast("DatasetReader", ZarrRaster(array.place, array.name))
     return rasterio.open(name, driver="Zarr")
 
 

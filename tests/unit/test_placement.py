@@ -11,7 +11,6 @@ import rasterio
 from affine import Affine
 from rasterio.warp import transform
 from scipy.ndimage import gaussian_filter
-from tests.radar_files import CORNER, LOOKS, write
 
 from landslide_map.errors import InputError
 from landslide_map.grid import Block, Grid
@@ -21,6 +20,7 @@ from landslide_map.inputs.sentinel1.track import open_track
 from landslide_map.options import Registration
 from landslide_map.raster.resample import read_block
 from landslide_map.scene.model import TrackSpec, load_scene
+from tests.support.radar_files import CORNER, LOOKS, write
 
 EVENT = datetime(2024, 4, 2, 23, 58, tzinfo=UTC)
 SIZE, MARGIN = 192, 40

@@ -1,7 +1,8 @@
-"""Sentinel-2 Level-2A products as ESA's EOPF Zarr (version 2), folder or zip.
+"""Sentinel-2 Level-2A products as ESA's EOPF Zarr (versions 2 and 3) and GeoZarr, folder or zip.
 
-The arrays hold the digital numbers of the SAFE product. Their attributes tell the projection, which GDAL does
-not find; the bounding box of the product is written east before west, and is not used.
+The arrays hold the digital numbers of the SAFE product; those of GeoZarr hold reflectance without the
+offset. Their attributes tell the projection, which GDAL does not find; the bounding box of the product is
+written east before west, and that of GeoZarr holds zeros: neither is used.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from rasterio.errors import CRSError
 
 from landslide_map.errors import InputError
 from landslide_map.grid import Grid
-from landslide_map.untrusted.files import ZIP_ERRORS, Member, read_bytes, read_member, zip_names
+from landslide_map.raster.zarr_arrays import metadata_of
+from landslide_map.untrusted.files import ZIP_ERRORS, inside_zip, read_bytes, read_member, zip_names
 
 METADATA: Final = ".zmetadata"
+"""Of all groups and arrays of version 2."""
+VERSION_3: Final = "zarr.json"
 ARRAYS: Final = {
     "blue": "measurements/reflectance/r10m/b02",
     "green": "measurements/reflectance/r10m/b03",
@@ -46,6 +50,8 @@ class Store:
     """Start of the datatake, UTC."""
     arrays: dict[str, tuple[str, Grid]]
     """``red, green, blue, nir`` and, where there is one, ``scl`` -> what GDAL opens, and where it lies."""
+    reflectance: bool
+    """Whether the arrays hold reflectance, the offset taken off, instead of digital numbers."""
     metadata: Path
     """File that the metadata were read from."""
 
@@ -63,73 +69,111 @@ def read_store(path: Path) -> Store:
     Raises
     ------
     InputError
-        E101 damaged, of another version of Zarr, or without a band; E201 Level-1C.
+        E101 damaged, or without a band; E201 Level-1C.
     """
-    text, top = _metadata(path)
-    try:
-        entries = json.loads(text)["metadata"]
-        root = entries.get(".zattrs", {})
-        found = root.get("stac_discovery", {})
-        properties = found.get("properties", {})
-        name = str(found.get("id") or path.name)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise InputError("E101", f"{path}: its {METADATA} cannot be read; fetch the product again") from None
+    place, entries, file = _entries(path)
+    root = entries.get("", {})
+    found = root.get("stac_discovery") or {}
+    properties = (found.get("properties") if isinstance(found, Mapping) else None) or {}
+    name = str((found.get("id") if isinstance(found, Mapping) else None) or path.name)
     told = _NAME.search(name) or _NAME.search(path.name)
     if told is not None and told["level"] == "L1C":
         raise InputError("E201", f"{path}: is Level-1C (top of atmosphere); Level-2A is needed: fetch MSIL2A")
-    store = path if path.is_dir() else f"/vsizip/{path}{'/' + top if top else ''}"
+    store = place if path.is_dir() else f"/vsizip/{place}"
     if '"' in str(store):
         raise InputError("E101", f"{path}: its name holds a quotation mark; rename it")
     arrays = {}
     for band, array in ARRAYS.items():
-        if f"{array}/.zarray" in entries:
-            arrays[band] = (f'ZARR:"{store}":/{array}', _grid(path, array, entries, root))
+        if "shape" in entries.get(array, {}):
+            arrays[band] = (f'ZARR:"{store}":/{array}', _grid(path, array, entries))
         elif band != "scl":
             raise InputError("E101", f"{path}: has no array {array}; expected a Level-2A product")
     return Store(
-        name=name.removesuffix(".SAFE"),
+        name=re.sub(r"\.(SAFE|zarr|zarr\.zip)$", "", name),
         baseline=_baseline(properties, told),
         acquired=_time(properties, told),
         arrays=arrays,
-        metadata=path / METADATA if path.is_dir() else path,
+        reflectance=str(entries[ARRAYS["red"]].get("dtype")) in {"float32", "float64", "<f4", "<f8"},
+        metadata=path / file if path.is_dir() else path,
     )
 
 
-def _metadata(path: Path) -> tuple[bytes, str]:
-    """Return the consolidated metadata, and the folder of the store inside a zip."""
+Entries = dict[str, dict[str, Any]]
+"""Path of a group or array -> its attributes; of an array also ``shape`` and ``dtype``."""
+
+
+def _entries(path: Path) -> tuple[Path, Entries, str]:
+    """Return where the store lies, perhaps inside the zip, its attributes, and the file they are from."""
     try:
-        if path.is_dir():
-            if not (path / METADATA).exists():
-                raise InputError("E101", f"{path}: {_other_version(path)}")
-            return read_bytes(path / METADATA, _LIMIT), ""
-        names = [name for name in zip_names(path) if PurePosixPath(name).name == METADATA]
-        if not names:
-            raise InputError("E101", f"{path}: {_other_version(path)}")
-        name = min(names, key=len)
-        top = str(PurePosixPath(name).parent).removeprefix(".")
-        return read_member(Member(path, name), _LIMIT), top
-    except InputError:
-        raise
+        inside = [] if path.is_dir() else zip_names(path)
     except ZIP_ERRORS as error:
         raise InputError("E101", f"{path}: cannot be read ({error}); fetch it again") from None
+    for file, read in ((METADATA, _version_2), (VERSION_3, _version_3)):
+        if path.is_dir() and (path / file).exists():
+            return path, read(path), file
+        if names := [name for name in inside if PurePosixPath(name).name == file]:
+            top = str(PurePosixPath(min(names, key=len)).parent).removeprefix(".")
+            return path / top, read(path / top), file
+    raise InputError("E101", f"{path}: {_other_version(path)}")
+
+
+def _version_2(place: Path) -> Entries:
+    """Return the consolidated metadata of version 2, attributes and shape of each array together."""
+    try:
+        member = inside_zip(place / METADATA)
+        text = read_member(member, _LIMIT) if member else read_bytes(place / METADATA, _LIMIT)
+        entries: Entries = {}
+        for key, value in json.loads(text)["metadata"].items():
+            name, _, kind = key.rpartition("/")
+            if kind in {".zattrs", ".zarray"}:
+                known = (
+                    {"shape": value["shape"], "dtype": value.get("dtype")}
+                    if kind == ".zarray"
+                    else dict(value)
+                )
+                entries[name] = entries.get(name, {}) | known
+        return entries
+    except (*ZIP_ERRORS, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(
+            "E101", f"{place}: its {METADATA} cannot be read ({error}); fetch the product again"
+        ) from None
+
+
+def _version_3(place: Path) -> Entries:
+    """Return the attributes of the root, of the arrays that are read, and of the groups above these."""
+    groups = {parent.as_posix() for array in ARRAYS.values() for parent in PurePosixPath(array).parents}
+    entries: Entries = {}
+    for name in {"", *groups, *ARRAYS.values()} - {"."}:
+        told = metadata_of(place, name)
+        attributes = None if told is None else told.get("attributes", {})
+        if told is None or not isinstance(attributes, Mapping):
+            continue
+        known = {"shape": told["shape"], "dtype": told.get("data_type")} if "shape" in told else {}
+        entries[name] = {**attributes, **known}
+    return entries
 
 
 def _other_version(path: Path) -> str:
     return (
-        f"is a Zarr store without {METADATA} (version 3, or not an EOPF product); EOPF products of version 2 "
-        f"are read. Take the SAFE product of the same name ({path.name.split('.')[0]}.SAFE) instead"
+        f"is a Zarr store without {METADATA} or {VERSION_3}; expected an EOPF product of Sentinel-2 "
+        "Level-2A. Take "
+        f"the SAFE product of the same name ({path.name.split('.')[0]}.SAFE) instead"
     )
 
 
-def _grid(path: Path, array: str, entries: Mapping[str, Any], root: Mapping[str, Any]) -> Grid:
-    """Return where an array lies: its own attributes first, then those of the product."""
+def _grid(path: Path, array: str, entries: Entries) -> Grid:
+    """Return where an array lies: its own attributes first, then those of its group and of the product."""
     try:
-        attributes = entries[f"{array}/.zattrs"]
-        rows, cols = entries[f"{array}/.zarray"]["shape"]
-        transform = Affine(*(float(value) for value in attributes["proj:transform"][:6]))
-        other = root.get("other_metadata", {})
+        own, group = entries[array], entries.get(array.rpartition("/")[0], {})
+        rows, cols = own["shape"]
+        told = own.get("proj:transform") or group.get("spatial:transform") or own["spatial:transform"]
+        transform = Affine(*(float(value) for value in told[:6]))
+        root = entries.get("", {})
+        other = root.get("other_metadata") or {}
         crs = CRS.from_user_input(
-            attributes.get("proj:epsg")
+            own.get("proj:epsg")
+            or own.get("proj:code")
+            or group.get("proj:code")
             or other.get("horizontal_CRS_code")
             or other.get("horizontal_crs_code")
             or root["stac_discovery"]["properties"]["proj:code"]

@@ -63,6 +63,8 @@ def open_optical(
     """
     spec, *more = whole(spec)
     found = joined([_found(part) for part in (spec, *more)])
+    if found.reflectance:
+        spec = spec.model_copy(update={"units": "reflectance"})
     optical = {name: raster for name, raster in found.rasters.items() if name in bands.OPTICAL}
     _check_one_grid(optical, found.rasters.get("scl"))
     for raster in found.rasters.values():
@@ -104,20 +106,26 @@ def _found(spec: OpticalSpec) -> Found:
 
 def _from_store(spec: OpticalSpec, path: Path) -> Found:
     store = eopf.read_store(path)
-    nodata = SPECIAL_VALUES if spec.nodata is None else spec.nodata
+    # Fill of reflectance is NaN; 0 is a measurement there.
+    known = () if store.reflectance else SPECIAL_VALUES
+    nodata = known if spec.nodata is None else spec.nodata
     rasters = {
         name: open_band(array, nodata=SPECIAL_VALUES if name == "scl" else nodata, placed=grid)
         for name, (array, grid) in store.arrays.items()
     }
+    taken_off = OffsetDecision(
+        bands.DN_PER_REFLECTANCE, bands.DN_OFFSET, "reflectance of GeoZarr, its offset taken off", own=True
+    )
     # Stored numbers are those of the SAFE product: the scale and offset of the store are not applied.
     return Found(
         store.name,
         rasters,
-        _offset_of(store.baseline),
+        taken_off if store.reflectance else _offset_of(store.baseline),
         store.acquired,
         store.baseline,
         None,
         (store.metadata,),
+        store.reflectance,
     )
 
 
@@ -223,7 +231,7 @@ def _look_at_pixels(
     checks.check_units(name, spec.units, look)
     # Numbers are often divided by 10000 with the offset still in them: pixels are asked here, too.
     reflectance = OffsetDecision(bands.DN_PER_REFLECTANCE, bands.DN_OFFSET, "reflectance, as scene.yaml says")
-    metadata = reflectance if spec.units == "reflectance" else found.offset
+    metadata = reflectance if spec.units == "reflectance" and not found.reflectance else found.offset
     decision = offset.decide_offset(name, spec.offset, metadata, look)
     in_dn = Look({band: values * decision.scale for band, values in look.bands.items()}, look.classes)
     order = checks.check_band_order(name, in_dn)

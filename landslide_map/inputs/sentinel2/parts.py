@@ -33,6 +33,8 @@ class Found:
     baseline: str | None = None
     sun_zenith: float | None = None
     metadata: tuple[Path, ...] = ()
+    reflectance: bool = False
+    """Whether the numbers are known to be reflectance."""
 
 
 def whole(spec: OpticalSpec) -> list[OpticalSpec]:

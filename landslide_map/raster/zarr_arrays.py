@@ -1,0 +1,197 @@
+"""Array of a Zarr store of version 3, read as a raster of one band: GDAL's own reader knows version 2 only.
+
+It needs the package ``zarr`` (``pip install 'landslide-map[zarr]'``). Only codecs of a short list are run.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from affine import Affine
+from rasterio.enums import ColorInterp, Interleaving, MaskFlags, Resampling
+from rasterio.errors import RasterioIOError
+from rasterio.windows import Window
+
+from landslide_map.errors import InputError, ResourceError
+from landslide_map.untrusted.files import ZIP_ERRORS, Member, read_bytes, read_member
+
+METADATA: Final = "zarr.json"
+CODECS: Final = frozenset({"bytes", "blosc", "zstd", "gzip", "crc32c", "sharding_indexed"})
+"""What chunks may be packed with."""
+_LIMIT: Final = 64 << 20
+"""Longest metadata file that is read, bytes."""
+
+
+def metadata_of(store: Path, name: str) -> Mapping[str, Any] | None:
+    """Return the metadata of a group or array of version 3; None where there are none.
+
+    Parameters
+    ----------
+    store : Path
+        A folder, or a zip; of a zip with a top folder, the path of that inside it.
+    name : str
+        Path in the store, empty for its root.
+
+    Raises
+    ------
+    InputError
+        E101 where they are damaged.
+    """
+    zip_file, top = in_zip(store)
+    inner = "/".join(part for part in (top, name, METADATA) if part)
+    try:
+        if zip_file is None:
+            path = store / name / METADATA
+            if not path.is_file():
+                return None
+            text = read_bytes(path, _LIMIT)
+        else:
+            text = read_member(Member(zip_file, inner), _LIMIT)
+        found = json.loads(text)
+    except KeyError:
+        return None
+    except (*ZIP_ERRORS, RecursionError) as error:
+        told = f"{store}: its {name or 'root'}/{METADATA} cannot be read ({error}); fetch the product again"
+        raise InputError("E101", told) from None
+    return found if isinstance(found, dict) else None
+
+
+def in_zip(store: Path) -> tuple[Path | None, str]:
+    """Return the zip that a store lies in, and the folder of the store inside; None for a folder.
+
+    >>> in_zip(Path("/data/a.zarr.zip/a.zarr"))
+    (PosixPath('/data/a.zarr.zip'), 'a.zarr')
+    """
+    zip_file = next((place for place in (store, *store.parents) if place.name.lower().endswith(".zip")), None)
+    if zip_file is None or zip_file.is_dir():
+        return None, ""
+    return zip_file, store.relative_to(zip_file).as_posix().removeprefix(".")
+
+
+class ZarrRaster:
+    """One array, with the part of rasterio's ``DatasetReader`` that readers here use."""
+
+    driver = "Zarr"
+    count = 1
+    crs = None
+    gcps: tuple[list[Any], None] = ([], None)
+    transform = Affine(1, 0, 0, 0, 1, 0)
+    descriptions = ("",)
+    scales = (1.0,)
+    offsets = (0.0,)
+    units = (None,)
+    colorinterp = (ColorInterp.gray,)
+    mask_flag_enums = ([MaskFlags.all_valid],)
+    interleaving = Interleaving.band
+    files: tuple[str, ...] = ()
+
+    def __init__(self, store: Path, name: str) -> None:
+        self._array, self._store = _opened(store, name)
+        self.name = f"{store}/{name}"
+        self.height, self.width = self._array.shape
+        self.shape = (self.height, self.width)
+        self.dtypes = (self._array.dtype.name,)
+        fill = float(self._array.fill_value) if self._array.fill_value is not None else math.nan
+        self.nodatavals = (None if math.isnan(fill) else fill,)
+        self.block_shapes = (tuple(self._array.chunks),)
+
+    def read(
+        self,
+        index: int,
+        window: Window | None = None,
+        out_shape: tuple[int, int] | None = None,
+        resampling: Resampling = Resampling.nearest,
+    ) -> npt.NDArray[Any]:
+        """Return pixels of a window, or so many of them by nearest pixels."""
+        del index, resampling  # one band, nearest pixels
+        window = window or Window(0, 0, self.width, self.height)
+        rows, cols = (
+            ((np.arange(count) + 0.5) * length / count + start).astype(np.intp)
+            for count, length, start in zip(
+                out_shape or (round(window.height), round(window.width)),
+                (window.height, window.width),
+                (window.row_off, window.col_off),
+                strict=True,
+            )
+        )
+        if not (rows.size and cols.size):
+            return np.empty((rows.size, cols.size), self._array.dtype)
+        top, left = int(rows[0]), int(cols[0])
+        try:
+            seen = np.asarray(self._array[top : int(rows[-1]) + 1, left : int(cols[-1]) + 1])
+        except Exception as error:  # whatever a codec raises on damaged bytes
+            raise RasterioIOError(
+                f"{self.name}: a chunk cannot be read ({type(error).__name__}: {error})"
+            ) from error
+        return seen if seen.shape == (rows.size, cols.size) else seen[np.ix_(rows - top, cols - left)]
+
+    def overviews(self, index: int) -> list[int]:
+        """Return no level: other resolutions are other arrays."""
+        del index
+        return []
+
+    def tags(self, *_: Any, **__: Any) -> dict[str, str]:
+        """Return none."""
+        return {}
+
+    def close(self) -> None:
+        """Close the zip, where the array lies in one."""
+        self._store.close()
+
+    def __enter__(self) -> ZarrRaster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _opened(store: Path, name: str) -> tuple[Any, Any]:
+    try:
+        import zarr
+        from zarr.storage import LocalStore, ZipStore
+    except ImportError:
+        raise ResourceError(
+            "E612",
+            f"{store}: is a Zarr store of version 3, which needs the package zarr. Install it with: "
+            "pip install 'landslide-map[zarr]'",
+        ) from None
+    told = metadata_of(store, name)
+    if told is None or told.get("node_type") != "array":
+        raise InputError("E101", f"{store}: has no array {name}; fetch the product again")
+    if other := sorted(set(_codecs(told)) - CODECS):
+        raise InputError(
+            "E101",
+            f"{store}: {name} is packed with {', '.join(other)}, which is not read; take the SAFE product",
+        )
+    zip_file, top = in_zip(store)
+    place = LocalStore(store, read_only=True) if zip_file is None else ZipStore(zip_file, mode="r")
+    try:
+        array = zarr.open_array(store=place, path="/".join(part for part in (top, name) if part), mode="r")
+    except Exception as error:  # its metadata are checked by the package, with errors of many types
+        raise InputError(
+            "E101", f"{store}: {name} cannot be opened ({error}); fetch the product again"
+        ) from None
+    if array.ndim != 2 or min(array.shape) < 1 or array.dtype.kind not in "uif":
+        raise InputError("E101", f"{store}: {name} is no array of numbers in rows and columns")
+    return array, place
+
+
+def _codecs(metadata: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of codecs, those inside of shards too."""
+    waiting = [metadata.get("codecs", [])]
+    while waiting:
+        for codec in waiting.pop():
+            if not isinstance(codec, Mapping):
+                yield str(codec)
+                continue
+            yield str(codec.get("name"))
+            inside = codec.get("configuration") or {}
+            waiting += [
+                inside[key] for key in ("codecs", "index_codecs") if isinstance(inside.get(key), list)
+            ]
