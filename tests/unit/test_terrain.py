@@ -140,7 +140,8 @@ def test_water_below_slopes_is_ground(tmp_path: Path, slope_deg: float, level: f
     row, _ = np.mgrid[:200, :200]
     inland = row - 100 + 12 * wavy / wavy.std()
     heights = np.maximum(level, level + inland * 30 * np.tan(np.radians(slope_deg))).astype(np.float32)
-    assert filled_of(tmp_path, heights) == ((), [])
+    values, codes = filled_of(tmp_path, heights)
+    assert (values, set(codes) - {"W381"}) == ((), set())  # 50 degrees over all ground may be other units
 
 
 @pytest.mark.parametrize(
