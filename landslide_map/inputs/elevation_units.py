@@ -36,7 +36,7 @@ SPREAD, ROUGH = 15.0, 0.25
 0.14 in four elevation models with such a span, 0.27 to 1.1 in slopes."""
 
 
-def check_declared_units(path: Path, dataset: DatasetReader) -> None:
+def check_declared_units(path: str | Path, dataset: DatasetReader) -> None:
     """Refuse (E381) elevation that its file calls another quantity or other units than metres."""
     unit = (dataset.units[0] or "").strip()
     found = ""

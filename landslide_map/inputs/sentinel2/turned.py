@@ -148,7 +148,7 @@ def _views(image: OpticalImage, places: Sequence[Window], how: tuple[bool, bool]
         [seen * np.float32(image.scale) + np.float32(image.offset) for seen in _looks(band, places, how)]
         for band in (image.bands["red"], image.bands["nir"])
     )
-    yield [(b - a) / np.maximum(a + b, 1) for a, b in zip(red, nir, strict=True)]
+    yield [((b - a) / np.maximum(a + b, 1)).astype(np.float32) for a, b in zip(red, nir, strict=True)]
     yield red
     yield nir
 
