@@ -56,7 +56,7 @@ def object_map(
         heights, unlike = _heights(objects, inputs), _unlike(objects, record, plan)
         found, order = candidates(objects, model, inputs.grid, acquisition_dates(inputs), heights, unlike)
     thresholds = {name: round(variant.threshold, 3) for name, variant in model.variants.items()}
-    return ObjectMap(found, objects.only(order), thresholds)
+    return ObjectMap(found, objects.only(order), thresholds, model.name)
 
 
 def _unlike(objects: Objects, record: WindowRecord, plan: WindowPlan) -> npt.NDArray[np.float64] | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -114,6 +115,7 @@ def write_pixels(
     block: int,
     *,
     device: str = "cpu",
+    tags: Mapping[str, str] = MappingProxyType({}),
     progress: reporting.Report = reporting.silent,
 ) -> tuple[int, int]:
     """Write the mean probability of pixel members; return how many pixels are computed and are landslides.
@@ -129,13 +131,23 @@ def write_pixels(
     block : int
         Edge of the blocks that are held in memory, pixels.
     device : str
+    tags : mapping of str to str
+        About the run, beside the members' names.
     progress : callable
     """
     with cog.explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=f".{out.stem}-", dir=out.parent))
     try:
-        counts = _write(inputs, members, wanted, stage / "blocks.tif", out, block, device, progress)
+        about = {
+            "software": f"landslide-map {__version__}",
+            **tags,
+            "members": ", ".join(own.name for own in members),
+        }
+        with cog.explained(out), cog.plain(stage / "blocks.tif", inputs.grid, 1, "float32", np.nan) as target:
+            target.set_band_description(1, "landslide probability, pixel level")
+            cog.tag(target, about)
+            counts = _write(inputs, members, wanted, target, block, device, progress)
         with cog.explained(out), cog.small_cache():
             cog.finish(stage / "blocks.tif", stage / "cog.tif", overviews="AVERAGE", predictor=True)
             (stage / "cog.tif").replace(out)
@@ -164,8 +176,7 @@ def _write(
     inputs: SceneInputs,
     members: Sequence[SegmentationMember],
     wanted: npt.NDArray[np.bool_] | None,
-    temporary: Path,
-    out: Path,
+    target: Any,
     edge: int,
     device: str,
     progress: reporting.Report,
@@ -173,22 +184,15 @@ def _write(
     grid, files = inputs.grid, OpenFiles()
     blocks = list(grid.blocks(edge))
     computed = landslides = 0
-    with cog.explained(out), cog.plain(temporary, grid, 1, "float32", np.nan) as target:
-        target.set_band_description(1, "landslide probability, pixel level")
-        target.update_tags(
-            AREA_OR_POINT="Area",
-            TIFFTAG_SOFTWARE=f"landslide-map {__version__}",
-            LANDSLIDE_MAP_MEMBERS=", ".join(own.name for own in members),
-        )
-        for done, block in enumerate(blocks):
-            progress(STAGE, done, len(blocks))
-            here = None
-            if wanted is not None:
-                here = wanted[block.row : block.row + block.height, block.col : block.col + block.width]
-            values = predict(inputs, members, block, here, device, files)
-            target.write(values, 1, window=Window(block.col, block.row, block.width, block.height))
-            computed += int(np.isfinite(values).sum())
-            landslides += int(is_landslide(values).sum())
+    for done, block in enumerate(blocks):
+        progress(STAGE, done, len(blocks))
+        here = None
+        if wanted is not None:
+            here = wanted[block.row : block.row + block.height, block.col : block.col + block.width]
+        values = predict(inputs, members, block, here, device, files)
+        target.write(values, 1, window=Window(block.col, block.row, block.width, block.height))
+        computed += int(np.isfinite(values).sum())
+        landslides += int(is_landslide(values).sum())
     progress(STAGE, len(blocks), len(blocks))
     return computed, landslides
 

@@ -129,7 +129,9 @@ def map_scene(
                 progress=progress,
             )
             take_over_styles(Path(out) / LANDSLIDES, stage / LANDSLIDES, RESULT)
-            of_pixels = write_pixel_layer(stage, inputs, ensemble, progress=progress, announce=announce)
+            of_pixels = write_pixel_layer(
+                stage, inputs, ensemble, tags=tags, progress=progress, announce=announce
+            )
             of_scene = (*ensemble.notices, *inputs.notices, *result.notices, *of_polygons, *of_pixels)
             of_views = write_views(
                 stage, Path(out), inputs, tags, result.record, notices=of_scene, images=settings.output.images

@@ -27,7 +27,8 @@ from landslide_map.products.columns import ANALYSED, WINDOWS
 from landslide_map.products.columns import LANDSLIDES as OUTLINES
 from landslide_map.products.geopackage import read_layer, write_geopackage
 from landslide_map.products.merge import leading_crs, merged_areas, merged_landslides, merged_objects
-from landslide_map.products.project import write_project
+from landslide_map.products.mosaic import write_mosaics
+from landslide_map.products.project import RASTERS, write_project
 from landslide_map.products.reviews import (
     previous_reviews,
     refuse_new_verdicts,
@@ -39,7 +40,9 @@ from landslide_map.runtime.own_files import Kind, tree_records
 from landslide_map.runtime.progress import Report, Stage, counter, silent
 from landslide_map.runtime.transaction import outputs, refuse_unfit
 
-MERGED: Final = Kind(SCENES, (LANDSLIDES, PROJECT, *FORMAT_FILES, SCENES))
+MERGED: Final = Kind(
+    SCENES, (LANDSLIDES, PROJECT, *FORMAT_FILES, *(f"{Path(name).stem}.vrt" for name in RASTERS), SCENES)
+)
 FORMAT_VERSION: Final = 1
 _AFRESH: Final = "Choose another --out, or map all scenes again with --overwrite."
 _UNTOLD_NAME: Final = "scene"
@@ -257,6 +260,9 @@ def _write_merged(out: Path, outcomes: Sequence[Outcome]) -> int:
     objects = all("probability" in frame for frame in own.values())
     landslides = (merged_objects if objects else merged_landslides)(own, crs)
     common = {key: value for key, value in tags[0].items() if all(own.get(key) == value for own in tags)}
+    for key in ("scenarios", "thresholds"):  # of all scenes: a name with two thresholds stands there twice
+        common[key] = "; ".join(dict.fromkeys(one for own in tags for one in own[key].split("; ") if one))
+    common["threshold_lowest"] = min((own["threshold_lowest"] for own in tags), key=float)
     missing = [outcome.name for outcome in outcomes if outcome.result is None]
     if missing:
         common["scenes_missing"] = "; ".join(missing)
@@ -272,7 +278,14 @@ def _write_merged(out: Path, outcomes: Sequence[Outcome]) -> int:
         write_geopackage(stage / LANDSLIDES, layers, event_time, about, threshold)
         take_over_styles(out / LANDSLIDES, stage / LANDSLIDES, MERGED)
         folders = {name: result.out for name, result in results.items()}
-        write_project(stage / PROJECT, folders, threshold=threshold, tags=about, event_time=event_time)
+        mosaics = write_mosaics(stage, folders, RASTERS)
+        write_project(
+            *(stage / PROJECT, out),
+            mosaics=mosaics,
+            threshold=threshold,
+            tags=about,
+            event_time=event_time,
+        )
         write_manifest(stage / SCENES, _account(outcomes, len(landslides), stage))
         refuse_new_verdicts(out / LANDSLIDES, merged_before)
     return len(landslides)

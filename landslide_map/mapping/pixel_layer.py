@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,7 @@ def write_pixel_layer(
     inputs: SceneInputs,
     bundle: Bundle,
     *,
+    tags: Mapping[str, str],
     progress: reporting.Report = reporting.silent,
     announce: Callable[[Notice], object] = lambda _: None,
 ) -> tuple[Notice, ...]:
@@ -41,6 +42,8 @@ def write_pixel_layer(
     inputs : SceneInputs
     bundle : Bundle
         The members of its first pixel scenario are averaged.
+    tags : mapping of str to str
+        About the map.
     progress, announce : callable
         `announce` is called with the expected duration if that is long (I611).
 
@@ -60,7 +63,8 @@ def write_pixel_layer(
     outlines = stage / CANDIDATES if (stage / CANDIDATES).is_file() else stage / LANDSLIDES
     wanted = map_pixels.near_outlines(outlines, inputs.grid)
     _forecast(inputs, members, wanted, announce)
-    map_pixels.write_pixels(inputs, members, wanted, stage / PIXEL_PROBABILITY, BLOCK, progress=progress)
+    path = stage / PIXEL_PROBABILITY
+    map_pixels.write_pixels(inputs, members, wanted, path, BLOCK, tags=tags, progress=progress)
     return ()
 
 

@@ -74,13 +74,21 @@ def tags(settings: Scene, inputs: SceneInputs, ensemble: Bundle) -> dict[str, st
         "stride": f"{settings.stride} px ({settings.stride * 10} m)",
         "effective_resolution": "640 m: a value answers for the windows around a pixel, not for the pixel",
         "threshold": _threshold(settings),
-        "operating_point": settings.operating_point or "",
+        "operating_point": _operating_point(settings),
         "outline": settings.output.outline,
+        "delineation": settings.output.outline,
+        "versions": "; ".join(f"{name} {version}" for name, version in versions().items()),
         "event": settings.event.name or "",
         "products": "; ".join(products),
         **skipped.tags(ensemble),
         **dates,
     }
+
+
+def _operating_point(settings: Scene) -> str:
+    if settings.threshold is not None:
+        return "none: a threshold was given"
+    return settings.operating_point or "of the bundle"
 
 
 def _threshold(settings: Scene) -> str:

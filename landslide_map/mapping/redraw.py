@@ -32,7 +32,7 @@ from landslide_map.products import columns as layers
 from landslide_map.products.added_content import refuse_added, take_over_styles
 from landslide_map.products.formats import name_in
 from landslide_map.products.geopackage import read_layer, write_geopackage
-from landslide_map.products.objects import outlined
+from landslide_map.products.objects import THRESHOLD_TAG, outlined, threshold_tags
 from landslide_map.products.reviews import (
     previous_reviews,
     refuse_new_verdicts,
@@ -112,7 +112,9 @@ def redraw(
         raise UsageError("E432", f"{results} has outlines already. Give --overwrite, or another --out.")
     parent = _parent(results)
     found, tags = read_layer(results / CANDIDATES, layers.CANDIDATES)
-    drawn = outlined(found, _thresholds(tags, threshold), min_area_m2)
+    thresholds = _thresholds(tags, threshold)
+    tags = {**tags, **threshold_tags(thresholds), "outline_least_area_m2": f"{min_area_m2:g}"}
+    drawn = outlined(found, thresholds, min_area_m2)
     before = len(read_layer(results / LANDSLIDES, layers.LANDSLIDES)[0])
     notices: list[Notice] = []
     if mask is not None:
@@ -166,9 +168,10 @@ def _parent(results: Path) -> dict[str, Any]:
 
 
 def _thresholds(tags: Mapping[str, str], threshold: float | None) -> dict[str, float]:
-    prefix = "outline_threshold_"
     stored = {
-        name.removeprefix(prefix): float(value) for name, value in tags.items() if name.startswith(prefix)
+        name.removeprefix(THRESHOLD_TAG): float(value)
+        for name, value in tags.items()
+        if name.startswith(THRESHOLD_TAG)
     }
     return stored if threshold is None else dict.fromkeys(stored, threshold)
 

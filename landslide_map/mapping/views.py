@@ -21,7 +21,7 @@ from landslide_map.products.saved_project import saved_by_person
 from landslide_map.products.stac_item import write_item
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.runtime import timings
-from landslide_map.stack.acquisitions import present, read_acquisition
+from landslide_map.stack.acquisitions import present, read_acquisition, read_optical_before
 from landslide_map.window_record import WindowRecord
 
 
@@ -56,7 +56,10 @@ def write_views(
     """
     if images:
         here = [name for name in ACQUISITIONS if present(inputs, name)]
-        write_images(stage, inputs.grid, here, partial(_read, inputs, OpenFiles()))
+        files = OpenFiles()
+        before = partial(_read_before, inputs, files) if inputs.optical_before else None
+        read = partial(_read, inputs, files)
+        write_images(stage, inputs.grid, here, read, read_before=before, tags=tags)
     threshold, title = float(tags["threshold_lowest"]), title_of(tags, inputs.event_time)
     with timings.work("write quicklook"):
         write_quicklook(stage, stage / QUICKLOOK, threshold=threshold, tags=tags, title=title)
@@ -78,9 +81,7 @@ def _write_project(
         return (Notice("I431", message),)
     threshold = float(tags["threshold_lowest"])
     with timings.work("write project"):
-        write_project(
-            stage / PROJECT, {"": stage}, threshold=threshold, tags=tags, event_time=inputs.event_time
-        )
+        write_project(stage / PROJECT, stage, threshold=threshold, tags=tags, event_time=inputs.event_time)
     return ()
 
 
@@ -92,12 +93,19 @@ def _read(inputs: SceneInputs, files: OpenFiles, name: str, block: Block) -> Flo
     return read_acquisition(inputs, name, block, files)
 
 
+def _read_before(inputs: SceneInputs, files: OpenFiles, block: Block) -> dict[str, Floats32]:
+    return read_optical_before(inputs.optical_before, inputs.grid, block, files)
+
+
 def _rows(inputs: SceneInputs) -> Iterator[tuple[str, str, str]]:
     """Yield what, when and which product for every image, as the report shows them."""
     if inputs.optical is not None:
         image = inputs.optical
         when = f"{image.acquired:%Y-%m-%d %H:%M}" if image.acquired else "unknown"
         yield "Sentinel-2 after", when, image.product
+    for image in inputs.optical_before:
+        when = f"{image.acquired:%Y-%m-%d %H:%M}" if image.acquired else "unknown"
+        yield "Sentinel-2 before", when, image.product
     for orbit, track in inputs.tracks.items():
         yield from _track_rows(orbit, track)
 

@@ -7,7 +7,7 @@ order that readers want. The bytes do not depend on the number of threads nor on
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,8 @@ from landslide_map.grid import Grid
 
 TILE: Final = 512
 """Edge of the tiles of both files, pixels: pieces of so many rows are compressed once."""
+PREFIX: Final = "LANDSLIDE_MAP_"
+"""Of our tags in rasters; GeoPackages and netCDF have the same names, in small letters, without it."""
 ADVICE: Final = "Is the disk full or faulty? Free some space, or choose another --out."
 _CACHE: Final = 16 * 2**20
 """Bytes. More was no faster, and GDAL's own choice is a twentieth of the machine's memory."""
@@ -41,6 +43,17 @@ def explained(path: Path) -> Iterator[None]:
         if isinstance(error, ResourceError):
             raise
         raise ResourceError("E601", f"{path} could not be written ({error}). {ADVICE}") from error
+
+
+def tag(target: Any, tags: Mapping[str, str]) -> None:
+    """Write tags about a run; names that are not GDAL's own get the prefix ``LANDSLIDE_MAP_``."""
+    software = {"TIFFTAG_SOFTWARE": tags["software"]} if "software" in tags else {}
+    ours = {
+        key if key.startswith("TIFFTAG_") else f"{PREFIX}{key.upper()}": str(value)
+        for key, value in tags.items()
+        if key != "software"
+    }
+    target.update_tags(AREA_OR_POINT="Area", **dict(sorted({**software, **ours}.items())))
 
 
 def plain(path: Path, grid: Grid, count: int, dtype: str, nodata: float | None) -> Any:

@@ -6,10 +6,11 @@ The stretch is fixed, so that images of two dates and of neighbouring scenes com
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +30,8 @@ from landslide_map.runtime import timings
 Rgb = npt.NDArray[np.uint8]
 Read = Callable[[str, Block], npt.NDArray[np.float32]]
 """Reads an acquisition by name in a block: training DN or dB, NaN = missing."""
+ReadBefore = Callable[[Block], Mapping[str, npt.NDArray[np.float32]]]
+"""Reads the optical bands before the event in a block, by name: training DN, NaN = missing."""
 _THREADS: Final = 2
 _TABLE: Final = 8192
 """Training DN from which everything is white."""
@@ -45,8 +48,10 @@ _LESS, _SAME, _MORE = (33, 102, 172), (245, 245, 245), (178, 24, 43)
 _COLOURS: Final = {
     products.IMAGE_AFTER: ("red", "green", "blue"),
     "image_after_false_colour.tif": ("nir", "red", "green"),
+    products.IMAGE_BEFORE: ("red", "green", "blue"),
+    "image_before_false_colour.tif": ("nir", "red", "green"),
 }
-"""File -> bands of the optical image after the event shown as red, green, blue."""
+"""File -> bands of the optical image after or before the event shown as red, green, blue."""
 _TRACKS: Final = {
     "image_change_descending.tif": "descending",
     "image_change_ascending.tif": "ascending",
@@ -54,7 +59,14 @@ _TRACKS: Final = {
 
 
 def write_images(
-    folder: Path, grid: Grid, present: Iterable[str], read: Read, blocks: Iterable[Block] | None = None
+    folder: Path,
+    grid: Grid,
+    present: Iterable[str],
+    read: Read,
+    *,
+    read_before: ReadBefore | None = None,
+    tags: Mapping[str, str] = MappingProxyType({}),
+    blocks: Iterable[Block] | None = None,
 ) -> tuple[str, ...]:
     """Write every image that the acquisitions allow, block by block; return the file names.
 
@@ -68,6 +80,10 @@ def write_images(
         Names of the acquisitions that there are (:data:`bands.ACQUISITIONS`).
     read : callable
         ``read(name, block)`` returns an acquisition, ``(rows, columns)`` float32.
+    read_before : callable, optional
+        ``read_before(block)`` returns the optical bands before the event by name, if there are any.
+    tags : mapping of str to str
+        About the map.
     blocks : iterable of Block, optional
         Of the grid; its own by default.
 
@@ -77,7 +93,12 @@ def write_images(
         E601: a file cannot be written.
     """
     here = set(present)
-    optical = {name: bands for name, bands in _COLOURS.items() if here.issuperset(bands)}
+    earlier = set(read_before(Block(0, 0, 1, 1))) if read_before else set()
+    optical = {
+        name: bands
+        for name, bands in _COLOURS.items()
+        if (earlier if _is_before(name) else here).issuperset(bands)
+    }
     radar = {
         name: orbit
         for name, orbit in _TRACKS.items()
@@ -95,7 +116,10 @@ def write_images(
                 for name, path in plain.items()
             }
             try:
-                _write_blocks(targets, optical, radar, read, list(blocks or grid.blocks()), grid)
+                for name, target in targets.items():
+                    cog.tag(target, {**tags, "image": products.IMAGES[name].title})
+                pictures = partial(_pictures, optical, radar, read, read_before, grid)
+                _write_blocks(targets, set(radar), pictures, list(blocks or grid.blocks()))
             finally:
                 for target in targets.values():
                     target.close()
@@ -110,37 +134,42 @@ def write_images(
 
 def _write_blocks(
     targets: Mapping[str, Any],
-    optical: Mapping[str, tuple[str, ...]],
-    radar: Mapping[str, str],
-    read: Read,
+    halved: Collection[str],
+    pictures: Callable[[Block], Mapping[str, Rgb]],
     blocks: Sequence[Block],
-    grid: Grid,
 ) -> None:
     """Make the pictures of all blocks in threads, and write them one by one, in order."""
     with ThreadPoolExecutor(_THREADS) as pool:
         waiting: deque[Any] = deque()
         for block in [*blocks, None]:
             if block is not None:
-                waiting.append((block, pool.submit(_pictures, optical, radar, read, block, grid)))
+                waiting.append((block, pool.submit(pictures, block)))
             while waiting and (block is None or len(waiting) > _THREADS):
                 place, made = waiting.popleft()
                 for name, picture in made.result().items():
-                    window = _window(place, 2 if name in radar else 1)
+                    window = _window(place, 2 if name in halved else 1)
                     targets[name].write(picture, window=window)
                     targets[name].write_mask((picture != 0).all(axis=0), window=window)
 
 
 def _pictures(
-    optical: Mapping[str, tuple[str, ...]], radar: Mapping[str, str], read: Read, block: Block, grid: Grid
+    optical: Mapping[str, tuple[str, ...]],
+    radar: Mapping[str, str],
+    read: Read,
+    read_before: ReadBefore | None,
+    grid: Grid,
+    block: Block,
 ) -> dict[str, Rgb]:
     """Return the pictures of one block by file name."""
     with timings.work("images"):
-        wanted = {band for bands in optical.values() for band in bands}
-        shades = {band: stretch(read(band, block), _BRIGHTEST[band]) for band in sorted(wanted)}
-        made = {
-            name: _clear_together(np.stack([shades[band] for band in bands]))
-            for name, bands in optical.items()
-        }
+        wanted = {band for name, bands in optical.items() if not _is_before(name) for band in bands}
+        after = {band: stretch(read(band, block), _BRIGHTEST[band]) for band in sorted(wanted)}
+        earlier = read_before(block) if read_before and any(map(_is_before, optical)) else {}
+        before = {band: stretch(values, _BRIGHTEST[band]) for band, values in earlier.items()}
+        made = {}
+        for name, bands in optical.items():
+            shades = before if _is_before(name) else after
+            made[name] = _clear_together(np.stack([shades[band] for band in bands]))
         for name, orbit in radar.items():
             wider, inside = _with_margin(block, grid)
             change = [
@@ -149,6 +178,10 @@ def _pictures(
             ]
             made[name] = change_colours(_smoothed(np.mean(change, axis=0))[inside])
         return made
+
+
+def _is_before(name: str) -> bool:
+    return products.IMAGES[name].side == "before"
 
 
 def _window(block: Block, step: int) -> Window:

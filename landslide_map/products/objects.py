@@ -64,11 +64,13 @@ class ObjectMap:
     objects: Objects
     thresholds: Mapping[str, float]
     """Variant of the model, the last word of `method` -> probability from which an outline is drawn."""
+    model: str
+    """Name of the model."""
 
     @property
     def tags(self) -> dict[str, str]:
-        """Tags that say from which probability outlines were drawn."""
-        return {f"outline_threshold_{name}": f"{value:g}" for name, value in self.thresholds.items()}
+        """Tags that say by which model outlines were drawn, and from which probability."""
+        return {"delineation": self.model, **threshold_tags(self.thresholds)}
 
     def paint(self, start: int, target: npt.NDArray[np.float32]) -> None:
         """Write the probability of each object onto its pixels, in rows of the grid from `start`."""
@@ -77,6 +79,12 @@ class ObjectMap:
         paint(runs.run_row, runs.run_first, runs.run_stop, probability[runs.run_object], start, target)
 
 
+def threshold_tags(thresholds: Mapping[str, float]) -> dict[str, str]:
+    """Return tags with the probability from which each variant of the model draws an outline."""
+    return {f"{THRESHOLD_TAG}{name}": f"{value:g}" for name, value in thresholds.items()}
+
+
+THRESHOLD_TAG: Final = "outline_threshold_"
 LEAST_PROBABILITY: Final = 0.1
 """Candidates below this are forgotten."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -13,9 +14,11 @@ import geopandas as gpd
 import pyogrio
 import pyproj
 import rasterio
+from rasterio.crs import CRS
 
 from landslide_map import products
 from landslide_map.products import columns as names
+from landslide_map.products.mosaic import Mosaic
 from landslide_map.products.print_layout import add_print_layout
 from landslide_map.products.project_document import (
     BOOKMARKS,
@@ -47,14 +50,17 @@ _RASTER_NAMES: Final = {
     products.PROBABILITY: "Probability of windows",
     products.CLASSES: "Classes",
 }
+RASTERS: Final = (*_RASTER_NAMES, *products.IMAGES)
+"""File names of rasters that a project shows."""
 _MARGIN_M: Final = 250.0
 """Ground around the outline of a bookmark, metres."""
 
 
 def write_project(
     path: Path,
-    folders: Mapping[str, Path],
+    folder: Path,
     *,
+    mosaics: Sequence[Mosaic] | None = None,
     threshold: float,
     tags: Mapping[str, str],
     event_time: datetime,
@@ -65,8 +71,10 @@ def write_project(
     ----------
     path : Path
         The ``.qgz`` to write; beside it lies ``landslides.gpkg``.
-    folders : mapping of str to Path
-        Folder with rasters, relative to the project's -> folder where they lie now. One scene has ``""``.
+    folder : Path
+        Where the rasters of one scene lie, beside the project.
+    mosaics : sequence of Mosaic, optional
+        Of several scenes, instead of rasters in `folder`.
     threshold : float
         Lowest threshold of the run.
     tags : mapping of str to str
@@ -78,14 +86,14 @@ def write_project(
     layers = {str(name) for name, _ in pyogrio.list_layers(vectors)} & set(_VECTOR_NAMES)
     results = [vector_layer(vectors, layer, threshold) for layer in _VECTOR_NAMES if layer in layers]
     groups = [LayerGroup("Results", tuple(results))]
-    for relative, folder in folders.items():
-        prefix = f"{relative}: " if relative else ""
-        rasters = tuple(_rasters(relative, folder, threshold))
-        images = tuple(_images(relative, folder, event_time))
-        if rasters:
-            groups.append(LayerGroup(f"{prefix}Rasters", rasters, expanded=False))
-        if images:
-            groups.append(LayerGroup(f"{prefix}Images", images, exclusive=True, expanded=len(folders) == 1))
+    sources = _files_of(folder) if mosaics is None else [_of_mosaic(mosaic) for mosaic in mosaics]
+    rasters = tuple(_rasters(sources, threshold))
+    images = tuple(_images(sources, event_time))
+    if rasters:
+        groups.append(LayerGroup("Rasters", rasters, expanded=False))
+    if images:
+        several = any(source.suffix for source in sources)  # then one image is several layers
+        groups.append(LayerGroup("Images", images, exclusive=not several))
     found = pyogrio.read_dataframe(vectors, layer=names.LANDSLIDES, columns=["id"], max_features=BOOKMARKS)
     extent = _extent(vectors, found)
     project = Project(
@@ -130,38 +138,66 @@ def vector_layer(path: Path, layer: str, threshold: float) -> ProjectLayer:
     )
 
 
-def _rasters(relative: str, folder: Path, threshold: float) -> Iterator[ProjectLayer]:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A raster beside the project."""
+
+    raster: str
+    """What it shows, by the file name that a single scene has for it."""
+    file: str
+    crs: pyproj.CRS
+    suffix: str = ""
+
+
+def _files_of(folder: Path) -> list[_Source]:
+    found = []
+    for name in RASTERS:
+        if (folder / name).exists():
+            with rasterio.open(folder / name) as raster:
+                found.append(_Source(name, name, _crs_of(raster.crs)))
+    return found
+
+
+def _of_mosaic(mosaic: Mosaic) -> _Source:
+    return _Source(mosaic.raster, mosaic.path.name, _crs_of(mosaic.crs), mosaic.suffix)
+
+
+def _crs_of(crs: CRS) -> pyproj.CRS:
+    epsg = crs.to_epsg()
+    return pyproj.CRS.from_epsg(epsg) if epsg else pyproj.CRS.from_user_input(crs.to_wkt())
+
+
+def _rasters(sources: Sequence[_Source], threshold: float) -> Iterator[ProjectLayer]:
     for file, name in _RASTER_NAMES.items():
-        if (folder / file).exists():
-            pipe = class_pipe() if file == products.CLASSES else probability_pipe(threshold)
-            yield _raster_layer(relative, folder / file, name, pipe, visible=False)
+        for source in sources:
+            if source.raster == file:
+                pipe = class_pipe() if file == products.CLASSES else probability_pipe(threshold)
+                yield _raster_layer(source, name, pipe, visible=False)
 
 
-def _images(relative: str, folder: Path, event_time: datetime) -> Iterator[ProjectLayer]:
+def _images(sources: Sequence[_Source], event_time: datetime) -> Iterator[ProjectLayer]:
     month = timedelta(days=30)
     periods = {
         "before": (event_time - month, event_time - timedelta(seconds=1)),
         "after": (event_time, event_time + month),
     }
-    visible = True
     for file, image in products.IMAGES.items():
-        if (folder / file).exists():
-            period = periods.get(image.side)
-            yield _raster_layer(
-                relative, folder / file, image.title, image_pipe(), visible=visible, period=period
-            )
-            visible = False
+        for source in sources:
+            if source.raster == file:
+                first = next(one.raster for one in sources if one.raster in products.IMAGES)
+                yield _raster_layer(
+                    *(source, image.title, image_pipe()),
+                    visible=file == first,
+                    period=periods.get(image.side),
+                )
 
 
-def _raster_layer(relative: str, path: Path, name: str, pipe: Element, **how: Any) -> ProjectLayer:
-    with rasterio.open(path) as source:
-        crs = pyproj.CRS.from_user_input(source.crs.to_wkt())
-        epsg = source.crs.to_epsg()
+def _raster_layer(source: _Source, name: str, pipe: Element, **how: Any) -> ProjectLayer:
     return ProjectLayer(
-        id=_identifier(f"landslide_map_{relative}_{path.stem}" if relative else f"landslide_map_{path.stem}"),
-        name=f"{relative}: {name}" if relative else name,
-        source=f"./{relative}/{path.name}" if relative else f"./{path.name}",
-        crs=pyproj.CRS.from_epsg(epsg) if epsg else crs,
+        id=_identifier(f"landslide_map_{Path(source.file).stem}"),
+        name=f"{name} ({source.suffix})" if source.suffix else name,
+        source=f"./{source.file}",
+        crs=source.crs,
         style=lambda element: element.append(pipe),
         **how,
     )
@@ -188,25 +224,27 @@ def title_of(tags: Mapping[str, str], event_time: datetime) -> str:
 def _themes(groups: Sequence[LayerGroup]) -> dict[str, tuple[str, ...]]:
     results = [layer.id for layer in groups[0].layers if layer.visible]
     landslides = [groups[0].layers[0].id]
-    images = [group.layers for group in groups[1:] if group.exclusive]
-    after = [_first(layers, products.IMAGE_AFTER) for layers in images]
-    before = [_first(layers, products.IMAGE_BEFORE) for layers in images]
-    probability = [layer.id for group in groups for layer in group.layers if layer.id.endswith("probability")]
-    themes = {_AFTER: (*results, *filter(None, after))}
-    if any(before):
-        themes[_BEFORE] = (*landslides, *filter(None, before))
-    themes[_PROBABILITY] = (*landslides, *probability, *filter(None, after))
-    if any(after):
-        themes[_IMAGE] = tuple(filter(None, after))
+    images = [group.layers for group in groups[1:] if group.name == "Images"]
+    after = [name for layers in images for name in _showing(layers, products.IMAGE_AFTER)]
+    before = [name for layers in images for name in _showing(layers, products.IMAGE_BEFORE)]
+    if not after and images:  # no optical image: the first one there is
+        after = [images[0][0].id]
+    probability = [
+        layer.id for group in groups[1:] for layer in group.layers if "probability" in layer.source
+    ]
+    themes = {_AFTER: (*results, *after)}
+    if before:
+        themes[_BEFORE] = (*landslides, *before)
+    themes[_PROBABILITY] = (*landslides, *probability, *after)
+    if after:
+        themes[_IMAGE] = tuple(after)
     return themes
 
 
-def _first(layers: Sequence[ProjectLayer], file: str) -> str | None:
-    """Return the id of the layer of a file; of images after the event, the first there is."""
-    for layer in layers:
-        if layer.source.endswith(f"/{file}"):
-            return layer.id
-    return layers[0].id if file == products.IMAGE_AFTER and layers else None
+def _showing(layers: Sequence[ProjectLayer], file: str) -> list[str]:
+    """Return the ids of the layers that show an image, in every reference system."""
+    title = products.IMAGES[file].title
+    return [layer.id for layer in layers if layer.name == title or layer.name.startswith(f"{title} (")]
 
 
 def _bookmarks(found: gpd.GeoDataFrame) -> list[tuple[str, Bounds]]:

@@ -237,11 +237,7 @@ def _describe(target: Any, layer: _Layer, tags: Mapping[str, str]) -> None:
     if layer.colours is not None:
         target.write_colormap(1, layer.colours)
         target.colorinterp = [ColorInterp.palette]
-    prefixed = {
-        key if key.startswith("TIFFTAG_") else f"LANDSLIDE_MAP_{key.upper()}": str(value)
-        for key, value in tags.items()
-    }
-    target.update_tags(AREA_OR_POINT="Area", **dict(sorted(prefixed.items())))
+    cog.tag(target, tags)
     target.update_tags(1, **layer.statistics)
 
 

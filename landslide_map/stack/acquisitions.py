@@ -125,16 +125,48 @@ def read_ndvi_before(
     for image in images:
         if not np.isnan(found).any():
             break
-        bands = {name: _read_optical(image, name, place) for name in image.bands}
-        hidden = (
-            snow_or_cloud_pixels(bands) == 1 if len(bands) == len(OPTICAL) else np.zeros(found.shape, bool)
-        )
-        if image.scene_classification is not None:
-            hidden |= np.isin(place.read(image.scene_classification, nearest=True), SCL_HIDDEN)
+        bands, hidden = _read_with_hidden(image, place)
         red, nir = (np.maximum(bands[name] - np.float32(DN_OFFSET), np.float32(1)) for name in ("red", "nir"))
         ndvi = np.where(hidden, np.float32(np.nan), (nir - red) / (nir + red))
         found = np.where(np.isnan(found), ndvi, found)
     return found
+
+
+def read_optical_before(
+    images: Sequence[OpticalImage], grid: Grid, block: Block, files: OpenFiles | None = None
+) -> dict[str, Floats32]:
+    """Read the bands before the event in one block, for display: of the latest image clear at a pixel.
+
+    Returns
+    -------
+    dict of str to (block.height, block.width) float32
+        Training DN of the bands that all images have. Of the latest image where none is clear; NaN where no
+        image has a value.
+    """
+    place = _Place(grid, block, files)
+    names = [name for name in OPTICAL if all(name in image.bands for image in images)]
+    shape = (len(names), block.height, block.width)
+    clear, any_image = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
+    for image in images:
+        bands, hidden = _read_with_hidden(image, place)
+        values = np.stack([bands[name] for name in names]) if names else clear
+        there = np.isfinite(values).all(axis=0)
+        any_image = np.where(np.isnan(any_image).any(axis=0) & there, values, any_image)
+        clear = np.where(np.isnan(clear).any(axis=0) & there & ~hidden, values, clear)
+        if not np.isnan(clear).any():
+            break
+    shown = np.where(np.isnan(clear), any_image, clear)
+    return dict(zip(names, shown, strict=True))
+
+
+def _read_with_hidden(image: OpticalImage, place: _Place) -> tuple[dict[str, Floats32], Any]:
+    """Return the bands of an image as training DN, and where snow or cloud hides the ground."""
+    bands = {name: _read_optical(image, name, place) for name in image.bands}
+    shape = (place.block.height, place.block.width)
+    hidden = snow_or_cloud_pixels(bands) == 1 if len(bands) == len(OPTICAL) else np.zeros(shape, bool)
+    if image.scene_classification is not None:
+        hidden |= np.isin(place.read(image.scene_classification, nearest=True), SCL_HIDDEN)
+    return bands, hidden
 
 
 def _read_image(image: RadarImage, pol: str, place: _Place) -> Floats32:

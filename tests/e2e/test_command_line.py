@@ -75,6 +75,30 @@ def test_the_result_is_complete_and_consistent(result: Path) -> None:
         assert windows.probability.size == manifest["counts"]["windows"]["planned"]
 
 
+def test_every_file_says_what_the_run_decided(result: Path) -> None:
+    """One namespace: the same names and values, in rasters with a prefix."""
+    package = pyogrio.read_info(result / "landslides.gpkg", layer="landslides")["layer_metadata"]
+    decided = {"stride", "thresholds", "threshold_lowest", "operating_point", "scenarios", "versions"}
+    decided |= {"delineation", "outline", "outline_threshold_radar", "bundle", "bundle_sha256", "event_time"}
+    expected = {name: package[name] for name in decided}
+    assert expected["delineation"].startswith("objects-")
+    assert "numpy" in expected["versions"]
+    for layer in ("windows", "analysed"):
+        found = pyogrio.read_info(result / "landslides.gpkg", layer=layer)["layer_metadata"]
+        assert {name: found.get(name) for name in decided} == expected, layer
+    found = pyogrio.read_info(result / "candidates.gpkg", layer="candidates")["layer_metadata"]
+    assert {name: found.get(name) for name in decided} == expected
+    with xr.open_dataset(result / "windows.nc", engine="scipy") as windows:
+        assert {name: windows.attrs.get(name) for name in decided} == expected
+    rasters = sorted(result.glob("*.tif"))
+    assert len(rasters) >= 6
+    for path in rasters:
+        with rasterio.open(path) as source:
+            tags = source.tags()
+        assert {name: tags.get(f"LANDSLIDE_MAP_{name.upper()}") for name in decided} == expected, path.name
+        assert tags["TIFFTAG_SOFTWARE"] == package["software"]
+
+
 def test_the_same_scene_gives_the_same_bytes_whatever_the_threads(result: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     done = command(SCENE, "--out", again, "--quiet", env={**os.environ, "DASK_NUM_WORKERS": "1"})

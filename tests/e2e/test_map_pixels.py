@@ -97,6 +97,6 @@ def test_a_bundle_of_both_kinds_writes_pixels_near_outlines(
 def test_pixel_members_of_a_scene_that_lacks_a_channel_are_left_out(scene: Path, tmp_path: Path) -> None:
     other = tiny_pixel_bundle(tmp_path / "other", tiny_spec(("red", "slope")))
     bundle = load_bundle(other, pixel_members_suffice=True)
-    (notice,) = write_pixel_layer(tmp_path, open_inputs(load_scene(scene)), bundle)
+    (notice,) = write_pixel_layer(tmp_path, open_inputs(load_scene(scene)), bundle, tags={})
     assert notice.code == "W553"
     assert not (tmp_path / "pixel_probability.tif").exists()

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import geopandas as gpd
+import pyogrio
 import pytest
 import shapely
 
@@ -46,6 +47,8 @@ def test_a_higher_threshold_draws_fewer_and_names_the_run(results: Path, tmp_pat
     new = layer(tmp_path)
     assert set(new["uid"]) == set(old.loc[old["probability"] >= threshold, "uid"])
     assert new["id"].tolist() == list(range(1, len(new) + 1))
+    tags = pyogrio.read_info(tmp_path / "landslides.gpkg", layer="landslides")["layer_metadata"]
+    assert {tags[name] for name in tags if name.startswith("outline_threshold_")} == {f"{threshold:g}"}
     account = json.loads((tmp_path / REDRAWN).read_text())
     assert account["parent"]["path"] == str(results)
     assert account["threshold"] == threshold

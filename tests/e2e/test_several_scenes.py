@@ -11,8 +11,11 @@ from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pyogrio
 import pytest
+import rasterio
+from rasterio.windows import from_bounds
 
 from landslide_map.errors import LandslideMapError
 from landslide_map.mapping import map_scenes as several
@@ -251,5 +254,23 @@ def test_all_scenes_are_in_one_project_with_paths_that_lead_somewhere(both: Seve
     assert len(sources) == len({*sources.values()})
     for source in sources.values():
         assert (both.out / source.partition("|")[0]).is_file()
-    for scene in ("north", "south"):
-        assert any(source.startswith(f"./{scene}/") for source in sources.values())
+    assert "./probability.vrt" in sources.values()
+
+
+def test_a_mosaic_holds_the_rasters_of_all_scenes(both: SeveralResult, whole: MapResult) -> None:
+    for name in ("probability", "class", "image_after", "image_change_descending"):
+        with (
+            rasterio.open(both.out / f"{name}.vrt") as mosaic,
+            rasterio.open(whole.out / f"{name}.tif") as one,
+        ):
+            assert (mosaic.crs, mosaic.count, mosaic.dtypes) == (one.crs, one.count, one.dtypes)
+            parts = [rasterio.open(both.out / scene / f"{name}.tif") for scene in ("north", "south")]
+            assert mosaic.bounds[3] == max(part.bounds[3] for part in parts)
+            assert mosaic.bounds[1] == min(part.bounds[1] for part in parts)
+            for part in parts:
+                window = from_bounds(*part.bounds, transform=mosaic.transform).round()
+                here = mosaic.read(window=window)
+                if part is parts[1]:  # on top where both are
+                    there = part.dataset_mask() > 0
+                    np.testing.assert_array_equal(here[:, there], part.read()[:, there])
+                    assert (mosaic.dataset_mask()[window.toslices()][there] > 0).all()

@@ -19,6 +19,7 @@ from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.models.bundle.load import load_bundle
 from landslide_map.scene.model import load_scene
+from landslide_map.stack.acquisitions import read_optical_before
 from landslide_map.stack.channels import lazy_channels
 from landslide_map.windows import plan_windows
 from sample_scenes.simulator import EventOptions, simulate_event
@@ -100,6 +101,22 @@ def test_a_hidden_pixel_is_read_from_the_older_image(event: Path) -> None:
     clear[60:] = False
     assert clear[:60].mean() > 0.9
     np.testing.assert_allclose(ndvi[clear], ((nir - red) / (nir + red))[clear], atol=1e-5)
+
+
+def test_the_image_shown_is_clear_where_one_of_them_is(event: Path) -> None:
+    def cloud_in_the_north(pre: Any) -> None:
+        newest = max(pre, key=lambda image: image["datetime"])
+        newest["SCL"] = str(painted_over(event.parent / newest["SCL"], 9, slice(0, 30)))
+
+    inputs = opened(event, cloud_in_the_north)
+    shown = read_optical_before(inputs.optical_before, inputs.grid, next(inputs.grid.blocks()))
+    assert list(shown) == ["red", "green", "blue", "nir"]
+    for name, values in shown.items():
+        latest, older = (rasterio.open(image.bands[name].path).read(1) for image in inputs.optical_before)
+        same = [np.isclose(values, own.astype(np.float32)) for own in (latest, older)]
+        assert same[1][:60].mean() > 0.9, name
+        assert same[0][64:].mean() > 0.9, name
+        assert np.isfinite(values).all()  # under cloud in both: the latest one
 
 
 @pytest.mark.parametrize(("code", "value"), [("W217", 9), ("W216", 11)])

@@ -45,7 +45,7 @@ TODAY = (
 OUTLINES = ("uid", "id", "probability", "confidence", *TODAY[4:])
 
 
-def result(folder: Path, count: int = 3) -> Path:
+def result(folder: Path, count: int = 3, *, before: bool = False) -> Path:
     """A folder as a run leaves it, with images."""
     folder.mkdir(parents=True)
     shapes = [
@@ -68,9 +68,12 @@ def result(folder: Path, count: int = 3) -> Path:
         values[: 10 if block.row == 0 else 0] = np.nan
         return values
 
-    write_images(folder, GRID, names, read)
+    def read_before(block):
+        return {name: read(name, block) for name in names[:4]}
+
+    write_images(folder, GRID, names, read, read_before=read_before if before else None, tags=TAGS)
     project = folder / "landslides.qgz"
-    write_project(project, {"": folder}, threshold=0.435, tags=TAGS, event_time=EVENT)
+    write_project(project, folder, threshold=0.435, tags=TAGS, event_time=EVENT)
     return project
 
 
@@ -96,6 +99,21 @@ def test_a_layer_has_all_that_qgis_insists_on(root: Element) -> None:
         assert layer.findtext("datasource", "").startswith("./")
         assert layer.findtext("srs/spatialrefsys/srsid") == "1"
         assert layer.findtext("srs/spatialrefsys/authid") == "EPSG:32651"
+
+
+def test_an_image_before_the_event_is_a_layer_a_theme_and_a_time(tmp_path: Path) -> None:
+    root = document(result(tmp_path / "a", before=True))
+    names = [layer.findtext("layername") for layer in root.iter("maplayer")]
+    assert {"Before, true colour", "Before, false colour (NIR, red, green)"} <= set(names)
+    themes = {theme.get("name"): theme for theme in root.iter("visibility-preset")}
+    shown = {layer.get("id") for layer in themes["2 Before the event"].iter("layer")}
+    assert "landslide_map_image_before" in shown
+    assert "landslide_map_image_after" not in shown
+    with rasterio.open(tmp_path / "a" / "image_before.tif") as image:
+        assert image.tags()["LANDSLIDE_MAP_EVENT_TIME"] == TAGS["event_time"]
+        assert image.tags()["LANDSLIDE_MAP_IMAGE"] == "Before, true colour"
+        assert image.tags()["TIFFTAG_SOFTWARE"] == TAGS["software"]
+        assert image.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
 
 
 def test_the_tree_the_themes_and_the_legend_name_layers_that_exist(root: Element) -> None:
@@ -153,7 +171,7 @@ def test_a_result_without_landslides_and_without_images_has_a_project(tmp_path: 
     path = result(tmp_path / "a", count=0)
     for image in path.parent.glob("image_*"):
         image.unlink()
-    write_project(path, {"": path.parent}, threshold=0.435, tags=TAGS, event_time=EVENT)
+    write_project(path, path.parent, threshold=0.435, tags=TAGS, event_time=EVENT)
     root = document(path)
     assert [layer.findtext("id") for layer in root.iter("maplayer")] == [
         "landslide_map_landslides",

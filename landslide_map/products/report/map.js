@@ -47,7 +47,7 @@
       }
     }
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    if (byId("left").value !== byId("right").value) {
+    if (!printing && byId("left").value !== byId("right").value) {
       const x = split / ratio;
       context.fillStyle = "#fff"; context.fillRect(x - 1.5, 0, 3, canvas.clientHeight);
       context.fillStyle = "#1b1f24"; context.fillRect(x - .5, 0, 1, canvas.clientHeight);
@@ -85,7 +85,7 @@
       show(outline);
     };
   }
-  const forPrint = (yes) => { printing = yes; view.sharp = yes ? 2 : 0; view.fitted = yes || view.fitted; map.resize(); map.paint(); };
+  const forPrint = (yes) => { printing = yes; view.sharp = yes ? 2 : 0; view.paper = yes ? [800, 800 * data.height / data.width] : null; view.fitted = yes || view.fitted; map.resize(); map.paint(); };
   addEventListener("beforeprint", () => forPrint(true));
   addEventListener("afterprint", () => forPrint(false));
 })();

@@ -4,11 +4,14 @@
 // click(x, y) gets map pixels, grab(x) may take a drag over (returns a function of x, or nothing).
 function navigate(canvas, size, hooks) {
   const context = canvas.getContext("2d");
-  const view = { scale: 1, x: 0, y: 0, fitted: true, sharp: 0 };
+  const view = { scale: 1, x: 0, y: 0, fitted: true, sharp: 0, paper: null };
   let pending = false;
 
+  // On paper the canvas has the shape of the map, whatever the window had.
+  const extent = () => view.paper || [canvas.clientWidth, canvas.clientHeight];
+
   function fit() {
-    const width = canvas.clientWidth, height = canvas.clientHeight;
+    const [width, height] = extent();
     view.scale = Math.min(width / size.width, height / size.height) * 0.98;
     view.x = (width - size.width * view.scale) / 2;
     view.y = (height - size.height * view.scale) / 2;
@@ -18,8 +21,9 @@ function navigate(canvas, size, hooks) {
 
   function resize() {
     const ratio = view.sharp || Math.min(window.devicePixelRatio || 1, 2);
-    canvas.width = Math.max(1, Math.round(canvas.clientWidth * ratio));
-    canvas.height = Math.max(1, Math.round(canvas.clientHeight * ratio));
+    const [width, height] = extent();
+    canvas.width = Math.max(1, Math.round(width * ratio));
+    canvas.height = Math.max(1, Math.round(height * ratio));
     if (view.fitted) fit(); else draw();
   }
 
@@ -31,7 +35,7 @@ function navigate(canvas, size, hooks) {
 
   function paint() {
     pending = false;
-    hooks.paint(canvas.width / Math.max(canvas.clientWidth, 1));
+    hooks.paint(canvas.width / Math.max(extent()[0], 1));
   }
 
   function place(ratio) {
@@ -67,7 +71,7 @@ function navigate(canvas, size, hooks) {
     const perPixel = size.metres / view.scale;
     let metres = 10 ** Math.floor(Math.log10(perPixel * 140));
     for (const step of [5, 2]) if (metres * step <= perPixel * 140) { metres *= step; break; }
-    const length = metres / perPixel, x = canvas.clientWidth - length - 16, y = canvas.clientHeight - 16;
+    const length = metres / perPixel, x = extent()[0] - length - 16, y = extent()[1] - 16;
     context.fillStyle = "rgba(255,255,255,.9)";
     context.fillRect(x - 8, y - 20, length + 16, 30);
     context.fillStyle = "#1b1f24";
