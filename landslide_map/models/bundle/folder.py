@@ -22,6 +22,7 @@ from landslide_map.models.bundle.format import (
 from landslide_map.runtime.own_files import Kind, sealed
 from landslide_map.runtime.transaction import outputs, refuse_unfit
 from landslide_map.untrusted.files import TooLargeError, read_bytes, unreadable_kind
+from landslide_map.untrusted.validation import first_problem
 
 DOCUMENT: Final = "bundle.json"
 BUNDLE: Final = Kind(DOCUMENT, holds="a bundle", exclusive=True)
@@ -116,10 +117,8 @@ def parse(content: bytes, folder: Path) -> BundleDocument:
 
 
 def _invalid(folder: Path, error: ValidationError) -> BundleError:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the document"
     return BundleError(
-        "E505", f"{folder / DOCUMENT}: {where}: {first['msg']} ({error.error_count()} in all)."
+        "E505", f"{folder / DOCUMENT}: {first_problem(error, BundleDocument, 'document').text}."
     )
 
 

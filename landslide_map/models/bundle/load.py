@@ -34,6 +34,7 @@ from landslide_map.models.voting.cascade import CASCADES, Cascade
 from landslide_map.models.voting.ensemble import MIN_VALID_FRACTION, vote
 from landslide_map.models.voting.scenario import Scenario, bounds
 from landslide_map.models.voting.schedule import Pixels, Stop
+from landslide_map.untrusted.validation import first_problem
 from landslide_map.window_record import WindowRecord
 
 DEFAULT: Final = Path(__file__).resolve().parents[2] / "bundles" / "default"
@@ -283,9 +284,7 @@ def with_cascades(
     try:
         cascades = TypeAdapter(dict[str, Cascade]).validate_json(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ValueError(f"{where}: {first['msg']} ({error.error_count()} in all)") from None
+        raise ValueError(first_problem(error, Cascade, "file").text) from None
     known = {scenario.name: scenario for scenario in scenarios}
     cheap = {member.name for member in members if member.input == "statistics"}
     for name, cascade in cascades.items():

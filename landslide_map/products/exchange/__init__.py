@@ -17,6 +17,7 @@ from landslide_map.errors import UsageError
 from landslide_map.products import LANDSLIDES
 from landslide_map.products import columns as names
 from landslide_map.products.geopackage import clock
+from landslide_map.untrusted.validation import first_problem
 from landslide_map.untrusted.yaml_text import YamlError, read_yaml
 
 PROFILES: Final = {name: Path(__file__).with_name(f"{name}.yaml") for name in ("cems", "coolr")}
@@ -89,9 +90,7 @@ def load_profile(path: Path) -> Profile:
     except (OSError, YamlError, pyproj.exceptions.CRSError) as error:
         raise UsageError("E402", f"{path}: is no profile of an exchange file ({error}).") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError("E402", f"{path}: {where or 'the file'}: {first['msg']}.") from None
+        raise UsageError("E402", f"{path}: {first_problem(error, Profile, 'profile').text}.") from None
     return profile
 
 

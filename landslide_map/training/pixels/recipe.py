@@ -122,4 +122,4 @@ def parse_pixel_recipe(content: Any, path: Path) -> PixelRecipe:
     try:
         return PixelRecipe.model_validate(content)
     except ValidationError as error:
-        raise invalid_recipe(path, error) from None
+        raise invalid_recipe(path, error, PixelRecipe) from None

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from landslide_map.bands import CHANNELS
 from landslide_map.errors import UsageError
 from landslide_map.options import OperatingPoint
+from landslide_map.untrusted.validation import first_problem
 from landslide_map.untrusted.yaml_text import YamlError, read_yaml
 
 RECIPES: Final = Path(__file__).resolve().parents[2] / "recipes"
@@ -137,11 +138,9 @@ def read_recipe(name: str | Path) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise invalid_recipe(path, error) from None
+        raise invalid_recipe(path, error, Recipe) from None
 
 
-def invalid_recipe(path: Path, error: ValidationError) -> UsageError:
+def invalid_recipe(path: Path | str, error: ValidationError, kind: type[BaseModel]) -> UsageError:
     """Return E510 with the first problem of a recipe's content, of whichever kind."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the recipe"
-    return UsageError("E510", f"{path}: {where}: {first['msg']} ({error.error_count()} problems in all).")
+    return UsageError("E510", f"{path}: {first_problem(error, kind, 'recipe').text}.")

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from landslide_map._version import __version__
 from landslide_map.array_types import Floats, Floats32, Labels, Rows
 from landslide_map.datasets.folds import stratified_folds
-from landslide_map.errors import UsageError
 from landslide_map.metrics import UNIT, scores
 from landslide_map.models.bundle.load import TRAINING_WINDOWS, window_hash
 from landslide_map.models.statistics.boosters import ENDING, PREDICTORS
@@ -28,7 +27,7 @@ from landslide_map.runtime.progress import Report, Stage, silent
 from landslide_map.training.calibrate import figures_at, fit_calibration, nested, operating_points
 from landslide_map.training.model_card import CARD, write_statistics_card
 from landslide_map.training.statistics.perceptron import PerceptronSettings, fit_perceptron
-from landslide_map.training.statistics.recipe import ModelRecipe, Recipe, read_recipe
+from landslide_map.training.statistics.recipe import ModelRecipe, Recipe, invalid_recipe, read_recipe
 from landslide_map.training.statistics.trees import fit_lightgbm, fit_xgboost
 
 STAGE: Final = Stage("training", "models")
@@ -178,8 +177,7 @@ def _perceptron_settings(settings: dict[str, Any]) -> PerceptronSettings:
     try:
         return PerceptronSettings.model_validate(settings)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError("E510", f"recipe: perceptron: {first['loc']}: {first['msg']}") from None
+        raise invalid_recipe("recipe: perceptron", error, PerceptronSettings) from None
 
 
 def _file_name(member: str, model: ModelRecipe, fold: int) -> str:

@@ -160,4 +160,4 @@ def parse_window_recipe(content: Any, path: Path) -> WindowRecipe:
     try:
         return WindowRecipe.model_validate(content)
     except ValidationError as error:
-        raise invalid_recipe(path, error) from None
+        raise invalid_recipe(path, error, WindowRecipe) from None
