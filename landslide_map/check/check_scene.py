@@ -26,7 +26,7 @@ from landslide_map.models.bundle.options import on_device
 from landslide_map.models.run_time import network_notice
 from landslide_map.raster.band import RasterBand
 from landslide_map.scene.model import load_scene
-from landslide_map.stack.channels import acquisitions, channels
+from landslide_map.stack.channels import lazy_channels
 from landslide_map.stack.drift import Distribution, distribution, drift_notices
 from landslide_map.windows import plan_windows
 
@@ -178,7 +178,7 @@ def channel_quantiles(inputs: SceneInputs) -> dict[str, Distribution]:
     """
     samples: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in bands.MODEL_BANDS}
     for grid in _chips(inputs.grid):
-        chip = channels(acquisitions(replace(inputs, grid=grid))).sel(band=list(bands.MODEL_BANDS)).compute()
+        chip = lazy_channels(replace(inputs, grid=grid), bands.MODEL_BANDS).compute()
         for name in bands.MODEL_BANDS:
             samples[name].append(chip.sel(band=name).to_numpy().ravel())
     return {name: distribution(name, np.concatenate(parts)) for name, parts in samples.items()}

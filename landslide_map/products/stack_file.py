@@ -14,14 +14,11 @@ import tempfile
 import zlib
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import rasterio
-import xarray as xr
-from dask.base import compute
 from rasterio.windows import Window
 
 from landslide_map._version import __version__
@@ -35,7 +32,7 @@ from landslide_map.runtime import progress as reporting
 from landslide_map.runtime.progress import Report, silent
 from landslide_map.runtime.transaction import refuse_unfit_file
 from landslide_map.scene.model import load_scene
-from landslide_map.stack.channels import acquisitions, channels, snow_or_cloud
+from landslide_map.stack.channels import lazy_channels
 
 BANDS: Final = (*ACQUISITIONS, *(name for name in CHANNELS if name not in ACQUISITIONS), SNOW_OR_CLOUD)
 """Bands of the file: every acquisition and every channel once, by name, and the quality channel."""
@@ -142,9 +139,7 @@ def _write_blocks(
 ) -> dict[Block, int]:
     """Compute and write every block; return their checksums."""
     grid = inputs.grid
-    acquired = acquisitions(inputs, chunk)
-    made = channels(acquired)
-    layers = [_layer(name, acquired, made, inputs) for name in BANDS]
+    stack = lazy_channels(inputs, BANDS, chunk)
     blocks = list(grid.blocks(chunk))
     checksums = {}
     with cog.explained(path), cog.plain(temporary, grid, len(BANDS), "float32", np.nan) as target:
@@ -152,20 +147,12 @@ def _write_blocks(
         for done, block in enumerate(blocks):
             progress("write stack", done, len(blocks))
             rows, cols = slice(block.row, block.row + block.height), slice(block.col, block.col + block.width)
-            # In one call, so that what two channels are made of is read once.
-            parts = compute([layer[rows, cols] for layer in layers], scheduler="threads", num_workers=THREADS)
-            pixels = np.stack(parts[0])
+            part = stack[:, rows, cols].compute(scheduler="threads", num_workers=THREADS)
+            pixels = np.ascontiguousarray(part.sel(band=list(BANDS)).to_numpy())
             target.write(pixels, window=Window(block.col, block.row, block.width, block.height))
             checksums[block] = zlib.crc32(pixels.data)
     progress("write stack", len(blocks), len(blocks))
     return checksums
-
-
-def _layer(name: str, acquired: xr.DataArray, made: xr.DataArray, inputs: SceneInputs) -> da.Array:
-    """One band of the file as a lazy array, (row, col)."""
-    if name == SNOW_OR_CLOUD:
-        return cast(da.Array, snow_or_cloud(inputs, acquired).data)
-    return cast(da.Array, (acquired if name in ACQUISITIONS else made).sel(band=name).data)
 
 
 def _describe(target: Any, inputs: SceneInputs) -> None:

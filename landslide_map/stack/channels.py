@@ -1,4 +1,4 @@
-"""SceneInputs -> twelve acquisitions -> eighteen channels, by name, lazily, NaN = missing.
+"""Acquisitions and channels of a scene, by name, lazily, NaN = missing.
 
 :func:`~landslide_map.stack.acquisitions.read_acquisition` is the first step for one block, without dask; the
 lazy arrays call it once per acquisition and block, so that a consumer that takes blocks in order reads every
@@ -17,13 +17,11 @@ from uuid import uuid4
 
 import dask.array as da
 import numpy as np
-import rioxarray  # noqa: F401  (registers the .rio accessor)
 import xarray as xr
 
 from landslide_map.array_types import Floats32
 from landslide_map.bands import (
     ACQUISITIONS,
-    CHANNELS,
     GROUPS,
     INDEX_PAIRS,
     NDVI_BEFORE,
@@ -37,13 +35,12 @@ from landslide_map.bands import (
     backscatter,
     difference,
 )
-from landslide_map.grid import BLOCK, Block, Grid
+from landslide_map.grid import BLOCK, Block
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.raster.resample import read_block
 from landslide_map.runtime import timings
-from landslide_map.stack import channels as stack
-from landslide_map.stack.acquisitions import present, read_acquisition, read_ndvi_before
+from landslide_map.stack.acquisitions import read_acquisition, read_ndvi_before
 from landslide_map.stack.indices import normalised_difference
 from landslide_map.stack.slope import slope_block, steep_block
 from landslide_map.stack.snow_cloud import snow_or_cloud_pixels
@@ -60,15 +57,21 @@ _POST: Final = {
 _PRE: Final = {
     difference(orbit, pol): acquisition(orbit, "pre", pol) for orbit in ORBITS for pol in POLARISATIONS
 }
+
+
+def _of_orbit(orbit: str) -> tuple[str, ...]:
+    return tuple(acquisition(orbit, side, pol) for side in ("pre", "post") for pol in POLARISATIONS)
+
+
 _TOGETHER: Final = {
     "optical": (*GROUPS["optical"], SNOW_OR_CLOUD),
-    **{orbit: GROUPS[orbit] for orbit in ORBITS},
+    **{orbit: (*GROUPS[orbit], *_of_orbit(orbit)) for orbit in ORBITS},
     "before": (NDVI_BEFORE,),
     "terrain": (STEEP, SLOPE),
 }
-"""Sensor -> the channels, quality channels among them, that are made of what it measured."""
+"""Sensor -> acquisitions and channels, quality channels among them, that are made of what it measured."""
 _MADE_OF: Final[Mapping[str, tuple[str, ...]]] = {
-    **{name: (name,) for name in OPTICAL},
+    **{name: (name,) for name in ACQUISITIONS},
     **INDEX_PAIRS,
     **{name: (post, _PRE[name]) if name in _PRE else (post,) for name, post in _POST.items()},
     SNOW_OR_CLOUD: OPTICAL,
@@ -76,110 +79,35 @@ _MADE_OF: Final[Mapping[str, tuple[str, ...]]] = {
     STEEP: (),
     SLOPE: (),
 }
-"""Channel -> its acquisitions."""
+"""Acquisition or channel -> its acquisitions."""
 _OF_TERRAIN: Final = {STEEP: steep_block, SLOPE: slope_block}
 
 
-def acquisitions(inputs: SceneInputs, chunks: Chunks = BLOCK) -> xr.DataArray:
-    """Return the twelve aligned acquisitions of a scene.
-
-    Parameters
-    ----------
-    inputs : SceneInputs
-        What the readers found. Nothing is read until the result is computed.
-    chunks : int or (rows, columns)
-        Of the dask arrays, pixels; the pixels are the same for any.
-
-    Returns
-    -------
-    DataArray, (band=12, y, x), float32
-        Bands :data:`bands.ACQUISITIONS`: optical in training DN, radar in dB, NaN = missing; the bands of an
-        absent sensor are all NaN. Coordinates are pixel centres in the grid's CRS (``.rio.crs``).
-
-    Raises
-    ------
-    InputError
-        When computed: E101 if a file cannot be read.
-    """
-    files = OpenFiles()
-    layers = [
-        _lazy(partial(read_acquisition, inputs, name, files=files), inputs.grid, chunks, name)
-        if present(inputs, name)
-        else da.full(inputs.grid.shape, np.nan, dtype=np.float32, chunks=chunks)
-        for name in ACQUISITIONS
-    ]
-    array = xr.DataArray(
-        da.stack(layers),
-        dims=("band", "y", "x"),
-        coords={"band": list(ACQUISITIONS), "y": inputs.grid.y, "x": inputs.grid.x},
-    )
-    placed: xr.DataArray = array.rio.write_crs(inputs.grid.crs).rio.write_transform(inputs.grid.transform)
-    return placed
-
-
-def channels(acquired: xr.DataArray) -> xr.DataArray:
-    """Return the eighteen model channels of aligned acquisitions.
-
-    Parameters
-    ----------
-    acquired : DataArray, (band, y, x), float32
-        Holds :data:`bands.ACQUISITIONS` by name, in any order; dask or numpy.
-
-    Returns
-    -------
-    DataArray, (band=18, y, x), float32
-        Bands :data:`bands.CHANNELS`: optical, post-event backscatter, post - pre, indices; NaN where a band
-        that a channel is made of is NaN. Computing some channels reads only the acquisitions these need.
-    """
-    named = {name: acquired.sel(band=name).data for name in ACQUISITIONS}
-    layers = [make_channel(name, named) for name in CHANNELS]
-    stacked = (da if acquired.chunks else np).stack(layers)
-    return _with_coordinates(stacked, CHANNELS, acquired)
-
-
-def snow_or_cloud(inputs: SceneInputs, acquired: xr.DataArray) -> xr.DataArray:
-    """Return the quality channel: 1 for snow or cloud, 0 for anything else, NaN where optical is missing.
-
-    Parameters
-    ----------
-    inputs : SceneInputs
-        Gives the scene classification, where the product has one.
-    acquired : DataArray, (band, y, x), float32, dask
-        Of :func:`acquisitions`.
-
-    Returns
-    -------
-    DataArray, (y, x), float32
-        Named :data:`bands.SNOW_OR_CLOUD`, chunked as `acquired`.
-    """
-    layers = [acquired.sel(band=name).data for name in OPTICAL]
-    scl = inputs.optical.scene_classification if inputs.optical else None
-    if scl is not None:
-        read = partial(read_block, scl, inputs.grid, nearest=True, files=OpenFiles())
-        layers.append(_lazy(read, inputs.grid, layers[0].chunks, "scene_classification"))
-    data = da.map_blocks(_quality, *layers, dtype=np.float32, meta=_META)
-    return _with_coordinates(data, SNOW_OR_CLOUD, acquired).rename(SNOW_OR_CLOUD)
-
-
 def lazy_channels(inputs: SceneInputs, names: Collection[str], chunks: Chunks = BLOCK) -> xr.DataArray:
-    """Return some channels of a scene, those of one sensor side by side and read together.
+    """Return some acquisitions and channels of a scene, those of one sensor side by side and read together.
 
-    For whoever takes block after block: one task reads one block of a sensor, and nothing outlives it but the
-    channels asked for. Of :func:`acquisitions` and :func:`channels` dask keeps twice as much in memory.
+    One task reads one block of a sensor, and nothing outlives it but what was asked for.
 
     Parameters
     ----------
     inputs : SceneInputs
         What the readers found. Nothing is read until the result is computed.
     names : collection of str
-        Of :data:`bands.CHANNELS` and the quality channels of :mod:`~landslide_map.bands`.
+        Of :data:`bands.ACQUISITIONS`, :data:`bands.CHANNELS` and the quality channels of
+        :mod:`~landslide_map.bands`.
     chunks : int or (rows, columns)
         Of the dask array, pixels; the pixels are the same for any. All channels of a sensor are one chunk.
 
     Returns
     -------
     DataArray, (band, y, x), float32
-        The channels in an order of their own, sensor after sensor; of an absent sensor one NaN, broadcast.
+        Optical in training DN, radar in dB, NaN = missing, in an order of its own: sensor after sensor. Of an
+        absent sensor one NaN, broadcast.
+
+    Raises
+    ------
+    InputError
+        When computed: E101 if a file cannot be read.
     """
     grid, files = inputs.grid, OpenFiles()
     here = {*inputs.sensors, *(["terrain"] if inputs.dem else [])}
@@ -187,7 +115,7 @@ def lazy_channels(inputs: SceneInputs, names: Collection[str], chunks: Chunks = 
     wanted = {sensor: [name for name in own if name in names] for sensor, own in _TOGETHER.items()}
     rows, cols = da.core.normalize_chunks(chunks, grid.shape)
     layers = [
-        _lazy(partial(read_channels, inputs, own, files=files), grid, (rows, cols), sensor, len(own))
+        _lazy(partial(read_channels, inputs, own, files=files), (rows, cols), sensor, len(own))
         if sensor in here
         else da.full((len(own), *grid.shape), np.nan, dtype=np.float32, chunks=(len(own), rows, cols))
         for sensor, own in wanted.items()
@@ -235,9 +163,9 @@ def read_channels(
     return made
 
 
-def make_channel(name: str, acquired: Mapping[str, Any]) -> Any:
-    """Make one of :data:`bands.CHANNELS` from acquisitions by name, numpy or dask arrays of equal shape."""
-    if name in OPTICAL:
+def make_channel(name: str, acquired: Mapping[str, Floats32]) -> Floats32:
+    """Return an acquisition or one of :data:`bands.CHANNELS`, from acquisitions by name."""
+    if name in ACQUISITIONS:
         return acquired[name]
     if name in INDEX_PAIRS:
         a, b = INDEX_PAIRS[name]
@@ -246,18 +174,13 @@ def make_channel(name: str, acquired: Mapping[str, Any]) -> Any:
     return _combine(np.subtract, post, acquired[_PRE[name]]) if name in _PRE else post
 
 
-def _combine(formula: Callable[[Floats32, Floats32], Floats32], a: Any, b: Any) -> Any:
-    """Apply `formula` to two bands, block by block where they are lazy; a missing band stays one NaN."""
-    if isinstance(a, da.Array):
-        return da.map_blocks(partial(_combine, formula), a, b, dtype=np.float32, meta=_META)
+def _combine(formula: Callable[[Floats32, Floats32], Floats32], a: Floats32, b: Floats32) -> Floats32:
+    """Apply `formula` to two bands; a missing band stays one NaN."""
     for band in (a, b):
         if band.strides == (0, 0) and np.isnan(band[0, 0]):
             return band  # one NaN broadcast to a block: nothing to compute, here or later
     with timings.work("channels"):
         return formula(a, b)
-
-
-_META: Final = np.empty((0, 0), np.float32)
 
 
 def _read_quality(
@@ -277,10 +200,9 @@ def _quality(*layers: Floats32) -> Floats32:
 
 
 def _lazy(
-    read: Callable[[Block], Floats32], grid: Grid, chunks: Chunks, name: str, bands: int | None = None
+    read: Callable[[Block], Floats32], chunks: tuple[tuple[int, ...], tuple[int, ...]], name: str, bands: int
 ) -> da.Array:
     """Return a dask array of the whole grid whose chunks are blocks that `read` reads, bands and all."""
-    placed = da.core.normalize_chunks(chunks, grid.shape)
 
     def chunk(block_info: Any) -> Floats32:
         (top, bottom), (left, right) = block_info[None]["array-location"][-2:]
@@ -289,20 +211,12 @@ def _lazy(
 
     array: da.Array = da.map_blocks(
         chunk,
-        chunks=placed if bands is None else ((bands,), *placed),
+        chunks=((bands,), *chunks),
         dtype=np.float32,
-        meta=_META if bands is None else _META[np.newaxis],
+        meta=np.empty((0, 0, 0), np.float32),
         name=f"{name}-{uuid4().hex}",
     )
     return array
-
-
-def _with_coordinates(data: Any, names: Any, like: xr.DataArray) -> xr.DataArray:
-    """Name the bands of `data` and put it where `like` is."""
-    dims = ("y", "x") if isinstance(names, str) else ("band", "y", "x")
-    coords = {key: like.coords[key] for key in ("y", "x", "spatial_ref") if key in like.coords}
-    array = xr.DataArray(data, dims=dims, coords=coords)
-    return array if isinstance(names, str) else array.assign_coords(band=list(names))
 
 
 def model_stack(inputs: SceneInputs, channels: Collection[str], from_row: int = 0) -> xr.DataArray:
@@ -311,7 +225,7 @@ def model_stack(inputs: SceneInputs, channels: Collection[str], from_row: int = 
     Chunks are the blocks of the lattice, cut at `from_row` besides: whoever begins there reads nothing above.
     """
     cuts = sorted({0, from_row, *range(0, inputs.grid.height, BLOCK), inputs.grid.height})
-    return stack.lazy_channels(inputs, channels, (tuple(b - a for a, b in pairwise(cuts)), BLOCK))
+    return lazy_channels(inputs, channels, (tuple(b - a for a, b in pairwise(cuts)), BLOCK))
 
 
 def outside_training_domain(inputs: SceneInputs) -> frozenset[str]:

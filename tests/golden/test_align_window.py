@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from landslide_map.bands import INDICES, MODEL_BANDS, ORBITS, POLARISATIONS
+from landslide_map.bands import CHANNELS, INDICES, MODEL_BANDS, ORBITS, POLARISATIONS
 from landslide_map.inputs.scene_inputs import (
     OpticalImage,
     RadarComposite,
@@ -55,7 +55,7 @@ def made(request, tmp_path):
             (RadarImage(post, "db", "sigma0", EVENT + timedelta(days=3), orbit),),
         )
     inputs = SceneInputs(grid, EVENT, optical, tracks)
-    return channels.channels(channels.acquisitions(inputs)).compute()
+    return channels.lazy_channels(inputs, CHANNELS).compute()
 
 
 def test_the_channels_of_the_real_window_have_the_statistics_of_its_table_row(made):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dask
 import numpy as np
 import pytest
+import xarray as xr
 from pyproj import Transformer
 
 from landslide_map.bands import ACQUISITIONS, CHANNELS, DIFFERENCES, GROUPS, OPTICAL, SNOW_OR_CLOUD, STEEP
@@ -83,14 +85,20 @@ def full_scene(tmp_path, rng) -> tuple[SceneInputs, dict[str, np.ndarray]]:
     return scene(optical=image, tracks=tracks), written
 
 
+def acquisitions_of(inputs: SceneInputs, chunks: Any = 1024) -> xr.DataArray:
+    return stack.lazy_channels(inputs, ACQUISITIONS, chunks).sel(band=list(ACQUISITIONS))
+
+
+def channels_of(inputs: SceneInputs, chunks: Any = 1024) -> xr.DataArray:
+    return stack.lazy_channels(inputs, CHANNELS, chunks).sel(band=list(CHANNELS))
+
+
 def test_the_acquisitions_are_the_written_pixels_by_name_on_the_grid(full_scene):
     inputs, written = full_scene
-    acquired = stack.acquisitions(inputs)
+    acquired = acquisitions_of(inputs)
     assert acquired.dims == ("band", "y", "x")
     assert acquired.dtype == np.float32
     assert tuple(acquired.band.values) == ACQUISITIONS
-    assert acquired.rio.crs == GRID.crs
-    assert acquired.rio.transform() == GRID.transform
     assert (acquired.x[0], acquired.y[0]) == (300_005, 5_200_015)
     for name in ACQUISITIONS:
         np.testing.assert_array_equal(acquired.sel(band=name), written[name].astype(np.float32), err_msg=name)
@@ -117,10 +125,10 @@ def test_nothing_is_read_before_it_is_computed_and_then_only_what_is_asked_for(f
         "read_block",
         lambda band, *a, **k: read.append(Path(band.path).stem) or original(band, *a, **k),
     )
-    channels = stack.channels(stack.acquisitions(inputs, chunks=64))
+    some, channels = stack.lazy_channels(inputs, ["ndvi", "asc_diff_vh"], 64), channels_of(inputs, 64)
     assert read == []
     with dask.config.set(scheduler="synchronous"):
-        channels.sel(band=["ndvi", "asc_diff_vh"]).compute()
+        some.compute()
     # Four blocks, and every file once for each of them.
     assert sorted(read) == sorted(["nir", "red", "asc_pre_vh", "asc_post_vh"] * 4)
     read.clear()
@@ -144,7 +152,7 @@ def test_channels_by_hand_on_three_by_three_pixels(tmp_path):
         "ascending", (radar(bands["pre"], -3, "ascending"),), (radar(bands["post"], 3, "ascending"),)
     )
     inputs = SceneInputs(grid, EVENT, optical(tmp_path, values, grid), {"ascending": track})
-    made = stack.channels(stack.acquisitions(inputs)).compute()
+    made = channels_of(inputs).compute()
     assert tuple(made.band.values) == CHANNELS
     # (nir - red) / (nir + red) + 0.5, with the offset left in; 0 is no data.
     ndvi = [[1.0, 0.5, 0.5], [1.1, 0.0, np.nan], [0.499001996, 1.1, 0.0]]
@@ -158,7 +166,7 @@ def test_channels_by_hand_on_three_by_three_pixels(tmp_path):
 
 def test_each_index_takes_its_own_pair_of_bands(full_scene):
     inputs, written = full_scene
-    made = stack.channels(stack.acquisitions(inputs)).compute()
+    made = channels_of(inputs).compute()
     r, g, b, n = (written[name].astype(np.float64) for name in ("red", "green", "blue", "nir"))
     for name, (x, y) in {
         "ndvi": (n, r), "gndvi": (n, g), "bndvi": (n, b),
@@ -173,7 +181,7 @@ def test_the_optical_scale_and_offset_give_training_numbers(tmp_path, rng):
     reflectance = {name: rng.uniform(0.01, 0.6, GRID.shape).astype(np.float32) for name in OPTICAL}
     reflectance["red"][2, 3] = -0.15  # over-corrected shade: baseline 04.00 could not store it
     image = optical(tmp_path, reflectance, scale=10_000.0, offset=1000.0)
-    acquired = stack.acquisitions(scene(optical=image)).compute()
+    acquired = acquisitions_of(scene(optical=image)).compute()
     expected = 10_000 * reflectance["green"].astype(np.float64) + 1000
     np.testing.assert_allclose(acquired.sel(band="green"), expected, rtol=1e-6)
     assert acquired.sel(band="red")[2, 3] == 1
@@ -188,7 +196,7 @@ def test_backscatter_of_another_zone_is_interpolated_in_power_whatever_its_units
     band = write_band(tmp_path / "zone32.tif", stored.astype(np.float32), source)
     image = replace(radar({"vv": (band,), "vh": (band,)}), units=units)
     inputs = scene(tracks={"descending": RadarTrack("descending", (image,), (image,))})
-    read = stack.acquisitions(inputs).sel(band="desc_post_vv").compute()
+    read = acquisitions_of(inputs).sel(band="desc_post_vv").compute()
     # Written out from the definition: four neighbours of the exact position, weighted, in power.
     col, row = (x - source.transform.c) / 20 - 0.5, (source.transform.f - y) / 20 - 0.5
     c, r = np.floor(col).astype(int), np.floor(row).astype(int)
@@ -212,7 +220,7 @@ def test_backscatter_with_pixels_like_the_grids_keeps_its_speckle(tmp_path, rng,
     band = write_band(tmp_path / "zone32.tif", stored.astype(np.float32), source)
     image = replace(radar({"vv": (band,), "vh": (band,)}), units=units)
     inputs = scene(tracks={"descending": RadarTrack("descending", (image,), (image,))})
-    read = stack.acquisitions(inputs).sel(band="desc_post_vv").compute()
+    read = acquisitions_of(inputs).sel(band="desc_post_vv").compute()
     col, row = (x - source.transform.c) / 10, (source.transform.f - y) / 10
     nearest = power[np.floor(row).astype(int), np.floor(col).astype(int)]
     inner = (np.abs(col - np.round(col)) > 0.01) & (np.abs(row - np.round(row)) > 0.01)
@@ -230,7 +238,7 @@ def test_several_dates_become_the_median_of_decibels_over_those_that_are_valid(t
         for k, v in enumerate(dates)
     )
     inputs = scene(tracks={"descending": RadarTrack("descending", images, images[:1])})
-    acquired = stack.acquisitions(inputs).compute()
+    acquired = acquisitions_of(inputs).compute()
     with np.errstate(all="ignore"):
         stacked = np.ma.masked_invalid(np.stack(dates))
         expected = np.ma.median(stacked, axis=0).filled(np.nan)
@@ -249,7 +257,7 @@ def test_slices_of_a_datatake_are_laid_under_each_other_in_order(tmp_path):
     )
     image = radar({"vv": bands, "vh": bands[::-1]})
     inputs = scene(tracks={"descending": RadarTrack("descending", (image,), (image,))})
-    acquired = stack.acquisitions(inputs).compute()
+    acquired = acquisitions_of(inputs).compute()
     vv = np.where(np.arange(70)[:, None] < 60, np.float32(-8), np.float32(-12)) * np.ones((1, 90), np.float32)
     vh = np.where(np.arange(70)[:, None] < 30, np.float32(-8), np.float32(-12)) * np.ones((1, 90), np.float32)
     vv[5, 5] = vh[5, 5] = np.nan  # the southern slice starts below
@@ -264,8 +272,8 @@ def test_a_composite_gives_its_own_difference_back(tmp_path, rng):
     layers["diff_vv"] = np.full(source.shape, -2.5, np.float32)
     bands = {name: write_band(tmp_path / f"{name}.tif", v, source) for name, v in layers.items()}
     track = RadarTrack("ascending", composite=RadarComposite(bands, "sigma0"))
-    acquired = stack.acquisitions(scene(tracks={"ascending": track}))
-    made = stack.channels(acquired).compute()
+    inputs = scene(tracks={"ascending": track})
+    acquired, made = acquisitions_of(inputs), channels_of(inputs).compute()
     np.testing.assert_allclose(made.sel(band="asc_diff_vv"), -2.5, atol=1e-5)
     np.testing.assert_allclose(acquired.sel(band="asc_pre_vv"), made.sel(band="asc_vv") + 2.5, rtol=1e-5)
     assert float(made.sel(band="asc_diff_vh").std()) > 0.5
@@ -282,13 +290,13 @@ def test_bands_of_an_absent_sensor_are_nan_and_the_others_unharmed(full_scene, m
         optical=None if "optical" in gone else inputs.optical,
         tracks={orbit: track for orbit, track in inputs.tracks.items() if orbit not in gone},
     )
-    acquired = stack.acquisitions(inputs, chunks=50)
-    made = stack.channels(acquired).compute()
+    made = channels_of(inputs, 50).compute()
     for group, names in GROUPS.items():
         assert bool(np.isnan(made.sel(band=list(names))).all()) == (group in gone), group
     if "optical" not in gone:
         np.testing.assert_array_equal(made.sel(band="red"), written["red"])
-    assert np.isnan(stack.snow_or_cloud(inputs, acquired).compute()).all() == ("optical" in gone)
+    assert np.isnan(acquisitions_of(inputs).sel(band=list(OPTICAL))).all() == ("optical" in gone)
+    assert np.isnan(stack.lazy_channels(inputs, [SNOW_OR_CLOUD]).compute()).all() == ("optical" in gone)
 
 
 @pytest.mark.parametrize("chunk", [16, 33, 64, 1024, (70, 7)])
@@ -299,8 +307,8 @@ def test_chunks_change_nothing(full_scene, chunk):
         for orbit, track in inputs.tracks.items()
     }
     inputs = replace(inputs, tracks=shifted)
-    once = stack.channels(stack.acquisitions(inputs, chunks=4096)).compute()
-    chunked = stack.channels(stack.acquisitions(inputs, chunks=chunk)).compute()
+    once = channels_of(inputs, 4096).compute()
+    chunked = channels_of(inputs, chunk).compute()
     assert np.isnan(once.sel(band=list(DIFFERENCES))).any()
     np.testing.assert_array_equal(once.values.view(np.uint32), chunked.values.view(np.uint32))
 
@@ -329,16 +337,16 @@ def test_channels_read_sensor_by_sensor_have_the_bits_of_all_together(full_scene
         tracks={orbit: track for orbit, track in inputs.tracks.items() if orbit != missing},
         dem=write_band(tmp_path / "dem.tif", rng.uniform(0, 900, GRID.shape).astype(np.float32), GRID),
     )
-    acquired = stack.acquisitions(inputs)
-    expected = stack.channels(acquired).compute()
+    whole = Block(0, 0, *GRID.shape)
+    acquired = {name: acquisitions.read_acquisition(inputs, name, whole) for name in ACQUISITIONS}
     lazy = stack.lazy_channels(inputs, [*CHANNELS, SNOW_OR_CLOUD, STEEP], 33)
     made = lazy.compute()
     assert lazy.chunks == ((11, 4, 4, 1), (33, 33, 4), (33, 33, 24))
-    same = made.sel(band=list(CHANNELS))
-    np.testing.assert_array_equal(same.values.view(np.uint32), expected.values.view(np.uint32))
-    snowy = stack.snow_or_cloud(inputs, acquired).compute()
+    for name in CHANNELS:
+        expected = np.ascontiguousarray(stack.make_channel(name, acquired))
+        np.testing.assert_array_equal(made.sel(band=name).values.view(np.uint32), expected.view(np.uint32))
+    (snowy,) = stack.read_channels(inputs, [SNOW_OR_CLOUD], whole)
     np.testing.assert_array_equal(made.sel(band=SNOW_OR_CLOUD), snowy)
-    whole = Block(0, 0, *GRID.shape)
     np.testing.assert_array_equal(made.sel(band=STEEP), steep_block(inputs.dem, GRID, whole))
 
 
@@ -364,7 +372,7 @@ def shift(image: RadarImage) -> RadarImage:
 
 def test_a_block_read_without_dask_is_the_same_block(full_scene):
     inputs, _ = full_scene
-    acquired = stack.acquisitions(inputs, chunks=64).compute()
+    acquired = acquisitions_of(inputs, 64).compute()
     block = Block(10, 20, 30, 40)
     for name in ACQUISITIONS:
         expected = acquired.sel(band=name).values[10:40, 20:60]
@@ -376,7 +384,7 @@ def test_a_file_that_breaks_during_the_run_stops_it(full_scene):
     path = Path(inputs.tracks["ascending"].post[0].bands["vh"][0].path)
     path.write_bytes(path.read_bytes()[:9000])
     with pytest.raises(InputError, match=r"asc_post_vh\.tif: band 1 cannot be read"):
-        stack.channels(stack.acquisitions(inputs)).compute()
+        channels_of(inputs).compute()
 
 
 def test_the_edge_of_a_swath_loses_one_pixel_of_its_own_source(tmp_path):
@@ -385,6 +393,6 @@ def test_the_edge_of_a_swath_loses_one_pixel_of_its_own_source(tmp_path):
     band = write_band(tmp_path / "swath.tif", values, GRID)
     image = radar({"vv": (band,), "vh": (band,)})
     inputs = scene(tracks={"descending": RadarTrack("descending", (image,), (image,))})
-    read = stack.acquisitions(inputs).sel(band="desc_post_vv").compute()
+    read = acquisitions_of(inputs).sel(band="desc_post_vv").compute()
     assert np.isnan(read[30, 59])
     assert (read[30, :59] == -9).all()
