@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     help="Outline landslides on pixels (objects, the default), or windows above the threshold.",
 )
 @shared_options.coregister
+@click.option(
+    "--everywhere", is_flag=True, help="Compute pixel members on every pixel, not only near candidates."
+)
 @shared_options.profile
 @shared_options.device
 @shared_options.precision

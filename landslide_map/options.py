@@ -1,4 +1,4 @@
-"""Names of choices: device, precision, units and quantity of backscatter, operating point, outline."""
+"""Names of choices: device, precision, units and quantity of backscatter, operating point, outlines."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ Registration = Literal["check", "correct", "trust"]
 """What to do about images of a track that may be displaced."""
 
 Outline = Literal["objects", "windows"]
+
+Pixels = Literal["near", "everywhere"]
+"""Where the pixel members of a bundle compute: near candidates, or on the whole grid."""
 
 OperatingPoint = Literal["f1", "recall90", "precision90"]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import shapely
@@ -164,7 +165,12 @@ def near_outlines(path: Path, grid: Grid) -> npt.NDArray[np.bool_]:
         if error.code == "E150" and path.name in (LANDSLIDES, CANDIDATES) and path.is_file():
             return np.zeros(grid.shape, np.bool_)  # a finished map without a landslide
         raise
-    grown = shapely.buffer(projected(table.geometry, grid.crs).to_numpy(), MARGIN_PX * grid.transform.a)
+    return near_shapes(projected(table.geometry, grid.crs), grid)
+
+
+def near_shapes(shapes: gpd.GeoSeries, grid: Grid) -> npt.NDArray[np.bool_]:
+    """Return the pixels ``(y, x)`` within `MARGIN_PX` of polygons in the CRS of the grid."""
+    grown = shapely.buffer(shapes.to_numpy(), MARGIN_PX * grid.transform.a)
     if not len(grown):
         return np.zeros(grid.shape, np.bool_)
     return np.asarray(

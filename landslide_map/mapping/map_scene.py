@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Unpack
@@ -15,7 +16,7 @@ from landslide_map.mapping.delineate import object_map
 from landslide_map.mapping.estimate import expected_seconds
 from landslide_map.mapping.memory_plan import room_within
 from landslide_map.mapping.options import RunFields, RunOptions, split_fields
-from landslide_map.mapping.pixel_layer import write_pixel_layer
+from landslide_map.mapping.pixel_layer import PixelLayer, with_pixels, write_pixel_layer
 from landslide_map.mapping.provenance import write_manifest
 from landslide_map.mapping.result import MapResult
 from landslide_map.mapping.retry import retrying
@@ -25,6 +26,9 @@ from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.models.run_time import network_notice
 from landslide_map.products import LANDSLIDES, MANIFEST, PROJECT, RESULT
 from landslide_map.products.added_content import refuse_added, take_over_styles
+from landslide_map.products.columns import LANDSLIDES as LAYER
+from landslide_map.products.columns import WINDOWS
+from landslide_map.products.geopackage import read_layer
 from landslide_map.products.reviews import previous_reviews, refuse_new_verdicts
 from landslide_map.products.write_map import STAGE as WRITE
 from landslide_map.products.write_map import decided, write_map
@@ -111,10 +115,18 @@ def map_scene(
         if settings.output.outline == "objects":
             with timings.stage(OUTLINE), reporting.step(progress, OUTLINE):
                 objects = object_map(ready.journal.strips, result.record, plan, inputs)
+        tags = provenance.tags(settings, inputs, ensemble) | decided(result.record)
+        tags |= objects.tags if objects else {}
+        pixel_layer = partial(
+            write_pixel_layer, stage, inputs, ensemble, tags=tags, progress=progress, announce=announce
+        )
+        everywhere, of_pixels = settings.output.pixels == "everywhere", PixelLayer()
+        if objects is not None:
+            of_pixels = pixel_layer(None if everywhere else objects.candidates.geometry)
+            objects = with_pixels(objects, of_pixels, stage)
         with timings.stage(WRITE):
             reviews = previous_reviews(Path(out) / LANDSLIDES)
-            tags = provenance.tags(settings, inputs, ensemble) | decided(result.record)
-            tags |= objects.tags if objects else {}
+            tags |= of_pixels.tags
             landslides, of_polygons = write_map(
                 stage,
                 result.record,
@@ -129,10 +141,11 @@ def map_scene(
                 progress=progress,
             )
             take_over_styles(Path(out) / LANDSLIDES, stage / LANDSLIDES, RESULT)
-            of_pixels = write_pixel_layer(
-                stage, inputs, ensemble, tags=tags, progress=progress, announce=announce
-            )
-            of_scene = (*ensemble.notices, *inputs.notices, *result.notices, *of_polygons, *of_pixels)
+            if objects is None:
+                drawn = WINDOWS if settings.output.outline == "objects" else LAYER
+                shapes = read_layer(stage / LANDSLIDES, drawn)[0].geometry
+                of_pixels = pixel_layer(None if everywhere else shapes)
+            of_scene = (*ensemble.notices, *inputs.notices, *result.notices, *of_polygons, *of_pixels.notices)
             of_views = write_views(
                 stage, Path(out), inputs, tags, result.record, notices=of_scene, images=settings.output.images
             )

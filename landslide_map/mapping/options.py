@@ -1,4 +1,4 @@
-"""Run options: how a scene is mapped. All but stride, outline and coregister leave the result the same."""
+"""Run options: how a scene is mapped. Memory, overwriting, workers and reader leave the result the same."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class RunOptions:
     """What the outlines are, ``objects`` or ``windows``; as the scene says if not given."""
     coregister: bool = False
     """Move displaced Sentinel-1 images of a track onto each other."""
+    everywhere: bool = False
+    """Compute the bundle's pixel members on the whole grid, not only near candidates."""
     memory: str | int | None = None
     """Limit of resident memory, such as ``"2GB"`` or bytes: of this process and the workers that it started
     together, of each worker elsewhere alone."""
@@ -42,6 +44,7 @@ class RunFields(PredictionFields, total=False):
     stride: int | None
     outline: Outline | None
     coregister: bool
+    everywhere: bool
     memory: str | int | None
     overwrite: bool
     cluster: Cluster | None

@@ -7,6 +7,7 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 
+from landslide_map.errors import BundleError
 from landslide_map.inference.rows import Judge, judge_rows
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import SceneInputs
@@ -58,6 +59,7 @@ def resolved_settings(
         operating_point=prediction.operating_point,
         outline=run.outline,
         coregister=run.coregister,
+        everywhere=run.everywhere,
     )
     return settings, replace(
         prediction,
@@ -96,6 +98,12 @@ def prepare_run(
     # Where workers compute, this machine needs no GPU and nothing need be tried on it.
     here = prediction if cluster is None else replace(prediction, device="cpu", precision="float32")
     ensemble = here.apply(options.load(settings.bundle), progress)
+    if settings.output.pixels == "everywhere" and not ensemble.pixel_members:
+        raise BundleError(
+            "E554",
+            f"{ensemble.name} has no pixel members to compute everywhere. Add some with landslide-map models "
+            "add-pixels, or leave out --everywhere (output: {pixels: everywhere}).",
+        )
     inputs = open_inputs(settings)
     _refuse_outputs_read(Path(out), settings, inputs)
     files = InputFiles(inputs.files)

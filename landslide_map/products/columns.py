@@ -72,6 +72,10 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
             "Evidence, vegetation",
             "Share of the lack of vegetation that is new since the image before, 0 to 1",
         ),
+        "pixel_probability": (
+            "Probability, pixel members",
+            "Mean probability of the bundle's pixel members over the outline; not part of `probability`",
+        ),
         "window_probability": ("Probability of windows", "Mean probability of the windows that cover it"),
         "unlike_training": (
             "Unlike training",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -55,6 +55,10 @@ OBJECT_COLUMNS: Final = {
 """Column -> dtype of the layer of objects, before the dates."""
 
 
+PIXEL_COLUMN: Final = "pixel_probability"
+"""Column that there is where pixel members computed."""
+
+
 @dataclass(frozen=True)
 class ObjectMap:
     """Objects of a scene as a table and as pixels, in the same order."""
@@ -71,6 +75,12 @@ class ObjectMap:
     def tags(self) -> dict[str, str]:
         """Tags that say by which model outlines were drawn, and from which probability."""
         return {"delineation": self.model, **threshold_tags(self.thresholds)}
+
+    def with_pixels(self, means: npt.NDArray[np.float64]) -> ObjectMap:
+        """Return the map with the pixel members' mean probability ``(object,)`` beside the own evidence."""
+        frame = self.candidates.copy()
+        frame.insert(frame.columns.get_loc("window_probability"), PIXEL_COLUMN, means.round(3))
+        return replace(self, candidates=frame)
 
     def paint(self, start: int, target: npt.NDArray[np.float32]) -> None:
         """Write the probability of each object onto its pixels, in rows of the grid from `start`."""

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from landslide_map.errors import UsageError
-from landslide_map.options import BackscatterUnits, OperatingPoint, Outline, Quantity, Registration
+from landslide_map.options import BackscatterUnits, OperatingPoint, Outline, Pixels, Quantity, Registration
 from landslide_map.scene.fields import (
     FilePath,
     FilePaths,
@@ -268,6 +268,7 @@ class Output(_Model):
     min_area_m2: Annotated[float, Field(ge=0)] = 0
     images: bool = True
     outline: Outline = "objects"
+    pixels: Pixels = "near"
 
 
 class Scene(_Model):
@@ -307,6 +308,7 @@ def load_scene(
     operating_point: OperatingPoint | None = None,
     outline: Outline | None = None,
     coregister: bool = False,
+    everywhere: bool = False,
 ) -> Scene:
     """Read and check ``scene.yaml``.
 
@@ -319,6 +321,8 @@ def load_scene(
         working directory.
     coregister : bool
         Correct displaced images, whatever the file says.
+    everywhere : bool
+        Compute pixel members on the whole grid, whatever the file says.
 
     Raises
     ------
@@ -337,8 +341,10 @@ def load_scene(
         }
     said = {"stride": stride, "threshold": threshold, "operating_point": operating_point}
     document |= {key: value for key, value in said.items() if value is not None}
-    if outline is not None and isinstance(output := document.get("output", {}), dict | None):
-        document["output"] = {**(output or {}), "outline": outline}
+    drawn = {"outline": outline, "pixels": "everywhere" if everywhere else None}
+    drawn = {key: value for key, value in drawn.items() if value is not None}
+    if drawn and isinstance(output := document.get("output", {}), dict | None):
+        document["output"] = {**(output or {}), **drawn}
     try:
         scene = Scene.model_validate(document, context={"folder": path.absolute().parent})
     except ValidationError as error:

@@ -8,16 +8,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
+from rasterio.features import geometry_mask
 
 pytest.importorskip("segmentation_models_pytorch")
 
-from landslide_map.errors import InputError, OutputExistsError
+from landslide_map.errors import BundleError, InputError, OutputExistsError
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.mapping.map_pixels import PixelMapOptions, map_pixels
 from landslide_map.mapping.map_scene import map_scene
 from landslide_map.mapping.pixel_layer import write_pixel_layer
 from landslide_map.models.bundle.combine import add_pixel_members
 from landslide_map.models.bundle.load import load_bundle
+from landslide_map.products.geopackage import read_layer
 from landslide_map.scene.model import load_scene
 from sample_scenes.simulator.event import simulate_event
 from sample_scenes.simulator.options import EventOptions
@@ -92,11 +94,41 @@ def test_a_bundle_of_both_kinds_writes_pixels_near_outlines(
     whole = read(tmp_path / "whole.tif")
     here = np.isfinite(near)
     np.testing.assert_array_equal(near[here], whole[here])
+    map_scene(scene, tmp_path / "results", bundle=tmp_path / "both", everywhere=True, overwrite=True)
+    np.testing.assert_array_equal(read(tmp_path / "results" / "pixel_probability.tif"), whole)
+
+
+def test_outlines_tell_what_pixel_members_say_and_are_drawn_without_them(
+    scene: Path, bundle: Path, tmp_path: Path
+) -> None:
+    add_pixel_members(None, bundle, tmp_path / "both")
+    map_scene(scene, tmp_path / "with", bundle=tmp_path / "both")
+    map_scene(scene, tmp_path / "without")
+    told, plain = (
+        read_layer(tmp_path / name / "candidates.gpkg", "candidates") for name in ("with", "without")
+    )
+    assert told[0].drop(columns="pixel_probability").equals(plain[0])
+    assert "tiny" in told[1]["pixel_members"]
+    assert "pixel_members" not in plain[1]
+    probability = read(tmp_path / "with" / "pixel_probability.tif")
+    with rasterio.open(tmp_path / "with" / "pixel_probability.tif") as raster:
+        for _, row in told[0].iterrows():
+            inside = geometry_mask([row.geometry], raster.shape, raster.transform, invert=True)
+            assert row["pixel_probability"] == pytest.approx(np.nanmean(probability[inside]), abs=6e-4)
+    drawn = read_layer(tmp_path / "with" / "landslides.gpkg", "landslides")[0]
+    assert drawn["pixel_probability"].notna().all()
+
+
+def test_pixel_members_everywhere_need_pixel_members(scene: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError) as caught:
+        map_scene(scene, tmp_path / "out", everywhere=True)
+    assert caught.value.code == "E554"
 
 
 def test_pixel_members_of_a_scene_that_lacks_a_channel_are_left_out(scene: Path, tmp_path: Path) -> None:
     other = tiny_pixel_bundle(tmp_path / "other", tiny_spec(("red", "slope")))
     bundle = load_bundle(other, pixel_members_suffice=True)
-    (notice,) = write_pixel_layer(tmp_path, open_inputs(load_scene(scene)), bundle, tags={})
-    assert notice.code == "W553"
+    layer = write_pixel_layer(tmp_path, open_inputs(load_scene(scene)), bundle, None, tags={})
+    assert [notice.code for notice in layer.notices] == ["W553"]
+    assert layer.tags == {}
     assert not (tmp_path / "pixel_probability.tif").exists()
