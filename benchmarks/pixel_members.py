@@ -22,7 +22,7 @@ from landslide_map.evaluation.pixel_members import evaluate_pixels
 from landslide_map.models.bundle.load import load_bundle
 from landslide_map.models.published.segmentation_networks import l4s_spec
 from landslide_map.models.segmentation.architecture import build_network
-from landslide_map.models.segmentation.member import BATCH, SegmentationMember
+from landslide_map.models.segmentation.member import SegmentationMember, batch_of
 from landslide_map.training.pixels.choose import chosen_recipe
 from landslide_map.training.pixels.train import TrainingOptions, train_pixels
 from sample_scenes.simulator.event import simulate_event
@@ -44,7 +44,7 @@ def speed() -> tuple[float, float]:
     network = build_network(spec).eval()
     weights = save({key: value.contiguous() for key, value in network.state_dict().items()})
     member = SegmentationMember("resnet34", spec, (weights,))
-    patches = np.random.default_rng(1).normal(1, 0.3, (2 * BATCH, 14, 128, 128)).astype(np.float32)
+    patches = np.random.default_rng(1).normal(1, 0.3, (2 * batch_of(128), 14, 128, 128)).astype(np.float32)
 
     def plain() -> None:
         with torch.inference_mode():
@@ -106,7 +106,7 @@ def main() -> None:
         return
     plain, ours = speed()
     print(f"ResNet34 U-Net, 14 x 128 x 128, one thread, CPU time: plain {1e3 * plain:.0f} ms, one at a time")
-    print(f"member {1e3 * ours:.0f} ms, batches of {BATCH}: {plain / ours:.2f} times as fast")
+    print(f"member {1e3 * ours:.0f} ms, batches of {batch_of(128)}: {plain / ours:.2f} times as fast")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from landslide_map.inference.pixels import members_of
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping import map_pixels
 from landslide_map.models.bundle.load import Bundle
-from landslide_map.models.segmentation.member import BATCH, SegmentationMember
+from landslide_map.models.segmentation.member import SegmentationMember, batch_of
 from landslide_map.models.segmentation.tiling import tile_starts
 from landslide_map.products import PIXEL_PROBABILITY
 from landslide_map.products.objects import ObjectMap
@@ -145,11 +145,11 @@ def _forecast(
         )
         if not tiles:
             continue
-        batch = np.zeros((BATCH, len(own.channels), tile, tile), np.float32)
+        batch = np.zeros((batch_of(tile), len(own.channels), tile, tile), np.float32)
         own.predict(batch)
         began = time.monotonic()
         own.predict(batch)
-        total += (time.monotonic() - began) * tiles / BATCH
+        total += (time.monotonic() - began) * tiles / len(batch)
         count += tiles
     if total > _SAID_FROM_S:
         announce(Notice("I611", f"pixel members compute {count} tiles, about {total / 60:.0f} min here."))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.models.segmentation.member import BATCH, SegmentationMember
+from landslide_map.models.segmentation.member import SegmentationMember, batch_of
 from landslide_map.models.segmentation.tiling import Reader, blended, tile_pixels, tile_starts
 
 
@@ -55,11 +55,12 @@ def predict_block(
             for left in tile_starts(block[1], block[3], tile, overlap)
             if wanted is None or _any_wanted(wanted, block, top, left, tile)
         ]
-        for start in range(0, len(corners), BATCH):
-            part = corners[start : start + BATCH]
+        batch = batch_of(tile)
+        for start in range(0, len(corners), batch):
+            part = corners[start : start + batch]
             pixels = [tile_pixels(read, shape, top, left, tile) for top, left in part]
             # Full batches always: a convolution's sums may run in another order for another batch size.
-            pixels += pixels[:1] * (BATCH - len(part))
+            pixels += pixels[:1] * (batch - len(part))
             values = member.predict(np.stack(pixels), device=device, scaled=scaled)
             for (top, left), own in zip(part, values, strict=False):
                 yield top, left, own
