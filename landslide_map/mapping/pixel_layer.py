@@ -125,7 +125,8 @@ def object_means(path: Path, objects: Objects) -> npt.NDArray[np.float64]:
             for sums, each in ((total, np.where(there, values, 0)), (valid, there)):
                 along = np.pad(np.cumsum(each, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
                 np.add.at(sums, objects.run_object[here], along[rows, stop] - along[rows, first])
-    return np.divide(total, valid, out=np.full(count, np.nan), where=valid > 0)
+    means: npt.NDArray[np.float64] = np.divide(total, valid, out=np.full(count, np.nan), where=valid > 0)
+    return means
 
 
 def _forecast(
