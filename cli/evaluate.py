@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from landslide_map.runtime.progress import Report
 
 _PATH = click.Path(path_type=Path)
-_OF_MAPS = ("inventory", "layer", "id_column", "each_part", "area")
+_OF_MAPS = ("inventory", "layer", "id_column", "each_part", "area", "in_project")
 _OF_VOTES = ("bundle", "profile", "threshold", "operating_point", "scenarios", "out_of_fold", "ablation")
 _SAYS_NOTHING = {
     "windows": _OF_MAPS,
@@ -42,6 +42,7 @@ _SAYS_NOTHING = {
 @click.option("--id-column", help="Features with the same value there are one landslide.")
 @click.option("--each-part", is_flag=True, help="Each part of a multipolygon is a separate landslide.")
 @click.option("--area", type=_PATH, help="Polygons in which the inventory is complete; the rest is left out.")
+@click.option("--in-project", is_flag=True, help="Show the inventory in the QGIS project of the results.")
 @shared_options.bundle
 @shared_options.profile
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Threshold instead of the scenario's.")
@@ -215,7 +216,12 @@ def _objects(results: Path, options: Mapping[str, Any], tell: Feedback) -> dict[
         each_part=options["each_part"],
         area=options["area"],
     )
-    for notice in match.notices:
+    notices = match.notices
+    if options["in_project"]:
+        from landslide_map.products.inventory_layer import show_inventory
+
+        notices = (*notices, *show_inventory(results, options["inventory"], options["layer"]))
+    for notice in dict.fromkeys(notices):
         tell.notice(notice)
     if options["report"]:
         write_object_report(options["report"], match, overwrite=options["overwrite"])

@@ -10,6 +10,8 @@ from landslide_map.runtime.own_files import Kind
 PROBABILITY: Final = "probability.tif"
 CLASSES: Final = "class.tif"
 LANDSLIDES: Final = "landslides.gpkg"
+INVENTORY: Final = "inventory.gpkg"
+"""Known landslides that were compared with the map, shown in its project."""
 CANDIDATES: Final = "candidates.gpkg"
 OUTLINE_PROBABILITY: Final = "outline_probability.tif"
 PIXEL_PROBABILITY: Final = "pixel_probability.tif"
@@ -68,6 +70,7 @@ FILES: Final = (
     "class.tif.aux.xml",
     LANDSLIDES,
     CANDIDATES,
+    INVENTORY,
     OUTLINE_PROBABILITY,
     "outline_probability.qml",
     PIXEL_PROBABILITY,

@@ -13,6 +13,8 @@ CANDIDATES: Final = "candidates"
 """Layer with all objects that have a probability, those too that are below the threshold."""
 ANALYSED: Final = "analysed"
 """Layer with the area analysed."""
+INVENTORY: Final = "inventory"
+"""Layer with known landslides, in a file of its own."""
 REVIEWS_KEPT: Final = "reviews_kept"
 """Layer with verdicts on outlines that a later run did not find again."""
 
@@ -33,6 +35,7 @@ CONFIDENCES: Final = ("high", "medium", "low")
 """Values of `confidence`, best first."""
 
 COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
+    INVENTORY: {"source": ("Source", "File that the outline is from")},
     LANDSLIDES: {
         "uid": ("Identity", "Hash of the outline: the same outline has the same in every run"),
         "id": ("Number", "1 is the landslide with the highest probability"),

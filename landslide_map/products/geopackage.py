@@ -18,6 +18,7 @@ from landslide_map.errors import ResourceError
 from landslide_map.products.columns import (
     ANALYSED,
     CANDIDATES,
+    INVENTORY,
     LANDSLIDES,
     REVIEW,
     REVIEWS_KEPT,
@@ -28,6 +29,7 @@ from landslide_map.products.columns import (
 from landslide_map.products.vector_styles import style_document
 
 _LAYERS: Final = {
+    INVENTORY: ("Known landslides", "Polygons that the map was compared with; not made by this map."),
     LANDSLIDES: (
         "Landslides",
         "Outlines to review. They say where to look; `method` or the tags say how exact an edge is.",

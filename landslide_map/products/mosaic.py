@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,18 @@ def write_mosaics(target: Path, scenes: Mapping[str, Path], rasters: Iterable[st
             path.write_text(_document(group), encoding="utf-8")
             made.append(Mosaic(path, raster, crs, suffix))
     return made
+
+
+def mosaics_in(folder: Path, rasters: Iterable[str]) -> list[Mosaic]:
+    """Return the mosaics that a run wrote."""
+    found = []
+    for raster in rasters:
+        stem = re.escape(Path(raster).stem)
+        for path in sorted(folder.glob("*.vrt")):
+            if named := re.fullmatch(rf"{stem}(?:_(\d+))?\.vrt", path.name):
+                with rasterio.open(path) as mosaic:
+                    found.append(Mosaic(path, raster, mosaic.crs, f"EPSG:{named[1]}" if named[1] else ""))
+    return found
 
 
 def _part(source: str, path: Path) -> _Part:

@@ -44,6 +44,7 @@ _VECTOR_NAMES: Final = {
     names.REVIEWS_KEPT: "Verdicts on outlines of earlier runs",
     names.WINDOWS: "Windows above the threshold",
     names.ANALYSED: "Area analysed",
+    names.INVENTORY: "Known landslides",
 }
 _RASTER_NAMES: Final = {
     "outline_probability.tif": "Probability of outlines, 10 m",
@@ -85,6 +86,8 @@ def write_project(
     vectors = path.parent / products.LANDSLIDES
     layers = {str(name) for name, _ in pyogrio.list_layers(vectors)} & set(_VECTOR_NAMES)
     results = [vector_layer(vectors, layer, threshold) for layer in _VECTOR_NAMES if layer in layers]
+    if (path.parent / products.INVENTORY).exists():
+        results.insert(1, vector_layer(path.parent / products.INVENTORY, names.INVENTORY, threshold))
     groups = [LayerGroup("Results", tuple(results))]
     sources = _files_of(folder) if mosaics is None else [_of_mosaic(mosaic) for mosaic in mosaics]
     rasters = tuple(_rasters(sources, threshold))
@@ -133,8 +136,8 @@ def vector_layer(path: Path, layer: str, threshold: float) -> ProjectLayer:
         crs=pyproj.CRS.from_user_input(info["crs"]),
         style=style,
         vector=True,
-        visible=layer in (names.LANDSLIDES, names.ANALYSED),
-        read_only=layer in (names.WINDOWS, names.ANALYSED),
+        visible=layer in (names.LANDSLIDES, names.ANALYSED, names.INVENTORY),
+        read_only=layer in (names.WINDOWS, names.ANALYSED, names.INVENTORY),
     )
 
 
@@ -265,12 +268,16 @@ def _layouts(project: Project, tags: Mapping[str, str]) -> Callable[[Element], N
         condition = f", \"review\" = '{where}'" if where else ""
         return f"[% aggregate('{landslides}', 'count', \"id\"{condition}) %]"
 
+    known = {layer.id for layer in project.groups[0].layers} & {"landslide_map_inventory"}
+    legend = {landslides: "Landslides", **dict.fromkeys(known, "Inventory")}
+    legend["landslide_map_analysed"] = "Area analysed"
+
     def add_layouts(parent: Element) -> None:
         add_print_layout(
             parent,
             project.bounds,
             theme=_AFTER,
-            legend={landslides: "Landslides", "landslide_map_analysed": "Area analysed"},
+            legend=legend,
             subtitle=(
                 f"{count()} outlines: {count('confirmed')} confirmed, {count('rejected')} rejected, "
                 f"{count('unseen')} not looked at. Probabilities are not a survey."

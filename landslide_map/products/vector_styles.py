@@ -14,6 +14,7 @@ from landslide_map.products.columns import (
     ADDED,
     ANALYSED,
     CONFIDENCES,
+    INVENTORY,
     LANDSLIDES,
     REVIEW,
     REVIEW_COLUMNS,
@@ -63,6 +64,7 @@ _VERDICT_LINES: Final = {
     ADDED: _Line("0,114,178", 0.7, "dash dot"),
 }
 """Okabe and Ito's colours; verdicts also differ by dash and width."""
+_INVENTORY_LINE: Final = _Line("0,0,0", 0.5, "dash")
 _HATCHES: Final = {
     Reason.FLAT: ("150,150,120", 0, 3.0),
     Reason.SNOW_OR_CLOUD: ("60,120,190", 45, 2.0),
@@ -80,7 +82,7 @@ def add_style(parent: Element, layer: str, columns: Sequence[str], threshold: fl
     parent : Element
         ``qgis`` of a style, or ``maplayer`` of a project.
     layer : str
-        ``landslides``, ``windows``, ``analysed`` or ``reviews_kept``.
+        ``landslides``, ``windows``, ``analysed``, ``reviews_kept`` or ``inventory``.
     columns : sequence of str
         Of the layer, without `fid` and geometry, in order.
     threshold : float
@@ -92,6 +94,8 @@ def add_style(parent: Element, layer: str, columns: Sequence[str], threshold: fl
         _add_categories(parent)
     elif layer == WINDOWS:
         _add_rules(parent, _window_rules(), 0)
+    elif layer == INVENTORY:
+        _add_rules(parent, [_Rule("known landslides", "TRUE", _INVENTORY_LINE)], count)
     else:
         _add_rules(parent, _review_rules(columns, threshold), count)
         _add_labels(parent)
@@ -101,7 +105,10 @@ def add_style(parent: Element, layer: str, columns: Sequence[str], threshold: fl
         _add_defaults(parent, everything)
         _add_form(parent, everything)
     _add_table(parent, everything)
-    if layer != ANALYSED:
+    if layer == INVENTORY:
+        add(parent, "previewExpression", text='"source"')
+        add(parent, "mapTip", text='known landslide, [% "source" %]')
+    elif layer != ANALYSED:
         name = "Window area" if layer == WINDOWS else "Landslide"
         add(parent, "previewExpression", text=_display(name, columns))
         add(parent, "mapTip", text=_map_tip(name, columns))
