@@ -151,7 +151,7 @@ def _parent(results: Path) -> dict[str, Any]:
     """Return the run's manifest; refuse a folder without objects, of another version, or edited since."""
     try:
         parent: dict[str, Any] = json.loads((results / MANIFEST).read_bytes())
-        version, files = parent["format_version"], parent["outputs"]
+        version, files = parent["format_version"], dict(parent["outputs"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError("E174", f"{results} is no finished result ({error}). {_AGAIN}") from None
     if version != FORMAT_VERSION or CANDIDATES not in files or not (results / CANDIDATES).exists():

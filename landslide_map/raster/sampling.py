@@ -19,6 +19,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 from scipy.ndimage import binary_dilation
 
+from landslide_map.errors import InputError
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.nodata import read_valid
 from landslide_map.raster.open import opened
@@ -30,6 +31,8 @@ PLACES: Final = 12
 """Patches along each axis of a raster: 9 km apart on a Sentinel-2 tile."""
 PATCH: Final = 64
 """Edge of the patches of :func:`look_together`, pixels."""
+MOST_SEARCHED: Final = 10**10
+"""Pixels of a raster that is read as a whole where no patch has a value: some 80 tiles."""
 MIXED: Final = 2
 """So far from missing pixels those of levels may be mixed with them: the reach of a wavelet, in pixels."""
 
@@ -55,7 +58,7 @@ def look_together(bands: Mapping[str, RasterBand]) -> dict[str, Pixels]:
     Raises
     ------
     InputError
-        E101 where the pixels cannot be read.
+        E101 where the pixels cannot be read; E106 where no patch of a very large raster has a value.
     """
     first = next(iter(bands.values())).grid.shape
     look = partial(decimated, shape=look_shape(first))
@@ -64,10 +67,21 @@ def look_together(bands: Mapping[str, RasterBand]) -> dict[str, Pixels]:
         seen = in_threads(partial(_patchwork, shape=first), bands.values())
         if np.isfinite(sum(seen)).any():
             return dict(zip(bands, seen, strict=True))
+        refuse_to_search(next(iter(bands.values())))
     seen = in_threads(look, bands.values())
     if thinned and np.isfinite(sum(inner := _without_edges(seen))).any():
         seen = inner
     return dict(zip(bands, seen, strict=True))
+
+
+def refuse_to_search(band: RasterBand) -> None:
+    """Refuse (E106) to read all of a very large raster because none of its patches has a value."""
+    if band.grid.height * band.grid.width > MOST_SEARCHED:
+        raise InputError(
+            "E106",
+            f"{band.path}: has {band.grid.width:,} x {band.grid.height:,} pixels and no value at any of "
+            f"{PLACES * PLACES} places spread over it; cut it to the area of interest with gdalwarp -te",
+        )
 
 
 def decimated(band: RasterBand, shape: tuple[int, int] | None = None, window: Window | None = None) -> Pixels:

@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 SEAL: Final = "seal"
 _LARGEST_MANIFEST: Final = 256 << 20
@@ -95,9 +95,9 @@ def is_unsealed(folder: Path, manifest: str) -> bool:
     return SEAL not in document and isinstance(document.get("outputs", document.get("files")), dict)
 
 
-def unchanged(path: Path, record: Record | None) -> bool:
+def unchanged(path: Path, record: object) -> bool:
     """Return whether a file is there as a manifest records it."""
-    return record is not None and _why_foreign(path, record, False) == ""
+    return _is_record(path.name, record) and _why_foreign(path, cast(Record, record), False) == ""
 
 
 def known_files(folder: Path, kind: Kind) -> dict[str, Record]:

@@ -128,7 +128,7 @@ def refuse_unfit(
         _refuse_open(out, present)
     known = known_files(out, kind)
     found = _in_the_way(out, kind, present, staged)
-    allowed = {*left, *(name for name in carried if name in known)}
+    allowed = {*left, *(name for name in carried if name in known and not (out / name).is_symlink())}
     wrong = {name: why for name, why in found.items() if name not in allowed}
     if wrong and is_unsealed(out, kind.manifest):
         raise OutputExistsError(

@@ -184,7 +184,10 @@ class RadarSpec(_Model):
             if any(files):
                 raise ValueError("give either vv and vh, or path, not both")
         elif not all(files):
-            raise ValueError("expected both vv and vh, or path to one raster with both bands")
+            raise ValueError(
+                "expected both vv and vh, or path to one raster with both bands; one polarisation alone is "
+                "not enough: leave the track out where the other does not exist"
+            )
         elif self.bands is not None:
             raise ValueError(
                 "bands numbers the bands of the raster in path; vv and vh files have one band each"

@@ -13,8 +13,9 @@ import geopandas as gpd
 import pytest
 from shapely.geometry import MultiPolygon, box
 
-from landslide_map.errors import OutputExistsError
-from landslide_map.mapping.provenance import write_manifest
+from landslide_map.errors import InputError, OutputExistsError
+from landslide_map.mapping.provenance import FORMAT_VERSION, write_manifest
+from landslide_map.mapping.redraw import redraw
 from landslide_map.products import LANDSLIDES
 from landslide_map.products.added_content import refuse_added, take_over_styles
 from landslide_map.products.geopackage import write_geopackage
@@ -133,3 +134,31 @@ def test_a_result_of_an_earlier_version_is_not_replaced(overwrite: bool, code: s
         pass
     assert caught.value.code == code
     assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
+
+
+def test_a_link_to_a_file_elsewhere_is_not_replaced(tmp_path: Path) -> None:
+    path = write_result(tmp_path / "results")
+    path.rename(tmp_path / "elsewhere.gpkg")
+    path.symlink_to(tmp_path / "elsewhere.gpkg")
+    with (
+        pytest.raises(OutputExistsError) as caught,
+        outputs(path.parent, KIND, overwrite=True, carried=(LANDSLIDES,)),
+    ):
+        pass
+    assert caught.value.code == "E404"
+    assert path.is_symlink()
+
+
+@pytest.mark.parametrize(
+    "outputs_of_run", [5, [], "x", {"candidates.gpkg": 3}, {"candidates.gpkg": {"bytes": "x"}}, {"../a": {}}]
+)
+def test_odd_manifests_are_refused_where_outlines_are_drawn_anew(
+    outputs_of_run: object, tmp_path: Path
+) -> None:
+    path = write_result(tmp_path / "results")
+    path.with_name("candidates.gpkg").write_bytes(b"")
+    document = {"format_version": FORMAT_VERSION, "outputs": outputs_of_run}
+    path.with_name("run.json").write_text(json.dumps(document))
+    with pytest.raises(InputError) as caught:
+        redraw(path.parent, tmp_path / "out")
+    assert caught.value.code in {"E174", "E175"}

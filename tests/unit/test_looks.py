@@ -10,11 +10,13 @@ import pytest
 import rasterio
 from rasterio.enums import Resampling
 
+from landslide_map.errors import InputError
 from landslide_map.grid import Grid
 from landslide_map.inputs import coverage
 from landslide_map.inputs.coverage import covered
 from landslide_map.raster import sampling
 from landslide_map.raster.band import RasterBand
+from landslide_map.raster.open import open_band
 from landslide_map.raster.sampling import look_together, patches, valid_at
 from tests.support.rasters import grid_at, write_band
 
@@ -197,3 +199,28 @@ def test_a_look_at_a_strip_of_swath_sees_no_mixture_of_ground_and_nothing(
     valid = seen[np.isfinite(seen)]
     assert valid.size > 50
     np.testing.assert_allclose(valid, 2300, rtol=0.02)
+
+
+def test_a_vast_empty_raster_is_refused_in_moments(tmp_path: Path) -> None:
+    """A sparse file of 120,000 x 120,000 pixels takes hours to decode, and a kilobyte on disk."""
+    edge = 120_000
+    grid = grid_at(32651, 300_000, 2_700_000, (edge, edge))
+    with rasterio.open(
+        tmp_path / "sparse.tif",
+        "w",
+        driver="GTiff",
+        width=edge,
+        height=edge,
+        count=1,
+        dtype="uint8",
+        crs=grid.crs,
+        transform=grid.transform,
+        sparse_ok=True,
+        tiled=True,
+        blockxsize=4096,
+        blockysize=4096,
+    ):
+        pass
+    with pytest.raises(InputError) as caught:
+        look_together({"red": open_band(tmp_path / "sparse.tif", nodata=(0.0,))})
+    assert caught.value.code == "E106"

@@ -28,7 +28,7 @@ from landslide_map.raster.band import RasterBand
 from landslide_map.raster.dataset import check_image_size
 from landslide_map.raster.nodata import alpha_bands, read_valid
 from landslide_map.raster.open import open_band, opened
-from landslide_map.raster.sampling import PLACES, decimated, patches
+from landslide_map.raster.sampling import PLACES, decimated, patches, refuse_to_search
 from landslide_map.scene.model import RadarSpec
 from landslide_map.untrusted.files import ZIP_ERRORS, inside_zip, member_header, read_bytes
 
@@ -194,6 +194,8 @@ def sampled_band(
     band = replace(band, nodata=(*band.nodata, *values))
     pixels = np.where(np.isin(pixels, values) | ~np.isfinite(pixels), np.nan, pixels)
     # A narrow swath can fall between the patches: look everywhere before saying that there is nothing.
+    if np.isnan(pixels).all():
+        refuse_to_search(band)
     if np.isnan(pixels).all() and not np.isfinite(decimated(band)).any():
         raise InputError("E106", f"{path}: band {index} has no valid pixel (nodata: {_listed(band.nodata)})")
     return SampledBand(band, pixels), notices
