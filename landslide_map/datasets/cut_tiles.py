@@ -17,7 +17,7 @@ from landslide_map.datasets.pixel_data import TILES
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Block
 from landslide_map.inputs.open_inputs import open_inputs
-from landslide_map.pixel_channels import PIXEL_CHANNELS
+from landslide_map.models.segmentation.channels import PIXEL_CHANNELS
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.runtime import progress as reporting
 from landslide_map.runtime.own_files import Kind, sealed, tree_records
@@ -65,7 +65,7 @@ def cut_tiles(
     out : path
         Folder to write.
     channels : sequence of str
-        Names in :data:`~landslide_map.pixel_channels.PIXEL_CHANNELS`.
+        Names in :data:`~landslide_map.models.segmentation.channels.PIXEL_CHANNELS`.
     size : int
         Edge of a tile, pixels.
     name : str, optional

@@ -144,17 +144,6 @@ def read_h5(path: Path, dataset: str) -> npt.NDArray[Any]:
         raise InputError("E180", f"{path}: cannot be read as HDF5 ({str(error)[:200]}).") from error
 
 
-def read_mask(path: Path, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Return a mask of 0 and 1 as booleans; see :func:`as_mask`."""
-    if path.suffix.lower() in (".h5", ".hdf5"):
-        values = read_h5(path, "mask")
-    elif path.suffix.lower() == ".npy":
-        values = open_npy(path, "E180")
-    else:
-        values = _load_tif(path)[0]
-    return as_mask(values, shape, str(path))
-
-
 def as_mask(values: npt.NDArray[Any], shape: tuple[int, ...], where: str) -> npt.NDArray[np.bool_]:
     """Return a mask as booleans.
 

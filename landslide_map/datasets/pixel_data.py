@@ -16,7 +16,7 @@ from rasterio.windows import Window
 from landslide_map.datasets.pixel_arrays import as_mask, check_any_positive, read_h5
 from landslide_map.errors import InputError
 from landslide_map.models.published import ganerod, landslide4sense
-from landslide_map.pixel_channels import PIXEL_CHANNELS
+from landslide_map.models.segmentation.channels import PIXEL_CHANNELS
 from landslide_map.raster.dataset import open_dataset
 
 Layout = Literal["ganerod", "l4s", "tiles"]

@@ -15,7 +15,7 @@ from landslide_map.inference.pixels import PixelOptions, predict_image
 from landslide_map.models.published import ganerod, landslide4sense
 from landslide_map.models.segmentation.ensemble import is_landslide
 from landslide_map.models.segmentation.member import SegmentationMember
-from landslide_map.pixel_metrics import PixelCounts, boundary_f1
+from landslide_map.models.segmentation.metrics import PixelCounts, boundary_f1
 from landslide_map.runtime import progress as reporting
 
 STAGE: Final = reporting.Stage("evaluate pixels", "images")

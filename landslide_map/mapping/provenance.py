@@ -176,6 +176,7 @@ def manifest(
             "sha256": ensemble.sha256,
             "path": ensemble.path,
             "thresholds": thresholds_used(result.record),
+            "networks": run.networks,
         },
         counts={
             "windows": window_counts(result.record),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from landslide_map.errors import BundleError
 from landslide_map.inference.rows import Judge, judge_rows
@@ -39,6 +40,8 @@ class Run:
     """What the limit of memory leaves for judging windows."""
     journal: Journal
     judge: Judge
+    networks: dict[str, Any] | None
+    """Device, precision and batch that networks are computed with, which may differ from those asked for."""
 
 
 def resolved_settings(
@@ -121,7 +124,9 @@ def prepare_run(
         judge = judge if limit is None else giving_back(judge)
     else:
         judge = cluster.judge(inputs, prediction, ensemble, plan, valid, progress, limit, delineate=delineate)
-    return Run(settings, prediction, ensemble, inputs, files, plan, room, journal, judge)
+    return Run(
+        settings, prediction, ensemble, inputs, files, plan, room, journal, judge, identity["networks"]
+    )
 
 
 def _refuse_outputs_read(out: Path, settings: Scene, inputs: SceneInputs) -> None:

@@ -19,8 +19,8 @@ from landslide_map.bands import (
 from landslide_map.errors import InputError
 from landslide_map.grid import Block
 from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.models.segmentation.channels import PIXEL_CHANNELS
 from landslide_map.models.segmentation.scaling import L4S_DIVISOR
-from landslide_map.pixel_channels import PIXEL_CHANNELS
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.raster.resample import read_block
 from landslide_map.stack import terrain_shape
@@ -71,7 +71,7 @@ def read_pixel_channels(
     ----------
     inputs : SceneInputs
     names : sequence of str
-        Of :data:`~landslide_map.pixel_channels.PIXEL_CHANNELS`; available, see :func:`check_available`.
+        Of :data:`.PIXEL_CHANNELS`; available, see :func:`check_available`.
     block : Block
         Pixels of ``inputs.grid``; a pixel's value does not depend on the block it is read in.
     files : OpenFiles, optional

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from landslide_map_cli.main import cli
 
 from landslide_map.models.bundle.load import load_bundle
-from landslide_map.pixel_metrics import PixelCounts
+from landslide_map.models.segmentation.metrics import PixelCounts
 from tests.support.tiny_pixel_bundle import tiny_pixel_bundle, tiny_spec
 
 CHANNELS = ("red", "nir")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from landslide_map.pixel_metrics import PixelCounts, batch_mean_f1, boundary_f1, pooled_f1
+from landslide_map.models.segmentation.metrics import PixelCounts, batch_mean_f1, boundary_f1, pooled_f1
 
 
 def test_counts_of_parts_add_up_to_those_of_all() -> None:

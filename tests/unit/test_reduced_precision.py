@@ -154,6 +154,8 @@ def test_a_map_keeps_the_notice_and_has_the_bytes_of_float32(
     run = json.loads((tmp_path / "found" / "run.json").read_text())
     assert "W613" in str(run["notices"])
     assert "computed in float32" in str(run["notices"])
+    assert run["configuration"]["precision"] == "bfloat16"
+    assert run["bundle"]["networks"] == {"device": "cpu", "precision": "float32", "batch_size": None}
     assert found.window_record.read_bytes() == exact.window_record.read_bytes()
 
 

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from landslide_map.bands import CHANNELS
 from landslide_map.models.member import MemberInput
+from landslide_map.models.segmentation.channels import PIXEL_CHANNELS
 from landslide_map.models.voting.calibration import IDENTITY, Calibration
 from landslide_map.options import OperatingPoint
-from landslide_map.pixel_channels import PIXEL_CHANNELS
 
 FORMAT: Final = "landslide-map bundle"
 FORMAT_VERSION: Final = 1

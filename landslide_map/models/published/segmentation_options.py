@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from landslide_map.errors import BundleError
 from landslide_map.models.published import ganerod
+from landslide_map.models.segmentation.channels import PIXEL_CHANNELS
 from landslide_map.models.segmentation.scaling import channel_statistics
-from landslide_map.pixel_channels import PIXEL_CHANNELS
 from landslide_map.raster.dataset import open_dataset
 
 _ROWS: Final = 256

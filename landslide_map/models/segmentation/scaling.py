@@ -27,40 +27,6 @@ L4S_DIVISOR: Final = (
     772.83144788,
 )
 """Number by which each Landslide4Sense band was divided: B1 to B8, B9 to B12, slope (deg), elevation (m)."""
-L4S_BASELINE_MEAN: Final = (
-    -0.4914,
-    -0.3074,
-    -0.1277,
-    -0.0625,
-    0.0439,
-    0.0803,
-    0.0644,
-    0.0802,
-    0.3000,
-    0.4082,
-    0.0823,
-    0.0516,
-    0.3338,
-    0.7819,
-)
-"""Mean of the Landslide4Sense baseline, of divided bands."""
-L4S_BASELINE_STD: Final = (
-    0.9325,
-    0.8775,
-    0.8860,
-    0.8869,
-    0.8857,
-    0.8418,
-    0.8354,
-    0.8491,
-    0.9061,
-    1.6072,
-    0.8848,
-    0.9232,
-    0.9018,
-    1.2913,
-)
-"""Standard deviation of the Landslide4Sense baseline, of divided bands."""
 _TINY: Final = 1e-7
 
 
@@ -142,12 +108,6 @@ def six_channels(bands: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     # A patch that is 0 in all visible bands (no data) has no maximum to be scaled by.
     shares = [np.divide(band, visible, np.zeros_like(band), where=visible > 0) for band in (red, green, blue)]
     return np.stack([*(1 - share for share in shares), ndvi, *ground], axis=1)
-
-
-def standardise_l4s(patches: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return Landslide4Sense patches ``(n, 14, y, x)``, in file units, as the baseline standardises them."""
-    x = np.asarray(patches, dtype=np.float64)
-    return (x - _along(L4S_BASELINE_MEAN)) / _along(L4S_BASELINE_STD)
 
 
 def _along(numbers: tuple[float, ...]) -> npt.NDArray[np.float64]:

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from landslide_map.errors import ResourceError
 from landslide_map.models.segmentation.architecture import build_network
 from landslide_map.models.segmentation.losses import LOSSES
+from landslide_map.models.segmentation.metrics import PixelCounts
 from landslide_map.models.segmentation.spec import SegmentationSpec
-from landslide_map.pixel_metrics import PixelCounts
 from landslide_map.runtime.atomic import whole_file
 from landslide_map.training.pixels.recipe import PixelRecipe
 from landslide_map.training.pixels.samples import Images, Samples, validation_batches
