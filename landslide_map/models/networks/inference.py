@@ -37,7 +37,6 @@ SPEEDUPS: Final = (
     "chunked stages",
     "parallel blocks",
     "packed products",
-    "attention",
 )
 """Rewrites of a network's arithmetic with the same numbers to rounding, each with a figure of its own in
 docs/benchmarks.md (``python -m benchmarks.speedups``)."""
@@ -84,7 +83,7 @@ class VotingNetwork:
         self._planes = planes(spec)
         own = device.type == "cpu" and precision == "float32"
         used = set(speedups) - (set() if own else ON_CPU)
-        self._packs = used & {"packed products", "attention"}
+        self._packs = "packed products" in used
         network = build_network(spec).eval().requires_grad_(False)
         self._folds: list[Fold] = [*fold_norms(network)] if "batchnorm" in used else []
         for prefix, encoder in encoders(network).items():
@@ -127,10 +126,7 @@ class VotingNetwork:
             raise _unfit(path, error) from error
         self._network.requires_grad_(False).to(memory_format=torch.channels_last)
         if self._packs and available():
-            self._products = PackedProducts(
-                self._network,
-                **{"attend": "attention" in self._packs, "pack": "packed products" in self._packs},
-            )
+            self._products = PackedProducts(self._network)
 
     def unload(self) -> None:
         """Let the memory of the weights go."""

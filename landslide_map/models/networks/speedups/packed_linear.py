@@ -1,8 +1,7 @@
 """Products with weights on a processor, the weights laid out beforehand for the library that multiplies.
 
 Matrix products are nine tenths of a vision transformer. oneDNN, which comes with torch, multiplies float32
-matrices faster than torch's default library once the weights are in its own layout. Products without weights
-are those of attention, which has a module of its own (docs/decisions/0038).
+matrices faster than torch's default library once the weights are in its own layout (docs/decisions/0038).
 """
 
 from __future__ import annotations
@@ -13,8 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
-
-from landslide_map.models.networks.speedups import attention
 
 _ONEDNN = torch.ops.mkldnn
 
@@ -28,8 +25,7 @@ class PackedProducts(TorchFunctionMode):
     """While entered, in the thread that entered it, products with a network's weights are the packed ones.
 
     A product is known by its weight, so it does not matter which module computes it, or how. Linear layers
-    and convolutions of single pixels are products. So does attention not depend on the module that asks for
-    it. The results differ from torch's own in rounding only.
+    and convolutions of single pixels are products. The results differ from torch's own in rounding only.
 
     Parameters
     ----------
@@ -37,18 +33,15 @@ class PackedProducts(TorchFunctionMode):
         With its weights, float32, on the processor. They must stay the same objects.
     """
 
-    def __init__(self, network: nn.Module, *, attend: bool = True, pack: bool = True) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        weights: list[Any] = [module.weight for module in network.modules() if pack and _is_product(module)]
-        self._attends = attend and attention.available()
+        weights: list[Any] = [module.weight for module in network.modules() if _is_product(module)]
         self._packed = {id(weight): _ONEDNN._reorder_linear_weight(weight.flatten(1)) for weight in weights}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Compute a product as packed; let everything else be."""
         if func is functional.linear or func is functional.conv2d:
             return self._product(func, *args, **(kwargs or {}))
-        if func is functional.scaled_dot_product_attention and self._attends:
-            return _attended(func, *args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 
     def _product(
@@ -60,22 +53,6 @@ class PackedProducts(TorchFunctionMode):
         if func is functional.linear:
             return _multiplied(input, packed, bias)
         return _multiplied(input.permute(0, 2, 3, 1), packed, bias).permute(0, 3, 1, 2)
-
-
-def _attended(
-    func: Any,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    **options: Any,
-) -> Tensor:
-    plain = attn_mask is None and not (dropout_p or is_causal or options)
-    if plain and attention.can_attend(query, key, value):
-        return attention.attention(query, key, value)
-    return torch.as_tensor(func(query, key, value, attn_mask, dropout_p, is_causal, **options))
 
 
 def _multiplied(features: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
