@@ -45,19 +45,34 @@ def correlation(before: Sequence[Pixels], after: Sequence[Pixels]) -> Pixels | N
     The cross-correlations of all patches, without their coarse shades, are added before a peak is sought:
     what is displaced is displaced everywhere, and what looks alike by chance is not.
     """
-    crossed: npt.NDArray[np.complex64] | float = 0.0
-    power = np.zeros(2)
-    edge = 0
-    for one, other in zip(before, after, strict=True):
-        if min(np.isfinite(one).mean(), np.isfinite(other).mean()) < VALID:
+    return cross_correlation(spectra(before), spectra(after))
+
+
+Spectra = list[tuple[npt.NDArray[np.complex64], float] | None]
+"""Of each patch, its transform and power; None where it has too little data."""
+
+
+def spectra(patches: Sequence[Pixels]) -> Spectra:
+    """Return the spectra of patches, for several :func:`cross_correlation`."""
+    found: Spectra = []
+    for patch in patches:
+        if np.isfinite(patch).mean() < VALID:
+            found.append(None)
             continue
-        edge = one.shape[0]
-        a, b = _texture(one), _texture(other)
-        crossed = crossed + fft.rfft2(a).conj() * fft.rfft2(b)
-        power += (a**2).sum(), (b**2).sum()
-    if not edge or not power.all():
+        texture = _texture(patch)
+        found.append((fft.rfft2(texture), float((texture**2).sum())))
+    return found
+
+
+def cross_correlation(before: Spectra, after: Spectra) -> Pixels | None:
+    """Return :func:`correlation` of images whose spectra are known."""
+    pairs = [(a, b) for a, b in zip(before, after, strict=True) if a is not None and b is not None]
+    power = np.prod([sum(one[1] for one in side) for side in zip(*pairs, strict=True)] or [0.0])
+    if not power:
         return None
-    surface = fft.fftshift(fft.irfft2(crossed)) / np.sqrt(power.prod())
+    crossed = sum(a[0].conj() * b[0] for a, b in pairs)
+    surface = fft.fftshift(fft.irfft2(crossed)) / np.sqrt(power)
+    edge = len(surface)
     reach = min(REACH, edge // 4)
     near: Pixels = surface[
         edge // 2 - reach : edge // 2 + reach + 1, edge // 2 - reach : edge // 2 + reach + 1

@@ -13,7 +13,13 @@ from typing import Final
 import numpy as np
 
 from landslide_map.errors import InputError, Notice
-from landslide_map.inputs.sentinel1.coregistration import REFUSED_PX, correlation, displacement, much_to_see
+from landslide_map.inputs.sentinel1.coregistration import (
+    REFUSED_PX,
+    cross_correlation,
+    displacement,
+    much_to_see,
+    spectra,
+)
 from landslide_map.inputs.sentinel2.offset import FloatArray, Look
 
 PART: Final = 64
@@ -47,8 +53,9 @@ def registration_notices(name: str, look: Look) -> list[Notice]:
     parts = {band: _squares(values) for band, values in look.bands.items()}
     if not parts or len(next(iter(parts.values()))) < _FEWEST:
         return []
+    known = {band: spectra(squares) for band, squares in parts.items()}
     for one, other in combinations(parts, 2):
-        common = correlation(parts[one], parts[other])
+        common = cross_correlation(known[one], known[other])
         if common is None:
             continue
         rows, columns = displacement(np.abs(common)) or (0, 0)
