@@ -224,6 +224,7 @@ CURES: Final[dict[str, str]] = {
     "I301": "Write `units: db` to say so yourself",
     "I319": "Add more passes before the event, if there are any",
     "I320": "Nothing; name passes in scene.yaml to choose them yourself",
+    "I322": "Nothing; to keep these pixels, move the masks away from the images",
     "I321": "Nothing; products on one grid are a little sharper",
     "I330": "Nothing; leave out `registration: trust` to have it checked",
     "I331": "Nothing; see in the message how far an image was moved",

@@ -6,11 +6,12 @@ run: the numbers next to the training data's, the windows, and the cost. All is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,11 @@ from landslide_map.windows import plan_windows
 
 CHIPS, CHIP_PIXELS = 4, 128
 """The distribution of every channel is taken from this many chips along each axis, of this edge."""
+
+
+_SENTINEL_2: Final = re.compile(
+    r"(?P<platform>S2[A-D])_MSIL2A_\d{8}T\d{5,6}(?:_N\d{4})?(?:_R(?P<orbit>\d{3}))?", re.IGNORECASE
+)
 
 
 def check_scene(
@@ -120,11 +126,15 @@ def _band(band: RasterBand) -> dict[str, Any]:
 
 def _optical(image: OpticalImage, inputs: SceneInputs) -> dict[str, Any]:
     days = None if image.acquired is None else (image.acquired - inputs.event_time).total_seconds() / 86400
+    name = _SENTINEL_2.search(image.product)
     return {
         "product": image.product,
         "acquired": None if image.acquired is None else image.acquired.isoformat(),
         "days_after_event": None if days is None else round(days, 2),
+        "platform": name and name["platform"].upper(),
+        "relative_orbit": name and name["orbit"] and int(name["orbit"]),
         "baseline": image.baseline,
+        "sources": dict(image.sources),
         "scale": image.scale,
         "offset": image.offset,
         "offset_reason": image.offset_reason,
@@ -156,7 +166,9 @@ def _radar(image: RadarImage) -> dict[str, Any]:
         "product": image.product,
         "acquired": image.acquired.isoformat(),
         "platform": image.platform,
+        "orbit": image.orbit,
         "relative_orbit": image.relative_orbit,
+        "polarisation": " and ".join(name.upper() for name in image.bands),
         "units": image.units,
         "quantity": image.quantity,
         "sources": dict(image.sources),

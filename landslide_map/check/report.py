@@ -46,10 +46,14 @@ def _optical(image: dict[str, Any] | None) -> Iterator[str]:
     if image["acquired"]:
         when = f"{image['acquired']}, {image['days_after_event']:g} days after the event"
     yield f"Sentinel-2  {image['product']}"
-    yield f"    {when}; baseline {image['baseline'] or 'unknown'}"
+    said = image["sources"].get
+    yield f"    {when} ({said('acquired', '-')})"
+    known = [("", "platform"), ("relative orbit ", "relative_orbit"), ("baseline ", "baseline")]
+    told = [f"{title}{image[key]} ({said(key, '-')})" for title, key in known if image[key] is not None]
+    yield f"    {', '.join(told) or 'baseline unknown'}"
     yield f"    DN = stored * {image['scale']:g} {image['offset']:+g} ({image['offset_reason']})"
     for name, band in image["bands"].items():
-        yield f"    {name:6}{_file(band)}"
+        yield f"    {name:6}{_file(band, said('nodata'))}"
     if image["scene_classification"]:
         yield f"    SCL   {_file(image['scene_classification'])}"
 
@@ -70,24 +74,26 @@ def _track(orbit: str, track: dict[str, Any] | None) -> Iterator[str]:
             rows, columns = image["moved"]
             if rows or columns:
                 yield f"    moved back by {columns:+.1f} columns and {rows:+.1f} rows"
+            source = image["sources"].get("nodata")
             for name, slices in image["bands"].items():
-                yield from (f"    {name:6}{_file(band)}" for band in slices)
+                yield from (f"    {name:6}{_file(band, source)}" for band in slices)
 
 
 def _known(image: dict[str, Any]) -> Iterator[str]:
     """Yield what is known of a Sentinel-1 image, each with its source."""
-    for key in ("acquired", "platform", "relative_orbit", "units", "quantity"):
+    for key in ("acquired", "platform", "orbit", "relative_orbit", "polarisation", "units", "quantity"):
         if image[key]:
             title = "relative orbit " if key == "relative_orbit" else ""
             source = image["sources"].get(key)
             yield f"{title}{image[key]}{f' ({source})' if source else ''}"
 
 
-def _file(band: dict[str, Any]) -> str:
+def _file(band: dict[str, Any], source: str | None = None) -> str:
     nodata = ", ".join(f"{value:g}" for value in band["nodata"]) or "NaN"
     number = f" band {band['band']}" if band["band"] != 1 else ""
     return (
         f"{Path(band['path']).name}{number}: {band['crs'][:40]}, pixel {band['pixel']:.6g}, nodata {nodata}"
+        f"{f' ({source})' if source else ''}"
     )
 
 

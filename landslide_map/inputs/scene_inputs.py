@@ -37,6 +37,17 @@ class OpticalImage:
     """Product name or first file name, for reports."""
     baseline: str | None = None
     """Processing baseline, e.g. ``05.09``."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Property -> where it is known from, as of :class:`RadarImage`."""
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenGround:
+    """Mask of layover and shadow that comes with a product."""
+
+    mask: RasterBand
+    codes: tuple[float, ...]
+    """Values of the mask that hide the ground."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,8 @@ class RadarImage:
     """Property -> where it is known from, e.g. ``relative_orbit`` -> ``tags``."""
     moved: tuple[float, float] = (0.0, 0.0)
     """Rows and columns by which the image was displaced before its grids were moved."""
+    hidden: tuple[HiddenGround | None, ...] = ()
+    """Of each slice, where the product has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +103,8 @@ class RadarTrack:
         if self.composite is not None:
             return tuple(self.composite.bands.values())
         images = (*self.pre, *self.post)
-        return tuple(band for image in images for slices in image.bands.values() for band in slices)
+        masks = tuple(one.mask for image in images for one in image.hidden if one is not None)
+        return (*(band for image in images for slices in image.bands.values() for band in slices), *masks)
 
 
 @dataclass(frozen=True, slots=True)

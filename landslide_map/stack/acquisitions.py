@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from landslide_map.array_types import Floats32
 from landslide_map.bands import DN_OFFSET, OPTICAL, ORBITS, POLARISATIONS, acquisition
 from landslide_map.grid import Block, Grid
 from landslide_map.inputs.scene_inputs import (
+    HiddenGround,
     OpticalImage,
     RadarComposite,
     RadarImage,
@@ -171,14 +173,26 @@ def _read_with_hidden(image: OpticalImage, place: _Place) -> tuple[dict[str, Flo
 
 def _read_image(image: RadarImage, pol: str, place: _Place) -> Floats32:
     """One radar acquisition in dB: slices of its datatake, the first valid one in every pixel."""
-    first, *others = image.bands[pol]
-    mosaic = _read_backscatter(first, image.units, place)
-    for band in others:
+    slices = zip_longest(image.bands[pol], image.hidden[: len(image.bands[pol])])
+    first, *others = slices
+    mosaic = _read_slice(*first, image.units, place)
+    for band, hidden in others:
         missing = np.isnan(mosaic)
         if not missing.any():
             break
-        mosaic[missing] = _read_backscatter(band, image.units, place)[missing]
+        mosaic[missing] = _read_slice(band, hidden, image.units, place)[missing]
     return mosaic
+
+
+def _read_slice(
+    band: RasterBand, hidden: HiddenGround | None, units: BackscatterUnits, place: _Place
+) -> Floats32:
+    """Backscatter of one slice, without layover and shadow where its product has a mask."""
+    decibels = _read_backscatter(band, units, place)
+    if hidden is not None:
+        seen = place.read(hidden.mask, nearest=True)
+        decibels[np.isin(seen, np.asarray(hidden.codes, np.float32))] = np.nan
+    return decibels
 
 
 def _read_backscatter(band: RasterBand, units: BackscatterUnits, place: _Place) -> Floats32:

@@ -14,14 +14,17 @@ import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 
+from landslide_map.bands import acquisition
 from landslide_map.check.check_scene import describe_inputs
 from landslide_map.errors import InputError
+from landslide_map.grid import Block
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import RadarTrack, SceneInputs
 from landslide_map.inputs.sentinel1.families import passes, products_in
 from landslide_map.raster.nodata import read_valid
 from landslide_map.raster.open import opened
 from landslide_map.scene.model import Scene
+from landslide_map.stack.acquisitions import read_acquisition
 from tests.support.radar_files import SAFE, decibels, land, write
 from tests.support.shared_data import shared_data
 
@@ -347,8 +350,10 @@ def test_check_says_where_each_fact_comes_from(tmp_path: Path):
     (image,) = inputs(str(tmp_path)).tracks["ascending"].post
     assert image.sources == {
         "acquired": "name",
+        "nodata": "file and pixels",
         "orbit": "as listed",
         "platform": "name",
+        "polarisation": "name",
         "quantity": "name",
         "relative_orbit": "absolute orbit",
         "units": "name",
@@ -361,3 +366,34 @@ def test_check_says_where_each_fact_comes_from(tmp_path: Path):
     assert image.sources["platform"] == "scene.yaml"
     report = describe_inputs(found)["sentinel1"]["ascending"]["post"][0]
     assert report["sources"]["units"] == "subset_post.dim"
+
+
+@pytest.mark.parametrize(
+    ("family", "ending", "code", "kept"),
+    [("HyP3", "ls_map", 4, 1), ("HyP3 zips", "ls_map", 17, 1), ("OPERA", "mask", 2, 0)],
+)
+def test_layover_and_shadow_are_left_out(tmp_path: Path, family: str, ending: str, code: int, kept: int):
+    """Rows 20 to 29 are hidden in the image after the event; bit 1 of HyP3 says only that a pixel was
+    tested."""
+    plain, zips = family.removesuffix(" zips"), family.endswith("zips")
+    FAMILIES[plain][0](tmp_path)
+    hidden = np.full((80, 90), kept, np.uint8)
+    hidden[20:30] = code
+    masks = sorted(tmp_path.rglob(f"*{TIMES['post']}*_{ending}.tif"))
+    assert len(masks) == 1
+    write(masks[0], hidden)
+    if zips:
+        for folder in [path for path in tmp_path.iterdir() if path.is_dir()]:
+            with zipfile.ZipFile(tmp_path / f"{folder.name}.zip", "w") as archive:
+                for file in sorted(folder.iterdir()):
+                    archive.write(file, f"{folder.name}/{file.name}")
+            shutil.rmtree(folder)
+    found = inputs(str(tmp_path))
+    assert "I322" in {notice.code for notice in found.notices}
+    whole = Block(0, 0, 70, 80)
+    for name in ("vv", "vh"):
+        missing = np.isnan(read_acquisition(found, acquisition("ascending", "post", name), whole))
+        assert missing[20:30].all()
+        assert not missing[:20].any()
+        assert not missing[30:].any()
+    assert not np.isnan(read_acquisition(found, acquisition("ascending", "pre", "vv"), whole)).any()

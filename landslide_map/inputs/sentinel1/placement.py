@@ -193,7 +193,11 @@ def _moved(image: RadarImage, grid: Grid, by: tuple[float, float]) -> RadarImage
         name: tuple(replace(band, grid=_moved_grid(band.grid, grid, by)) for band in slices)
         for name, slices in image.bands.items()
     }
-    return replace(image, bands=bands, moved=by)
+    hidden = tuple(
+        one and replace(one, mask=replace(one.mask, grid=_moved_grid(one.mask.grid, grid, by)))
+        for one in image.hidden
+    )
+    return replace(image, bands=bands, hidden=hidden, moved=by)
 
 
 def _moved_grid(own: Grid, grid: Grid, by: tuple[float, float]) -> Grid:

@@ -25,6 +25,7 @@ from landslide_map.inputs.sentinel1.files import (
     polarisation_of,
     sampled_band,
 )
+from landslide_map.inputs.sentinel1.hidden import hidden_ground, hidden_notices
 from landslide_map.inputs.sentinel1.metadata import Identity, relative_orbit, sources_of
 from landslide_map.inputs.sentinel1.placement import placed
 from landslide_map.inputs.shards import shards_of
@@ -76,6 +77,7 @@ def open_track(
     before, after = (tuple(image.image for image in opened[side]) for side in ("pre", "post"))
     before, after, found = placed(orbit, before, after, registration)
     notices += found
+    notices += hidden_notices(orbit, [one for image in (*before, *after) for one in image.hidden])
     pre, post = _joined(before), _joined(after)
     if not pre:
         notices.append(
@@ -135,6 +137,7 @@ def open_image(orbit: str, spec: RadarSpec) -> OpenedImage:
         platform=known.platform,
         product=Path((joined_files(where) or (where,))[0]).name,
         sources=_sources(declared, spec, files[0], known),
+        hidden=tuple(hidden_ground(file.path) for file, _ in parts["vv"]),
     )
     return OpenedImage(image, spec, told, bands["vv"][0].pixels, bands["vh"][0].pixels, tuple(notices))
 
@@ -153,10 +156,24 @@ def _sources(declared: Identity, spec: RadarSpec, file: RadarFile, known: Identi
         found.setdefault("units", "pixels")
     found.setdefault("quantity", "assumed")
     found.setdefault("orbit", "as listed")
+    of_file = "metadata" if file.nodata is not None else "file and pixels"
+    found["nodata"] = of_file if spec.nodata is None else "scene.yaml"
+    found["polarisation"] = "name" if file.identity.polarisation else "as listed"
+    if spec.bands is None and any(file.descriptions) and spec.path is not None:
+        found["polarisation"] = "band descriptions"
     return {key: found[key] for key in sorted(found) if key in _SHOWN}
 
 
-_SHOWN: Final = {"acquired", "platform", "relative_orbit", "orbit", "units", "quantity"}
+_SHOWN: Final = {
+    "acquired",
+    "platform",
+    "relative_orbit",
+    "orbit",
+    "polarisation",
+    "units",
+    "quantity",
+    "nodata",
+}
 
 
 def _radar_files(spec: RadarSpec) -> dict[str, list[tuple[RadarFile, int]]]:
@@ -271,7 +288,7 @@ def _joined(images: Sequence[RadarImage]) -> tuple[RadarImage, ...]:
         last = joined[-1] if joined else None
         if last and last.units == image.units and _gap_s(last, image) <= SAME_PASS_S:
             bands = {name: last.bands[name] + image.bands[name] for name in last.bands}
-            joined[-1] = replace(last, bands=bands)
+            joined[-1] = replace(last, bands=bands, hidden=last.hidden + image.hidden)
         else:
             joined.append(image)
     return tuple(joined)

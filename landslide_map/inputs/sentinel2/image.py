@@ -61,6 +61,7 @@ def open_optical(
         E101 to E109 unusable files, E201 Level-1C, E204 offset, E205 units, E206 band order,
         E208 acquired before the event; E210 not acquired before it, where it has to be.
     """
+    stated = spec
     spec, *more = whole(spec)
     found = joined([_found(part) for part in (spec, *more)])
     if found.reflectance:
@@ -89,11 +90,29 @@ def open_optical(
         scene_classification=found.rasters.get("scl"),
         product=found.name,
         baseline=found.baseline,
+        sources=_sources(stated, spec, found),
     )
     files = dict.fromkeys(
         [*found.metadata, *(file for band in found.rasters.values() for file in files_of(band))]
     )
     return image, [*notices, *seen, *_season(found), *_missing(found.name, optical)], tuple(files)
+
+
+def _sources(stated: OpticalSpec, spec: OpticalSpec, found: Found) -> dict[str, str]:
+    """Return where each property is known from: scene.yaml, metadata of the product, or names."""
+    product = "metadata" if found.metadata else "name"
+    acquired = "scene.yaml" if stated.datetime else "metadata" if spec.datetime else product
+    units = "metadata" if found.reflectance else "assumed"
+    if "units" in stated.model_fields_set:
+        units = "scene.yaml"
+    return {
+        "acquired": acquired,
+        "baseline": product,
+        "platform": "name",
+        "relative_orbit": "name",
+        "units": units,
+        "nodata": "file and pixels" if stated.nodata is None else "scene.yaml",
+    }
 
 
 def _found(spec: OpticalSpec) -> Found:
