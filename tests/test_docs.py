@@ -39,3 +39,8 @@ def test_every_page_can_be_found_from_the_index() -> None:
     linked = {file for file, _ in links(ROOT / "docs" / "README.md")}
     pages = set(ROOT.glob("docs/**/*.md")) - {ROOT / "docs" / "README.md"}
     assert not {str(page.relative_to(ROOT)) for page in pages - linked}
+
+
+def test_no_two_pages_of_the_site_have_one_address() -> None:
+    names = [page.stem for page in ROOT.glob("docs/*.*") if page.suffix in (".md", ".ipynb")]
+    assert sorted(set(names)) == sorted(names)
