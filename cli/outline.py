@@ -17,13 +17,16 @@ from .feedback import Feedback, feedback
 @click.option("--min-area", "min_area_m2", type=click.FloatRange(0), default=0.0, help="Least area, m2.")
 @click.option("--mask", type=click.Path(path_type=Path), help="Polygons to cut out of outlines, e.g. water.")
 @click.option("--subtract", type=click.Path(path_type=Path), help="Earlier outlines to leave out.")
+@click.option(
+    "--stride", type=int, help="Step between windows of the layer `windows`: a multiple of the run's."
+)
 @click.option("--overwrite", is_flag=True, help="Replace the outlines in RESULTS; reviews are kept.")
 @feedback
 def outline(results: Path, tell: Feedback, **options: Any) -> int:
     """Redraw the landslides of RESULTS: another threshold, a mask, without an earlier map.
 
-    Reads what the run stored (candidates.gpkg), no pixels and no model. Writes landslides.gpkg and
-    outline.json, which names the run.
+    Reads what the run stored (candidates.gpkg, with --stride windows.nc), no pixels and no model. Writes
+    landslides.gpkg and outline.json, which names the run.
     """
     from landslide_map.mapping.redraw import redraw
 

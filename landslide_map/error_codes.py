@@ -92,6 +92,7 @@ CODES: Final[dict[str, str]] = {
     "E430": "the stride is outside the range of strides",
     "E431": "the threshold of outlines does not lie between 0 and 1",
     "E432": "outlines are there already and neither --out nor --overwrite was given",
+    "E433": "the windows of a result do not hold the stride asked for",
     "E440": "an amount of memory cannot be understood",
     "E450": "a request to the page of view has no token, or comes from another page",
     "E451": "the page of view has no such address, layer, patch or export",

@@ -90,6 +90,7 @@ CURES: Final[dict[str, str]] = {
     "E430": "Choose a stride from 8 to 64 pixels",
     "E431": "Choose a threshold above 0 and below 1",
     "E432": "Add `--overwrite`, or choose another `--out`",
+    "E433": "Choose a multiple of the stride of the run, or map the scene again with `--stride`",
     "E440": "Write a number and a unit, e.g. `2GB` or `1500MiB`",
     "E450": "Open the address that `landslide-map view` printed, in a browser on the same machine",
     "E451": "Load the page again; a patch may have been removed",

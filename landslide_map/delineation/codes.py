@@ -5,6 +5,7 @@ Codes: 0 is missing, 1 is snow or cloud, 2 to 255 are values in equal steps.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -47,7 +48,7 @@ def true_ndvi(red: npt.NDArray[np.float32], nir: npt.NDArray[np.float32]) -> npt
 
 
 def optical_codes(
-    optical: dict[str, npt.NDArray[np.float32]], snow_or_cloud: npt.NDArray[np.float32]
+    optical: Mapping[str, npt.NDArray[np.float32]], snow_or_cloud: npt.NDArray[np.float32]
 ) -> dict[str, Codes]:
     """Return the codes of NDVI and of the four bands, of one block.
 

@@ -6,7 +6,7 @@ are the same, to the bit, whether the rows above were judged just before, long a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -23,12 +23,11 @@ from landslide_map.bands import (
     STEEP,
     group,
 )
-from landslide_map.delineation.collect import CHANNELS as LAYER_CHANNELS
-from landslide_map.delineation.collect import LayerCollector
 from landslide_map.delineation.pixels import Strip
 from landslide_map.features.accumulator import PixelWindows
 from landslide_map.features.window_statistics import PIXEL_SLAB, SLAB, statistics_and_pixels
 from landslide_map.grid import BLOCK
+from landslide_map.inference.kept_pixels import NOTHING, Collectors, Kept
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.voting.early_exit import decided_windows_and_pixels
@@ -52,6 +51,8 @@ class JudgedRows:
     """Of the pixels of the model bands that were read."""
     strip: Strip | None = None
     """Pixels that may belong to a landslide, where they are wanted and there is an optical image."""
+    display: Mapping[str, bytes] = field(default_factory=dict)
+    """Pixels for display as small GeoTIFFs (:func:`~landslide_map.stack.display.display_strips`)."""
 
 
 Judge = Callable[[Sequence[int], Tick], Iterator[JudgedRows]]
@@ -67,7 +68,7 @@ def judge_rows(
     tick: Tick = lambda _: None,
     *,
     read_ahead: bool = True,
-    delineate: bool = False,
+    kept: Kept = NOTHING,
 ) -> Iterator[JudgedRows]:
     """Judge the windows that end in some rows of blocks, in this process.
 
@@ -87,8 +88,8 @@ def judge_rows(
         Called after every few rows of windows.
     read_ahead : bool
         Read the next row of blocks while the last one is voted on: faster, and more in memory.
-    delineate : bool
-        Keep the pixels that may belong to a landslide.
+    kept : Kept
+        Of the pixels.
 
     Yields
     ------
@@ -102,9 +103,9 @@ def judge_rows(
         parts: list[WindowRecord] = []
         waiting = list(run)
         sample = PixelSample(MODEL_BANDS)
-        collector = LayerCollector() if delineate and inputs.optical else None
+        collectors = kept.collectors(inputs)
         for first, statistics, pixels in described_windows(
-            inputs, plan, ensemble, wanted, run, read_ahead=read_ahead, sample=sample, collector=collector
+            inputs, plan, ensemble, wanted, run, read_ahead=read_ahead, sample=sample, collectors=collectors
         ):
             count = statistics.sizes["window"]
             rows = range(first, first + count // plan.grid_shape[1])
@@ -123,8 +124,7 @@ def judge_rows(
             tick(count)
             if rows.stop == plan.ending_in(waiting[0]).stop:
                 number = waiting.pop(0)
-                strip = collector.taken(number, plan.shape[0]) if collector else None
-                yield JudgedRows(number, joined(parts), sample.taken(number), strip)
+                yield JudgedRows(number, joined(parts), sample.taken(number), **collectors.taken(number))
                 parts = []
 
 
@@ -137,7 +137,7 @@ def described_windows(
     *,
     read_ahead: bool = True,
     sample: PixelSample | None = None,
-    collector: LayerCollector | None = None,
+    collectors: Collectors | None = None,
 ) -> Iterator[tuple[int, xr.DataArray, Pixels | None]]:
     """Yield what an ensemble must know of the windows of `plan`, a few rows of windows at a time.
 
@@ -151,8 +151,8 @@ def described_windows(
         As of :func:`judge_rows`.
     sample : PixelSample, optional
         Where a sample of the pixels is kept.
-    collector : LayerCollector, optional
-        Where the layers are kept that outlines are made of.
+    collectors : optional
+        Where pixels are kept for outlines and images.
 
     Yields
     ------
@@ -167,12 +167,12 @@ def described_windows(
     bands = [name for name in MODEL_BANDS if name in made_of]
     positions = [MODEL_BANDS.index(name) for name in bands]
     described = {*channels, *bands, SNOW_OR_CLOUD, STEEP}
-    read = described if collector is None else {*described, *LAYER_CHANNELS}
+    read = described if collectors is None else described | collectors.channels
     halo = 0 if block_rows is None else int(plan.row_starts[plan.ended_by(block_rows.start * BLOCK)])
     lazy = model_stack(inputs, read, halo)
     lazy = lazy if sample is None else sample.of(lazy)
     for first, statistics, found in statistics_and_pixels(
-        lazy if collector is None else collector.of(lazy),
+        lazy if collectors is None else collectors.of(lazy),
         plan,
         bands,
         channels=[str(name) for name in lazy["band"].values if name in described],

@@ -1,9 +1,9 @@
 """Finished rows of blocks on disk: a run that was killed, at any moment, goes on where it was.
 
-A hidden folder in the output folder holds one file per finished row. Its name tells a hash of its content
-and of the run's identity (:mod:`landslide_map.mapping.identity`), so that a torn or changed file, or one of
-another run, is never taken for this run's. The folder goes as the result appears
-(:mod:`landslide_map.runtime.transaction`).
+A hidden folder in the output folder holds one file per finished row, and beside it its pixels for display. A
+name tells a hash of the content and of the run's identity (:mod:`landslide_map.mapping.identity`), so that a
+torn or changed file, or one of another run, is never taken for this run's. The folder goes as the result
+appears (:mod:`landslide_map.runtime.transaction`).
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ from landslide_map.runtime.atomic import whole_file
 from landslide_map.window_record import WindowRecord
 
 FOLDER: Final = ".landslide-map-journal"
-FORMAT_VERSION: Final = 4
+FORMAT_VERSION: Final = 5
 _DOCUMENT: Final = "journal.json"
 _ROWS: Final = "row-*.npz"
-_OWN_NAME: Final = re.compile(r"\.?(journal\.json|row-\d+-[0-9a-f]{64}\.npz)(\.part)?")
+_OWN_NAME: Final = re.compile(
+    r"\.?(journal\.json|row-\d+-[0-9a-f]{64}\.npz|(after|before|descending|ascending)-\d+-[0-9a-f]{64}\.tif)(\.part)?"
+)
 _AFRESH: Final = "start afresh with --overwrite, or choose another --out."
 
 
@@ -69,6 +71,8 @@ class Journal:
         """What happened to rows that were found."""
         self.counts = {"judged": 0, "resumed": 0}
         """Rows of blocks, once they are completed."""
+        self._display: dict[int, Mapping[str, Path]] = {}
+        """Row of blocks -> files of its pixels for display, by name."""
         self._document: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "software": __version__,
@@ -101,7 +105,13 @@ class Journal:
         for row in judge(missing, tick):
             files.refuse_changed()
             self._keep(row)
-            yield replace(row, strip=None)
+            yield replace(row, strip=None, display={})
+
+    @property
+    def display(self) -> dict[str, list[Path]]:
+        """Files of the pixels for display of the rows completed, from the top downwards, by name."""
+        rows = [self._display[number] for number in sorted(self._display)]
+        return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
 
     def strips(self) -> Iterator[Strip]:
         """Yield the pixels kept for outlines of every row of blocks, from the top downwards.
@@ -125,13 +135,13 @@ class Journal:
         found = []
         for path in sorted(self.folder.glob(_ROWS)):
             row = self._read(path)
-            if row is None:
+            if row is None or not self._has_display(row):
                 path.unlink()
                 self.notices.append(
                     Notice("W410", f"{path} was damaged on disk: its row of blocks was judged again")
                 )
             else:
-                found.append(replace(row, strip=None))
+                found.append(replace(row, strip=None, display={}))
         if found:
             total = self._document["rows_of_blocks"]
             self.notices.append(
@@ -147,19 +157,37 @@ class Journal:
         ResourceError
             E601 if it cannot be written.
         """
-        content = _packed(row)
+        display = {
+            self.folder / f"{name}-{row.block_row:05}-{self._digest(content)}.tif": (name, content)
+            for name, content in row.display.items()
+        }
+        self._display[row.block_row] = {name: path for path, (name, _) in display.items()}
+        names = {name: path.name.encode() for path, (name, _) in display.items()}
+        content = _packed(replace(row, display=names))
         document = self.folder / _DOCUMENT
         try:
             self.folder.mkdir(exist_ok=True)
             if not document.exists():
                 with whole_file(document) as path:
                     path.write_text(json.dumps(self._document, indent=1) + "\n", encoding="utf-8")
+            for path, (_, shown) in display.items():
+                path.write_bytes(shown)  # compared with its name before it is used again
             with whole_file(self.folder / f"row-{row.block_row:05}-{self._digest(content)}.npz") as path:
                 path.write_bytes(content)
         except OSError as error:
             raise ResourceError(
                 "E601", f"{self.folder}: cannot be written ({error}). Make room, or choose another --out."
             ) from error
+
+    def _has_display(self, row: JudgedRows) -> bool:
+        """Whether a row's pixels for display are as they were written; note their files."""
+        paths = {name: self.folder / Path(file.decode()).name for name, file in row.display.items()}
+        try:
+            whole = all(path.stem.endswith(self._digest(path.read_bytes())) for path in paths.values())
+        except OSError:
+            return False
+        self._display[row.block_row] = paths
+        return whole
 
     def _read(self, path: Path) -> JudgedRows | None:
         try:
@@ -274,12 +302,16 @@ def _hash(identity: Mapping[str, Any]) -> bytes:
 
 
 def _packed(row: JudgedRows) -> bytes:
-    """Return the bytes of a row: every array of its record, whatever they are, and all others by name."""
+    """Return the bytes of a row: every array of its record, whatever they are, and all others by name.
+
+    Of its pixels for display the names of their files, which :func:`_unpacked` returns in their place.
+    """
     parts: dict[str, dict[str, Any]] = {"record": row.record.arrays(), "sample": row.sample}
     if row.strip is not None:
         parts["strip"] = {name: getattr(row.strip, name) for name in ("starts", "cols", "codes")}
         parts["strip"] |= {"top": np.array(row.strip.top), "layers": np.array(row.strip.layers)}
         parts["cells"] = dict(row.strip.cells)
+    parts["display"] = {name: np.array(file.decode()) for name, file in row.display.items()}
     present = {f"{kind}.{name}": values for kind, arrays in parts.items() for name, values in arrays.items()}
     file = io.BytesIO()
     np.savez(file, allow_pickle=False, block_row=np.array(row.block_row), **present)
@@ -288,7 +320,7 @@ def _packed(row: JudgedRows) -> bytes:
 
 def _unpacked(content: bytes) -> JudgedRows:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        kinds = ("record", "sample", "strip", "cells")
+        kinds = ("record", "sample", "strip", "cells", "display")
         parts: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
         for name in arrays.files:
             kind, _, key = name.partition(".")
@@ -300,4 +332,5 @@ def _unpacked(content: bytes) -> JudgedRows:
             top, layers = int(kept.pop("top")), tuple(str(name) for name in kept.pop("layers"))
             strip = Strip(top=top, layers=layers, cells=cells, **kept)
         record = WindowRecord.of_arrays(parts["record"])
-        return JudgedRows(int(arrays["block_row"]), record, parts["sample"], strip)
+        display = {name: str(file).encode() for name, file in parts["display"].items()}
+        return JudgedRows(int(arrays["block_row"]), record, parts["sample"], strip, display)

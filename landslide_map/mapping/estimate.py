@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from landslide_map.inference.kept_pixels import Kept
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.memory_plan import SMALLEST, demand_of, needed
 from landslide_map.models.bundle.load import Bundle
@@ -43,5 +44,5 @@ def expected_memory(ensemble: Bundle, plan: WindowPlan) -> tuple[int, int]:
     int, int
         Without a limit on 2 cores, and with the smallest limit that is enough.
     """
-    demand = demand_of(ensemble, plan, delineate=True)
+    demand = demand_of(ensemble, plan, kept=Kept(outlines=True, display=True))
     return needed(Room(threads=2), demand, _OPENED) + _HEAPS, needed(SMALLEST, demand, _OPENED)

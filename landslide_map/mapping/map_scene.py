@@ -147,7 +147,13 @@ def map_scene(
                 of_pixels = pixel_layer(None if everywhere else shapes)
             of_scene = (*ensemble.notices, *inputs.notices, *result.notices, *of_polygons, *of_pixels.notices)
             of_views = write_views(
-                stage, Path(out), inputs, tags, result.record, notices=of_scene, images=settings.output.images
+                stage,
+                Path(out),
+                inputs,
+                tags,
+                result.record,
+                notices=of_scene,
+                display=ready.journal.display,
             )
         of_cluster = run.cluster.notices if run.cluster else ()
         notices = (*of_scene, *of_views, *ready.journal.notices, *of_cluster)

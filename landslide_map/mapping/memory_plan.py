@@ -19,6 +19,7 @@ from landslide_map.bands import GROUPS
 from landslide_map.errors import ResourceError
 from landslide_map.features.window_statistics import PIXEL_SLAB, row_bytes
 from landslide_map.grid import BLOCK
+from landslide_map.inference.kept_pixels import NOTHING, Kept
 from landslide_map.inference.rows import Judge, JudgedRows, Tick
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.statistics.boosters import ParsedFolds
@@ -49,6 +50,8 @@ WRITING: Final = 200 * MIB
 LAYERS_OF_OUTLINES: Final = 11
 """Bytes of a pixel whose evidence is kept: one a layer. A row of blocks is there as blocks, joined, and kept;
 of what is kept, up to as much again is worked out at once."""
+LAYERS_OF_IMAGES: Final = 9
+"""Bytes of a pixel for display: four shades before and after, and the change of two tracks in larger pixels."""
 
 _STEPS: Final = (
     (CACHE, True),
@@ -96,8 +99,8 @@ BLOCKS_AT_ONCE: Final = 16
 SMALLEST: Final = Room(_STEPS[-1][0], 1, read_ahead=False)
 
 
-def demand_of(ensemble: Bundle, plan: WindowPlan, *, delineate: bool = False) -> Demand:
-    """Return what mapping the windows of `plan` takes with an ensemble; `delineate`: and objects."""
+def demand_of(ensemble: Bundle, plan: WindowPlan, *, kept: Kept = NOTHING) -> Demand:
+    """Return what mapping the windows of `plan` takes with an ensemble, and what is kept of pixels."""
     networks = [member for member in ensemble.members if member.input == "pixels"]
     seen = {name for member in networks for name in member.channels}
     channels = len(ensemble.channels) + 2  # the quality channels
@@ -105,12 +108,14 @@ def demand_of(ensemble: Bundle, plan: WindowPlan, *, delineate: bool = False) ->
     # Pixels of the windows asked at once are cut out, put in the model's order, scaled.
     pixels = 3 * PIXEL_SLAB * plan.size**2 * 4 * 12 if networks else 0
     votes = bytes_of(plan.count, len(ensemble.members), len(GROUPS))
-    codes = LAYERS_OF_OUTLINES * BLOCK * plan.shape[1] if delineate else 0  # of a row of blocks
+    row = BLOCK * plan.shape[1]
+    codes = LAYERS_OF_OUTLINES * row if kept.outlines else 0
+    shades = LAYERS_OF_IMAGES * row if kept.display else 0
     return Demand(
         models=_models(ensemble),
         # One slab of statistics is in use while the next is made.
-        voting=merged + max(cells, 2 * statistics + VOTING + pixels) + 3 * codes,
-        reading=cells + codes,
+        voting=merged + max(cells, 2 * statistics + VOTING + pixels) + 3 * codes + 2 * shades,
+        reading=cells + codes + shades,
         votes=votes,
         writing=max(votes, WRITING) + 4 * codes,
         lane=LANE if networks else 0,

@@ -19,6 +19,7 @@ from pyogrio.errors import DataSourceError
 
 from landslide_map.delineation.attributes import lengths_and_widths
 from landslide_map.errors import InputError, Notice, UsageError
+from landslide_map.mapping.coarser_windows import coarser_layers
 from landslide_map.mapping.file_hashes import versions
 from landslide_map.mapping.provenance import FORMAT_VERSION, write_manifest
 from landslide_map.products import (
@@ -74,6 +75,7 @@ def redraw(
     min_area_m2: float = 0.0,
     mask: str | PathLike[str] | None = None,
     subtract: str | PathLike[str] | None = None,
+    stride: int | None = None,
     overwrite: bool = False,
 ) -> Redrawn:
     """Draw the landslides of a result anew, without reading a pixel or loading a model.
@@ -93,13 +95,16 @@ def redraw(
     subtract : path, optional
         A GeoPackage of an earlier result, or polygons in any CRS: outlines of which at least half was there
         already are left out.
+    stride : int, optional
+        Of the windows in the layers ``windows`` and ``analysed``, pixels: a multiple of the run's. Outlines
+        were scored at the run's own stride and stay.
     overwrite : bool
         Replace ``landslides.gpkg`` in `out`; reviews are kept.
 
     Raises
     ------
     UsageError
-        E431 the threshold is not in (0, 1), E432 neither `out` nor `overwrite`.
+        E431 the threshold is not in (0, 1), E432 neither `out` nor `overwrite`, E433 no such stride.
     InputError
         E174 the folder holds no objects of this version, E175 a file of it was changed since the run, E150 to
         E152 polygons that are unusable.
@@ -132,13 +137,19 @@ def redraw(
     refuse_added(out / LANDSLIDES, kind)
     with outputs(out, kind, overwrite=overwrite, carried=(LANDSLIDES,)) as stage:
         kept, _ = reviewed_layers(unreviewed(drawn), reviews)
-        for name in (layers.WINDOWS, layers.ANALYSED):
-            kept[name] = read_layer(results / LANDSLIDES, name)[0]
+        of_windows = {
+            name: read_layer(results / LANDSLIDES, name)[0] for name in (layers.WINDOWS, layers.ANALYSED)
+        }
+        if stride is not None:
+            of_windows = coarser_layers(results, parent, tags, of_windows[layers.WINDOWS], stride)
+            tags["stride"] = f"{stride} px ({stride * 10} m)"
+        kept |= of_windows
         lowest = float(tags["threshold_lowest"])
         event_time = datetime.fromisoformat(tags["event_time"])
         write_geopackage(stage / LANDSLIDES, kept, event_time, tags, lowest)
         take_over_styles(out / LANDSLIDES, stage / LANDSLIDES, kind)
         account = _account(results, parent, threshold, min_area_m2, mask, subtract)
+        account["stride"] = stride
         files = tree_records(stage)
         write_manifest(stage / REDRAWN, {**account, "landslides": len(drawn), "outputs": files})
         if in_place:

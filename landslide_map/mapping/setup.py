@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from landslide_map.errors import BundleError
+from landslide_map.inference.kept_pixels import Kept
 from landslide_map.inference.rows import Judge, judge_rows
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import SceneInputs
@@ -111,19 +112,19 @@ def prepare_run(
     _refuse_outputs_read(Path(out), settings, inputs)
     files = InputFiles(inputs.files)
     plan = plan_windows(inputs.grid.shape, settings.stride)
-    demand = demand_of(ensemble, plan, delineate=settings.output.outline == "objects")
+    kept = Kept(outlines=settings.output.outline == "objects", display=settings.output.images)
+    demand = demand_of(ensemble, plan, kept=kept)
     room = room_within(limit, demand if cluster is None else demand.of_the_map())
     identity = run_identity(settings, prediction, ensemble, inputs, files, on_cluster=cluster is not None)
     journal = Journal(out, identity, len(plan.block_rows), overwrite=options.overwrite)
     valid = settings.min_valid_fraction
-    delineate = settings.output.outline == "objects"
     if cluster is None:
         judge: Judge = partial(
-            judge_rows, inputs, ensemble, plan, valid, read_ahead=room.read_ahead, delineate=delineate
+            judge_rows, inputs, ensemble, plan, valid, read_ahead=room.read_ahead, kept=kept
         )
         judge = judge if limit is None else giving_back(judge)
     else:
-        judge = cluster.judge(inputs, prediction, ensemble, plan, valid, progress, limit, delineate=delineate)
+        judge = cluster.judge(inputs, prediction, ensemble, plan, valid, progress, limit, kept=kept)
     return Run(
         settings, prediction, ensemble, inputs, files, plan, room, journal, judge, identity["networks"]
     )

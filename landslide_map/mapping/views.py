@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
-from landslide_map.array_types import Floats32
-from landslide_map.bands import ACQUISITIONS
 from landslide_map.errors import Notice
-from landslide_map.grid import Block
 from landslide_map.inputs.scene_inputs import RadarTrack, SceneInputs
 from landslide_map.mapping import provenance
 from landslide_map.products import ITEM, PROJECT, QUICKLOOK, REPORT
-from landslide_map.products.imagery import write_images
+from landslide_map.products.imagery import Strips, write_images
 from landslide_map.products.project import title_of, write_project
 from landslide_map.products.quicklook import write_quicklook
 from landslide_map.products.report.html_report import ReportText, write_report
 from landslide_map.products.saved_project import saved_by_person
 from landslide_map.products.stac_item import write_item
-from landslide_map.raster.handles import OpenFiles
 from landslide_map.runtime import timings
-from landslide_map.stack.acquisitions import present, read_acquisition, read_optical_before
 from landslide_map.window_record import WindowRecord
 
 
@@ -33,7 +27,7 @@ def write_views(
     record: WindowRecord,
     *,
     notices: Sequence[Notice] = (),
-    images: bool = True,
+    display: Strips | None = None,
 ) -> tuple[Notice, ...]:
     """Write images, project, quicklook and report of a scene; return notices.
 
@@ -44,22 +38,18 @@ def write_views(
     out : Path
         Folder that they will move to; a project there that a person has saved is kept (I431).
     inputs : SceneInputs
-        Aligned acquisitions are read once more, block by block.
+        Opened.
     tags : mapping of str to str
         About the map, with ``threshold_lowest``.
     record : WindowRecord
         Of its windows.
     notices : sequence of Notice
         About the scene, for the report. Those about one run are left out: the same scene, the same bytes.
-    images : bool
-        Whether to write images.
+    display : mapping, optional
+        Pixels that images are made of, where there are to be any.
     """
-    if images:
-        here = [name for name in ACQUISITIONS if present(inputs, name)]
-        files = OpenFiles()
-        before = partial(_read_before, inputs, files) if inputs.optical_before else None
-        read = partial(_read, inputs, files)
-        write_images(stage, inputs.grid, here, read, read_before=before, tags=tags)
+    if display:
+        write_images(stage, inputs.grid, display, tags)
     threshold, title = float(tags["threshold_lowest"]), title_of(tags, inputs.event_time)
     with timings.work("write quicklook"):
         write_quicklook(stage, stage / QUICKLOOK, threshold=threshold, tags=tags, title=title)
@@ -87,14 +77,6 @@ def _write_project(
 
 def _unlike_words(unlike: Mapping[str, float | None]) -> str:
     return f"{unlike['windows']} windows (distance above {unlike['limit']}; median {unlike['median']})"
-
-
-def _read(inputs: SceneInputs, files: OpenFiles, name: str, block: Block) -> Floats32:
-    return read_acquisition(inputs, name, block, files)
-
-
-def _read_before(inputs: SceneInputs, files: OpenFiles, block: Block) -> dict[str, Floats32]:
-    return read_optical_before(inputs.optical_before, inputs.grid, block, files)
 
 
 def _rows(inputs: SceneInputs) -> Iterator[tuple[str, str, str]]:

@@ -46,14 +46,19 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def tag(target: Any, tags: Mapping[str, str]) -> None:
-    """Write tags about a run; names that are not GDAL's own get the prefix ``LANDSLIDE_MAP_``."""
+    """Write tags about a run (:func:`tags_of`)."""
+    target.update_tags(**tags_of(tags))
+
+
+def tags_of(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return tags about a run; names that are not GDAL's own get the prefix ``LANDSLIDE_MAP_``."""
     software = {"TIFFTAG_SOFTWARE": tags["software"]} if "software" in tags else {}
     ours = {
         key if key.startswith("TIFFTAG_") else f"{PREFIX}{key.upper()}": str(value)
         for key, value in tags.items()
         if key != "software"
     }
-    target.update_tags(AREA_OR_POINT="Area", **dict(sorted({**software, **ours}.items())))
+    return {"AREA_OR_POINT": "Area", **dict(sorted({**software, **ours}.items()))}
 
 
 def plain(path: Path, grid: Grid, count: int, dtype: str, nodata: float | None) -> Any:

@@ -28,6 +28,7 @@ from landslide_map.bands import (
     OPTICAL,
     ORBITS,
     POLARISATIONS,
+    SHOWN_BEFORE,
     SLOPE,
     SNOW_OR_CLOUD,
     STEEP,
@@ -40,7 +41,7 @@ from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.raster.resample import read_block
 from landslide_map.runtime import timings
-from landslide_map.stack.acquisitions import read_acquisition, read_ndvi_before
+from landslide_map.stack.acquisitions import read_acquisition, read_ndvi_before, read_optical_before
 from landslide_map.stack.indices import normalised_difference
 from landslide_map.stack.slope import slope_block, steep_block
 from landslide_map.stack.snow_cloud import snow_or_cloud_pixels
@@ -66,7 +67,7 @@ def _of_orbit(orbit: str) -> tuple[str, ...]:
 _TOGETHER: Final = {
     "optical": (*GROUPS["optical"], SNOW_OR_CLOUD),
     **{orbit: (*GROUPS[orbit], *_of_orbit(orbit)) for orbit in ORBITS},
-    "before": (NDVI_BEFORE,),
+    "before": (NDVI_BEFORE, *SHOWN_BEFORE.values()),
     "terrain": (STEEP, SLOPE),
 }
 """Sensor -> acquisitions and channels, quality channels among them, that are made of what it measured."""
@@ -76,10 +77,12 @@ _MADE_OF: Final[Mapping[str, tuple[str, ...]]] = {
     **{name: (post, _PRE[name]) if name in _PRE else (post,) for name, post in _POST.items()},
     SNOW_OR_CLOUD: OPTICAL,
     NDVI_BEFORE: (),
+    **dict.fromkeys(SHOWN_BEFORE.values(), ()),
     STEEP: (),
     SLOPE: (),
 }
 """Acquisition or channel -> its acquisitions."""
+_AFTER_OF: Final = {before: name for name, before in SHOWN_BEFORE.items()}
 _OF_TERRAIN: Final = {STEEP: steep_block, SLOPE: slope_block}
 
 
@@ -149,6 +152,9 @@ def read_channels(
     """
     needed = dict.fromkeys(source for name in names for source in _MADE_OF[name])
     acquired = {source: read_acquisition(inputs, source, block, files=files) for source in needed}
+    before: dict[str, Floats32] = {}
+    if not _AFTER_OF.keys().isdisjoint(names):
+        before = read_optical_before(inputs.optical_before, inputs.grid, block, files)
     made = np.empty((len(names), block.height, block.width), np.float32)
     for plane, name in zip(made, names, strict=True):
         if name in _OF_TERRAIN:
@@ -156,6 +162,8 @@ def read_channels(
             plane[:] = np.nan if inputs.dem is None else made_of(inputs.dem, inputs.grid, block, files)
         elif name == NDVI_BEFORE:
             plane[:] = read_ndvi_before(inputs.optical_before, inputs.grid, block, files)
+        elif name in _AFTER_OF:
+            plane[:] = before.get(_AFTER_OF[name], np.nan)
         elif name == SNOW_OR_CLOUD:
             plane[:] = _read_quality(inputs, acquired, block, files)
         else:

@@ -12,6 +12,7 @@ import dask
 import pytest
 
 from landslide_map.errors import ResourceError, UsageError
+from landslide_map.inference.kept_pixels import Kept
 from landslide_map.mapping import memory_plan
 from landslide_map.mapping.map_scene import map_scene
 from landslide_map.mapping.map_scenes import map_scenes
@@ -51,7 +52,9 @@ def test_limits_and_threads_change_no_byte(
         monkeypatch.setattr(f"landslide_map.{module}.room_within", spied)
     free = map_scene(scene, tmp_path / "free", stride=STRIDE)
     assert set(chosen) == {memory_plan.Room()}
-    demand = memory_plan.demand_of(load_bundle(), plan_windows((ROWS, COLS), STRIDE), delineate=True)
+    demand = memory_plan.demand_of(
+        load_bundle(), plan_windows((ROWS, COLS), STRIDE), kept=Kept(outlines=True, display=True)
+    )
     held_before(monkeypatch)
     least = memory_plan.needed(memory_plan.SMALLEST, demand, HELD)
     for threads, limit in ((1, least), (2, least), (3, "50GB")):

@@ -54,6 +54,31 @@ def test_a_higher_threshold_draws_fewer_and_names_the_run(results: Path, tmp_pat
     assert account["threshold"] == threshold
 
 
+def test_windows_of_a_larger_stride_are_those_of_a_run_at_it(tmp_path: Path) -> None:
+    scene = simulate_event(tmp_path / "scene", EventOptions(11, size=152, slides_per_km2=25))
+    scene.write_text(scene.read_text() + "output: {images: false}\n")
+    for stride in (16, 48):
+        map_scene(scene, tmp_path / str(stride), stride=stride)
+    redraw(tmp_path / "16", tmp_path / "out", stride=48)
+    assert len(layer(tmp_path / "48", "windows")) > 0
+    for name in ("windows", "analysed"):
+        found, expected = layer(tmp_path / "out", name), layer(tmp_path / "48", name)
+        assert found.geometry.geom_equals(expected.geometry).all()
+        assert found.drop(columns="geometry").equals(expected.drop(columns="geometry"))
+        assert not found.geometry.geom_equals(layer(tmp_path / "16", name).geometry, align=False).all()
+    assert layer(tmp_path / "out")["uid"].tolist() == layer(tmp_path / "16")["uid"].tolist()
+    assert json.loads((tmp_path / "out" / REDRAWN).read_text())["stride"] == 48
+    for stride in (8, 24, 80):
+        with pytest.raises(LandslideMapError) as error:
+            redraw(tmp_path / "16", tmp_path / "none", stride=stride)
+        assert error.value.code == "E433"
+    with (tmp_path / "16" / "windows.nc").open("ab") as file:
+        file.write(b"edited")
+    with pytest.raises(LandslideMapError) as error:
+        redraw(tmp_path / "16", tmp_path / "none", stride=32)
+    assert error.value.code == "E175"
+
+
 def test_a_mask_in_another_projection_is_cut_out(results: Path, tmp_path: Path) -> None:
     old = layer(results)
     left, bottom, right, top = old.total_bounds

@@ -27,7 +27,7 @@ def any_record(count: int, seed: int = 0) -> WindowRecord:
 
 
 def any_row(number: int) -> JudgedRows:
-    """Return a row of 7 windows, with pixels of outlines."""
+    """Return a row of 7 windows, with pixels of outlines and for display."""
     return JudgedRows(
         number,
         any_record(7, number),
@@ -40,4 +40,5 @@ def any_row(number: int) -> JudgedRows:
             layers=("ndvi", "red"),
             cells={"ndvi": np.full((1, 1), 7, np.uint8), "cloud": np.zeros((1, 1), np.uint8)},
         ),
+        {"after": b"pixels %d" % number, "ascending": b"change"},
     )

@@ -19,7 +19,8 @@ def test_every_field_of_a_row_comes_back(tmp_path: Path) -> None:
     first = Journal(tmp_path, {"stride": 64, "inputs": {}}, 3)
     (same,) = first.completed(lambda *_: iter([row]), [2], ticks.append, InputFiles([]))
     assert same.record is row.record
-    assert same.strip is None  # what outlines need stays on disk
+    assert same.strip is None  # what outlines and images need stays on disk
+    assert not same.display
     again = Journal(tmp_path, {"stride": 64, "inputs": {}}, 3)
 
     def nothing_is_missing(block_rows: Any, _: Any) -> Any:
@@ -35,6 +36,8 @@ def test_every_field_of_a_row_comes_back(tmp_path: Path) -> None:
         np.testing.assert_array_equal(numbers[name], given)
     assert list(found.sample) == ["red"]
     np.testing.assert_array_equal(found.sample["red"], row.sample["red"])
+    shown = {name: [path.read_bytes() for path in paths] for name, paths in again.display.items()}
+    assert shown == {"after": [b"pixels 2"], "ascending": [b"change"]}
     (strip,) = again.strips()
     assert row.strip is not None
     assert (strip.top, strip.layers) == (row.strip.top, row.strip.layers)
@@ -53,3 +56,21 @@ def test_every_field_of_a_row_comes_back(tmp_path: Path) -> None:
 def test_nothing_is_written_before_a_row_is_finished(tmp_path: Path) -> None:
     Journal(tmp_path, {"inputs": {}}, 3)
     assert not (tmp_path / FOLDER).exists()
+
+
+def test_a_row_with_damaged_pixels_for_display_is_judged_again(tmp_path: Path) -> None:
+    row, asked = any_row(0), []
+    first = Journal(tmp_path, {"inputs": {}}, 1)
+    assert len(list(first.completed(lambda *_: iter([row]), [0], lambda _: None, InputFiles([])))) == 1
+    (path,) = first.display["after"]
+    path.write_bytes(b"pixelz")
+    again = Journal(tmp_path, {"inputs": {}}, 1)
+
+    def judge(block_rows: Any, _: Any) -> Any:
+        asked.extend(block_rows)
+        return iter([row])
+
+    assert len(list(again.completed(judge, [0], lambda _: None, InputFiles([])))) == 1
+    assert asked == [0]
+    assert [notice.code for notice in again.notices] == ["W410"]
+    assert [path.read_bytes() for path in again.display["after"]] == [b"pixels 0"]

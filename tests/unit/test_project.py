@@ -5,6 +5,8 @@ from __future__ import annotations
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -17,15 +19,17 @@ from affine import Affine
 from rasterio.crs import CRS
 from shapely.geometry import MultiPolygon, box
 
+from landslide_map.bands import OPTICAL, SHOWN_BEFORE
 from landslide_map.grid import Grid
 from landslide_map.products.columns import VERDICTS
 from landslide_map.products.geopackage import write_geopackage
-from landslide_map.products.imagery import change_colours, read_small, stretch, write_images
+from landslide_map.products.imagery import change_colours, read_small, smoothed_change, write_images
 from landslide_map.products.project import write_project, write_zipped
 from landslide_map.products.project_document import ProjectLayer
 from landslide_map.products.reviews import with_review_columns
 from landslide_map.products.saved_project import saved_by_person
 from landslide_map.products.vector_styles import MANY, style_document
+from landslide_map.stack.display import change_codes, display_planes, display_strips, shades
 
 EVENT = datetime(2024, 4, 2, 23, 58, tzinfo=UTC)
 GRID = Grid(CRS.from_epsg(32651), Affine(10, 0, 300_000, 0, -10, 2_600_000), 700, 600)
@@ -61,20 +65,27 @@ def result(folder: Path, count: int = 3, *, before: bool = False) -> Path:
     )
     layers = {"landslides": with_review_columns(found), "analysed": area}
     write_geopackage(folder / "landslides.gpkg", layers, EVENT, {}, 0.435)
-    names = ("red", "green", "blue", "nir", "desc_pre_vv", "desc_post_vv", "desc_pre_vh", "desc_post_vh")
-
-    def read(name, block):
-        values = np.full((block.height, block.width), 1500 + names.index(name), np.float32)
-        values[: 10 if block.row == 0 else 0] = np.nan
-        return values
-
-    def read_before(block):
-        return {name: read(name, block) for name in names[:4]}
-
-    write_images(folder, GRID, names, read, read_before=read_before if before else None, tags=TAGS)
+    channels = [*OPTICAL, "desc_diff_vv", "desc_diff_vh", *(SHOWN_BEFORE.values() if before else ())]
+    planes = {name: np.full(GRID.shape, 1500 + i, np.float32) for i, name in enumerate(channels)}
+    for plane in planes.values():
+        plane[:10] = np.nan
+    with TemporaryDirectory() as elsewhere:
+        write_images(folder, GRID, kept(Path(elsewhere), [[planes]], GRID), TAGS)
     project = folder / "landslides.qgz"
     write_project(project, folder, threshold=0.435, tags=TAGS, event_time=EVENT)
     return project
+
+
+def kept(folder: Path, rows: list[list[dict[str, Any]]], grid: Grid) -> dict[str, list[Path]]:
+    """Rows of blocks for display, as a checkpoint keeps them."""
+    found: dict[str, list[Path]] = {}
+    for number, blocks in enumerate(rows):
+        strips = display_strips([display_planes(block.keys(), block) for block in blocks], grid, number)
+        for name, content in strips.items():
+            path = folder / f"{name}-{number}.tif"
+            path.write_bytes(content)
+            found.setdefault(name, []).append(path)
+    return found
 
 
 def document(project: Path) -> Element:
@@ -265,11 +276,62 @@ def test_a_pixel_without_a_value_is_clear_in_every_band_and_no_other_is(tmp_path
 
 
 def test_colours_of_change_are_blue_white_and_red_and_the_stretch_does_not_depend_on_the_image() -> None:
-    change = np.repeat(np.float32([-9, 0, 4]), 10)[None].repeat(9, axis=0)
-    change[:3, :3] = np.nan
-    assert change_colours(change).shape == (3, 5, 15)
-    assert change_colours(change)[:, 0, :3].tolist() == [[0, 33, 33], [0, 102, 102], [0, 172, 172]]
-    colours = change_colours(change)[:, 4, [1, 7, 14]]
-    assert colours.T.tolist() == [[33, 102, 172], [245, 245, 245], [178, 24, 43]]
-    dn = np.float32([[1, 1000, 1300, 4000, 60000]])
-    assert stretch(dn, 0.3).tolist() == [[1, 1, 72, 255, 255]]
+    change = np.float32([[np.nan, -9, 0, 4]])
+    colours = change_colours(change)[:, 0]
+    assert colours.T.tolist() == [[0, 0, 0], [33, 102, 172], [245, 245, 245], [178, 24, 43]]
+    dn = np.float32([[-5, 1, 1000, 1300, 4000, 60000, np.nan]])
+    assert shades(dn, 0.3).tolist() == [[1, 1, 1, 72, 255, 255, 0]]
+
+
+def test_a_code_of_change_is_the_mean_of_two_polarisations_over_four_pixels() -> None:
+    rng = np.random.default_rng(4)
+    vv, vh = rng.normal(0, 3, (2, 7, 9)).astype(np.float32)
+    vv[:2, :2], vh[4, 4] = np.nan, np.nan
+    vv[2:4, :2], vv[2:4, 2:4] = 90, -90
+    codes = change_codes(vv, vh)
+    assert codes.shape == (4, 5)
+    both = np.pad((vv.astype(np.float64) + vh) / 2, ((0, 1), (0, 1)), constant_values=np.nan)
+    four = both.reshape(4, 2, 5, 2).transpose(0, 2, 1, 3).reshape(4, 5, 4)
+    assert codes[0, 0] == 0
+    assert (codes[1, 0], codes[1, 1]) == (255, 1)
+    with np.errstate(invalid="ignore"):
+        expected = np.clip(
+            np.nanmean(np.where(np.isnan(four).all(2)[..., None], 0, four), axis=2), -12.7, 12.7
+        )
+    shown = codes > 0
+    assert shown.sum() == 19
+    assert np.abs((codes.astype(float) - 128) * 0.1 - expected)[shown].max() <= 0.0501
+
+
+def test_images_go_on_across_rows_of_blocks_without_a_seam(tmp_path: Path) -> None:
+    grid = Grid(GRID.crs, GRID.transform, 1100, 1051)
+    rng = np.random.default_rng(8)
+    whole = {name: rng.uniform(1000, 3000, grid.shape).astype(np.float32) for name in OPTICAL}
+    whole |= {f"asc_diff_{pol}": rng.normal(0, 2, grid.shape).astype(np.float32) for pol in ("vv", "vh")}
+    whole["red"][1020:1030, 5] = np.nan
+    cuts = [(slice(0, 1024), slice(1024, None))] * 2
+    rows = [
+        [{name: plane[down, right] for name, plane in whole.items()} for right in cuts[1]] for down in cuts[0]
+    ]
+    files = write_images(tmp_path, grid, kept(tmp_path, rows, grid), TAGS)
+    assert set(files) == {"image_after.tif", "image_after_false_colour.tif", "image_change_ascending.tif"}
+    with rasterio.open(tmp_path / "image_after.tif") as image:
+        assert (image.shape, image.transform, image.crs) == (grid.shape, grid.transform, grid.crs)
+        hidden = np.argwhere(image.dataset_mask() == 0)
+        assert hidden.tolist() == [[row, 5] for row in range(1020, 1030)]
+        green = image.read(2)
+        found = np.corrcoef(green[1000:1050].ravel(), shades(whole["green"], 0.3)[1000:1050].ravel())
+        assert found[0, 1] > 0.7  # JPEG halves colours
+    with rasterio.open(tmp_path / "image_change_ascending.tif") as image:
+        assert (image.shape, image.transform.a, image.transform.f) == ((526, 550), 20, grid.transform.f)
+        codes = change_codes(whole["asc_diff_vv"], whole["asc_diff_vh"])
+        expected = change_colours(smoothed_change(codes))
+        assert np.abs(image.read().astype(int) - expected)[:, 505:520].mean() < 12
+
+
+def test_smoothed_change_is_the_mean_of_the_pixels_around_that_are_there() -> None:
+    codes = np.array([[0, 138, 128], [118, 128, 168], [0, 0, 128]], np.uint8)
+    found = smoothed_change(codes)
+    assert np.isnan(found[0, 0])
+    assert found[1, 1] == pytest.approx(np.mean([1.0, 0.0, -1.0, 0.0, 4.0, 0.0]))
+    assert found[0, 2] == pytest.approx(np.mean([1.0, 0.0, 0.0, 4.0]))

@@ -25,6 +25,7 @@ from distributed import Client, Future, KilledWorker
 from distributed.comm.core import CommClosedError
 
 from landslide_map.errors import LandslideMapError, Notice, ResourceError
+from landslide_map.inference.kept_pixels import NOTHING, Kept
 from landslide_map.inference.rows import Judge, JudgedRows, Tick
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.cluster import worker as remote
@@ -69,7 +70,7 @@ class Cluster:
         report: Report = silent,
         memory: int | None = None,
         *,
-        delineate: bool = False,
+        kept: Kept = NOTHING,
     ) -> Judge:
         """Return the judge of a scene, once every worker has shown that it can do the work.
 
@@ -96,7 +97,7 @@ class Cluster:
         part = (
             memory
             if memory is None or not self._here
-            else self._part(memory, demand_of(ensemble, plan, delineate=delineate))
+            else self._part(memory, demand_of(ensemble, plan, kept=kept))
         )
         job = Job(
             inputs,
@@ -106,7 +107,7 @@ class Cluster:
             plan.stride,
             min_valid_fraction,
             memory=part,
-            delineate=delineate,
+            kept=kept,
         )
         cards = {address for address, worker in self._workers().items() if _has_card(worker)}
         divided = ensemble.needs_pixels and 0 < len(cards) < len(self._workers())

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from distributed import get_worker, worker_client
 
 from landslide_map.errors import BundleError, InputError, LandslideMapError, ResourceError
+from landslide_map.inference.kept_pixels import NOTHING, Kept
 from landslide_map.inference.rows import JudgedRows, judge_rows
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.file_hashes import input_identity
@@ -61,8 +62,8 @@ class Job:
     """How workers with a graphics card load the bundle, where they are asked what its networks say."""
     memory: int | None = None
     """Bytes that may be resident in a worker."""
-    delineate: bool = False
-    """Whether the pixels that outlines are made of come back too."""
+    kept: Kept = NOTHING
+    """Of the pixels; it comes back too."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def examine(job: Job) -> None:
     for expected in job.identities:
         _check_input(expected)
     _bundle(job.choice, job.sha256)
-    _room(job.memory, job.choice, job.sha256, job.inputs.grid.shape, job.stride, job.delineate)
+    _room(job.memory, job.choice, job.sha256, job.inputs.grid.shape, job.stride, job.kept)
 
 
 @_named
@@ -149,11 +150,9 @@ def judge_row(job: Job, block_row: int) -> tuple[JudgedRows, timings.WorkerTimin
     bundle = _bundle(job.choice, job.sha256)
     if job.networks is not None:
         bundle = replace(bundle, members=tuple(_distant(member, job) for member in bundle.members))
-    room = _room(job.memory, job.choice, job.sha256, plan.shape, job.stride, job.delineate)
+    room = _room(job.memory, job.choice, job.sha256, plan.shape, job.stride, job.kept)
     with kept_to(room), timings.collected() as spent:
-        (judged,) = judge_rows(
-            job.inputs, bundle, plan, job.min_valid_fraction, [block_row], delineate=job.delineate
-        )
+        (judged,) = judge_rows(job.inputs, bundle, plan, job.min_valid_fraction, [block_row], kept=job.kept)
     return judged, spent.as_worker()
 
 
@@ -202,10 +201,10 @@ def _room(
     sha256: str,
     shape: tuple[int, int],
     stride: int,
-    delineate: bool,
+    kept: Kept,
 ) -> Room:
     """Return what a limit leaves room for, decided once: later, what the first row left would count twice."""
-    demand = demand_of(_bundle(choice, sha256), plan_windows(shape, stride), delineate=delineate)
+    demand = demand_of(_bundle(choice, sha256), plan_windows(shape, stride), kept=kept)
     return room_within(memory, demand.of_rows())
 
 

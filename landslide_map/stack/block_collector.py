@@ -1,0 +1,59 @@
+"""What is made of the blocks of a lazy stack while they pass by, each read once for other ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from landslide_map.array_types import Floats32
+from landslide_map.grid import BLOCK
+
+Planes = dict[str, npt.NDArray[np.uint8]]
+Make = Callable[[Mapping[str, Floats32]], Planes]
+"""Makes 8-bit planes of some bands of one block, ``(row, col)`` each: all that these bands are enough for."""
+
+
+class BlockCollector:
+    """Planes made of the blocks that were computed, until their row of blocks is taken.
+
+    Parameters
+    ----------
+    make : callable
+        Given the bands of one chunk, those of one sensor.
+    """
+
+    def __init__(self, make: Make) -> None:
+        self._make = make
+        self._blocks: dict[tuple[int, int], Planes] = {}
+
+    def of(self, stack: xr.DataArray) -> xr.DataArray:
+        """Return a lazy stack with the same pixels; whenever a chunk is computed, its planes are kept.
+
+        Parameters
+        ----------
+        stack : xr.DataArray, (band, y, x)
+            Chunks hold all bands of a sensor and are the blocks of the grid's lattice. What is left of a
+            block that is cut, below the cut, is not kept: its row of blocks is collected by another reader.
+        """
+        names = [str(name) for name in stack["band"].values]
+
+        def keep(chunk: npt.NDArray[Any], block_info: Any) -> npt.NDArray[Any]:
+            (first, _), (top, _), (left, _) = block_info[0]["array-location"]
+            if top % BLOCK == 0 and chunk.strides[1:] != (0, 0):
+                planes = dict(zip(names[first:], chunk, strict=False))
+                self._blocks.setdefault((top // BLOCK, left), {}).update(self._make(planes))
+            return chunk
+
+        data = stack.data
+        name = f"collected-{id(self):x}-{data.name}"
+        return stack.copy(data=data.map_blocks(keep, name=name, dtype=data.dtype, meta=data._meta))
+
+    def taken(self, block_row: int) -> list[Planes]:
+        """Return the planes of a row of blocks, from left to right; forget them and all above."""
+        there = sorted(key for key in list(self._blocks) if key[0] <= block_row)
+        found = [self._blocks.pop(key) for key in there]
+        return [planes for key, planes in zip(there, found, strict=True) if key[0] == block_row]
