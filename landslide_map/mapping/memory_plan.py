@@ -51,7 +51,7 @@ LAYERS_OF_OUTLINES: Final = 11
 """Bytes of a pixel whose evidence is kept: one a layer. A row of blocks is there as blocks, joined, and kept;
 of what is kept, up to as much again is worked out at once."""
 LAYERS_OF_IMAGES: Final = 9
-"""Bytes of a pixel for display: four shades before and after, and the change of two tracks in larger pixels."""
+"""Bytes of a pixel for display: four shades after and before, and half a byte of change in each track."""
 
 _STEPS: Final = (
     (CACHE, True),
