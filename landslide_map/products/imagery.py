@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -19,9 +23,11 @@ from scipy import ndimage
 
 from landslide_map import products
 from landslide_map.array_types import Floats32
+from landslide_map.bands import ORBITS
 from landslide_map.grid import Grid
 from landslide_map.products import cog
 from landslide_map.runtime import timings
+from landslide_map.runtime.jit import compiled
 from landslide_map.stack.display import AFTER, BEFORE, CHANGE_STEP_DB, HALF, MASK, NO_CHANGE
 
 Rgb = npt.NDArray[np.uint8]
@@ -34,17 +40,26 @@ _SMOOTHED: Final = 3
 """Edge of the square whose mean change is shown, pixels of 20 m."""
 _LESS, _SAME, _MORE = (33, 102, 172), (245, 245, 245), (178, 24, 43)
 """Colours of less, the same and more backscatter after the event: blue, white, red."""
+_CHANGE: Final = ("change_red", "change_green", "change_blue")
+_TRUE, _FALSE = ("red", "green", "blue"), ("nir", "red", "green")
 _COLOURS: Final = {
-    products.IMAGE_AFTER: ("red", "green", "blue"),
-    "image_after_false_colour.tif": ("nir", "red", "green"),
-    products.IMAGE_BEFORE: ("red", "green", "blue"),
-    "image_before_false_colour.tif": ("nir", "red", "green"),
+    products.IMAGE_AFTER: _TRUE,
+    "image_after_false_colour.tif": _FALSE,
+    products.IMAGE_BEFORE: _TRUE,
+    "image_before_false_colour.tif": _FALSE,
+    "image_change_descending.tif": _CHANGE,
+    "image_change_ascending.tif": _CHANGE,
 }
-"""File -> bands of the optical image after or before the event shown as red, green, blue."""
-_TRACKS: Final = {
+"""File -> bands shown as red, green, blue."""
+_SIDES: Final = {
+    products.IMAGE_AFTER: AFTER,
+    "image_after_false_colour.tif": AFTER,
+    products.IMAGE_BEFORE: BEFORE,
+    "image_before_false_colour.tif": BEFORE,
     "image_change_descending.tif": "descending",
     "image_change_ascending.tif": "ascending",
 }
+"""File -> strip."""
 
 
 def write_images(folder: Path, grid: Grid, strips: Strips, tags: Mapping[str, str]) -> tuple[str, ...]:
@@ -66,95 +81,165 @@ def write_images(folder: Path, grid: Grid, strips: Strips, tags: Mapping[str, st
     ResourceError
         E601: a file cannot be written.
     """
-    bands = {name: _bands(strips.get(name)) for name in (AFTER, BEFORE)}
-    optical = {
-        name: side
-        for name, own in _COLOURS.items()
-        if bands[side := products.IMAGES[name].side].keys() >= set(own)
-    }
-    radar = {name: orbit for name, orbit in _TRACKS.items() if strips.get(orbit)}
-    plain = {
-        name: folder / f".{name}.plain{'.tif' if name in radar else '.vrt'}" for name in (*optical, *radar)
-    }
-    try:
-        with (
-            cog.small_cache(),
-            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-            ThreadPoolExecutor(_THREADS) as pool,
-        ):
-            made = []
-            for name in plain:
-                about = {**tags, "image": products.IMAGES[name].title}
-                if name in radar:
-                    work = partial(_paint_radar, plain[name], grid, strips[radar[name]], about)
-                else:
-                    side, colours = optical[name], _COLOURS[name]
-                    numbers = [bands[side][band] for band in (*colours, MASK)]
-                    work = partial(_mosaic, plain[name], grid, strips[side], numbers, about)
-                made.append(pool.submit(_finished, work, plain[name], folder / name))
-            for done in made:
-                done.result()
-    finally:
-        for path in plain.values():
-            path.unlink(missing_ok=True)
-    return tuple(plain)
+    here = {name: side for name, side in _SIDES.items() if strips.get(side)}
+    with (
+        TemporaryDirectory(prefix=".images-", dir=folder) as aside,
+        cog.small_cache(),
+        ThreadPoolExecutor(_THREADS) as pool,
+    ):
+        made = {
+            side: pool.submit(_painted if side in ORBITS else _opened, Path(aside) / side, grid, strips[side])
+            for side in dict.fromkeys(here.values())
+        }
+        pixels = {side: done.result() for side, done in made.items()}
+        shown = [name for name, side in here.items() if pixels[side].bands.keys() >= set(_COLOURS[name])]
+        finished = [
+            pool.submit(_finish, Path(aside) / name, folder / name, pixels[here[name]], tags)
+            for name in shown
+        ]
+        for done in finished:
+            done.result()
+    return tuple(shown)
 
 
-def _bands(strips: Sequence[Path] | None) -> dict[str, int]:
-    """Return the bands of optical strips by name, numbered from 1."""
-    if not strips:
-        return {}
-    with rasterio.open(strips[0]) as source:
-        return {name: number for number, name in enumerate(source.descriptions, 1)}
+@dataclass(frozen=True)
+class _Pixels:
+    """Pixels that images are made of: strips one below the other, and the same in ever larger pixels."""
+
+    grid: Grid
+    strips: Sequence[Path]
+    levels: Sequence[Path]
+    """GeoTIFFs of half the size, a quarter and so on."""
+    bands: Mapping[str, int]
+    """By name, numbered from 1; :data:`~landslide_map.stack.display.MASK` is one."""
 
 
 @timings.work("images")
-def _finished(paint: Callable[[], None], plain: Path, path: Path) -> None:
-    with cog.explained(path):
-        paint()
-        cog.finish_picture(plain, path)
+def _opened(aside: Path, grid: Grid, strips: Sequence[Path]) -> _Pixels:
+    """Return the optical strips as they are, with their levels."""
+    with rasterio.open(strips[0]) as source:
+        names: tuple[str, ...] = source.descriptions
+    with _levels(aside, grid, len(names)) as (levels, write):
+        for top, pixels in _read(strips):
+            write(top, pixels)
+    return _Pixels(grid, strips, levels, {name: number for number, name in enumerate(names, 1)})
+
+
+@timings.work("images")
+def _painted(aside: Path, grid: Grid, strips: Sequence[Path]) -> _Pixels:
+    """Return the colours of change of an orbit, written to one GeoTIFF."""
+    coarse = Grid(grid.crs, scaled(grid.transform, HALF), -(-grid.width // HALF), -(-grid.height // HALF))
+    path = aside.with_suffix(".tif")
+    names = (*_CHANGE, MASK)
+    with (
+        cog.explained(path),
+        cog.plain(path, coarse, len(names), "uint8", None) as target,
+        _levels(aside, coarse, len(names)) as (levels, write),
+    ):
+        for top, change in _smoothed(strips):
+            picture = change_colours(change)
+            there = np.where((picture != 0).all(axis=0), np.uint8(255), np.uint8(0))
+            pixels = np.concatenate([picture, there[None]])
+            target.write(pixels, window=Window(0, top, pixels.shape[2], pixels.shape[1]))
+            write(top, pixels)
+    return _Pixels(coarse, [path], levels, {name: number for number, name in enumerate(names, 1)})
+
+
+@contextmanager
+def _levels(aside: Path, grid: Grid, count: int) -> Iterator[tuple[list[Path], Callable[[int, Rgb], None]]]:
+    """Yield GeoTIFFs of ever larger pixels, down to one tile, and how to write strips from the top downwards.
+
+    GDAL would read all pixels again for the overviews of each image, with twice the time.
+    """
+    paths: list[Path] = []
+    with ExitStack() as opened:
+        targets = []
+        while max(grid.shape) > cog.TILE:
+            grid = Grid(grid.crs, scaled(grid.transform, 2), -(-grid.width // 2), -(-grid.height // 2))
+            paths.append(aside.with_name(f"{aside.name}-{len(paths)}.tif"))
+            targets.append(opened.enter_context(cog.plain(paths[-1], grid, count, "uint8", None)))
+
+        def write(top: int, pixels: Rgb) -> None:
+            for target in targets:
+                pixels, top = halved(pixels), top // 2
+                target.write(pixels, window=Window(0, top, pixels.shape[2], pixels.shape[1]))
+
+        yield paths, write
+
+
+@compiled
+def halved(pixels: Rgb) -> Rgb:
+    """Return the mean of each 2 x 2 pixels that have a value, ``(band, row, col)``; 0 where none has one."""
+    bands, rows, cols = pixels.shape
+    found = np.zeros((bands, -(-rows // 2), -(-cols // 2)), np.uint8)
+    for b in range(bands):
+        for i in range(found.shape[1]):
+            for j in range(found.shape[2]):
+                total, count = 0, 0
+                for r in range(2 * i, min(2 * i + 2, rows)):
+                    for c in range(2 * j, min(2 * j + 2, cols)):
+                        total += pixels[b, r, c]
+                        count += pixels[b, r, c] > 0
+                if count:
+                    found[b, i, j] = (total + count // 2) // count
+    return found
+
+
+@timings.work("images")
+def _finish(aside: Path, path: Path, pixels: _Pixels, tags: Mapping[str, str]) -> None:
+    """Write one image as a COG, by way of virtual rasters of its bands."""
+    bands = [pixels.bands[name] for name in (*_COLOURS[path.name], MASK)]
+    about = cog.tags_of({**tags, "image": products.IMAGES[path.name].title})
+    with cog.explained(path), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        smaller = []
+        for number, level in enumerate(pixels.levels):
+            smaller.append(aside.with_suffix(f".{number}.vrt"))
+            smaller[-1].write_bytes(_mosaic([level], bands))
+        whole = aside.with_suffix(".vrt")
+        whole.write_bytes(_mosaic(pixels.strips, bands, pixels.grid, about, smaller))
+        cog.finish_picture(whole, path)
 
 
 def _mosaic(
-    path: Path, grid: Grid, strips: Sequence[Path], bands: Sequence[int], tags: Mapping[str, str]
-) -> None:
-    """Write a virtual raster of bands of the strips, one strip below the other; the last band is a mask."""
-    root = Element("VRTDataset", rasterXSize=str(grid.width), rasterYSize=str(grid.height))
-    SubElement(root, "SRS").text = grid.crs.to_wkt()
-    SubElement(root, "GeoTransform").text = ", ".join(map(repr, grid.transform.to_gdal()))
+    strips: Sequence[Path],
+    bands: Sequence[int],
+    grid: Grid | None = None,
+    tags: Mapping[str, str] = MappingProxyType({}),
+    overviews: Sequence[Path] = (),
+) -> bytes:
+    """Return a virtual raster of bands of strips, one strip below the other; the last band is a mask."""
+    sizes = []
+    for strip in strips:
+        with rasterio.open(strip) as source:
+            sizes.append(source.shape)
+    width, height = sizes[0][1], sum(rows for rows, _ in sizes)
+    root = Element("VRTDataset", rasterXSize=str(width), rasterYSize=str(height))
+    if grid is not None:
+        SubElement(root, "SRS").text = grid.crs.to_wkt()
+        SubElement(root, "GeoTransform").text = ", ".join(map(repr, grid.transform.to_gdal()))
     metadata = SubElement(root, "Metadata")
-    for key, value in cog.tags_of(tags).items():
+    for key, value in tags.items():
         SubElement(metadata, "MDI", key=key).text = value
-    colours = ("Red", "Green", "Blue")
     targets = [SubElement(root, "VRTRasterBand", dataType="Byte", band=str(n)) for n in (1, 2, 3)]
-    for target, colour in zip(targets, colours, strict=True):
+    for target, colour in zip(targets, ("Red", "Green", "Blue"), strict=True):
         SubElement(target, "ColorInterp").text = colour
     targets.append(SubElement(SubElement(root, "MaskBand"), "VRTRasterBand", dataType="Byte"))
     top = 0
-    for strip in strips:
-        with rasterio.open(strip) as source:
-            height = source.height
-        size = {"xOff": "0", "xSize": str(grid.width), "ySize": str(height)}
+    for strip, (rows, _) in zip(strips, sizes, strict=True):
+        size = {"xOff": "0", "xSize": str(width), "ySize": str(rows)}
         for target, band in zip(targets, bands, strict=True):
             one = SubElement(target, "SimpleSource")
             SubElement(one, "SourceFilename", relativeToVRT="0").text = str(strip)
             SubElement(one, "SourceBand").text = str(band)
             SubElement(one, "SrcRect", {**size, "yOff": "0"})
             SubElement(one, "DstRect", {**size, "yOff": str(top)})
-        top += height
-    path.write_bytes(tostring(root))
-
-
-def _paint_radar(path: Path, grid: Grid, strips: Sequence[Path], tags: Mapping[str, str]) -> None:
-    """Write a plain GeoTIFF of the colours of change."""
-    coarse = Grid(grid.crs, scaled(grid.transform, HALF), -(-grid.width // HALF), -(-grid.height // HALF))
-    with cog.plain(path, coarse, 3, "uint8", None) as target:
-        cog.tag(target, tags)
-        for top, change in _smoothed(strips):
-            picture = change_colours(change)
-            window = Window(0, top, picture.shape[2], picture.shape[1])
-            target.write(picture, window=window)
-            target.write_mask((picture != 0).all(axis=0), window=window)
+        top += rows
+    for number, target in enumerate(targets[:3], 1):
+        for overview in overviews:
+            one = SubElement(target, "Overview")
+            SubElement(one, "SourceFilename", relativeToVRT="0").text = str(overview)
+            SubElement(one, "SourceBand").text = str(number)
+    return tostring(root)
 
 
 def _smoothed(strips: Sequence[Path]) -> Iterator[tuple[int, Floats32]]:
@@ -180,6 +265,16 @@ def _read_first(path: Path) -> Rgb:
     with rasterio.open(path) as source:
         codes: Rgb = source.read(1)
     return codes
+
+
+def _read(strips: Sequence[Path]) -> Iterator[tuple[int, Rgb]]:
+    """Yield first row and pixels, ``(band, row, col)``, of each strip."""
+    top = 0
+    for strip in strips:
+        with rasterio.open(strip) as source:
+            pixels: Rgb = source.read()
+        yield top, pixels
+        top += pixels.shape[1]
 
 
 def smoothed_change(codes: Rgb) -> Floats32:
