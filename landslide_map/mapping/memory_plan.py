@@ -153,7 +153,8 @@ def room_within(limit: int | None, demand: Demand = OPENING) -> Room:
         f"({gigabytes(resident)} are in memory already, models take {gigabytes(demand.models)}, reading one "
         f"block after another {gigabytes(room.cache + THREAD + demand.lane)}, judging a row of blocks "
         f"{gigabytes(demand.voting)}, the votes of all windows {gigabytes(demand.votes)}). Give it more, "
-        "take a larger stride or a smaller area, or leave the limit out.",
+        "take a larger stride or a smaller area, leave out outlines (--outline windows) and images (output: "
+        "{images: false}), or leave the limit out.",
     )
 
 
