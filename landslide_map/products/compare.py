@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pyogrio
 import rasterio
 import shapely
-from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.errors import RasterioIOError
 
 from landslide_map.errors import InputError
 from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY
 from landslide_map.products.columns import LANDSLIDES as LAYER
+from landslide_map.products.geopackage import read_layer
 
 _RASTERS: Final = (PROBABILITY, CLASSES, "outline_probability.tif")
 _SAME_OVERLAP: Final = 0.5
@@ -150,10 +149,7 @@ def _pixels(left: Any, right: Any, name: str, tolerance: float) -> Iterator[Diff
 
 def _outlines(a: Path, b: Path) -> Iterator[Difference]:
     """Match outlines by the greatest overlap, each once."""
-    try:
-        frames = [pyogrio.read_dataframe(path, layer=LAYER) for path in (a, b)]
-    except (DataSourceError, DataLayerError) as error:
-        raise InputError("E170", f"outlines cannot be read ({error}).") from error
+    frames = [read_layer(path, LAYER)[0] for path in (a, b)]
     left, right = (
         frame.geometry.make_valid().to_numpy() for frame in (frames[0], frames[1].to_crs(frames[0].crs))
     )

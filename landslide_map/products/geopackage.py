@@ -14,7 +14,7 @@ import pandas as pd
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 
-from landslide_map.errors import ResourceError
+from landslide_map.errors import InputError, LandslideMapError, ResourceError
 from landslide_map.products.columns import (
     ANALYSED,
     CANDIDATES,
@@ -27,6 +27,7 @@ from landslide_map.products.columns import (
     titles_of,
 )
 from landslide_map.products.vector_styles import style_document
+from landslide_map.untrusted.files import refuse_waiting
 
 _LAYERS: Final = {
     INVENTORY: ("Known landslides", "Polygons that the map was compared with; not made by this map."),
@@ -134,17 +135,42 @@ def write_geopackage(
 
 
 def read_layer(path: Path, layer: str) -> tuple[gpd.GeoDataFrame, dict[str, str]]:
-    """Return a layer as it was given to :func:`write_geopackage`, and the metadata."""
-    frame = pyogrio.read_dataframe(path, layer=layer)
+    """Return a layer as it was given to :func:`write_geopackage`, and the metadata.
+
+    Raises
+    ------
+    InputError
+        E170: the file or the layer cannot be read.
+    """
+    with readable(path):
+        frame = pyogrio.read_dataframe(path, layer=layer)
+        if not isinstance(frame, gpd.GeoDataFrame):
+            raise DataLayerError(f"layer {layer} has no shapes")
+        metadata = dict(pyogrio.read_info(path, layer=layer)["layer_metadata"] or {})
     for name in frame.columns.drop("geometry"):
         if frame[name].dtype.kind == "M":  # without a row, GDAL cannot tell that they are UTC
             frame[name] = pd.to_datetime(frame[name], utc=True).astype("datetime64[ms, UTC]")
         elif frame[name].dtype.kind == "O":
             frame[name] = frame[name].astype("str")
-    metadata = dict(pyogrio.read_info(path, layer=layer)["layer_metadata"])
     for own in ("IDENTIFIER", "DESCRIPTION"):
         metadata.pop(own, None)
     return frame, metadata
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what GDAL and SQLite say of a file that they cannot read into E170; refuse to wait for a pipe."""
+    try:
+        refuse_waiting(path)
+        yield
+    except LandslideMapError:
+        raise
+    except (DataSourceError, DataLayerError, sqlite3.Error, OSError) as error:
+        raise InputError(
+            "E170",
+            f"{path}: cannot be read as a GeoPackage of landslides ({error}). Map the scene again, or name "
+            "another folder.",
+        ) from error
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from landslide_map.products.columns import (
     VERDICTS,
 )
 from landslide_map.runtime.edit_session import refuse_edited
+from landslide_map.untrusted.files import refuse_waiting
 
 _EDITED: Final = "edited"
 LEAST_OVERLAP: Final = 0.5
@@ -113,6 +114,7 @@ def all_outlines(path: Path) -> gpd.GeoDataFrame:
 def _read(path: Path, wanted: Sequence[str]) -> gpd.GeoDataFrame:
     """Return the outlines of those layers that there are; refuse words that are no verdicts."""
     try:
+        refuse_waiting(path)
         layers = {str(name) for name, _ in pyogrio.list_layers(path)}
         if LANDSLIDES not in layers:
             raise InputError("E170", f"{path} has no layer {LANDSLIDES}; found {', '.join(sorted(layers))}.")

@@ -21,6 +21,7 @@ from landslide_map.products.columns import ADDED, REVIEW, REVIEW_COLUMNS, UNSEEN
 from landslide_map.products.columns import LANDSLIDES as LAYER
 from landslide_map.runtime.edit_session import refuse_edited
 from landslide_map.runtime.transaction import locked
+from landslide_map.untrusted.files import refuse_waiting
 
 SHAPE: Final = "shape"
 """Column with a hash of the stored geometry, which tells rows of one number in two files apart."""
@@ -54,6 +55,7 @@ def rows_to_judge(folder: Path) -> gpd.GeoDataFrame:
     """
     path = folder / LANDSLIDES
     try:
+        refuse_waiting(path)
         frame = pyogrio.read_dataframe(path, layer=LAYER, fid_as_index=True)
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             key, geometry = _columns(database)

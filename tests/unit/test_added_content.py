@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -18,8 +19,8 @@ from landslide_map.mapping.provenance import FORMAT_VERSION, write_manifest
 from landslide_map.mapping.redraw import redraw
 from landslide_map.products import LANDSLIDES
 from landslide_map.products.added_content import refuse_added, take_over_styles
-from landslide_map.products.geopackage import write_geopackage
-from landslide_map.products.reviews import with_review_columns
+from landslide_map.products.geopackage import read_layer, write_geopackage
+from landslide_map.products.reviews import read_reviews, with_review_columns
 from landslide_map.runtime.own_files import SEAL, Kind, tree_records
 from landslide_map.runtime.transaction import outputs
 
@@ -162,3 +163,32 @@ def test_odd_manifests_are_refused_where_outlines_are_drawn_anew(
     with pytest.raises(InputError) as caught:
         redraw(path.parent, tmp_path / "out")
     assert caught.value.code in {"E174", "E175"}
+
+
+def sqlite_alone(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE a (b)")
+
+
+SPOILED: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": lambda path: path.write_bytes(b"SQLite format 3\0" + bytes(5000)),
+    "text": lambda path: path.write_text("hello"),
+    "another database": sqlite_alone,
+    "a pipe": os.mkfifo,
+    "a folder": Path.mkdir,
+    "gone": str,
+}
+
+
+@pytest.mark.filterwarnings("ignore:GPKG:RuntimeWarning")
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)
+def test_a_spoiled_geopackage_has_its_code_and_waits_for_nothing(
+    spoil: Callable[[Path], object], tmp_path: Path
+) -> None:
+    path = tmp_path / LANDSLIDES
+    spoil(path)
+    for read in (lambda: read_layer(path, "landslides"), lambda: read_reviews(path)):
+        with pytest.raises(InputError) as caught:
+            read()
+        assert caught.value.code == "E170"

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from landslide_map.errors import UsageError
 from landslide_map.products import LANDSLIDES
 from landslide_map.products import columns as names
-from landslide_map.products.geopackage import clock
+from landslide_map.products.geopackage import clock, readable
 from landslide_map.untrusted.validation import first_problem
 from landslide_map.untrusted.yaml_text import YamlError, read_yaml
 
@@ -130,9 +130,10 @@ def _write_layers(profile: Profile, rows: dict[str, pd.DataFrame], crs: pyproj.C
 
 def _rows_of(path: Path) -> dict[str, pd.DataFrame]:
     """Return our tables by the word of :attr:`Layer.rows`."""
-    tags = pyogrio.read_info(path, layer=names.LANDSLIDES)["layer_metadata"] or {}
-    outlines = pyogrio.read_dataframe(path, layer=names.LANDSLIDES)
-    analysed = pyogrio.read_dataframe(path, layer=names.ANALYSED)
+    with readable(path):
+        tags = pyogrio.read_info(path, layer=names.LANDSLIDES)["layer_metadata"] or {}
+        outlines = pyogrio.read_dataframe(path, layer=names.LANDSLIDES)
+        analysed = pyogrio.read_dataframe(path, layer=names.ANALYSED)
     images = _images(tags)
     after = images.loc[images["phase"] == "Post-event", "source_id"]
     source = int(after.iloc[0]) if len(after) else None
