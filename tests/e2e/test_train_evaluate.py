@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.support.command import command
 from tests.support.labelled import tiny_recipe, write_table
 from tests.support.shared_data import shared_data
-
-PROGRAM = [sys.executable, "-c", "from landslide_map_cli.main import main; main()"]
-
-
-def call(*args: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*PROGRAM, *map(str, args)], capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +19,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     reds = np.tile([0.15, 0.19], 30)  # labels alternate
     table = write_table(folder / "table.csv", 60, band3_mean=reds)
     (folder / "tiny.yaml").write_text(tiny_recipe().model_dump_json())  # JSON is YAML
-    done = call("train", "--statistics", table, "--recipe", folder / "tiny.yaml", "--out", folder / "bundle")
+    done = command(
+        "train", "--statistics", table, "--recipe", folder / "tiny.yaml", "--out", folder / "bundle"
+    )
     assert done.returncode == 0, done.stderr
     assert "optical and change: F1" in done.stdout
     return table, folder / "bundle"
@@ -34,7 +29,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_evaluate_prints_exactly_one_json_object(trained: tuple[Path, Path]) -> None:
     table, bundle = trained
-    done = call("evaluate", "--statistics", table, "--bundle", bundle, "--json", "--scenarios")
+    done = command("evaluate", "--statistics", table, "--bundle", bundle, "--json", "--scenarios")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert {"n", "threshold", "f1", "precision", "recall", "auc"} <= set(found)
@@ -46,13 +41,13 @@ def test_evaluate_prints_exactly_one_json_object(trained: tuple[Path, Path]) -> 
 
 def test_unseen_windows_are_not_reported_as_trained_on(trained: tuple[Path, Path], tmp_path: Path) -> None:
     table = write_table(tmp_path / "other.csv", 40, ID=[f"new_{i}" for i in range(40)])
-    done = call("evaluate", "--statistics", table, "--bundle", trained[1], "--json")
+    done = command("evaluate", "--statistics", table, "--bundle", trained[1], "--json")
     assert json.loads(done.stdout)["trained_on"] is False
     assert done.stderr == ""
 
 
 def test_figures_for_a_person(trained: tuple[Path, Path]) -> None:
-    done = call("evaluate", "--statistics", trained[0], "--bundle", trained[1])
+    done = command("evaluate", "--statistics", trained[0], "--bundle", trained[1])
     assert done.returncode == 0
     assert "window level" in done.stdout
     assert "precision" in done.stdout
@@ -72,7 +67,7 @@ def test_refusals_have_a_code_an_exit_status_and_no_traceback(
     trained: tuple[Path, Path], tmp_path: Path, args: tuple[str, ...], status: int, words: str
 ) -> None:
     names = {"TABLE": str(trained[0]), "BUNDLE": str(trained[1]), "x": str(tmp_path / "x")}
-    done = call(*(names.get(arg, arg) for arg in args))
+    done = command(*(names.get(arg, arg) for arg in args))
     assert done.returncode == status
     assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -80,7 +75,7 @@ def test_refusals_have_a_code_an_exit_status_and_no_traceback(
 
 
 def test_the_default_bundle_scores_the_real_table_and_says_that_it_knows_it() -> None:
-    done = call("evaluate", "--statistics", shared_data("zindi", "patch_statistics.csv"), "--json")
+    done = command("evaluate", "--statistics", shared_data("zindi", "patch_statistics.csv"), "--json")
     found = json.loads(done.stdout)
     assert found["n"] == 6075
     assert found["trained_on_windows"] == 6075
