@@ -143,7 +143,7 @@ def test_programs_are_told_in_json_and_people_where_the_time_went(
     timings = json.loads(Path(last["manifest"]).read_text())["timings"]
     assert timings["stages"]["classify windows"]["seconds"] <= last["timings"]["seconds"]
     assert timings["windows_per_second"] == pytest.approx(
-        planned / timings["stages"]["classify windows"]["seconds"], rel=0.01
+        planned / timings["stages"]["classify windows"]["seconds"], rel=0.01, abs=0.06
     )
     members = [kind for kind in timings["work"] if kind.startswith("member ")]
     assert "member all.lightgbm" in members
@@ -281,10 +281,10 @@ def test_an_interrupted_run_leaves_nothing(sent: list[signal.Signals], tmp_path:
 
 
 @pytest.mark.parametrize("variable", ["PROJ_LIB", "PROJ_DATA"])
-def test_data_of_another_program_are_not_used(variable: str, tmp_path: Path) -> None:
+def test_data_of_another_program_are_not_used(variable: str, corner: Path, tmp_path: Path) -> None:
     (tmp_path / "proj.db").write_bytes(b"of another version")
     done = subprocess.run(
-        [str(COMMAND), "check", str(SCENE)],
+        [str(COMMAND), "check", str(corner)],
         env={**os.environ, variable: str(tmp_path)},
         capture_output=True,
         text=True,

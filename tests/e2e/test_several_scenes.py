@@ -26,8 +26,8 @@ from landslide_map.products.columns import ANALYSED, LANDSLIDES
 from landslide_map.products.geopackage import read_layer
 
 SCENE = Path(__file__).parents[2] / "sample_scenes" / "simulated_event" / "scene.yaml"
-LEFT, TOP, ROWS, COLS = 800_040, 2_660_040, 704, 832  # the last columns are without data
-CUT = 320
+LEFT, TOP, ROWS, COLS = 798_760, 2_658_120, 256, 512  # a part, and 128 columns without data on the left
+CUT = 128
 """Windows of 64 pixels do not cross it, landslides do."""
 THRESHOLD = 0.6
 
