@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
@@ -142,6 +142,7 @@ def timings(run: Run, spent: Timings, limit: int | None, *, judging_seconds: flo
     """
     judged = run.plan.count * run.journal.counts["judged"] / len(run.plan.block_rows)
     return spent.as_json() | {
+        "threads": dask.config.get("num_workers", CPU_COUNT),
         "memory_limit_bytes": limit,
         "windows_per_second": round(judged / judging_seconds, 1),
     }
@@ -156,7 +157,7 @@ def manifest(
     started: datetime,
     outputs: Path,
 ) -> dict[str, Any]:
-    """Return the content of ``run.json``.
+    """Return the content of ``run.json``, for :func:`write_manifest`.
 
     Parameters
     ----------
@@ -164,79 +165,37 @@ def manifest(
     result : SceneResult
     landslides : int
         Polygons.
-    notices, timings, started, outputs
-        As of :func:`~landslide_map.mapping.provenance.run_manifest`; `timings` are those of :func:`timings`.
+    notices : sequence of Notice
+        What the user must know.
+    timings : mapping
+        As of :func:`timings`.
+    started : datetime
+        With time zone.
+    outputs : Path
+        Folder with the finished files, before they are moved.
     """
     ensemble = run.ensemble
-    return run_manifest(
-        configuration=configuration(run.settings, run.prediction),
-        inputs=run.files.listed,
-        bundle={
+    return {
+        "format_version": FORMAT_VERSION,
+        "started": started.astimezone(UTC),
+        "configuration": configuration(run.settings, run.prediction),
+        "inputs": run.files.listed,
+        "bundle": {
             "name": ensemble.name,
             "sha256": ensemble.sha256,
             "path": ensemble.path,
             "thresholds": thresholds_used(result.record),
             "networks": run.networks,
         },
-        counts={
+        "counts": {
             "windows": window_counts(result.record),
             "votes": skipped.account(ensemble, result.record),
             "landslides": landslides,
             "rows_of_blocks": run.journal.counts,
         },
-        bands=result.distributions,
-        notices=notices,
-        timings=timings,
-        started=started,
-        outputs=outputs,
-    )
-
-
-def run_manifest(
-    *,
-    configuration: Mapping[str, Any],
-    inputs: Sequence[Mapping[str, Any]],
-    bundle: Mapping[str, Any],
-    counts: Mapping[str, Any],
-    bands: Mapping[str, Any],
-    notices: Iterable[Notice],
-    timings: Mapping[str, Any],
-    started: datetime,
-    outputs: Path,
-) -> dict[str, Any]:
-    """Return everything about a run as plain JSON values.
-
-    Parameters
-    ----------
-    configuration : mapping
-        The scene as it was understood, defaults filled in.
-    inputs : sequence of mapping
-        Of the files read, as from :func:`input_identities`.
-    bundle : mapping
-        Name, version, hash.
-    counts : mapping
-        Windows, analysed windows, windows per scenario and reason, landslides.
-    bands : mapping
-        Distribution of every model band that was read, beside the training data's.
-    notices : iterable of Notice
-        What the user must know.
-    timings : mapping
-        Where the time went, as of :meth:`landslide_map.runtime.timings.Timings.as_json`.
-    started : datetime
-        With time zone.
-    outputs : Path
-        Folder with the finished files, before they are moved.
-    """
-    return {
-        "format_version": FORMAT_VERSION,
-        "started": _plain(started.astimezone(UTC)),
-        "configuration": _plain(configuration),
-        "inputs": _plain(inputs),
-        "bundle": _plain(bundle),
-        "counts": _plain(counts),
-        "bands": _plain(bands),
-        "notices": [_plain(notice) for notice in notices],
-        "timings": {**_plain(timings), "threads": dask.config.get("num_workers", CPU_COUNT)},
+        "bands": result.distributions,
+        "notices": list(notices),
+        "timings": timings,
         "versions": versions(),
         "outputs": tree_records(outputs),
     }
