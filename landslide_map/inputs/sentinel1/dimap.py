@@ -40,7 +40,8 @@ class DimapBand:
     """The ENVI raster."""
     grid: Grid | None
     """None where only the raster's own header says where it lies."""
-    nodata: tuple[float, ...]
+    nodata: tuple[float, ...] | None
+    """None where nothing declares it: the pixels tell, as of any file."""
     identity: Identity
 
 
@@ -96,9 +97,8 @@ def _by_names(path: Path, identity: Identity) -> dict[str, DimapBand]:
         if told is None or told["quantity"].lower() == "beta" or told["polarisation"].lower() in found:
             continue
         decibels = told["db"] is not None
-        nodata = (0.0, ZERO_DB) if decibels else (0.0,)
         found[told["polarisation"].lower()] = DimapBand(
-            raster, None, nodata, _of_band(identity, told, decibels, False)
+            raster, None, None, _of_band(identity, told, decibels, False)
         )
     if set(found) != {"vv", "vh"}:
         raise InputError(
