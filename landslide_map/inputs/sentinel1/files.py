@@ -144,8 +144,8 @@ def _refuse_product_folder(path: Path) -> None:
         raise InputError(
             "E320",
             f"{path}: a Sentinel-1 {'SLC' if '_SLC_' in stem else 'GRD'} product is not terrain-corrected; "
-            "order it as RTC (ASF HyP3, Planetary Computer) or export Earth Engine's COPERNICUS/S1_GRD, and "
-            "give the GeoTIFFs of VV and VH",
+            "take the same pass from Planetary Computer as RTC (landslide-map find), from Earth Engine's "
+            "COPERNICUS/S1_GRD, or from ASF HyP3 as RTC (docs/your-scene.md)",
         )
     if path.is_dir():
         raise InputError("E101", f"{path}: is a folder; give its GeoTIFFs as vv: and vh: in scene.yaml")
