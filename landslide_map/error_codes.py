@@ -228,6 +228,7 @@ CODES: Final[dict[str, str]] = {
     "I330": "whether Sentinel-1 images lie on each other was not checked, as scene.yaml says",
     "I331": "displaced Sentinel-1 images were moved onto the others of their track, or none needed it",
     "I322": "layover and shadow are left out, by the masks of Sentinel-1 products",
+    "I323": "direction, dates and track of a Sentinel-1 composite are taken as scene.yaml lists it",
     "I321": "Sentinel-1 images before and after the event lie on different pixels",
     "I320": "Sentinel-1 passes of a folder were left out",
     "I319": "only one Sentinel-1 image before the event",

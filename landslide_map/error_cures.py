@@ -226,6 +226,7 @@ CURES: Final[dict[str, str]] = {
     "I319": "Add more passes before the event, if there are any",
     "I320": "Nothing; name passes in scene.yaml to choose them yourself",
     "I322": "Nothing; to keep these pixels, move the masks away from the images",
+    "I323": "Make sure that the composite is listed under its own direction",
     "I321": "Nothing; products on one grid are a little sharper",
     "I330": "Nothing; leave out `registration: trust` to have it checked",
     "I331": "Nothing; see in the message how far an image was moved",

@@ -351,7 +351,7 @@ def test_check_says_where_each_fact_comes_from(tmp_path: Path):
     assert image.sources == {
         "acquired": "name",
         "nodata": "file and pixels",
-        "orbit": "as listed",
+        "orbit": "time of day",
         "platform": "name",
         "polarisation": "name",
         "quantity": "name",

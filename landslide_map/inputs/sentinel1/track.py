@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from landslide_map.errors import InputError, Notice
+from landslide_map.grid import Grid
 from landslide_map.inputs.scene_inputs import RadarComposite, RadarImage, RadarTrack
 from landslide_map.inputs.sentinel1 import consistency, differences
 from landslide_map.inputs.sentinel1 import units as backscatter_checks
@@ -26,7 +27,13 @@ from landslide_map.inputs.sentinel1.files import (
     sampled_band,
 )
 from landslide_map.inputs.sentinel1.hidden import hidden_ground, hidden_notices
-from landslide_map.inputs.sentinel1.metadata import Identity, relative_orbit, sources_of
+from landslide_map.inputs.sentinel1.metadata import (
+    Identity,
+    direction,
+    has_time_of_day,
+    relative_orbit,
+    sources_of,
+)
 from landslide_map.inputs.sentinel1.placement import placed
 from landslide_map.inputs.shards import shards_of
 from landslide_map.options import BackscatterUnits, Quantity, Registration
@@ -136,13 +143,22 @@ def open_image(orbit: str, spec: RadarSpec) -> OpenedImage:
         relative_orbit=known.relative_orbit,
         platform=known.platform,
         product=Path((joined_files(where) or (where,))[0]).name,
-        sources=_sources(declared, spec, files[0], known),
+        sources=_sources(declared, spec, files[0], known, orbit, bands["vv"][0].band.grid),
         hidden=tuple(hidden_ground(file.path) for file, _ in parts["vv"]),
     )
     return OpenedImage(image, spec, told, bands["vv"][0].pixels, bands["vh"][0].pixels, tuple(notices))
 
 
-def _sources(declared: Identity, spec: RadarSpec, file: RadarFile, known: Identity) -> dict[str, str]:
+def _agrees(acquired: datetime | None, orbit: str, grid: Grid) -> bool:
+    """Return whether the local time of the day is that of an orbit direction."""
+    if acquired is None or not has_time_of_day(acquired):
+        return False
+    return direction(acquired, *consistency.centre(grid)) == orbit
+
+
+def _sources(
+    declared: Identity, spec: RadarSpec, file: RadarFile, known: Identity, orbit: str, grid: Grid
+) -> dict[str, str]:
     """Return where each property of an image is known from, in the order of trust."""
     stated = replace(
         declared,
@@ -155,7 +171,7 @@ def _sources(declared: Identity, spec: RadarSpec, file: RadarFile, known: Identi
     if known.units is None:
         found.setdefault("units", "pixels")
     found.setdefault("quantity", "assumed")
-    found.setdefault("orbit", "as listed")
+    found.setdefault("orbit", "time of day" if _agrees(known.acquired, orbit, grid) else "as listed")
     of_file = "metadata" if file.nodata is not None else "file and pixels"
     found["nodata"] = of_file if spec.nodata is None else "scene.yaml"
     found["polarisation"] = "name" if file.identity.polarisation else "as listed"
@@ -321,6 +337,9 @@ def _open_composite(orbit: str, spec: CompositeSpec) -> tuple[RadarComposite, li
     told = file.identity.orbit
     if told and told != orbit:
         raise InputError("E303", f"{where}: listed under {orbit}, but its tags say {told}")
+    if not told:
+        unknown = f"a composite tells neither direction nor dates nor track; it is taken as {orbit} as listed"
+        notices.append(Notice("I323", f"{where}: {unknown}"))
     opened = {name: replace(band.band, limits=DB_LIMITS) for name, band in bands.items()}
     return RadarComposite(opened, quantity, Path(where).name), notices
 

@@ -11,6 +11,8 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+
 from landslide_map import bands
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import RESOLUTION_M, Grid
@@ -36,6 +38,7 @@ from landslide_map.scene.model import OpticalSpec
 
 FIRST_OFFSET_BASELINE = (4, 0)
 """Products from baseline 04.00 on carry +1000 (Sentinel-2 Products Specification, BOA_ADD_OFFSET)."""
+CLOUDY = 0.2
 LATE_DAYS = 60
 LOW_SUN_ZENITH = 70.0
 SPECIAL_VALUES = (*ZERO, SATURATED)
@@ -264,10 +267,15 @@ def _look_at_pixels(
             *checks.mixed_offset_notices(name, look, decision.scale),
             *checks.condition_notices(name, in_dn),
             *checks.classification_notices(name, in_dn, decision.offset),
-            *registration_notices(name, look),
-            *turned_band_notices(name, rasters),
+            *registration_notices(name, look.without_clouds()),
+            *([] if _cloudy(look) else turned_band_notices(name, rasters)),
         ],
     )
+
+
+def _cloudy(look: Look) -> bool:
+    """Return whether so much is cloud that patches at full resolution may show little else."""
+    return look.classes is not None and bool(np.isin(look.classes, offset.CLOUD_CLASSES).mean() > CLOUDY)
 
 
 def _acquired(found: Found, stated: datetime | None) -> tuple[datetime | None, list[Notice]]:

@@ -53,6 +53,14 @@ class Look:
         """Valid pixels that the classification, where there is one, does not call cloud or defective."""
         return self.valid if self.classes is None else self.valid & np.isin(self.classes, CLEAR_CLASSES)
 
+    def without_clouds(self) -> Look:
+        """Return the look without clouds of the classification: high ones lie elsewhere in each band."""
+        if self.classes is None:
+            return self
+        cloud = np.isin(self.classes, CLOUD_CLASSES)
+        seen = {name: np.where(cloud, np.float32(np.nan), band) for name, band in self.bands.items()}
+        return Look(seen, self.classes)
+
 
 @dataclass(frozen=True, slots=True)
 class OffsetDecision:
