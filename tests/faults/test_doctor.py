@@ -149,3 +149,39 @@ def test_noisy_borders_of_old_images_are_warned_of(tmp_path: Path, year: int, ma
     scene = {"event": {"time": f"{year}-04-02T00:00:00Z"}, "grid": GRID, "s1": {"ascending": items}}
     codes = {notice.code for notice in open_inputs(Scene.model_validate(scene)).notices}
     assert ("W353" in codes) is said
+
+
+@pytest.mark.parametrize("classified", [True, False])
+def test_high_clouds_lie_elsewhere_in_each_band_and_displace_none(tmp_path: Path, classified: bool):
+    """Bands look from different angles: a cloud is shifted from band to band, the ground is not.
+
+    Without a classification clouds are not told from ground, and the refusal says that one helps.
+    """
+    blobs = gaussian_filter(np.random.default_rng(8).normal(0, 1, (256, 256)), 5)
+    blobs[170:] = -1
+    seen = {
+        band: values + 6000 * (np.roll(blobs, (4 * i, 0), (0, 1)) > 0.04)
+        for i, (band, values) in enumerate(bands().items())
+    }
+    spec = image(tmp_path, seen)
+    if classified:
+        scl = np.full((128, 128), 4, np.uint8)
+        scl[:92] = 9
+        path = tmp_path / "T51RUH_20240410T022529_SCL_20m.tif"
+        with rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            width=128,
+            height=128,
+            count=1,
+            dtype="uint8",
+            crs="EPSG:32651",
+            transform=Affine(20, 0, 400_000, 0, -20, 2_650_000),
+        ) as out:
+            out.write(scl, 1)
+        assert not codes(spec.model_copy(update={"SCL": path})) & {"W215", "E209"}
+    else:
+        with pytest.raises(InputError) as error:
+            codes(spec)
+        assert error.value.code == "E209"
