@@ -89,14 +89,9 @@ def _stored_record(path: Path, plan: WindowPlan, scenarios: tuple[str, ...]) -> 
     with xr.open_dataset(path, engine="scipy") as stored:
         rows = np.searchsorted(stored["row_start"].values, plan.row_starts)
         cols = np.searchsorted(stored["col_start"].values, plan.col_starts)
-        chosen = {
-            name: stored[name].values[np.ix_(rows, cols)]
-            for name in ("probability", "threshold", "scenario", "reason")
+        chosen: dict[str, Any] = {
+            name: stored[name].values[np.ix_(rows, cols)].astype(number.dtype)
+            for name, number in WindowRecord.NUMBERS.items()
+            if number.each is None and name in stored
         }
-    return WindowRecord(
-        probability=chosen["probability"].astype(np.float64),
-        threshold=chosen["threshold"].astype(np.float64),
-        scenario=chosen["scenario"].astype(np.int8),
-        reason=chosen["reason"].astype(np.uint8),
-        scenarios=scenarios,
-    )
+    return WindowRecord(**chosen, scenarios=scenarios)
