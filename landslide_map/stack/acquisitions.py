@@ -161,6 +161,37 @@ def read_optical_before(
     return dict(zip(names, shown, strict=True))
 
 
+def read_greenest_before(
+    images: Sequence[OpticalImage], grid: Grid, block: Block, files: OpenFiles | None = None
+) -> dict[str, Floats32]:
+    """Read the bands before the event in one block: of the clear image with the highest NDVI at a pixel.
+
+    Returns
+    -------
+    dict of str to (block.height, block.width) float32
+        Training DN of the bands that all images have; NaN where no image is clear.
+    """
+    place = _Place(grid, block, files)
+    names = [name for name in OPTICAL if all(name in image.bands for image in images)]
+    greenest = np.full((block.height, block.width), -np.inf, np.float32)
+    found = {name: np.full((block.height, block.width), np.nan, np.float32) for name in names}
+    for image in images:
+        bands, hidden = _read_with_hidden(image, place)
+        green = ndvi(bands["red"], bands["nir"])
+        better = ~hidden & (green > greenest)  # never where it is missing
+        greenest = np.where(better, green, greenest)
+        found = {name: np.where(better, bands[name], found[name]) for name in names}
+    return found
+
+
+def ndvi(red: Floats32, nir: Floats32) -> Floats32:
+    """Return the NDVI of reflectance from training DN; NaN where both bands reflect nothing."""
+    red, nir = red - np.float32(DN_OFFSET), nir - np.float32(DN_OFFSET)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Floats32 = np.where(nir + red > 0, (nir - red) / (nir + red), np.nan).astype(np.float32)
+    return found
+
+
 def _read_with_hidden(image: OpticalImage, place: _Place) -> tuple[dict[str, Floats32], Any]:
     """Return the bands of an image as training DN, and where snow or cloud hides the ground."""
     bands = {name: _read_optical(image, name, place) for name in image.bands}

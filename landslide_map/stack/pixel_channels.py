@@ -10,7 +10,6 @@ import numpy as np
 from landslide_map.array_types import Floats32
 from landslide_map.bands import (
     CHANNELS,
-    DN_OFFSET,
     ORBITS,
     POLARISATIONS,
     acquisition,
@@ -24,14 +23,16 @@ from landslide_map.models.segmentation.scaling import L4S_DIVISOR
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.raster.resample import read_block
 from landslide_map.stack import terrain_shape
-from landslide_map.stack.acquisitions import present, read_acquisition
+from landslide_map.stack.acquisitions import ndvi, present, read_acquisition, read_greenest_before
 from landslide_map.stack.channels import read_channels
 
 _TERRAIN: Final = ("elevation", "slope", "aspect", "hillshade", "l4s_slope", "l4s_elevation")
 _BOTH: Final = {
     f"both_{side}_{pol}": (side, pol) for side in ("pre", "post", "diff") for pol in POLARISATIONS
 }
-_NDVI_POST: Final = "ndvi_post"
+_BEFORE: Final = ("pre_blue", "pre_green", "pre_red", "pre_nir", "ndvi_pre")
+_BETWEEN: Final = ("dndvi", "neg_dndvi", "rdndvi")
+_VEGETATION: Final = ("ndvi_post", *_BEFORE, *_BETWEEN)
 
 
 def unavailable(inputs: SceneInputs, names: Sequence[str]) -> list[str]:
@@ -42,14 +43,23 @@ def unavailable(inputs: SceneInputs, names: Sequence[str]) -> list[str]:
             there = group(name) in inputs.sensors
         elif name in _TERRAIN:
             there = inputs.dem is not None
-        elif name == _NDVI_POST:
-            there = inputs.optical is not None
+        elif name in _VEGETATION:
+            there = _has_vegetation(inputs, name)
         else:
             there = name in _BOTH and bool(inputs.tracks)
         if not there:
             source = PIXEL_CHANNELS[name].source
             lacking.append(f"{name} (made of {', '.join(source) or 'nothing that a scene holds'})")
     return lacking
+
+
+def _has_vegetation(inputs: SceneInputs, name: str) -> bool:
+    """Whether a scene has the images after and before the event that a channel is made of."""
+    needed = {name.removeprefix("pre_")} if name.startswith("pre_") else {"red", "nir"}
+    after = inputs.optical is not None and needed <= inputs.optical.bands.keys()
+    images = inputs.optical_before
+    before = bool(images) and all({*needed, "red", "nir"} <= image.bands.keys() for image in images)
+    return (after or name in _BEFORE) and (before or name == "ndvi_post")
 
 
 def check_available(inputs: SceneInputs, names: Sequence[str], member: str) -> None:
@@ -86,8 +96,8 @@ def read_pixel_channels(
     known = [name for name in names if name in CHANNELS]
     if known:
         made |= dict(zip(known, read_channels(inputs, known, block, files), strict=True))
-    if _NDVI_POST in names:
-        made[_NDVI_POST] = _ndvi_post(inputs, block, files)
+    if vegetation := [name for name in names if name in _VEGETATION]:
+        made |= _vegetation(inputs, vegetation, block, files)
     for name in names:
         if name in _BOTH:
             made[name] = _both(inputs, *_BOTH[name], block, files)
@@ -96,11 +106,25 @@ def read_pixel_channels(
     return np.stack([made[name] for name in names])
 
 
-def _ndvi_post(inputs: SceneInputs, block: Block, files: OpenFiles | None) -> Floats32:
-    red, nir = (read_acquisition(inputs, name, block, files=files) - DN_OFFSET for name in ("red", "nir"))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found: Floats32 = np.where(nir + red > 0, (nir - red) / (nir + red), np.nan).astype(np.float32)
-    return found
+def _vegetation(
+    inputs: SceneInputs, names: Sequence[str], block: Block, files: OpenFiles | None
+) -> dict[str, Floats32]:
+    """Return bands before the event, and NDVI before, after and between."""
+    found: dict[str, Floats32] = {}
+    if any(name not in _BEFORE for name in names):
+        red, nir = (read_acquisition(inputs, name, block, files=files) for name in ("red", "nir"))
+        found["ndvi_post"] = ndvi(red, nir)
+    if any(name != "ndvi_post" for name in names):
+        before = read_greenest_before(inputs.optical_before, inputs.grid, block, files)
+        found |= {f"pre_{name}": band for name, band in before.items()}
+        found["ndvi_pre"] = ndvi(before["red"], before["nir"])
+    if "ndvi_post" in found and "ndvi_pre" in found:
+        found["dndvi"] = found["ndvi_post"] - found["ndvi_pre"]
+        found["neg_dndvi"] = -found["dndvi"]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            relative = found["dndvi"] / np.sqrt(np.abs(found["ndvi_pre"] + found["ndvi_post"]))
+        found["rdndvi"] = np.where(np.isfinite(relative), relative, np.nan).astype(np.float32)
+    return {name: found[name] for name in names}
 
 
 def _both(inputs: SceneInputs, side: str, pol: str, block: Block, files: OpenFiles | None) -> Floats32:

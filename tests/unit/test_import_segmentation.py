@@ -298,3 +298,28 @@ def test_scaled_values_for_physical_members_and_the_reverse(ganerod: Path, tmp_p
         with pytest.raises(LandslideMapError) as caught:
             list(score_pixels(of_array(array, band_choices(bundle, members)), members, given))
         assert caught.value.code == "E181"
+
+
+@pytest.mark.parametrize(
+    ("text", "agrees"),
+    [
+        ("data: {channels: [13, 14]}\nmodel: {net: {in_channels: 2, _target_: smp.PSPNet}}\n", True),
+        ("model.net.in_channels: 2\n", True),
+        ("net: !!python/object:torch.nn.Conv2d {}\n", True),
+        ("data: {channels: [0, 1]}\n", False),
+        ("model: {net: {in_channels: 9}}\n", False),
+        ("model.net.in_channels: 11\n", False),
+        ("model: {net: {_target_: segmentation_models_pytorch.FPN}}\n", False),
+    ],
+)
+def test_what_hparams_say_of_a_run_must_agree(tmp_path: Path, text: str, agrees: bool) -> None:
+    run = tmp_path / "sentinel2_ensemble" / "62"
+    write_checkpoint(run / "checkpoints/epoch_001.ckpt", "pspnet", "s2", 62)
+    (run / "tensorboard/version_0").mkdir(parents=True)
+    (run / "tensorboard/version_0/hparams.yaml").write_text(text)
+    if agrees:
+        import_segmentation(run.parent, tmp_path / "bundle", SCALED)
+        assert (tmp_path / "bundle" / "bundle.json").is_file()
+    else:
+        refused("E521", run.parent, tmp_path / "bundle", SCALED)
+        assert not (tmp_path / "bundle").exists()

@@ -22,6 +22,7 @@ from landslide_map.errors import BundleError, Notice
 from landslide_map.models.bundle.folder import check_free, save_bundle
 from landslide_map.models.published import ganerod, landslide4sense
 from landslide_map.models.published.event_file import largest_scalar
+from landslide_map.models.published.hparams import check_hparams
 from landslide_map.models.published.segmentation_bundle import Published, bundle_document
 from landslide_map.models.published.segmentation_keys import LOSS_WEIGHT, PREFIX, own_key
 from landslide_map.models.published.segmentation_networks import ganerod_spec, l4s_spec
@@ -161,6 +162,7 @@ def _checkpoints(
     published = []
     for number, path in sorted(runs.items()):
         run = ganerod.run(number)
+        check_hparams(path.parents[1], setting, run.network)
         spec = ganerod_spec(run.network, setting, statistics, channels)
         name = f"{setting}-{number:02d}-{run.network}-{run.loss}-{run.learning_rate:g}"
         published.append(
