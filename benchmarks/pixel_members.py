@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.pixel_members`` measures the ResNet34 U-Net on Landslide4Sense patches, both ways in
 turn in one process on one thread. ``--train FOLDER`` simulates events with confusers, trains the recipe
-``small-pixels`` on them and judges it on events of other seeds.
+``small-pixels`` on them and judges it on events of other seeds. ``--compare FOLDER``, after it, maps those
+events and puts the outlines beside the pixel member, and both together.
 """
 
 from __future__ import annotations
@@ -13,16 +14,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import geopandas as gpd
 import numpy as np
+import rasterio
 import torch
+from rasterio.features import rasterize
 
+from landslide_map import map_scene
 from landslide_map.datasets.cut_tiles import cut_tiles
 from landslide_map.datasets.pixel_data import open_pixel_data
 from landslide_map.evaluation.pixel_members import evaluate_pixels
+from landslide_map.models.bundle.combine import add_pixel_members
 from landslide_map.models.bundle.load import load_bundle
 from landslide_map.models.published.segmentation_networks import l4s_spec
 from landslide_map.models.segmentation.architecture import build_network
 from landslide_map.models.segmentation.member import SegmentationMember, batch_of
+from landslide_map.pixel_metrics import PixelCounts
 from landslide_map.training.pixels.choose import chosen_recipe
 from landslide_map.training.pixels.train import TrainingOptions, train_pixels
 from sample_scenes.simulator.event import simulate_event
@@ -82,6 +89,38 @@ def train(folder: Path, minutes: float) -> dict[str, Any]:
     return evaluate_pixels(unseen, members).as_json() | {"cpu_seconds_of_training": spent}
 
 
+def compare(folder: Path) -> dict[str, PixelCounts]:
+    """Return pixel counts on the unseen events: by outlines, by the pixel member, and by both.
+
+    Both: the mean of the probabilities of outlines, 0 where there is none, and of the member is above one
+    half. Nothing of it was chosen by these figures.
+    """
+    names = ("outlines", "small-pixels", "mean of both")
+    total = dict.fromkeys(names, PixelCounts())
+    if not (folder / "both").exists():
+        add_pixel_members(None, folder / "small", folder / "both")
+    for seed in TEST_SEEDS:
+        out = folder / f"map{seed}"
+        if not (out / "run.json").exists():
+            scene = folder / f"s{seed}" / "scene.yaml"
+            map_scene(scene, out, bundle=folder / "both", everywhere=True)
+        with rasterio.open(out / "pixel_probability.tif") as source:
+            pixels, lattice = source.read(1), {"out_shape": source.shape, "transform": source.transform}
+        with rasterio.open(out / "outline_probability.tif") as source:
+            objects = np.nan_to_num(source.read(1))
+        truth, drawn = (
+            rasterize(gpd.read_file(path, layer=layer).geometry, **lattice) > 0
+            for path, layer in (
+                (folder / f"s{seed}" / "landslides_truth.gpkg", None),
+                (out / "landslides.gpkg", "landslides"),
+            )
+        )
+        each = (drawn, pixels > 0.5, (objects + pixels) / 2 > 0.5)
+        for name, predicted in zip(names, each, strict=True):
+            total[name] += PixelCounts.of(predicted, truth)
+    return total
+
+
 def _simulated(folder: Path, seed: int) -> Path:
     """Simulate an event; those to train on lack some confusers, those to judge have all."""
     rng = np.random.default_rng(seed)
@@ -98,8 +137,13 @@ def main() -> None:
     """Print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--train", type=Path, metavar="FOLDER")
+    parser.add_argument("--compare", type=Path, metavar="FOLDER")
     parser.add_argument("--minutes", type=float, default=14)
     chosen = parser.parse_args()
+    if chosen.compare is not None:
+        for name, counts in compare(chosen.compare).items():
+            print(f"| {name} | {counts.f1:.3f} | {counts.precision:.3f} | {counts.recall:.3f} |")
+        return
     if chosen.train is not None:
         for name, value in train(chosen.train, chosen.minutes).items():
             print(f"{name}: {value}")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from . import shared_options
 from .feedback import Feedback, feedback
+
+if TYPE_CHECKING:
+    from landslide_map.options import Precision
 
 
 @click.command()
@@ -21,6 +26,7 @@ from .feedback import Feedback, feedback
 @click.option("--scenario", help="Which members are averaged; by default the bundle's first.")
 @click.option("--member", help="One member only.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where networks run.")
+@shared_options.precision
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @feedback
 def pixels(
@@ -31,6 +37,7 @@ def pixels(
     scenario: str | None,
     member: str | None,
     device: str,
+    precision: Precision,
     overwrite: bool,
     tell: Feedback,
 ) -> None:
@@ -44,7 +51,7 @@ def pixels(
         scene,
         bundle,
         out,
-        PixelMapOptions(near=near, scenario=scenario, member=member, device=device),
+        PixelMapOptions(near=near, scenario=scenario, member=member, device=device, precision=precision),
         overwrite=overwrite,
         progress=tell.progress,
     )

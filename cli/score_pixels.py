@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import shared_options
 from .feedback import Feedback, feedback
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     help="Where the channels are, if the shape leaves it open.",
 )
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where networks run.")
+@shared_options.precision
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @feedback
 def score_pixels(

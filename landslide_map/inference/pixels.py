@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from landslide_map.models.segmentation.scaling import L4S_DIVISOR
 from landslide_map.models.segmentation.spec import MULTIPLE, SMALLEST_INPUT
 from landslide_map.models.segmentation.tiled import predict_block
 from landslide_map.models.segmentation.tiling import reflected
+from landslide_map.options import Precision
 from landslide_map.runtime.atomic import whole_file
 from landslide_map.runtime.progress import Report, silent
 
@@ -50,6 +51,7 @@ class PixelOptions:
     raw: bool = False
     """Whether Landslide4Sense bands are DN, degrees and metres, not yet divided."""
     device: str = "cpu"
+    precision: Precision = "float32"
 
 
 def members_of(bundle: Bundle, scenario: str | None, member: str | None) -> list[SegmentationMember]:
@@ -160,6 +162,7 @@ def score_pixels(
         raise UsageError(
             "E402", f"--logits needs one network; here are {sum(len(own.files) for own in members)}."
         )
+    members = [replace(own, precision=options.precision) for own in members]
     for i in range(len(arrays)):
         image = _in_units(arrays.read(i, i + 1)[0], arrays, options)
         yield _one(image, arrays, members, options).astype(np.float32)

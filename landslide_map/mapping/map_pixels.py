@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -29,6 +29,7 @@ from landslide_map.models.bundle.load import load_bundle
 from landslide_map.models.segmentation.ensemble import is_landslide, mean_probability
 from landslide_map.models.segmentation.member import SegmentationMember
 from landslide_map.models.segmentation.tiled import predict_block
+from landslide_map.options import Precision
 from landslide_map.products import CANDIDATES, LANDSLIDES, cog
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.runtime import progress as reporting
@@ -64,6 +65,7 @@ class PixelMapOptions:
     scenario: str | None = None
     member: str | None = None
     device: str = "cpu"
+    precision: Precision = "float32"
     block: int = BLOCK
     """Edge of the blocks that are held in memory, pixels; the bits of a pixel do not depend on it."""
 
@@ -94,7 +96,8 @@ def map_pixels(
     if out.exists() and not overwrite:
         raise OutputExistsError("E401", f"{out}: exists already; replace it with --overwrite.")
     ready = load_bundle(bundle, pixel_members_suffice=True)
-    members = members_of(ready, options.scenario, options.member)
+    chosen = members_of(ready, options.scenario, options.member)
+    members = [replace(own, precision=options.precision) for own in chosen]
     inputs = open_inputs(load_scene(scene))
     for own in members:
         check_available(inputs, own.channels, own.name)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from landslide_map.models.segmentation.ensemble import mean_probability, probability
 from landslide_map.models.segmentation.scaling import scale, scaled_already
 from landslide_map.models.segmentation.spec import SegmentationSpec
+from landslide_map.options import Precision
 
 KIND: Final = "segmentation"
 """Of a member in ``bundle.json``, and the key of its description in `settings`."""
@@ -40,7 +41,9 @@ class SegmentationMember:
     files: tuple[bytes | Path, ...]
     """Weights (safetensors) of each fold."""
     threshold: float = 0.5
-    _networks: dict[tuple[int, str], Any] = field(default_factory=dict, compare=False, repr=False)
+    precision: Precision = "float32"
+    """Of the networks' products; stems stay in float32, and so do all results."""
+    _networks: dict[tuple[int, str, str], Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -78,7 +81,12 @@ class SegmentationMember:
         planes = (scaled_already if scaled else scale)(tiles, self.spec.scaling)
         network = self.network(fold, device)
         parts = []
-        with torch.inference_mode():
+        lower = self.precision != "float32"
+        kind = getattr(torch, self.precision) if lower else None
+        with (
+            torch.inference_mode(),
+            torch.autocast(torch.device(device).type, dtype=kind, enabled=lower),
+        ):
             count = batch_of(planes.shape[-1])
             for start in range(0, len(planes), count):
                 batch = torch.from_numpy(planes[start : start + count]).to(device)
@@ -87,8 +95,9 @@ class SegmentationMember:
         return np.concatenate(parts)
 
     def network(self, fold: int, device: str = "cpu") -> Any:
-        """Return the network of a fold in evaluation mode; built once for each device."""
-        if (fold, device) not in self._networks:
+        """Return the network of a fold in evaluation mode; built once for each device and precision."""
+        key = (fold, device, self.precision)
+        if key not in self._networks:
             from safetensors import SafetensorError
             from safetensors.torch import load
 
@@ -99,8 +108,13 @@ class SegmentationMember:
                 tensors = load(file if isinstance(file, bytes) else file.read_bytes())
             except SafetensorError as error:
                 raise ValueError(f"{self.name}: no safetensors file ({error})") from error
-            self._networks[fold, device] = fused(loaded(self.spec, tensors), self.spec).to(device)
-        return self._networks[fold, device]
+            network = fused(loaded(self.spec, tensors), self.spec).to(device)
+            if self.precision != "float32":
+                from landslide_map.models.networks.reduced_precision import keep_stems_in_float32
+
+                keep_stems_in_float32(network)
+            self._networks[key] = network
+        return self._networks[key]
 
     def unloaded(self) -> None:
         """Drop the networks that were built, and their memory."""
