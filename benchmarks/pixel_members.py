@@ -18,7 +18,6 @@ import geopandas as gpd
 import numpy as np
 import rasterio
 import torch
-from landslide_map.pixel_metrics import PixelCounts
 from rasterio.features import rasterize
 
 from landslide_map import map_scene
@@ -30,6 +29,7 @@ from landslide_map.models.bundle.load import load_bundle
 from landslide_map.models.published.segmentation_networks import l4s_spec
 from landslide_map.models.segmentation.architecture import build_network
 from landslide_map.models.segmentation.member import SegmentationMember, batch_of
+from landslide_map.models.segmentation.metrics import PixelCounts
 from landslide_map.training.pixels.choose import chosen_recipe
 from landslide_map.training.pixels.train import TrainingOptions, train_pixels
 from sample_scenes.simulator.event import simulate_event
