@@ -31,8 +31,9 @@ from scipy.optimize import minimize
 from landslide_map import map_scene
 from landslide_map.delineation.collect import CHANNELS, LayerCollector
 from landslide_map.delineation.evidence import Surroundings, WindowLayers
+from landslide_map.delineation.edges import EDGE_FEATURES
 from landslide_map.delineation.features import FEATURES, NESTING, SHAPES, node_features
-from landslide_map.delineation.objects import measured, partition
+from landslide_map.delineation.objects import measured, near, partition
 from landslide_map.delineation.partition import LEAST_PIXELS, MOST_PIXELS, chosen_nodes
 from landslide_map.delineation.pixels import Strip
 from landslide_map.delineation.score import DOCUMENT, IMAGE, RADAR
@@ -79,6 +80,10 @@ FALLING: Final = ("cloud", "surrounding_mosaic")
 COSTS: Final = {IMAGE: 0.4, RADAR: 0.5}
 """Share of landslide from which an outline is drawn. One half makes the most right pixels less wrong ones.
 The image alone is less sure of everything, and finds most with a little less."""
+EDGE_LEAST: Final = 0.5
+"""Probability from which a pixel near an object belongs to it."""
+EDGE_MODEL: Final = "edge.txt"
+EDGE_TREES: Final = 120
 TREES: Final = 240
 SETTINGS: Final[dict[str, Any]] = {
     "objective": "binary",
@@ -95,6 +100,12 @@ SETTINGS: Final[dict[str, Any]] = {
     "force_col_wise": True,
     "verbosity": -1,
 }
+EDGE_SETTINGS: Final = SETTINGS | {
+    "learning_rate": 0.08,
+    "num_leaves": 15,
+    "min_data_in_leaf": 400,
+    "feature_fraction": 0.6,
+}
 
 
 @dataclass(frozen=True)
@@ -108,6 +119,11 @@ class Candidates:
     """True share of landslide."""
     tree: Tree
     true_pixels: int
+    strip: Strip
+    around: Surroundings
+    sensors: tuple[str, ...]
+    inside: npt.NDArray[np.bool_]
+    """Whether each pixel of the strip is landslide."""
 
     @property
     def allowed(self) -> npt.NDArray[np.bool_]:
@@ -168,16 +184,20 @@ def measure(number: int, folder: Path, name: str, tracks: Sequence[str], *, extr
     truth = _truth(folder / "landslides_truth.gpkg", inputs)
     prefixes = [prefix for prefix, orbit in (("desc", "descending"), ("asc", "ascending")) if orbit in tracks]
     inside = truth[strip.rows, strip.cols.astype(np.int64)].astype(np.int32)[:, np.newaxis]
+    around = Surroundings.of([strip.cells])
+    sensors = (*prefixes, "ndvi_before", "slope")
     tree, sums = measured(
         strip,
-        Surroundings.of([strip.cells]),
+        around,
         _windows(mapped / "windows.nc", stride),
-        [*prefixes, "ndvi_before", "slope"],
+        sensors,
         inside,
     )
     features = node_features(tree, sums[:, :-1])
     share = sums[:, -1] / np.maximum(tree.shape[:, 0], 1)
-    return Candidates(number, RADAR if tracks else IMAGE, features, share, tree, int(truth.sum()))
+    variant = RADAR if tracks else IMAGE
+    own = inside[:, 0] > 0
+    return Candidates(number, variant, features, share, tree, int(truth.sum()), strip, around, sensors, own)
 
 
 def strips_of(inputs: SceneInputs) -> Iterator[Strip]:
@@ -197,6 +217,7 @@ def learn(tables: Sequence[Candidates], names: Sequence[str], out: Path) -> None
     document: dict[str, Any] = {"name": "objects-1", "variants": {}}
     if (out / DOCUMENT).exists():
         document = json.loads((out / DOCUMENT).read_text(encoding="utf-8"))
+    all_unseen: list[tuple[Candidates, npt.NDArray[np.float64]]] = []
     for name in names:
         columns = READ[name]
         own = [table for table in tables if table.variant == name]
@@ -207,6 +228,7 @@ def learn(tables: Sequence[Candidates], names: Sequence[str], out: Path) -> None
             (out / file).write_bytes(content)
         predictors = [lightgbm_predictor(content) for content in folds]
         unseen = [(t, predictors[t.event % FOLDS](t.features[:, positions])) for t in own]
+        all_unseen += unseen
         cost = COSTS[name]
         slope, intercept = calibration(unseen, cost)
         document["variants"][name] = {
@@ -217,8 +239,31 @@ def learn(tables: Sequence[Candidates], names: Sequence[str], out: Path) -> None
             "intercept": round(intercept, 4),
             "cost": cost,
         }
-        click.echo(f"{name}: from a share of {cost}, pixel F1 {f1(unseen, cost):.3f} on unseen events")
+        click.echo(f"{name}: from a share of {cost}, pixel F1 {f1(unseen):.3f} on unseen events")
+    (out / EDGE_MODEL).write_bytes(fit_edges(all_unseen))
+    document["edge"] = {"features": EDGE_FEATURES, "model": EDGE_MODEL, "least": EDGE_LEAST}
     (out / DOCUMENT).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def fit_edges(unseen: Sequence[tuple[Candidates, npt.NDArray[np.float64]]]) -> bytes:
+    """Return trees that say whether a pixel near an object, chosen by models that did not see it, is landslide."""
+    features, inside = [], []
+    for table, share in unseen:
+        chosen = drawn(table, share)
+        _, zone, own = near(table.strip, table.tree, chosen, table.features, share, table.around, table.sensors)
+        features.append(own)
+        inside.append(table.inside[zone >= 0])
+    data = lightgbm.Dataset(
+        np.concatenate(features), np.concatenate(inside).astype(float), params={"verbosity": -1}
+    )
+    booster = lightgbm.train(EDGE_SETTINGS, data, num_boost_round=EDGE_TREES)
+    return compact_lightgbm(booster.model_to_string()).encode("ascii")
+
+
+def drawn(table: Candidates, share: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Return the candidates that are outlined at the shares they are given."""
+    cost = np.full(len(share), COSTS[table.variant])
+    return chosen_nodes(table.tree, share, cost, table.allowed)
 
 
 def fit(tables: Sequence[Candidates], columns: Sequence[str]) -> bytes:
@@ -243,16 +288,16 @@ def fit(tables: Sequence[Candidates], columns: Sequence[str]) -> bytes:
     return compact_lightgbm(booster.model_to_string()).encode("ascii")
 
 
-def f1(unseen: Sequence[tuple[Candidates, npt.NDArray[np.float64]]], cost: float) -> float:
-    """Return the pixel F1 of what is drawn from some share on; slides that are no candidate count too."""
-    right = drawn = true = 0.0
+def f1(unseen: Sequence[tuple[Candidates, npt.NDArray[np.float64]]]) -> float:
+    """Return the pixel F1 of what is drawn, before edges; slides that are no candidate count too."""
+    right = outlined = true = 0.0
     for table, share in unseen:
-        chosen = chosen_nodes(table.tree, share, np.full(len(share), cost), table.allowed)
+        chosen = drawn(table, share)
         size = table.tree.shape[:, 0]
         right += float((table.share * size)[chosen].sum())
-        drawn += float(size[chosen].sum())
+        outlined += float(size[chosen].sum())
         true += table.true_pixels
-    return 2 * right / max(drawn + true, 1)
+    return 2 * right / max(outlined + true, 1)
 
 
 def calibration(

@@ -127,7 +127,7 @@ def _simulated(folder: Path, seed: int) -> Path:
     chosen: tuple[str, ...] = CONFUSERS
     if seed in TRAINING_SEEDS:
         chosen = tuple(name for name in CONFUSERS if rng.random() < 0.6)
-    options = varied(seed, float(rng.uniform(4, 14)), size=SIZE, confusers=chosen)
+    options = varied(seed, float(rng.uniform(4, 14)), size=SIZE, confusers=chosen, soil="grey")
     scene = simulate_event(folder / f"s{seed}", options)
     scene.write_text(scene.read_text() + "dem: dem.tif\n")
     return scene

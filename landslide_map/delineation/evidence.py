@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landslide_map.bands import DIFFERENCES, NDVI_BEFORE, OPTICAL, SLOPE
+from landslide_map.delineation.bareness import INDEX_LAYERS, THOUSAND, bareness, counts_brightness
 from landslide_map.delineation.cells import (
     CLOUDY,
     SPREAD,
@@ -27,9 +28,11 @@ Sums = npt.NDArray[np.int32]
 DROP: Final = "drop"
 COLUMNS: Final = (
     DROP,
+    "bareness",
     *(f"{name}_contrast" for name in OPTICAL),
     NDVI,
     *OPTICAL,
+    "water",
     "surrounding_ndvi",
     "surrounding_spread",
     "surrounding_mosaic",
@@ -44,8 +47,8 @@ COLUMNS: Final = (
     "slope_valid",
 )
 """Columns of the evidence of a pixel."""
-THOUSAND: Final = 1000
-"""NDVI drops, probabilities and shares are counted in thousandths."""
+PIXELS: Final = 1 << 18
+"""Pixels of which evidence is worked out at once."""
 TENTH: Final = 8
 """Contrasts are counted in eighths of a code step."""
 Z: Final = 64
@@ -118,18 +121,47 @@ def _mosaic(cells: Codes, near: npt.NDArray[np.float32]) -> npt.NDArray[np.float
     return surrounding_means(np.where(cells >= FIRST, np.minimum(np.rint(apart), 255), 0).astype(np.uint8))
 
 
-def drops(strip: Strip, rows: npt.NDArray[np.int64], around: Surroundings) -> Sums:
-    """Return how far each pixel lies below its surroundings, thousandths of NDVI, ``(pixel,)``."""
-    position = around.layers[NDVI]
-    near = at_pixels(
-        np.ascontiguousarray(around.stacked[:, :, position : position + 1]), rows, strip.cols.astype(np.int64)
-    )[:, 0]
-    return _drop(near, strip.codes[:, strip.layers.index(NDVI)])
+def barenesses(
+    strip: Strip, rows: npt.NDArray[np.int64], around: Surroundings, sensors: Sequence[str]
+) -> Sums:
+    """Return how bare each pixel is against its surroundings, thousandths of NDVI, ``(pixel,)``."""
+    near = np.ascontiguousarray(around.stacked[:, :, [around.layers[name] for name in INDEX_LAYERS]])
+    found: Sums = np.empty(len(rows), np.int32)
+    for start in range(0, len(rows), PIXELS):
+        part = slice(start, start + PIXELS)
+        at = at_pixels(near, rows[part], strip.cols[part].astype(np.int64))
+        found[part] = _bareness(strip, part, at, sensors)
+    return found
+
+
+def _bareness(strip: Strip, part: slice, near: npt.NDArray[np.float32], sensors: Sequence[str]) -> Sums:
+    columns = [strip.layers.index(name) for name in INDEX_LAYERS]
+    tracks = tuple(name for name in strip.layers if name.split("_")[0] in sensors)
+    found: Sums = bareness(strip.codes[part][:, columns], near, counts_brightness(tracks))
+    return found
+
+
+def red_contrasts(strip: Strip, rows: npt.NDArray[np.int64], around: Surroundings) -> Sums:
+    """Return how much brighter in red each pixel is than its surroundings, eighths of a step, ``(pixel,)``."""
+    return _contrast(_near("red", strip, rows, around), strip.codes[:, strip.layers.index("red")])
+
+
+def _near(
+    name: str, strip: Strip, rows: npt.NDArray[np.int64], around: Surroundings
+) -> npt.NDArray[np.float32]:
+    position = around.layers[name]
+    layer = np.ascontiguousarray(around.stacked[:, :, position : position + 1])
+    return at_pixels(layer, rows, strip.cols.astype(np.int64))[:, 0]
 
 
 def _drop(near: npt.NDArray[np.float32], codes: Codes) -> Sums:
     drop: Sums = np.rint((near - codes) * np.float32(NDVI_STEP * THOUSAND)).astype(np.int32)
     return drop
+
+
+def _contrast(near: npt.NDArray[np.float32], codes: Codes) -> Sums:
+    contrast: Sums = np.rint((codes - near) * np.float32(TENTH)).astype(np.int32)
+    return contrast
 
 
 def evidence(
@@ -162,14 +194,18 @@ def evidence(
     """
     rows, cols = rows[chosen], strip.cols[chosen].astype(np.int64)
     codes = {name: strip.codes[chosen, i] for i, name in enumerate(strip.layers)}
-    near = dict(zip(around.layers, at_pixels(around.stacked, rows, cols).T, strict=True))
+    at = at_pixels(around.stacked, rows, cols)
+    near = dict(zip(around.layers, at.T, strict=True))
     found = np.zeros((len(rows), len(COLUMNS)), np.int32)
     put = {name: found[:, i] for i, name in enumerate(COLUMNS)}
     put[DROP][:] = _drop(near[NDVI], codes[NDVI])
+    own = np.ascontiguousarray(at[:, [around.layers[name] for name in INDEX_LAYERS]])
+    put["bareness"][:] = _bareness(strip, chosen, own, sensors)
     for name in OPTICAL:
-        put[f"{name}_contrast"][:] = np.rint((codes[name] - near[name]) * np.float32(TENTH))
+        put[f"{name}_contrast"][:] = _contrast(near[name], codes[name])
     for name in (NDVI, *OPTICAL):
         put[name][:] = codes[name]
+    put["water"][:] = codes["green"] >= codes["nir"]  # an NDWI of at least 0
     put["surrounding_ndvi"][:] = np.rint(near[NDVI] * np.float32(TENTH))
     put["surrounding_spread"][:] = np.rint(near[NDVI + SPREAD] * np.float32(TENTH))
     put["surrounding_mosaic"][:] = np.rint(near["mosaic"] * np.float32(TENTH))

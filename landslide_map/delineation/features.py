@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from landslide_map.bands import DIFFERENCES, OPTICAL
+from landslide_map.delineation.bareness import THOUSAND
 from landslide_map.delineation.cells import CLOUDY
 from landslide_map.delineation.codes import NDVI, NDVI_LEAST, NDVI_STEP, SLOPE_STEP
-from landslide_map.delineation.evidence import COLUMNS, TENTH, THOUSAND, Z
+from landslide_map.delineation.evidence import COLUMNS, TENTH, Z
 from landslide_map.delineation.tree import Tree
 
 COLOURS: Final = {
@@ -24,11 +25,13 @@ SHAPES: Final = ("log_pixels", "elongation", "length", "width", "box_fill", "ell
 NESTING: Final = ("level", "deeper", "much_deeper", "growth", "mean_depth")
 FEATURES: Final = (
     "drop",
+    "bareness",
     *(f"{name}_contrast" for name in OPTICAL),
     NDVI,
     *OPTICAL,
     *COLOURS,
     *(f"{name}_contrast" for name in COLOURS),
+    "water",
     "surrounding_ndvi",
     "surrounding_spread",
     "surrounding_mosaic",
@@ -65,6 +68,7 @@ def node_features(tree: Tree, sums: npt.NDArray[np.int64]) -> npt.NDArray[np.flo
     sum_of = {name: sums[:, i].astype(np.float64) for i, name in enumerate(COLUMNS)}
     mean = {name: values / pixels for name, values in sum_of.items()}
     found: dict[str, npt.NDArray[np.float64]] = {"drop": mean["drop"] / THOUSAND}
+    found["bareness"] = mean["bareness"] / THOUSAND
     for name in OPTICAL:
         found[f"{name}_contrast"] = mean[f"{name}_contrast"] / TENTH
         found[name] = mean[name]
@@ -72,6 +76,7 @@ def node_features(tree: Tree, sums: npt.NDArray[np.int64]) -> npt.NDArray[np.flo
     for name, (a, b) in COLOURS.items():
         found[name] = mean[a] - mean[b]
         found[f"{name}_contrast"] = found[f"{a}_contrast"] - found[f"{b}_contrast"]
+    found["water"] = mean["water"]
     found["surrounding_ndvi"] = mean["surrounding_ndvi"] / TENTH * NDVI_STEP + NDVI_LEAST
     found["surrounding_spread"] = mean["surrounding_spread"] / TENTH
     found["surrounding_mosaic"] = mean["surrounding_mosaic"] / TENTH

@@ -9,8 +9,17 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.delineation.evidence import COLUMNS, Surroundings, WindowLayers, drops, evidence
-from landslide_map.delineation.features import node_features
+from landslide_map.delineation.edges import edge_features, parts, shapes, zones
+from landslide_map.delineation.evidence import (
+    COLUMNS,
+    PIXELS,
+    Surroundings,
+    WindowLayers,
+    barenesses,
+    evidence,
+    red_contrasts,
+)
+from landslide_map.delineation.features import FEATURES, node_features
 from landslide_map.delineation.partition import LEAST_PIXELS, MOST_PIXELS, chosen_nodes
 from landslide_map.delineation.pixels import Strip, below, part_of
 from landslide_map.delineation.tree import Tree, levels_of, tree_of
@@ -19,8 +28,6 @@ from landslide_map.runtime.jit import compiled
 _COSTS: Final = (1.0, 0.6, 0.3)
 """Parts of the share from which an outline is worth drawing that are asked of what is chosen first, second
 and third: what is chosen later is not drawn, but kept as a candidate."""
-_PIXELS: Final = 1 << 18
-"""Pixels of which evidence is worked out at once."""
 
 
 class Score(Protocol):
@@ -31,6 +38,9 @@ class Score(Protocol):
 
     def costs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Return the share from which each candidate is worth drawing, ``(candidate,)``."""
+
+    def belongs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        """Return which pixels belong to the object beside them, ``(pixel,)``, of ``(pixel, edge feature)``."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,7 @@ def _by_strip(
         whole = below(held, strip)
         tree, sums = measured(whole, around, windows, sensors)
         open_nodes = _held(tree, whole) if after is not None else np.zeros(len(tree.level), bool)
-        yield _objects(whole, tree, sums, open_nodes, score)
+        yield _objects(whole, tree, sums, open_nodes, score, around, sensors)
         kept = tree.pixel_node >= 0
         kept[kept] = open_nodes[tree.pixel_node[kept]]
         held = part_of(whole, kept)
@@ -134,11 +144,11 @@ def measured(
         Of :data:`evidence.COLUMNS`, and of `extra`.
     """
     rows = strip.rows
-    levels = levels_of(drops(strip, rows, around))
+    levels = levels_of(barenesses(strip, rows, around, sensors))
     tree = tree_of(strip.starts, strip.cols, levels, strip.top)
     sums = np.zeros((len(tree.level), len(COLUMNS) + (0 if extra is None else extra.shape[1])), np.int64)
-    for start in range(0, len(rows), _PIXELS):
-        part = slice(start, start + _PIXELS)
+    for start in range(0, len(rows), PIXELS):
+        part = slice(start, start + PIXELS)
         values = evidence(strip, rows, part, around, windows, sensors)
         tree.sums(values if extra is None else np.hstack([values, extra[part]]), part, sums)
     tree.gather(sums)
@@ -170,7 +180,13 @@ def _with_parents(parent: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) 
 
 
 def _objects(
-    strip: Strip, tree: Tree, sums: npt.NDArray[np.int64], held: npt.NDArray[np.bool_], score: Score
+    strip: Strip,
+    tree: Tree,
+    sums: npt.NDArray[np.int64],
+    held: npt.NDArray[np.bool_],
+    score: Score,
+    around: Surroundings,
+    sensors: Sequence[str],
 ) -> Objects:
     size = tree.shape[:, 0]
     allowed = (size >= LEAST_PIXELS) & (size <= MOST_PIXELS) & ~held & ~_with_parents(tree.parent, held)
@@ -180,12 +196,45 @@ def _objects(
     shares[allowed] = found
     chosen = partition(tree, shares.mean(axis=1), score.costs(features), allowed)
     nodes = np.flatnonzero(chosen)
+    owner, zone, edges = near(strip, tree, chosen, features, shares.mean(axis=1), around, sensors)
+    member = np.full(len(zone), -1, np.int64)
+    inside = np.flatnonzero(zone >= 0)
+    inside = inside[score.belongs(edges)]
+    member[inside] = zone[inside]
+    part, of_object = parts(strip, owner, member)
+    runs = _runs(strip, part)
+    nodes = nodes[of_object]
+    return Objects(features[nodes], shares[nodes], shapes(runs, len(nodes)), *runs)
+
+
+def near(
+    strip: Strip,
+    tree: Tree,
+    chosen: npt.NDArray[np.bool_],
+    features: npt.NDArray[np.float32],
+    share: npt.NDArray[np.float64],
+    around: Surroundings,
+    sensors: Sequence[str],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Return the pixels in and near the chosen nodes, and what tells which belong to these.
+
+    Returns
+    -------
+    owner, zone : int64, (pixel,)
+        The number among the chosen nodes of the one that each pixel is in, and of the one that it is near; or -1.
+    float32, (pixel of a zone, feature)
+        Columns :data:`edges.EDGE_FEATURES`.
+    """
     inside = _owners(tree.parent, chosen)
     kept = tree.pixel_node >= 0
     owner = np.full(len(kept), -1, np.int64)
     owner[kept] = inside[tree.pixel_node[kept]]
-    runs = _runs(strip, owner)
-    return Objects(features[nodes], shares[nodes], tree.shape[nodes], *runs)
+    zone = zones(tree, strip, owner)
+    rows = strip.rows
+    columns = [FEATURES.index(name) for name in ("bareness", "level", "log_pixels")]
+    about = np.column_stack([features[chosen][:, columns], share[chosen]]).astype(np.float32)
+    layers = barenesses(strip, rows, around, sensors), red_contrasts(strip, rows, around)
+    return owner, zone, edge_features(strip, tree, owner, zone, layers, about)
 
 
 def partition(

@@ -9,14 +9,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from landslide_map.delineation.bareness import INDEX_LAYERS, counts_brightness, may_be_bare
 from landslide_map.delineation.cells import CELL, REACH, cells_of, surroundings
 from landslide_map.delineation.codes import FIRST, LAYERS, NDVI, NDVI_LEAST, NDVI_STEP, Codes
-from landslide_map.runtime.jit import compiled
 
-LEAST_DROP: Final = 0.12
-"""NDVI below the surroundings from which a pixel may belong to a landslide."""
+LEAST: Final = 120
+"""Bareness, thousandths of NDVI, from which a pixel may belong to a landslide."""
 GREEN: Final = 0.8
-"""NDVI that surroundings are taken to have where they reach into a neighbouring strip: few have more."""
+"""NDVI that surroundings are taken to have where they reach into a neighbouring strip: few have more. It is
+more than :data:`bareness.LEAFY` and the least drop, so pixels bright enough are kept there too."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Strip:
 
 
 def strip_of(layers: Mapping[str, Codes], top: int, *, open_above: bool, open_below: bool) -> Strip:
-    """Keep the pixels of a strip that lie below their surroundings in NDVI.
+    """Keep the pixels of a strip that are barer than their surroundings.
 
     Parameters
     ----------
@@ -56,40 +57,21 @@ def strip_of(layers: Mapping[str, Codes], top: int, *, open_above: bool, open_be
         every pixel is kept that they could make a candidate.
     """
     cells = cells_of(layers)
-    ndvi = layers[NDVI]
-    most = surroundings(cells[NDVI])
+    bright = counts_brightness(tuple(layers))
+    near = np.stack([surroundings(cells[name]) for name in INDEX_LAYERS])
     unknown = np.float32(min((GREEN - NDVI_LEAST) / NDVI_STEP + FIRST, 255))
-    edge = (REACH + 1) if len(most) > REACH + 1 else len(most)
+    edge = min(REACH + 1, near.shape[1])
     if open_above:
-        most[:edge] = np.maximum(most[:edge], unknown)
+        near[0, :edge] = np.maximum(near[0, :edge], unknown)
     if open_below:
-        most[-edge:] = np.maximum(most[-edge:], unknown)
-    keep = _below(ndvi, most, np.float32(LEAST_DROP / NDVI_STEP))
+        near[0, -edge:] = np.maximum(near[0, -edge:], unknown)
+    codes = tuple(np.ascontiguousarray(layers[name]) for name in INDEX_LAYERS)
+    keep = may_be_bare(codes, near, CELL, LEAST - 1.0, bright)
     names = tuple(name for name in LAYERS if name in layers)
     rows, cols = np.nonzero(keep)
-    starts = np.searchsorted(rows, np.arange(ndvi.shape[0] + 1)).astype(np.int64)
-    codes = np.stack([layers[name][rows, cols] for name in names], axis=1)
-    return Strip(top, starts, cols.astype(np.uint16), codes, names, cells)
-
-
-@compiled
-def _below(codes: Codes, surrounding: npt.NDArray[np.float32], least: np.float32) -> npt.NDArray[np.bool_]:
-    """Return which pixels lie at least so far below the greatest surroundings of the cells near them."""
-    rows, cols = codes.shape
-    down, across = surrounding.shape
-    most = np.empty((down, across), np.float32)
-    for i in range(down):
-        for j in range(across):
-            top = surrounding[i, j]
-            for a in range(max(i - 1, 0), min(i + 2, down)):
-                for b in range(max(j - 1, 0), min(j + 2, across)):
-                    top = max(top, surrounding[a, b])
-            most[i, j] = top - least
-    keep = np.zeros((rows, cols), np.bool_)
-    for r in range(rows):
-        for c in range(cols):
-            keep[r, c] = codes[r, c] >= FIRST and codes[r, c] <= most[r // CELL, c // CELL]
-    return keep
+    starts = np.searchsorted(rows, np.arange(keep.shape[0] + 1)).astype(np.int64)
+    kept = np.stack([layers[name][rows, cols] for name in names], axis=1)
+    return Strip(top, starts, cols.astype(np.uint16), kept, names, cells)
 
 
 def below(above: Strip | None, strip: Strip) -> Strip:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from landslide_map.delineation.edges import EDGE_FEATURES
 from landslide_map.delineation.features import FEATURES, TRACKS
 from landslide_map.models.statistics.boosters import Predictor, lightgbm_predictor
 
@@ -62,6 +63,10 @@ class OutlineModel:
     name: str
     variants: Mapping[str, Variant]
     """By :data:`IMAGE` and :data:`RADAR`, with equally many models."""
+    edge: Predictor
+    """Probability that a pixel near an object belongs to it, from :data:`edges.EDGE_FEATURES`."""
+    edge_least: float
+    """Probability from which it does."""
 
     def variant_of(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.str_]:
         """Return the name of the variant for each candidate, ``(candidate,)``."""
@@ -87,6 +92,13 @@ class OutlineModel:
         """Return the share from which each candidate is worth drawing."""
         own = self.variant_of(features)
         return np.where(own == RADAR, self.variants[RADAR].cost, self.variants[IMAGE].cost)
+
+    def belongs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        """Return which pixels belong to the object near them, of ``(pixel, edge feature)``."""
+        if not len(features):
+            return np.zeros(0, bool)
+        inside: npt.NDArray[np.bool_] = self.edge(features) >= self.edge_least
+        return inside
 
     def probability(
         self, shares: npt.NDArray[np.float64], features: npt.NDArray[np.float32]
@@ -119,4 +131,8 @@ def read_model(folder: Traversable) -> OutlineModel:
         columns = tuple(FEATURES.index(feature) for feature in about["features"])
         predictors = tuple(lightgbm_predictor((folder / file).read_bytes()) for file in about["models"])
         variants[name] = Variant(columns, predictors, about["slope"], about["intercept"], about["cost"])
-    return OutlineModel(document["name"], variants)
+    edge = document["edge"]
+    if edge["features"] != list(EDGE_FEATURES):
+        raise ValueError("the edges were learned on other features")
+    predictor = lightgbm_predictor((folder / edge["model"]).read_bytes())
+    return OutlineModel(document["name"], variants, predictor, edge["least"])

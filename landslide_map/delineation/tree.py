@@ -1,4 +1,4 @@
-"""Candidates: connected pixels below ever lower limits of NDVI, nested like the contours of a hollow."""
+"""Candidates: connected pixels above ever higher limits of bareness, nested like the contours of a hollow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from landslide_map.delineation.components import runs_at, shapes_of
 from landslide_map.runtime.jit import compiled
 
 DROPS: Final = np.array([0.12, 0.15, 0.18, 0.22, 0.27, 0.33, 0.40, 0.48])
-"""NDVI below the surroundings at which components are cut, level 1 first."""
+"""Bareness at which components are cut, level 1 first; NDVI below the surroundings."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Tree:
         _gather(self.parent, found)
 
 
-def levels_of(drop: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
-    """Return the deepest level of each pixel, 0 for none; `drop` in thousandths of NDVI."""
-    return np.searchsorted(np.rint(DROPS * 1000), drop, side="right").astype(np.uint8)
+def levels_of(bareness: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+    """Return the deepest level of each pixel, 0 for none; `bareness` in thousandths."""
+    return np.searchsorted(np.rint(DROPS * 1000), bareness, side="right").astype(np.uint8)
 
 
 def tree_of(

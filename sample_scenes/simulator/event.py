@@ -181,9 +181,7 @@ def _write_image(
     )
     share = float(rng.uniform(*CLOUD_SHARE)) if "clouds" in options.confusers else 0.0
     sky = make_sky(ground.elevation.shape, sun_position(time, options.latitude), share, rng)
-    seen = optical.reflectance(
-        ground, sky, forest=options.forest, contrast=options.contrast, time=time, rng=rng
-    )
+    seen = optical.reflectance(ground, sky, options, time, rng)
     inner = _inner(options.size)
     classes = scene_classification(seen, sky, rng)[tuple(slice(s.start // 2, s.stop // 2) for s in inner)]
     names = (

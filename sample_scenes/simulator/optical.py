@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from sample_scenes.simulator.cover import Cover
 from sample_scenes.simulator.noise import Field, power_law_field, smoothstep
+from sample_scenes.simulator.options import EventOptions
 from sample_scenes.simulator.scars import Scars
 from sample_scenes.simulator.seasons import leaf
 from sample_scenes.simulator.sky import CLOUD, Sky
@@ -34,8 +35,20 @@ LEAFLESS = (0.044, 0.060, 0.072, 0.165)
 """Branches and litter."""
 GRASS, HAY = (0.032, 0.066, 0.055, 0.290), (0.058, 0.085, 0.105, 0.215)
 PLOUGHED, GROWN = (0.050, 0.070, 0.085, 0.170), (0.024, 0.056, 0.038, 0.340)
-DEBRIS, MUCK = (0.098, 0.126, 0.155, 0.228), (0.044, 0.062, 0.070, 0.190)
-"""Of a scar: fresh rock and subsoil, and dark soil with plant remains."""
+DEBRIS = {
+    "grey": (0.098, 0.126, 0.155, 0.228),
+    "red": (0.052, 0.084, 0.168, 0.262),
+    "brown": (0.058, 0.084, 0.122, 0.205),
+    "pale": (0.165, 0.195, 0.225, 0.290),
+    "dark": (0.052, 0.064, 0.074, 0.118),
+}
+"""Of a scar, by soil: fresh rock and subsoil."""
+MUCK = (0.044, 0.062, 0.070, 0.190)
+"""Of a scar: dark soil with plant remains."""
+TINTED = ("soil", "cut", "bare", "gravel", "rock", "old_scar")
+"""Covers that share the colour of the soil."""
+TINT = 0.7
+"""Share of that colour, on the scale of logarithms."""
 REFLECTANCE = {
     "soil": (0.060, 0.082, 0.106, 0.190),
     "cut": (0.050, 0.074, 0.084, 0.205),
@@ -89,12 +102,14 @@ def _between(low: tuple[float, ...], high: tuple[float, ...], share: float) -> t
     return tuple(float(a ** (1 - share) * b**share) for a, b in zip(low, high, strict=True))
 
 
-def _levels(forest: str, contrast: float, time: datetime) -> dict[str, tuple[float, ...]]:
+def _levels(forest: str, soil: str, contrast: float, time: datetime) -> dict[str, tuple[float, ...]]:
     """Return the reflectance of every cover but fields on a date."""
-    return REFLECTANCE | {
+    tint = tuple((own / grey) ** TINT for own, grey in zip(DEBRIS[soil], DEBRIS["grey"], strict=True))
+    tinted = {name: tuple(a * b for a, b in zip(REFLECTANCE[name], tint, strict=True)) for name in TINTED}
+    return REFLECTANCE | tinted | {
         "forest": _between(LEAFLESS, FOREST[forest], leaf(forest, time)),
         "grass": _between(HAY, GRASS, leaf("grass", time)),
-        "scar": _between(MUCK, DEBRIS, contrast),
+        "scar": _between(MUCK, DEBRIS[soil], contrast),
     }
 
 
@@ -137,18 +152,18 @@ class Ground:
 
 
 def reflectance(
-    ground: Ground, sky: Sky, *, forest: str, contrast: float, time: datetime, rng: np.random.Generator
+    ground: Ground, sky: Sky, options: EventOptions, time: datetime, rng: np.random.Generator
 ) -> Field:
     """Return the reflectance that Sentinel-2 measures, (band, row, col) as BANDS: clouds, haze and noise in.
 
-    `forest` and `contrast` are those of :class:`~sample_scenes.simulator.options.EventOptions`.
+    Of `options` the forest, the soil and the contrast of the scars count.
     """
     direct = _direct_light(ground.elevation, sky)
     slope = np.hypot(*np.gradient(ground.elevation, PIXEL_M))
     lit_sky = (1 + 1 / np.sqrt(1 + slope**2)) / 2
     haze = 1 + 0.25 * power_law_field(slope.shape, rng, exponent=1.8, longest=200)
     diffuse = DIFFUSE[:, None, None]
-    flat = _mixed(ground.cover, ground.scars, ground.texture, _levels(forest, contrast, time))
+    flat = _mixed(ground.cover, ground.scars, ground.texture, _levels(options.forest, options.soil, options.contrast, time))
     observed = flat * ((1 - diffuse) * direct + diffuse * lit_sky) + HAZE[:, None, None] * haze
     if sky.cloud.any():
         observed += sky.cloud * (CLOUD[:, None, None] * (0.75 + 0.35 * sky.cloud) - observed)

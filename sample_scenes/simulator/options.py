@@ -26,6 +26,8 @@ MOST_PER_KM2: Final = 75.0
 
 Forest = Literal["broadleaf", "deciduous", "conifer", "dry"]
 FORESTS: Final[tuple[Forest, ...]] = ("broadleaf", "deciduous", "conifer", "dry")
+Soil = Literal["grey", "red", "brown", "pale", "dark"]
+SOILS: Final[tuple[Soil, ...]] = ("grey", "red", "brown", "pale", "dark")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class EventOptions:
     contrast: float = 1.0
     """Mean brightness of the scars: 1 fresh bright debris, 0 dark soil and plant remains."""
     forest: Forest = "broadleaf"
+    soil: Soil = "grey"
+    """Colour of fresh debris, and of all other bare ground with it."""
     confusers: tuple[str, ...] = ()
     """Some of CONFUSERS."""
     time: datetime = datetime(2024, 8, 20, 3, 12, tzinfo=UTC)
@@ -65,6 +69,8 @@ class EventOptions:
             raise ValueError(f"confusers={sorted(unknown)} do not exist; expected some of {CONFUSERS}")
         if self.forest not in FORESTS:
             raise ValueError(f"forest={self.forest!r} does not exist; expected one of {FORESTS}")
+        if self.soil not in SOILS:
+            raise ValueError(f"soil={self.soil!r} does not exist; expected one of {SOILS}")
         if not 0 <= self.contrast <= 1:
             raise ValueError(f"contrast={self.contrast:g} must be 0 to 1")
         if any(days < 1 for days in self.pre_days):
@@ -72,7 +78,7 @@ class EventOptions:
 
 
 def varied(seed: int, slides_per_km2: float, **fixed: object) -> EventOptions:
-    """Return an event whose scars, forest, season, sun and sizes are drawn from the seed.
+    """Return an event whose scars, forest, soil, season, sun and sizes are drawn from the seed.
 
     Parameters
     ----------
@@ -92,5 +98,6 @@ def varied(seed: int, slides_per_km2: float, **fixed: object) -> EventOptions:
         "time": datetime(2024, month, day, 3, 12, tzinfo=UTC),
         "latitude": float(rng.uniform(0, 45)),
         "pre_days": (int(rng.integers(5, 40)), int(rng.integers(40, 200))),
+        "soil": SOILS[int(rng.integers(len(SOILS)))],
     }
     return EventOptions(seed, slides_per_km2=slides_per_km2, **(drawn | fixed))  # type: ignore[arg-type]

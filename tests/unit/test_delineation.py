@@ -15,6 +15,7 @@ from landslide_map.delineation.attributes import axis_direction, lengths_and_wid
 from landslide_map.delineation.cells import CELL, at_pixels, cells_of, surroundings
 from landslide_map.delineation.codes import CLOUD, MISSING, NDVI, change_codes, optical_codes, true_ndvi
 from landslide_map.delineation.components import runs_at, shapes_of
+from landslide_map.delineation.edges import EDGE_FEATURES, parts, roots, zones
 from landslide_map.delineation.evidence import COLUMNS, Surroundings, WindowLayers
 from landslide_map.delineation.features import FEATURES
 from landslide_map.delineation.objects import Objects, find_objects, measured
@@ -23,6 +24,7 @@ from landslide_map.delineation.pixels import Strip, strip_of
 from landslide_map.delineation.polygons import outlines, paint
 from landslide_map.delineation.score import IMAGE, RADAR, default_model
 from landslide_map.delineation.terrain import ObjectHeights
+from landslide_map.delineation.tree import Tree
 from landslide_map.grid import Block
 
 SHAPE = (150, 120)
@@ -68,6 +70,9 @@ class ByDrop:
     def costs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         return np.full(len(features), 0.5)
 
+    def belongs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        return features[:, EDGE_FEATURES.index("of_most")] > 0.45
+
 
 def windows() -> WindowLayers:
     values = np.array([[100, 700], [300, 900]], np.int32)
@@ -110,6 +115,49 @@ def test_an_outline_holds_exactly_the_pixels_of_its_object(whole: Objects) -> No
         assert outline.is_valid
         assert outline.area == len(rows) == shape[0]
         assert outline.bounds == (cols.min(), rows.min(), cols.max() + 1, rows.max() + 1)
+
+
+def test_pixels_near_an_object_are_those_of_its_own_widest_candidate() -> None:
+    (strip,) = cut(layers(), SHAPE[0])
+    tree, _ = measured(strip, Surroundings.of([strip.cells]), None, ())
+    node = int(np.flatnonzero((tree.level == 4) & (tree.shape[:, 0] > 30))[0])
+    widest = roots(tree)[node]
+    assert tree.parent[widest] == -1
+    owner = np.where(inside_of(tree, node), 0, -1)
+    zone = zones(tree, strip, owner)
+    grown = np.zeros(SHAPE, bool)
+    grown[strip.rows, strip.cols] = inside_of(tree, widest)
+    mask = np.zeros(SHAPE, bool)
+    mask[strip.rows, strip.cols] = owner == 0
+    for _ in range(2):
+        mask = ndimage.binary_dilation(mask, np.ones((3, 3))) & grown
+    np.testing.assert_array_equal(zone == 0, mask[strip.rows, strip.cols])
+    assert (zone == 0).sum() > (owner == 0).sum()
+
+
+def inside_of(tree: Tree, node: int) -> npt.NDArray[np.bool_]:
+    """Return which pixels a node holds, ``(pixel,)``."""
+    found = np.zeros(len(tree.level), bool)
+    found[node] = True
+    for n in range(node + 1, len(found)):
+        found[n] |= tree.parent[n] >= 0 and found[tree.parent[n]]
+    inside: npt.NDArray[np.bool_] = (tree.pixel_node >= 0) & found[tree.pixel_node]
+    return inside
+
+
+def test_an_object_without_a_bridge_falls_apart_and_one_without_pixels_stays_as_it_was() -> None:
+    mask = np.zeros((6, 12), np.int64) - 1
+    mask[1:4, 0:9] = 0
+    mask[1:3, 10:12], mask[3, 10:12] = 1, 1
+    rows, cols = np.nonzero(mask >= 0)
+    starts = np.searchsorted(rows, np.arange(7)).astype(np.int64)
+    strip = Strip(0, starts, cols.astype(np.uint16), np.zeros((len(rows), 0), np.uint8), (), {})
+    owner = mask[rows, cols]
+    member = np.where((cols == 4) | (owner == 1), -1, owner)
+    part, of_object = parts(strip, owner, member)
+    assert of_object.tolist() == [0, 0, 1]
+    assert np.bincount(part[part >= 0]).tolist() == [12, 12, 6]
+    assert (part[cols == 4] == -1).all()
 
 
 def test_components_and_their_sums_are_those_of_scipy() -> None:

@@ -1,0 +1,117 @@
+"""How bare a pixel is against its surroundings: what candidates are cut from.
+
+Among green plants that is how far NDVI lies below. Where plants are dry, leafless or sparse NDVI hardly tells, and
+brightness in the visible does. Shade darkens the near infrared more than the visible, which the sky lights too: so
+visible less :data:`SKY` of near infrared, as logarithms, stays the same on both sides of a ridge.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from landslide_map.bands import DIFFERENCES, OPTICAL
+from landslide_map.delineation.codes import LOG_STEP, NDVI, NDVI_LEAST, NDVI_STEP, Codes
+from landslide_map.runtime.jit import compiled
+
+THOUSAND: Final = 1000
+"""Bareness is counted in thousandths of NDVI."""
+INDEX_LAYERS: Final = (NDVI, *OPTICAL)
+"""Layers it is made of."""
+SKY: Final = 0.65
+BRIGHT: Final = 0.6
+"""NDVI that a unit of the logarithm counts for."""
+GREEN, DRY = 0.62, 0.50
+"""NDVI of surroundings from which brightness begins to count downwards, and where it counts alone."""
+LEAFY: Final = 0.66
+"""No brightness counts above this NDVI of the pixel itself."""
+_NDVI: Final = NDVI_STEP * THOUSAND
+_BRIGHT: Final = BRIGHT * LOG_STEP * THOUSAND
+_GREEN_CODE: Final = (GREEN - NDVI_LEAST) / NDVI_STEP + 2
+_DRY_CODE: Final = (DRY - NDVI_LEAST) / NDVI_STEP + 2
+_LEAFY_CODE: Final = int((LEAFY - NDVI_LEAST) / NDVI_STEP + 2)
+
+
+def counts_brightness(layers: tuple[str, ...]) -> bool:
+    """Return whether brightness counts: with the image alone it does not, for then bright fields pass for scars."""
+    return any(name in layers for name in DIFFERENCES)
+
+
+@compiled
+def bareness(codes: Codes, near: npt.NDArray[np.float32], bright: bool) -> npt.NDArray[np.int32]:
+    """Return the bareness of pixels, thousandths of NDVI, ``(pixel,)``.
+
+    Parameters
+    ----------
+    codes : uint8, (pixel, layer)
+        Layers :data:`INDEX_LAYERS`.
+    near : float32, (pixel, layer)
+        Their surroundings.
+    bright : bool
+        Whether brightness counts where the surroundings are not green.
+    """
+    found = np.empty(codes.shape[0], np.int32)
+    for k in range(codes.shape[0]):
+        drop = np.float32(near[k, 0] - codes[k, 0]) * np.float32(_NDVI)
+        if bright and codes[k, 0] <= _LEAFY_CODE and near[k, 0] < np.float32(_GREEN_CODE):
+            part = (np.float32(_GREEN_CODE) - near[k, 0]) / np.float32(_GREEN_CODE - _DRY_CODE)
+            part = min(part, np.float32(1))
+            visible = np.float32(0)
+            for layer in range(1, 4):
+                visible += codes[k, layer] - near[k, layer]
+            rise = visible / np.float32(3) - np.float32(SKY) * (codes[k, 4] - near[k, 4])
+            drop += part * (rise * np.float32(_BRIGHT) - drop)
+        found[k] = np.int32(np.rint(drop))
+    return found
+
+
+@compiled
+def may_be_bare(
+    codes: tuple[Codes, ...], near: npt.NDArray[np.float32], cell: int, least: float, bright: bool
+) -> npt.NDArray[np.bool_]:
+    """Return which pixels have the bareness `least`, as far as the cells around can tell.
+
+    Parameters
+    ----------
+    codes : tuple of uint8, (row, col)
+        Layers :data:`INDEX_LAYERS`; pixels without NDVI are left out.
+    near : float32, (layer, cell row, cell col)
+        Their surroundings.
+    cell : int
+        Edge of a cell, pixels.
+    least : float
+        Thousandths of NDVI.
+    bright : bool
+        As of :func:`bareness`.
+    """
+    ndvi, red, green, blue, nir = codes
+    rows, cols = ndvi.shape
+    _, down, across = near.shape
+    most = np.empty((down, across), np.float32)
+    darkest = np.full((down, across), np.inf, np.float32)
+    for i in range(down):
+        for j in range(across):
+            top, bottom, rise = near[0, i, j], near[0, i, j], np.float32(np.inf)
+            for a in range(max(i - 1, 0), min(i + 2, down)):
+                for b in range(max(j - 1, 0), min(j + 2, across)):
+                    top, bottom = max(top, near[0, a, b]), min(bottom, near[0, a, b])
+                    visible = near[1, a, b] + near[2, a, b] + near[3, a, b]
+                    rise = min(rise, visible / np.float32(3) - np.float32(SKY) * near[4, a, b])
+            most[i, j] = top - np.float32(least / _NDVI)
+            if bright and bottom < np.float32(_GREEN_CODE):
+                darkest[i, j] = rise + np.float32(least / _BRIGHT)
+    keep = np.zeros((rows, cols), np.bool_)
+    for r in range(rows):
+        for c in range(cols):
+            own, i, j = ndvi[r, c], r // cell, c // cell
+            if own < 2:
+                continue
+            if own <= most[i, j]:
+                keep[r, c] = True
+            elif own <= _LEAFY_CODE and darkest[i, j] < np.float32(np.inf):
+                visible = np.float32(red[r, c]) + np.float32(green[r, c]) + np.float32(blue[r, c])
+                rise = visible / np.float32(3) - np.float32(SKY) * nir[r, c]
+                keep[r, c] = rise >= darkest[i, j] - np.float32(0.01)  # rounding of what is interpolated
+    return keep

@@ -1,0 +1,297 @@
+"""Edges of objects: pixels in and around each, and whether they belong to it by what lies beside them.
+
+A limit of bareness is one height for a whole outline. Pixels of an edge are mixed, and how bare half a pixel is
+depends on the object. The neighbours of a pixel tell more than any limit.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from landslide_map.delineation.components import Runs, shapes_of
+from landslide_map.delineation.partition import LEAST_PIXELS, MOST_PIXELS
+from landslide_map.delineation.pixels import Strip
+from landslide_map.delineation.tree import Tree
+from landslide_map.runtime.jit import compiled
+
+REACH: Final = 2
+"""Pixels around an object that may become part of it."""
+EDGE_FEATURES: Final = (
+    "bareness",
+    "sides",
+    "corners",
+    "ring",
+    "most",
+    "sharpness",
+    "of_most",
+    "inside",
+    "inside_near",
+    "inside_far",
+    "kept_far",
+    "red",
+    "red_near",
+    "object_bareness",
+    "of_object",
+    "level",
+    "log_pixels",
+    "share",
+)
+"""Of a pixel, bareness: its own, means of the four beside it, of the four at its corners and of the sixteen
+around these, the greatest of the 25; how far it stands out from the eight, and against the greatest. Whether it is
+inside, and how many of 9 and of 25 are; how many of 25 are candidates. Contrast of red, and its mean over 9. Of
+its object: mean bareness, that of the pixel against it, level, logarithm of the pixels, expected share."""
+
+
+def zones(tree: Tree, strip: Strip, owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the object that each pixel belongs to or lies near, -1 for none.
+
+    Pixels near an object are those of the widest candidate around it that may be an object, up to
+    :data:`REACH` away: all of these are known when the object is.
+
+    Parameters
+    ----------
+    tree : Tree
+    strip : Strip
+    owner : int64, (pixel,)
+        The object that each pixel is in, or -1.
+    """
+    group, found = _groups(tree), owner
+    for _ in range(REACH):
+        found = _grown(strip.starts, strip.cols, group, found)
+    return found
+
+
+def _groups(tree: Tree) -> npt.NDArray[np.int64]:
+    """Return the widest candidate that each pixel is in, or -1, ``(pixel,)``."""
+    found = np.full(len(tree.pixel_node), -1, np.int64)
+    inside = tree.pixel_node >= 0
+    found[inside] = roots(tree)[tree.pixel_node[inside]]
+    return found
+
+
+def roots(tree: Tree) -> npt.NDArray[np.int64]:
+    """Return the widest candidate around each that may be an object, or itself."""
+    return _roots(tree.parent, tree.shape[:, 0])
+
+
+@compiled
+def _roots(parent: npt.NDArray[np.int64], size: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    found = np.arange(parent.size)
+    for n in range(parent.size):
+        if parent[n] >= 0 and size[parent[n]] <= MOST_PIXELS:
+            found[n] = found[parent[n]]
+    return found
+
+
+@compiled
+def _first(starts: npt.NDArray[np.int64], cols: npt.NDArray[np.uint16], row: int, col: int) -> int:
+    """Return the number of the first pixel of a row from a column on."""
+    low, high = starts[row], starts[row + 1]
+    while low < high:
+        middle = (low + high) // 2
+        if cols[middle] < col:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled
+def _at(starts: npt.NDArray[np.int64], cols: npt.NDArray[np.uint16], row: int, col: int) -> int:
+    """Return the number of the pixel, or -1."""
+    if row < 0 or row >= starts.size - 1:
+        return -1
+    n = _first(starts, cols, row, col)
+    return n if n < starts[row + 1] and cols[n] == col else -1
+
+
+@compiled
+def _grown(
+    starts: npt.NDArray[np.int64],
+    cols: npt.NDArray[np.uint16],
+    group: npt.NDArray[np.int64],
+    owner: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
+    """Give pixels beside an object, in the same group, to it; where there are two, to the first."""
+    found = owner.copy()
+    for r in range(starts.size - 1):
+        for k in range(starts[r], starts[r + 1]):
+            if owner[k] >= 0 or group[k] < 0:
+                continue
+            for dr in range(-1, 2):
+                for dc in range(-1, 2):
+                    n = _at(starts, cols, r + dr, np.int64(cols[k]) + dc)
+                    if n >= 0 and owner[n] >= 0 and group[n] == group[k]:
+                        if found[k] < 0 or owner[n] < found[k]:
+                            found[k] = owner[n]
+    return found
+
+
+def edge_features(
+    strip: Strip,
+    tree: Tree,
+    owner: npt.NDArray[np.int64],
+    zone: npt.NDArray[np.int64],
+    layers: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]],
+    about: npt.NDArray[np.float32],
+) -> npt.NDArray[np.float32]:
+    """Return :data:`EDGE_FEATURES` of the pixels of all zones, ``(pixel of a zone, feature)``.
+
+    Parameters
+    ----------
+    strip : Strip
+    tree : Tree
+    owner, zone : int64, (pixel,)
+        The object that each pixel is in, and whose zone it is in.
+    layers : pair of int32, (pixel,)
+        Bareness (thousandths) and contrast of red (eighths of a step).
+    about : float32, (object, 4)
+        Mean bareness, level, logarithm of the pixels and expected share of each object.
+    """
+    return _features(strip.starts, strip.cols, _groups(tree), owner, zone, *layers, about)
+
+
+@compiled
+def _features(
+    starts: npt.NDArray[np.int64],
+    cols: npt.NDArray[np.uint16],
+    group: npt.NDArray[np.int64],
+    owner: npt.NDArray[np.int64],
+    zone: npt.NDArray[np.int64],
+    bare: npt.NDArray[np.int32],
+    red: npt.NDArray[np.int32],
+    about: npt.NDArray[np.float32],
+) -> npt.NDArray[np.float32]:
+    count = 0
+    for k in range(zone.size):
+        count += zone[k] >= 0
+    found = np.zeros((count, 18), np.float32)
+    i = 0
+    for r in range(starts.size - 1):
+        for k in range(starts[r], starts[r + 1]):
+            if zone[k] < 0:
+                continue
+            own = zone[k]
+            sides, corners, ring, most, reds = 0, 0, 0, 0, 0
+            near, inside_near, inside_far, kept = 0, 0, 0, 0
+            for dr in range(-2, 3):
+                if r + dr < 0 or r + dr >= starts.size - 1:
+                    continue
+                for n in range(_first(starts, cols, r + dr, np.int64(cols[k]) - 2), starts[r + dr + 1]):
+                    dc = np.int64(cols[n]) - np.int64(cols[k])
+                    if dc > 2:
+                        break
+                    if group[n] != group[k]:
+                        continue
+                    kept += 1
+                    inside_far += owner[n] == own
+                    most = max(most, bare[n])
+                    if dr * dr + dc * dc <= 2:
+                        near += 1
+                        reds += red[n]
+                        inside_near += owner[n] == own
+                    if dr * dr + dc * dc == 1:
+                        sides += bare[n]
+                    elif dr * dr + dc * dc == 2:
+                        corners += bare[n]
+                    elif dr * dr + dc * dc > 2:
+                        ring += bare[n]
+            found[i, 0] = bare[k]
+            found[i, 1] = sides / 4
+            found[i, 2] = corners / 4
+            found[i, 3] = ring / 16
+            found[i, 4] = most
+            found[i, 5] = bare[k] - (2 * sides + corners) / 12
+            found[i, 6] = bare[k] / max(most, 1)
+            found[i, 7] = owner[k] == own
+            found[i, 8] = inside_near
+            found[i, 9] = inside_far
+            found[i, 10] = kept
+            found[i, 11] = red[k]
+            found[i, 12] = reds / max(near, 1)
+            found[i, 13] = about[own, 0]
+            found[i, 14] = bare[k] / max(about[own, 0] * 1000, 1)
+            found[i, 15] = about[own, 1]
+            found[i, 16] = about[own, 2]
+            found[i, 17] = about[own, 3]
+            i += 1
+    return found
+
+
+def parts(
+    strip: Strip, owner: npt.NDArray[np.int64], member: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return what connected part of an object each pixel is in, and the object of each part.
+
+    Parameters
+    ----------
+    strip : Strip
+    owner : int64, (pixel,)
+        The object that each pixel was in, or -1. Objects without a part of :data:`LEAST_PIXELS` keep their pixels.
+    member : int64, (pixel,)
+        The object that each pixel is found to belong to, or -1.
+
+    Returns
+    -------
+    int64, (pixel,)
+        -1 where in none.
+    int64, (part,)
+        In the order of the first pixels.
+    """
+    count = int(max(owner.max(initial=0), member.max(initial=0))) + 1
+    label = _connected(strip.starts, strip.cols, member)
+    size = np.bincount(label[label >= 0], minlength=len(label))
+    large = (label >= 0) & (size[label] >= LEAST_PIXELS)
+    has = np.zeros(count, bool)
+    has[member[large]] = True
+    kept = np.where(large, member, -1)
+    lost = (owner >= 0) & ~has[owner] & (kept < 0)
+    kept[lost] = owner[lost]
+    label = _connected(strip.starts, strip.cols, kept)
+    firsts, number = np.unique(label, return_inverse=True)
+    shift = int(len(firsts) > 0 and firsts[0] < 0)
+    return number.reshape(label.shape) - shift, kept[firsts[shift:]]
+
+
+@compiled
+def _connected(
+    starts: npt.NDArray[np.int64], cols: npt.NDArray[np.uint16], member: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Return the first pixel of the part that each pixel is in: joined by edges, of one object; or -1."""
+    first = np.arange(member.size)
+    for r in range(starts.size - 1):
+        for k in range(starts[r], starts[r + 1]):
+            if member[k] < 0:
+                continue
+            left = k - 1 if k > starts[r] and cols[k - 1] + 1 == cols[k] else -1
+            above = _at(starts, cols, r - 1, np.int64(cols[k]))
+            for n in (left, above):
+                if n >= 0 and member[n] == member[k]:
+                    x, y = k, n
+                    while first[x] != x:
+                        first[x] = first[first[x]]
+                        x = first[x]
+                    while first[y] != y:
+                        first[y] = first[first[y]]
+                        y = first[y]
+                    first[max(x, y)] = min(x, y)
+    for k in range(member.size):
+        first[k] = first[first[k]] if member[k] >= 0 else -1
+    return first
+
+
+def shapes(
+    runs: tuple[npt.NDArray[np.int64], ...], count: int
+) -> npt.NDArray[np.int64]:
+    """Return the shapes, ``(part, 12)`` as from :func:`components.shapes_of`, of runs of parts.
+
+    `runs` are part, row, first column and the column behind the last; edges shared between rows are not counted.
+    """
+    part, row, first, stop = runs
+    size = stop - first
+    ends = np.cumsum(size)
+    cols = (np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - size - first, size)).astype(np.int32)
+    return shapes_of(Runs(ends - size, ends, row, part, np.zeros(len(part), np.int64), count), cols, 0)
