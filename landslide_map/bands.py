@@ -77,6 +77,8 @@ NDVI_BEFORE: Final = "ndvi_before"
 """NDVI of reflectance before the event (NaN where there is none); never an input of a member."""
 SHOWN_BEFORE: Final = {name: f"{name}_before" for name in OPTICAL}
 """Optical band -> the same before the event, for display; never an input of a member."""
+WATER_CLASS: Final = "water_class"
+"""Water by the scene classification (0 or 1, NaN where there is none); never an input of a member."""
 
 BACKSCATTER: Final = tuple(backscatter(orbit, pol) for orbit in ORBITS for pol in POLARISATIONS)
 """Channels in absolute backscatter: outside the training domain for terrain-flattened products."""

@@ -1,8 +1,8 @@
 """How bare a pixel is against its surroundings: what candidates are cut from.
 
-Among green plants that is how far NDVI lies below. Where plants are dry, leafless or sparse NDVI hardly tells, and
-brightness in the visible does. Shade darkens the near infrared more than the visible, which the sky lights too: so
-visible less :data:`SKY` of near infrared, as logarithms, stays the same on both sides of a ridge.
+Among green plants that is how far NDVI lies below. Where plants are dry, leafless or sparse NDVI hardly
+tells, and brightness in the visible does. Shade darkens the near infrared more than the visible, which the
+sky lights too: so visible less :data:`SKY` of near infrared, as logarithms, hardly changes with it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LEAFY_CODE: Final = int((LEAFY - NDVI_LEAST) / NDVI_STEP + 2)
 
 
 def counts_brightness(layers: tuple[str, ...]) -> bool:
-    """Return whether brightness counts: with the image alone it does not, for then bright fields pass for scars."""
+    """Return whether brightness counts; with the image alone bright fields would pass for scars."""
     return any(name in layers for name in DIFFERENCES)
 
 
@@ -87,7 +87,28 @@ def may_be_bare(
         As of :func:`bareness`.
     """
     ndvi, red, green, blue, nir = codes
+    most, darkest = _limits(near, least, bright)
     rows, cols = ndvi.shape
+    keep = np.zeros((rows, cols), np.bool_)
+    for r in range(rows):
+        for c in range(cols):
+            own, i, j = ndvi[r, c], r // cell, c // cell
+            if own < 2:
+                continue
+            if own <= most[i, j]:
+                keep[r, c] = True
+            elif own <= _LEAFY_CODE and darkest[i, j] < np.float32(np.inf):
+                visible = np.float32(red[r, c]) + np.float32(green[r, c]) + np.float32(blue[r, c])
+                rise = visible / np.float32(3) - np.float32(SKY) * nir[r, c]
+                keep[r, c] = rise >= darkest[i, j]
+    return keep
+
+
+@compiled
+def _limits(
+    near: npt.NDArray[np.float32], least: float, bright: bool
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return the most NDVI and the least brightness of bare pixels in each cell; infinite for none."""
     _, down, across = near.shape
     most = np.empty((down, across), np.float32)
     darkest = np.full((down, across), np.inf, np.float32)
@@ -101,17 +122,6 @@ def may_be_bare(
                     rise = min(rise, visible / np.float32(3) - np.float32(SKY) * near[4, a, b])
             most[i, j] = top - np.float32(least / _NDVI)
             if bright and bottom < np.float32(_GREEN_CODE):
-                darkest[i, j] = rise + np.float32(least / _BRIGHT)
-    keep = np.zeros((rows, cols), np.bool_)
-    for r in range(rows):
-        for c in range(cols):
-            own, i, j = ndvi[r, c], r // cell, c // cell
-            if own < 2:
-                continue
-            if own <= most[i, j]:
-                keep[r, c] = True
-            elif own <= _LEAFY_CODE and darkest[i, j] < np.float32(np.inf):
-                visible = np.float32(red[r, c]) + np.float32(green[r, c]) + np.float32(blue[r, c])
-                rise = visible / np.float32(3) - np.float32(SKY) * nir[r, c]
-                keep[r, c] = rise >= darkest[i, j] - np.float32(0.01)  # rounding of what is interpolated
-    return keep
+                # Less a hundredth, for what interpolation rounds.
+                darkest[i, j] = rise + np.float32(least / _BRIGHT - 0.01)
+    return most, darkest

@@ -11,7 +11,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.bands import DIFFERENCES, DN_OFFSET, DN_PER_REFLECTANCE, NDVI_BEFORE, OPTICAL, SLOPE
+from landslide_map.bands import (
+    DIFFERENCES,
+    DN_OFFSET,
+    DN_PER_REFLECTANCE,
+    NDVI_BEFORE,
+    OPTICAL,
+    SLOPE,
+    WATER_CLASS,
+)
 
 Codes = npt.NDArray[np.uint8]
 
@@ -20,7 +28,7 @@ CLOUD: Final = 1
 FIRST: Final = 2
 """Least code that is a value."""
 NDVI: Final = "ndvi"
-LAYERS: Final = (NDVI, *OPTICAL, *DIFFERENCES, NDVI_BEFORE, SLOPE)
+LAYERS: Final = (NDVI, *OPTICAL, *DIFFERENCES, NDVI_BEFORE, SLOPE, WATER_CLASS)
 """Layers of evidence in the order they are stored in."""
 NDVI_STEP: Final = 1.2 / 253
 NDVI_LEAST: Final = -0.2

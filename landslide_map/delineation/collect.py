@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from landslide_map.array_types import Floats32
-from landslide_map.bands import DIFFERENCES, NDVI_BEFORE, OPTICAL, SLOPE, SNOW_OR_CLOUD
+from landslide_map.bands import DIFFERENCES, NDVI_BEFORE, OPTICAL, SLOPE, SNOW_OR_CLOUD, WATER_CLASS
 from landslide_map.delineation.codes import (
     NDVI,
     SLOPE_STEP,
@@ -22,7 +22,7 @@ from landslide_map.grid import BLOCK
 from landslide_map.runtime import timings
 from landslide_map.stack.block_collector import BlockCollector
 
-CHANNELS = (*OPTICAL, SNOW_OR_CLOUD, *DIFFERENCES, NDVI_BEFORE, SLOPE)
+CHANNELS = (*OPTICAL, SNOW_OR_CLOUD, *DIFFERENCES, NDVI_BEFORE, SLOPE, WATER_CLASS)
 """Channels of a stack that evidence is made of, where they are there."""
 
 
@@ -67,4 +67,6 @@ def codes_of(planes: Mapping[str, Floats32]) -> dict[str, Codes]:
         found[NDVI_BEFORE] = ndvi_codes(planes[NDVI_BEFORE])
     if SLOPE in planes:
         found[SLOPE] = coded(planes[SLOPE], 0.0, SLOPE_STEP)
+    if WATER_CLASS in planes:
+        found[WATER_CLASS] = coded(planes[WATER_CLASS], 0.0, 1.0)
     return found

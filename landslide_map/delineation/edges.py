@@ -1,7 +1,7 @@
 """Edges of objects: pixels in and around each, and whether they belong to it by what lies beside them.
 
-A limit of bareness is one height for a whole outline. Pixels of an edge are mixed, and how bare half a pixel is
-depends on the object. The neighbours of a pixel tell more than any limit.
+A limit of bareness is one height for a whole outline. Pixels of an edge are mixed, and how bare half a
+pixel is depends on the object. The neighbours of a pixel tell more than any limit.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ EDGE_FEATURES: Final = (
     "log_pixels",
     "share",
 )
-"""Of a pixel, bareness: its own, means of the four beside it, of the four at its corners and of the sixteen
-around these, the greatest of the 25; how far it stands out from the eight, and against the greatest. Whether it is
-inside, and how many of 9 and of 25 are; how many of 25 are candidates. Contrast of red, and its mean over 9. Of
-its object: mean bareness, that of the pixel against it, level, logarithm of the pixels, expected share."""
+"""Of a pixel, bareness: its own; means of the four pixels beside it, of the four at its corners and of the
+sixteen around these; the greatest of the 25; how far it stands out from the eight, and against the greatest.
+Whether it is inside, how many of 9 and of 25 are, and how many of 25 are candidates. Contrast of red, and its
+mean over 9. Of its object: mean bareness, that of the pixel against it, level, logarithm of the pixels,
+expected share."""
 
 
 def zones(tree: Tree, strip: Strip, owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -89,7 +90,7 @@ def _roots(parent: npt.NDArray[np.int64], size: npt.NDArray[np.int64]) -> npt.ND
 @compiled
 def _first(starts: npt.NDArray[np.int64], cols: npt.NDArray[np.uint16], row: int, col: int) -> int:
     """Return the number of the first pixel of a row from a column on."""
-    low, high = starts[row], starts[row + 1]
+    low, high = int(starts[row]), int(starts[row + 1])
     while low < high:
         middle = (low + high) // 2
         if cols[middle] < col:
@@ -123,10 +124,10 @@ def _grown(
                 continue
             for dr in range(-1, 2):
                 for dc in range(-1, 2):
-                    n = _at(starts, cols, r + dr, np.int64(cols[k]) + dc)
-                    if n >= 0 and owner[n] >= 0 and group[n] == group[k]:
-                        if found[k] < 0 or owner[n] < found[k]:
-                            found[k] = owner[n]
+                    n = _at(starts, cols, r + dr, int(cols[k]) + dc)
+                    beside = n >= 0 and owner[n] >= 0 and group[n] == group[k]
+                    if beside and (found[k] < 0 or owner[n] < found[k]):
+                        found[k] = owner[n]
     return found
 
 
@@ -169,56 +170,71 @@ def _features(
     for k in range(zone.size):
         count += zone[k] >= 0
     found = np.zeros((count, 18), np.float32)
+    sums = np.zeros(9, np.int64)
     i = 0
     for r in range(starts.size - 1):
         for k in range(starts[r], starts[r + 1]):
             if zone[k] < 0:
                 continue
             own = zone[k]
-            sides, corners, ring, most, reds = 0, 0, 0, 0, 0
-            near, inside_near, inside_far, kept = 0, 0, 0, 0
-            for dr in range(-2, 3):
-                if r + dr < 0 or r + dr >= starts.size - 1:
-                    continue
-                for n in range(_first(starts, cols, r + dr, np.int64(cols[k]) - 2), starts[r + dr + 1]):
-                    dc = np.int64(cols[n]) - np.int64(cols[k])
-                    if dc > 2:
-                        break
-                    if group[n] != group[k]:
-                        continue
-                    kept += 1
-                    inside_far += owner[n] == own
-                    most = max(most, bare[n])
-                    if dr * dr + dc * dc <= 2:
-                        near += 1
-                        reds += red[n]
-                        inside_near += owner[n] == own
-                    if dr * dr + dc * dc == 1:
-                        sides += bare[n]
-                    elif dr * dr + dc * dc == 2:
-                        corners += bare[n]
-                    elif dr * dr + dc * dc > 2:
-                        ring += bare[n]
+            sums[:] = 0
+            for row in range(max(r - REACH, 0), min(r + REACH + 1, starts.size - 1)):
+                first = _first(starts, cols, row, int(cols[k]) - REACH)
+                _add_row(sums, cols, group, owner, bare, red, k, own, row - r, first, starts[row + 1])
+            sides, corners, ring, most, near, reds, inside_near, inside_far, kept = sums
             found[i, 0] = bare[k]
             found[i, 1] = sides / 4
             found[i, 2] = corners / 4
             found[i, 3] = ring / 16
             found[i, 4] = most
             found[i, 5] = bare[k] - (2 * sides + corners) / 12
-            found[i, 6] = bare[k] / max(most, 1)
+            found[i, 6] = bare[k] / max(int(most), 1)
             found[i, 7] = owner[k] == own
             found[i, 8] = inside_near
             found[i, 9] = inside_far
             found[i, 10] = kept
             found[i, 11] = red[k]
-            found[i, 12] = reds / max(near, 1)
+            found[i, 12] = reds / max(int(near), 1)
             found[i, 13] = about[own, 0]
-            found[i, 14] = bare[k] / max(about[own, 0] * 1000, 1)
+            found[i, 14] = bare[k] / max(float(about[own, 0]) * 1000, 1.0)
             found[i, 15] = about[own, 1]
             found[i, 16] = about[own, 2]
             found[i, 17] = about[own, 3]
             i += 1
     return found
+
+
+@compiled
+def _add_row(
+    sums: npt.NDArray[np.int64],
+    cols: npt.NDArray[np.uint16],
+    group: npt.NDArray[np.int64],
+    owner: npt.NDArray[np.int64],
+    bare: npt.NDArray[np.int32],
+    red: npt.NDArray[np.int32],
+    k: int,
+    own: int,
+    down: int,
+    first: int,
+    stop: int,
+) -> None:
+    """Add what the pixels of one row say of pixel `k`: neighbours within reach, of the same group."""
+    for n in range(first, stop):
+        right = np.int64(cols[n]) - np.int64(cols[k])
+        if right > REACH:
+            break
+        if group[n] != group[k]:
+            continue
+        away = down * down + right * right
+        if away > 0:
+            sums[0 if away == 1 else 1 if away == 2 else 2] += bare[n]
+        sums[3] = max(sums[3], bare[n])
+        if away <= 2:
+            sums[4] += 1
+            sums[5] += red[n]
+            sums[6] += owner[n] == own
+        sums[7] += owner[n] == own
+        sums[8] += 1
 
 
 def parts(
@@ -230,7 +246,8 @@ def parts(
     ----------
     strip : Strip
     owner : int64, (pixel,)
-        The object that each pixel was in, or -1. Objects without a part of :data:`LEAST_PIXELS` keep their pixels.
+        The object that each pixel was in, or -1. Objects without a part of :data:`LEAST_PIXELS` keep
+        their pixels.
     member : int64, (pixel,)
         The object that each pixel is found to belong to, or -1.
 
@@ -267,7 +284,7 @@ def _connected(
             if member[k] < 0:
                 continue
             left = k - 1 if k > starts[r] and cols[k - 1] + 1 == cols[k] else -1
-            above = _at(starts, cols, r - 1, np.int64(cols[k]))
+            above = _at(starts, cols, r - 1, int(cols[k]))
             for n in (left, above):
                 if n >= 0 and member[n] == member[k]:
                     x, y = k, n
@@ -283,15 +300,16 @@ def _connected(
     return first
 
 
-def shapes(
-    runs: tuple[npt.NDArray[np.int64], ...], count: int
-) -> npt.NDArray[np.int64]:
+def shapes(runs: tuple[npt.NDArray[np.int64], ...], count: int) -> npt.NDArray[np.int64]:
     """Return the shapes, ``(part, 12)`` as from :func:`components.shapes_of`, of runs of parts.
 
-    `runs` are part, row, first column and the column behind the last; edges shared between rows are not counted.
+    `runs` are part, row, first column and the column behind the last. Edges shared between rows are not
+    counted.
     """
     part, row, first, stop = runs
     size = stop - first
     ends = np.cumsum(size)
-    cols = (np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - size - first, size)).astype(np.int32)
+    cols = (np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - size - first, size)).astype(
+        np.int32
+    )
     return shapes_of(Runs(ends - size, ends, row, part, np.zeros(len(part), np.int64), count), cols, 0)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.bands import DIFFERENCES, NDVI_BEFORE, OPTICAL, SLOPE
+from landslide_map.bands import DIFFERENCES, NDVI_BEFORE, OPTICAL, SLOPE, WATER_CLASS
 from landslide_map.delineation.bareness import INDEX_LAYERS, THOUSAND, bareness, counts_brightness
 from landslide_map.delineation.cells import (
     CLOUDY,
@@ -103,7 +103,7 @@ class Surroundings:
         for name, cells in self.cells.items():
             if name == CLOUDY:
                 found[name] = surrounding_means(cells)
-            elif name not in (SLOPE, NDVI_BEFORE):
+            elif name not in (SLOPE, NDVI_BEFORE, WATER_CLASS):
                 found[name] = surroundings(cells)
         found["mosaic"] = _mosaic(self.cells[NDVI], found[NDVI])
         if NDVI_BEFORE in self.cells:
@@ -142,7 +142,7 @@ def _bareness(strip: Strip, part: slice, near: npt.NDArray[np.float32], sensors:
 
 
 def red_contrasts(strip: Strip, rows: npt.NDArray[np.int64], around: Surroundings) -> Sums:
-    """Return how much brighter in red each pixel is than its surroundings, eighths of a step, ``(pixel,)``."""
+    """Return how much brighter each pixel is in red than its surroundings, eighths of a step."""
     return _contrast(_near("red", strip, rows, around), strip.codes[:, strip.layers.index("red")])
 
 
@@ -194,18 +194,18 @@ def evidence(
     """
     rows, cols = rows[chosen], strip.cols[chosen].astype(np.int64)
     codes = {name: strip.codes[chosen, i] for i, name in enumerate(strip.layers)}
-    at = at_pixels(around.stacked, rows, cols)
-    near = dict(zip(around.layers, at.T, strict=True))
+    surrounding = at_pixels(around.stacked, rows, cols)
+    near = dict(zip(around.layers, surrounding.T, strict=True))
     found = np.zeros((len(rows), len(COLUMNS)), np.int32)
     put = {name: found[:, i] for i, name in enumerate(COLUMNS)}
     put[DROP][:] = _drop(near[NDVI], codes[NDVI])
-    own = np.ascontiguousarray(at[:, [around.layers[name] for name in INDEX_LAYERS]])
+    own = np.ascontiguousarray(surrounding[:, [around.layers[name] for name in INDEX_LAYERS]])
     put["bareness"][:] = _bareness(strip, chosen, own, sensors)
     for name in OPTICAL:
         put[f"{name}_contrast"][:] = _contrast(near[name], codes[name])
     for name in (NDVI, *OPTICAL):
         put[name][:] = codes[name]
-    put["water"][:] = codes["green"] >= codes["nir"]  # an NDWI of at least 0
+    put["water"][:] = _water(codes)
     put["surrounding_ndvi"][:] = np.rint(near[NDVI] * np.float32(TENTH))
     put["surrounding_spread"][:] = np.rint(near[NDVI + SPREAD] * np.float32(TENTH))
     put["surrounding_mosaic"][:] = np.rint(near["mosaic"] * np.float32(TENTH))
@@ -231,4 +231,12 @@ def evidence(
         valid = codes[SLOPE] >= FIRST
         put["slope"][:] = np.where(valid, codes[SLOPE].astype(np.int32) - FIRST, 0)
         put["slope_valid"][:] = valid
+    return found
+
+
+def _water(codes: Mapping[str, Codes]) -> npt.NDArray[np.bool_]:
+    """Return which pixels are water: by an NDWI of at least 0, or by the scene classification."""
+    found: npt.NDArray[np.bool_] = codes["green"] >= codes["nir"]
+    if WATER_CLASS in codes:
+        found = found | (codes[WATER_CLASS] == FIRST + 1)
     return found

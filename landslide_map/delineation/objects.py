@@ -40,7 +40,7 @@ class Score(Protocol):
         """Return the share from which each candidate is worth drawing, ``(candidate,)``."""
 
     def belongs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        """Return which pixels belong to the object beside them, ``(pixel,)``, of ``(pixel, edge feature)``."""
+        """Return which pixels belong to the object near them, of ``(pixel, edge feature)``."""
 
 
 @dataclass(frozen=True)
@@ -221,11 +221,12 @@ def near(
     Returns
     -------
     owner, zone : int64, (pixel,)
-        The number among the chosen nodes of the one that each pixel is in, and of the one that it is near; or -1.
+        The number among the chosen nodes of the one that each pixel is in, and of the one that it is
+        near; or -1.
     float32, (pixel of a zone, feature)
         Columns :data:`edges.EDGE_FEATURES`.
     """
-    inside = _owners(tree.parent, chosen)
+    inside = owners(tree.parent, chosen)
     kept = tree.pixel_node >= 0
     owner = np.full(len(kept), -1, np.int64)
     owner[kept] = inside[tree.pixel_node[kept]]
@@ -252,7 +253,7 @@ def partition(
 
 
 @compiled
-def _owners(parent: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+def owners(parent: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """Return the number of the chosen node that each node lies in, counting the chosen ones, or -1."""
     found = np.full(parent.size, -1, np.int64)
     count = 0

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from landslide_map.delineation.bareness import INDEX_LAYERS, counts_brightness, may_be_bare
 from landslide_map.delineation.cells import CELL, REACH, cells_of, surroundings
-from landslide_map.delineation.codes import FIRST, LAYERS, NDVI, NDVI_LEAST, NDVI_STEP, Codes
+from landslide_map.delineation.codes import FIRST, LAYERS, NDVI_LEAST, NDVI_STEP, Codes
 
 LEAST: Final = 120
 """Bareness, thousandths of NDVI, from which a pixel may belong to a landslide."""

@@ -79,6 +79,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
             "Probability, pixel members",
             "Mean probability of the bundle's pixel members over the outline; not part of `probability`",
         ),
+        "water_share": ("Water", "Share of the outline that is water by index, 0 to 1"),
         "window_probability": ("Probability of windows", "Mean probability of the windows that cover it"),
         "unlike_training": (
             "Unlike training",

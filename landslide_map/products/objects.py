@@ -48,6 +48,7 @@ OBJECT_COLUMNS: Final = {
     "evidence_descending": "float64",
     "evidence_ascending": "float64",
     "evidence_vegetation": "float64",
+    "water_share": "float64",
     "window_probability": "float64",
     "unlike_training": "float64",
     "method": "str",
@@ -96,7 +97,9 @@ def threshold_tags(thresholds: Mapping[str, float]) -> dict[str, str]:
 
 THRESHOLD_TAG: Final = "outline_threshold_"
 LEAST_PROBABILITY: Final = 0.1
-"""Candidates below this are forgotten."""
+"""Candidates below this are forgotten, unless they are water."""
+WATER: Final = 0.5
+"""Share of water from which a candidate is kept, so that it can be seen what was left out there."""
 
 
 def candidates(
@@ -107,7 +110,7 @@ def candidates(
     heights: ObjectHeights | None = None,
     unlike: npt.NDArray[np.float64] | None = None,
 ) -> tuple[gpd.GeoDataFrame, npt.NDArray[np.int64]]:
-    """Return all objects of at least :data:`LEAST_PROBABILITY`, the most probable first.
+    """Return all objects of at least :data:`LEAST_PROBABILITY`, and those in water, the most probable first.
 
     Parameters
     ----------
@@ -133,7 +136,8 @@ def candidates(
     """
     each = model.probability(objects.shares, objects.features)
     probability = model.probability(objects.shares.mean(axis=1), objects.features)
-    kept = np.flatnonzero(probability >= LEAST_PROBABILITY)
+    water = column(objects.features, "water")
+    kept = np.flatnonzero((probability >= LEAST_PROBABILITY) | (water >= WATER))
     order = kept[np.lexsort((kept, -objects.shape[kept, 0], -probability[kept].round(3)))]
     some = objects.only(order)
     probability, each = probability[order], each[order]
@@ -163,6 +167,7 @@ def candidates(
             "elevation_min_m": least.round(),
             "elevation_max_m": most.round(),
             **{name: values.round(3) for name, values in evidence.items()},
+            "water_share": column(some.features, "water").astype(np.float64).round(3),
             "window_probability": column(some.features, "window_mean").astype(np.float64).round(3),
             "unlike_training": missing if unlike is None else unlike[order].round(3),
             "method": [f"{model.name} {variant}" for variant in model.variant_of(some.features)],

@@ -32,6 +32,7 @@ from landslide_map.bands import (
     SLOPE,
     SNOW_OR_CLOUD,
     STEEP,
+    WATER_CLASS,
     acquisition,
     backscatter,
     difference,
@@ -44,7 +45,7 @@ from landslide_map.runtime import timings
 from landslide_map.stack.acquisitions import read_acquisition, read_ndvi_before, read_optical_before
 from landslide_map.stack.indices import normalised_difference
 from landslide_map.stack.slope import slope_block, steep_block
-from landslide_map.stack.snow_cloud import snow_or_cloud_pixels
+from landslide_map.stack.snow_cloud import SCL_WATER, snow_or_cloud_pixels
 
 Chunks: TypeAlias = int | tuple[int | tuple[int, ...], int | tuple[int, ...]]
 """Edge of square chunks, or the edges along rows and along columns; pixels."""
@@ -68,6 +69,7 @@ _TOGETHER: Final = {
     "optical": (*GROUPS["optical"], SNOW_OR_CLOUD),
     **{orbit: (*GROUPS[orbit], *_of_orbit(orbit)) for orbit in ORBITS},
     "before": (NDVI_BEFORE, *SHOWN_BEFORE.values()),
+    "classes": (WATER_CLASS,),
     "terrain": (STEEP, SLOPE),
 }
 """Sensor -> acquisitions and channels, quality channels among them, that are made of what it measured."""
@@ -78,6 +80,7 @@ _MADE_OF: Final[Mapping[str, tuple[str, ...]]] = {
     SNOW_OR_CLOUD: OPTICAL,
     NDVI_BEFORE: (),
     **dict.fromkeys(SHOWN_BEFORE.values(), ()),
+    WATER_CLASS: (),
     STEEP: (),
     SLOPE: (),
 }
@@ -115,6 +118,7 @@ def lazy_channels(inputs: SceneInputs, names: Collection[str], chunks: Chunks = 
     grid, files = inputs.grid, OpenFiles()
     here = {*inputs.sensors, *(["terrain"] if inputs.dem else [])}
     here |= {"before"} if inputs.optical_before else set()
+    here |= {"classes"} if inputs.optical and inputs.optical.scene_classification else set()
     wanted = {sensor: [name for name in own if name in names] for sensor, own in _TOGETHER.items()}
     rows, cols = da.core.normalize_chunks(chunks, grid.shape)
     layers = [
@@ -164,6 +168,8 @@ def read_channels(
             plane[:] = read_ndvi_before(inputs.optical_before, inputs.grid, block, files)
         elif name in _AFTER_OF:
             plane[:] = before.get(_AFTER_OF[name], np.nan)
+        elif name == WATER_CLASS:
+            plane[:] = _read_water(inputs, block, files)
         elif name == SNOW_OR_CLOUD:
             plane[:] = _read_quality(inputs, acquired, block, files)
         else:
@@ -199,6 +205,14 @@ def _read_quality(
     if scl is not None:
         layers.append(read_block(scl, inputs.grid, block, nearest=True, files=files))
     return _quality(*layers)
+
+
+def _read_water(inputs: SceneInputs, block: Block, files: OpenFiles | None) -> Floats32:
+    scl = inputs.optical.scene_classification if inputs.optical else None
+    if scl is None:
+        return np.full((block.height, block.width), np.nan, np.float32)
+    classes = read_block(scl, inputs.grid, block, nearest=True, files=files)
+    return np.where(np.isnan(classes), classes, np.float32(classes == SCL_WATER))
 
 
 @timings.work("channels")

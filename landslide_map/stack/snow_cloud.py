@@ -21,6 +21,7 @@ SHADED_SNOW: Final = 0.12
 """The only limit where the scene classification, which sees the short-wave infrared, says snow."""
 SCL_CLOUD: Final = (8, 9, 10)
 SCL_SNOW: Final = 11
+SCL_WATER: Final = 6
 
 
 def snow_or_cloud_pixels(

@@ -106,11 +106,15 @@ def _levels(forest: str, soil: str, contrast: float, time: datetime) -> dict[str
     """Return the reflectance of every cover but fields on a date."""
     tint = tuple((own / grey) ** TINT for own, grey in zip(DEBRIS[soil], DEBRIS["grey"], strict=True))
     tinted = {name: tuple(a * b for a, b in zip(REFLECTANCE[name], tint, strict=True)) for name in TINTED}
-    return REFLECTANCE | tinted | {
-        "forest": _between(LEAFLESS, FOREST[forest], leaf(forest, time)),
-        "grass": _between(HAY, GRASS, leaf("grass", time)),
-        "scar": _between(MUCK, DEBRIS[soil], contrast),
-    }
+    return (
+        REFLECTANCE
+        | tinted
+        | {
+            "forest": _between(LEAFLESS, FOREST[forest], leaf(forest, time)),
+            "grass": _between(HAY, GRASS, leaf("grass", time)),
+            "scar": _between(MUCK, DEBRIS[soil], contrast),
+        }
+    )
 
 
 def _mixed(cover: Cover, scars: Scars, texture: Texture, levels: dict[str, tuple[float, ...]]) -> Field:
@@ -163,7 +167,12 @@ def reflectance(
     lit_sky = (1 + 1 / np.sqrt(1 + slope**2)) / 2
     haze = 1 + 0.25 * power_law_field(slope.shape, rng, exponent=1.8, longest=200)
     diffuse = DIFFUSE[:, None, None]
-    flat = _mixed(ground.cover, ground.scars, ground.texture, _levels(options.forest, options.soil, options.contrast, time))
+    flat = _mixed(
+        ground.cover,
+        ground.scars,
+        ground.texture,
+        _levels(options.forest, options.soil, options.contrast, time),
+    )
     observed = flat * ((1 - diffuse) * direct + diffuse * lit_sky) + HAZE[:, None, None] * haze
     if sky.cloud.any():
         observed += sky.cloud * (CLOUD[:, None, None] * (0.75 + 0.35 * sky.cloud) - observed)
