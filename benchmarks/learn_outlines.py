@@ -79,9 +79,11 @@ without radar: the image alone is judged by contrast with the surroundings, by s
 RISING: Final = ("drop", "red_contrast", "loss")
 FALLING: Final = ("cloud", "surrounding_mosaic")
 COSTS: Final = {IMAGE: 0.4, RADAR: 0.6}
-"""Share of landslide from which an outline is drawn. One half makes the most right pixels less wrong ones; with
-a little more fewer outlines miss every slide, and the pixels stay as right.
+"""Share of landslide from which an outline is drawn. One half makes the most right pixels less wrong ones;
+with a little more, fewer outlines miss every slide, and the pixels stay as right.
 The image alone is less sure of everything, and finds most with a little less."""
+NAME: Final = "objects-2"
+"""Of the model, the first word of `method` of an outline."""
 EDGE_LEAST: Final = 0.5
 """Probability from which a pixel near an object belongs to it."""
 EDGE_MODEL: Final = "edge.txt"
@@ -216,9 +218,10 @@ def strips_of(inputs: SceneInputs) -> Iterator[Strip]:
 def learn(tables: Sequence[Candidates], names: Sequence[str], out: Path) -> None:
     """Learn variants, each model without every fourth event, and write them beside those that are there."""
     out.mkdir(parents=True, exist_ok=True)
-    document: dict[str, Any] = {"name": "objects-1", "variants": {}}
+    document: dict[str, Any] = {"variants": {}}
     if (out / DOCUMENT).exists():
         document = json.loads((out / DOCUMENT).read_text(encoding="utf-8"))
+    document["name"] = NAME
     all_unseen: list[tuple[Candidates, npt.NDArray[np.float64]]] = []
     for name in names:
         columns = READ[name]

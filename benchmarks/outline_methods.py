@@ -8,6 +8,7 @@ docs/decisions/0050-outlines.md.
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -45,20 +46,21 @@ STRIDE: Final = 64
 @click.option("--seed", "seeds", type=int, multiple=True, default=[9301], show_default=True)
 @click.option("--size", default=512, show_default=True, help="Edge of a scene, pixels of 10 m.")
 @click.option("--varied", is_flag=True, help="Draw scars, forest, soil and season from the seed.")
-def main(seeds: tuple[int, ...], size: int, varied: bool) -> None:
+@click.option("--folder", type=click.Path(path_type=Path), help="Keep events here, and take those that are.")
+def main(seeds: tuple[int, ...], size: int, varied: bool, folder: Path | None) -> None:
     """Simulate events, outline them by each method, and print how much of the landslides each holds."""
     click.echo(f"Seeds {', '.join(map(str, seeds))}; {size} x {size} px; {'varied' if varied else 'kind'}.\n")
     cases = [case for case in CASES if case.slides_per_km2 > 1 and len(case.confusers) in (0, 4)]
     found: dict[str, list[str]] = {}
-    for case in cases:
-        sums: dict[str, npt.NDArray[np.int64]] = {}
-        for seed in seeds:
-            with tempfile.TemporaryDirectory() as folder:
-                setting = Setting(Path(folder), size, "all", not varied, pre=False, dem=False)
+    with tempfile.TemporaryDirectory() as own:
+        setting = Setting(folder or Path(own), size, "all", not varied, pre=False, dem=False)
+        for case in cases:
+            sums: dict[str, npt.NDArray[np.int64]] = {}
+            for seed in seeds:
                 for name, pair in compared(case, seed, setting).items():
                     sums[name] = sums.get(name, np.zeros(2, np.int64)) + pair
-        for name, (shared, either) in sums.items():
-            found.setdefault(name, []).append(f"{shared / max(either, 1):.2f}")
+            for name, (shared, either) in sums.items():
+                found.setdefault(name, []).append(f"{shared / max(either, 1):.2f}")
     click.echo(f"| outline | {' | '.join(case.name for case in cases)} |\n|---{'|---' * len(cases)}|")
     for name, cells in found.items():
         click.echo(f"| {name} | {' | '.join(cells)} |")
@@ -66,11 +68,14 @@ def main(seeds: tuple[int, ...], size: int, varied: bool) -> None:
 
 def compared(case: Case, seed: int, setting: Setting) -> dict[str, npt.NDArray[np.int64]]:
     """Return the pixels that outline and truth share, and those of either, by method."""
-    simulate_event(setting.folder, event_of(case, seed, setting))
-    scene, out = scene_of(setting.folder, setting), setting.folder / "results"
-    map_scene(scene, out, stride=STRIDE)
+    event = setting.event(case, seed)
+    if not (event / "scene.yaml").exists():  # written last
+        simulate_event(event, replace(event_of(case, seed, setting), list_pre=True))
+    scene, out = scene_of(event, setting), event / "methods"
+    if not (out / "run.json").exists():
+        map_scene(scene, out, stride=STRIDE)
     inputs = open_inputs(load_scene(scene))
-    truth = truth_of(setting.folder / "landslides_truth.gpkg", inputs)
+    truth = truth_of(event / "landslides_truth.gpkg", inputs)
     windows = np.zeros(truth.shape, bool)
     shapes = read_map(out).outlines["windows"]
     if len(shapes):

@@ -117,6 +117,10 @@ class Setting:
     options: dict[str, Any] = field(default_factory=dict)
     """Of :func:`~landslide_map.map_scene`."""
 
+    def event(self, case: Case, seed: int) -> Path:
+        """Return the folder of an event."""
+        return self.folder / f"{case.name}-{seed}-{self.size}-{'kind' if self.kind else 'varied'}"
+
 
 def event_of(case: Case, seed: int, setting: Setting) -> EventOptions:
     """Return the options of an event."""
@@ -176,9 +180,7 @@ def measured(
         totals: dict[str, Total] = {}
         for seed in seeds:
             own = event_of(case, seed, setting)
-            event = (
-                setting.folder / f"{case.name}-{seed}-{setting.size}-{'kind' if setting.kind else 'varied'}"
-            )
+            event = setting.event(case, seed)
             if not (event / "scene.yaml").exists():  # written last
                 simulate_event(event, replace(own, list_pre=True))
             out = event / "results"

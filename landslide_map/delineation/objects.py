@@ -39,6 +39,9 @@ class Score(Protocol):
     def costs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Return the share from which each candidate is worth drawing, ``(candidate,)``."""
 
+    def redraws(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        """Return which candidates have their edges drawn anew, ``(candidate,)``; the others stay as cut."""
+
     def belongs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
         """Return which pixels belong to the object near them, of ``(pixel, edge feature)``."""
 
@@ -197,10 +200,11 @@ def _objects(
     chosen = partition(tree, shares.mean(axis=1), score.costs(features), allowed)
     nodes = np.flatnonzero(chosen)
     owner, zone, edges = near(strip, tree, chosen, features, shares.mean(axis=1), around, sensors)
-    member = np.full(len(zone), -1, np.int64)
+    member = np.where(zone >= 0, zone, -1)
     inside = np.flatnonzero(zone >= 0)
-    inside = inside[score.belongs(edges)]
-    member[inside] = zone[inside]
+    member[inside[~score.belongs(edges)]] = -1
+    as_cut = np.append(~score.redraws(features[nodes]), True)  # the last one for pixels near none
+    member = np.where(as_cut[zone], owner, member)
     part, of_object = parts(strip, owner, member)
     runs = _runs(strip, part)
     nodes = nodes[of_object]

@@ -93,6 +93,11 @@ class OutlineModel:
         own = self.variant_of(features)
         return np.where(own == RADAR, self.variants[RADAR].cost, self.variants[IMAGE].cost)
 
+    def redraws(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        """Return which candidates have their edges drawn anew: those with a track, ``(candidate,)``."""
+        found: npt.NDArray[np.bool_] = self.variant_of(features) == RADAR
+        return found
+
     def belongs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
         """Return which pixels belong to the object near them, of ``(pixel, edge feature)``."""
         if not len(features):

@@ -70,6 +70,9 @@ class ByDrop:
     def costs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         return np.full(len(features), 0.5)
 
+    def redraws(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        return features[:, FEATURES.index("log_pixels")] > 3
+
     def belongs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
         return features[:, EDGE_FEATURES.index("of_most")] > 0.45
 
