@@ -34,13 +34,18 @@ _DRY_CODE: Final = (DRY - NDVI_LEAST) / NDVI_STEP + 2
 _LEAFY_CODE: Final = int((LEAFY - NDVI_LEAST) / NDVI_STEP + 2)
 
 
-def counts_brightness(layers: tuple[str, ...]) -> bool:
-    """Return whether brightness counts; with the image alone bright fields would pass for scars."""
+def may_count_brightness(layers: tuple[str, ...]) -> bool:
+    """Return whether brightness may count: it does at pixels where a change of backscatter is known.
+
+    With the image alone bright fields would pass for scars.
+    """
     return any(name in layers for name in DIFFERENCES)
 
 
 @compiled
-def bareness(codes: Codes, near: npt.NDArray[np.float32], bright: bool) -> npt.NDArray[np.int32]:
+def bareness(
+    codes: Codes, near: npt.NDArray[np.float32], bright: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int32]:
     """Return the bareness of pixels, thousandths of NDVI, ``(pixel,)``.
 
     Parameters
@@ -49,13 +54,13 @@ def bareness(codes: Codes, near: npt.NDArray[np.float32], bright: bool) -> npt.N
         Layers :data:`INDEX_LAYERS`.
     near : float32, (pixel, layer)
         Their surroundings.
-    bright : bool
+    bright : bool, (pixel,)
         Whether brightness counts where the surroundings are not green.
     """
     found = np.empty(codes.shape[0], np.int32)
     for k in range(codes.shape[0]):
         drop = np.float32(near[k, 0] - codes[k, 0]) * np.float32(_NDVI)
-        if bright and codes[k, 0] <= _LEAFY_CODE and near[k, 0] < np.float32(_GREEN_CODE):
+        if bright[k] and codes[k, 0] <= _LEAFY_CODE and near[k, 0] < np.float32(_GREEN_CODE):
             part = (np.float32(_GREEN_CODE) - near[k, 0]) / np.float32(_GREEN_CODE - _DRY_CODE)
             part = min(part, np.float32(1))
             visible = np.float32(0)
@@ -84,7 +89,7 @@ def may_be_bare(
     least : float
         Thousandths of NDVI.
     bright : bool
-        As of :func:`bareness`.
+        Whether brightness may count.
     """
     ndvi, red, green, blue, nir = codes
     most, darkest = _limits(near, least, bright)

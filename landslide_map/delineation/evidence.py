@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landslide_map.bands import DIFFERENCES, NDVI_BEFORE, OPTICAL, SLOPE, WATER_CLASS
-from landslide_map.delineation.bareness import INDEX_LAYERS, THOUSAND, bareness, counts_brightness
+from landslide_map.delineation.bareness import INDEX_LAYERS, THOUSAND, bareness
 from landslide_map.delineation.cells import (
     CLOUDY,
     SPREAD,
@@ -136,8 +136,11 @@ def barenesses(
 
 def _bareness(strip: Strip, part: slice, near: npt.NDArray[np.float32], sensors: Sequence[str]) -> Sums:
     columns = [strip.layers.index(name) for name in INDEX_LAYERS]
-    tracks = tuple(name for name in strip.layers if name.split("_")[0] in sensors)
-    found: Sums = bareness(strip.codes[part][:, columns], near, counts_brightness(tracks))
+    changes = [
+        i for i, name in enumerate(strip.layers) if name in DIFFERENCES and name.split("_")[0] in sensors
+    ]
+    codes = strip.codes[part]
+    found: Sums = bareness(codes[:, columns], near, (codes[:, changes] >= FIRST).any(axis=1))
     return found
 
 

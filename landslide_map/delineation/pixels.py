@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.delineation.bareness import INDEX_LAYERS, counts_brightness, may_be_bare
+from landslide_map.delineation.bareness import INDEX_LAYERS, may_be_bare, may_count_brightness
 from landslide_map.delineation.cells import CELL, REACH, cells_of, surroundings
 from landslide_map.delineation.codes import FIRST, LAYERS, NDVI_LEAST, NDVI_STEP, Codes
 
@@ -57,7 +57,7 @@ def strip_of(layers: Mapping[str, Codes], top: int, *, open_above: bool, open_be
         every pixel is kept that they could make a candidate.
     """
     cells = cells_of(layers)
-    bright = counts_brightness(tuple(layers))
+    bright = may_count_brightness(tuple(layers))
     near = np.stack([surroundings(cells[name]) for name in INDEX_LAYERS])
     unknown = np.float32(min((GREEN - NDVI_LEAST) / NDVI_STEP + FIRST, 255))
     edge = min(REACH + 1, near.shape[1])

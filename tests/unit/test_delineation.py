@@ -10,14 +10,14 @@ import pytest
 from scipy import ndimage
 from shapely.geometry import Polygon
 
-from landslide_map.bands import DIFFERENCES, DN_OFFSET, OPTICAL
+from landslide_map.bands import DIFFERENCES, DN_OFFSET, OPTICAL, WATER_CLASS
 from landslide_map.delineation.attributes import axis_direction, lengths_and_widths
 from landslide_map.delineation.cells import CELL, at_pixels, cells_of, surroundings
 from landslide_map.delineation.codes import CLOUD, MISSING, NDVI, change_codes, optical_codes, true_ndvi
 from landslide_map.delineation.components import runs_at, shapes_of
 from landslide_map.delineation.edges import EDGE_FEATURES, parts, roots, zones
 from landslide_map.delineation.evidence import COLUMNS, Surroundings, WindowLayers
-from landslide_map.delineation.features import FEATURES
+from landslide_map.delineation.features import FEATURES, node_features
 from landslide_map.delineation.objects import Objects, find_objects, measured
 from landslide_map.delineation.partition import chosen_nodes
 from landslide_map.delineation.pixels import Strip, strip_of
@@ -214,6 +214,27 @@ def test_the_chosen_candidates_do_not_overlap_and_are_the_best_set() -> None:
 
     roots = np.flatnonzero(tree.parent < 0)
     assert gain[chosen].sum() == pytest.approx(sum(best(int(root)) for root in roots))
+
+
+@pytest.mark.parametrize("by_class", [False, True])
+def test_water_is_told_by_index_and_by_class(by_class: bool) -> None:
+    pond = np.zeros(SHAPE, bool)
+    pond[50:62, 84:96] = True
+    found = layers()
+    for name, value in zip((NDVI, *OPTICAL), (40, 60, 90, 80, 100 if by_class else 50), strict=True):
+        found[name][pond] = value
+    if by_class:
+        found[WATER_CLASS] = np.where(pond, 3, 2).astype(np.uint8)
+    (strip,) = cut(found, SHAPE[0])
+    tree, sums = measured(strip, Surroundings.of([strip.cells]), None, ())
+    water = found["green"] >= found["nir"]
+    assert water[pond].any() != by_class
+    counted = tree.pixel_node >= 0
+    expected = (water | pond)[strip.rows, strip.cols] & counted
+    assert sums[tree.level == 1, COLUMNS.index("water")].sum() == expected.sum() >= pond.sum()
+    share = node_features(tree, sums)[:, FEATURES.index("water")]
+    assert share.max() > 0.7
+    assert share.min() == 0
 
 
 def test_cells_are_medians_and_surroundings_medians_of_these() -> None:
