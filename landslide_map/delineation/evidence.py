@@ -140,7 +140,8 @@ def _bareness(strip: Strip, part: slice, near: npt.NDArray[np.float32], sensors:
         i for i, name in enumerate(strip.layers) if name in DIFFERENCES and name.split("_")[0] in sensors
     ]
     codes = strip.codes[part]
-    found: Sums = bareness(codes[:, columns], near, (codes[:, changes] >= FIRST).any(axis=1))
+    known = np.any(codes[:, changes] >= FIRST, axis=1)
+    found: Sums = bareness(codes[:, columns], near, known)
     return found
 
 
