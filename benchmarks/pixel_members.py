@@ -51,20 +51,20 @@ def speed() -> tuple[float, float]:
     network = build_network(spec).eval()
     weights = save({key: value.contiguous() for key, value in network.state_dict().items()})
     member = SegmentationMember("resnet34", spec, (weights,))
-    patches = np.random.default_rng(1).normal(1, 0.3, (2 * batch_of(128), 14, 128, 128)).astype(np.float32)
+    mosaic = np.random.default_rng(1).normal(1, 0.3, (2 * batch_of(128), 14, 128, 128)).astype(np.float32)
 
     def plain() -> None:
         with torch.inference_mode():
-            for patch in patches:
+            for patch in mosaic:
                 torch.sigmoid(network(torch.from_numpy(patch[None])))
 
     def ours() -> None:
-        member.predict(patches)
+        member.predict(mosaic)
 
     def seconds(work: Callable[[], None]) -> float:
         began = time.process_time()
         work()
-        return (time.process_time() - began) / len(patches)
+        return (time.process_time() - began) / len(mosaic)
 
     plain()
     ours()

@@ -22,7 +22,7 @@ from landslide_map import map_scene
 from landslide_map.errors import InputError
 from landslide_map.evaluation.inventory_match import compare
 from landslide_map.evaluation.match_inputs import read_map
-from tests.support import labelled_patches as patches
+from tests.support import labelled_patches as mosaic
 from tests.support.real_scenes import BIGEARTHNET, TERRAMIND, write_scene
 
 
@@ -47,15 +47,15 @@ def _labelled(folder: Path, dem: bool, options: dict[str, Any]) -> None:
         "| landslides of 2,000 m2 held | polygons on a landslide |\n|---|---|---|---|---|---|---|---|---|---|"
     )
     pooled: dict[str, list[float]] = {layer: [0.0, 0.0, 0.0] for layer in LAYERS}
-    for number in patches.PATCHES:
+    for number in mosaic.PATCHES:
         own = folder / str(number)
         own.mkdir()
-        scene = _or_none(partial(patches.write_patch, own, number, dem=dem))
+        scene = _or_none(partial(mosaic.write_patch, own, number, dem=dem))
         if scene is None:
             return
         map_scene(scene, own / "out", **options)
         found = read_map(own / "out")
-        known = patches.patch_truth(number).to_crs(found.crs).geometry.to_numpy()
+        known = mosaic.patch_truth(number).to_crs(found.crs).geometry.to_numpy()
         for layer, shapes in found.outlines.items():
             result = compare(shapes, known, found.analysed, found.crs)
             for place, key in enumerate(("shared_m2", "mapped_m2", "inventory_m2")):
@@ -91,7 +91,7 @@ def _unlabelled(folder: Path, dem: bool, options: dict[str, Any]) -> None:
     writers: dict[str, Callable[[Path], Path]] = {
         name: partial(write_scene, name=name, dem=dem) for name in (*TERRAMIND, *BIGEARTHNET)
     }
-    writers[patches.FLOOD] = patches.write_flood
+    writers[mosaic.FLOOD] = mosaic.write_flood
     total: dict[str, list[float]] = {layer: [0.0, 0.0] for layer in LAYERS}
     for name, write in writers.items():
         own = folder / name

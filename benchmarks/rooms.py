@@ -32,7 +32,7 @@ def main(
 ) -> None:
     """Judge rows of blocks of SCENE in every room that the options make."""
     if inside:
-        click.echo(json.dumps(judged(scene, stride, rows, counts[0], caches[0], ahead)))
+        click.echo(json.dumps(predicted(scene, stride, rows, counts[0], caches[0], ahead)))
         return
     click.echo("| threads | cache, MiB | needed, MiB | peak, MiB | CPU s |\n|---|---|---|---|---|")
     for threads in counts:
@@ -44,32 +44,32 @@ def main(
             click.echo(f"| {threads} | {cache} | {sizes} | {found['cpu_seconds']:.1f} |")
 
 
-def judged(scene: Path, stride: int, rows: int, threads: int, cache: int, ahead: bool) -> dict[str, float]:
+def predicted(scene: Path, stride: int, rows: int, threads: int, cache: int, ahead: bool) -> dict[str, float]:
     """Judge rows of blocks in this process; return what was worked out before, and what it took."""
-    from landslide_map.inference.rows import judge_rows
+    from landslide_map.inference.rows import predict_rows
     from landslide_map.inputs.open_inputs import open_inputs
-    from landslide_map.mapping.memory_plan import demand_of, giving_back, needed
+    from landslide_map.mapping.memory_plan import estimate_memory, needed, with_heap_trimmed
     from landslide_map.models.bundle.load import load_bundle
-    from landslide_map.runtime.memory_limit import Room, kept_to
+    from landslide_map.runtime.memory_limit import MemoryPlan, memory_limited_to
     from landslide_map.runtime.timings import peak_memory, resident_memory
     from landslide_map.scene.model import load_scene
     from landslide_map.windows import plan_windows
 
-    room = Room(cache * MIB, threads, ahead)
+    memory = MemoryPlan(cache * MIB, threads, ahead)
     settings, bundle = load_scene(scene), load_bundle()
-    with kept_to(Room(32 * MIB, 1)):  # so that the peak is that of judging
+    with memory_limited_to(MemoryPlan(32 * MIB, 1)):  # so that the peak is that of judging
         inputs = open_inputs(settings)
     plan = plan_windows(inputs.grid.shape, stride)
     first = (len(plan.block_rows) - rows) // 2
-    judge = giving_back(
-        partial(judge_rows, inputs, bundle, plan, settings.min_valid_fraction, read_ahead=ahead)
+    predictor = with_heap_trimmed(
+        partial(predict_rows, inputs, bundle, plan, settings.min_valid_fraction, read_ahead=ahead)
     )
     resident, begin = resident_memory() or 0, time.process_time()
-    with kept_to(room):
-        for _ in judge(range(first, first + rows), lambda _: None):
+    with memory_limited_to(memory):
+        for _ in predictor(range(first, first + rows), lambda _: None):
             pass
     return {
-        "needed": needed(room, demand_of(load_bundle(), plan).of_rows(), resident),
+        "needed": needed(memory, estimate_memory(load_bundle(), plan).of_rows(), resident),
         "peak": peak_memory() or 0,
         "cpu_seconds": time.process_time() - begin,
     }

@@ -18,8 +18,8 @@ import xarray as xr
 from landslide_map.array_types import Floats
 from landslide_map.bands import DIFFERENCES, MODEL_BANDS, OPTICAL
 from landslide_map.datasets.statistics_table import read_statistics_table
-from landslide_map.inference.gather import gathered
-from landslide_map.inference.rows import judge_rows
+from landslide_map.inference.gather import assemble_result
+from landslide_map.inference.rows import predict_rows
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.models.bundle.load import Bundle, load_bundle
 from landslide_map.models.statistics.training_range import UNLIKE, TrainingRange
@@ -120,8 +120,8 @@ def main(table: str, scenes: bool) -> None:
             for name in (*TERRAMIND, *BIGEARTHNET):
                 inputs = open_inputs(load_scene(write_scene(Path(folder), name)))
                 plan = plan_windows(inputs.grid.shape, 64)
-                rows = judge_rows(inputs, bundle, plan, 0.75, plan.block_rows)
-                share = gathered(rows, bundle, plan).record.unlike_training
+                rows = predict_rows(inputs, bundle, plan, 0.75, plan.block_rows)
+                share = assemble_result(rows, bundle, plan).record.unlike_training
                 assert share is not None
                 if np.isfinite(share).any():
                     click.echo(row(name, share))

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from . import shared_options
-from .feedback import Feedback, feedback
+from .feedback import Console, feedback
 
 if TYPE_CHECKING:
-    from landslide_map.evaluation.windows import Judged
+    from landslide_map.evaluation.windows import LabelledPredictions
     from landslide_map.models.bundle.load import Bundle
     from landslide_map.options import OperatingPoint
     from landslide_map.runtime.progress import Report
@@ -66,7 +66,7 @@ _SAYS_NOTHING = {
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @feedback
 def evaluate(
-    windows: Path | None, statistics: Path | None, results: Path | None, tell: Feedback, **options: Any
+    windows: Path | None, statistics: Path | None, results: Path | None, console: Console, **options: Any
 ) -> None:
     """Score a bundle on labelled windows, or a map against an inventory of landslides.
 
@@ -81,10 +81,10 @@ def evaluate(
     """  # noqa: D301 - click reads \b as the character, which keeps the lines apart
     _check(windows, statistics, results, options)
     if results is not None:
-        result = _objects(results, options, tell)
+        result = _objects(results, options, console)
     else:
-        result = _windows(windows, statistics, options, tell)
-    tell.finished(report=options["report"])
+        result = _windows(windows, statistics, options, console)
+    console.finished(report=options["report"])
     if options["as_json"]:
         click.echo(json.dumps(result, allow_nan=False))
     else:
@@ -115,12 +115,12 @@ def _check(
 
 
 def _windows(
-    windows: Path | None, statistics: Path | None, options: Mapping[str, Any], tell: Feedback
+    windows: Path | None, statistics: Path | None, options: Mapping[str, Any], console: Console
 ) -> dict[str, Any]:
     from landslide_map.evaluation.importance import feature_importance
     from landslide_map.evaluation.report.plots import require_matplotlib
     from landslide_map.evaluation.report.write import write_window_report
-    from landslide_map.evaluation.windows import figures, judge, judge_kept
+    from landslide_map.evaluation.windows import figures, kept_predictions, predict_labelled
     from landslide_map.models.bundle.load import load_bundle
     from landslide_map.models.bundle.options import PredictionOptions, on_device
     from landslide_map.models.bundle.profiles import with_profile
@@ -132,17 +132,17 @@ def _windows(
     limits = {"threshold": options["threshold"], "operating_point": point}
     bundle, ids = load_bundle(options["bundle"]), ()
     if windows is None and statistics is None:
-        judged = judge_kept(bundle, **limits)
+        predicted = kept_predictions(bundle, **limits)
     else:
         placement = (options["device"], options["precision"], options["batch_size"])
-        bundle = on_device(bundle, *placement, tell.progress)
+        bundle = on_device(bundle, *placement, console.progress)
         for notice in bundle.notices:
-            tell.notice(notice)
-        data, labels, ids, folds = _open(windows, statistics, options["labels"], tell)
+            console.notice(notice)
+        data, labels, ids, folds = _open(windows, statistics, options["labels"], console)
         if windows is not None:
             voters = bundle if all_members else with_profile(bundle, options["profile"] or "all")
-            _announce(voters, len(labels), tell)
-        judged = judge(
+            _announce(voters, len(labels), console)
+        predicted = predict_labelled(
             data,
             labels,
             ids=ids,
@@ -152,31 +152,31 @@ def _windows(
             out_of_fold=options["out_of_fold"],
             folds=folds,
         )
-    result = figures(judged, ids=ids, all_members=all_members) | {"operating_point": point}
+    result = figures(predicted, ids=ids, all_members=all_members) | {"operating_point": point}
     if options["ablation"]:
-        result["ablation"] = _ablation(options["ablation"], data, judged, tell.progress)
+        result["ablation"] = _ablation(options["ablation"], data, predicted, console.progress)
     if options["report"]:
-        result["importance"] = feature_importance(judged.bundle)
-        write_window_report(options["report"], result, judged, overwrite=options["overwrite"])
+        result["importance"] = feature_importance(predicted.bundle)
+        write_window_report(options["report"], result, predicted, overwrite=options["overwrite"])
     if result["trained_on"] and not options["out_of_fold"]:
-        tell.say(
+        console.say(
             f"note: the bundle was trained on {result['trained_on_windows']} of these windows, so these "
             "figures flatter it; --out-of-fold gives honest ones"
         )
     return result
 
 
-def _announce(bundle: Bundle, windows: int, tell: Feedback) -> None:
+def _announce(bundle: Bundle, windows: int, console: Console) -> None:
     """Say how long networks will take, where that is long."""
     from landslide_map.inference.score import SECONDS_PER_WINDOW
     from landslide_map.models.run_time import network_notice
 
-    if forecast := network_notice(bundle, windows, SECONDS_PER_WINDOW * windows, tell.progress):
-        tell.notice(forecast)
+    if forecast := network_notice(bundle, windows, SECONDS_PER_WINDOW * windows, console.progress):
+        console.notice(forecast)
 
 
 def _open(
-    windows: Path | None, statistics: Path | None, labels: Path | None, tell: Feedback
+    windows: Path | None, statistics: Path | None, labels: Path | None, console: Console
 ) -> tuple[Any, Any, Any, Any]:
     """Return windows or their statistics, labels, IDs and folds."""
     from landslide_map.datasets.labelled_windows import read_labelled_windows
@@ -188,23 +188,25 @@ def _open(
     assert windows is not None
     known = read_labelled_windows(windows, labels)
     if known.unlabelled:
-        tell.say(f"note: {known.unlabelled} windows have no label and are left out")
+        console.say(f"note: {known.unlabelled} windows have no label and are left out")
     return known.windows, known.labels, known.windows.ids, known.folds
 
 
 def _ablation(
-    method: Literal["retrained", "permuted"], data: Any, judged: Judged, progress: Report
+    method: Literal["retrained", "permuted"], data: Any, predicted: LabelledPredictions, progress: Report
 ) -> dict[str, Any]:
     from landslide_map.evaluation.ablation import permuted_ablation, retrained_ablation
     from landslide_map.evaluation.member_votes import statistics_of
 
-    statistics = statistics_of(data, judged.bundle)
+    statistics = statistics_of(data, predicted.bundle)
     if method == "retrained":
-        return retrained_ablation(statistics, judged.labels, report=progress)
-    return permuted_ablation(statistics, judged.labels, judged.bundle, folds=judged.folds, report=progress)
+        return retrained_ablation(statistics, predicted.labels, report=progress)
+    return permuted_ablation(
+        statistics, predicted.labels, predicted.bundle, folds=predicted.folds, report=progress
+    )
 
 
-def _objects(results: Path, options: Mapping[str, Any], tell: Feedback) -> dict[str, Any]:
+def _objects(results: Path, options: Mapping[str, Any], console: Console) -> dict[str, Any]:
     from landslide_map.evaluation.inventory_match import match_map
     from landslide_map.evaluation.report.write import write_object_report
 
@@ -222,7 +224,7 @@ def _objects(results: Path, options: Mapping[str, Any], tell: Feedback) -> dict[
 
         notices = (*notices, *show_inventory(results, options["inventory"], options["layer"]))
     for notice in dict.fromkeys(notices):
-        tell.notice(notice)
+        console.notice(notice)
     if options["report"]:
         write_object_report(options["report"], match, overwrite=options["overwrite"])
     return match.figures

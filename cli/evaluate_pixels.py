@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .feedback import Feedback, feedback
+from .feedback import Console, feedback
 
 if TYPE_CHECKING:
     from landslide_map.datasets.pixel_data import Layout
@@ -43,7 +43,7 @@ def evaluate_pixels(
     report: Path | None,
     device: str,
     overwrite: bool,
-    tell: Feedback,
+    console: Console,
 ) -> None:
     """Score pixel members on images with masks: pooled F1, mean of batches, IoU, boundaries, regions.
 
@@ -61,12 +61,12 @@ def evaluate_pixels(
     ready = load_bundle(bundle, pixel_members_suffice=True)
     members = members_of(ready, scenario, member)
     images = open_pixel_data(data, layout, part)
-    found = pixel_members.evaluate_pixels(images, members, device=device, progress=tell.progress)
+    found = pixel_members.evaluate_pixels(images, members, device=device, progress=console.progress)
     figures = found.as_json() | {"published": pixel_members.published_beside(members, layout)}
     if report is not None:
         with whole_file(report) as staged:
             staged.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    tell.finished(**figures)
+    console.finished(**figures)
     counts = found.counts
     click.echo(
         f"pixel level, {len(images)} images, {len(members)} members: F1 {counts.f1:.3f} pooled "

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from . import shared_options
-from .feedback import Feedback, feedback
+from .feedback import Console, feedback
 from .find import asking, network_of, prepared, require_search, search_options
 
 _MAP_OPTIONS = ("bundle", "stride", "operating_point", "profile", "memory")
@@ -36,7 +36,7 @@ _MAP_OPTIONS = ("bundle", "stride", "operating_point", "profile", "memory")
 @shared_options.profile
 @click.option("--memory", help="Keep the run below this, e.g. 2GB.")
 @feedback
-def event(out: Path, yes: bool, watch: bool, every: float, tell: Feedback, **options: Any) -> None:
+def event(out: Path, yes: bool, watch: bool, every: float, console: Console, **options: Any) -> None:
     """Find, download, check and map the images of an event.
 
     Writes scene.yaml, the images and results/ into --out. The same command resumes where it was interrupted:
@@ -51,15 +51,17 @@ def event(out: Path, yes: bool, watch: bool, every: float, tell: Feedback, **opt
 
     mapping = {name: options.pop(name) for name in _MAP_OPTIONS}
     query = prepared(options)
-    with network_of(tell) as network:
+    with network_of(console) as network:
 
         def finish(plan: Plan) -> None:
-            asking(lambda allowed: fetch_plan(plan, query, network, tell.progress, allowed=allowed), yes=yes)
+            asking(
+                lambda allowed: fetch_plan(plan, query, network, console.progress, allowed=allowed), yes=yes
+            )
             results = plan.folder / "results"
             if (results / MANIFEST).exists():
-                tell.say(f"{results}: mapped before")
+                console.say(f"{results}: mapped before")
                 return
-            map_one(plan.scene, results, tell, **mapping)
+            map_one(plan.scene, results, console, **mapping)
 
         follow(
             query,
@@ -67,5 +69,5 @@ def event(out: Path, yes: bool, watch: bool, every: float, tell: Feedback, **opt
             network,
             finish,
             every=timedelta(hours=every) if watch else None,
-            say=tell.say,
+            say=console.say,
         )

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Feedback:
-    """Passed to every command that takes long, as ``tell``."""
+class Console:
+    """Passed to every command that takes long, as ``console``."""
 
     progress: Report
     timings: Timings
@@ -32,10 +32,10 @@ class Feedback:
     verbose: int
     _close: Callable[[], object]
     _log: logging.Handler
-    _told: set[str] = field(default_factory=set)
+    _shown: set[str] = field(default_factory=set)
 
     def say(self, text: str) -> None:
-        """Say one line about what is going on; not if quiet was asked for."""
+        """Print one line of status, unless `quiet` is set."""
         if not self.quiet:
             self._write("message", text, text=text)
 
@@ -45,9 +45,9 @@ class Feedback:
         self._log.setLevel(min(self._log.level, logging.INFO))
 
     def notice(self, notice: Notice) -> None:
-        """Say a notice, once: it may be told before long work, and come back with the result."""
-        if str(notice) not in self._told:
-            self._told.add(str(notice))
+        """Print a notice once: it may come before long work and again with the result."""
+        if str(notice) not in self._shown:
+            self._shown.add(str(notice))
             self._write("notice", f"note {notice}", code=notice.code, message=notice.message)
 
     def refused(self, what: str, refusal: Refusal) -> None:
@@ -55,7 +55,7 @@ class Feedback:
         self._write("refused", f"{what}: {refusal}", what=what, code=refusal.code, message=refusal.message)
 
     def finished(self, exit_status: int = 0, **result: Any) -> None:
-        """End the display; machines are told the result, verbose people where the time went."""
+        """End the display; write the result as JSON, or the timings if `verbose`."""
         self._close()
         if self.as_json:
             self._write("finished", "", exit_status=exit_status, **result, timings=self.timings.as_json())
@@ -103,7 +103,7 @@ def _logging(shown: logging.Handler, path: Path | None) -> Iterator[None]:
 
 
 @contextmanager
-def _feedback(quiet: bool, verbose: int, as_json: bool, log_file: Path | None) -> Iterator[Feedback]:
+def _feedback(quiet: bool, verbose: int, as_json: bool, log_file: Path | None) -> Iterator[Console]:
     from landslide_map.runtime import progress, timings
 
     shown = _Lines()
@@ -114,24 +114,24 @@ def _feedback(quiet: bool, verbose: int, as_json: bool, log_file: Path | None) -
             report = progress.json_lines(progress.stderr_line)
         elif not quiet:
             report = display.enter_context(progress.on_stderr())
-        tell = Feedback(report, spent, as_json, quiet, verbose, display.close, shown)
-        shown.say = tell.say
+        console = Console(report, spent, as_json, quiet, verbose, display.close, shown)
+        shown.say = console.say
         try:
-            yield tell
+            yield console
         except click.exceptions.Exit:
             raise
         except (Exception, KeyboardInterrupt) as error:
             if not as_json:
                 raise
             refusal = refusal_of(error)
-            tell._write(
+            console._write(
                 "failed", "", exit_status=refusal.exit_status, code=refusal.code, message=refusal.message
             )
             raise click.exceptions.Exit(refusal.exit_status) from error
 
 
 def feedback(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of its display, and `tell`, a :class:`Feedback`."""
+    """Give a command the options of its display, and `console`, a :class:`Console`."""
 
     @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
     @click.option(
@@ -147,7 +147,7 @@ def feedback(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_feedback(
         *, quiet: bool, verbose: int, json_progress: bool, log_file: Path | None, **options: Any
     ) -> Any:
-        with _feedback(quiet, verbose, json_progress, log_file) as tell:
-            return command(tell=tell, **options)
+        with _feedback(quiet, verbose, json_progress, log_file) as console:
+            return command(console=console, **options)
 
     return with_feedback

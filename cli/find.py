@@ -13,7 +13,7 @@ import click
 
 from landslide_map.errors import ResourceError
 
-from .feedback import Feedback, feedback
+from .feedback import Console, feedback
 
 if TYPE_CHECKING:
     from landslide_map.search.area import Area
@@ -86,7 +86,7 @@ def find(
     image_before: bool,
     yes: bool,
     overwrite: bool,
-    tell: Feedback,
+    console: Console,
     **options: Any,
 ) -> None:
     """Search for the images of an event and write their scene.yaml.
@@ -108,17 +108,17 @@ def find(
     kept: AbstractContextManager[str] = (
         nullcontext(str(folder)) if folder else tempfile.TemporaryDirectory(prefix="landslide-map-")
     )
-    with network_of(tell) as network:
+    with network_of(console) as network:
         with kept as place:
-            selection = find_images(query, network, Path(place), tell.progress)
+            selection = find_images(query, network, Path(place), console.progress)
         for notice in selection.notices:
-            tell.notice(notice)
+            console.notice(notice)
         for line in selection.table():
             click.echo(line)
         written = write_selection(selection, out, images, overwrite=overwrite, name=options["name"])
         if folder is not None:
             fetching = partial(
-                download, selection, query, folder, network, tell.progress, image_before=image_before
+                download, selection, query, folder, network, console.progress, image_before=image_before
             )
             asking(lambda allowed: fetching(allowed=allowed), yes=yes)
     if folder is not None:
@@ -128,12 +128,12 @@ def find(
     click.echo(f"written: {', '.join(map(str, written))}")
 
 
-def network_of(tell: Feedback) -> Network:
+def network_of(console: Console) -> Network:
     """Return a client that says which machines it asks."""
     from landslide_map.search.access import CopernicusDataSpace, PlanetaryComputer
     from landslide_map.search.network import Network
 
-    return Network(tell.say, (PlanetaryComputer(), CopernicusDataSpace()))
+    return Network(console.say, (PlanetaryComputer(), CopernicusDataSpace()))
 
 
 def prepared(options: dict[str, Any]) -> Query:
@@ -161,7 +161,7 @@ def _area(aoi: Path | None, bbox: tuple[float, float, float, float] | None) -> A
 
 
 def asking(fetching: Callable[[int], None], *, yes: bool) -> None:
-    """Call `fetching` with the bytes it may download; a person at a terminal is asked about more."""
+    """Call `fetching` with the bytes it may download; at a terminal, more needs a confirmation."""
     import sys
 
     from landslide_map.errors import SearchError
@@ -179,7 +179,7 @@ _ANYTHING = 1 << 62
 
 
 def require_search() -> None:
-    """Refuse in words where the packages for the network are not installed."""
+    """Refuse, with a message, where the packages for the network are not installed."""
     try:
         import pystac_client
         import requests

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import shared_options
-from .feedback import Feedback, feedback
+from .feedback import Console, feedback
 
 if TYPE_CHECKING:
     from landslide_map.options import Device, Precision
@@ -25,7 +25,7 @@ def models() -> None:
 @click.option("--trust-pickles", is_flag=True, help="Unpickle the boosters: this can run any program.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 @feedback
-def import_nasios(folder: Path, out: Path, trust_pickles: bool, overwrite: bool, tell: Feedback) -> None:
+def import_nasios(folder: Path, out: Path, trust_pickles: bool, overwrite: bool, console: Console) -> None:
     """Turn the author's weight files in FOLDER into a bundle.
 
     Reads Landslide_Class_S2S1_<version>_Fold<k>_last.pt for whatever versions and folds are there, and with
@@ -33,10 +33,10 @@ def import_nasios(folder: Path, out: Path, trust_pickles: bool, overwrite: bool,
     """
     from landslide_map.models.published.import_weights import import_nasios as convert
 
-    found = convert(folder, out, trust_pickles=trust_pickles, overwrite=overwrite, report=tell.progress)
+    found = convert(folder, out, trust_pickles=trust_pickles, overwrite=overwrite, report=console.progress)
     for notice in found.notices:
-        tell.notice(notice)
-    tell.finished(bundle=out, folds=found.folds)
+        console.notice(notice)
+    console.finished(bundle=out, folds=found.folds)
     for name, folds in found.folds.items():
         click.echo(f"{name}: folds {', '.join(map(str, folds))}")
     click.echo(f"{out}: a bundle of {len(found.folds)} members")
@@ -65,7 +65,7 @@ def import_nasios(folder: Path, out: Path, trust_pickles: bool, overwrite: bool,
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 @feedback
-def import_segmentation(source: Path, out: Path, overwrite: bool, tell: Feedback, **options: Any) -> None:
+def import_segmentation(source: Path, out: Path, overwrite: bool, console: Console, **options: Any) -> None:
     """Turn published segmentation networks into a bundle of pixel members.
 
     SOURCE is a folder of <run>/checkpoints/epoch_*.ckpt (heterogeneous ensemble, runs 0 to 89), a folder of
@@ -75,10 +75,10 @@ def import_segmentation(source: Path, out: Path, overwrite: bool, tell: Feedback
     from landslide_map.models.published.import_segmentation import import_segmentation as convert
     from landslide_map.models.published.segmentation_options import ImportOptions
 
-    found = convert(source, out, ImportOptions(**options), overwrite=overwrite, progress=tell.progress)
+    found = convert(source, out, ImportOptions(**options), overwrite=overwrite, progress=console.progress)
     for notice in found.notices:
-        tell.notice(notice)
-    tell.finished(bundle=out, members=found.members)
+        console.notice(notice)
+    console.finished(bundle=out, members=found.members)
     click.echo(f"{out}: a bundle of {len(found.members)} pixel members, first {found.members[0]}")
 
 
@@ -116,7 +116,7 @@ def learn_cascade(
     device: Device,
     precision: Precision,
     overwrite: bool,
-    tell: Feedback,
+    console: Console,
 ) -> None:
     """Learn the cascade rule of BUNDLE: the windows for which networks can be skipped (--cascade).
 
@@ -144,11 +144,11 @@ def learn_cascade(
         device=device,
         precision=precision,
         overwrite=overwrite,
-        report=tell.progress,
+        report=console.progress,
     )
     for notice in learned.notices:
-        tell.notice(notice)
-    tell.finished(bundle=out, scenarios=list(learned.cascades))
+        console.notice(notice)
+    console.finished(bundle=out, scenarios=list(learned.cascades))
     for name, cascade in learned.cascades.items():
         for rule in cascade.rules:
             click.echo(f"{name}, threshold {rule.threshold:g}: {cascade.in_words(rule)}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .feedback import Feedback, feedback
+from .feedback import Console, feedback
 
 
 @click.command()
@@ -22,7 +22,7 @@ from .feedback import Feedback, feedback
 )
 @click.option("--overwrite", is_flag=True, help="Replace the outlines in RESULTS; reviews are kept.")
 @feedback
-def outline(results: Path, tell: Feedback, **options: Any) -> int:
+def outline(results: Path, console: Console, **options: Any) -> int:
     """Redraw the landslides of RESULTS: another threshold, a mask, without an earlier map.
 
     Reads what the run stored (candidates.gpkg, with --stride windows.nc), no pixels and no model. Writes
@@ -32,7 +32,7 @@ def outline(results: Path, tell: Feedback, **options: Any) -> int:
 
     made = redraw(results, **options)
     for notice in made.notices:
-        tell.notice(notice)
-    tell.finished(out=made.out, landslides=made.landslides, before=made.before)
+        console.notice(notice)
+    console.finished(out=made.out, landslides=made.landslides, before=made.before)
     click.echo(f"{made.landslides} landslides outlined, {made.before} by the run. Results in {made.out}")
     return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import shared_options
-from .feedback import Feedback, feedback
+from .feedback import Console, feedback
 
 if TYPE_CHECKING:
     from landslide_map.options import Precision
@@ -39,7 +39,7 @@ def pixels(
     device: str,
     precision: Precision,
     overwrite: bool,
-    tell: Feedback,
+    console: Console,
 ) -> None:
     """Map the pixels of SCENE (a scene.yaml) with the pixel members of a bundle.
 
@@ -53,11 +53,11 @@ def pixels(
         out,
         PixelMapOptions(near=near, scenario=scenario, member=member, device=device, precision=precision),
         overwrite=overwrite,
-        progress=tell.progress,
+        progress=console.progress,
     )
     for notice in made.notices:
-        tell.notice(notice)
-    tell.finished(pixels=out, computed=made.computed, landslides=made.landslides, members=made.members)
+        console.notice(notice)
+    console.finished(pixels=out, computed=made.computed, landslides=made.landslides, members=made.members)
     click.echo(
         f"{out}: {made.computed} pixels computed, {made.landslides} above 0.5, by {len(made.members)} "
         "members (pixel level)"

@@ -35,7 +35,7 @@ _EXTRAS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a user, or a program, is told of an error."""
+    """Code, message and exit status of an error."""
 
     exit_status: int
     code: str | None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import shared_options
-from .feedback import Feedback, feedback
+from .feedback import Console, feedback
 from .refusals import refusal_of
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def run(
     workers: int | None,
     memory: str | None,
     formats: str,
-    tell: Feedback,
+    console: Console,
     **options: Any,
 ) -> int:
     """Map each SCENE (a scene.yaml) and write the results into --out.
@@ -88,23 +88,23 @@ def run(
     tls = [options.pop(f"tls_{file}") for file in ("ca", "cert", "key")]
     with _cluster(scheduler, workers, tls) as cluster:
         if len(scenes) == 1:
-            status = map_one(scenes[0], out, tell, cluster=cluster, **options)
+            status = map_one(scenes[0], out, console, cluster=cluster, **options)
         else:
-            status = _map_several(scenes, out, tell, cluster=cluster, **options)
+            status = _map_several(scenes, out, console, cluster=cluster, **options)
     if status == 0:
         add_formats(out, wanted)
     return status
 
 
-def map_one(scene: Path, out: Path, tell: Feedback, **options: Any) -> int:
+def map_one(scene: Path, out: Path, console: Console, **options: Any) -> int:
     """Map one scene, and say what came of it."""
     from landslide_map.mapping.map_scene import map_scene
 
-    result = map_scene(scene, out, progress=tell.progress, announce=tell.notice, **options)
+    result = map_scene(scene, out, progress=console.progress, announce=console.notice, **options)
     for notice in result.notices:
-        tell.notice(notice)
+        console.notice(notice)
     files = ("out", "probability", "classes", "polygons", "window_record", "manifest")
-    tell.finished(
+    console.finished(
         **{name: getattr(result, name) for name in files},
         landslides=result.landslides,
         windows=result.windows,
@@ -113,25 +113,25 @@ def map_one(scene: Path, out: Path, tell: Feedback, **options: Any) -> int:
     return 0
 
 
-def _map_several(scenes: tuple[Path, ...], out: Path, tell: Feedback, **options: Any) -> int:
+def _map_several(scenes: tuple[Path, ...], out: Path, console: Console, **options: Any) -> int:
     from landslide_map.errors import Notice
     from landslide_map.mapping.map_scenes import map_scenes
 
     def on_outcome(outcome: Outcome) -> None:
         if outcome.error is not None:
-            tell.refused(outcome.name, refusal_of(outcome.error))
+            console.refused(outcome.name, refusal_of(outcome.error))
         if outcome.result is None:
             return
         for notice in outcome.result.notices:
-            tell.notice(Notice(notice.code, f"{outcome.name}: {notice.message}"))
+            console.notice(Notice(notice.code, f"{outcome.name}: {notice.message}"))
         what = "kept, mapped before" if outcome.kept else outcome.result.summary()
-        tell.say(f"{outcome.name}: {what}")
+        console.say(f"{outcome.name}: {what}")
 
     result = map_scenes(
-        scenes, out, progress=tell.progress, announce=tell.notice, on_outcome=on_outcome, **options
+        scenes, out, progress=console.progress, announce=console.notice, on_outcome=on_outcome, **options
     )
     status = next((refusal_of(error).exit_status for error in result.failures.values()), 0)
-    tell.finished(
+    console.finished(
         exit_status=status,
         out=result.out,
         polygons=result.polygons,
@@ -145,7 +145,7 @@ def _map_several(scenes: tuple[Path, ...], out: Path, tell: Feedback, **options:
 def _cluster(
     scheduler: str | None, workers: int | None, tls: list[Path | None]
 ) -> AbstractContextManager[Cluster | None]:
-    """Return what judges the windows; None inside for this process itself."""
+    """Yield the cluster that predicts the windows; None for this process."""
     given = [file for file in tls if file is not None]
     if given and (scheduler is None or len(given) < len(tls)):
         raise click.UsageError(

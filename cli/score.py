@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import shared_options
-from .feedback import Feedback, feedback
+from .feedback import Console, feedback
 
 if TYPE_CHECKING:
     from landslide_map.options import Device, OperatingPoint, Precision
@@ -45,7 +45,7 @@ def score(
     cascade: bool,
     as_submission: bool,
     overwrite: bool,
-    tell: Feedback,
+    console: Console,
 ) -> None:
     """Score WINDOWS: an .npy file of shape (n, 64, 64, 12), or a folder of <ID>.npy.
 
@@ -69,12 +69,12 @@ def score(
         batch_size=batch_size,
         exact_early_exit=exact_early_exit,
         cascade=cascade,
-        progress=tell.progress,
-        announce=tell.notice,
+        progress=console.progress,
+        announce=console.notice,
     )
     scoring.write_csv(scoring.submission(table) if as_submission else table, out)
     for notice in table.attrs["notices"]:
-        tell.notice(notice)
+        console.notice(notice)
     landslides = int(table["landslide"].sum())
-    tell.finished(scores=out, windows=len(table), landslides=landslides)
+    console.finished(scores=out, windows=len(table), landslides=landslides)
     click.echo(f"{out}: {len(table)} windows, {landslides} of them landslides (window level)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import shared_options
-from .feedback import Feedback, feedback
+from .feedback import Console, feedback
 
 if TYPE_CHECKING:
     from landslide_map.datasets.pixel_arrays import Layout
@@ -41,7 +41,7 @@ def score_pixels(
     member: str | None,
     layout: Layout,
     overwrite: bool,
-    tell: Feedback,
+    console: Console,
     **options: Any,
 ) -> None:
     """Score the pixels of ARRAYS: .npy, Landslide4Sense .h5 or GeoTIFF.
@@ -63,7 +63,7 @@ def score_pixels(
         layout=layout,
         options=PixelOptions(**options),
         overwrite=overwrite,
-        progress=tell.progress,
+        progress=console.progress,
     )
-    tell.finished(pixels=out, images=count, members=names)
+    console.finished(pixels=out, images=count, members=names)
     click.echo(f"{out}: {count} images, {len(names)} members (pixel level)")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .feedback import Feedback, feedback
+from .feedback import Console, feedback
 
 
 @click.command()
@@ -14,7 +14,7 @@ from .feedback import Feedback, feedback
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="File to write, a GeoTIFF.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @feedback
-def stack(scene: Path, out: Path, overwrite: bool, tell: Feedback) -> None:
+def stack(scene: Path, out: Path, overwrite: bool, console: Console) -> None:
     """Align everything SCENE (a scene.yaml) names and write it as one cloud-optimised GeoTIFF.
 
     The bands are the aligned acquisitions (optical as 10000 * reflectance + 1000, radar in dB before and
@@ -27,7 +27,7 @@ def stack(scene: Path, out: Path, overwrite: bool, tell: Feedback) -> None:
 
     inputs = open_inputs(load_scene(scene))
     for notice in inputs.notices:
-        tell.notice(notice)
-    path = write_stack(inputs, out, overwrite=overwrite, progress=tell.progress)
-    tell.finished(stack=path)
+        console.notice(notice)
+    path = write_stack(inputs, out, overwrite=overwrite, progress=console.progress)
+    console.finished(stack=path)
     click.echo(f"{path}: {len(BANDS)} bands, {inputs.grid.width} x {inputs.grid.height} pixels")

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 
 class Leavable:
-    """A text stream that falls silent, instead of failing, once nobody reads it any more."""
+    """A text stream that falls silent, instead of failing, once its reader is gone."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import shared_options
-from .feedback import Feedback, feedback
+from .feedback import Console, feedback
 
 if TYPE_CHECKING:
     from landslide_map.runtime.progress import Report
@@ -38,7 +38,7 @@ def train(
     statistics: Path | None,
     recipe: str,
     out: Path,
-    tell: Feedback,
+    console: Console,
     **options: Any,
 ) -> None:
     """Train a model bundle on labelled windows.
@@ -60,10 +60,10 @@ def train(
     check_free(out, overwrite=options["overwrite"])
     on_windows = trains_on_windows(recipe_content(recipe)[1])
     if on_windows and data:
-        scenarios, summary = _train_on_windows(data, recipe, out, tell, **options)
+        scenarios, summary = _train_on_windows(data, recipe, out, console, **options)
     else:
-        scenarios, summary = _train_on_statistics(data, statistics, recipe, out, tell, **options)
-    tell.finished(bundle=out)
+        scenarios, summary = _train_on_statistics(data, statistics, recipe, out, console, **options)
+    console.finished(bundle=out)
     click.echo(summary)
     for scenario in scenarios:
         shown = {name: _shown(scenario["metrics"].get(name)) for name in ("f1", "precision", "recall", "auc")}
@@ -77,7 +77,7 @@ _MACHINE = ("seed", "weights", "from_scratch", "device", "precision")
 
 
 def _train_on_windows(
-    data: tuple[Path, ...], recipe: str, out: Path, tell: Feedback, **options: Any
+    data: tuple[Path, ...], recipe: str, out: Path, console: Console, **options: Any
 ) -> tuple[list[dict[str, Any]], str]:
     from landslide_map.datasets.joined import read_training_data
     from landslide_map.errors import ResourceError
@@ -95,7 +95,7 @@ def _train_on_windows(
     known = read_training_data(data)
 
     try:
-        tell.show_log()
+        console.show_log()
         trained = train_windows(
             known.windows,
             known.labels,
@@ -111,20 +111,20 @@ def _train_on_windows(
             provenance=known.provenance,
             restart=options["restart"],
             overwrite=options["overwrite"],
-            progress=tell.progress,
+            progress=console.progress,
         )
     except KeyboardInterrupt:
         kept = work_folder(out)
         goes_on = f"{kept} keeps what is finished; the same command goes on" if kept.exists() else ""
         raise KeyboardInterrupt(goes_on) from None
     for notice in trained.notices:
-        tell.notice(notice)
+        console.notice(notice)
     members = len(trained.document["members"])
     return trained.document["scenarios"], f"{out}: {members} members, out of fold at window level:"
 
 
 def _train_on_statistics(
-    data: tuple[Path, ...], statistics: Path | None, recipe: str, out: Path, tell: Feedback, **options: Any
+    data: tuple[Path, ...], statistics: Path | None, recipe: str, out: Path, console: Console, **options: Any
 ) -> tuple[list[dict[str, Any]], str]:
     from landslide_map.models.bundle.folder import save_bundle
 
@@ -133,9 +133,9 @@ def _train_on_statistics(
             f"recipe {recipe} trains on statistics; --{needless[0].replace('_', '-')} is for networks"
         )
     trained = (
-        _from_table(statistics, recipe, options["seed"], tell.progress)
+        _from_table(statistics, recipe, options["seed"], console.progress)
         if statistics is not None
-        else _from_windows(data, recipe, options["seed"], tell)
+        else _from_windows(data, recipe, options["seed"], console)
     )
     save_bundle(out, trained.document, trained.contents, overwrite=options["overwrite"])
     size = sum(map(len, trained.contents.values())) / 1e6
@@ -160,24 +160,24 @@ def _from_table(table: Path, recipe: str, seed: int | None, progress: Report) ->
     )
 
 
-def _from_windows(data: tuple[Path, ...], recipe: str, seed: int | None, tell: Feedback) -> TrainedBundle:
+def _from_windows(data: tuple[Path, ...], recipe: str, seed: int | None, console: Console) -> TrainedBundle:
     from landslide_map.datasets.folds import overlap_notices
     from landslide_map.datasets.joined import complete_statistics, read_training_data
     from landslide_map.training.statistics.train import train_on_statistics
 
     known = read_training_data(data)
     trained = train_on_statistics(
-        complete_statistics(known, tell.progress),
+        complete_statistics(known, console.progress),
         known.labels,
         recipe=recipe,
         seed=seed,
         ids=known.windows.ids,
         provenance=known.provenance,
-        progress=tell.progress,
+        progress=console.progress,
     )
     cure = "Cut windows with a stride of 64 px, and evaluate on scenes that it was not trained on."
     for notice in overlap_notices(known.origin, trained.folds, cure):
-        tell.notice(notice)
+        console.notice(notice)
     return trained
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .feedback import Feedback, feedback
+from .feedback import Console, feedback
 
 _PATH = click.Path(path_type=Path)
 
@@ -33,7 +33,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--restart", is_flag=True, help="Throw away the work of an unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 @feedback
-def train_pixels(data: tuple[Path, ...], recipe: str, out: Path, tell: Feedback, **options: Any) -> None:
+def train_pixels(data: tuple[Path, ...], recipe: str, out: Path, console: Console, **options: Any) -> None:
     """Train pixel members on images with masks.
 
     \b
@@ -59,9 +59,9 @@ def train_pixels(data: tuple[Path, ...], recipe: str, out: Path, tell: Feedback,
         ) from error
     how = {name: options.pop(name) for name in ("grid", "pick", "device", "bfloat16", "restart", "overwrite")}
     trained = train(
-        data, chosen_recipe(recipe, **options), out, TrainingOptions(**how), progress=tell.progress
+        data, chosen_recipe(recipe, **options), out, TrainingOptions(**how), progress=console.progress
     )
-    tell.finished(bundle=out, members=trained.members, figures=trained.figures)
+    console.finished(bundle=out, members=trained.members, figures=trained.figures)
     for name, figures in zip(trained.members, trained.figures, strict=True):
         f1, batches = figures["f1_pooled"], figures["f1_mean_of_batches"]
         click.echo(

@@ -1,4 +1,4 @@
-"""``landslide-map view``: a page in the browser to look at a result and judge it, or to try patches."""
+"""``landslide-map view``: a page in the browser to view and review a result, or to try patches."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def view(paths: tuple[Path, ...], bundles: tuple[Path, ...], port: int, browser:
     from landslide_map.view.contents import opened
     from landslide_map.view.server import serve
 
-    def tell(address: str) -> None:
+    def announce(address: str) -> None:
         click.echo(f"open {address}\nstop with Ctrl-C")
         if browser:
             import webbrowser
@@ -36,5 +36,5 @@ def view(paths: tuple[Path, ...], bundles: tuple[Path, ...], port: int, browser:
             webbrowser.open(address)
 
     with opened(paths, bundles) as page:
-        serve(make_app(page), port, tell)
+        serve(make_app(page), port, announce)
     return 0

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from .feedback import Feedback, feedback
+from .feedback import Console, feedback
 
 
 @click.command()
@@ -68,7 +68,7 @@ def windows(
     channels: str | None,
     name: str | None,
     overwrite: bool,
-    tell: Feedback,
+    console: Console,
 ) -> None:
     """Cut labelled windows from SCENE (a scene.yaml), to train or evaluate with.
 
@@ -80,7 +80,7 @@ def windows(
     outlines are landslides, windows with rejected ones alone are none, what is undecided is left out.
     """
     if tiles:
-        _cut_tiles(scene, labels, out, channels, name, overwrite, tell)
+        _cut_tiles(scene, labels, out, channels, name, overwrite, console)
         return
     if channels is not None:
         raise click.UsageError("--channels belongs to --tiles")
@@ -99,11 +99,11 @@ def windows(
         group_km=group_km,
         name=name,
         overwrite=overwrite,
-        progress=tell.progress,
+        progress=console.progress,
     )
     for notice in cut.notices:
-        tell.notice(notice)
-    tell.finished(folder=out, windows=cut.windows, landslides=cut.landslides)
+        console.notice(notice)
+    console.finished(folder=out, windows=cut.windows, landslides=cut.landslides)
     click.echo(
         f"{out}: {cut.windows} windows, {cut.landslides} of them landslides, in {cut.groups} spatial groups; "
         f"left out: {cut.unlabelled} without a clear label, {cut.incomplete} incomplete"
@@ -117,14 +117,14 @@ def _cut_tiles(
     channels: str | None,
     name: str | None,
     overwrite: bool,
-    tell: Feedback,
+    console: Console,
 ) -> None:
     from landslide_map.datasets.cut_tiles import cut_tiles
     from landslide_map.training.pixels.recipe import load_pixel_recipe
 
     names = channels.split(",") if channels else load_pixel_recipe("small-pixels").channels
-    cut = cut_tiles(scene, labels, out, names, name=name, overwrite=overwrite, progress=tell.progress)
+    cut = cut_tiles(scene, labels, out, names, name=name, overwrite=overwrite, progress=console.progress)
     for notice in cut.notices:
-        tell.notice(notice)
-    tell.finished(folder=out, tiles=cut.tiles, landslide_pixels=cut.landslide_pixels)
+        console.notice(notice)
+    console.finished(folder=out, tiles=cut.tiles, landslide_pixels=cut.landslide_pixels)
     click.echo(f"{out}: {cut.tiles} tiles, {cut.landslide_pixels} landslide pixels")

@@ -67,7 +67,7 @@ class Grid:
             for col in range(0, self.width, size):
                 yield Block(row, col, min(size, self.height - row), min(size, self.width - col))
 
-    def same_lattice(self, other: Grid) -> bool:
+    def aligned_with(self, other: Grid) -> bool:
         """Whether `other`'s pixels lie on this grid's, up to a shift by whole pixels (and :data:`NOISE`)."""
         if self.crs != other.crs:
             return False

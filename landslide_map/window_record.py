@@ -22,7 +22,7 @@ from landslide_map.array_types import Bools, Floats
 from landslide_map.reasons import REASON_NAMES, Reason
 
 FIRST_REASON: Final = min(reason for reason in Reason if reason)
-_LATTICE: Final = ("row", "col")
+_GRID: Final = ("row", "col")
 _ABSENT: Final[Any] = None
 
 
@@ -169,11 +169,11 @@ class WindowRecord:
         values: dict[str, Any] = {**arrays, **names}
         return cls(**values)
 
-    def on(self, lattice: tuple[int, int]) -> WindowRecord:
+    def on(self, grid_shape: tuple[int, int]) -> WindowRecord:
         """Return the record with arrays ``(row, col)``, from row-major ``(window,)``."""
         before = len(self.shape)
         numbers: dict[str, Any] = {
-            name: values.reshape(*lattice, *values.shape[before:])
+            name: values.reshape(*grid_shape, *values.shape[before:])
             for name, values in self.arrays().items()
             if name in self.NUMBERS
         }
@@ -202,8 +202,8 @@ class WindowRecord:
         about: dict[str, Any] = {"long_name": number.long_name}
         about |= {"units": "1"} if number.flags is None else _flags(number.flags(self))
         if number.each is None:
-            return _LATTICE, values.astype(number.stored), about
-        return (number.each, *_LATTICE), _layers(values, number.stored), about
+            return _GRID, values.astype(number.stored), about
+        return (number.each, *_GRID), _layers(values, number.stored), about
 
 
 WindowRecord.NUMBERS = {

@@ -66,5 +66,5 @@ def test_the_page_of_codes_says_the_exit_status_of_each(code: str, status: int) 
         if text.startswith(f"| {code} |"):
             line = text
             break
-    (told,) = re.findall(r"exit status (\d)", line) or re.findall(r"exit status (\d)", section)
-    assert int(told) == status
+    (reported,) = re.findall(r"exit status (\d)", line) or re.findall(r"exit status (\d)", section)
+    assert int(reported) == status

@@ -14,7 +14,7 @@ from landslide_map.bands import BACKSCATTER, CHANNELS, DIFFERENCES, GROUPS, INDI
 from landslide_map.datasets.folds import stratified_folds
 from landslide_map.errors import UsageError
 from landslide_map.evaluation.importance import MOST, largest
-from landslide_map.evaluation.member_votes import ask_members
+from landslide_map.evaluation.member_votes import collect_votes
 from landslide_map.features.window_statistics import MEDIAN
 from landslide_map.metrics import LEVEL, average_precision, confusion, rates, roc_auc
 from landslide_map.models.bundle.load import Bundle
@@ -74,7 +74,7 @@ def retrained_ablation(
     settings : mapping
         LightGBM's, and ``trees``.
     report : Report
-        Told of the progress.
+        Receives the progress.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def permuted_ablation(
     folds : ndarray, (window,), optional
         The fold that each window was left out of, for votes out of fold.
     report : Report
-        Told of the progress.
+        Receives the progress.
 
     Raises
     ------
@@ -194,7 +194,9 @@ def _parts(present: list[str], held: list[str]) -> Iterator[_Part]:
 def _vote(
     statistics: xr.DataArray, bundle: Bundle, folds: npt.NDArray[np.int64] | None
 ) -> tuple[Floats, int]:
-    probability, _, chosen = ask_members(statistics, bundle, folds=folds).settle(bundle.scenarios)
+    probability, _, chosen = collect_votes(statistics, bundle, folds=folds).combine_predictions(
+        bundle.scenarios
+    )
     if (chosen < 0).any() or np.unique(chosen).size > 1:
         raise UsageError(
             "E402", "windows of different sensors cannot be shuffled among each other; give complete windows."

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from landslide_map.array_types import Labels
 from landslide_map.datasets.window_arrays import Windows
 from landslide_map.errors import BundleError, Notice, UsageError
-from landslide_map.evaluation.member_votes import MemberVotes, ask_members
+from landslide_map.evaluation.member_votes import MemberVotes, collect_votes
 from landslide_map.evaluation.out_of_fold import kept_votes, training_folds
 from landslide_map.models.bundle.folder import check_free, save_bundle
 from landslide_map.models.bundle.load import Bundle, load_bundle
@@ -77,7 +77,7 @@ def learn_cascade(
         E501 to E506 the bundle, E541 if it has no scenario for a cascade, was trained on the windows, or
         finds nothing in them.
     InputError
-        E141 windows that cannot be judged.
+        E141 windows that cannot be used.
     UsageError
         E402 no labels, E526 if it keeps no votes, or does not say how its training windows were divided.
     """
@@ -101,7 +101,7 @@ def learn_cascade(
             evidence, notices = _unseen(ready, windows)
         placed = on_device(ready, device, precision, report=report)
         notices += placed.notices
-        votes = ask_members(windows, placed, folds=left_out)
+        votes = collect_votes(windows, placed, folds=left_out)
     cascades = _learned(ready, votes, labels, evidence)
     save_bundle(out, ready.document.model_dump(mode="json"), _contents(ready, cascades), overwrite=overwrite)
     return LearnedCascades(out, cascades, notices)
@@ -140,7 +140,7 @@ def _unseen(bundle: Bundle, windows: Windows) -> tuple[str, tuple[Notice, ...]]:
 
 def _learned(bundle: Bundle, votes: MemberVotes, labels: Labels | None, evidence: str) -> dict[str, Cascade]:
     cheap = [member.name for member in bundle.members if member.input == "statistics"]
-    chosen = votes.choose(bundle.scenarios)
+    chosen = votes.select_scenario(bundle.scenarios)
     found = {}
     for number, scenario in enumerate(bundle.scenarios):
         rows = chosen == number

@@ -15,7 +15,7 @@ from landslide_map.datasets.window_arrays import Windows, checked_chunks
 from landslide_map.inference.score import chunk_statistics
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.voting.ensemble import mostly_snow_or_cloud
-from landslide_map.models.voting.scenario import Scenario, choose, settle
+from landslide_map.models.voting.scenario import Scenario, combine_predictions, select_scenario
 
 Data = xr.DataArray | Windows
 """Statistics ``(window, channel, statistic)``, or windows with their pixels."""
@@ -28,49 +28,51 @@ class MemberVotes:
 
     members: tuple[str, ...]
     predictions: Floats
-    """``(window, member)``; NaN where a member cannot vote, or was not asked."""
+    """``(window, member)``; NaN where a member cannot vote, or was skipped."""
     snowy: Bools
     """``(window,)``; where most of the optical image is snow or cloud."""
 
-    def choose(self, scenarios: Sequence[Scenario]) -> npt.NDArray[np.int8]:
+    def select_scenario(self, scenarios: Sequence[Scenario]) -> npt.NDArray[np.int8]:
         """Return the first scenario that fits each window, ``(window,)``; -1 for none."""
         voted = np.isfinite(self.predictions)
         able = {name: voted[:, i] for i, name in enumerate(self.members)}
-        return choose(scenarios, able, self.snowy)[0]
+        return select_scenario(scenarios, able, self.snowy)[0]
 
-    def settle(self, scenarios: Sequence[Scenario]) -> tuple[Floats, Floats, npt.NDArray[np.int8]]:
+    def combine_predictions(
+        self, scenarios: Sequence[Scenario]
+    ) -> tuple[Floats, Floats, npt.NDArray[np.int8]]:
         """Return probability, threshold and scenario of each window, as the bundle's own vote would."""
-        chosen = self.choose(scenarios)
-        return *settle(self.members, scenarios, self.predictions, chosen), chosen
+        chosen = self.select_scenario(scenarios)
+        return *combine_predictions(self.members, scenarios, self.predictions, chosen), chosen
 
 
-def ask_members(
+def collect_votes(
     data: Data,
     bundle: Bundle,
     *,
     all_members: bool = False,
     folds: npt.NDArray[np.integer[Any]] | None = None,
 ) -> MemberVotes:
-    """Let the members of a bundle judge windows.
+    """Predict windows with the members of a bundle.
 
     Parameters
     ----------
     data : DataArray or Windows
     bundle : Bundle
     all_members : bool
-        Ask every member wherever it can vote, not only those of each window's scenario.
+        Use every member wherever it can vote, not only those of each window's scenario.
     folds : ndarray, (window,), optional
-        Ask in each window only this fold of every member: out of fold, if it had been left out there.
+        Use in each window only this fold of every member: out of fold, if it had been left out there.
     """
-    asked = _with_all_members(bundle) if all_members else bundle
+    voting_bundle = _with_all_members(bundle) if all_members else bundle
     parts, snowy = [], []
     for rows, statistics, pixels in _batches(data, bundle):
         predictions = np.full((statistics.sizes["window"], len(bundle.members)), np.nan)
         for fold, here in _divided(folds, rows, len(predictions)):
-            votes = (asked if fold is None else _single_fold(asked, fold)).vote(
+            votes = (voting_bundle if fold is None else _single_fold(voting_bundle, fold)).vote(
                 statistics.isel(window=here),
                 pixels=None if pixels is None else pixels[here],
-                # A ready window is what it is: the published procedure judges constant bands too.
+                # A ready window is what it is: the published procedure predicts constant bands too.
                 constants_are_fill=pixels is None,
             )
             predictions[here] = votes.member_probability

@@ -16,7 +16,7 @@ from landslide_map.errors import UsageError
 from landslide_map.evaluation.member_votes import MemberVotes, fold_count
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.voting.calibration import IDENTITY
-from landslide_map.models.voting.scenario import Scenario, settle
+from landslide_map.models.voting.scenario import Scenario, combine_predictions
 from landslide_map.options import OperatingPoint
 from landslide_map.training.calibrate import nested, operating_points
 from landslide_map.training.windows.bundle import VOTES, softened
@@ -130,7 +130,7 @@ def _drawn_folds(bundle: Bundle, labels: Labels, count: int) -> Folds:
     return folds
 
 
-def settle_nested(
+def combine_nested(
     votes: MemberVotes, scenarios: tuple[Scenario, ...], labels: Labels, folds: Folds, soft: bool = False
 ) -> tuple[Floats, Floats, npt.NDArray[np.int8]]:
     """Return probability, threshold and scenario of each window, none of which saw the window's label.
@@ -139,9 +139,9 @@ def settle_nested(
     are learned again for each fold from the others, to softened labels if `soft` (as training on windows
     does). Scenarios without calibration keep their threshold.
     """
-    chosen = votes.choose(scenarios)
+    chosen = votes.select_scenario(scenarios)
     raw = tuple(replace(scenario, calibration=IDENTITY) for scenario in scenarios)
-    probability, threshold = settle(votes.members, raw, votes.predictions, chosen)
+    probability, threshold = combine_predictions(votes.members, raw, votes.predictions, chosen)
     for i, scenario in enumerate(scenarios):
         rows = np.flatnonzero(chosen == i)
         if scenario.calibration == IDENTITY or not rows.size:

@@ -13,8 +13,8 @@ from landslide_map.array_types import Floats, Labels
 from landslide_map.datasets.labelled_windows import checked_labels
 from landslide_map.datasets.window_arrays import Windows
 from landslide_map.errors import BundleError, InputError
-from landslide_map.evaluation.member_votes import Data, MemberVotes, ask_members, window_count
-from landslide_map.evaluation.out_of_fold import keeps_votes, kept_votes, settle_nested, training_folds
+from landslide_map.evaluation.member_votes import Data, MemberVotes, collect_votes, window_count
+from landslide_map.evaluation.out_of_fold import combine_nested, keeps_votes, kept_votes, training_folds
 from landslide_map.metrics import LEVEL, UNIT, reliability_curve, scores, threshold_curve
 from landslide_map.models.bundle.load import Bundle, load_bundle
 from landslide_map.models.bundle.options import BundleFields, PredictionOptions, decided_at, with_fields
@@ -27,8 +27,8 @@ _EVEN = 0.5
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Labelled windows and everything that was said about them."""
+class LabelledPredictions:
+    """Labelled windows and the predictions of a bundle's members for them."""
 
     bundle: Bundle
     labels: Labels
@@ -38,13 +38,15 @@ class Judged:
     moved: bool = False
     """Whether the threshold was given as a number, rather than learned with the calibration."""
 
-    def settle(self, scenarios: tuple[Scenario, ...]) -> tuple[Floats, Floats, npt.NDArray[np.int8]]:
+    def combine_predictions(
+        self, scenarios: tuple[Scenario, ...]
+    ) -> tuple[Floats, Floats, npt.NDArray[np.int8]]:
         """Return probability, threshold and scenario of each window."""
-        probability, threshold, chosen = self.votes.settle(scenarios)
+        probability, threshold, chosen = self.votes.combine_predictions(scenarios)
         if self.folds is None:
             return probability, threshold, chosen
         soft = keeps_votes(self.bundle)
-        honest, learned, _ = settle_nested(self.votes, scenarios, self.labels, self.folds, soft)
+        honest, learned, _ = combine_nested(self.votes, scenarios, self.labels, self.folds, soft)
         return honest, threshold if self.moved else learned, chosen
 
 
@@ -76,7 +78,7 @@ def evaluate(
     ids : iterable of str, optional
         Names of the windows, to tell those that the bundle was trained on.
     all_members : bool
-        Ask every member, and add the figures of every scenario and profile.
+        Use every member, and add the figures of every scenario and profile.
     out_of_fold : bool
         Let only the fold vote that was not trained on the window; `windows` are those of the training.
     folds : ndarray, (window,), optional
@@ -86,20 +88,20 @@ def evaluate(
     -------
     dict
         Plain JSON values, ``level`` with each set of figures: ``n`` windows scored, ``unscored`` windows in
-        which nobody could vote, ``threshold`` (a number where all windows share it), what
-        :func:`landslide_map.metrics.scores` returns, ``operating_points`` of the commonest scenario,
+        which no member could vote, ``threshold`` (a number where all windows share it), what
+        :func:`landslide_map.metrics.scores` returns, ``operating_points`` of the most frequent scenario,
         ``threshold_curve``, ``reliability``, ``members``, ``member_correlation``, and with `all_members`
         ``scenarios`` and ``profiles``.
 
     Raises
     ------
     InputError
-        E122 labels other than 0 and 1 or all the same, E140 or E141 windows that cannot be judged, E142
-        another number of labels than windows, E145 no window that could be judged.
+        E122 labels other than 0 and 1 or all the same, E140 or E141 windows that cannot be used, E142
+        another number of labels than windows, E145 no window with a prediction.
     """
     prediction = with_fields(prediction, given)
     names = tuple(ids) or (windows.ids if isinstance(windows, Windows) else ())
-    judged = judge(
+    predicted = predict_labelled(
         windows,
         labels,
         ids=names,
@@ -110,10 +112,10 @@ def evaluate(
         folds=folds,
     )
     point = prediction.operating_point
-    return figures(judged, ids=names, all_members=all_members) | {"operating_point": point}
+    return figures(predicted, ids=names, all_members=all_members) | {"operating_point": point}
 
 
-def judge(
+def predict_labelled(
     windows: Data | npt.NDArray[np.floating],
     labels: npt.ArrayLike,
     *,
@@ -123,8 +125,8 @@ def judge(
     all_members: bool = False,
     out_of_fold: bool = False,
     folds: npt.NDArray[np.int64] | None = None,
-) -> Judged:
-    """Ask a bundle's members about labelled windows; parameters as of :func:`evaluate`."""
+) -> LabelledPredictions:
+    """Predict labelled windows with a bundle's members; parameters as of :func:`evaluate`."""
     data = Windows.of_array(windows) if isinstance(windows, np.ndarray) else windows
     known = checked_labels(labels, "labels")
     if len(known) != window_count(data):
@@ -136,28 +138,31 @@ def judge(
         ready = with_profile(ready, prediction.profile)
     ready = decided_at(ready, prediction.threshold, prediction.operating_point)
     left_out = training_folds(ready, known, ids, folds) if out_of_fold else None
-    votes = ask_members(data, ready, all_members=all_members, folds=left_out)
-    return Judged(ready, known, votes, left_out, moved=prediction.threshold is not None)
+    votes = collect_votes(data, ready, all_members=all_members, folds=left_out)
+    return LabelledPredictions(ready, known, votes, left_out, moved=prediction.threshold is not None)
 
 
-def judge_kept(
+def kept_predictions(
     bundle: Bundle, *, threshold: float | None = None, operating_point: OperatingPoint | None = None
-) -> Judged:
+) -> LabelledPredictions:
     """Return the out-of-fold votes that a bundle keeps, no window being read; E526 if it keeps none."""
     votes, labels, folds = kept_votes(bundle)
     ready = decided_at(bundle, threshold, operating_point)
-    return Judged(ready, labels, votes, folds, moved=threshold is not None)
+    return LabelledPredictions(ready, labels, votes, folds, moved=threshold is not None)
 
 
-def figures(judged: Judged, *, ids: Iterable[str] = (), all_members: bool = False) -> dict[str, Any]:
+def figures(
+    predicted: LabelledPredictions, *, ids: Iterable[str] = (), all_members: bool = False
+) -> dict[str, Any]:
     """Return what :func:`evaluate` returns, from votes."""
-    bundle = judged.bundle
+    bundle = predicted.bundle
     seen = bundle.trained_on(ids)
-    probability, threshold, chosen = judged.settle(bundle.scenarios)
+    probability, threshold, chosen = predicted.combine_predictions(bundle.scenarios)
     if not (chosen >= 0).any():
         raise InputError(
             "E145",
-            f"none of the {len(judged.labels)} windows could be judged by a member of {bundle.name}: it has "
+            f"none of the {len(predicted.labels)} windows could be judged by a member of {bundle.name}: "
+            f"it has "
             "no scenario for the channels that are valid in them.",
         )
     names = [scenario.name for scenario in bundle.scenarios]
@@ -166,21 +171,21 @@ def figures(judged: Judged, *, ids: Iterable[str] = (), all_members: bool = Fals
         "level": LEVEL,
         "unit": UNIT,
         "bundle": bundle.name,
-        "estimate": "as given" if judged.folds is None else "out of fold",
-        **_scored(judged.labels, probability, threshold),
+        "estimate": "as given" if predicted.folds is None else "out of fold",
+        **_scored(predicted.labels, probability, threshold),
         "unscored": int((chosen < 0).sum()),
         "trained_on": seen > 0,
         "trained_on_windows": seen,
         "windows_per_scenario": {names[i]: int(count) for i, count in enumerate(counts) if count},
         "operating_points": dict(bundle.scenarios[int(counts.argmax())].operating_points),
-        "threshold_curve": _thresholds(judged.labels, probability),
-        "reliability": _reliability(judged.labels, probability),
-        "members": _members(judged),
-        "member_correlation": member_correlation(judged.votes, judged.labels),
+        "threshold_curve": _thresholds(predicted.labels, probability),
+        "reliability": _reliability(predicted.labels, probability),
+        "members": _members(predicted),
+        "member_correlation": member_correlation(predicted.votes, predicted.labels),
     }
     if all_members:
-        result["scenarios"] = _scenarios(judged)
-        result["profiles"] = _profiles(judged)
+        result["scenarios"] = _scenarios(predicted)
+        result["profiles"] = _profiles(predicted)
     return result
 
 
@@ -235,51 +240,51 @@ def _reliability(labels: Labels, probability: Floats) -> dict[str, Any]:
     return {"level": LEVEL} | {name: values.round(6).tolist() for name, values in curve.items()}
 
 
-def _members(judged: Judged) -> dict[str, Any]:
+def _members(predicted: LabelledPredictions) -> dict[str, Any]:
     """Return the figures of every member that voted.
 
-    Members are not calibrated. They are judged at the ensemble's threshold where that is not calibrated
+    Members are not calibrated. They are scored at the ensemble's threshold where that is not calibrated
     either, and at even odds otherwise; the best F1 any threshold gives *on these very windows* says what the
     choice costs, and flatters.
     """
-    plain = {s.threshold for s in judged.bundle.scenarios if s.calibration == IDENTITY}
+    plain = {s.threshold for s in predicted.bundle.scenarios if s.calibration == IDENTITY}
     limit = plain.pop() if len(plain) == 1 else _EVEN
     found = {}
-    for name, predictions in zip(judged.votes.members, judged.votes.predictions.T, strict=True):
+    for name, predictions in zip(predicted.votes.members, predicted.votes.predictions.T, strict=True):
         voted = np.isfinite(predictions)
         if not voted.any():
             continue
-        curve = threshold_curve(judged.labels[voted] == 1, predictions[voted])
+        curve = threshold_curve(predicted.labels[voted] == 1, predictions[voted])
         best = int(np.argmax(curve["f1"]))
-        found[name] = _scored(judged.labels, predictions, np.full(len(predictions), limit)) | {
+        found[name] = _scored(predicted.labels, predictions, np.full(len(predictions), limit)) | {
             "best_f1_on_these_windows": float(curve["f1"][best]),
             "best_threshold_on_these_windows": float(curve["threshold"][best]),
         }
     return found
 
 
-def _scenarios(judged: Judged) -> dict[str, Any]:
+def _scenarios(predicted: LabelledPredictions) -> dict[str, Any]:
     """Return the figures of every scenario that fits some window, as if it were the only one."""
     found = {}
-    for scenario in judged.bundle.scenarios:
-        probability, threshold, _ = judged.settle((scenario,))
+    for scenario in predicted.bundle.scenarios:
+        probability, threshold, _ = predicted.combine_predictions((scenario,))
         if np.isfinite(probability).any():
-            found[scenario.name] = _scored(judged.labels, probability, threshold)
+            found[scenario.name] = _scored(predicted.labels, probability, threshold)
     return found
 
 
-def _profiles(judged: Judged) -> dict[str, Any]:
+def _profiles(predicted: LabelledPredictions) -> dict[str, Any]:
     """Return the figures of every profile; None for those that the bundle has no members for."""
     found: dict[str, Any] = {}
     for name in PROFILES:
         try:
-            reduced = with_profile(judged.bundle, name)
+            reduced = with_profile(predicted.bundle, name)
         except BundleError:
             found[name] = None
             continue
-        probability, threshold, _ = judged.settle(reduced.scenarios)
+        probability, threshold, _ = predicted.combine_predictions(reduced.scenarios)
         voted = np.isfinite(probability).any()
-        found[name] = _scored(judged.labels, probability, threshold) if voted else None
+        found[name] = _scored(predicted.labels, probability, threshold) if voted else None
         if found[name]:
             found[name]["members"] = [member.name for member in reduced.members]
     return found

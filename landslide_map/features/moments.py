@@ -30,7 +30,7 @@ STATISTICS: Final = ("valid_fraction", "mean", "std", "min", "max", "skew", "kur
 """What :func:`summarise` makes of moments, in order."""
 
 TILE: Final = 256
-"""Columns summed together: their sums stay in the processor's nearest cache."""
+"""Columns summed together: their sums stay in the CPU's nearest cache."""
 EPSILON: Final = float(np.finfo(np.float64).eps)
 
 Plane: TypeAlias = npt.NDArray[np.floating[Any]]

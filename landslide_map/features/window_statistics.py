@@ -22,7 +22,7 @@ from landslide_map.features.medians import window_medians
 from landslide_map.features.moments import STATISTICS
 from landslide_map.grid import BLOCK
 from landslide_map.runtime import timings
-from landslide_map.runtime.prefetch import one_ahead
+from landslide_map.runtime.prefetch import prefetch
 from landslide_map.windows import WindowPlan
 
 PIXEL_SLAB: Final = 512
@@ -131,12 +131,12 @@ def statistics_and_pixels(
     first = plan.ended_by(rows.start * BLOCK)
     top, bottom = int(plan.row_starts[first]), min(rows.stop * BLOCK, plan.shape[0])
     # Cells end at the lattice whatever the chunks are, so that the chunks never show in a result.
-    lattice = (top, *range((top // BLOCK + 1) * BLOCK, bottom, BLOCK), bottom)
+    block_edges = (top, *range((top // BLOCK + 1) * BLOCK, bottom, BLOCK), bottom)
     # Asking for all bands would have dask cut the chunks along the band axis anew.
     read = [name for name in available if name in names or name in computed] if computed else names
     names = [name for name in read if name in names]
     bands = stack if read == available else stack.sel(band=read)
-    data = bands.isel(y=slice(top, bottom)).chunk(y=tuple(np.diff(lattice)), x=BLOCK).data
+    data = bands.isel(y=slice(top, bottom)).chunk(y=tuple(np.diff(block_edges)), x=BLOCK).data
     row_edges, col_edges = _cuts(plan.row_starts, plan.size), _cuts(plan.col_starts, plan.size)
     described = np.array([name in names for name in read])
     kept = np.array([name in names and (median or name in pixels) for name in read])
@@ -145,10 +145,10 @@ def statistics_and_pixels(
     nothing = np.empty((len(kept_names), 0, plan.shape[1]), _pixel_type(data.dtype))
     unfinished = UnfinishedWindows(plan, row_edges, col_edges, len(names), nothing, median, first)
     slab_rows = max(slab // plan.grid_shape[1], 1)
-    edges = [row_edges[(row_edges >= a) & (row_edges <= b)] - a for a, b in pairwise(lattice)]
+    edges = [row_edges[(row_edges >= a) & (row_edges <= b)] - a for a, b in pairwise(block_edges)]
     wanted_of = (described, kept)
     reduced = (_reduce(data.blocks[:, i], own, col_edges, wanted_of, workers) for i, own in enumerate(edges))
-    for below, strip in zip(lattice[1:], one_ahead(reduced) if read_ahead else reduced, strict=True):
+    for below, strip in zip(block_edges[1:], prefetch(reduced) if read_ahead else reduced, strict=True):
         unfinished.extend(*strip)
         stop = plan.ended_by(below)
         for row in range(first, stop, slab_rows):
@@ -268,7 +268,7 @@ def _reduce_block(
 ) -> tuple[list[Floats], npt.NDArray[Any]]:
     """Reduce the channels of one chunk to cells; the pixels come back of those that are kept."""
     cells, (described, keep) = [], wanted
-    for plane in (own for own, asked in zip(block, described, strict=True) if asked):
+    for plane in (own for own, wanted_here in zip(block, described, strict=True) if wanted_here):
         if plane.strides == (0, 0) and not np.isfinite(plane[0, 0]):
             # A band that is not there: one NaN broadcast to a block, and nothing to read.
             cells.append(moments.empty_cells(len(row_edges) - 1, len(col_edges) - 1))

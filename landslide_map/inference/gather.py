@@ -10,9 +10,9 @@ import numpy as np
 
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.errors import Notice
-from landslide_map.inference.rows import JudgedRows
+from landslide_map.inference.rows import RowResult
 from landslide_map.models.bundle.load import Bundle
-from landslide_map.models.bundle.skipped import remarks
+from landslide_map.models.bundle.skipped import skipped_notices
 from landslide_map.models.statistics.training_range import UNLIKE
 from landslide_map.reasons import Reason
 from landslide_map.stack.drift import Distribution, distribution, drift_notices
@@ -34,7 +34,7 @@ class SceneResult:
     """Of every model band that was read, from a sample of its pixels."""
 
 
-def gathered(rows: Iterable[JudgedRows], ensemble: Bundle, plan: WindowPlan) -> SceneResult:
+def assemble_result(rows: Iterable[RowResult], ensemble: Bundle, plan: WindowPlan) -> SceneResult:
     """Return the result of a scene from all of its rows of blocks, which may come in any order.
 
     Raises
@@ -58,12 +58,12 @@ def gathered(rows: Iterable[JudgedRows], ensemble: Bundle, plan: WindowPlan) -> 
         for name in MODEL_BANDS
         if name in found[0].sample
     }
-    notices = (*drift_notices(distributions), *_remarks(record), *remarks(ensemble, record))
+    notices = (*drift_notices(distributions), *_window_notices(record), *skipped_notices(ensemble, record))
     return SceneResult(record.on(plan.grid_shape), notices, distributions)
 
 
-def _remarks(record: WindowRecord) -> tuple[Notice, ...]:
-    """Say what the windows alone show."""
+def _window_notices(record: WindowRecord) -> tuple[Notice, ...]:
+    """Return notices about snow, flat ground and windows unlike the training data."""
     notices = []
     count = record.reason.size
     snowy = int((record.reason == Reason.SNOW_OR_CLOUD).sum())

@@ -1,7 +1,7 @@
 """Predictions for the windows of a scene, one row of 1024 px blocks after another.
 
-A row of blocks is what a run resumes from, and what another machine may be given: the windows that end in it
-are the same, to the bit, whether the rows above were judged just before, long ago, or elsewhere.
+A row of blocks is the unit of resuming and of cluster tasks. The results of the windows that end in it have
+the same bits whether the rows above were predicted just before, in another run, or on another machine.
 """
 
 from __future__ import annotations
@@ -38,28 +38,28 @@ from landslide_map.window_record import WindowRecord, joined
 from landslide_map.windows import WindowPlan
 
 Tick = Callable[[int], None]
-"""Told how many windows were judged since it was last called."""
+"""Called with the number of windows predicted since its last call."""
 
 
 @dataclass(frozen=True)
-class JudgedRows:
-    """What was decided in the windows that end in one row of blocks, row-major."""
+class RowResult:
+    """Results of the windows that end in one row of blocks, row-major."""
 
     block_row: int
     record: WindowRecord
     sample: Sampled = field(default_factory=dict)
-    """Of the pixels of the model bands that were read."""
+    """Sample of the pixels of the model bands that were read."""
     strip: Strip | None = None
     """Pixels that may belong to a landslide, where they are wanted and there is an optical image."""
     display: Mapping[str, bytes] = field(default_factory=dict)
     """Pixels for display as small GeoTIFFs (:func:`~landslide_map.stack.display.display_strips`)."""
 
 
-Judge = Callable[[Sequence[int], Tick], Iterator[JudgedRows]]
-"""Judges rows of blocks, given by number, wherever it does so; they may come back in any order."""
+RowPredictor = Callable[[Sequence[int], Tick], Iterator[RowResult]]
+"""Predicts rows of blocks, given by number, here or on a cluster; results may come in any order."""
 
 
-def judge_rows(
+def predict_rows(
     inputs: SceneInputs,
     ensemble: Bundle,
     plan: WindowPlan,
@@ -69,8 +69,8 @@ def judge_rows(
     *,
     read_ahead: bool = True,
     kept: Kept = NOTHING,
-) -> Iterator[JudgedRows]:
-    """Judge the windows that end in some rows of blocks, in this process.
+) -> Iterator[RowResult]:
+    """Predict the windows that end in some rows of blocks, in this process.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def judge_rows(
 
     Yields
     ------
-    JudgedRows
+    RowResult
         In the order of `block_rows`.
     """
     excluded = outside_training_domain(inputs)
@@ -124,7 +124,7 @@ def judge_rows(
             tick(count)
             if rows.stop == plan.ending_in(waiting[0]).stop:
                 number = waiting.pop(0)
-                yield JudgedRows(number, joined(parts), sample.taken(number), **collectors.taken(number))
+                yield RowResult(number, joined(parts), sample.taken(number), **collectors.taken(number))
                 parts = []
 
 
@@ -139,7 +139,7 @@ def described_windows(
     sample: PixelSample | None = None,
     collectors: Collectors | None = None,
 ) -> Iterator[tuple[int, xr.DataArray, Pixels | None]]:
-    """Yield what an ensemble must know of the windows of `plan`, a few rows of windows at a time.
+    """Yield statistics and pixels of the windows of `plan`, a few rows of windows at a time.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def described_windows(
     block_rows : range, optional
         Only the windows that end in these rows of blocks.
     read_ahead : bool
-        As of :func:`judge_rows`.
+        As of :func:`predict_rows`.
     sample : PixelSample, optional
         Where a sample of the pixels is kept.
     collectors : optional
@@ -158,7 +158,7 @@ def described_windows(
     ------
     int, DataArray, Pixels or None
         The first row of windows; statistics ``(window, channel, statistic)`` of `channels` and of the quality
-        channels; and pixels ``(window, y, x, 12)``, model bands, where some member judges pixels: NaN in
+        channels; and pixels ``(window, y, x, 12)``, model bands, where some member predicts pixels: NaN in
         bands that none needs. Where the ensemble skips votes, all windows that end in a row of blocks come
         at once: which votes are skipped then depends on nothing but the scene.
     """
@@ -186,13 +186,13 @@ def described_windows(
             yield first, statistics, None
             continue
         pixels = _ModelPixels(found, positions)
-        # Who asks everybody asks for the same pixels again and again.
+        # All members need the same pixels: extract them once.
         yield first, statistics, pixels if ensemble.skips else pixels[np.arange(len(found))]
 
 
 @dataclass(frozen=True)
 class _ModelPixels:
-    """Pixels of windows in the order of the model bands, cut out when asked for."""
+    """Pixels of windows in the order of the model bands, cut out when indexed."""
 
     found: PixelWindows
     positions: Sequence[int]

@@ -19,7 +19,7 @@ from landslide_map.features.ready_windows import eighteen_channels
 from landslide_map.features.window_statistics import array_statistics
 from landslide_map.models.bundle.load import Bundle, load_bundle
 from landslide_map.models.bundle.options import BundleFields, PredictionOptions, with_fields
-from landslide_map.models.bundle.skipped import account, remarks
+from landslide_map.models.bundle.skipped import skipped_notices, vote_counts
 from landslide_map.models.run_time import network_notice
 from landslide_map.models.voting.early_exit import decided_windows
 from landslide_map.runtime import timings
@@ -65,9 +65,9 @@ def score(
     DataFrame
         ``id``; ``probability``, calibrated, NaN where no member could vote; ``landslide``, 1 where it is
         above the threshold and NA where it is NaN; one ``p_<member>`` for each member, uncalibrated, NaN
-        where it did not vote. Where votes may be left unasked also ``probability_low`` and
+        where it did not vote. If votes may be skipped, also ``probability_low`` and
         ``probability_high``, between which the vote of all lies. ``attrs["notices"]`` are the notices,
-        window level, and ``attrs["votes"]`` says in how many windows each member was asked and spared.
+        window level, and ``attrs["votes"]`` says in how many windows each member voted and was skipped.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def score(
     BundleError
         E540 no rule for a cascade.
     ResourceError
-        E610 CUDA asked for and absent, E611 memory of the graphics card exhausted, E613 numbers too large for
+        E610 CUDA requested and absent, E611 memory of the GPU exhausted, E613 numbers too large for
         the precision.
     """
     source = windows if isinstance(windows, Windows) else Windows.of_array(windows)
@@ -89,12 +89,12 @@ def score(
     parts = []
     with timings.stage(SCORE):
         for ids, chunk in checked_chunks(source):
-            parts.append(_judged(ready, chunk))
+            parts.append(_predicted(ready, chunk))
             tick(len(ids))
     record = joined(parts)
     table = _table(source.ids, record)
-    table.attrs["notices"] = [*ready.notices, *_notices(ready, record), *remarks(ready, record)]
-    table.attrs["votes"] = account(ready, record)
+    table.attrs["notices"] = [*ready.notices, *_notices(ready, record), *skipped_notices(ready, record)]
+    table.attrs["votes"] = vote_counts(ready, record)
     return table
 
 
@@ -104,13 +104,14 @@ def submission(table: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     InputError
-        E143 if some window could not be judged.
+        E143 if some window has no probability.
     """
-    unjudged = table["landslide"].isna()
-    if unjudged.any():
+    without_class = table["landslide"].isna()
+    if without_class.any():
         raise InputError(
             "E143",
-            f"window {table['id'][unjudged].iloc[0]} ({int(unjudged.sum())} in all): no member of the bundle "
+            f"window {table['id'][without_class].iloc[0]} ({int(without_class.sum())} in all): no "
+            f"member of the bundle "
             "could judge it, but a submission needs a label for each. Use members that need fewer sensors.",
         )
     return pd.DataFrame({"ID": table["id"], "label": table["landslide"].astype(int)})
@@ -148,9 +149,9 @@ def chunk_statistics(bundle: Bundle, chunk: npt.NDArray[np.floating]) -> xr.Data
     return array_statistics(eighteen_channels(chunk), CHANNELS, median=bundle.needs_median)
 
 
-def _judged(bundle: Bundle, chunk: npt.NDArray[np.floating]) -> WindowRecord:
+def _predicted(bundle: Bundle, chunk: npt.NDArray[np.floating]) -> WindowRecord:
     statistics = chunk_statistics(bundle, chunk)
-    # A ready window is what it is: the published procedure judges constant bands too.
+    # A ready window is what it is: the published procedure predicts constant bands too.
     return bundle.vote(statistics, pixels=chunk, constants_are_fill=False, stop=decided_windows)
 
 
@@ -166,16 +167,17 @@ def _table(ids: Sequence[str], record: WindowRecord) -> pd.DataFrame:
 
 def _notices(bundle: Bundle, record: WindowRecord) -> list[Notice]:
     """Say how many windows lack a vote of the bundle's first choice, which every complete window has."""
-    judged = np.isfinite(record.probability)
+    predicted = np.isfinite(record.probability)
     wanted = [member.name in bundle.scenarios[0].weights for member in bundle.members]
     some = (np.isnan(record.member_probability) & ~record.skipped)[:, wanted].any(axis=1)
-    fewer, nobody = int((some & judged).sum()), int((~judged).sum())
+    fewer, nobody = int((some & predicted).sum()), int((~predicted).sum())
     if not fewer and not nobody:
         return []
     return [
         Notice(
             "W141",
-            f"of {len(judged)} windows {fewer} are judged by fewer or other members than complete ones and "
+            f"of {len(predicted)} windows {fewer} are judged by fewer or other members than complete "
+            f"ones and "
             f"{nobody} by none: a sensor ({', '.join(GROUPS)}) has no data there.",
         )
     ]

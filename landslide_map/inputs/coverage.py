@@ -45,7 +45,7 @@ def covered(band: RasterBand, grid: Grid) -> Covered | None:
         found = np.zeros_like(inside)
         found[inside] = _seen_in_level(band, at_row[inside], at_col[inside])
         return found
-    return _asked_step_by_step(band, at_row, at_col, inside)
+    return _sampled_step_by_step(band, at_row, at_col, inside)
 
 
 def _points(band: RasterBand, grid: Grid) -> tuple[Positions, Positions, Covered]:
@@ -64,30 +64,30 @@ def _seen_in_level(band: RasterBand, at_row: Positions, at_col: Positions) -> Co
     left, right = int(at_col.min()), int(at_col.max()) + 1
     window = Window(left, top, right - left, bottom - top)
     shape = min(window.height, 4 * POINTS), min(window.width, 4 * POINTS)
-    look = decimated(band, shape, window)
-    seen = look[
+    thinned = decimated(band, shape, window)
+    seen = thinned[
         ((at_row - top) * shape[0] / window.height).astype(np.intp),
         ((at_col - left) * shape[1] / window.width).astype(np.intp),
     ]
     return np.asarray(np.isfinite(seen))
 
 
-def _asked_step_by_step(band: RasterBand, at_row: Positions, at_col: Positions, inside: Covered) -> Covered:
+def _sampled_step_by_step(band: RasterBand, at_row: Positions, at_col: Positions, inside: Covered) -> Covered:
     found = np.zeros_like(inside)
 
-    def ask(points: Covered) -> None:
+    def sample(points: Covered) -> None:
         found[points] = valid_at(band, at_row[points].astype(np.intp), at_col[points].astype(np.intp))
 
     nodes = np.zeros_like(inside)
     nodes[::STEP, ::STEP] = True
-    ask(inside & nodes)
+    sample(inside & nodes)
     corners = sliding_window_view(found[::STEP, ::STEP], (2, 2))
     some, every = (np.asarray(join(corners, axis=(2, 3))) for join in (np.any, np.all))
     cell = np.minimum(np.arange(POINTS) // STEP, len(some) - 1)
     between = np.ix_(cell, cell)
     found |= inside & every[between]
     unsure = (some & ~every)[between] if some.any() else inside
-    ask(inside & unsure & ~nodes)
+    sample(inside & unsure & ~nodes)
     return found
 
 

@@ -30,7 +30,8 @@ taken as ground it would be flat."""
 WHOLE, STRIP, STRIPS = 2_500_000, 64, 12
 """So many pixels are looked at as a whole; of more, so many strips of this width along each axis."""
 CANDIDATES, LEVEL, ALL = 3, 0.005, 0.99
-"""Level heights that are looked at, the commonest, their least share, and the share of what is no ground."""
+"""Level heights that are looked at, the most frequent, their least share, and the share of what is no
+ground."""
 STRAIGHT, STEP_M = 32, 5.0
 """Pixels of a straight edge along a row or column, and the step there; shores of lakes have neither."""
 NEAR, FAR, CLIFF_M, AT_ONCE, FEWEST = 3, 9, 30.0, 0.7, 30
@@ -80,8 +81,12 @@ def without_fill(dem: RasterBand, grid: Grid) -> tuple[RasterBand, list[Notice]]
     seen = sum(int(np.isfinite(part).sum()) for part in parts)
     level = _level(parts, seen)
     if level and level[0][1] > ALL:
-        told = f"all of the elevation is exactly {level[0][0]:g} m; no slope can be told, all counts as flat"
-        return dem, [Notice("W350", f"{dem.path}: {told}. Get another DEM, or leave dem out of scene.yaml")]
+        message = (
+            f"all of the elevation is exactly {level[0][0]:g} m; no slope can be told, all counts as flat"
+        )
+        return dem, [
+            Notice("W350", f"{dem.path}: {message}. Get another DEM, or leave dem out of scene.yaml")
+        ]
     found = [(value, share) for value, share in level if _is_cut_out(parts, value)]
     ground = [np.where(np.isin(part, [value for value, _ in found]), np.nan, part) for part in parts]
     notices = [

@@ -77,20 +77,22 @@ def unit_notices(path: str, parts: Sequence[Heights], pixel_m: tuple[float, floa
     pixel_m : tuple of float
         Height and width of a pixel, metres.
     """
-    told = ""
+    finding = ""
     if name := NO_HEIGHTS.search(Path(path).stem.lower()):
-        told = f"its name says {name[2]}"
+        finding = f"its name says {name[2]}"
     elif (steep := _steepness(parts, pixel_m)) > STEEP_DEG:
-        told = (
+        finding = (
             f"a tenth of the ground would be steeper than {steep:.0f} degrees, so heights are perhaps in "
             "feet, "
             "decimetres or centimetres"
         )
     elif _is_slope(parts):
-        told = "its numbers are as rough as slopes in degrees are"
-    if not told:
+        finding = "its numbers are as rough as slopes in degrees are"
+    if not finding:
         return []
-    return [Notice("W381", f"{path}: {told}; expected elevation in metres, as flat ground is told from it")]
+    return [
+        Notice("W381", f"{path}: {finding}; expected elevation in metres, as flat ground is told from it")
+    ]
 
 
 def _steepness(parts: Sequence[Heights], pixel_m: tuple[float, float]) -> float:

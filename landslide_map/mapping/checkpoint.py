@@ -26,7 +26,7 @@ import numpy as np
 from landslide_map._version import __version__
 from landslide_map.delineation.pixels import Strip
 from landslide_map.errors import LandslideMapError, Notice, ResourceError, UsageError
-from landslide_map.inference.rows import Judge, JudgedRows, Tick
+from landslide_map.inference.rows import RowPredictor, RowResult, Tick
 from landslide_map.mapping.identity import InputFiles, differences
 from landslide_map.runtime.atomic import whole_file
 from landslide_map.window_record import WindowRecord
@@ -86,14 +86,14 @@ class Journal:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def completed(
-        self, judge: Judge, block_rows: Sequence[int], tick: Tick, files: InputFiles
-    ) -> Iterator[JudgedRows]:
-        """Yield all rows of blocks: first those that are kept, then the others, each judged and kept.
+        self, predictor: RowPredictor, block_rows: Sequence[int], tick: Tick, files: InputFiles
+    ) -> Iterator[RowResult]:
+        """Yield all rows of blocks: first those on disk, then the others, each predicted and saved.
 
         Raises
         ------
         LandslideMapError
-            E111 if one of `files` was changed, E601 if a row cannot be kept, and whatever `judge` raises.
+            E111 if one of `files` was changed, E601 if a row cannot be kept, and whatever `predictor` raises.
         """
         finished = self._rows()
         for row in finished:
@@ -102,7 +102,7 @@ class Journal:
         done = {row.block_row for row in finished}
         missing = [number for number in block_rows if number not in done]
         self.counts = {"judged": len(missing), "resumed": len(finished)}
-        for row in judge(missing, tick):
+        for row in predictor(missing, tick):
             files.refuse_changed()
             self._keep(row)
             yield replace(row, strip=None, display={})
@@ -130,7 +130,7 @@ class Journal:
             if row.strip is not None:
                 yield row.strip
 
-    def _rows(self) -> list[JudgedRows]:
+    def _rows(self) -> list[RowResult]:
         """Return the finished rows of blocks; a file that is not what it was is removed."""
         found = []
         for path in sorted(self.folder.glob(_ROWS)):
@@ -138,18 +138,18 @@ class Journal:
             if row is None or not self._has_display(row):
                 path.unlink()
                 self.notices.append(
-                    Notice("W410", f"{path} was damaged on disk: its row of blocks was judged again")
+                    Notice("W410", f"{path} was damaged on disk: its row of blocks was predicted again")
                 )
             else:
                 found.append(replace(row, strip=None, display={}))
         if found:
             total = self._document["rows_of_blocks"]
             self.notices.append(
-                Notice("I410", f"{len(found)} of {total} rows of blocks were judged by an interrupted run")
+                Notice("I410", f"{len(found)} of {total} rows of blocks were taken from an interrupted run")
             )
         return found
 
-    def _keep(self, row: JudgedRows) -> None:
+    def _keep(self, row: RowResult) -> None:
         """Put a finished row on disk, whole or not at all.
 
         Raises
@@ -179,7 +179,7 @@ class Journal:
                 "E601", f"{self.folder}: cannot be written ({error}). Make room, or choose another --out."
             ) from error
 
-    def _has_display(self, row: JudgedRows) -> bool:
+    def _has_display(self, row: RowResult) -> bool:
         """Whether a row's pixels for display are as they were written; note their files."""
         paths = {name: self.folder / Path(file.decode()).name for name, file in row.display.items()}
         try:
@@ -189,7 +189,7 @@ class Journal:
         self._display[row.block_row] = paths
         return whole
 
-    def _read(self, path: Path) -> JudgedRows | None:
+    def _read(self, path: Path) -> RowResult | None:
         try:
             content = path.read_bytes()
             if not path.stem.endswith(self._digest(content)):
@@ -203,7 +203,7 @@ class Journal:
 
 
 @contextmanager
-def telling_what_is_kept(out: str | PathLike[str]) -> Iterator[None]:
+def report_checkpoint_on_error(out: str | PathLike[str]) -> Iterator[None]:
     """Say in an interruption or refusal that ends a run what `out` keeps of it."""
     try:
         yield
@@ -301,7 +301,7 @@ def _hash(identity: Mapping[str, Any]) -> bytes:
     return sha256(json.dumps(identity, sort_keys=True).encode()).digest()
 
 
-def _packed(row: JudgedRows) -> bytes:
+def _packed(row: RowResult) -> bytes:
     """Return the bytes of a row: every array of its record, whatever they are, and all others by name.
 
     Of its pixels for display the names of their files, which :func:`_unpacked` returns in their place.
@@ -318,7 +318,7 @@ def _packed(row: JudgedRows) -> bytes:
     return file.getvalue()
 
 
-def _unpacked(content: bytes) -> JudgedRows:
+def _unpacked(content: bytes) -> RowResult:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         kinds = ("record", "sample", "strip", "cells", "display")
         parts: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
@@ -333,4 +333,4 @@ def _unpacked(content: bytes) -> JudgedRows:
             strip = Strip(top=top, layers=layers, cells=cells, **kept)
         record = WindowRecord.of_arrays(parts["record"])
         display = {name: str(file).encode() for name, file in parts["display"].items()}
-        return JudgedRows(int(arrays["block_row"]), record, parts["sample"], strip, display)
+        return RowResult(int(arrays["block_row"]), record, parts["sample"], strip, display)

@@ -17,7 +17,7 @@ from landslide_map.grid import Grid
 from landslide_map.products import CLASSES
 from landslide_map.products import WINDOWS as WINDOWS_FILE
 from landslide_map.products.columns import ANALYSED, WINDOWS
-from landslide_map.products.painting import least_over, mean_over, patches_of
+from landslide_map.products.painting import least_over, mean_over, window_mosaic
 from landslide_map.products.polygons import analysed_areas, landslides
 from landslide_map.products.rasters import classify
 from landslide_map.runtime.own_files import file_record
@@ -77,10 +77,10 @@ def coarser_layers(
         if like[name].dtype.kind == "M"
     }
     least = float(parent["configuration"]["output"]["min_area_m2"])
-    patches = patches_of(plan)
+    mosaic = window_mosaic(plan)
     return {
-        WINDOWS: landslides(classes, probability, patches, record, plan, grid, dates, least),
-        ANALYSED: analysed_areas(codes, patches, record.scenarios, grid),
+        WINDOWS: landslides(classes, probability, mosaic, record, plan, grid, dates, least),
+        ANALYSED: analysed_areas(codes, mosaic, record.scenarios, grid),
     }
 
 

@@ -16,7 +16,7 @@ from landslide_map.grid import BLOCK, Block
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.provenance import acquisition_dates
 from landslide_map.products.objects import ObjectMap, candidates
-from landslide_map.products.painting import least_over, mean_over, patches_of
+from landslide_map.products.painting import least_over, mean_over, window_mosaic
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.runtime import timings
 from landslide_map.stack.slope import elevation_block
@@ -64,19 +64,19 @@ def _unlike(objects: Objects, record: WindowRecord, plan: WindowPlan) -> npt.NDA
         return None
     painted = mean_over(record.unlike_training, plan)
     runs = (objects.run_row, objects.run_first, objects.run_stop, objects.run_object)
-    return patches_of(plan).means_along(painted, *runs)
+    return window_mosaic(plan).means_along(painted, *runs)
 
 
 def window_layers(probability: npt.NDArray[np.floating], plan: WindowPlan) -> WindowLayers:
     """Return what the windows over each place say; a window that was not analysed says nothing."""
-    patches = patches_of(plan)
+    mosaic = window_mosaic(plan)
     probability = probability.astype(np.float64)
     unknown = np.isnan(probability)
     least = least_over(np.where(unknown, np.inf, probability), plan)
     most = -least_over(np.where(unknown, 0.0, -probability), plan)
     return WindowLayers(
-        patches.row_edges,
-        patches.col_edges,
+        mosaic.row_edges,
+        mosaic.col_edges,
         _thousandths(mean_over(probability, plan).astype(np.float64)),
         _thousandths(np.where(np.isinf(least), 0.0, least)),
         _thousandths(most),

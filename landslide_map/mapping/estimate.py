@@ -6,11 +6,11 @@ from typing import Final
 
 from landslide_map.inference.kept_pixels import Kept
 from landslide_map.inputs.scene_inputs import SceneInputs
-from landslide_map.mapping.memory_plan import SMALLEST, demand_of, needed
+from landslide_map.mapping.memory_plan import SMALLEST, estimate_memory, needed
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.raster.band import RasterBand
 from landslide_map.runtime.byte_size import MIB
-from landslide_map.runtime.memory_limit import Room
+from landslide_map.runtime.memory_limit import MemoryPlan
 from landslide_map.windows import WindowPlan
 
 # The default bundle on 2 cores, full tiles at strides 64 and 16: docs/benchmarks.md, python -m benchmarks.
@@ -44,5 +44,5 @@ def expected_memory(ensemble: Bundle, plan: WindowPlan) -> tuple[int, int]:
     int, int
         Without a limit on 2 cores, and with the smallest limit that is enough.
     """
-    demand = demand_of(ensemble, plan, kept=Kept(outlines=True, display=True))
-    return needed(Room(threads=2), demand, _OPENED) + _HEAPS, needed(SMALLEST, demand, _OPENED)
+    estimate = estimate_memory(ensemble, plan, kept=Kept(outlines=True, display=True))
+    return needed(MemoryPlan(threads=2), estimate, _OPENED) + _HEAPS, needed(SMALLEST, estimate, _OPENED)

@@ -26,7 +26,8 @@ from landslide_map.runtime.own_files import file_record
 from landslide_map.scene.model import Scene
 
 HASHED_WHOLE: Final = 16 << 20
-"""Bytes up to which a file is told by its content; hashing larger ones would cost as much as reading them."""
+"""Bytes up to which a file is identified by its content; hashing larger ones would cost as much as reading
+them."""
 _SHOWN: Final = 6
 
 
@@ -101,7 +102,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def _settings(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted name and value of every setting; files are told one by one instead."""
+    """Yield dotted name and value of every setting; files are identified one by one instead."""
     if isinstance(value, dict | list) and value:
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             if key != "inputs":
@@ -125,7 +126,7 @@ class InputFiles:
         """The same for ``run.json``, which people compare between machines."""
 
     def refuse_changed(self) -> None:
-        """Refuse to go on with a file that is not what it was; what is gone is left to whoever reads it.
+        """Refuse to go on with a file that is not what it was; a missing file is left to its reader.
 
         Raises
         ------

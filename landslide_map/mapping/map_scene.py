@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Unpack
 
 from landslide_map.errors import Notice
-from landslide_map.inference.gather import gathered
+from landslide_map.inference.gather import assemble_result
 from landslide_map.mapping import checkpoint, provenance
 from landslide_map.mapping.delineate import object_map
 from landslide_map.mapping.estimate import expected_seconds
-from landslide_map.mapping.memory_plan import room_within
+from landslide_map.mapping.memory_plan import plan_memory
 from landslide_map.mapping.options import RunFields, RunOptions, split_fields
 from landslide_map.mapping.pixel_layer import PixelLayer, with_pixels, write_pixel_layer
 from landslide_map.mapping.provenance import write_manifest
@@ -35,7 +35,7 @@ from landslide_map.products.write_map import decided, write_map
 from landslide_map.runtime import progress as reporting
 from landslide_map.runtime import timings
 from landslide_map.runtime.byte_size import amount
-from landslide_map.runtime.memory_limit import kept_to
+from landslide_map.runtime.memory_limit import memory_limited_to
 from landslide_map.runtime.transaction import outputs
 
 CHECK = reporting.Stage("check inputs")
@@ -77,15 +77,15 @@ def map_scene(
     ------
     LandslideMapError
         With a documented code, when an input, the bundle or the output folder is not as it must be, or the
-        limit of memory is too small.
+        memory limit is too small.
     """
     prediction, run = split_fields(prediction, run, given)
     started = datetime.now(UTC)
     limit = None if run.memory is None else amount(run.memory)
     with (
         timings.collected() as spent,
-        kept_to(room_within(limit)),
-        checkpoint.telling_what_is_kept(out),
+        memory_limited_to(plan_memory(limit)),
+        checkpoint.report_checkpoint_on_error(out),
         outputs(
             out,
             RESULT,
@@ -105,12 +105,12 @@ def map_scene(
             forecast := network_notice(ensemble, plan.count, without_networks, progress)
         ):
             announce(forecast)
-        with timings.stage(CLASSIFY), kept_to(ready.room):
+        with timings.stage(CLASSIFY), memory_limited_to(ready.memory):
             tick = reporting.counter(progress, CLASSIFY, plan.count)
             rows = ready.journal.completed(
-                retrying(ready.judge, ready.journal.notices.append), plan.block_rows, tick, ready.files
+                retrying(ready.predictor, ready.journal.notices.append), plan.block_rows, tick, ready.files
             )
-            result = gathered(rows, ensemble, plan)
+            result = assemble_result(rows, ensemble, plan)
         objects = None
         if settings.output.outline == "objects":
             with timings.stage(OUTLINE), reporting.step(progress, OUTLINE):
@@ -157,7 +157,7 @@ def map_scene(
             )
         of_cluster = run.cluster.notices if run.cluster else ()
         notices = (*of_scene, *of_views, *ready.journal.notices, *of_cluster)
-        timed = provenance.timings(ready, spent, limit, judging_seconds=spent.stages[CLASSIFY].seconds)
+        timed = provenance.timings(ready, spent, limit, inference_seconds=spent.stages[CLASSIFY].seconds)
         manifest = provenance.manifest(ready, result, landslides, notices, timed, started, stage)
         write_manifest(stage / MANIFEST, manifest)
         refuse_new_verdicts(Path(out) / LANDSLIDES, reviews)

@@ -45,7 +45,7 @@ MERGED: Final = Kind(
 )
 FORMAT_VERSION: Final = 1
 _AFRESH: Final = "Choose another --out, or map all scenes again with --overwrite."
-_UNTOLD_NAME: Final = "scene"
+_GENERIC_NAME: Final = "scene"
 """A file of this name says nothing of the scene; its folder does."""
 
 
@@ -166,12 +166,12 @@ def scene_names(scenes: Iterable[str | PathLike[str]]) -> dict[str, Path]:
     """
     named: dict[str, Path] = {}
     for path in map(Path, scenes):
-        name = path.absolute().parent.name if path.stem == _UNTOLD_NAME else path.stem
+        name = path.absolute().parent.name if path.stem == _GENERIC_NAME else path.stem
         if name in named:
             raise UsageError(
                 "E402",
                 f"{named[name]} and {path} would both be mapped into the folder {name!r}: scenes are named "
-                f"after their file, or their folder if the file is {_UNTOLD_NAME}.yaml. Rename one of them.",
+                f"after their file, or their folder if the file is {_GENERIC_NAME}.yaml. Rename one of them.",
             )
         named[name] = path
     return named
@@ -209,7 +209,7 @@ def _outcome(
 def _finished(scene: Path, out: Path, prediction: PredictionOptions, run: RunOptions) -> MapResult:
     """Return the result that is in `out`; E401 if mapping the scene now would make another one.
 
-    Input files that are gone are taken to be what they were: whoever has a map may clear them away.
+    Input files that are gone are taken to be what they were: users may delete them once the map exists.
     """
     try:
         written = json.loads((out / MANIFEST).read_bytes())
@@ -220,7 +220,7 @@ def _finished(scene: Path, out: Path, prediction: PredictionOptions, run: RunOpt
             "versions": written["versions"],
             "inputs": inputs,
         }
-        counts, remarks = written["counts"], written["notices"]
+        counts, notes = written["counts"], written["notices"]
     except (ValueError, LookupError, TypeError) as error:
         raise OutputExistsError(
             "E401", f"{out / MANIFEST} is not what this version writes ({error!r}). {_AFRESH}"
@@ -240,7 +240,7 @@ def _finished(scene: Path, out: Path, prediction: PredictionOptions, run: RunOpt
             "E401",
             f"{out} holds a result that this command would not make: {differences(then, now)}. {_AFRESH}",
         )
-    notices = tuple(Notice(remark["code"], remark["message"]) for remark in remarks)
+    notices = tuple(Notice(note["code"], note["message"]) for note in notes)
     return MapResult(out, counts["landslides"], counts["windows"], notices, 0.0)
 
 

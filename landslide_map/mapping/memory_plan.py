@@ -1,8 +1,8 @@
 """Memory plan: the few settings that keep a run below a memory limit.
 
-What a run needs is worked out before it begins (:class:`Demand`): from what is in memory already, from the
-size of the scene's rows of blocks, and from costs that were measured. The limit then chooses
-(:func:`room_within`) how many threads read, how much GDAL keeps decoded, and whether the next row of blocks
+What a run needs is worked out before it begins (:class:`MemoryEstimate`): from what is in memory already,
+from the size of the scene's rows of blocks, and from costs that were measured. The limit then chooses
+(:func:`plan_memory`) how many threads read, how much GDAL keeps decoded, and whether the next row of blocks
 is read while the last one is voted on. None of these decides a bit of the result.
 """
 
@@ -20,12 +20,12 @@ from landslide_map.errors import ResourceError
 from landslide_map.features.window_statistics import PIXEL_SLAB, row_bytes
 from landslide_map.grid import BLOCK
 from landslide_map.inference.kept_pixels import NOTHING, Kept
-from landslide_map.inference.rows import Judge, JudgedRows, Tick
+from landslide_map.inference.rows import RowPredictor, RowResult, Tick
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.statistics.boosters import ParsedFolds
 from landslide_map.runtime.allocator import give_back
 from landslide_map.runtime.byte_size import MIB, gigabytes
-from landslide_map.runtime.memory_limit import CACHE, Room
+from landslide_map.runtime.memory_limit import CACHE, MemoryPlan
 from landslide_map.runtime.timings import resident_memory
 from landslide_map.window_record import bytes_of
 from landslide_map.windows import WindowPlan
@@ -37,13 +37,13 @@ THREAD: Final = 80 * MIB
 CACHED: Final = 9 / 8
 """Times the size of GDAL's cache that it takes: its blocks lie among everything else."""
 VOTING: Final = 160 * MIB
-"""Features of the windows that are asked at once, and what libraries keep once they were used."""
+"""Features of the windows predicted at once, and memory that libraries keep after their first use."""
 PARSED: Final = 4
 """Times the file of a booster or small network that it takes once it is parsed."""
 WEIGHTS: Final = 3
 """Times the file of a fold of a network: as read, as packed for matrix products, and the fold before it."""
-LANE: Final = 320 * MIB
-"""Activations of the window that each thread of a processor judges in four flips: 234 MiB grew with v10."""
+PER_THREAD: Final = 320 * MIB
+"""Activations of the window that each CPU thread predicts in four flips: 234 MiB grew with v10."""
 WRITING: Final = 200 * MIB
 """Rasters being finished as COGs, and polygons, where windows are few; where they are many, as much again."""
 
@@ -64,72 +64,72 @@ _STEPS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
-    """What a run will hold besides what is in memory before it begins, bytes."""
+class MemoryEstimate:
+    """Memory that a run will allocate, in bytes, in addition to memory already in use."""
 
     models: int = 0
     """What is not loaded yet."""
     voting: int = 0
-    """One row of blocks while its windows are described and judged."""
+    """One row of blocks during the statistics and prediction of its windows."""
     reading: int = 0
     """What is there of the next row of blocks by then, if it is read ahead."""
     votes: int = 0
     """About all windows of the scene, by its end."""
     writing: int = 0
     """Besides the votes, while they become a map."""
-    lane: int = 0
+    per_thread: int = 0
     """What each thread works with besides the pixels of a block."""
 
-    def of_rows(self) -> Demand:
-        """Return what a worker needs, who judges rows of blocks and hands them on."""
+    def of_rows(self) -> MemoryEstimate:
+        """Return the estimate of a worker, which predicts rows of blocks and returns them."""
         return replace(self, votes=0, writing=0)
 
-    def of_the_map(self) -> Demand:
-        """Return what is needed where workers judge."""
-        return Demand(votes=self.votes, writing=self.writing)
+    def of_the_map(self) -> MemoryEstimate:
+        """Return the estimate of a client whose workers predict."""
+        return MemoryEstimate(votes=self.votes, writing=self.writing)
 
 
-OPENING: Final = Demand(models=48 * MIB)
+OPENING: Final = MemoryEstimate(models=48 * MIB)
 """Of a bundle and the metadata of a scene, while threads look at some of its pixels."""
 
 
 BLOCKS_AT_ONCE: Final = 16
 """Blocks of source files in memory side by side: several bands and threads, each as stored and decoded."""
 
-SMALLEST: Final = Room(_STEPS[-1][0], 1, read_ahead=False)
+SMALLEST: Final = MemoryPlan(_STEPS[-1][0], 1, read_ahead=False)
 
 
-def demand_of(ensemble: Bundle, plan: WindowPlan, *, kept: Kept = NOTHING) -> Demand:
-    """Return what mapping the windows of `plan` takes with an ensemble, and what is kept of pixels."""
+def estimate_memory(ensemble: Bundle, plan: WindowPlan, *, kept: Kept = NOTHING) -> MemoryEstimate:
+    """Return the memory estimate of mapping `plan` with an ensemble, including the pixels kept."""
     networks = [member for member in ensemble.members if member.input == "pixels"]
     seen = {name for member in networks for name in member.channels}
     channels = len(ensemble.channels) + 2  # the quality channels
     cells, merged, statistics = row_bytes(plan, channels, channels if ensemble.needs_median else len(seen))
-    # Pixels of the windows asked at once are cut out, put in the model's order, scaled.
+    # Pixels of the windows predicted at once are cut out, put in the model's order, scaled.
     pixels = 3 * PIXEL_SLAB * plan.size**2 * 4 * 12 if networks else 0
     votes = bytes_of(plan.count, len(ensemble.members), len(GROUPS))
     row = BLOCK * plan.shape[1]
     codes = LAYERS_OF_OUTLINES * row if kept.outlines else 0
     shades = LAYERS_OF_IMAGES * row if kept.display else 0
-    return Demand(
+    return MemoryEstimate(
         models=_models(ensemble),
         # One slab of statistics is in use while the next is made.
         voting=merged + max(cells, 2 * statistics + VOTING + pixels) + 3 * codes + 2 * shades,
         reading=cells + codes + shades,
         votes=votes,
         writing=max(votes, WRITING) + 4 * codes,
-        lane=LANE if networks else 0,
+        per_thread=PER_THREAD if networks else 0,
     )
 
 
-def room_within(limit: int | None, demand: Demand = OPENING) -> Room:
-    """Return the fastest way to run below a limit; without one, what a run does by itself.
+def plan_memory(limit: int | None, estimate: MemoryEstimate = OPENING) -> MemoryPlan:
+    """Return the fastest settings below a memory limit; without a limit, the defaults.
 
     Parameters
     ----------
     limit : int, optional
         Bytes that may be resident in this process.
-    demand : Demand
+    estimate : MemoryEstimate
         Of what is to come.
 
     Raises
@@ -138,54 +138,56 @@ def room_within(limit: int | None, demand: Demand = OPENING) -> Room:
         E640 if no way is.
     """
     if limit is None:
-        return Room()
+        return MemoryPlan()
     give_back()
     resident = resident_memory() or 0
     for threads in range(config.get("num_workers", None) or CPU_COUNT, 0, -1):
         for cache, read_ahead in _STEPS:
-            room = Room(cache, threads, read_ahead, limit // BLOCKS_AT_ONCE)
-            if needed(room, demand, resident) <= limit:
-                return room
-    least = needed(room, demand, resident)
+            memory = MemoryPlan(cache, threads, read_ahead, limit // BLOCKS_AT_ONCE)
+            if needed(memory, estimate, resident) <= limit:
+                return memory
+    least = needed(memory, estimate, resident)
     raise ResourceError(
         "E640",
-        f"the limit of {gigabytes(limit)} is too small: this run needs {gigabytes(least)} "
-        f"({gigabytes(resident)} are in memory already, models take {gigabytes(demand.models)}, reading one "
-        f"block after another {gigabytes(room.cache + THREAD + demand.lane)}, judging a row of blocks "
-        f"{gigabytes(demand.voting)}, the votes of all windows {gigabytes(demand.votes)}). Give it more, "
+        f"the memory limit of {gigabytes(limit)} is too small: this run needs {gigabytes(least)} "
+        f"({gigabytes(resident)} are in memory already, models take {gigabytes(estimate.models)}, "
+        f"reading one "
+        f"block after another {gigabytes(memory.cache + THREAD + estimate.per_thread)}, predicting a "
+        f"row of blocks "
+        f"{gigabytes(estimate.voting)}, the votes of all windows {gigabytes(estimate.votes)}). Give it more, "
         "take a larger stride or a smaller area, leave out outlines (--outline windows) and images (output: "
         "{images: false}), or leave the limit out.",
     )
 
 
-def needed(room: Room, demand: Demand, resident: int) -> int:
+def needed(memory: MemoryPlan, estimate: MemoryEstimate, resident: int) -> int:
     """Return the bytes that a run has resident at its peak.
 
     Parameters
     ----------
-    room : Room
-    demand : Demand
+    memory : MemoryPlan
+    estimate : MemoryEstimate
     resident : int
         Bytes in memory before.
     """
-    # What threads let go of stays with the process while windows are judged, whether or not they go on.
-    threads = (room.threads or CPU_COUNT) * (THREAD + demand.lane)
-    judging = int(CACHED * room.cache) + threads + demand.voting + demand.reading * room.read_ahead
-    return resident + demand.models + demand.votes + max(judging, demand.writing)
+    # Memory that threads free stays with the process while windows are predicted.
+    threads = (memory.threads or CPU_COUNT) * (THREAD + estimate.per_thread)
+    predicting = int(CACHED * memory.cache) + threads + estimate.voting + estimate.reading * memory.read_ahead
+    return resident + estimate.models + estimate.votes + max(predicting, estimate.writing)
 
 
-def giving_back(judge: Judge) -> Judge:
-    """Return a judge that gives free memory back to the system after every row of blocks.
+def with_heap_trimmed(predictor: RowPredictor) -> RowPredictor:
+    """Return a predictor that returns free memory to the system after every row of blocks.
 
     What a row leaves between what is kept would otherwise grow from row to row.
     """
 
-    def judged(block_rows: Sequence[int], tick: Tick) -> Iterator[JudgedRows]:
-        for row in judge(block_rows, tick):
+    def predicted(block_rows: Sequence[int], tick: Tick) -> Iterator[RowResult]:
+        for row in predictor(block_rows, tick):
             give_back()
             yield row
 
-    return judged
+    return predicted
 
 
 def _models(ensemble: Bundle) -> int:

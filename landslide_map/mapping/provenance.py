@@ -122,12 +122,12 @@ def unlike_training(record: WindowRecord) -> dict[str, float | None] | None:
 
 
 def thresholds_used(record: WindowRecord) -> dict[str, float]:
-    """Return the threshold of every scenario that some window was judged by."""
+    """Return the threshold of every scenario that some window used."""
     used = {name: record.threshold[record.scenario == i] for i, name in enumerate(record.scenarios)}
     return {name: round(float(values[0]), 6) for name, values in used.items() if len(values)}
 
 
-def timings(run: Run, spent: Timings, limit: int | None, *, judging_seconds: float) -> dict[str, Any]:
+def timings(run: Run, spent: Timings, limit: int | None, *, inference_seconds: float) -> dict[str, Any]:
     """Return where the time went, for ``run.json``.
 
     Parameters
@@ -137,14 +137,14 @@ def timings(run: Run, spent: Timings, limit: int | None, *, judging_seconds: flo
         Of the whole run.
     limit : int, optional
         Of resident memory, bytes.
-    judging_seconds : float
-        Wall time in which windows were judged.
+    inference_seconds : float
+        Wall time of the prediction of windows.
     """
-    judged = run.plan.count * run.journal.counts["judged"] / len(run.plan.block_rows)
+    computed = run.plan.count * run.journal.counts["judged"] / len(run.plan.block_rows)
     return spent.as_json() | {
         "threads": dask.config.get("num_workers", CPU_COUNT),
         "memory_limit_bytes": limit,
-        "windows_per_second": round(judged / judging_seconds, 1),
+        "windows_per_second": round(computed / inference_seconds, 1),
     }
 
 
@@ -189,7 +189,7 @@ def manifest(
         },
         "counts": {
             "windows": window_counts(result.record),
-            "votes": skipped.account(ensemble, result.record),
+            "votes": skipped.vote_counts(ensemble, result.record),
             "landslides": landslides,
             "rows_of_blocks": run.journal.counts,
         },

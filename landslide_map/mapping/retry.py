@@ -8,28 +8,28 @@ from typing import Final
 
 from landslide_map.errors import InputError, LandslideMapError, Notice
 from landslide_map.grid import BLOCK
-from landslide_map.inference.rows import Judge, JudgedRows, Tick
+from landslide_map.inference.rows import RowPredictor, RowResult, Tick
 
 PAUSES_S: Final = (1.0, 5.0)
 """Seconds to wait before each further try."""
 
 
 def retrying(
-    judge: Judge,
+    predictor: RowPredictor,
     notify: Callable[[Notice], None],
     *,
     pauses: Sequence[float] = PAUSES_S,
     sleep: Callable[[float], None] = time.sleep,
-) -> Judge:
-    """Return a judge that tries rows of blocks again whose inputs could not be read.
+) -> RowPredictor:
+    """Return a predictor that tries rows of blocks again if their inputs could not be read.
 
     Only what may pass is tried again: a read that failed (E101) or an error of the operating system. Every
     further try opens its files anew. Refusals pass through at once.
 
     Parameters
     ----------
-    judge : Judge
-        May yield rows in any order; rows that it has yielded are not asked for again.
+    predictor : RowPredictor
+        May yield rows in any order; rows that it has yielded are not requested again.
     notify : callable
         Called, before each further try, with what had failed (W110).
     pauses : sequence of float
@@ -39,11 +39,11 @@ def retrying(
 
     Returns
     -------
-    Judge
+    RowPredictor
         Raises InputError E110 when the last try fails.
     """
 
-    def judged(block_rows: Sequence[int], tick: Tick) -> Iterator[JudgedRows]:
+    def predicted(block_rows: Sequence[int], tick: Tick) -> Iterator[RowResult]:
         missing = list(block_rows)
         waits = iter(pauses)
         unfinished = 0  # windows counted of rows that are not finished
@@ -55,7 +55,7 @@ def retrying(
 
         while True:
             try:
-                for row in judge(tuple(missing), count):
+                for row in predictor(tuple(missing), count):
                     missing.remove(row.block_row)
                     unfinished -= len(row.record.probability)
                     waits = iter(pauses)
@@ -69,9 +69,9 @@ def retrying(
                     raise _exhausted(error, missing, 1 + len(pauses)) from error
                 notify(Notice("W110", f"an input was read again {pause:g} s after this: {_reason(error)}"))
                 sleep(pause)
-                count(-unfinished)  # they are judged again
+                count(-unfinished)  # they are predicted again
 
-    return judged
+    return predicted
 
 
 def _may_pass(error: Exception) -> bool:

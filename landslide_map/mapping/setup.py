@@ -10,17 +10,17 @@ from typing import Any
 
 from landslide_map.errors import BundleError
 from landslide_map.inference.kept_pixels import Kept
-from landslide_map.inference.rows import Judge, judge_rows
+from landslide_map.inference.rows import RowPredictor, predict_rows
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.checkpoint import Journal
 from landslide_map.mapping.identity import InputFiles, run_identity
-from landslide_map.mapping.memory_plan import demand_of, giving_back, room_within
+from landslide_map.mapping.memory_plan import estimate_memory, plan_memory, with_heap_trimmed
 from landslide_map.mapping.options import RunOptions
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.products import RESULT
-from landslide_map.runtime.memory_limit import Room
+from landslide_map.runtime.memory_limit import MemoryPlan
 from landslide_map.runtime.progress import Report
 from landslide_map.runtime.transaction import refuse_inputs
 from landslide_map.scene.model import Scene, load_scene
@@ -37,12 +37,12 @@ class Run:
     inputs: SceneInputs
     files: InputFiles
     plan: WindowPlan
-    room: Room
-    """What the limit of memory leaves for judging windows."""
+    memory: MemoryPlan
+    """Settings that keep the prediction of windows within the memory limit."""
     journal: Journal
-    judge: Judge
+    predictor: RowPredictor
     networks: dict[str, Any] | None
-    """Device, precision and batch that networks are computed with, which may differ from those asked for."""
+    """Device, precision and batch that networks are computed with, which may differ from those requested."""
 
 
 def resolved_settings(
@@ -82,7 +82,7 @@ def prepare_run(
     limit: int | None,
     progress: Report,
 ) -> Run:
-    """Load the bundle, open the inputs, look at what an interrupted run kept, and choose who judges.
+    """Load the bundle, open the inputs and the checkpoint of an interrupted run, choose the predictor.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def prepare_run(
     Raises
     ------
     LandslideMapError
-        Whatever keeps the run from beginning; no window was judged then.
+        If the run cannot begin; no window was predicted.
     """
     cluster = options.cluster
     # Where workers compute, this machine needs no GPU and nothing need be tried on it.
@@ -113,20 +113,20 @@ def prepare_run(
     files = InputFiles(inputs.files)
     plan = plan_windows(inputs.grid.shape, settings.stride)
     kept = Kept(outlines=settings.output.outline == "objects", display=settings.output.images)
-    demand = demand_of(ensemble, plan, kept=kept)
-    room = room_within(limit, demand if cluster is None else demand.of_the_map())
+    estimate = estimate_memory(ensemble, plan, kept=kept)
+    memory = plan_memory(limit, estimate if cluster is None else estimate.of_the_map())
     identity = run_identity(settings, prediction, ensemble, inputs, files, on_cluster=cluster is not None)
     journal = Journal(out, identity, len(plan.block_rows), overwrite=options.overwrite)
     valid = settings.min_valid_fraction
     if cluster is None:
-        judge: Judge = partial(
-            judge_rows, inputs, ensemble, plan, valid, read_ahead=room.read_ahead, kept=kept
+        predictor: RowPredictor = partial(
+            predict_rows, inputs, ensemble, plan, valid, read_ahead=memory.read_ahead, kept=kept
         )
-        judge = judge if limit is None else giving_back(judge)
+        predictor = predictor if limit is None else with_heap_trimmed(predictor)
     else:
-        judge = cluster.judge(inputs, prediction, ensemble, plan, valid, progress, limit, kept=kept)
+        predictor = cluster.predictor(inputs, prediction, ensemble, plan, valid, progress, limit, kept=kept)
     return Run(
-        settings, prediction, ensemble, inputs, files, plan, room, journal, judge, identity["networks"]
+        settings, prediction, ensemble, inputs, files, plan, memory, journal, predictor, identity["networks"]
     )
 
 

@@ -36,14 +36,14 @@ QUICKER: Final = ("fastest-network", "boosters")
 def network_notice(
     bundle: Bundle, windows: int, rest_seconds: float, report: Report = silent
 ) -> Notice | None:
-    """Say how long networks will take, if that is long and on a processor; and which profile is quicker.
+    """Say how long networks will take, if that is long and on a CPU; and which profile is quicker.
 
     Parameters
     ----------
     bundle : Bundle
         As it is about to vote; every network must have its device.
     windows : int
-        At most so many are judged.
+        At most so many are predicted.
     rest_seconds : float
         What the work takes without any member.
     report : callable
@@ -52,7 +52,7 @@ def network_notice(
     Returns
     -------
     Notice or None
-        I610; None on a graphics card, for few windows, and for work of less than a minute.
+        I610; None on a GPU, for few windows, and for work of less than a minute.
     """
     networks: list[Any] = [member for member in bundle.members if member.input == "pixels"]
     if not networks or networks[0].runtime.torch_device().type != "cpu":
@@ -106,7 +106,7 @@ def seconds_per_window(members: Sequence[Member], report: Report = silent) -> di
 
 
 def _network_fold(network: Any) -> float:
-    # As many as are judged side by side, all the same: the time does not depend on what is in them.
+    # As many as are predicted side by side, all the same: the time does not depend on what is in them.
     windows = np.full((network.side_by_side, SIZE, SIZE, len(MODEL_BANDS)), np.nan, np.float32)
     quiet = replace(network.runtime, report=silent)
     alone = replace(network, folds=network.folds[:1], runtime=quiet)

@@ -36,14 +36,14 @@ def refuse_added(path: Path, kind: Kind) -> None:
     OutputExistsError
         E404: a table, layer or field is not of a run, or a layer without reviews was changed.
     """
-    told = _tables_of_run(path, kind)
-    if told is None:
+    recorded = _tables_of_run(path, kind)
+    if recorded is None:
         return
     try:
         now = tables_of(path)
     except sqlite3.Error:
         return  # damaged: reading its reviews says so
-    added = _added(told, now)
+    added = _added(recorded, now)
     if added:
         raise OutputExistsError(
             "E404",
@@ -53,18 +53,23 @@ def refuse_added(path: Path, kind: Kind) -> None:
         )
 
 
-def _added(told: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _added(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return what is in a file, beside reviews and styles, and was not written by a run."""
     added = []
     for name, table in now.items():
         if name == _STYLES or name.startswith(_BOOKKEEPING):
             continue
-        if name not in told and name != REVIEWS_KEPT:
+        if name not in recorded and name != REVIEWS_KEPT:
             added.append(f"the layer or table {name!r}")
-        elif name not in _REVIEWED and table["sha256"] != told[name]["sha256"]:
+        elif name not in _REVIEWED and table["sha256"] != recorded[name]["sha256"]:
             added.append(f"changes of the layer {name!r}")
         elif name in _REVIEWED:
-            known = {*COLUMNS[LANDSLIDES], *told.get(name, told[LANDSLIDES])["columns"], "fid", "geom"}
+            known = {
+                *COLUMNS[LANDSLIDES],
+                *recorded.get(name, recorded[LANDSLIDES])["columns"],
+                "fid",
+                "geom",
+            }
             added += [
                 f"the field {field!r} of layer {name!r}" for field in table["columns"] if field not in known
             ]
@@ -76,8 +81,8 @@ def take_over_styles(old: Path, new: Path, kind: Kind) -> None:
 
     A style replaces that of the same name and layer; those of layers that the new one lacks stay behind.
     """
-    told = _tables_of_run(old, kind)
-    if told is None or _STYLES not in (now := tables_of(old)) or now[_STYLES] == told.get(_STYLES):
+    recorded = _tables_of_run(old, kind)
+    if recorded is None or _STYLES not in (now := tables_of(old)) or now[_STYLES] == recorded.get(_STYLES):
         return
     with closing(sqlite3.connect(new)) as database, database:
         database.execute("ATTACH ? AS older", (f"{old.absolute().as_uri()}?mode=ro&immutable=1",))

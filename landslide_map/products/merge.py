@@ -89,7 +89,7 @@ def _merged(
     # Results of earlier versions lack numbers that were added since.
     later = [name for name, kind in columns.items() if kind == "float64"]
     frames = [
-        brought(frame, crs).assign(**dict.fromkeys(set(later) - set(frame), np.nan), **{SCENES: name})
+        reproject_layer(frame, crs).assign(**dict.fromkeys(set(later) - set(frame), np.nan), **{SCENES: name})
         for name, frame in parts.items()
     ]
     table = _joined(frames, crs)
@@ -126,7 +126,7 @@ def merged_areas(
     GeoDataFrame
         The same columns and `scenes`; areas on the ellipsoid.
     """
-    frames = [brought(frame, crs).assign(**{SCENES: name}) for name, frame in parts.items()]
+    frames = [reproject_layer(frame, crs).assign(**{SCENES: name}) for name, frame in parts.items()]
     table = _joined(frames, crs)
     if unknown := set(table["scenario"]) - {*scenarios, ""}:
         raise ValueError(f"scenarios {sorted(unknown)} are not among {list(scenarios)}")
@@ -149,7 +149,7 @@ def merged_areas(
     return _typed(merged, ANALYSED_COLUMNS, [])
 
 
-def brought(frame: gpd.GeoDataFrame, crs: pyproj.CRS) -> gpd.GeoDataFrame:
+def reproject_layer(frame: gpd.GeoDataFrame, crs: pyproj.CRS) -> gpd.GeoDataFrame:
     """Return a layer in `crs`: as it is, if it is there already; else its outlines follow the ground."""
     if frame.crs == crs:
         return frame

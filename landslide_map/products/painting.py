@@ -1,7 +1,7 @@
-"""Patches: the rectangles between neighbouring window edges, on which everything painted is constant.
+"""Window mosaic: the grid cut into cells at the edges of windows; values are constant in a cell.
 
-A full tile has 120 million pixels, but at stride 64 only 30 thousand patches, and half a million at stride
-16. So what windows say about pixels is worked out once per patch, weighted with its pixels where that
+A full tile has 120 million pixels, but at stride 64 only 30 thousand cells, and half a million at stride
+16. So what windows say about pixels is worked out once per cell, weighted with its pixels where that
 matters, and only rasters are painted.
 """
 
@@ -18,17 +18,17 @@ from landslide_map.windows import Span, WindowPlan, intervals
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Patches:
+class WindowMosaic:
     """A grid cut into ``shape`` rectangles by horizontal and vertical lines; they need not be of one size."""
 
     row_edges: npt.NDArray[np.int64]
-    """Pixel rows at which patches begin, increasing from 0, and the height of the grid."""
+    """Pixel rows at which cells begin, increasing from 0, and the height of the grid."""
     col_edges: npt.NDArray[np.int64]
-    """Pixel columns at which patches begin, increasing from 0, and the width of the grid."""
+    """Pixel columns at which cells begin, increasing from 0, and the width of the grid."""
 
     @property
     def shape(self) -> tuple[int, int]:
-        """``(rows of patches, columns of patches)``."""
+        """``(rows of cells, columns of cells)``."""
         return len(self.row_edges) - 1, len(self.col_edges) - 1
 
     @property
@@ -38,19 +38,19 @@ class Patches:
 
     @property
     def pixels(self) -> npt.NDArray[np.int64]:
-        """How many pixels each patch has, ``shape``."""
+        """How many pixels each cell has, ``shape``."""
         return np.outer(np.diff(self.row_edges), np.diff(self.col_edges))
 
     def paint(self, values: npt.NDArray[Any], start: int, stop: int) -> npt.NDArray[Any]:
-        """Return the values of patches, ``shape``, on the pixels of rows `start` to `stop`.
+        """Return the values of cells, ``shape``, on the pixels of rows `start` to `stop`.
 
         Raises
         ------
         ValueError
-            There is not one value for each patch, or the rows are not rows of the grid.
+            There is not one value for each cell, or the rows are not rows of the grid.
         """
         if values.shape != self.shape:
-            raise ValueError(f"values of shape {values.shape} are not one for each of {self.shape} patches")
+            raise ValueError(f"values of shape {values.shape} are not one for each of {self.shape} cells")
         if not 0 <= start < stop <= self.grid_shape[0]:
             raise ValueError(f"rows {start} to {stop} are not rows of a grid of {self.grid_shape[0]}")
         first = int(np.searchsorted(self.row_edges, start, side="right")) - 1
@@ -66,7 +66,7 @@ class Patches:
         stop: npt.NDArray[np.integer],
         part_of: npt.NDArray[np.integer],
     ) -> npt.NDArray[np.float64]:
-        """Return the mean of the values of patches over the pixels of things, ``(thing,)``.
+        """Return the mean of the values of cells over the pixels of things, ``(thing,)``.
 
         Parameters
         ----------
@@ -97,24 +97,22 @@ class Patches:
         strip: npt.NDArray[np.integer],
         col: npt.NDArray[np.integer],
     ) -> npt.NDArray[np.float64]:
-        """Return the sum of values over the pixels of a row of patches that lie left of some columns."""
+        """Return the sum of values over the pixels of a row of cells that lie left of some columns."""
         sums = np.zeros((self.shape[0], self.shape[1] + 1))
         np.cumsum(values * np.diff(self.col_edges), axis=1, out=sums[:, 1:])
-        patch = np.minimum(np.searchsorted(self.col_edges, col, side="right") - 1, self.shape[1] - 1)
-        left: npt.NDArray[np.float64] = sums[strip, patch] + values[strip, patch] * (
-            col - self.col_edges[patch]
-        )
+        cell = np.minimum(np.searchsorted(self.col_edges, col, side="right") - 1, self.shape[1] - 1)
+        left: npt.NDArray[np.float64] = sums[strip, cell] + values[strip, cell] * (col - self.col_edges[cell])
         return left
 
 
-def patches_of(plan: WindowPlan) -> Patches:
-    """Return the patches between the edges of the windows of `plan`; together they are its grid."""
+def window_mosaic(plan: WindowPlan) -> WindowMosaic:
+    """Return the cells between the edges of the windows of `plan`; together they are its grid."""
     (row_edges, _), (col_edges, _) = _axes(plan)
-    return Patches(row_edges, col_edges)
+    return WindowMosaic(row_edges, col_edges)
 
 
 def mean_over(values: npt.ArrayLike, plan: WindowPlan) -> npt.NDArray[np.float32]:
-    """Return, for each patch, the mean of the windows that cover it.
+    """Return, for each cell, the mean of the windows that cover it.
 
     Parameters
     ----------
@@ -124,7 +122,7 @@ def mean_over(values: npt.ArrayLike, plan: WindowPlan) -> npt.NDArray[np.float32
 
     Returns
     -------
-    float32 array, ``patches_of(plan).shape``
+    float32 array, ``window_mosaic(plan).shape``
         NaN where no covering window has a value. A mean lies within the range of its windows, and equals
         them where they agree.
     """
@@ -133,7 +131,7 @@ def mean_over(values: npt.ArrayLike, plan: WindowPlan) -> npt.NDArray[np.float32
 
 
 def least_over(values: npt.NDArray[Any], plan: WindowPlan) -> npt.NDArray[Any]:
-    """Return the least value of the windows that cover each patch; shapes as in :func:`mean_over`."""
+    """Return the least value of the windows that cover each cell; shapes as in :func:`mean_over`."""
     (_, row_span), (_, col_span) = _axes(plan)
     return _least(_least(_on_windows(values, plan), row_span).T, col_span).T
 
@@ -141,7 +139,7 @@ def least_over(values: npt.NDArray[Any], plan: WindowPlan) -> npt.NDArray[Any]:
 def _axes(
     plan: WindowPlan,
 ) -> tuple[tuple[npt.NDArray[np.int64], Span], tuple[npt.NDArray[np.int64], Span]]:
-    """Return the edges of patches, and the windows over each, along rows and along columns."""
+    """Return the edges of cells, and the windows over each, along rows and along columns."""
     rows, cols = map(range, plan.grid_shape)
     return intervals(plan.row_starts, plan.size, rows), intervals(plan.col_starts, plan.size, cols)
 
@@ -168,7 +166,7 @@ def _means(
     col_first: npt.NDArray[np.int64],
     col_stop: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float32]:
-    """Average ``grid[row_first:row_stop, col_first:col_stop]`` without NaN, for every patch."""
+    """Average ``grid[row_first:row_stop, col_first:col_stop]`` without NaN, for every cell."""
     means = np.full((row_first.size, col_first.size), np.nan, dtype=np.float32)
     for i in range(row_first.size):
         for j in range(col_first.size):

@@ -2,7 +2,7 @@
 
 A landslide is one component of pixels of class 1 that touch by edge or corner. Its outline is traced
 with edge contact only, which gives valid rings; parts that meet at a corner make one MultiPolygon.
-Pixels touch where patches do, so all is worked out on patches; only vertices are moved to pixel corners.
+Pixels touch where cells do, so all is worked out on cells; only vertices are moved to pixel corners.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from shapely.geometry import MultiPolygon, shape
 from landslide_map.errors import Notice
 from landslide_map.grid import Grid
 from landslide_map.products import CLASSES
-from landslide_map.products.painting import Patches, mean_over
+from landslide_map.products.painting import WindowMosaic, mean_over
 from landslide_map.products.rasters import LANDSLIDE
 from landslide_map.reasons import REASON_NAMES, Reason
 from landslide_map.vector.areas import small_areas
@@ -50,7 +50,7 @@ ANALYSED_COLUMNS: Final = {"status": "str", "reason": "str", "scenario": "str", 
 def landslides(
     classes: npt.NDArray[np.uint8],
     probability: npt.NDArray[np.floating],
-    patches: Patches,
+    mosaic: WindowMosaic,
     record: WindowRecord,
     plan: WindowPlan,
     grid: Grid,
@@ -61,11 +61,11 @@ def landslides(
 
     Parameters
     ----------
-    classes : uint8, ``patches.shape``
+    classes : uint8, ``mosaic.shape``
         Values as in ``rasters.CLASS_NAMES``.
-    probability : float, ``patches.shape``
+    probability : float, ``mosaic.shape``
         As stored; a number wherever the class is 1.
-    patches : Patches
+    mosaic : WindowMosaic
         Of `grid`; no window edge lies inside one.
     record : WindowRecord
         The windows behind the probabilities, on the lattice of `plan`.
@@ -85,14 +85,14 @@ def landslides(
         `area_m2` is the true area on the ellipsoid: pixel area divided by the projection's areal scale
         at the centre of the landslide, good to 1e-4 for landslides up to 50 km across.
     """
-    labels, sizes = _components(classes == LANDSLIDE, patches.pixels, min_area_m2 / pixel_area(grid))
+    labels, sizes = _components(classes == LANDSLIDE, mosaic.pixels, min_area_m2 / pixel_area(grid))
     count = len(sizes)
     zones = np.arange(1, count + 1)
     probability = probability.astype(np.float64)
-    mean = ndimage.sum_labels(probability * patches.pixels, labels, zones) / sizes
+    mean = ndimage.sum_labels(probability * mosaic.pixels, labels, zones) / sizes
     maximum = ndimage.maximum(probability, labels, zones)
-    touching = _touching_windows(labels, count, patches, record, plan)
-    geometry = regions(labels, patches, grid, labels > 0)
+    touching = _touching_windows(labels, count, mosaic, record, plan)
+    geometry = regions(labels, mosaic, grid, labels > 0)
     outlines = [geometry[label] for label in range(1, count + 1)]
     frame = gpd.GeoDataFrame(
         {
@@ -102,12 +102,12 @@ def landslides(
             "windows": touching["analysed"],
             "windows_above": touching["above"],
             "scenario": [record.scenarios[index] for index in touching["scenario"]],
-            "unlike_training": _unlike(labels, zones, patches, record, plan),
+            "unlike_training": _unlike(labels, zones, mosaic, record, plan),
             "order": -maximum,
         },
         geometry=gpd.GeoSeries(outlines, crs=grid_crs(grid)),
     )
-    # Labels are numbered by first patch, so a stable sort makes the order the same on every run.
+    # Labels are numbered by first cell, so a stable sort makes the order the same on every run.
     frame = frame.sort_values(["order", "area_m2"], ascending=[True, False], kind="stable")
     frame = frame.reset_index(drop=True)
     frame["id"] = np.arange(1, count + 1)
@@ -117,7 +117,7 @@ def landslides(
 def _unlike(
     labels: npt.NDArray[np.int32],
     zones: npt.NDArray[np.int64],
-    patches: Patches,
+    mosaic: WindowMosaic,
     record: WindowRecord,
     plan: WindowPlan,
 ) -> npt.NDArray[np.float64]:
@@ -125,22 +125,22 @@ def _unlike(
     if record.unlike_training is None:
         return np.full(len(zones), np.nan)
     values = mean_over(record.unlike_training, plan).astype(np.float64)
-    pixels = np.where(np.isnan(values), 0, patches.pixels)
+    pixels = np.where(np.isnan(values), 0, mosaic.pixels)
     total = ndimage.sum_labels(np.nan_to_num(values) * pixels, labels, zones)
     mean: npt.NDArray[np.float64] = (total / ndimage.sum_labels(pixels, labels, zones)).round(3)
     return mean
 
 
 def analysed_areas(
-    codes: npt.NDArray[np.uint8], patches: Patches, scenarios: tuple[str, ...], grid: Grid
+    codes: npt.NDArray[np.uint8], mosaic: WindowMosaic, scenarios: tuple[str, ...], grid: Grid
 ) -> gpd.GeoDataFrame:
     """Return one MultiPolygon for each way in which a part of the grid was, or was not, analysed.
 
     Parameters
     ----------
-    codes : uint8, ``patches.shape``
+    codes : uint8, ``mosaic.shape``
         Scenario index (below 250) or ``Reason``.
-    patches : Patches
+    mosaic : WindowMosaic
         Of `grid`.
     scenarios : tuple of str
         Names of the scenario indices in `codes`.
@@ -153,8 +153,8 @@ def analysed_areas(
         Columns `status` (``analysed`` or ``not analysed``), `reason` (empty if analysed), `scenario`
         (empty if not) and `area_m2` on the ellipsoid. Together the rows cover the grid once.
     """
-    parts = regions(codes, patches, grid)
-    sizes = np.bincount(codes.ravel(), patches.pixels.ravel(), minlength=256)
+    parts = regions(codes, mosaic, grid)
+    sizes = np.bincount(codes.ravel(), mosaic.pixels.ravel(), minlength=256)
     present = sorted(parts)
     frame = gpd.GeoDataFrame(
         {
@@ -171,14 +171,14 @@ def analysed_areas(
 
 
 def regions(
-    values: npt.NDArray[Any], patches: Patches, grid: Grid, mask: npt.NDArray[np.bool_] | None = None
+    values: npt.NDArray[Any], mosaic: WindowMosaic, grid: Grid, mask: npt.NDArray[np.bool_] | None = None
 ) -> dict[int, MultiPolygon]:
-    """Return the area of every integer value of patches as one valid MultiPolygon in the grid's CRS."""
+    """Return the area of every integer value of cells as one valid MultiPolygon in the grid's CRS."""
     parts: dict[int, list[Any]] = {}
     for outline, value in shapes(values, mask=mask, connectivity=4):
         parts.setdefault(int(value), []).append(shape(outline))
-    x = grid.transform.c + patches.col_edges * grid.transform.a
-    y = grid.transform.f + patches.row_edges * grid.transform.e
+    x = grid.transform.c + mosaic.col_edges * grid.transform.a
+    y = grid.transform.f + mosaic.row_edges * grid.transform.e
 
     def placed(corners: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         col, row = corners.astype(np.int64).T
@@ -188,12 +188,12 @@ def regions(
 
 
 def left_out(
-    classes: npt.NDArray[np.uint8], patches: Patches, grid: Grid, min_area_m2: float
+    classes: npt.NDArray[np.uint8], mosaic: WindowMosaic, grid: Grid, min_area_m2: float
 ) -> tuple[Notice, ...]:
     """Return a notice (I420) of the landslides that :func:`landslides` leaves out, if there are any."""
     mask = classes == LANDSLIDE
     counts = [
-        len(_components(mask, patches.pixels, least)[1]) for least in (0.0, min_area_m2 / pixel_area(grid))
+        len(_components(mask, mosaic.pixels, least)[1]) for least in (0.0, min_area_m2 / pixel_area(grid))
     ]
     small = counts[0] - counts[1]
     return (area_notice(small, min_area_m2, CLASSES),) if small else ()
@@ -212,7 +212,7 @@ def area_notice(small: int, min_area_m2: float, elsewhere: str) -> Notice:
 def _components(
     mask: npt.NDArray[np.bool_], pixels: npt.NDArray[np.int64], min_pixels: float
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """Label the components of at least `min_pixels`, 1 to n by first patch; return labels and sizes."""
+    """Label the components of at least `min_pixels`, 1 to n by first cell; return labels and sizes."""
     labels, count = ndimage.label(mask, structure=_CORNERS)
     sizes = ndimage.sum_labels(pixels, labels, np.arange(count + 1)).astype(np.int64)
     keep = sizes >= min_pixels
@@ -222,23 +222,23 @@ def _components(
 
 
 def _touching_windows(
-    labels: npt.NDArray[np.int32], count: int, patches: Patches, record: WindowRecord, plan: WindowPlan
+    labels: npt.NDArray[np.int32], count: int, mosaic: WindowMosaic, record: WindowRecord, plan: WindowPlan
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """Count, per component, the windows that share a patch with it.
+    """Count, per component, the windows that share a cell with it.
 
     Returns
     -------
     dict
         `analysed` and `above` (windows whose own probability is above the threshold), and `scenario`,
-        the commonest index among the windows above; each ``(count,)``.
+        the most frequent index among the windows above; each ``(count,)``.
     """
     above = np.zeros((count + 1, len(record.scenarios)), dtype=np.int64)
     analysed = np.zeros(count + 1, dtype=np.int64)
     positive = record.positive
-    tops = np.searchsorted(patches.row_edges, plan.row_starts)
-    bottoms = np.searchsorted(patches.row_edges, plan.row_starts + plan.size)
+    tops = np.searchsorted(mosaic.row_edges, plan.row_starts)
+    bottoms = np.searchsorted(mosaic.row_edges, plan.row_starts + plan.size)
     for i, (top, bottom) in enumerate(zip(tops, bottoms, strict=True)):
-        component, first, stop = _column_runs(labels[top:bottom], patches, plan)
+        component, first, stop = _column_runs(labels[top:bottom], mosaic, plan)
         np.add.at(analysed, component, _between(record.scenario[i] >= 0, first, stop))
         for index in range(len(record.scenarios)):
             chosen = positive[i] & (record.scenario[i] == index)
@@ -247,16 +247,16 @@ def _touching_windows(
 
 
 def _column_runs(
-    band: npt.NDArray[np.int32], patches: Patches, plan: WindowPlan
+    band: npt.NDArray[np.int32], mosaic: WindowMosaic, plan: WindowPlan
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return disjoint runs ``(component, first window, stop window)`` of one row of windows.
 
-    Every window column that shares a patch with a component is in exactly one of the component's runs.
+    Every window column that shares a cell with a component is in exactly one of the component's runs.
     """
     width = band.shape[1]
-    patch = np.flatnonzero(band)
-    pairs = np.unique(band.ravel()[patch].astype(np.int64) * width + patch % width)
-    component, column = pairs // width, patches.col_edges[pairs % width]
+    cell = np.flatnonzero(band)
+    pairs = np.unique(band.ravel()[cell].astype(np.int64) * width + cell % width)
+    component, column = pairs // width, mosaic.col_edges[pairs % width]
     first = np.searchsorted(plan.col_starts, column - plan.size, side="right")
     stop = np.searchsorted(plan.col_starts, column, side="right")
     # Columns increase within a component, so `stop` does too: start where the previous run ended.

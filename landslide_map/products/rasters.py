@@ -1,8 +1,8 @@
-"""``probability.tif`` and ``class.tif``: patches painted strip by strip into cloud-optimised GeoTIFFs.
+"""``probability.tif`` and ``class.tif``: cells painted strip by strip into cloud-optimised GeoTIFFs.
 
 A finished file is read back and compared with what was painted, because GDAL does not always report a disk
 that filled up. The same data make the same bytes: nothing in the files depends on the clock, the path, the
-patches or the number of threads.
+cells or the number of threads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rasterio.windows import Window
 from landslide_map.errors import ResourceError
 from landslide_map.grid import Grid
 from landslide_map.products import cog
-from landslide_map.products.painting import Patches
+from landslide_map.products.painting import WindowMosaic
 from landslide_map.reasons import REASON_NAMES, Reason
 from landslide_map.runtime import timings
 
@@ -98,7 +98,7 @@ def classify(
 def write_probability(
     path: Path,
     values: npt.NDArray[np.float32],
-    patches: Patches,
+    mosaic: WindowMosaic,
     grid: Grid,
     tags: Mapping[str, str],
     window_m: float = 640,
@@ -109,9 +109,9 @@ def write_probability(
     ----------
     path : Path
         File to write; absent if anything goes wrong.
-    values : float32, ``patches.shape``
+    values : float32, ``mosaic.shape``
         In [0, 1] or NaN.
-    patches : Patches
+    mosaic : WindowMosaic
         Of `grid`.
     grid : Grid
         Where the pixels lie.
@@ -125,19 +125,19 @@ def write_probability(
     ResourceError
         E601: the file cannot be written, or does not read back as it was written.
     ValueError
-        The patches are not those of the grid, or a value is outside [0, 1].
+        The cells are not those of the grid, or a value is outside [0, 1].
     """
     if np.any(values < 0) or np.any(values > 1):
         raise ValueError(f"probabilities from {np.nanmin(values)} to {np.nanmax(values)}, not in [0, 1]")
     description = f"landslide probability ({window_m:g} m window)"
-    layer = _Layer("float32", np.nan, description, "1", "AVERAGE", statistics=_statistics(values, patches))
-    _write(path, grid, layer, tags, _painted(values, patches, grid, layer))
+    layer = _Layer("float32", np.nan, description, "1", "AVERAGE", statistics=_statistics(values, mosaic))
+    _write(path, grid, layer, tags, _painted(values, mosaic, grid, layer))
 
 
 def write_classes(
-    path: Path, values: npt.NDArray[np.uint8], patches: Patches, grid: Grid, tags: Mapping[str, str]
+    path: Path, values: npt.NDArray[np.uint8], mosaic: WindowMosaic, grid: Grid, tags: Mapping[str, str]
 ) -> None:
-    """Write a COG of classes (uint8, ``CLASS_NAMES``) with its colours; overviews are the commonest class.
+    """Write a COG of classes (uint8, ``CLASS_NAMES``) with its colours; overviews show the majority.
 
     See Also
     --------
@@ -145,14 +145,14 @@ def write_classes(
     """
     layer = _Layer("uint8", Reason.NO_DATA, "landslide class", "", "MODE", CLASS_COLOURS)
     meanings = {f"class_{value}": name for value, name in CLASS_NAMES.items()}
-    _write(path, grid, layer, {**tags, **meanings}, _painted(values, patches, grid, layer))
+    _write(path, grid, layer, {**tags, **meanings}, _painted(values, mosaic, grid, layer))
 
 
 def write_outline_probability(
     path: Path,
     paint: Callable[[int, npt.NDArray[np.float32]], None] | None,
     codes: npt.NDArray[np.uint8],
-    patches: Patches,
+    mosaic: WindowMosaic,
     grid: Grid,
     tags: Mapping[str, str],
 ) -> None:
@@ -160,18 +160,18 @@ def write_outline_probability(
 
     Parameters
     ----------
-    path, patches, grid, tags
+    path, mosaic, grid, tags
         As of :func:`write_probability`.
     paint : callable or None
         Called as ``paint(first row, (rows, width) pixels)``, writes the probability of objects onto some rows
         of the grid. None where the scene has no optical image: all is NaN then.
-    codes : uint8, ``patches.shape``
+    codes : uint8, ``mosaic.shape``
         Scenario index, or the ``Reason`` why a place was not analysed.
     """
     analysed = np.where(np.isin(codes, _REASONS) | (paint is None), np.nan, 0.0).astype(np.float32)
 
     def strips() -> Iterator[tuple[int, npt.NDArray[Any]]]:
-        for start, strip in _strips(analysed, patches):
+        for start, strip in _strips(analysed, mosaic):
             if paint is not None:
                 paint(start, strip)
             yield start, strip
@@ -180,11 +180,11 @@ def write_outline_probability(
     _write(path, grid, layer, tags, strips)
 
 
-def _painted(values: npt.NDArray[Any], patches: Patches, grid: Grid, layer: _Layer) -> Strips:
-    if patches.grid_shape != grid.shape:
-        raise ValueError(f"patches of a grid of {patches.grid_shape} pixels, not of {grid.shape}")
+def _painted(values: npt.NDArray[Any], mosaic: WindowMosaic, grid: Grid, layer: _Layer) -> Strips:
+    if mosaic.grid_shape != grid.shape:
+        raise ValueError(f"a mosaic of a grid of {mosaic.grid_shape} pixels, not of {grid.shape}")
     values = values.astype(layer.dtype, copy=False)
-    return lambda: _strips(values, patches)
+    return lambda: _strips(values, mosaic)
 
 
 @timings.work("write rasters")
@@ -197,7 +197,7 @@ def _write(path: Path, grid: Grid, layer: _Layer, tags: Mapping[str, str], strip
                 _describe(target, layer, tags)
                 for start, strip in strips():
                     target.write(strip, 1, window=_rows(start, strip))
-            # Values of patches are either equal or unrelated: predicting one from its neighbour costs more
+            # Values of cells are either equal or unrelated: predicting one from its neighbour costs more
             # than it saves.
             cog.finish(temporary, path, overviews=layer.overviews, predictor=False)
             _compare(path, strips)
@@ -208,12 +208,12 @@ def _write(path: Path, grid: Grid, layer: _Layer, tags: Mapping[str, str], strip
         temporary.unlink(missing_ok=True)
 
 
-def _strips(values: npt.NDArray[Any], patches: Patches) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+def _strips(values: npt.NDArray[Any], mosaic: WindowMosaic) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     """Yield ``(first row, (rows, width) pixels)`` from the top downwards, a row of tiles at a time."""
-    height = patches.grid_shape[0]
+    height = mosaic.grid_shape[0]
     for start in range(0, height, cog.TILE):
         with timings.work("paint"):
-            strip = patches.paint(values, start, min(start + cog.TILE, height))
+            strip = mosaic.paint(values, start, min(start + cog.TILE, height))
         yield start, strip
 
 
@@ -241,12 +241,12 @@ def _describe(target: Any, layer: _Layer, tags: Mapping[str, str]) -> None:
     target.update_tags(1, **layer.statistics)
 
 
-def _statistics(values: npt.NDArray[np.float32], patches: Patches) -> dict[str, str]:
+def _statistics(values: npt.NDArray[np.float32], mosaic: WindowMosaic) -> dict[str, str]:
     """Return what GDAL would find out about the pixels, by the names that it gives it."""
     valid = ~np.isnan(values)
     if not valid.any():
         return {}
-    found, pixels = values[valid].astype(np.float64), patches.pixels
+    found, pixels = values[valid].astype(np.float64), mosaic.pixels
     mean = np.average(found, weights=pixels[valid])
     deviation = np.sqrt(np.average((found - mean) ** 2, weights=pixels[valid]))
     return {

@@ -185,19 +185,19 @@ def carry_over(frame: gpd.GeoDataFrame, old: gpd.GeoDataFrame) -> CarriedOver:
     # Halves of an outline that was split in QGIS have one identity and two shapes.
     old = old[~pd.DataFrame({"uid": old["uid"], "shape": shape}).duplicated()].reset_index(drop=True)
     by_hand = old[_EDITED].to_numpy(dtype=bool)
-    drawn, judged = old[by_hand].reset_index(drop=True), old[~by_hand].reset_index(drop=True)
+    drawn, reviewed = old[by_hand].reset_index(drop=True), old[~by_hand].reset_index(drop=True)
     replaced = _pairs_by_uid(new, drawn)
     replaced |= _pairs_by_overlap(new, drawn, replaced)
     new = new[~np.isin(np.arange(len(new)), list(replaced))].reset_index(drop=True)
     if replaced:
         new["id"] = np.arange(1, len(new) + 1, dtype=new["id"].dtype)
-    by_uid = _pairs_by_uid(new, judged)
-    by_overlap = _pairs_by_overlap(new, judged, by_uid)
+    by_uid = _pairs_by_uid(new, reviewed)
+    by_overlap = _pairs_by_overlap(new, reviewed, by_uid)
     pairs = by_uid | by_overlap
     for position, source in pairs.items():
         for column in REVIEW_COLUMNS:
-            new.loc[new.index[position], column] = judged.at[source, column]
-    lost = judged[~judged.index.isin(pairs.values())]
+            new.loc[new.index[position], column] = reviewed.at[source, column]
+    lost = reviewed[~reviewed.index.isin(pairs.values())]
     landslides = _appended(new, drawn)
     return CarriedOver(landslides, _conformed(lost, new), len(by_uid), len(by_overlap), len(drawn))
 

@@ -45,7 +45,7 @@ class Verdict:
     """Review and comment that the reviewer saw."""
 
 
-def rows_to_judge(folder: Path) -> gpd.GeoDataFrame:
+def rows_to_review(folder: Path) -> gpd.GeoDataFrame:
     """Return the layer `landslides` of a result, indexed by row number, with the column :data:`SHAPE`.
 
     Raises

@@ -19,7 +19,7 @@ from landslide_map.products import cog, rasters, styles
 from landslide_map.products.columns import ANALYSED, CANDIDATES, WINDOWS
 from landslide_map.products.geopackage import write_geopackage
 from landslide_map.products.objects import LEAST_PROBABILITY, ObjectMap, no_candidates, outlined, too_small
-from landslide_map.products.painting import least_over, mean_over, patches_of
+from landslide_map.products.painting import least_over, mean_over, window_mosaic
 from landslide_map.products.polygons import analysed_areas, landslides, left_out
 from landslide_map.products.reviews import reviewed_layers
 from landslide_map.products.windows_netcdf import windows_dataset, write_windows
@@ -72,14 +72,14 @@ def write_map(
         Told the files written so far.
     """
     tags = {**tags, **decided(record)}
-    patches = patches_of(plan)
+    mosaic = window_mosaic(plan)
     with timings.work("paint"):
         probability = mean_over(record.probability, plan)
         # A place counts as analysed as soon as one window over it was, in the fullest scenario of these
         # windows; this agrees with the probability, which is the mean of the analysed windows only.
         codes = least_over(record.codes, plan)
         classes = rasters.classify(probability, mean_over(record.threshold, plan), codes)
-    where = (patches, grid, {**tags, "TIFFTAG_SOFTWARE": tags["software"]})
+    where = (mosaic, grid, {**tags, "TIFFTAG_SOFTWARE": tags["software"]})
     window_m = plan.size * grid.transform.a
     tick = reporting.counter(progress, STAGE, 4 if outline == "windows" else 5)
     with cog.small_cache(), ThreadPoolExecutor(2) as pool:
@@ -93,9 +93,9 @@ def write_map(
             target, paint = folder / products.OUTLINE_PROBABILITY, objects.paint if objects else None
             written.append(pool.submit(rasters.write_outline_probability, target, paint, codes, *where))
         with timings.work("outline"):
-            found = landslides(classes, probability, patches, record, plan, grid, dates, min_area_m2)
-            notices = left_out(classes, patches, grid, min_area_m2) if min_area_m2 else ()
-            analysed = analysed_areas(codes, patches, record.scenarios, grid)
+            found = landslides(classes, probability, mosaic, record, plan, grid, dates, min_area_m2)
+            notices = left_out(classes, mosaic, grid, min_area_m2) if min_area_m2 else ()
+            analysed = analysed_areas(codes, mosaic, record.scenarios, grid)
         for raster in as_completed(written):
             raster.result()
             tick(1)
@@ -107,13 +107,13 @@ def write_map(
     with timings.work("write polygons"):
         drawn = found
         if outline == "objects":
-            possible = no_candidates(grid, dates) if objects is None else objects.candidates
+            candidates = no_candidates(grid, dates) if objects is None else objects.candidates
             write_geopackage(
-                folder / products.CANDIDATES, {CANDIDATES: possible}, event_time, tags, LEAST_PROBABILITY
+                folder / products.CANDIDATES, {CANDIDATES: candidates}, event_time, tags, LEAST_PROBABILITY
             )
             thresholds = objects.thresholds if objects else {}
-            drawn = outlined(possible, thresholds, min_area_m2)
-            notices = too_small(possible, thresholds, min_area_m2)
+            drawn = outlined(candidates, thresholds, min_area_m2)
+            notices = too_small(candidates, thresholds, min_area_m2)
         layers, of_reviews = reviewed_layers(drawn, reviews)
         if outline == "objects":
             layers[WINDOWS] = found

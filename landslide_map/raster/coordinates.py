@@ -1,10 +1,10 @@
 """Coordinates of grid pixels in a source raster, equal for any chunking.
 
-A projection is too slow to be asked for every pixel and too smooth to need it. It is asked at the
+Projecting every pixel is too slow, and projections are smooth. Coordinates are projected at the
 nodes of a lattice that is fixed to the grid's origin, every :data:`STEP` pixels, and coordinates are
 interpolated bilinearly in each lattice cell. Because nodes belong to the grid and never to the block
 that is being read, every pixel has the same coordinates in every chunking, to the last bit; the
-error against asking for every pixel is below 1e-3 px (docs/decisions/0003-resampling.md).
+error against projecting every pixel is below 1e-3 px (docs/decisions/0003-resampling.md).
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def open_dataset(path: str | Path) -> DatasetReader:
         raise ResourceError(
             "E640",
             f"{place}: stores its pixels in blocks of {gigabytes(block)}, each of which is decoded whole; "
-            f"the limit of memory leaves {gigabytes(source_block())} for one. Write it in tiles "
+            f"the memory limit leaves {gigabytes(source_block())} for one. Write it in tiles "
             f"(gdal_translate -co TILED=YES), or give the run {gigabytes(block * 16)}",
         )
     return rasterio.open(gdal_path(path if netcdf_file(path) else place), driver=driver)
@@ -278,8 +278,8 @@ def _first_bytes(place: Path, member: Member | None) -> bytes:
     except FileNotFoundError:
         raise InputError("E101", missing) from None
     except ZIP_ERRORS as error:
-        told = f"cannot be read{' from its zip' if member else ''} ({error}); fetch it again"
-        raise InputError("E101", f"{place}: {told}") from None
+        problem = f"cannot be read{' from its zip' if member else ''} ({error}); fetch it again"
+        raise InputError("E101", f"{place}: {problem}") from None
 
 
 def _raw(place: Path) -> str | None:

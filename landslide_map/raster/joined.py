@@ -29,7 +29,7 @@ _TYPES: Final = {
     "float32": "Float32",
     "float64": "Float64",
 }
-_OFF_LATTICE: Final = 1e-2
+_MISALIGNED: Final = 1e-2
 """Of a pixel: how far the pixels of parts may lie from a common lattice."""
 
 
@@ -95,7 +95,7 @@ def _place(name: str, dataset: DatasetReader, first: DatasetReader) -> tuple[int
     ]
     if not unlike:
         column, row = ~ours @ (own.c, own.f)
-        if max(abs(column - round(column)), abs(row - round(row))) <= _OFF_LATTICE:
+        if max(abs(column - round(column)), abs(row - round(row))) <= _MISALIGNED:
             return round(column), round(row)
         unlike = ["lattice of pixels"]
     raise InputError(

@@ -106,8 +106,10 @@ def mask_of(dataset: DatasetReader, index: int, measured: frozenset[int]) -> int
 def alpha_bands(dataset: DatasetReader) -> list[int]:
     """Return the numbers of the bands that the file calls alpha: by colour, or by a name of :data:`NAMES`."""
     names = [re.sub(r"[^a-z]", "", (text or "").lower()) for text in dataset.descriptions]
-    told = zip(dataset.colorinterp, names, strict=True)
-    return [i for i, (colour, name) in enumerate(told, 1) if colour == ColorInterp.alpha or name in NAMES]
+    described = zip(dataset.colorinterp, names, strict=True)
+    return [
+        i for i, (colour, name) in enumerate(described, 1) if colour == ColorInterp.alpha or name in NAMES
+    ]
 
 
 def _fits(value: float, dtype: np.dtype[Any]) -> bool:

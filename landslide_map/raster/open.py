@@ -98,7 +98,7 @@ def opened(path: str | Path) -> Iterator[DatasetReader]:
     """Open a raster for reading; whatever GDAL says inside becomes one InputError E101."""
     try:
         with _OPENING, warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused below, in words
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused below, with a message
             dataset = open_dataset(path)
         with dataset:
             yield dataset

@@ -81,7 +81,7 @@ def read_block(
         E101 if the file cannot be read there; a failed read never becomes missing data.
     """
     out = np.full((block.height, block.width), np.nan, np.float32)
-    copied = grid.same_lattice(band.grid)
+    copied = grid.aligned_with(band.grid)
     if copied:
         row = block.row - round((band.grid.transform.f - grid.transform.f) / grid.transform.e)
         col = block.col - round((band.grid.transform.c - grid.transform.c) / grid.transform.a)

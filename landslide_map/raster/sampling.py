@@ -1,6 +1,6 @@
 """Sample of the pixels of a band, for checks without decoding all of it.
 
-Decoding a full tile costs as much as mapping it, so a check reads well-spread patches of it, or the
+Decoding a full tile costs as much as mapping it, so a check reads well-spread windows of it, or the
 resolution levels of JPEG 2000, which are made of the same code as the pixels. Overviews decide nothing: they
 are copies, which may be older than the pixels, averaged, or empty. Which pixels are seen depends on shapes
 only: the same on every run.
@@ -25,22 +25,22 @@ from landslide_map.raster.nodata import read_valid
 from landslide_map.raster.open import opened
 from landslide_map.runtime.threads import in_threads
 
-LOOK_PIXELS: Final = 1_000_000
-"""A check looks at no more than about this many pixels of a band."""
+SAMPLE_PIXELS: Final = 1_000_000
+"""A check reads no more than about this many pixels of a band."""
 PLACES: Final = 12
-"""Patches along each axis of a raster: 9 km apart on a Sentinel-2 tile."""
-PATCH: Final = 64
-"""Edge of the patches of :func:`look_together`, pixels."""
+"""Windows along each axis of a raster: 9 km apart on a Sentinel-2 tile."""
+WINDOW_EDGE: Final = 64
+"""Edge of the windows of :func:`sample_bands`, pixels."""
 MOST_SEARCHED: Final = 10**10
-"""Pixels of a raster that is read as a whole where no patch has a value: some 80 tiles."""
+"""Pixels of a raster that is read as a whole where no window has a value: some 80 tiles."""
 MIXED: Final = 2
 """So far from missing pixels those of levels may be mixed with them: the reach of a wavelet, in pixels."""
 
 Pixels = npt.NDArray[np.float32]
 
 
-def look_together(bands: Mapping[str, RasterBand]) -> dict[str, Pixels]:
-    """Return pixels of bands that share their ground, of each the same places.
+def sample_bands(bands: Mapping[str, RasterBand]) -> dict[str, Pixels]:
+    """Return a sample of the pixels of bands of the same ground, at the same places in each.
 
     Parameters
     ----------
@@ -50,32 +50,32 @@ def look_together(bands: Mapping[str, RasterBand]) -> dict[str, Pixels]:
     Returns
     -------
     dict of ndarray, one shape, float32
-        Stored values, NaN where there is no data. All pixels of a small band; otherwise patches at full
-        resolution (:func:`patches`), or every n-th pixel where all files have resolution levels, or where no
-        patch has a pixel that all bands have. Levels mix the ground at the edge of a swath with the nothing
-        beyond; such pixels are left out, unless there are no others.
+        Stored values, NaN where there is no data. All pixels of a small band; otherwise windows at full
+        resolution (:func:`sample_windows`), or every n-th pixel where all files have resolution levels, or
+        where no window has a pixel that all bands have. Levels mix the ground at the edge of a swath with
+        the nothing beyond; such pixels are left out, unless there are no others.
 
     Raises
     ------
     InputError
-        E101 where the pixels cannot be read; E106 where no patch of a very large raster has a value.
+        E101 where the pixels cannot be read; E106 where no window of a very large raster has a value.
     """
     first = next(iter(bands.values())).grid.shape
-    look = partial(decimated, shape=look_shape(first))
-    thinned = first[0] * first[1] > LOOK_PIXELS
+    read = partial(decimated, shape=sample_shape(first))
+    thinned = first[0] * first[1] > SAMPLE_PIXELS
     if thinned and not all(map(has_levels, bands.values())):
-        seen = in_threads(partial(_patchwork, shape=first), bands.values())
+        seen = in_threads(partial(_read_sample_windows, shape=first), bands.values())
         if np.isfinite(sum(seen)).any():
             return dict(zip(bands, seen, strict=True))
         refuse_to_search(next(iter(bands.values())))
-    seen = in_threads(look, bands.values())
+    seen = in_threads(read, bands.values())
     if thinned and np.isfinite(sum(inner := _without_edges(seen))).any():
         seen = inner
     return dict(zip(bands, seen, strict=True))
 
 
 def refuse_to_search(band: RasterBand) -> None:
-    """Refuse (E106) to read all of a very large raster because none of its patches has a value."""
+    """Refuse (E106) to read all of a very large raster because none of its windows has a value."""
     if band.grid.height * band.grid.width > MOST_SEARCHED:
         raise InputError(
             "E106",
@@ -85,7 +85,7 @@ def refuse_to_search(band: RasterBand) -> None:
 
 
 def decimated(band: RasterBand, shape: tuple[int, int] | None = None, window: Window | None = None) -> Pixels:
-    """Return a thinned look at a band, ``(rows, columns)`` float32, NaN where there is no data.
+    """Return a thinned sample of a band, ``(rows, columns)`` float32, NaN where there is no data.
 
     JPEG 2000 resolution levels are used where the file has them, so that the cost is bounded; elsewhere
     every n-th pixel of the band itself is taken. All bands of one grid get the same shape.
@@ -95,14 +95,14 @@ def decimated(band: RasterBand, shape: tuple[int, int] | None = None, window: Wi
     shape : tuple of int, optional
         The ``(rows, columns)`` to return, to lay bands of different resolution over each other.
     window : rasterio.windows.Window, optional
-        Part of the band to look at; by default all of it.
+        Part of the band to read; by default all of it.
 
     Raises
     ------
     InputError
         E101 where the pixels cannot be read.
     """
-    full = shape or look_shape(band.grid.shape)
+    full = shape or sample_shape(band.grid.shape)
     whole = window or Window(0, 0, band.grid.width, band.grid.height)
     with opened(band.path) as dataset:
         if full == (whole.height, whole.width) or _levels(dataset, band.index):
@@ -110,30 +110,30 @@ def decimated(band: RasterBand, shape: tuple[int, int] | None = None, window: Wi
         return _every_nth(dataset, band, whole, full)
 
 
-def look_shape(shape: tuple[int, int]) -> tuple[int, int]:
-    """Return the shape of the thinned look at a band of `shape`.
+def sample_shape(shape: tuple[int, int]) -> tuple[int, int]:
+    """Return the shape of the thinned sample of a band of `shape`.
 
-    >>> look_shape((200, 100)), look_shape((10980, 10980))
+    >>> sample_shape((200, 100)), sample_shape((10980, 10980))
     ((200, 100), (999, 999))
     """
-    step = math.ceil(math.sqrt(shape[0] * shape[1] / LOOK_PIXELS))
+    step = math.ceil(math.sqrt(shape[0] * shape[1] / SAMPLE_PIXELS))
     return math.ceil(shape[0] / step), math.ceil(shape[1] / step)
 
 
-def patches(shape: tuple[int, int], edge: int) -> list[Window]:
-    """Return patches spread over a raster from end to end, :data:`PLACES` along each axis.
+def sample_windows(shape: tuple[int, int], edge: int) -> list[Window]:
+    """Return windows spread over a raster from end to end, :data:`PLACES` along each axis.
 
     Parameters
     ----------
     shape : tuple of int
         Rows and columns of the raster, `edge` or more.
     edge : int
-        Of a patch, pixels. They begin at multiples of it, so that none crosses a border of the blocks in
+        Of a window, pixels. They begin at multiples of it, so that none crosses a border of the blocks in
         which files are compressed, if `edge` divides these: a power of two does.
 
     Examples
     --------
-    >>> len(patches((10980, 10980), 64)), patches((10980, 10980), 64)[-1]
+    >>> len(sample_windows((10980, 10980), 64)), sample_windows((10980, 10980), 64)[-1]
     (144, Window(col_off=10880, row_off=10880, width=64, height=64))
     """
     rows, cols = (
@@ -205,16 +205,16 @@ def _float32(pixels: npt.NDArray[np.floating[Any]]) -> Pixels:
 
 
 def _without_edges(seen: list[Pixels]) -> list[Pixels]:
-    """Return looks at bands without the pixels within :data:`MIXED` of one that no band has."""
+    """Return samples of bands without the pixels within :data:`MIXED` of one that no band has."""
     nothing = np.all([np.isnan(pixels) for pixels in seen], axis=0)
     edge = binary_dilation(nothing, np.ones((2 * MIXED + 1, 2 * MIXED + 1), bool))
     return [np.where(edge, np.float32(np.nan), pixels) for pixels in seen]
 
 
-def _patchwork(band: RasterBand, shape: tuple[int, int]) -> Pixels:
-    """Return the patches of a raster of `shape` as `band` shows them, whatever its resolution is."""
+def _read_sample_windows(band: RasterBand, shape: tuple[int, int]) -> Pixels:
+    """Return the windows of a raster of `shape` as `band` shows them, whatever its resolution is."""
     down, across = band.grid.height / shape[0], band.grid.width / shape[1]
-    edge = min(PATCH, *shape)
+    edge = min(WINDOW_EDGE, *shape)
     with opened(band.path) as dataset:
         stored = [
             read_valid(
@@ -223,6 +223,6 @@ def _patchwork(band: RasterBand, shape: tuple[int, int]) -> Pixels:
                 Window(p.col_off * across, p.row_off * down, edge * across, edge * down),
                 (edge, edge),
             )
-            for p in patches(shape, edge)
+            for p in sample_windows(shape, edge)
         ]
     return _float32(np.concatenate(stored))

@@ -57,8 +57,8 @@ def metadata_of(store: Path, name: str) -> Mapping[str, Any] | None:
     except KeyError:
         return None
     except (*ZIP_ERRORS, RecursionError) as error:
-        told = f"{store}: its {name or 'root'}/{METADATA} cannot be read ({error}); fetch the product again"
-        raise InputError("E101", told) from None
+        stated = f"{store}: its {name or 'root'}/{METADATA} cannot be read ({error}); fetch the product again"
+        raise InputError("E101", stated) from None
     return found if isinstance(found, dict) else None
 
 
@@ -161,10 +161,10 @@ def _opened(store: Path, name: str) -> tuple[Any, Any]:
             f"{store}: is a Zarr store of version 3, which needs the package zarr. Install it with: "
             "pip install 'landslide-map[zarr]'",
         ) from None
-    told = metadata_of(store, name)
-    if told is None or told.get("node_type") != "array":
+    stated = metadata_of(store, name)
+    if stated is None or stated.get("node_type") != "array":
         raise InputError("E101", f"{store}: has no array {name}; fetch the product again")
-    if other := sorted(set(_codecs(told)) - CODECS):
+    if other := sorted(set(_codecs(stated)) - CODECS):
         raise InputError(
             "E101",
             f"{store}: {name} is packed with {', '.join(other)}, which is not read; take the SAFE product",

@@ -14,7 +14,7 @@ from typing import Final
 TRIM_THRESHOLD: Final = -1
 """Free bytes at the end of a heap from which on they are given back."""
 TOP_PAD: Final = -2
-"""Bytes by which a heap grows beyond what was asked for."""
+"""Bytes by which a heap grows beyond what was requested."""
 MMAP_THRESHOLD: Final = -3
 """Bytes from which on an array is mapped by itself, and given back when it is freed."""
 ARENA_MAX: Final = -8

@@ -38,7 +38,7 @@ def refuse_edited(path: Path) -> None:
             "or choose another --out; nothing was changed.",
         ) from None
     except sqlite3.DatabaseError:
-        return  # damaged: whoever reads it will say so
+        return  # damaged: its reader will say so
 
 
 def _is_database(path: Path) -> bool:

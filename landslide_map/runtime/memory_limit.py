@@ -29,8 +29,8 @@ def bounded_cache(size: int = CACHE) -> rasterio.Env:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """What is chosen by a limit; by default what a run does without one."""
+class MemoryPlan:
+    """Settings chosen for a memory limit; by default those of a run without one."""
 
     cache: int = CACHE
     """Bytes of decoded blocks that GDAL keeps."""
@@ -48,13 +48,13 @@ def source_block() -> int:
 
 
 @contextmanager
-def kept_to(room: Room) -> Iterator[None]:
-    """Run a block as `room` says. Settings are of the process: threads, GDAL's cache, the allocator."""
+def memory_limited_to(memory: MemoryPlan) -> Iterator[None]:
+    """Run a block with these settings of the process: threads, GDAL's cache, the allocator."""
     global _source_block
-    before, _source_block = _source_block, min(room.source_block, _source_block)
-    threads: dict[str, Any] = {} if room.threads is None else {"num_workers": room.threads}
+    before, _source_block = _source_block, min(memory.source_block, _source_block)
+    threads: dict[str, Any] = {} if memory.threads is None else {"num_workers": memory.threads}
     try:
-        with bounded_cache(room.cache), config.set(threads), _one_heap(room != Room()):
+        with bounded_cache(memory.cache), config.set(threads), _one_heap(memory != MemoryPlan()):
             yield
     finally:
         _source_block = before

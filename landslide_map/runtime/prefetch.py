@@ -1,4 +1,4 @@
-"""Work overlapped: the next item is made while the last one is being used."""
+"""Prefetch: the next item is computed in a thread while the last one is in use."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TypeVar, cast
 Item = TypeVar("Item")
 
 
-def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield `items`, each made in another thread while the one before it is being used.
+def prefetch(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield `items`, each computed in another thread while the one before it is in use.
 
-    No more than one is ever waiting. An error comes where its item would have come. Who stops early waits for
-    the item that is being made.
+    No more than one is ever waiting. An error comes where its item would have come. A consumer that stops
+    early waits for the item under way.
     """
     end = object()
     with ThreadPoolExecutor(1) as pool:

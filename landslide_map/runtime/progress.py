@@ -52,7 +52,7 @@ class Standing:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds at this rate until the stage ends; None while nobody knows."""
+        """Seconds at this rate until the stage ends; None while unknown."""
         return (self.total - self.done) / self.rate if self.rate else None
 
     @property
@@ -70,7 +70,7 @@ class Watch:
     _first: dict[str, int] = field(default_factory=dict)
     _latest: dict[str, int] = field(default_factory=dict)
 
-    def look(self, stage: str, done: int, total: int) -> Standing:
+    def standing(self, stage: str, done: int, total: int) -> Standing:
         """Return how far `stage` is; one that falls back, or begins half done, is timed from there."""
         now = self.clock()
         if done < self._latest.get(stage, done + 1):
@@ -93,7 +93,7 @@ def silent(stage: str, done: int, total: int) -> None:
 
 
 def counter(report: Report, stage: str, total: int) -> Callable[[int], None]:
-    """Return a function that is told of what was done since its last call, and reports the sum."""
+    """Return a function that takes the amount done since its last call and reports the sum."""
     done = 0
     report(stage, 0, total)
 
@@ -120,7 +120,7 @@ def bars() -> Iterator[Report]:
     watch = Watch()
 
     def draw(stage: str, done: int, total: int) -> None:
-        now = watch.look(stage, done, total)
+        now = watch.standing(stage, done, total)
         bar = drawn.get(stage)
         if bar is None:
             layout = None if total > 1 or now.unit else "{desc}: {elapsed}"
@@ -149,7 +149,7 @@ def plain_lines(write: Callable[[str], object], clock: Callable[[], float] = tim
     finished: set[str] = set()
 
     def line(stage: str, done: int, total: int) -> None:
-        now = watch.look(stage, done, total)
+        now = watch.standing(stage, done, total)
         pause = min(max(LINE_EVERY_S[0], now.elapsed / 10), LINE_EVERY_S[1])
         due = clock() - last_written.setdefault(stage, clock()) >= pause
         # A stage may come again and again, as a network's does for every few windows.
@@ -168,7 +168,7 @@ def json_lines(write: Callable[[str], object], clock: Callable[[], float] = time
     last_written: dict[str, float] = {}
 
     def line(stage: str, done: int, total: int) -> None:
-        now = watch.look(stage, done, total)
+        now = watch.standing(stage, done, total)
         if 0 < now.elapsed < last_written.get(stage, 0.0) + JSON_EVERY_S and not now.ended:
             return
         last_written[stage] = now.elapsed
@@ -208,7 +208,7 @@ def stderr_line(text: str) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words.
+    """Return a time as text.
 
     >>> duration(40), duration(160), duration(11000), duration(1e6)
     ('about 40 s', 'about 3 min', 'about 3 h 3 min', 'about 12 days')

@@ -1,4 +1,4 @@
-"""Files looked at side by side: decoding leaves Python's lock, so threads are enough."""
+"""Threads that read files in parallel: decoding releases Python's lock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """Return ``function(item)`` of every item, in order; of several errors the first item's is raised.
 
-    Where dask is told how many threads to use, no more are used here.
+    If dask's number of threads is set, no more are used here.
     """
     with ThreadPoolExecutor(config.get("num_workers", None)) as pool:
         return list(pool.map(function, items))

@@ -3,9 +3,9 @@
 There are two accounts, because what a run does overlaps.
 
 * *Stages* follow one another (check inputs, classify windows, write map). Each has its wall time and the
-  processor time that the whole process spent while it lasted, so stages add up to the run.
+  CPU time that the whole process spent while it lasted, so stages add up to the run.
 * *Work* is of a kind (read, align, statistics, a member's vote ...) and is measured in the thread that does
-  it: how long that thread was busy, and its own processor time. Several threads work at once and while others
+  it: how long that thread was busy, and its own CPU time. Several threads work at once and while others
   wait, so kinds do not add up to the wall time. Work inside other work counts once, as the inner kind.
 
 A library may bring its own threads (LightGBM, XGBoost, PyTorch, GDAL's compression). Nobody can tell what
@@ -39,7 +39,7 @@ class Spent:
     seconds: float = 0.0
     """Wall time; of work, summed over the threads that did it."""
     cpu_seconds: float = 0.0
-    """Processor time: of a stage by the whole process, of work by the threads that did it."""
+    """CPU time: of a stage by the whole process, of work by the threads that did it."""
     times: int = 0
     """How often it was begun and ended."""
 
@@ -94,12 +94,12 @@ class Timings:
 
     @property
     def cpu_seconds(self) -> float:
-        """Processor time of the process in that time, all threads."""
+        """CPU time of the process in that time, all threads."""
         return (self._ended or (0.0, time.process_time()))[1] - self._began[1]
 
     @property
     def unattributed_cpu_seconds(self) -> float:
-        """Processor time that no thread measured as work: libraries' own threads, and all the rest."""
+        """CPU time that no thread measured as work: libraries' own threads, and all the rest."""
         return max(0.0, self.cpu_seconds - sum(spent.cpu_seconds for spent in self.work.values()))
 
     def as_worker(self) -> WorkerTimings:
@@ -144,7 +144,7 @@ _open: tuple[Timings, ...] = ()
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()
 _thread = threading.local()
-"""``inner``: wall and processor seconds of the work inside the work that this thread is doing."""
+"""``inner``: wall and CPU seconds of the work inside the work that this thread is doing."""
 
 
 @contextmanager
@@ -208,7 +208,7 @@ def count_workers(spent: WorkerTimings) -> None:
 
 
 def peak_memory() -> int | None:
-    """Return the most memory that was ever resident in this process, bytes; None where nobody says.
+    """Return the most memory that was ever resident in this process, bytes; None if unknown.
 
     Linux counts it anew for every program. What ``getrusage`` reports there begins with the peak of the
     process that started this one, so it is asked only elsewhere.
@@ -223,7 +223,7 @@ def peak_memory() -> int | None:
 
 
 def resident_memory() -> int | None:
-    """Return the memory that is resident in this process now, bytes; where nobody says, its peak so far."""
+    """Return the memory that is resident in this process now, bytes; if unknown, its peak so far."""
     resident = _status("VmRSS:")
     return peak_memory() if resident is None else resident
 

@@ -143,7 +143,8 @@ def refuse_unfit(
         raise OutputExistsError(
             "E404",
             f"{out}: {_listed(f'{name} {why}' for name, why in wrong.items())}; nothing was replaced. "
-            "--overwrite replaces only what a run wrote and nobody changed since. Move what you want to keep "
+            "--overwrite replaces only files that a run wrote and that were not changed since. Move "
+            "what you want to keep "
             "elsewhere, or choose another --out.",
         )
 

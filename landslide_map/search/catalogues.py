@@ -129,7 +129,7 @@ def search(catalogue: str, area: Area, windows: dict[str, Window], network: Netw
     for kind, window in windows.items():
         names = [name for name in collections if _kind(name) == kind]
         if names:
-            _ask(api, names, area, window, network, found, Source(catalogue, url))
+            _query_one(api, names, area, window, network, found, Source(catalogue, url))
 
 
 def _kind(collection: str) -> str | None:
@@ -170,7 +170,7 @@ class _Io(StacApiIO):
         return text
 
 
-def _ask(
+def _query_one(
     api: tuple[str, str],
     collections: list[str],
     area: Area,
@@ -210,7 +210,7 @@ def _ask(
 
 
 def _within(item: Any, window: Window) -> bool:
-    """Whether an item is of the time that was asked for; what cannot be read is judged elsewhere."""
+    """Whether an item is of the time that was requested; what cannot be read is judged elsewhere."""
     try:
         text = item["properties"].get("datetime") or item["properties"]["start_datetime"]
         time = datetime.fromisoformat(text)
@@ -240,10 +240,10 @@ def _collections(root: dict[str, Any], url: str, network: Network) -> tuple[str,
     """Return the collections of an unknown API that may be of use."""
     href = next((link["href"] for link in _links(root) if link.get("rel") == "data"), "collections")
     answer = network.json(urljoin(url.rstrip("/") + "/", href))
-    told = answer.get("collections") if isinstance(answer, dict) else None
-    if not isinstance(told, list):
+    listed = answer.get("collections") if isinstance(answer, dict) else None
+    if not isinstance(listed, list):
         raise SearchError("E701", f"{shown(url)}: does not list its collections.")
-    names = tuple(str(one.get("id")) for one in told if isinstance(one, dict))
+    names = tuple(str(one.get("id")) for one in listed if isinstance(one, dict))
     useful = tuple(name for name in names if _kind(name))
     if not useful:
         raise SearchError(

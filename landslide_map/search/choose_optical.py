@@ -16,7 +16,7 @@ from landslide_map.search.event_time import EventTime
 AFTER: Final = timedelta(days=60)
 """How long after the event an image may be taken."""
 BEFORE: Final = timedelta(days=60)
-LOOKED_AT: Final = 12
+MOST_INSPECTED: Final = 12
 """How many images, the nearest to the event, have their clouds counted inside the area."""
 MOST_CLOUD: Final = 90.0
 """Cloud cover of a tile from which on it is not looked at, percent."""
@@ -48,7 +48,7 @@ class Clearness:
     """Whether it was counted on pixels; else it is the catalogue's figure for the whole tile."""
 
 
-Look = Callable[[Optical], Clearness]
+CloudCount = Callable[[Optical], Clearness]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,9 @@ class OpticalChoice:
     notices: tuple[Notice, ...]
 
 
-def choose_optical(images: Iterable[Optical], area: Area, event: EventTime, look: Look) -> OpticalChoice:
+def choose_optical(
+    images: Iterable[Optical], area: Area, event: EventTime, count_clouds: CloudCount
+) -> OpticalChoice:
     """Choose an image after and one before the event.
 
     Cost of an image: percent cloud and shadow inside the area, 0.5 for each day after the event (0.25
@@ -86,7 +88,7 @@ def choose_optical(images: Iterable[Optical], area: Area, event: EventTime, look
         Of any dates; versions of one image are recognised.
     area : Area
     event : EventTime
-    look : callable
+    count_clouds : callable
         Counts clouds inside the area; called for the nearest images only.
     """
     kept, rejected = _one_version(images)
@@ -104,10 +106,10 @@ def choose_optical(images: Iterable[Optical], area: Area, event: EventTime, look
     after = [i for i in kept if event.after(i.start) and i.start <= event.latest + AFTER]
     too_late = [i for i in kept if event.after(i.start) and i.start > event.latest + AFTER]
     rejected += [Rejected(image.id, "more than 60 days after the event") for image in too_late]
-    pre_ranked, pre_left = _ranked(before, area, event, look, 0.25)
+    pre_ranked, pre_left = _ranked(before, area, event, count_clouds, 0.25)
     pre = pre_ranked[0] if pre_ranked else None
     post_ranked, post_left = _ranked(
-        after, area, event, look, 0.5, None if pre is None else pre.clearness.snow
+        after, area, event, count_clouds, 0.5, None if pre is None else pre.clearness.snow
     )
     post = post_ranked[0] if post_ranked else None
     if post is not None:
@@ -156,7 +158,7 @@ def _ranked(
     images: Sequence[Optical],
     area: Area,
     event: EventTime,
-    look: Look,
+    count_clouds: CloudCount,
     a_day: float,
     snow_before: float | None = None,
 ) -> tuple[list[Ranked], list[Rejected]]:
@@ -179,10 +181,12 @@ def _ranked(
         ]
         left = whole
     left = sorted(left, key=lambda image: event.days(image.start))
-    rejected += [Rejected(i.id, f"{LOOKED_AT} images are nearer the event") for i in left[LOOKED_AT:]]
+    rejected += [
+        Rejected(i.id, f"{MOST_INSPECTED} images are nearer the event") for i in left[MOST_INSPECTED:]
+    ]
     ranked = []
-    for image in left[:LOOKED_AT]:
-        clear, days = look(image), event.days(image.start)
+    for image in left[:MOST_INSPECTED]:
+        clear, days = count_clouds(image), event.days(image.start)
         snowy = snow_before is not None and clear.snow is not None and clear.snow - snow_before > SNOW_STEP
         cost = clear.cloud + a_day * days + 2 * clear.nodata + _SNOW_COST * snowy
         ranked.append(Ranked(image, clear, covered[image.id], days, cost))

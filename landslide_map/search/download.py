@@ -189,7 +189,7 @@ class _Fetch:
                 return
             started = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
             if answer.status_code == 200 or started is None or int(started.group(1)) != have:
-                self._forget()  # the whole file comes, or another piece than was asked for
+                self._forget()  # the whole file comes, or another piece than was requested
                 if answer.status_code != 200:
                     return
             self._remember(answer.headers.get("ETag"))
@@ -197,9 +197,9 @@ class _Fetch:
 
     def _check_size(self, answer: requests.Response) -> None:
         """Refuse a file whose whole size, by the server, is another than the catalogue's."""
-        told = re.search(r"/(\d+)$", answer.headers.get("Content-Range", ""))
+        content_range = re.search(r"/(\d+)$", answer.headers.get("Content-Range", ""))
         length = answer.headers.get("Content-Length", "")
-        whole = int(told.group(1)) if told else None
+        whole = int(content_range.group(1)) if content_range else None
         if whole is None and answer.status_code == 200 and length.isdigit():
             whole = int(length)
         if self.one.size is None or whole is None or whole == self.one.size:

@@ -70,21 +70,21 @@ def find_images(query: Query, network: Network, folder: Path, progress: Report =
         search(catalogue, area, windows, network, found)
         progress(Stage("search", "catalogues"), number, len(query.catalogues))
     tiles, notices = _elevation(query, network, bool(found.optical))
-    look = CloudCounter(area, network, folder)
+    count_clouds = CloudCounter(area, network, folder)
     with step(progress, "look at clouds"):
-        optical = choose_optical.choose_optical(found.optical, area, event, look)
+        optical = choose_optical.choose_optical(found.optical, area, event, count_clouds)
         pre = optical.pre
         if optical.post and (pre is None or pre.clearness.cloud > choose_optical.CLOUDY_BEFORE):
             last_year = {"optical": Window(event.time - YEAR - _MONTH, event.time - YEAR + _MONTH)}
             for catalogue in query.catalogues:
                 search(catalogue, area, last_year, network, found)
-            optical = choose_optical.choose_optical(found.optical, area, event, look)
+            optical = choose_optical.choose_optical(found.optical, area, event, count_clouds)
     radar = choose_radar.choose_radar(found.radar, area, event, query.passes)
     if optical.post is None and not radar.tracks:
         raise _nothing(found, event, area, radar.notices)
     if optical.post is None:
         notices.append(Notice("W704", "no Sentinel-2 image within 60 days after the event is usable."))
-    every = [*found.notices, *notices, *dict.fromkeys(look.notices), *optical.notices, *radar.notices]
+    every = [*found.notices, *notices, *dict.fromkeys(count_clouds.notices), *optical.notices, *radar.notices]
     return Selection(
         event,
         area,

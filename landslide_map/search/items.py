@@ -89,12 +89,12 @@ def _names(item: Mapping[str, Any]) -> list[str]:
     """Return what may be a product name: the most dependable first."""
     properties = item["properties"]
     private = properties.get("_private")
-    told = [
+    recorded = [
         properties.get("s2:product_uri"),
         private.get("product_name") if isinstance(private, Mapping) else None,
         item.get("id"),
     ]
-    return [re.sub(r"\.SAFE$", "", text) for text in told if isinstance(text, str)]
+    return [re.sub(r"\.SAFE$", "", text) for text in recorded if isinstance(text, str)]
 
 
 def _optical(item: Mapping[str, Any], names: list[str], area: Area, source: Source) -> Candidate:
@@ -105,8 +105,8 @@ def _optical(item: Mapping[str, Any], names: list[str], area: Area, source: Sour
     tile = _tile(properties, name, names)
     footprint = _footprint(item, area)
     _check_zone(footprint, tile)
-    told, taken = _time(properties, "datetime"), _compact(name.get("start"))
-    start = told or _time(properties, "start_datetime") or taken
+    recorded, taken = _time(properties, "datetime"), _compact(name.get("start"))
+    start = recorded or _time(properties, "start_datetime") or taken
     if start is None:
         raise UnusableItemError("it does not say when it was taken")
     only_datatake = taken is None or abs(start - taken) < timedelta(seconds=1)
@@ -251,10 +251,10 @@ def _href(asset: Mapping[str, Any], source: Source) -> str | None:
     A file on this machine counts only for a catalogue on this machine, and only inside its folder.
     """
     alternatives = asset.get("alternate")
-    told = [asset.get("href")]
+    recorded = [asset.get("href")]
     if isinstance(alternatives, Mapping):
-        told += [other.get("href") for other in alternatives.values() if isinstance(other, Mapping)]
-    for href in told:
+        recorded += [other.get("href") for other in alternatives.values() if isinstance(other, Mapping)]
+    for href in recorded:
         if not isinstance(href, str) or not href:
             continue
         if href.startswith(("https://", "http://")):
@@ -270,17 +270,17 @@ def _href(asset: Mapping[str, Any], source: Source) -> str | None:
 
 def _tile(properties: Mapping[str, Any], name: Mapping[str, str | None], names: list[str]) -> str:
     code = str(properties.get("grid:code") or "").removeprefix("MGRS-")
-    told = [properties.get("s2:mgrs_tile"), code, name.get("tile")]
-    told += [found.group(1) for text in names if (found := re.search(r"_T?(\d{2}[C-X][A-Z]{2})_", text))]
-    for text in told:
+    recorded = [properties.get("s2:mgrs_tile"), code, name.get("tile")]
+    recorded += [found.group(1) for text in names if (found := re.search(r"_T?(\d{2}[C-X][A-Z]{2})_", text))]
+    for text in recorded:
         if isinstance(text, str) and re.fullmatch(r"\d{1,2}[C-X][A-Z]{2}", text):
             return text.zfill(5)
     raise UnusableItemError("it does not say its tile")
 
 
 def _platform(properties: Mapping[str, Any], named: str | None, kind: str) -> str:
-    told = re.sub(r"sentinel[- ]?", "s", str(properties.get("platform") or "").lower())
-    platform = (named or told).upper()
+    recorded = re.sub(r"sentinel[- ]?", "s", str(properties.get("platform") or "").lower())
+    platform = (named or recorded).upper()
     if not re.fullmatch(kind + "[A-D]", platform):
         raise UnusableItemError("it does not say its satellite")
     return platform
@@ -288,8 +288,8 @@ def _platform(properties: Mapping[str, Any], named: str | None, kind: str) -> st
 
 def _baseline(properties: Mapping[str, Any], named: str | None) -> tuple[int, int]:
     """Return the processing baseline as two numbers: as one, 05.10 would be less than 05.9."""
-    told = str(properties.get("s2:processing_baseline") or properties.get("processing:version") or "")
-    found = re.fullmatch(r"(\d{2})\.(\d{2})", told) or re.fullmatch(r"(\d{2})(\d{2})", named or "")
+    recorded = str(properties.get("s2:processing_baseline") or properties.get("processing:version") or "")
+    found = re.fullmatch(r"(\d{2})\.(\d{2})", recorded) or re.fullmatch(r"(\d{2})(\d{2})", named or "")
     return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
 
 

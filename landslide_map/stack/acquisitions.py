@@ -228,7 +228,7 @@ def _read_slice(
 
 def _read_backscatter(band: RasterBand, units: BackscatterUnits, place: _Place) -> Floats32:
     """Backscatter in dB, the nearest pixel where pixels are alike; else interpolated as power."""
-    copied = place.grid.same_lattice(band.grid)
+    copied = place.grid.aligned_with(band.grid)
     nearest = not copied and keeps_looks(band.grid, place.grid)
     if units == "db" and (copied or nearest):
         stored = place.read(band, decode=mask_db, trim=True, nearest=nearest)
@@ -243,7 +243,7 @@ def _read_composite(composite: RadarComposite, side: str, pol: str, place: _Plac
         return post
     # The difference is a ratio of two powers, not a power: it is interpolated as it is, in dB.
     change = composite.bands[f"diff_{pol}"]
-    nearest = not place.grid.same_lattice(change.grid) and keeps_looks(change.grid, place.grid)
+    nearest = not place.grid.aligned_with(change.grid) and keeps_looks(change.grid, place.grid)
     return post - place.read(change, decode=mask_db, trim=True, nearest=nearest)
 
 

@@ -92,7 +92,7 @@ _OF_TERRAIN: Final = {STEEP: steep_block, SLOPE: slope_block}
 def lazy_channels(inputs: SceneInputs, names: Collection[str], chunks: Chunks = BLOCK) -> xr.DataArray:
     """Return some acquisitions and channels of a scene, those of one sensor side by side and read together.
 
-    One task reads one block of a sensor, and nothing outlives it but what was asked for.
+    One task reads one block of a sensor, and nothing outlives it but what was requested.
 
     Parameters
     ----------

@@ -98,24 +98,24 @@ def _unpacked(path: Path, folder: Path) -> Path:
     return folder / f"unpacked{Path(found[0]).suffix.lower()}"
 
 
-def _check(path: Path, told: Path) -> None:
+def _check(path: Path, shown: Path) -> None:
     with path.open("rb") as file:
         header = file.read(_HEADER)
     text = header.removeprefix(b"\xef\xbb\xbf").lstrip()
     if header.startswith(_MAGIC[0]):
-        _check_sql(path, told)
+        _check_sql(path, shown)
     elif text.startswith((b"{", b"[")):
         if _PIPELINE.search(text):
-            raise _elsewhere(told, "commands or a service")
+            raise _elsewhere(shown, "commands or a service")
         if not _GEOJSON.search(text):
             raise NoVectorFileError("it is JSON, but no GeoJSON")
     elif text.startswith(b"<"):
-        _check_xml(path, told)
+        _check_xml(path, shown)
     elif not header.startswith(_MAGIC[1:]):
         raise NoVectorFileError(f"it is in none of the formats that are read ({FORMATS})")
 
 
-def _check_xml(path: Path, told: Path) -> None:
+def _check_xml(path: Path, shown: Path) -> None:
     try:
         root = parse_xml(read_bytes(path, MOST_BYTES))
     except ValueError as error:
@@ -126,17 +126,17 @@ def _check_xml(path: Path, told: Path) -> None:
         any(element.tag.lower() in {"networklink", "link"} for element in root.iter())
         and root.tag.lower() == "kml"
     ):
-        raise _elsewhere(told, "a NetworkLink")
+        raise _elsewhere(shown, "a NetworkLink")
 
 
-def _check_sql(path: Path, told: Path) -> None:
+def _check_sql(path: Path, shown: Path) -> None:
     """Refuse tables and views of a database that are made of other files."""
     log = Path(f"{path}-wal")
     if log.is_file():
         with log.open("rb") as file:
             while part := file.read(2**24):
                 if _SQL.search(part):
-                    raise _elsewhere(told, "other files by SQL, in its -wal file")
+                    raise _elsewhere(shown, "other files by SQL, in its -wal file")
     try:
         with closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
@@ -145,7 +145,7 @@ def _check_sql(path: Path, told: Path) -> None:
             query = "SELECT sql FROM sqlite_master WHERE type = 'view' OR sql LIKE 'create virtual%'"
             for (sql,) in database.execute(query):
                 if _SQL.search(sql or b""):
-                    raise _elsewhere(told, sql.decode(errors="replace"))
+                    raise _elsewhere(shown, sql.decode(errors="replace"))
     except sqlite3.Error as error:
         raise NoVectorFileError(f"its database cannot be read: {error}") from None
 

@@ -58,9 +58,9 @@ def make_app(page: Page) -> Starlette:
 
 
 def _result_routes(result: ResultView) -> list[Route]:
-    async def judge(request: Request) -> Response:
+    async def add_verdict(request: Request) -> Response:
         verdict = verdict_of(await _document(request))
-        return JSONResponse(await run_in_threadpool(result.judge, verdict))
+        return JSONResponse(await run_in_threadpool(result.add_verdict, verdict))
 
     async def redraw(request: Request) -> Response:
         threshold = (await _document(request)).get("threshold")
@@ -81,7 +81,7 @@ def _result_routes(result: ResultView) -> list[Route]:
         Route("/outlines", _of_thread(lambda _: JSONResponse(result.outlines()))),
         Route("/tiles/{layer}/{level:int}/{row:int}/{col:int}.png", tile),
         Route("/export/{name}", export),
-        Route("/verdict", judge, methods=["POST"]),
+        Route("/verdict", add_verdict, methods=["POST"]),
         Route("/redraw", redraw, methods=["POST"]),
     ]
 

@@ -31,7 +31,7 @@ from landslide_map.products.project import title_of
 from landslide_map.products.report.pictures import differences, rings
 from landslide_map.products.review_summary import export_confirmed, reviewed_outlines
 from landslide_map.products.reviews import tally
-from landslide_map.products.save_verdict import SHAPE, Verdict, rows_to_judge, save_verdict
+from landslide_map.products.save_verdict import SHAPE, Verdict, rows_to_review, save_verdict
 from landslide_map.view.tiles import LAYERS, levels, tile
 
 _FACTS: Final = (
@@ -119,7 +119,7 @@ class ResultView:
 
     def outlines(self) -> dict[str, Any]:
         """Return the outlines drawn, with the numbers of their rows, then the other candidates."""
-        rows = rows_to_judge(self.folder)
+        rows = rows_to_review(self.folder)
         entries = self._entries(rows, drawn=True)
         path = self.folder / products.CANDIDATES
         if path.is_file():
@@ -133,7 +133,7 @@ class ResultView:
         """Return the verdicts, counted."""
         return tally(reviewed_outlines(self.folder)).as_json()
 
-    def judge(self, verdict: Verdict) -> dict[str, Any]:
+    def add_verdict(self, verdict: Verdict) -> dict[str, Any]:
         """Save a verdict and return the count of all; errors as of :func:`.save_verdict`."""
         with self.writing:
             save_verdict(self.folder, verdict)
@@ -175,7 +175,7 @@ class ResultView:
                 "p": _number(row[probability]),
                 "m": str(row["method"]).rsplit(maxsplit=1)[-1] if "method" in frame and row["method"] else "",
                 "a": _number(row["area_m2"]),
-                "f": {column: _told(row[column]) for column in facts},
+                "f": {column: _json_value(row[column]) for column in facts},
                 "r": [differences(ring) for ring in rings(row.geometry, self.grid.transform)],
             }
             if drawn:
@@ -216,7 +216,7 @@ def _number(value: Any) -> float | None:
     return round(float(value), 3) if pd.notna(value) else None
 
 
-def _told(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if value is None or (isinstance(value, float) and not np.isfinite(value)):
         return None
     return value if isinstance(value, str) else round(float(value), 3)

@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 from landslide_map.errors import LandslideMapError
-from landslide_map.inference.rows import JudgedRows, Tick, judge_rows
+from landslide_map.inference.rows import RowResult, Tick, predict_rows
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.cluster import client as cluster
@@ -106,14 +106,14 @@ class Work:
 
     def judged(self, workers: cluster.Cluster, tick: Tick = lambda _: None) -> list[bytes]:
         """Every row of blocks, as bytes."""
-        judge = workers.judge(self.inputs, self.choice, self.choice.load(), self.plan, 0.75)
-        return in_order(judge(self.plan.block_rows, tick))
+        predictor = workers.predictor(self.inputs, self.choice, self.choice.load(), self.plan, 0.75)
+        return in_order(predictor(self.plan.block_rows, tick))
 
     def judged_here(self) -> list[bytes]:
-        return in_order(judge_rows(self.inputs, self.choice.load(), self.plan, 0.75, self.plan.block_rows))
+        return in_order(predict_rows(self.inputs, self.choice.load(), self.plan, 0.75, self.plan.block_rows))
 
 
-def in_order(rows: Iterable[JudgedRows]) -> list[bytes]:
+def in_order(rows: Iterable[RowResult]) -> list[bytes]:
     return [pickle.dumps(row) for row in sorted(rows, key=lambda row: row.block_row)]
 
 
@@ -181,12 +181,12 @@ def test_rows_come_as_they_are_done_and_a_failure_after_the_others(
     work = Work.of(tmp_path / "scene" / "scene.yaml")
     band = tmp_path / "scene" / "B04.tif"
     os.truncate(band, band.stat().st_size * 96 // 100)  # the last row of blocks cannot be read
-    rows: list[JudgedRows] = []
+    rows: list[RowResult] = []
     counts: list[int] = []
     with connected(dask.address) as workers:
-        judge = workers.judge(work.inputs, work.choice, work.choice.load(), work.plan, 0.75)
+        predictor = workers.predictor(work.inputs, work.choice, work.choice.load(), work.plan, 0.75)
         with pytest.raises(LandslideMapError, match=r"worker (a|b) \(tcp.*B04.tif") as caught:
-            rows.extend(judge([0, 1, 2], counts.append))
+            rows.extend(predictor([0, 1, 2], counts.append))
     assert caught.value.code == "E101"
     assert in_order(rows) == expected[:2]
     assert counts == [len(row.record.probability) for row in rows]

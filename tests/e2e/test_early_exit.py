@@ -16,8 +16,8 @@ import xarray as xr
 from scipy.special import expit
 
 from landslide_map.bands import MODEL_BANDS
-from landslide_map.inference.gather import gathered
-from landslide_map.inference.rows import judge_rows
+from landslide_map.inference.gather import assemble_result
+from landslide_map.inference.rows import predict_rows
 from landslide_map.inference.score import score
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import SceneInputs
@@ -32,7 +32,7 @@ from landslide_map.models.voting.scenario import Average, Scenario
 from landslide_map.products.painting import mean_over
 from landslide_map.products.rasters import classify
 from landslide_map.reasons import Reason
-from landslide_map.runtime.memory_limit import Room, kept_to
+from landslide_map.runtime.memory_limit import MemoryPlan, memory_limited_to
 from landslide_map.scene.model import load_scene
 from landslide_map.window_record import WindowRecord, joined
 from landslide_map.windows import WindowPlan, plan_windows
@@ -108,7 +108,7 @@ def test_classes_of_windows_and_pixels_are_those_of_a_full_run(
     plan = plan_windows(inputs.grid.shape, stride)
     full, quick = ensemble(average), skipping(ensemble(average), early_exit=True)
     records = [
-        gathered(judge_rows(inputs, bundle, plan, 0.75, plan.block_rows), bundle, plan)
+        assemble_result(predict_rows(inputs, bundle, plan, 0.75, plan.block_rows), bundle, plan)
         for bundle in (full, quick)
     ]
     (classes, probability), (quick_classes, quick_probability) = (painted(r.record, plan) for r in records)
@@ -142,8 +142,8 @@ def test_classes_of_windows_and_pixels_are_those_of_a_full_run(
 def test_what_is_skipped_does_not_depend_on_how_rows_of_blocks_are_shared_out(inputs: SceneInputs) -> None:
     plan = plan_windows(inputs.grid.shape, 40)
     quick = skipping(ensemble(), early_exit=True)
-    together = list(judge_rows(inputs, quick, plan, 0.75, [0, 1]))
-    alone = [row for number in (1, 0) for row in judge_rows(inputs, quick, plan, 0.75, [number])]
+    together = list(predict_rows(inputs, quick, plan, 0.75, [0, 1]))
+    alone = [row for number in (1, 0) for row in predict_rows(inputs, quick, plan, 0.75, [number])]
     for row, same in zip(together, reversed(alone), strict=True):
         np.testing.assert_array_equal(row.record.skipped, same.record.skipped)
         np.testing.assert_array_equal(row.record.probability, same.record.probability)
@@ -154,9 +154,9 @@ def test_what_is_skipped_does_not_depend_on_a_limit_of_memory(inputs: SceneInput
     plan = plan_windows(inputs.grid.shape, 24)
     quick = skipping(ensemble(), early_exit=True)
     found = []
-    for room in (Room(), SMALLEST, Room(threads=3, read_ahead=False)):
-        with kept_to(room):
-            rows = judge_rows(inputs, quick, plan, 0.75, plan.block_rows, read_ahead=room.read_ahead)
+    for memory in (MemoryPlan(), SMALLEST, MemoryPlan(threads=3, read_ahead=False)):
+        with memory_limited_to(memory):
+            rows = predict_rows(inputs, quick, plan, 0.75, plan.block_rows, read_ahead=memory.read_ahead)
             found.append(joined([row.record for row in rows]))
     for votes in found[1:]:
         for name, values in votes.arrays().items():

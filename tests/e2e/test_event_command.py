@@ -81,7 +81,7 @@ def watched(
     items: list[dict], news: dict[int, list[dict]], out: Path, every: int = 1
 ) -> tuple[list[Plan], Days, list[str]]:
     plans: list[Plan] = []
-    told: list[str] = []
+    reported: list[str] = []
     query_event = EventTime(utc("2024-04-02T23:58"))
     with loopback() as served, Network(sleep=lambda _s: None) as network:
         served.items = items
@@ -92,11 +92,11 @@ def watched(
             network,
             plans.append,
             every=timedelta(days=every),
-            say=told.append,
+            say=reported.append,
             sleep=days.sleep,
             clock=lambda: days.now,
         )
-    return plans, days, told
+    return plans, days, reported
 
 
 def test_watching_waits_for_the_first_image_and_maps_again_for_a_better_one(tmp_path: Path):
@@ -111,11 +111,11 @@ def test_watching_waits_for_the_first_image_and_maps_again_for_a_better_one(tmp_
         9: [sentinel1(utc("2024-04-11T09:58"), orbit=53185, state="ascending", relative=69)],
         12: [sentinel2(utc("2024-04-15T02:25"), cloud=3)],
     }
-    plans, days, told = watched(before, news, tmp_path)
+    plans, days, reported = watched(before, news, tmp_path)
     assert [plan.folder.name for plan in plans] == [tmp_path.name, "update-2", "update-3", "update-4"]
     assert [plan.worth.tracks for plan in plans] == [0, 1, 2, 2]
     assert (days.now - days.start).days == 12, "nothing better is worth waiting for"
-    assert any("E707" in text for text in told)
+    assert any("E707" in text for text in reported)
     assert all(plan.scene.exists() for plan in plans)
 
 

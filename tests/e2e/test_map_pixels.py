@@ -104,15 +104,15 @@ def test_outlines_tell_what_pixel_members_say_and_are_drawn_without_them(
     add_pixel_members(None, bundle, tmp_path / "both")
     map_scene(scene, tmp_path / "with", bundle=tmp_path / "both")
     map_scene(scene, tmp_path / "without")
-    told, plain = (
+    reported, plain = (
         read_layer(tmp_path / name / "candidates.gpkg", "candidates") for name in ("with", "without")
     )
-    assert told[0].drop(columns="pixel_probability").equals(plain[0])
-    assert "tiny" in told[1]["pixel_members"]
+    assert reported[0].drop(columns="pixel_probability").equals(plain[0])
+    assert "tiny" in reported[1]["pixel_members"]
     assert "pixel_members" not in plain[1]
     probability = read(tmp_path / "with" / "pixel_probability.tif")
     with rasterio.open(tmp_path / "with" / "pixel_probability.tif") as raster:
-        for _, row in told[0].iterrows():
+        for _, row in reported[0].iterrows():
             inside = geometry_mask([row.geometry], raster.shape, raster.transform, invert=True)
             assert row["pixel_probability"] == pytest.approx(np.nanmean(probability[inside]), abs=6e-4)
     drawn = read_layer(tmp_path / "with" / "landslides.gpkg", "landslides")[0]

@@ -66,10 +66,10 @@ def test_how_windows_are_grouped_and_threads_change_no_bit(
     scene: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs, ensemble, plan = open_inputs(load_scene(scene)), load_bundle(bundle), plan_windows((160, 160), 48)
-    (expected,) = judging.judge_rows(inputs, ensemble, plan, 0.75, [0])
+    (expected,) = judging.predict_rows(inputs, ensemble, plan, 0.75, [0])
     monkeypatch.setattr(judging, "PIXEL_SLAB", 3)  # one row of windows at a time
-    monkeypatch.setattr(device_worker, "lanes", lambda _: 3)
-    (rows,) = judging.judge_rows(inputs, ensemble, plan, 0.75, [0])
+    monkeypatch.setattr(device_worker, "cpu_workers", lambda _: 3)
+    (rows,) = judging.predict_rows(inputs, ensemble, plan, 0.75, [0])
     for name, values in expected.record.arrays().items():
         assert rows.record.arrays()[name].tobytes() == values.tobytes(), name
 

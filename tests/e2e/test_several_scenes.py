@@ -142,12 +142,12 @@ def test_a_failing_scene_costs_itself_and_the_command_goes_on_from_there(
     broken = rows(tmp_path, "broken", 0, CUT)
     good = broken.read_text()
     broken.write_text(good.replace("B04.tif", "absent.tif"))
-    told: list[Outcome] = []
+    reported: list[Outcome] = []
     scenes = [halves[0], broken, halves[1]]
     first = map_scenes(
-        scenes, tmp_path / "out", threshold=THRESHOLD, outline="windows", on_outcome=told.append
+        scenes, tmp_path / "out", threshold=THRESHOLD, outline="windows", on_outcome=reported.append
     )
-    assert told == list(first.outcomes)
+    assert reported == list(first.outcomes)
     assert mapped == ["north", "broken", "south"]
     assert list(first.failures) == ["broken"]
     assert codes(first) == ["E101"]

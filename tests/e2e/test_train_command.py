@@ -102,7 +102,7 @@ def test_an_interrupted_training_says_where_it_goes_on(
 
 @pytest.mark.parametrize(("step", "told"), [(32, True), (64, False)])
 def test_boosters_on_windows_that_overlap_say_that_their_figures_flatter(
-    data: Path, tmp_path: Path, step: int, told: bool, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, step: int, reported: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A recipe on statistics knows no grouped folds: neighbours that share ground lie in different ones."""
     table = pd.read_csv(data / "Train.csv")
@@ -113,5 +113,5 @@ def test_boosters_on_windows_that_overlap_say_that_their_figures_flatter(
         main(["train", str(data), "--recipe", str(tmp_path / "boosters.yaml"), "--out", str(tmp_path / "b")])
     said = capsys.readouterr()
     assert done.value.code == 0, said.err
-    assert (f"of {len(table)} windows share ground with a window of another fold" in said.err) == told
-    assert ("W530" in said.err) == told
+    assert (f"of {len(table)} windows share ground with a window of another fold" in said.err) == reported
+    assert ("W530" in said.err) == reported

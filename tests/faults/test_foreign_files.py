@@ -22,10 +22,10 @@ from landslide_map.errors import InputError, LandslideMapError, ResourceError, S
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.sentinel2.safe import read_product
 from landslide_map.inputs.target_grid import decide_grid
-from landslide_map.mapping.memory_plan import room_within
+from landslide_map.mapping.memory_plan import plan_memory
 from landslide_map.raster.dataset import open_dataset
 from landslide_map.raster.open import open_band
-from landslide_map.runtime.memory_limit import Room, kept_to
+from landslide_map.runtime.memory_limit import MemoryPlan, memory_limited_to
 from landslide_map.runtime.timings import resident_memory
 from landslide_map.scene.model import GridSpec, Scene, load_scene
 from landslide_map.vector.inventory import read_inventory
@@ -424,7 +424,7 @@ def test_a_limit_of_memory_counts_the_blocks_of_source_files(tmp_path: Path) -> 
     )
     tiles = write_band(tmp_path / "tiles.tif", np.ones(grid.shape, np.float32), grid, tiled=True)
     (tmp_path / "strip.vrt").write_text(vrt("strip.tif", ' relativeToVRT="1"'))
-    with kept_to(Room(source_block=2**24)):
+    with memory_limited_to(MemoryPlan(source_block=2**24)):
         open_band(tiles.path)
         for path in (strip.path, tmp_path / "strip.vrt"):
             with pytest.raises(ResourceError) as caught:
@@ -432,4 +432,4 @@ def test_a_limit_of_memory_counts_the_blocks_of_source_files(tmp_path: Path) -> 
             assert caught.value.code == "E640"
     open_band(strip.path)
     limit = (resident_memory() or 0) + 2 * 10**9  # this process may hold much by now
-    assert room_within(limit).source_block <= limit // 16
+    assert plan_memory(limit).source_block <= limit // 16

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from landslide_map.bands import NDVI_BEFORE, SLOPE
 from landslide_map.errors import InputError
 from landslide_map.inference.kept_pixels import Kept
-from landslide_map.inference.rows import judge_rows
+from landslide_map.inference.rows import predict_rows
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.models.bundle.load import load_bundle
@@ -77,8 +77,8 @@ def test_the_latest_clear_image_tells_the_vegetation_before(event: Path) -> None
 def test_outlines_are_told_the_vegetation_before_and_the_slope_which_no_member_reads(event: Path) -> None:
     inputs, ensemble = opened(event), load_bundle()
     plan = plan_windows(inputs.grid.shape, 64)
-    (row,) = judge_rows(inputs, ensemble, plan, 0.75, plan.block_rows, kept=Kept(outlines=True))
-    (plain,) = judge_rows(inputs, ensemble, plan, 0.75, plan.block_rows)
+    (row,) = predict_rows(inputs, ensemble, plan, 0.75, plan.block_rows, kept=Kept(outlines=True))
+    (plain,) = predict_rows(inputs, ensemble, plan, 0.75, plan.block_rows)
     assert row.record.probability.tobytes() == plain.record.probability.tobytes()
     assert row.strip is not None
     assert NDVI_BEFORE in row.strip.layers

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from landslide_map.errors import OutputExistsError, ResourceError
-from landslide_map.inference.rows import JudgedRows, Tick
+from landslide_map.inference.rows import RowResult, Tick
 from landslide_map.mapping.checkpoint import FOLDER, Journal
 from landslide_map.mapping.identity import InputFiles
 from landslide_map.products import RESULT
@@ -32,10 +32,10 @@ def rows_of(folder: Path) -> tuple[Journal, list[bytes]]:
     """Run, or go on, to the end; return the checkpoint, and all of its rows and strips as bytes."""
     journal = Journal(folder, {"stride": 64, "inputs": {}}, ROWS)
 
-    def judge(block_rows: Sequence[int], _: Tick) -> Iterator[JudgedRows]:
+    def predictor(block_rows: Sequence[int], _: Tick) -> Iterator[RowResult]:
         return map(any_row, block_rows)
 
-    rows = list(journal.completed(judge, range(ROWS), lambda _: None, InputFiles([])))
+    rows = list(journal.completed(predictor, range(ROWS), lambda _: None, InputFiles([])))
     found = [pickle.dumps(row) for row in sorted(rows, key=lambda row: row.block_row)]
     return journal, [*found, *map(pickle.dumps, journal.strips())]
 

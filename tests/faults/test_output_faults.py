@@ -19,7 +19,7 @@ from landslide_map.errors import ResourceError
 from landslide_map.grid import Grid
 from landslide_map.products import RESULT, cog, rasters
 from landslide_map.products.geopackage import write_geopackage
-from landslide_map.products.painting import Patches
+from landslide_map.products.painting import WindowMosaic
 from landslide_map.products.windows_netcdf import windows_dataset, write_windows
 from landslide_map.products.write_map import write_map
 from landslide_map.runtime import transaction
@@ -33,7 +33,7 @@ NOISE = np.random.default_rng(0).random(GRID.shape, dtype=np.float32)
 
 
 def write_probability(folder):
-    pixels = Patches(np.arange(GRID.height + 1), np.arange(GRID.width + 1))
+    pixels = WindowMosaic(np.arange(GRID.height + 1), np.arange(GRID.width + 1))
     rasters.write_probability(folder / "probability.tif", NOISE, pixels, GRID, {})
 
 

@@ -252,12 +252,12 @@ def test_a_redirect_to_a_file_of_this_machine_is_not_followed(server: Loopback, 
 
 
 def test_every_machine_is_named_before_it_is_asked(server: Loopback):
-    told: list[str] = []
-    with Network(told.append) as network:
+    reported: list[str] = []
+    with Network(reported.append) as network:
         network.exists(f"{server.url}/a.tif")
         network.exists(f"{server.url}/b.tif")
-    assert len(told) == 1
-    assert "127.0.0.1" in told[0]
+    assert len(reported) == 1
+    assert "127.0.0.1" in reported[0]
     assert network.hosts == ("127.0.0.1",)
 
 

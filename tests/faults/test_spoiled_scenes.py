@@ -65,7 +65,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def told(base: Path, folder: Path, spoil: Edit) -> set[str]:
+def reported(base: Path, folder: Path, spoil: Edit) -> set[str]:
     """Return the codes that the scene gives once `spoil` has edited a copy of it."""
     shutil.copytree(base, folder, dirs_exist_ok=True)
     document = yaml.safe_load((folder / "scene.yaml").read_text())
@@ -286,9 +286,9 @@ SILENT: dict[str, Edit] = {
 @pytest.mark.parametrize("name", SPOILED)
 def test_a_spoiled_scene_has_its_code(base: Path, tmp_path: Path, name: str):
     spoil, code = SPOILED[name]
-    assert code in told(base, tmp_path, spoil)
+    assert code in reported(base, tmp_path, spoil)
 
 
 @pytest.mark.parametrize("name", SILENT)
 def test_a_scene_that_is_right_is_silent(base: Path, tmp_path: Path, name: str):
-    assert {code for code in told(base, tmp_path, SILENT[name]) if code[0] != "I"} == set()
+    assert {code for code in reported(base, tmp_path, SILENT[name]) if code[0] != "I"} == set()

@@ -68,12 +68,12 @@ def order_model() -> lightgbm.Booster:
 
 
 def test_real_scenes_look_like_the_table_with_blue_first(order_model: lightgbm.Booster) -> None:
-    bands, told = ["blue", "green", "red", "nir"], {}
+    bands, reported = ["blue", "green", "red", "nir"], {}
     for name in (*TERRAMIND, *BIGEARTHNET):
         if name not in SNOWY:  # snow is white
             found = array_statistics(scene_windows(name), bands).sel(statistic=list(COLUMNS)).values
-            told[name] = [order_model.predict(described(v)) < 0.5 for v in (found, exchanged(found))]
-    for name, (blue_first, red_first) in told.items():
+            reported[name] = [order_model.predict(described(v)) < 0.5 for v in (found, exchanged(found))]
+    for name, (blue_first, red_first) in reported.items():
         assert blue_first.mean() > 0.5 > red_first.mean(), name
-    assert np.concatenate([blue_first for blue_first, _ in told.values()]).mean() > 0.9
-    assert np.concatenate([red_first for _, red_first in told.values()]).mean() < 0.1
+    assert np.concatenate([blue_first for blue_first, _ in reported.values()]).mean() > 0.9
+    assert np.concatenate([red_first for _, red_first in reported.values()]).mean() < 0.1

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from landslide_map.models.voting.calibration import Calibration
 from landslide_map.models.voting.early_exit import SAFE, decided_windows, decided_windows_and_pixels
-from landslide_map.models.voting.scenario import Scenario, bounds, settle
-from landslide_map.products.painting import mean_over, patches_of
+from landslide_map.models.voting.scenario import Scenario, bounds, combine_predictions
+from landslide_map.products.painting import mean_over, window_mosaic
 from landslide_map.products.rasters import classify
 from landslide_map.reasons import Reason
 from landslide_map.windows import WindowPlan, offsets, plan_windows
@@ -32,7 +32,7 @@ def classes(plan: WindowPlan, probability: np.ndarray, threshold: np.ndarray) ->
     """The class of every pixel, by the very functions that write the map."""
     threshold = np.where(np.isnan(probability), np.nan, threshold)
     means = (mean_over(values.reshape(plan.grid_shape), plan) for values in (probability, threshold))
-    return patches_of(plan).paint(classify(*means, Reason.NO_DATA), 0, plan.shape[0])
+    return window_mosaic(plan).paint(classify(*means, Reason.NO_DATA), 0, plan.shape[0])
 
 
 @settings(deadline=None, max_examples=150)
@@ -138,11 +138,11 @@ def test_open_votes_keep_the_probability_within_its_bounds(
     full[chosen < 0] = np.nan
     full[chosen == 1, rng.integers(0, 3)] = np.nan  # somebody who cannot vote there
     full[chosen == 1, 4] = np.nan
-    unasked = np.isfinite(full) & (rng.random(full.shape) < 0.5)
-    low, high = bounds(names, scenarios, np.where(unasked, np.nan, full), unasked, chosen)
-    probability, _ = settle(names, scenarios, full, chosen)
-    asked = (np.isfinite(full) & ~unasked).any(axis=1)
-    estimate, _ = settle(names, scenarios, np.where(unasked, np.nan, full), chosen)
+    pending = np.isfinite(full) & (rng.random(full.shape) < 0.5)
+    low, high = bounds(names, scenarios, np.where(pending, np.nan, full), pending, chosen)
+    probability, _ = combine_predictions(names, scenarios, full, chosen)
+    asked = (np.isfinite(full) & ~pending).any(axis=1)
+    estimate, _ = combine_predictions(names, scenarios, np.where(pending, np.nan, full), chosen)
     np.testing.assert_array_equal(np.isnan(low), chosen < 0)
     judged = chosen >= 0
     assert (low[judged] - 1e-12 <= probability[judged]).all()
@@ -150,5 +150,5 @@ def test_open_votes_keep_the_probability_within_its_bounds(
     # What the map shows meanwhile, the mean of those who were asked, lies between them too.
     assert (low[asked] - 1e-12 <= estimate[asked]).all()
     assert (estimate[asked] <= high[asked] + 1e-12).all()
-    known = judged & ~unasked.any(axis=1)
+    known = judged & ~pending.any(axis=1)
     np.testing.assert_array_equal(low[known], high[known])

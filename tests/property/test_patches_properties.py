@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landslide_map.products.painting import least_over, mean_over, patches_of
+from landslide_map.products.painting import least_over, mean_over, window_mosaic
 from landslide_map.windows import WindowPlan, offsets
 
 
@@ -24,7 +24,7 @@ def window_values(draw, plan, elements):
 
 
 def painted(patch_values, plan):
-    return patches_of(plan).paint(patch_values, 0, plan.shape[0])
+    return window_mosaic(plan).paint(patch_values, 0, plan.shape[0])
 
 
 def covering(plan):
@@ -72,8 +72,8 @@ def test_a_constant_stays_exactly_constant(plan, value):
 @settings(deadline=None, max_examples=60)
 @given(st.data(), plans())
 def test_strips_painted_one_by_one_are_the_whole_bit_for_bit(data, plan):
-    patches = patches_of(plan)
+    mosaic = window_mosaic(plan)
     values = mean_over(window_values(data.draw, plan, st.floats(0, 1)), plan)
     inner = data.draw(st.sets(st.integers(1, plan.shape[0]), max_size=5)) - {plan.shape[0]}
-    strips = [patches.paint(values, *rows) for rows in pairwise([0, *sorted(inner), plan.shape[0]])]
+    strips = [mosaic.paint(values, *rows) for rows in pairwise([0, *sorted(inner), plan.shape[0]])]
     assert np.concatenate(strips).tobytes() == painted(values, plan).tobytes()

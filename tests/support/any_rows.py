@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from landslide_map.delineation.pixels import Strip
-from landslide_map.inference.rows import JudgedRows
+from landslide_map.inference.rows import RowResult
 from landslide_map.window_record import WindowRecord
 
 
@@ -26,9 +26,9 @@ def any_record(count: int, seed: int = 0) -> WindowRecord:
     return WindowRecord(scenarios=("all", "few"), **names, **found)
 
 
-def any_row(number: int) -> JudgedRows:
+def any_row(number: int) -> RowResult:
     """Return a row of 7 windows, with pixels of outlines and for display."""
-    return JudgedRows(
+    return RowResult(
         number,
         any_record(7, number),
         {"red": np.array([1.5, np.nan], np.float32)},

@@ -159,7 +159,7 @@ def test_members_that_judge_pixels_get_them_and_are_refused_without() -> None:
     scenario = (Scenario("s", {"network": 1}, threshold=0.5),)
     pixels = np.zeros((3, 64, 64, 12), dtype=np.float32)
     assert vote((member,), scenario, windows(3), pixels=pixels).probability.tolist() == [0.7] * 3
-    with pytest.raises(ValueError, match="network judges pixels"):
+    with pytest.raises(ValueError, match="network reads pixels"):
         vote((member,), scenario, windows(3))
 
 

@@ -269,9 +269,12 @@ def test_windows_that_a_member_may_have_seen_prove_nothing(trained: Path, tmp_pa
     assert rule.found == (table["landslide"] == 1).sum()
     labels[3] = 0  # found, and no landslide after all
     assert table["landslide"][3] == 1
-    told = learn_cascade(trained, tmp_path / "told", fresh, labels=labels).cascades["all"]
-    assert told.labelled
-    assert told.rules[0].found == ((table["probability"] > told.rules[0].threshold) & (labels == 1)).sum()
+    reported = learn_cascade(trained, tmp_path / "told", fresh, labels=labels).cascades["all"]
+    assert reported.labelled
+    assert (
+        reported.rules[0].found
+        == ((table["probability"] > reported.rules[0].threshold) & (labels == 1)).sum()
+    )
     assert learned.cascades["all"].evidence == "not trained on"
     assert learned.notices == ()
     with pytest.raises(UsageError, match="labels"):

@@ -44,21 +44,21 @@ def test_the_description_is_json_and_tells_what_was_understood(tmp_path: Path) -
         s2={"post": write_product(tmp_path, land(1000), classes=np.full((64, 60), 4, np.uint8))},
         s1={"ascending": composite(tmp_path)},
     )
-    told = json.loads(json.dumps(describe_inputs(inputs), allow_nan=False))
-    assert told["grid"]["crs"] == "EPSG:32651"
-    assert told["grid"]["bounds"] == [300000, 2698720, 301200, 2700000]
-    assert told["grid"]["area_km2"] == 1.54
-    optical = told["sentinel2"]
+    reported = json.loads(json.dumps(describe_inputs(inputs), allow_nan=False))
+    assert reported["grid"]["crs"] == "EPSG:32651"
+    assert reported["grid"]["bounds"] == [300000, 2698720, 301200, 2700000]
+    assert reported["grid"]["area_km2"] == 1.54
+    optical = reported["sentinel2"]
     assert optical["acquired"] == "2024-04-10T02:25:29.024000+00:00"
     assert optical["days_after_event"] == pytest.approx(7.10, abs=0.01)
     assert (optical["baseline"], optical["offset"]) == ("05.10", 0)
     assert optical["bands"]["nir"]["nodata"] == [0, 65535]
     assert optical["scene_classification"]["pixel"] == 20
-    assert told["sentinel1"]["ascending"]["composite"]["quantity"] == "sigma0"
-    assert told["sentinel1"]["ascending"]["composite"]["bands"]["diff_vh"]["band"] == 4
-    assert "descending" not in told["sentinel1"]
-    assert told["dem"] is None
-    assert len(told["files"]) == 8
+    assert reported["sentinel1"]["ascending"]["composite"]["quantity"] == "sigma0"
+    assert reported["sentinel1"]["ascending"]["composite"]["bands"]["diff_vh"]["band"] == 4
+    assert "descending" not in reported["sentinel1"]
+    assert reported["dem"] is None
+    assert len(reported["files"]) == 8
 
 
 def composite(folder: Path, diff_vv: float = 1.0) -> dict[str, Path]:

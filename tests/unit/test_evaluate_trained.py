@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from landslide_map.datasets.window_arrays import Windows
-from landslide_map.evaluation.windows import figures, judge, judge_kept
+from landslide_map.evaluation.windows import figures, kept_predictions, predict_labelled
 from landslide_map.models.bundle.load import Bundle, load_bundle
 from landslide_map.training.windows.train import train
 from tests.support.network_recipes import labelled_windows, tiny_window_recipe
@@ -25,7 +25,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def test_kept_votes_give_the_figures_of_the_training(bundle: Bundle) -> None:
-    found = figures(judge_kept(bundle), all_members=True)
+    found = figures(kept_predictions(bundle), all_members=True)
     for scenario in bundle.scenarios:
         stored, again = scenario.metrics, found["scenarios"][scenario.name]
         for key in ("f1", "precision", "recall", "auc", "average_precision", "brier", "ece"):
@@ -36,7 +36,7 @@ def test_kept_votes_give_the_figures_of_the_training(bundle: Bundle) -> None:
 
 def test_asking_again_out_of_fold_gives_the_kept_votes(bundle: Bundle) -> None:
     some = np.array([20, 3, 11, 4, 9, 18])  # of both classes and both folds
-    asked = judge(
+    asked = predict_labelled(
         Windows.of_array(WINDOWS[some], [IDS[i] for i in some]),
         KNOWN[some],
         ids=[IDS[i] for i in some],
@@ -44,6 +44,6 @@ def test_asking_again_out_of_fold_gives_the_kept_votes(bundle: Bundle) -> None:
         all_members=True,
         out_of_fold=True,
     )
-    kept = judge_kept(bundle)
+    kept = kept_predictions(bundle)
     np.testing.assert_allclose(asked.votes.predictions, kept.votes.predictions[some], atol=1e-5)
     np.testing.assert_array_equal(asked.folds, kept.folds[some])

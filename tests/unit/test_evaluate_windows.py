@@ -10,9 +10,9 @@ import pytest
 
 import landslide_map
 from landslide_map.errors import BundleError, InputError, UsageError
-from landslide_map.evaluation.member_votes import ask_members
+from landslide_map.evaluation.member_votes import collect_votes
 from landslide_map.evaluation.out_of_fold import VOTES, training_folds
-from landslide_map.evaluation.windows import evaluate, figures, judge, judge_kept
+from landslide_map.evaluation.windows import evaluate, figures, kept_predictions, predict_labelled
 from landslide_map.metrics import scores
 from landslide_map.models.bundle.folder import save_bundle
 from landslide_map.models.bundle.load import Bundle, load_bundle
@@ -57,9 +57,9 @@ def test_asking_everyone_once_gives_what_each_scenario_votes_alone(bundle: Bundl
     found = evaluate(holed, labels, bundle=bundle, all_members=True)
     for scenario in bundle.scenarios:
         votes = replace(bundle, scenarios=(scenario,)).vote(holed)
-        judged = votes.scenario >= 0
-        alone = scores(labels[judged], votes.probability[judged], votes.landslide[judged])
-        assert found["scenarios"][scenario.name]["n"] == judged.sum()
+        predicted = votes.scenario >= 0
+        alone = scores(labels[predicted], votes.probability[predicted], votes.landslide[predicted])
+        assert found["scenarios"][scenario.name]["n"] == predicted.sum()
         assert {key: found["scenarios"][scenario.name][key] for key in alone} == alone
     votes = bundle.vote(holed)
     assert found["confusion"] == scores(labels, votes.probability, votes.landslide)["confusion"]
@@ -95,7 +95,7 @@ def test_out_of_fold_figures_at_a_point_are_those_of_the_training(bundle: Bundle
 def test_out_of_fold_votes_are_those_of_the_model_left_out(bundle: Bundle) -> None:
     statistics, labels = made_up_statistics()
     folds = training_folds(bundle, labels)
-    votes = ask_members(statistics, bundle, all_members=True, folds=folds)
+    votes = collect_votes(statistics, bundle, all_members=True, folds=folds)
     trained = train_on_statistics(statistics, labels, recipe=tiny_recipe())
     for i, name in enumerate(votes.members):
         np.testing.assert_array_equal(votes.predictions[:, i], trained.votes[name], err_msg=name)
@@ -122,7 +122,7 @@ def test_votes_that_a_bundle_keeps_are_evaluated_without_windows(bundle: Bundle,
         tmp_path / "b", trained.document, trained.contents | {VOTES: table.to_csv(index=False).encode()}
     )
     kept = load_bundle(tmp_path / "b")
-    found = figures(judge_kept(kept), all_members=True)
+    found = figures(kept_predictions(kept), all_members=True)
     asked = evaluate(statistics, labels, bundle=bundle, all_members=True, out_of_fold=True)
     for key in FIGURES:
         assert found[key] == pytest.approx(asked[key], abs=0.03), key  # calibrated to softened labels
@@ -133,7 +133,7 @@ def test_votes_that_a_bundle_keeps_are_evaluated_without_windows(bundle: Bundle,
     with pytest.raises(UsageError, match="was not trained on window x"):
         training_folds(kept, labels[:1], ["x"])
     with pytest.raises(UsageError, match="keeps no out-of-fold votes"):
-        judge_kept(bundle)
+        kept_predictions(bundle)
 
 
 def test_members_are_scored_each_for_itself(bundle: Bundle) -> None:
@@ -179,21 +179,25 @@ def test_networks_of_other_folds_are_silent_out_of_fold(
     bundle = load_bundle(tmp_path / "b")
     windows, folds = synthetic_windows(5, 6), np.array([0, 1, 1, 0, 0, 1])
     labels = np.array([0, 1, 0, 1, 0, 1])
-    judged = judge(windows, labels, bundle=bundle, out_of_fold=True, folds=folds)
+    predicted = predict_labelled(windows, labels, bundle=bundle, out_of_fold=True, folds=folds)
     for i, member in enumerate(bundle.members):
         alone = [replace(member, folds=(path,)).predict(windows) for path in member.folds]
-        np.testing.assert_allclose(judged.votes.predictions[:, i], np.choose(folds, alone), rtol=1e-6)
-    mean = judged.votes.predictions.mean(axis=1)
-    found = figures(judged, all_members=True)
+        np.testing.assert_allclose(
+            predicted.votes.predictions[:, i], np.select_scenario(folds, alone), rtol=1e-6
+        )
+    mean = predicted.votes.predictions.mean(axis=1)
+    found = figures(predicted, all_members=True)
     assert found["confusion"] == scores(labels, mean, mean > 0.49)["confusion"]
     assert found["members"]["v10"]["threshold"] == 0.49
     assert found["profiles"]["optical-only"]["members"] == ["v10"]
     with pytest.raises(UsageError, match="does not say which windows"):
-        judge(windows, labels, bundle=bundle, out_of_fold=True)
+        predict_labelled(windows, labels, bundle=bundle, out_of_fold=True)
     (tmp_path / "w" / "Landslide_Class_S2S1_v10_Fold0_last.pt").unlink()
     import_nasios(tmp_path / "w", tmp_path / "less")
     with pytest.raises(UsageError, match="lack folds"):
-        judge(windows, labels, bundle=load_bundle(tmp_path / "less"), out_of_fold=True, folds=folds)
+        predict_labelled(
+            windows, labels, bundle=load_bundle(tmp_path / "less"), out_of_fold=True, folds=folds
+        )
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_an_area_in_degrees_is_wholly_inside_the_grid(tmp_path: Path) -> None:
 def test_an_area_snaps_to_the_images_own_lattice(tmp_path: Path) -> None:
     image = image_on(grid_at(32651, 300003.5, 2700007.25, (200, 200)), tmp_path)
     grid = decide_grid(aoi(tmp_path, box(300500, 2698500, 301400, 2699300), "EPSG:32651"), image, {})
-    assert grid.same_lattice(image.bands["red"].grid)
+    assert grid.aligned_with(image.bands["red"].grid)
     left, bottom, right, top = grid.bounds
     assert left <= 300500 < left + 10
     assert right - 10 < 301400 <= right
@@ -151,7 +151,7 @@ def test_heights_in_a_reference_system_do_not_make_it_another(tmp_path: Path, cr
         dataset.crs = CRS.from_string(crs)
     band = open_band(path)
     assert band.grid == grid
-    assert grid.same_lattice(band.grid)
+    assert grid.aligned_with(band.grid)
 
 
 def test_a_small_area_gets_one_window_around_it(tmp_path: Path) -> None:
@@ -271,8 +271,8 @@ def test_radar_alone_needs_a_grid_and_is_told_which(tmp_path: Path) -> None:
     ) as caught:
         open_inputs(scene(s1={"ascending": track}))
     assert caught.value.code == "E107"
-    told = caught.value.message.split("grid: {epsg: ")[-1]
-    numbers = [float(part.split(": ")[-1].strip("}")) for part in f"epsg: {told}".split(", ")]
+    reported = caught.value.message.split("grid: {epsg: ")[-1]
+    numbers = [float(part.split(": ")[-1].strip("}")) for part in f"epsg: {reported}".split(", ")]
     spec = dict(zip(("epsg", "ulx", "uly", "width", "height"), numbers, strict=True))
     inputs = open_inputs(scene(s1={"ascending": track}, grid=spec))
     assert inputs.optical is None
@@ -366,10 +366,10 @@ def test_a_coarse_dem_is_warned_of(tmp_path: Path, pixel: float, warned: bool) -
     """Heights between two ridges are the mean of both and the valley: steep ground would seem flat."""
     edge = int(20_000 / pixel)
     grid = Grid(CRS.from_epsg(32651), Affine(pixel, 0, 299_000, 0, -pixel, 2_701_000), edge, edge)
-    told = [notice for notice in open_with_dem(tmp_path, grid, 100).notices if notice.code == "W380"]
-    assert len(told) == warned
+    reported = [notice for notice in open_with_dem(tmp_path, grid, 100).notices if notice.code == "W380"]
+    assert len(reported) == warned
     if warned:
-        assert f"dem.tif: pixels of {pixel:.0f} m" in told[0].message
+        assert f"dem.tif: pixels of {pixel:.0f} m" in reported[0].message
 
 
 def test_the_dem_is_opened_and_listed(tmp_path: Path) -> None:

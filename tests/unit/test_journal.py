@@ -66,11 +66,11 @@ def test_a_row_with_damaged_pixels_for_display_is_judged_again(tmp_path: Path) -
     path.write_bytes(b"pixelz")
     again = Journal(tmp_path, {"inputs": {}}, 1)
 
-    def judge(block_rows: Any, _: Any) -> Any:
+    def predictor(block_rows: Any, _: Any) -> Any:
         asked.extend(block_rows)
         return iter([row])
 
-    assert len(list(again.completed(judge, [0], lambda _: None, InputFiles([])))) == 1
+    assert len(list(again.completed(predictor, [0], lambda _: None, InputFiles([])))) == 1
     assert asked == [0]
     assert [notice.code for notice in again.notices] == ["W410"]
     assert [path.read_bytes() for path in again.display["after"]] == [b"pixels 0"]

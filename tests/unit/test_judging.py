@@ -12,8 +12,8 @@ import xarray as xr
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.features.window_statistics import statistics_and_pixels
 from landslide_map.grid import Block
-from landslide_map.inference.gather import gathered
-from landslide_map.inference.rows import JudgedRows, judge_rows
+from landslide_map.inference.gather import assemble_result
+from landslide_map.inference.rows import RowResult, predict_rows
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import RadarComposite, RadarTrack, SceneInputs
 from landslide_map.models.bundle.load import load_bundle
@@ -29,7 +29,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> SceneInputs:
     return open_inputs(load_scene(write_tall_scene(tmp_path_factory.mktemp("tall"))))
 
 
-def same(a: JudgedRows, b: JudgedRows) -> bool:
+def same(a: RowResult, b: RowResult) -> bool:
     one, other = a.record.arrays() | a.sample, b.record.arrays() | b.sample
     return list(one) == list(other) and all(one[name].tobytes() == other[name].tobytes() for name in one)
 
@@ -37,9 +37,9 @@ def same(a: JudgedRows, b: JudgedRows) -> bool:
 @pytest.mark.parametrize("stride", [64, 40])
 def test_rows_of_blocks_judged_alone_have_the_same_bits(inputs: SceneInputs, stride: int) -> None:
     ensemble, plan = load_bundle(), plan_windows(inputs.grid.shape, stride)
-    together = list(judge_rows(inputs, ensemble, plan, 0.75, plan.block_rows))
-    alone = [row for k in (2, 0, 1) for row in judge_rows(inputs, ensemble, plan, 0.75, [k])]
-    gap = list(judge_rows(inputs, ensemble, plan, 0.75, [0, 2]))
+    together = list(predict_rows(inputs, ensemble, plan, 0.75, plan.block_rows))
+    alone = [row for k in (2, 0, 1) for row in predict_rows(inputs, ensemble, plan, 0.75, [k])]
+    gap = list(predict_rows(inputs, ensemble, plan, 0.75, [0, 2]))
     assert [row.block_row for row in together] == [0, 1, 2]
     for name in MODEL_BANDS:
         pixels = model_stack(inputs, [name]).isel(band=0, y=slice(None, None, 32), x=slice(None, None, 32))
@@ -47,24 +47,24 @@ def test_rows_of_blocks_judged_alone_have_the_same_bits(inputs: SceneInputs, str
         np.testing.assert_array_equal(np.sort(sampled), np.sort(pixels.to_numpy().ravel()))
     assert [row.block_row for row in gap] == [0, 2]
     assert all(same(together[row.block_row], row) for row in (*alone, *gap))
-    found = gathered(alone, ensemble, plan).record
+    found = assemble_result(alone, ensemble, plan).record
     assert len(np.unique(found.probability[np.isfinite(found.probability)])) > plan.count // 2
     assert len(np.unique(found.scenario)) > 1
 
 
 def test_a_run_says_which_bands_are_far_from_the_training_data(inputs: SceneInputs) -> None:
     ensemble, plan = load_bundle(), plan_windows(inputs.grid.shape, 64)
-    rows = list(judge_rows(inputs, ensemble, plan, 0.75, plan.block_rows))
-    told = gathered(rows, ensemble, plan)
-    assert list(told.distributions) == list(MODEL_BANDS)
+    rows = list(predict_rows(inputs, ensemble, plan, 0.75, plan.block_rows))
+    reported = assemble_result(rows, ensemble, plan)
+    assert list(reported.distributions) == list(MODEL_BANDS)
     some = model_stack(inputs, ["red"]).to_numpy()[0, ::32, ::32]
-    found = told.distributions["red"]
+    found = reported.distributions["red"]
     assert found["scene"] == pytest.approx(np.nanquantile(some, (0.05, 0.5, 0.95)))
     assert found["valid"] == pytest.approx(np.isfinite(some).mean(), abs=1e-4)
     brighter = [replace(row, sample=row.sample | {"red": row.sample["red"] * 8}) for row in rows]
     far = [
         {notice.message.split(":")[0] for notice in classified.notices if notice.code == "W340"}
-        for classified in (told, gathered(brighter, ensemble, plan))
+        for classified in (reported, assemble_result(brighter, ensemble, plan))
     ]
     assert "red" not in far[0]
     assert far[1] == far[0] | {"red"}
@@ -92,7 +92,7 @@ def test_absolute_backscatter_of_a_terrain_flattened_track_is_read_by_nobody(
     assert outside_training_domain(scene) == {"desc_vv", "desc_vh"}
     if not composite:
         ensemble, plan = load_bundle(), plan_windows(inputs.grid.shape, 64)
-        (row,) = judge_rows(scene, ensemble, plan, 0.75, [0])
+        (row,) = predict_rows(scene, ensemble, plan, 0.75, [0])
         readers = [i for i, m in enumerate(ensemble.members) if {"desc_vv", "desc_vh"} & set(m.channels)]
         assert readers
         assert np.isnan(row.record.member_probability[:, readers]).all()
@@ -102,16 +102,16 @@ def test_absolute_backscatter_of_a_terrain_flattened_track_is_read_by_nobody(
 def test_every_window_is_counted_once(inputs: SceneInputs) -> None:
     plan = plan_windows(inputs.grid.shape, 64)
     counts: list[int] = []
-    list(judge_rows(inputs, load_bundle(), plan, 0.75, [1, 2], counts.append))
+    list(predict_rows(inputs, load_bundle(), plan, 0.75, [1, 2], counts.append))
     rows = len(plan.ending_in(1)) + len(plan.ending_in(2))
     assert sum(counts) == rows * plan.grid_shape[1]
 
 
 def test_a_missing_row_of_blocks_is_never_taken_for_no_landslide(inputs: SceneInputs) -> None:
     ensemble, plan = load_bundle(), plan_windows(inputs.grid.shape, 64)
-    rows = list(judge_rows(inputs, ensemble, plan, 0.75, [0, 1]))
+    rows = list(predict_rows(inputs, ensemble, plan, 0.75, [0, 1]))
     with pytest.raises(ValueError, match="rows of blocks"):
-        gathered(rows, ensemble, plan)
+        assemble_result(rows, ensemble, plan)
 
 
 def test_only_the_shared_pixels_above_are_read_again(
@@ -125,7 +125,7 @@ def test_only_the_shared_pixels_above_are_read_again(
         return real(scene, name, block, **how)
 
     monkeypatch.setattr("landslide_map.stack.channels.read_acquisition", spied)
-    list(judge_rows(inputs, load_bundle(), plan_windows(inputs.grid.shape, 40), 0.75, [2]))
+    list(predict_rows(inputs, load_bundle(), plan_windows(inputs.grid.shape, 40), 0.75, [2]))
     assert read == {(2000, 48), (2048, 152)}  # the first window that crosses row 2048 begins at 50 x 40
 
 

@@ -17,7 +17,7 @@ from landslide_map.inputs.coverage import covered
 from landslide_map.raster import sampling
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.open import open_band
-from landslide_map.raster.sampling import look_together, patches, valid_at
+from landslide_map.raster.sampling import sample_bands, sample_windows, valid_at
 from tests.support.rasters import grid_at, write_band
 
 SIZE = 2560
@@ -65,7 +65,7 @@ class Decoded:
 
 def test_patches_lie_inside_blocks_from_end_to_end() -> None:
     for shape in ((10980, 10980), (700, 5000), (64, 64)):
-        found = patches(shape, 64)
+        found = sample_windows(shape, 64)
         assert len(found) == len({(p.row_off, p.col_off) for p in found}) <= 144
         for p in found:
             assert p.row_off % 64 == p.col_off % 64 == 0
@@ -80,12 +80,12 @@ def test_bands_are_seen_at_the_same_places(tmp_path: Path) -> None:
     fine = write_band(tmp_path / "fine.tif", places, GRID, **TILED)
     coarse_grid = grid_at(32632, 500000, 5000000, (SIZE // 2, SIZE // 2), 20.0)
     coarse = write_band(tmp_path / "coarse.tif", places[::2, ::2], coarse_grid, **TILED)
-    seen = look_together({"fine": fine, "coarse": coarse})
+    seen = sample_bands({"fine": fine, "coarse": coarse})
     row, col = seen["fine"] // SIZE, seen["fine"] % SIZE
     assert np.array_equal(seen["coarse"], row // 2 * 2 * SIZE + col // 2 * 2)
     assert row.min() == col.min() == 0
     assert min(row.max(), col.max()) >= SIZE - 128
-    assert 0.5 * sampling.LOOK_PIXELS < seen["fine"].size <= sampling.LOOK_PIXELS
+    assert 0.5 * sampling.SAMPLE_PIXELS < seen["fine"].size <= sampling.SAMPLE_PIXELS
 
 
 @pytest.mark.parametrize("inside", [True, False])
@@ -103,7 +103,7 @@ def test_overviews_decide_nothing(tmp_path: Path, inside: bool) -> None:
         write_band(path, (position() % 1000 + 1).astype(np.uint16), GRID, **TILED)
         path.with_suffix(".tif.ovr").write_bytes(kept)
     band = RasterBand(str(path), GRID, nodata=(7.0,))
-    (seen,) = look_together({"a": band}).values()
+    (seen,) = sample_bands({"a": band}).values()
     assert np.isfinite(seen).mean() > 0.99
     thin = sampling.decimated(band, (100, 100))
     middles = (np.arange(100) * 25.6 + 12.8).astype(int)
@@ -119,7 +119,7 @@ def test_values_between_the_patches_are_found_before_an_image_counts_as_empty(tm
     gap = slice(64, 224)  # the first patches begin at rows 0 and 192
     values[100:180, gap] = 5
     band = write_band(tmp_path / "a.tif", values, GRID, (0.0,), **TILED)
-    (seen,) = look_together({"a": band}).values()
+    (seen,) = sample_bands({"a": band}).values()
     assert np.isfinite(seen).any()
 
 
@@ -169,7 +169,7 @@ def test_looking_decodes_a_part_of_a_large_file(tmp_path: Path, monkeypatch: pyt
             dataset.write(np.ones((window.height, window.width), np.uint8), 1, window=window)
     band = RasterBand(str(path), grid)
     decoded = Decoded(monkeypatch)
-    look_together({"a": band})
+    sample_bands({"a": band})
     assert len(decoded.blocks) == 144  # of 1024
     decoded.blocks.clear()
     found = covered(band, grid)
@@ -182,7 +182,7 @@ def test_a_look_at_a_strip_of_swath_sees_no_mixture_of_ground_and_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their pixels are sums over others, 0 included: the edge looked like an image without the offset."""
-    monkeypatch.setattr(sampling, "LOOK_PIXELS", 10_000)
+    monkeypatch.setattr(sampling, "SAMPLE_PIXELS", 10_000)
     row, col = np.mgrid[:SIZE, :SIZE]
     strip = np.abs(col + row // 4 - 1500) < 75
     pixels = np.where(strip, 2300, 0).astype(np.uint16)
@@ -195,7 +195,7 @@ def test_a_look_at_a_strip_of_swath_sees_no_mixture_of_ground_and_nothing(
     assert sampling.has_levels(band)
     mixed = sampling.decimated(band)
     assert np.nanmin(mixed) < 2200
-    seen = look_together({"red": band})["red"]
+    seen = sample_bands({"red": band})["red"]
     valid = seen[np.isfinite(seen)]
     assert valid.size > 50
     np.testing.assert_allclose(valid, 2300, rtol=0.02)
@@ -222,5 +222,5 @@ def test_a_vast_empty_raster_is_refused_in_moments(tmp_path: Path) -> None:
     ):
         pass
     with pytest.raises(InputError) as caught:
-        look_together({"red": open_band(tmp_path / "sparse.tif", nodata=(0.0,))})
+        sample_bands({"red": open_band(tmp_path / "sparse.tif", nodata=(0.0,))})
     assert caught.value.code == "E106"

@@ -170,11 +170,11 @@ def test_the_window_record_is_among_the_files(made: tuple[Path, WindowRecord, Pi
 
 def test_the_same_windows_make_the_same_bytes_and_progress_counts_the_files(tmp_path: Path) -> None:
     plan = plan_windows(GRID.shape, 48)
-    told: list[tuple[str, int, int]] = []
+    reported: list[tuple[str, int, int]] = []
     for name in "ab":
         (tmp_path / name).mkdir()
-        options = {"dates": DATES, "tags": {"software": "x"}, "progress": lambda *how: told.append(how)}
+        options = {"dates": DATES, "tags": {"software": "x"}, "progress": lambda *how: reported.append(how)}
         write_map(tmp_path / name, make_record(plan), plan, GRID, **options)
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
-    assert told == [(STAGE, done, 4) for done in range(5)] * 2
+    assert reported == [(STAGE, done, 4) for done in range(5)] * 2

@@ -20,16 +20,16 @@ from landslide_map.mapping.cluster import client
 from landslide_map.mapping.memory_plan import (
     OPENING,
     SMALLEST,
-    Demand,
-    demand_of,
-    giving_back,
+    MemoryEstimate,
+    estimate_memory,
     needed,
-    room_within,
+    plan_memory,
+    with_heap_trimmed,
 )
 from landslide_map.models.bundle.load import load_bundle
 from landslide_map.runtime import allocator
 from landslide_map.runtime.byte_size import MIB, amount
-from landslide_map.runtime.memory_limit import CACHE, Room, kept_to
+from landslide_map.runtime.memory_limit import CACHE, MemoryPlan, memory_limited_to
 from landslide_map.windows import plan_windows
 
 
@@ -73,8 +73,8 @@ def test_what_is_held_of_a_row_of_blocks_is_not_more_than_was_counted(
 
 
 def test_without_a_limit_a_run_is_as_it_was() -> None:
-    assert room_within(None) == Room(cache=CACHE, threads=None, read_ahead=True)
-    with kept_to(Room()):
+    assert plan_memory(None) == MemoryPlan(cache=CACHE, threads=None, read_ahead=True)
+    with memory_limited_to(MemoryPlan()):
         assert dask.config.get("num_workers", None) is None
 
 
@@ -86,25 +86,33 @@ def four_threads(monkeypatch: pytest.MonkeyPatch) -> int:
     return 300 * MIB
 
 
-DEMAND = Demand(models=100 * MIB, voting=200 * MIB, reading=50 * MIB, votes=10 * MIB, writing=200 * MIB)
+ESTIMATE = MemoryEstimate(
+    models=100 * MIB, voting=200 * MIB, reading=50 * MIB, votes=10 * MIB, writing=200 * MIB
+)
 
 
 def test_what_is_needed_adds_up_by_hand() -> None:
-    room = Room(cache=64 * MIB, threads=2, read_ahead=True)
+    chosen_plan = MemoryPlan(cache=64 * MIB, threads=2, read_ahead=True)
     judging = 72 + 2 * memory_plan.THREAD / MIB + 200 + 50  # an eighth more than the cache
-    assert needed(room, DEMAND, 300 * MIB) == (300 + 100 + 10 + judging) * MIB
-    assert needed(replace(room, read_ahead=False), DEMAND, 300 * MIB) == (300 + 100 + 10 + judging - 50) * MIB
-    assert needed(room, replace(DEMAND, lane=30 * MIB), 300 * MIB) == (300 + 100 + 10 + judging + 60) * MIB
-    large = replace(DEMAND, writing=2000 * MIB)
-    assert needed(room, large, 300 * MIB) == (300 + 100 + 10 + 2000) * MIB
+    assert needed(chosen_plan, ESTIMATE, 300 * MIB) == (300 + 100 + 10 + judging) * MIB
+    assert (
+        needed(replace(chosen_plan, read_ahead=False), ESTIMATE, 300 * MIB)
+        == (300 + 100 + 10 + judging - 50) * MIB
+    )
+    assert (
+        needed(chosen_plan, replace(ESTIMATE, per_thread=30 * MIB), 300 * MIB)
+        == (300 + 100 + 10 + judging + 60) * MIB
+    )
+    large = replace(ESTIMATE, writing=2000 * MIB)
+    assert needed(chosen_plan, large, 300 * MIB) == (300 + 100 + 10 + 2000) * MIB
 
 
 def test_more_memory_is_never_slower(four_threads: int) -> None:
     rooms = []
-    for limit in range(needed(SMALLEST, DEMAND, four_threads), 3000 * MIB, 16 * MIB):
-        room = room_within(limit, DEMAND)
-        assert needed(room, DEMAND, four_threads) <= limit
-        rooms.append((room.threads, room.read_ahead, room.cache))
+    for limit in range(needed(SMALLEST, ESTIMATE, four_threads), 3000 * MIB, 16 * MIB):
+        chosen_plan = plan_memory(limit, ESTIMATE)
+        assert needed(chosen_plan, ESTIMATE, four_threads) <= limit
+        rooms.append((chosen_plan.threads, chosen_plan.read_ahead, chosen_plan.cache))
     assert rooms[0] == (1, False, CACHE // 8)
     assert rooms[-1] == (4, True, CACHE)
     assert rooms == sorted(rooms)
@@ -112,13 +120,13 @@ def test_more_memory_is_never_slower(four_threads: int) -> None:
 
 
 def test_a_limit_that_is_too_small_says_what_would_do(four_threads: int) -> None:
-    least = needed(SMALLEST, DEMAND, four_threads)
+    least = needed(SMALLEST, ESTIMATE, four_threads)
     with pytest.raises(ResourceError, match="E640") as refused:
-        room_within(least - 1, DEMAND)
+        plan_memory(least - 1, ESTIMATE)
     said = str(refused.value)
     asked = amount(said.partition("this run needs ")[2].partition(" (")[0])
     assert least <= asked < least + 10**7
-    assert replace(room_within(asked, DEMAND), source_block=SMALLEST.source_block) == SMALLEST
+    assert replace(plan_memory(asked, ESTIMATE), source_block=SMALLEST.source_block) == SMALLEST
     assert "0.32 GB are in memory already" in said
     assert "stride" in said
 
@@ -130,13 +138,16 @@ def test_workers_here_share_what_the_writing_process_leaves(
     workers = object.__new__(client.Cluster)
     workers._here = 2
     # 300 MiB are held, 10 are votes, 200 are for writing.
-    assert workers._part((510 + 2000) * MIB, DEMAND) == 1000 * MIB
-    assert workers._part(400 * MIB, DEMAND) == 0, "which each worker then refuses"
+    assert workers._part((510 + 2000) * MIB, ESTIMATE) == 1000 * MIB
+    assert workers._part(400 * MIB, ESTIMATE) == 0, "which each worker then refuses"
 
 
 def test_settings_hold_inside_and_are_put_back() -> None:
     before = get_gdal_config("GDAL_CACHEMAX")
-    with kept_to(Room()), kept_to(Room(cache=32 * MIB, threads=1, read_ahead=False)):
+    with (
+        memory_limited_to(MemoryPlan()),
+        memory_limited_to(MemoryPlan(cache=32 * MIB, threads=1, read_ahead=False)),
+    ):
         assert dask.config.get("num_workers") == 1
         assert get_gdal_config("GDAL_CACHEMAX") == 32 * MIB
     assert get_gdal_config("GDAL_CACHEMAX") == before
@@ -154,10 +165,10 @@ def test_threads_share_a_heap_until_the_last_block_is_left(monkeypatch: pytest.M
             asked.append((0, kept))
 
     monkeypatch.setattr(allocator, "_glibc", Glibc)
-    with kept_to(Room()):
+    with memory_limited_to(MemoryPlan()):
         assert asked == []
-        with kept_to(replace(SMALLEST, threads=2)):
-            with kept_to(SMALLEST):
+        with memory_limited_to(replace(SMALLEST, threads=2)):
+            with memory_limited_to(SMALLEST):
                 pass
             assert asked == [(-8, 1), (-8, 1), (0, 0)], "M_ARENA_MAX is -8 in malloc.h"
     assert asked[3:] == [(-8, 0), (0, 0)]
@@ -166,28 +177,28 @@ def test_threads_share_a_heap_until_the_last_block_is_left(monkeypatch: pytest.M
 def test_free_memory_goes_back_after_every_row_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[object] = []
 
-    def judge(block_rows: Sequence[int], tick: Tick) -> Iterator[Any]:
+    def predictor(block_rows: Sequence[int], tick: Tick) -> Iterator[Any]:
         for row in block_rows:
             tick(row)
             yield f"row {row}"
 
     monkeypatch.setattr(memory_plan, "give_back", lambda: done.append("given back"))
-    for row in giving_back(judge)([3, 4], done.append):
+    for row in with_heap_trimmed(predictor)([3, 4], done.append):
         done.append(row)
     assert done == [3, "given back", "row 3", 4, "given back", "row 4"]
 
 
 def test_models_count_until_they_are_loaded() -> None:
     bundle, plan = load_bundle(), plan_windows((1024, 1024), 64)
-    before = demand_of(bundle, plan).models
+    before = estimate_memory(bundle, plan).models
     files = [name for entry in bundle.document.members for name in entry.files]
     assert before == memory_plan.PARSED * sum(bundle.document.files[name].bytes for name in files)
     member = bundle.members[0]
     assert member.predictors  # type: ignore[attr-defined]
-    assert demand_of(bundle, plan).models == before - memory_plan.PARSED * sum(map(len, member.folds))  # type: ignore[attr-defined]
+    assert estimate_memory(bundle, plan).models == before - memory_plan.PARSED * sum(map(len, member.folds))  # type: ignore[attr-defined]
 
 
 def test_a_worker_needs_no_room_for_the_map_and_the_writer_none_for_rows() -> None:
-    assert DEMAND.of_rows() == Demand(models=100 * MIB, voting=200 * MIB, reading=50 * MIB)
-    assert DEMAND.of_the_map() == Demand(votes=10 * MIB, writing=200 * MIB)
+    assert ESTIMATE.of_rows() == MemoryEstimate(models=100 * MIB, voting=200 * MIB, reading=50 * MIB)
+    assert ESTIMATE.of_the_map() == MemoryEstimate(votes=10 * MIB, writing=200 * MIB)
     assert OPENING.models > 0

@@ -21,10 +21,10 @@ from landslide_map.grid import Grid
 from landslide_map.products.columns import ANALYSED, LANDSLIDES
 from landslide_map.products.geopackage import read_layer, write_geopackage
 from landslide_map.products.merge import (
-    brought,
     leading_crs,
     merged_areas,
     merged_landslides,
+    reproject_layer,
 )
 from landslide_map.products.polygons import ANALYSED_COLUMNS, LANDSLIDE_COLUMNS, landslides
 from landslide_map.vector.areas import ellipsoidal_areas, small_areas
@@ -228,12 +228,12 @@ def test_a_landslide_on_a_zone_border_is_one_and_counted_once() -> None:
 def test_projected_outlines_follow_the_ground_and_areas_are_geodesic() -> None:
     shape = box(300_000, 5_000_000, 409_800, 5_109_800)  # a whole tile
     frame = layer({"geometry": shape}, columns=ANALYSED_COLUMNS)
-    moved = brought(frame, ZONE33)
+    moved = reproject_layer(frame, ZONE33)
     edge = shapely.get_coordinates(shapely.segmentize(shape.exterior, 77.0))
     there = pyproj.Transformer.from_crs(ZONE32, ZONE33, always_xy=True).transform(*edge.T)
     ring = moved.geometry[0].geoms[0].exterior
     assert shapely.distance(shapely.points(*there), ring).max() < 0.01
-    assert brought(frame, ZONE32) is frame
+    assert reproject_layer(frame, ZONE32) is frame
     expected = geodesic(shape, ZONE32)
     assert ellipsoidal_areas(frame.geometry)[0] == pytest.approx(expected, rel=1e-8)
     assert ellipsoidal_areas(moved.geometry)[0] == pytest.approx(expected, rel=1e-7)

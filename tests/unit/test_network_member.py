@@ -103,7 +103,7 @@ def test_every_thread_judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         return real(self, windows)
 
     monkeypatch.setattr(VotingNetwork, "probability", spied)
-    monkeypatch.setattr(device_worker, "lanes", lambda _: 2)
+    monkeypatch.setattr(device_worker, "cpu_workers", lambda _: 2)
     member(tmp_path, folds=1).predict(WINDOWS)
     assert len(seen) == 2
 
@@ -115,14 +115,14 @@ def test_several_devices_share_the_windows_and_all_get_every_fold(
     one = member(tmp_path)
     expected = one.predict(WINDOWS)
     judged: list[int] = []
-    real = device_worker.Seat.judge
+    real = device_worker.DeviceWorker.predict_batch
 
-    def spied(self: device_worker.Seat, windows: torch.Tensor) -> torch.Tensor:
+    def spied(self: device_worker.DeviceWorker, windows: torch.Tensor) -> torch.Tensor:
         judged.append(len(windows))
         return real(self, windows)
 
     monkeypatch.setattr(Runtime, "devices", lambda _: [torch.device("cpu")] * 3)
-    monkeypatch.setattr(device_worker.Seat, "judge", spied)
+    monkeypatch.setattr(device_worker.DeviceWorker, "predict_batch", spied)
     np.testing.assert_array_equal(one.predict(WINDOWS), expected)
     assert sorted(judged) == sorted([4, 4, 3] * 2)
     np.testing.assert_array_equal(one.predict(WINDOWS[:2]), expected[:2])  # fewer windows than cards

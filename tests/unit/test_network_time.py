@@ -72,13 +72,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_each_architecture_is_measured_once_after_warming_up(bundle: Bundle, clock: Clock) -> None:
-    told: list[tuple[str, int, int]] = []
-    found = seconds_per_window(list(bundle.members), lambda *news: told.append(news))
+    reported: list[tuple[str, int, int]] = []
+    found = seconds_per_window(list(bundle.members), lambda *news: reported.append(news))
     assert found == {"v10": 1.0, "v20": 1.0, "v31": 0.25, "v33": 0.25}
     assert sorted(clock.asked) == sorted(
         (name, 1, windows) for name in ("v10", "v20", "v31") for windows in (0, 1, 3)
     )
-    assert told == [("time members", done, 4) for done in range(5)]
+    assert reported == [("time members", done, 4) for done in range(5)]
 
 
 @pytest.mark.usefixtures("clock")

@@ -9,13 +9,13 @@ from threading import Event, current_thread
 
 import pytest
 
-from landslide_map.runtime.prefetch import one_ahead
+from landslide_map.runtime.prefetch import prefetch
 
 
 def test_items_come_in_order_and_end() -> None:
-    assert list(one_ahead(iter(range(5)))) == [0, 1, 2, 3, 4]
-    assert list(one_ahead(iter([]))) == []
-    assert list(one_ahead(iter([None, None]))) == [None, None]
+    assert list(prefetch(iter(range(5)))) == [0, 1, 2, 3, 4]
+    assert list(prefetch(iter([]))) == []
+    assert list(prefetch(iter([None, None]))) == [None, None]
 
 
 def test_the_next_item_is_made_meanwhile_and_no_other() -> None:
@@ -29,7 +29,7 @@ def test_the_next_item_is_made_meanwhile_and_no_other() -> None:
             assert current_thread().name != "MainThread"
             yield i
 
-    for item in one_ahead(items()):
+    for item in prefetch(items()):
         if item < 3:
             assert began[item + 1].wait(10)  # while this item is in use
         assert len(made) <= item + 2
@@ -41,7 +41,7 @@ def test_an_error_comes_where_its_item_would_have_come() -> None:
         yield 2
         raise ValueError("the third")
 
-    ahead = one_ahead(items())
+    ahead = prefetch(items())
     assert [next(ahead), next(ahead)] == [1, 2]
     with pytest.raises(ValueError, match="the third"):
         next(ahead)
@@ -58,7 +58,7 @@ def test_who_stops_early_leaves_no_thread_behind() -> None:
             ended.set()
 
     source = items()
-    ahead = one_ahead(source)
+    ahead = prefetch(source)
     next(ahead)
     ahead.close()  # returns when the item under way is made
     source.close()  # and nobody runs it any more
@@ -69,7 +69,7 @@ def test_what_was_handed_on_is_not_kept() -> None:
     class Large:
         pass
 
-    ahead = one_ahead(Large() for _ in range(2))
+    ahead = prefetch(Large() for _ in range(2))
     item = next(ahead)
     reference = weakref.ref(item)
     del item

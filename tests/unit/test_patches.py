@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from landslide_map.products.painting import Patches, least_over, mean_over, patches_of
+from landslide_map.products.painting import WindowMosaic, least_over, mean_over, window_mosaic
 from landslide_map.windows import WindowPlan, offsets, plan_windows
 
 NAN = float("nan")
-UNEQUAL = Patches(np.array([0, 1, 4]), np.array([0, 2, 3, 5]))
+UNEQUAL = WindowMosaic(np.array([0, 1, 4]), np.array([0, 2, 3, 5]))
 NUMBERED = np.arange(6).reshape(2, 3)
 
 
@@ -20,8 +20,8 @@ def test_a_patch_is_the_mean_of_the_windows_over_it():
     # Windows of 4 px at columns 0, 2, 4 and 5 of 9: the last step is 1.
     plan = row_plan(9, stride=2)
     assert plan.col_starts.tolist() == [0, 2, 4, 5]
-    assert patches_of(plan).col_edges.tolist() == [0, 2, 4, 5, 6, 8, 9]
-    assert patches_of(plan).row_edges.tolist() == [0, 4]
+    assert window_mosaic(plan).col_edges.tolist() == [0, 2, 4, 5, 6, 8, 9]
+    assert window_mosaic(plan).row_edges.tolist() == [0, 4]
     means = mean_over([[1, 2, 4, 8]], plan)
     np.testing.assert_array_equal(means, np.float32([[1, 1.5, 3, 14 / 3, 6, 8]]))
     assert means.dtype == np.float32
@@ -74,5 +74,5 @@ def test_rows_outside_the_grid_are_refused(start, stop):
 
 
 def test_values_of_other_patches_are_refused():
-    with pytest.raises(ValueError, match=r"shape \(3, 2\) are not one for each of \(2, 3\) patches"):
+    with pytest.raises(ValueError, match=r"shape \(3, 2\) are not one for each of \(2, 3\) cells"):
         UNEQUAL.paint(NUMBERED.T, 0, 4)

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from rasterio.crs import CRS
 
 from landslide_map.grid import Grid
-from landslide_map.products.painting import Patches
+from landslide_map.products.painting import WindowMosaic
 from landslide_map.products.polygons import analysed_areas, landslides, regions
 from landslide_map.products.rasters import classify
 from landslide_map.reasons import Reason
@@ -28,7 +28,7 @@ def grid_of(shape, crs=UTM32, left=500000.0, top=5000000.0):
 
 def pixel_patches(shape):
     """Patches of one pixel each."""
-    return Patches(*(np.arange(n + 1) for n in shape))
+    return WindowMosaic(*(np.arange(n + 1) for n in shape))
 
 
 def pixel_box(grid, row, col, rows=1, cols=1):
@@ -55,9 +55,9 @@ def outline(mask, **options):
     """Landslides of a mask with a smooth made-up probability."""
     grid = grid_of(mask.shape)
     probability = np.linspace(0.5, 0.999, mask.size, dtype=np.float32).reshape(mask.shape)
-    patches = pixel_patches(mask.shape)
+    mosaic = pixel_patches(mask.shape)
     return landslides(
-        mask.astype(np.uint8), probability, patches, *record_of(mask.shape), grid, DATES, **options
+        mask.astype(np.uint8), probability, mosaic, *record_of(mask.shape), grid, DATES, **options
     )
 
 
@@ -95,8 +95,8 @@ def test_outlines_are_the_unions_of_touching_pixels(mask):
 def test_attributes_agree_with_brute_force(mask, seed):
     grid, (record, plan) = grid_of(mask.shape), record_of(mask.shape, seed=seed)
     probability = np.random.default_rng(seed).random(mask.shape, dtype=np.float32)
-    patches = pixel_patches(mask.shape)
-    frame = landslides(mask.astype(np.uint8), probability, patches, record, plan, grid, DATES)
+    mosaic = pixel_patches(mask.shape)
+    frame = landslides(mask.astype(np.uint8), probability, mosaic, record, plan, grid, DATES)
     x, y = np.meshgrid(grid.x, grid.y)
     for landslide in frame.itertuples():
         inside = shapely.contains_xy(landslide.geometry, x, y)
@@ -123,8 +123,8 @@ def test_pixels_that_meet_at_a_corner_are_one_landslide():
 def test_only_class_one_is_a_landslide():
     classes = np.full((4, 4), Reason.NO_DATA, dtype=np.uint8)
     classes[0, 0], classes[3, 3], classes[2, 0] = 1, Reason.SNOW_OR_CLOUD, 0
-    probability, patches, (record, plan) = np.full((4, 4), 0.9), pixel_patches((4, 4)), record_of((4, 4))
-    frame = landslides(classes, probability, patches, record, plan, grid_of((4, 4)), DATES)
+    probability, mosaic, (record, plan) = np.full((4, 4), 0.9), pixel_patches((4, 4)), record_of((4, 4))
+    frame = landslides(classes, probability, mosaic, record, plan, grid_of((4, 4)), DATES)
     assert frame.geometry.area.tolist() == [100.0]
 
 

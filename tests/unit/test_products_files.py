@@ -22,7 +22,7 @@ from landslide_map.mapping import file_hashes, provenance
 from landslide_map.mapping.file_hashes import versions
 from landslide_map.products import styles
 from landslide_map.products.geopackage import write_geopackage
-from landslide_map.products.painting import Patches, least_over, patches_of
+from landslide_map.products.painting import WindowMosaic, least_over, window_mosaic
 from landslide_map.products.polygons import analysed_areas, landslides
 from landslide_map.products.rasters import CLASS_NAMES
 from landslide_map.products.reviews import with_review_columns
@@ -53,14 +53,14 @@ def layers(found=True):
     classes = np.zeros(GRID.shape, np.uint8)
     if found:
         classes[5:20, 5:30] = classes[50:60, 70:90] = 1
-    pixels = Patches(np.arange(GRID.height + 1), np.arange(GRID.width + 1))
+    pixels = WindowMosaic(np.arange(GRID.height + 1), np.arange(GRID.width + 1))
     probability = np.where(classes, 0.875, 0.1)
     dates = {
         "event_time": EVENT,
         "s2_post": datetime(2024, 4, 5, 2, 30, tzinfo=UTC),
         "s1_ascending_post": None,
     }
-    areas = analysed_areas(least_over(RECORD.codes, PLAN), patches_of(PLAN), RECORD.scenarios, GRID)
+    areas = analysed_areas(least_over(RECORD.codes, PLAN), window_mosaic(PLAN), RECORD.scenarios, GRID)
     return landslides(classes, probability, pixels, RECORD, PLAN, GRID, dates), areas
 
 

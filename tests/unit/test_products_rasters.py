@@ -11,7 +11,7 @@ from rasterio.enums import ColorInterp
 
 from landslide_map.grid import Grid
 from landslide_map.products import cog, rasters, styles
-from landslide_map.products.painting import Patches
+from landslide_map.products.painting import WindowMosaic
 from landslide_map.reasons import Reason
 
 GRID = Grid.covering(CRS.from_epsg(32651), (300000, 2690000, 311300, 2700000))  # 1130 x 1000 px
@@ -28,7 +28,7 @@ def probabilities(seed=0):
 
 def pixels(shape=GRID.shape):
     """Patches of one pixel each."""
-    return Patches(*(np.arange(n + 1) for n in shape))
+    return WindowMosaic(*(np.arange(n + 1) for n in shape))
 
 
 def write_probability(path, values, patches=None, **options):
@@ -107,14 +107,14 @@ def test_the_same_data_make_the_same_bytes_for_any_threads_and_cache(tmp_path, m
 
 
 def test_the_same_pixels_make_the_same_bytes_for_any_patches(tmp_path):
-    patches = Patches(np.array([0, 3, 512, 700, 1000]), np.array([0, 1, 513, 1130]))
+    patches = WindowMosaic(np.array([0, 3, 512, 700, 1000]), np.array([0, 1, 513, 1130]))
     values = np.random.default_rng(2).integers(0, 2, patches.shape, dtype=np.uint8)
     first = write_classes(tmp_path / "a.tif", values, patches).read_bytes()
     assert write_classes(tmp_path / "b.tif", patches.paint(values, 0, 1000)).read_bytes() == first
 
 
 def test_probabilities_and_their_statistics_of_patches_are_those_of_pixels(tmp_path):
-    patches = Patches(np.array([0, 3, 512, 700, 1000]), np.array([0, 1, 513, 1130]))
+    patches = WindowMosaic(np.array([0, 3, 512, 700, 1000]), np.array([0, 1, 513, 1130]))
     values = np.random.default_rng(2).random(patches.shape, dtype=np.float32)
     values[1, 1] = np.nan
     painted = patches.paint(values, 0, 1000)

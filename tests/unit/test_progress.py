@@ -79,11 +79,11 @@ def test_machines_get_first_last_and_at_most_one_a_second() -> None:
     reported(
         json_lines(lines.append, clock), clock, (0, 0), (0.75, 1), (0.9, 2), (1.25, 50), (1.5, 60), (2, 1000)
     )
-    told = [json.loads(line) for line in lines]
-    assert [(one["done"], one["elapsed_seconds"]) for one in told] == [(0, 0), (50, 1.25), (1000, 2)]
-    assert told[0]["rate"] is None
-    assert told[0]["remaining_seconds"] is None
-    assert told[1] == {
+    lines_read = [json.loads(line) for line in lines]
+    assert [(one["done"], one["elapsed_seconds"]) for one in lines_read] == [(0, 0), (50, 1.25), (1000, 2)]
+    assert lines_read[0]["rate"] is None
+    assert lines_read[0]["remaining_seconds"] is None
+    assert lines_read[1] == {
         "event": "progress",
         "stage": "classify windows",
         "done": 50,
@@ -93,7 +93,7 @@ def test_machines_get_first_last_and_at_most_one_a_second() -> None:
         "remaining_seconds": 23.75,
         "elapsed_seconds": 1.25,
     }
-    assert told[2]["remaining_seconds"] == 0
+    assert lines_read[2]["remaining_seconds"] == 0
 
 
 def test_a_stage_without_a_unit_is_told_as_such() -> None:

@@ -122,8 +122,8 @@ def test_progress_warnings_and_results_are_passed_on(command: types.ModuleType) 
     )
     feedback = Feedback()
     assert command.run([code], feedback)["landslides"] == 3
-    told = [(name, what) for name, what in feedback.heard if name != "pushCommandInfo"]
-    assert sorted(told, key=str) == [
+    reported = [(name, what) for name, what in feedback.heard if name != "pushCommandInfo"]
+    assert sorted(reported, key=str) == [
         ("pushInfo", "plain ä"),
         ("pushWarning", "W207: cloud"),
         ("setProgress", 100.0),

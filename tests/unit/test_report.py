@@ -16,7 +16,7 @@ from landslide_map.evaluation.inventory_match import match
 from landslide_map.evaluation.report import plots
 from landslide_map.evaluation.report.window_text import FIGURES, window_text
 from landslide_map.evaluation.report.write import FILES, write_object_report, write_window_report
-from landslide_map.evaluation.windows import Judged, figures, judge
+from landslide_map.evaluation.windows import LabelledPredictions, figures, predict_labelled
 from landslide_map.models.bundle.load import Bundle
 from tests.support.labelled import made_up_statistics, tiny_bundle
 from tests.unit.test_objects import AREA, CRS, compared, square
@@ -28,14 +28,14 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def evaluated(bundle: Bundle) -> tuple[dict, Judged]:
+def evaluated(bundle: Bundle) -> tuple[dict, LabelledPredictions]:
     statistics, labels = made_up_statistics()
-    judged = judge(statistics, labels, bundle=bundle, all_members=True, out_of_fold=True)
-    return figures(judged, all_members=True), judged
+    predicted = predict_labelled(statistics, labels, bundle=bundle, all_members=True, out_of_fold=True)
+    return figures(predicted, all_members=True), predicted
 
 
 @pytest.fixture(scope="module")
-def written(evaluated: tuple[dict, Judged], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(evaluated: tuple[dict, LabelledPredictions], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reports") / "r"
     write_window_report(folder, *evaluated)
     return folder
@@ -56,7 +56,9 @@ def figures_of(report: Path) -> dict:
     return {key: value for key, value in stored.items() if key not in ("outputs", "seal")}
 
 
-def test_the_words_say_the_numbers_of_the_json(evaluated: tuple[dict, Judged], written: Path) -> None:
+def test_the_words_say_the_numbers_of_the_json(
+    evaluated: tuple[dict, LabelledPredictions], written: Path
+) -> None:
     stored = figures_of(written)
     assert stored == evaluated[0]
     text = (written / "report.md").read_text()
@@ -91,8 +93,8 @@ def test_every_picture_is_there_named_in_the_text_and_not_blank(written: Path) -
 
 def test_a_trained_on_evaluation_says_that_it_flatters(bundle: Bundle) -> None:
     statistics, labels = made_up_statistics()
-    judged = judge(statistics, labels, bundle=bundle)
-    result = figures(judged, ids=[f"ID_{i}" for i in range(len(labels))])
+    predicted = predict_labelled(statistics, labels, bundle=bundle)
+    result = figures(predicted, ids=[f"ID_{i}" for i in range(len(labels))])
     assert "trained on 120 of these windows: the figures flatter it" in window_text(result, set())
 
 
@@ -106,28 +108,28 @@ def test_drawing_touches_no_global_state(tmp_path: Path) -> None:
 
 
 def test_an_existing_report_is_replaced_only_on_request_and_nothing_else_is_touched(
-    evaluated: tuple[dict, Judged], written: Path, tmp_path: Path
+    evaluated: tuple[dict, LabelledPredictions], written: Path, tmp_path: Path
 ) -> None:
-    result, judged = evaluated
+    result, predicted = evaluated
     folder = tmp_path / "r"
     shutil.copytree(written, folder)
     (folder / "notes.txt").write_text("mine")
     (folder / "probability.tif").write_text("a map")
     with pytest.raises(OutputExistsError, match=r"holds report\.md") as refusal:
-        write_window_report(folder, result, judged)
+        write_window_report(folder, result, predicted)
     assert refusal.value.code == "E401"
-    write_window_report(folder, result | {"bundle": "another"}, judged, overwrite=True)
+    write_window_report(folder, result | {"bundle": "another"}, predicted, overwrite=True)
     assert json.loads((folder / "evaluation.json").read_text())["bundle"] == "another"
     assert (folder / "notes.txt").read_text() == "mine"
     assert (folder / "probability.tif").read_text() == "a map"
     (folder / "roc.png").write_bytes(b"a picture of the user's own")
     with pytest.raises(OutputExistsError, match=r"roc\.png") as refusal:
-        write_window_report(folder, result, judged, overwrite=True)
+        write_window_report(folder, result, predicted, overwrite=True)
     assert refusal.value.code == "E404"
 
 
 def test_without_matplotlib_the_report_is_refused_before_anything_is_written(
-    evaluated: tuple[dict, Judged], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    evaluated: tuple[dict, LabelledPredictions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ResourceError, match=r"landslide-map\[report\]") as refusal:

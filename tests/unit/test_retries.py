@@ -11,7 +11,7 @@ import pytest
 
 from landslide_map.errors import InputError, Notice, ResourceError, SceneError
 from landslide_map.grid import Block
-from landslide_map.inference.rows import JudgedRows, Tick
+from landslide_map.inference.rows import RowResult, Tick
 from landslide_map.mapping.retry import retrying
 from landslide_map.raster.open import open_band
 from landslide_map.raster.resample import read_block
@@ -22,11 +22,11 @@ WINDOWS = 5
 FAILED = InputError("E101", "b.tif: band 1 cannot be read")
 
 
-def judged(block_row: int) -> JudgedRows:
+def predicted(block_row: int) -> RowResult:
     some = np.zeros(WINDOWS)
     codes = some.astype(np.int8)
     record = WindowRecord(probability=some, threshold=some, scenario=codes, reason=codes, scenarios=("all",))
-    return JudgedRows(block_row, record)
+    return RowResult(block_row, record)
 
 
 class Flaky:
@@ -36,33 +36,33 @@ class Flaky:
         self.times = list(times)
         self.asked: list[tuple[int, ...]] = []
 
-    def __call__(self, block_rows: Sequence[int], tick: Tick) -> Iterator[JudgedRows]:
+    def __call__(self, block_rows: Sequence[int], tick: Tick) -> Iterator[RowResult]:
         self.asked.append(tuple(block_rows))
         for answer in self.times.pop(0):
             tick(WINDOWS - 2)  # a row may fail when it is partly judged
             if isinstance(answer, Exception):
                 raise answer
             tick(2)
-            yield judged(answer)
+            yield predicted(answer)
 
 
 def outcome(
-    judge: Flaky, block_rows: Sequence[int]
+    predictor: Flaky, block_rows: Sequence[int]
 ) -> tuple[list[int], list[Notice], list[float], list[int]]:
     """Return the rows that came, the remarks, the pauses, and the sums that were counted."""
     remarks: list[Notice] = []
     pauses: list[float] = []
     counted = [0]
-    stubborn = retrying(judge, remarks.append, pauses=(1, 5), sleep=pauses.append)
+    stubborn = retrying(predictor, remarks.append, pauses=(1, 5), sleep=pauses.append)
     rows = [row.block_row for row in stubborn(block_rows, lambda n: counted.append(counted[-1] + n))]
     return rows, remarks, pauses, counted
 
 
 def test_only_what_is_missing_is_asked_for_again_and_windows_count_once() -> None:
-    judge = Flaky([3, 1, FAILED], [OSError(5, "Input/output error")], [0, 2])
-    rows, remarks, pauses, counted = outcome(judge, range(4))
+    predictor = Flaky([3, 1, FAILED], [OSError(5, "Input/output error")], [0, 2])
+    rows, remarks, pauses, counted = outcome(predictor, range(4))
     assert rows == [3, 1, 0, 2]
-    assert judge.asked == [(0, 1, 2, 3), (0, 2), (0, 2)]
+    assert predictor.asked == [(0, 1, 2, 3), (0, 2), (0, 2)]
     assert pauses == [1, 5]
     assert [notice.code for notice in remarks] == ["W110", "W110"]
     assert "1 s after this: b.tif: band 1 cannot be read" in remarks[0].message
@@ -72,16 +72,16 @@ def test_only_what_is_missing_is_asked_for_again_and_windows_count_once() -> Non
 
 
 def test_a_row_that_comes_makes_the_count_start_again() -> None:
-    judge = Flaky([FAILED], [FAILED], [0, FAILED], [FAILED], [1])
-    rows, _, pauses, _ = outcome(judge, [0, 1])
+    predictor = Flaky([FAILED], [FAILED], [0, FAILED], [FAILED], [1])
+    rows, _, pauses, _ = outcome(predictor, [0, 1])
     assert rows == [0, 1]
     assert pauses == [1, 5, 1, 5]
 
 
 def test_the_third_failure_is_reported_with_what_is_missing() -> None:
-    judge = Flaky([7, FAILED], [FAILED], [FAILED])
+    predictor = Flaky([7, FAILED], [FAILED], [FAILED])
     with pytest.raises(InputError) as refused:
-        outcome(judge, [7, 8, 12])
+        outcome(predictor, [7, 8, 12])
     assert refused.value.code == "E110"
     assert refused.value.message.startswith(
         "b.tif: band 1 cannot be read. Tried 3 times; rows of blocks 8, 12 have no answer (each is "
@@ -99,11 +99,11 @@ def test_the_third_failure_is_reported_with_what_is_missing() -> None:
     ],
 )
 def test_refusals_and_bugs_are_not_tried_again(refusal: Exception) -> None:
-    judge = Flaky([0, refusal])
+    predictor = Flaky([0, refusal])
     with pytest.raises(type(refusal)) as raised:
-        outcome(judge, [0, 1])
+        outcome(predictor, [0, 1])
     assert raised.value is refusal
-    assert len(judge.asked) == 1
+    assert len(predictor.asked) == 1
 
 
 def test_a_zip_that_was_out_of_reach_is_read_again(tmp_path: Path) -> None:

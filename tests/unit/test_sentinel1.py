@@ -174,8 +174,8 @@ def composite(path, *, order=(0, 1, 2, 3), descriptions=("postVV", "postVH", "di
     pre_vv, pre_vh = decibels(land(1, -10.0)), decibels(land(2, -16.5))
     post_vv, post_vh = decibels(land(3, -10.5)), decibels(land(4, -17.0))
     bands = [post_vv, post_vh, post_vv - pre_vv, post_vh - pre_vh]
-    told = tuple(descriptions[i] for i in order) if descriptions else ()
-    return write(path, *(bands[i] for i in order), descriptions=told, **options)
+    reported = tuple(descriptions[i] for i in order) if descriptions else ()
+    return write(path, *(bands[i] for i in order), descriptions=reported, **options)
 
 
 @pytest.mark.parametrize(

@@ -273,7 +273,7 @@ def test_the_sign_of_real_differences_is_told_filtered_or_not():
         for burst in ("T137-292319-IW1", "T137-292320-IW1", "T137-292320-IW2", "T137-292321-IW1")
         for name in ("VV", "VH")
     ]
-    told = 0
+    reported = 0
     for paths in groups:
         with np.errstate(invalid="ignore", divide="ignore"):
             images = [10 * np.log10(read(path)) for path in paths]
@@ -281,15 +281,15 @@ def test_the_sign_of_real_differences_is_told_filtered_or_not():
             check_sign((post, post), (post - pre, post - pre), "s")
             with pytest.raises(InputError, match="E307: s: the differences are pre - post"):
                 check_sign((post, post), (pre - post, pre - post), "s")
-            told += 1
-    assert told == 3 * 90 + 8 * 2
+            reported += 1
+    assert reported == 3 * 90 + 8 * 2
 
 
 def test_the_sign_of_a_difference_by_hand():
     """Two columns apart, 0 0 4 4 steps by 4 4 -4 -4, and so does itself; a column on it is -4 4 4 -4."""
     post = np.tile([0.0, 0.0, 4.0, 4.0], (20, 8))
-    for change, told in ((post, 1.0), (-post, -1.0), (np.roll(post, 1, axis=1), 0.0)):
-        assert _fine_correlation(post, change) == pytest.approx(told, abs=0.05)
+    for change, reported in ((post, 1.0), (-post, -1.0), (np.roll(post, 1, axis=1), 0.0)):
+        assert _fine_correlation(post, change) == pytest.approx(reported, abs=0.05)
 
 
 def test_one_polarisation_alone_tells_no_sign():

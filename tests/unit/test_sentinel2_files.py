@@ -14,7 +14,7 @@ from landslide_map.grid import Block
 from landslide_map.inputs.scene_inputs import OpticalImage
 from landslide_map.inputs.sentinel2.band_files import baseline_in_names, dates_in_names
 from landslide_map.inputs.sentinel2.image import open_optical
-from landslide_map.inputs.sentinel2.offset import Look, offset_verdict
+from landslide_map.inputs.sentinel2.offset import BandSample, offset_verdict
 from landslide_map.raster.resample import read_block
 from landslide_map.scene.model import OpticalSpec
 from tests.support.rasters import grid_at, write_band
@@ -183,9 +183,9 @@ def test_a_mosaic_of_images_with_and_without_the_offset_is_doubtful(
         mixed[:, : 2 * columns] -= 1000
         write_band(files[BANDS[band]], mixed.clip(1).astype(np.uint16), grid_at(32651, 0, 0, (256, 240)))
     _, notices, _ = open_optical(OpticalSpec(**files), EVENT)
-    told = [n.message for n in notices if n.code == "W203"]
-    assert len(told) == said
-    assert not said or "present in 8 and absent in 8 places" in told[0]
+    reported = [n.message for n in notices if n.code == "W203"]
+    assert len(reported) == said
+    assert not said or "present in 8 and absent in 8 places" in reported[0]
 
 
 def test_numbers_clipped_for_display_are_doubtful(tmp_path: Path) -> None:
@@ -195,9 +195,9 @@ def test_numbers_clipped_for_display_are_doubtful(tmp_path: Path) -> None:
         files[BANDS[band]] = tmp_path / f"{band}.tif"
         write_band(files[BANDS[band]], values.clip(0, 3500), GRID)
     _, notices, _ = open_optical(OpticalSpec(**files), EVENT)
-    told = [n.message for n in notices if n.code == "W350"]
-    assert len(told) == 1
-    assert "in nir have its highest value, 3500 DN" in told[0]
+    reported = [n.message for n in notices if n.code == "W350"]
+    assert len(reported) == 1
+    assert "in nir have its highest value, 3500 DN" in reported[0]
 
 
 def test_nodata_is_declared_tagged_or_zero(tmp_path: Path) -> None:
@@ -229,14 +229,14 @@ def test_cloud_in_the_classification_does_not_hide_the_offset() -> None:
     classes[:85] = 9
     for band in pixels.values():
         band[:85] = 9000
-    look = Look({name: values.astype(np.float32) for name, values in pixels.items()}, classes)
+    look = BandSample({name: values.astype(np.float32) for name, values in pixels.items()}, classes)
     assert offset_verdict(look)[0] == "absent"
 
 
 def test_snow_does_not_prove_the_offset() -> None:
     snow = {band: np.full((50, 50), level, np.float32) for band, level in
             {"blue": 7000, "green": 6900, "red": 6800, "nir": 6000}.items()}  # fmt: skip
-    assert offset_verdict(Look(snow))[0] == "undecided"
+    assert offset_verdict(BandSample(snow))[0] == "undecided"
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_plants_prove_the_offset_only_where_nothing_is_darker(
     bands = {name: np.full((50, 50), level, np.float32) for name, level in zip(BGRN, plants, strict=True)}
     for name, level in zip(BGRN, water, strict=True):
         bands[name][40:] = level
-    assert offset_verdict(Look(bands))[0] == verdict
+    assert offset_verdict(BandSample(bands))[0] == verdict
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_plants_prove_the_offset_only_where_nothing_is_darker(
 def test_the_verdict_on_real_images(site: str, verdict: str) -> None:
     with rasterio.open(shared_data("real", "terramind", "S2L2A", f"{site}.tif")) as dataset:
         stored = dataset.read([2, 3, 4, 8]).astype(np.float32)
-    assert offset_verdict(Look(dict(zip(BGRN, stored, strict=True))))[0] == verdict
+    assert offset_verdict(BandSample(dict(zip(BGRN, stored, strict=True))))[0] == verdict
 
 
 def test_the_real_snowy_image_is_not_taken_for_one_with_the_offset() -> None:

@@ -95,12 +95,12 @@ def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("moved", [0, 2, 20])
 def test_scars_on_a_quarter_of_a_scene_hide_no_displacement(dense: Path, moved: int) -> None:
-    patches = []
+    chips = []
     for date, columns in (("20240728", 0), ("20240821", moved)):
         with rasterio.open(dense / f"desc_{date}_vv.tif") as dataset:
             values = dataset.read(1, window=Window(40 - columns, 40, 256, 256))
-        patches.append([values])
-    assert shift(*patches) == (0, moved)
+        chips.append([values])
+    assert shift(*chips) == (0, moved)
 
 
 @pytest.mark.parametrize("burst", ["292320-IW2", "292319-IW1", "292321-IW1"])
@@ -162,16 +162,16 @@ def test_even_ground_is_not_taken_for_other_ground(tmp_path: Path) -> None:
 @pytest.mark.parametrize("turned", [False, True])
 def test_the_sample_scene_turned_upside_down_is_warned_of(turned: bool) -> None:
     """Read as one polarisation before, after, and the other of both."""
-    looks = []
+    chips = []
     for date, flip in (("20240809", False), ("20240821", turned)):
         for name in ("vv", "vh"):
             with rasterio.open(SAMPLE / f"desc_{date}_{name}.tif") as dataset:
                 values = dataset.read(1, window=Window(300, 200, 256, 256))
-            looks.append([values[::-1] if flip else values])
-    vv_before, vh_before, vv_after, vh_after = looks
-    told = correlation(vv_before, vv_after)
-    assert told is not None
-    assert show_other_ground(told, (vv_before, vh_before), (vv_after, vh_after)) is turned
+            chips.append([values[::-1] if flip else values])
+    vv_before, vh_before, vv_after, vh_after = chips
+    reported = correlation(vv_before, vv_after)
+    assert reported is not None
+    assert show_other_ground(reported, (vv_before, vh_before), (vv_after, vh_after)) is turned
 
 
 def test_real_images_of_one_track_show_one_ground() -> None:
@@ -179,19 +179,19 @@ def test_real_images_of_one_track_show_one_ground() -> None:
     folder = shared_data("real/opera_png_timeseries/tests/test_data")
     dates = []
     for vv in sorted(folder.rglob("*_VV_*.tif")):
-        looks = []
+        chips = []
         for path in (vv, vv.with_name(vv.name.replace("_VV_", "_VH_"))):
             with rasterio.open(path) as dataset:
-                looks.append(to_db(dataset.read(1)))
-        dates.append(looks)
+                chips.append(to_db(dataset.read(1)))
+        dates.append(chips)
     assert len(dates) == 10
     for before, after in pairwise(dates):
         for turned, rows in ((False, slice(None)), (True, slice(None, None, -1))):
-            pair = [tuple(map(patches_of, looks)) for looks in (before, [one[rows] for one in after])]
-            told = correlation(pair[0][0], pair[1][0])
-            assert told is not None
-            assert show_other_ground(told, *pair) is turned
+            pair = [tuple(map(window_mosaic, chips)) for chips in (before, [one[rows] for one in after])]
+            reported = correlation(pair[0][0], pair[1][0])
+            assert reported is not None
+            assert show_other_ground(reported, *pair) is turned
 
 
-def patches_of(image: np.ndarray) -> list[np.ndarray]:
+def window_mosaic(image: np.ndarray) -> list[np.ndarray]:
     return [image[y : y + 64, x : x + 64] for y in (0, 36) for x in (0, 43, 86)]

@@ -10,13 +10,13 @@ import pytest
 from landslide_map.bands import SNOW_OR_CLOUD
 from landslide_map.datasets.statistics_table import TABLE_CHANNELS
 from landslide_map.features.moments import STATISTICS
-from landslide_map.inference.gather import gathered
-from landslide_map.inference.rows import JudgedRows
+from landslide_map.inference.gather import assemble_result
+from landslide_map.inference.rows import RowResult
 from landslide_map.mapping.provenance import window_counts
 from landslide_map.models.bundle.load import load_bundle
 from landslide_map.models.statistics.features import feature_names, feature_table
 from landslide_map.models.statistics.training_range import FARTHEST, UNLIKE, TrainingRange
-from landslide_map.products.painting import Patches
+from landslide_map.products.painting import WindowMosaic
 from landslide_map.window_record import WindowRecord
 from landslide_map.windows import plan_windows
 from tests.support.labelled import made_up_statistics
@@ -90,7 +90,7 @@ def test_a_scene_of_unlike_windows_says_so_and_counts_them(unlike: float, said: 
         unlike_training=np.where(scenario < 0, np.nan, np.where(np.arange(plan.count) < 4, unlike, 0.0)),
         scenarios=tuple(own.name for own in bundle.scenarios),
     )
-    result = gathered([JudgedRows(0, record)], bundle, plan)
+    result = assemble_result([RowResult(0, record)], bundle, plan)
     assert ("W342" in [notice.code for notice in result.notices]) == said
     found = window_counts(result.record)["unlike_training"]
     assert found == {"limit": UNLIKE, "windows": 3 if said else 0, "median": 0.0}
@@ -98,7 +98,7 @@ def test_a_scene_of_unlike_windows_says_so_and_counts_them(unlike: float, said: 
 
 def test_the_mean_along_runs_is_that_of_their_pixels() -> None:
     rng = np.random.default_rng(3)
-    patches = Patches(np.array([0, 3, 7, 9]), np.array([0, 2, 5, 11]))
+    patches = WindowMosaic(np.array([0, 3, 7, 9]), np.array([0, 2, 5, 11]))
     values = rng.random(patches.shape).astype(np.float32)
     values[1, 1] = np.nan
     pixels = patches.paint(values, 0, 9).astype(float)

@@ -28,7 +28,7 @@ _DASHES: Final = ("--", "-.", ":", (0, (5, 1)))
 _GREY: Final = "#666666"
 DPI: Final = 150
 NAMED: Final = 9
-"""Members beside the ensemble that are told apart by colour and dash; more would be a tangle."""
+"""Members beside the ensemble that colour and dash can distinguish; more would be unreadable."""
 
 _CORNERED: Final = 0.95
 """Area under ROC curves above which they leave the middle of the picture free."""

@@ -29,7 +29,7 @@ def window_text(result: Mapping[str, Any], pictures: set[str]) -> str:
         "",
         *_cautions(result),
         f"{result['n']} windows scored, {result['positives']} of them with landslide; {result['unscored']} "
-        f"could not be judged. Threshold: {_threshold(result['threshold'])}"
+        f"have no prediction. Threshold: {_threshold(result['threshold'])}"
         + (f" (operating point {result['operating_point']})." if result.get("operating_point") else "."),
         "",
         "## Ensemble (window level)",

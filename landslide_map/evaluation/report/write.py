@@ -14,7 +14,7 @@ from landslide_map.evaluation.inventory_match import Match
 from landslide_map.evaluation.report import plots
 from landslide_map.evaluation.report.object_text import object_text
 from landslide_map.evaluation.report.window_text import window_text
-from landslide_map.evaluation.windows import Judged
+from landslide_map.evaluation.windows import LabelledPredictions
 from landslide_map.metrics import precision_recall_curve, reliability_curve, roc_curve, scores
 from landslide_map.runtime.own_files import Kind, sealed, tree_records
 from landslide_map.runtime.transaction import outputs
@@ -39,7 +39,11 @@ REPORT: Final = Kind(JSON, FILES, "a report")
 
 
 def write_window_report(
-    folder: str | PathLike[str], result: Mapping[str, Any], judged: Judged, *, overwrite: bool = False
+    folder: str | PathLike[str],
+    result: Mapping[str, Any],
+    predicted: LabelledPredictions,
+    *,
+    overwrite: bool = False,
 ) -> None:
     """Write the report of an evaluation of windows.
 
@@ -49,7 +53,7 @@ def write_window_report(
         Created if absent; the files appear together or not at all.
     result : mapping
         As of :func:`landslide_map.evaluation.evaluate`, perhaps with ``ablation`` and ``importance``.
-    judged : Judged
+    predicted : LabelledPredictions
         The votes behind it, for the curves.
     overwrite : bool
         Replace an existing report; other files are never touched.
@@ -63,7 +67,7 @@ def write_window_report(
     """
     plots.require_matplotlib()
     with outputs(folder, REPORT, overwrite=overwrite) as stage:
-        _window_plots(stage, result, judged)
+        _window_plots(stage, result, predicted)
         if ablation := result.get("ablation"):
             _ablation_plots(stage, ablation)
         _write(stage, result, window_text(result, {path.name for path in stage.iterdir()}))
@@ -93,15 +97,15 @@ def _write(stage: Path, result: Mapping[str, Any], text: str) -> None:
     (stage / JSON).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _window_plots(stage: Path, result: Mapping[str, Any], judged: Judged) -> None:
-    probability, _, _ = judged.settle(judged.bundle.scenarios)
+def _window_plots(stage: Path, result: Mapping[str, Any], predicted: LabelledPredictions) -> None:
+    probability, _, _ = predicted.combine_predictions(predicted.bundle.scenarios)
     voted = np.isfinite(probability)
-    truth, probability = judged.labels[voted] == 1, probability[voted]
+    truth, probability = predicted.labels[voted] == 1, probability[voted]
     all_members = {"ensemble": (truth, probability)}
-    for name in _drawn(judged):
-        predictions = judged.votes.predictions[:, judged.votes.members.index(name)]
+    for name in _drawn(predicted):
+        predictions = predicted.votes.predictions[:, predicted.votes.members.index(name)]
         own = np.isfinite(predictions)
-        all_members[name] = (judged.labels[own] == 1, predictions[own])
+        all_members[name] = (predicted.labels[own] == 1, predictions[own])
     figures = {name: scores(t.astype(int), p, p > 1) for name, (t, p) in all_members.items()}
     plots.roc(
         stage / "roc.png",
@@ -128,12 +132,12 @@ def _window_plots(stage: Path, result: Mapping[str, Any], judged: Judged) -> Non
         plots.correlation(stage / "member_correlation.png", correlation["members"], matrix)
 
 
-def _drawn(judged: Judged) -> list[str]:
-    """Return the members to draw beside the ensemble: those of the commonest scenario that voted."""
-    _, _, chosen = judged.settle(judged.bundle.scenarios)
-    scenario = judged.bundle.scenarios[int(np.bincount(chosen[chosen >= 0]).argmax())]
-    predictions = judged.votes.predictions
-    voted = [name for i, name in enumerate(judged.votes.members) if np.isfinite(predictions[:, i]).any()]
+def _drawn(predicted: LabelledPredictions) -> list[str]:
+    """Return the members to draw beside the ensemble: those of the most frequent scenario that voted."""
+    _, _, chosen = predicted.combine_predictions(predicted.bundle.scenarios)
+    scenario = predicted.bundle.scenarios[int(np.bincount(chosen[chosen >= 0]).argmax())]
+    predictions = predicted.votes.predictions
+    voted = [name for i, name in enumerate(predicted.votes.members) if np.isfinite(predictions[:, i]).any()]
     return [name for name in voted if name in scenario.weights][: plots.NAMED]
 
 

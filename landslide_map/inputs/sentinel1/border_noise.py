@@ -93,9 +93,9 @@ def _near_edge(medians: Medians, across: int | None) -> npt.NDArray[np.bool_]:
     if across is None:
         return _around(missing, REACH)
     edge = medians.shape[1]
-    patches = missing.reshape(-1, across, edge, edge)
-    near = _around(np.asarray(patches.any(axis=(2, 3))), 1)
-    return np.broadcast_to(near[:, :, None, None], patches.shape).reshape(missing.shape)
+    grouped = missing.reshape(-1, across, edge, edge)
+    near = _around(np.asarray(grouped.any(axis=(2, 3))), 1)
+    return np.broadcast_to(near[:, :, None, None], grouped.shape).reshape(missing.shape)
 
 
 def _around(missing: npt.NDArray[np.bool_], reach: int) -> npt.NDArray[np.bool_]:

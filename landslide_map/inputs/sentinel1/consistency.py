@@ -16,7 +16,7 @@ from landslide_map.inputs.scene_inputs import RadarTrack
 from landslide_map.inputs.sentinel1 import dates, differences, units
 from landslide_map.inputs.sentinel1.border_noise import border_noise_notices
 from landslide_map.inputs.sentinel1.families import SAME_PASS_S
-from landslide_map.inputs.sentinel1.files import OpenedImage, patches_across
+from landslide_map.inputs.sentinel1.files import OpenedImage, windows_across
 from landslide_map.inputs.sentinel1.metadata import (
     direction,
     has_time_of_day,
@@ -56,7 +56,7 @@ def check(
     notices += _check_radiometry(pre, post)
     notices += _check_pixels_differ(pre, post)
     notices += _level_notices(orbit, [*pre, *post])
-    notices += _lattice_notices(orbit, pre, post)
+    notices += _alignment_notices(orbit, pre, post)
     notices += _border_notices([*pre, *post])
     notices += dates.distance_notices(orbit, pre, post, event_time)
     grids = [band.grid for item in (*pre, *post) for band in item.image.bands["vv"]]
@@ -126,15 +126,15 @@ def _check_files_differ(images: Sequence[OpenedImage]) -> None:
 def _check_direction(orbit: str, item: OpenedImage) -> list[Notice]:
     """Refuse ascending listed under descending and the reverse (E303)."""
     acquired = item.image.acquired
-    for told, source in ((item.spec.orbit, "declared pass:"), (item.told.orbit, "its tags say")):
-        if told and told != orbit:
+    for recorded, source in ((item.spec.orbit, "declared pass:"), (item.recorded.orbit, "its tags say")):
+        if recorded and recorded != orbit:
             raise InputError(
-                "E303", f"{item.where}: listed under {orbit}, but {source} {told}; move it in scene.yaml"
+                "E303", f"{item.where}: listed under {orbit}, but {source} {recorded}; move it in scene.yaml"
             )
     longitude, latitude = centre(item.image.bands["vv"][0].grid)
     for moment, source, remedy in (
         (acquired, "", "correct datetime: (UTC)"),
-        (item.told.acquired, ", as its tags or name say,", "list the right file"),
+        (item.recorded.acquired, ", as its tags or name say,", "list the right file"),
     ):
         implied = direction(moment, longitude, latitude) if moment and has_time_of_day(moment) else None
         if moment and implied and implied != orbit:
@@ -175,8 +175,8 @@ def _check_same_track(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]) -
     reference = post[0]
     for item in (*pre, *post[1:]):
         known = item.image.relative_orbit, reference.image.relative_orbit
-        told = item.told.relative_orbit, reference.told.relative_orbit
-        for (one, other), source in ((known, ""), (told, ", as their tags or names say")):
+        recorded = item.recorded.relative_orbit, reference.recorded.relative_orbit
+        for (one, other), source in ((known, ""), (recorded, ", as their tags or names say")):
             if one is not None and other is not None and one != other:
                 raise InputError(
                     "E304",
@@ -225,7 +225,7 @@ def _check_radiometry(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]) -
 def _kinds(images: Sequence[OpenedImage]) -> set[str]:
     """Name the products: family, filtering and pixel size."""
     return {
-        f"{item.told.family or 'unnamed'}{' filtered' if item.told.filtered else ''} "
+        f"{item.recorded.family or 'unnamed'}{' filtered' if item.recorded.filtered else ''} "
         f"{resolution_m(band.grid):.0f} m"
         for item in images
         for band in item.image.bands["vv"]
@@ -253,14 +253,14 @@ def _check_pixels_differ(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]
                 differences.check_differ(
                     decibels[one.where], decibels[other.where], f"{one.where} and {other.where}"
                 )
-    filtered = [item for item in (*pre, *post) if item.told.filtered]
+    filtered = [item for item in (*pre, *post) if item.recorded.filtered]
     if filtered and not notices:
         message = f"{filtered[0].where}: speckle was filtered, as its name says; training images were not"
         notices = [Notice("W314", message)]
     noise = []
     for grid in {item.image.bands["vv"][0].grid for item in (*pre, *post)}:
         group = [item.where for item in (*pre, *post) if item.image.bands["vv"][0].grid == grid]
-        noise += border_noise_notices([(where, decibels[where]) for where in group], patches_across(grid))
+        noise += border_noise_notices([(where, decibels[where]) for where in group], windows_across(grid))
     # One example of quiet speckle is enough: all images of a track come from the same processing.
     return notices[:1] + sorted(noise, key=lambda notice: notice.message)
 
@@ -310,12 +310,12 @@ def _step(values: units.Pixels, other: units.Pixels) -> float:
     return levels[0] - levels[1] if len(levels) == 2 else 0.0
 
 
-def _lattice_notices(orbit: str, pre: Sequence[OpenedImage], post: Sequence[OpenedImage]) -> list[Notice]:
+def _alignment_notices(orbit: str, pre: Sequence[OpenedImage], post: Sequence[OpenedImage]) -> list[Notice]:
     """Say (I321) where images before and after lie on different pixels: one of them is resampled more."""
     if not pre:
         return []
     before, after = (side[0].image.bands["vv"][0].grid for side in (pre, post))
-    if before.same_lattice(after):
+    if before.aligned_with(after):
         return []
     return [
         Notice(

@@ -33,33 +33,33 @@ def correlation(before: Sequence[Pixels], after: Sequence[Pixels]) -> Pixels | N
     Parameters
     ----------
     before, after : sequence of ndarray, (edge, edge)
-        Patches of the same ground in dB, NaN where there is no data.
+        Chips of the same ground in dB, NaN where there is no data.
 
     Returns
     -------
     ndarray, (2 reach + 1, 2 reach + 1), or None
-        That of no displacement is in the middle; None where no patch of both has data.
+        That of no displacement is in the middle; None where no chip of both has data.
 
     Notes
     -----
-    The cross-correlations of all patches, without their coarse shades, are added before a peak is sought:
+    The cross-correlations of all chips, without their coarse shades, are added before a peak is sought:
     what is displaced is displaced everywhere, and what looks alike by chance is not.
     """
     return cross_correlation(spectra(before), spectra(after))
 
 
 Spectra = list[tuple[npt.NDArray[np.complex64], float] | None]
-"""Of each patch, its transform and power; None where it has too little data."""
+"""Of each chip, its transform and power; None where it has too little data."""
 
 
-def spectra(patches: Sequence[Pixels]) -> Spectra:
-    """Return the spectra of patches, for several :func:`cross_correlation`."""
+def spectra(chips: Sequence[Pixels]) -> Spectra:
+    """Return the spectra of chips, for several :func:`cross_correlation`."""
     found: Spectra = []
-    for patch in patches:
-        if np.isfinite(patch).mean() < VALID:
+    for chip in chips:
+        if np.isfinite(chip).mean() < VALID:
             found.append(None)
             continue
-        texture = _texture(patch)
+        texture = _texture(chip)
         found.append((fft.rfft2(texture), float((texture**2).sum())))
     return found
 

@@ -40,19 +40,19 @@ def compare_declarations(images: Sequence[OpenedImage], event_time: datetime) ->
     notices = []
     for item in images:
         track = item.spec.relative_orbit
-        if track and item.told.relative_orbit and track != item.told.relative_orbit:
+        if track and item.recorded.relative_orbit and track != item.recorded.relative_orbit:
             notices.append(
                 Notice(
                     "W317",
                     f"{item.where}: declared relative orbit {track}, but its tags or name say "
-                    f"{item.told.relative_orbit}; the declared one is used",
+                    f"{item.recorded.relative_orbit}; the declared one is used",
                 )
             )
-        told, declared = item.told.acquired, item.spec.datetime
-        if told is None or declared is None or abs(told - declared) <= timedelta(days=1):
+        recorded, declared = item.recorded.acquired, item.spec.datetime
+        if recorded is None or declared is None or abs(recorded - declared) <= timedelta(days=1):
             continue
-        message = f"{item.where}: declared {declared:%Y-%m-%d}, but its tags or name say {told:%Y-%m-%d}"
-        if (told < event_time) != (declared < event_time):
+        message = f"{item.where}: declared {declared:%Y-%m-%d}, but its tags or name say {recorded:%Y-%m-%d}"
+        if (recorded < event_time) != (declared < event_time):
             raise InputError("E302", f"{message}, on the other side of the event; correct scene.yaml")
         notices.append(Notice("W317", f"{message}; the declared date is used"))
     return notices

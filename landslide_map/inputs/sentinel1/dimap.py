@@ -67,10 +67,10 @@ def read_dimap(path: Path) -> dict[str, DimapBand]:
     found: dict[str, DimapBand] = {}
     for band in root.iter("Spectral_Band_Info"):
         name = _text(band, "BAND_NAME")
-        told = _BAND.search(name)
-        if told is None:
+        recorded = _BAND.search(name)
+        if recorded is None:
             continue
-        key = told["polarisation"].lower()
+        key = recorded["polarisation"].lower()
         if key in found:
             raise InputError(
                 "E305", f"{path}: has several bands of {key.upper()}; write one kind with SNAP (Band Select)"
@@ -81,9 +81,9 @@ def read_dimap(path: Path) -> dict[str, DimapBand]:
             raise InputError(
                 "E101", f"{path}: does not say which file holds {name}; write it again with SNAP"
             )
-        decibels = told["db"] is not None or _text(band, "PHYSICAL_UNIT").lower().endswith("db")
+        decibels = recorded["db"] is not None or _text(band, "PHYSICAL_UNIT").lower().endswith("db")
         found[key] = DimapBand(
-            files[index], grid, _nodata(band, decibels), _of_band(identity, told, decibels, flattened)
+            files[index], grid, _nodata(band, decibels), _of_band(identity, recorded, decibels, flattened)
         )
     return found
 
@@ -93,12 +93,16 @@ def _by_names(path: Path, identity: Identity) -> dict[str, DimapBand]:
     folder = path.with_suffix(".data")
     found: dict[str, DimapBand] = {}
     for raster in sorted(folder.glob("*.img")):
-        told = _BAND.search(raster.stem)
-        if told is None or told["quantity"].lower() == "beta" or told["polarisation"].lower() in found:
+        recorded = _BAND.search(raster.stem)
+        if (
+            recorded is None
+            or recorded["quantity"].lower() == "beta"
+            or recorded["polarisation"].lower() in found
+        ):
             continue
-        decibels = told["db"] is not None
-        found[told["polarisation"].lower()] = DimapBand(
-            raster, None, None, _of_band(identity, told, decibels, False)
+        decibels = recorded["db"] is not None
+        found[recorded["polarisation"].lower()] = DimapBand(
+            raster, None, None, _of_band(identity, recorded, decibels, False)
         )
     if set(found) != {"vv", "vh"}:
         raise InputError(
@@ -109,13 +113,13 @@ def _by_names(path: Path, identity: Identity) -> dict[str, DimapBand]:
     return found
 
 
-def _of_band(identity: Identity, told: re.Match[str], decibels: bool, flattened: bool) -> Identity:
+def _of_band(identity: Identity, recorded: re.Match[str], decibels: bool, flattened: bool) -> Identity:
     """Return what is known of a band; terrain-flattened gamma0 has the name of the other, the graph tells."""
     units: BackscatterUnits = "db" if decibels else "power"
     gamma: Quantity = "gamma0_rtc" if flattened else "gamma0"
-    quantity: Quantity = gamma if told["quantity"].lower() == "gamma" else "sigma0"
+    quantity: Quantity = gamma if recorded["quantity"].lower() == "gamma" else "sigma0"
     return Identity(
-        units=units, quantity=quantity, polarisation=told["polarisation"].upper(), family="SNAP"
+        units=units, quantity=quantity, polarisation=recorded["polarisation"].upper(), family="SNAP"
     ).completed(identity)
 
 
@@ -178,18 +182,18 @@ def _grid(root: Element, path: Path) -> Grid:
 
 def _identity(root: Element) -> Identity:
     abstract = next((node for node in root.iter("MDElem") if node.get("name") == "Abstracted_Metadata"), None)
-    told: dict[str, str] = {}
+    recorded: dict[str, str] = {}
     for attribute in () if abstract is None else abstract.iter("MDATTR"):
         text = (attribute.text or "").strip()
         if text not in _ABSENT:
-            told.setdefault(attribute.get("name", ""), text)
-    platform = re.sub(r"^SENTINEL-?1", "S1", told.get("MISSION", "").upper())
-    direction = told.get("PASS", "").lower()
+            recorded.setdefault(attribute.get("name", ""), text)
+    platform = re.sub(r"^SENTINEL-?1", "S1", recorded.get("MISSION", "").upper())
+    direction = recorded.get("PASS", "").lower()
     return Identity(
-        acquired=_time(told.get("first_line_time", "")),
+        acquired=_time(recorded.get("first_line_time", "")),
         platform=platform if re.fullmatch(r"S1[ABCD]", platform) else None,
-        absolute_orbit=int(told["ABS_ORBIT"]) if told.get("ABS_ORBIT", "").isdigit() else None,
-        relative_orbit=int(told["REL_ORBIT"]) if told.get("REL_ORBIT", "").isdigit() else None,
+        absolute_orbit=int(recorded["ABS_ORBIT"]) if recorded.get("ABS_ORBIT", "").isdigit() else None,
+        relative_orbit=int(recorded["REL_ORBIT"]) if recorded.get("REL_ORBIT", "").isdigit() else None,
         orbit=direction if direction in {"ascending", "descending"} else None,
     )
 

@@ -18,7 +18,7 @@ from typing import Final
 from landslide_map.errors import InputError
 from landslide_map.grid import Grid
 from landslide_map.inputs.sentinel1.dimap import read_dimap
-from landslide_map.inputs.sentinel1.files import RadarFile, look_at, polarisation_of
+from landslide_map.inputs.sentinel1.files import RadarFile, inspect_file, polarisation_of
 from landslide_map.inputs.sentinel1.metadata import Identity, identify, relative_orbit
 from landslide_map.inputs.shards import shards_of
 from landslide_map.raster.open import open_band
@@ -63,8 +63,8 @@ class Product:
     @property
     def relative_orbit(self) -> int | None:
         """Track, as told or by the absolute orbit."""
-        told = self.identity
-        return told.relative_orbit or relative_orbit(told.platform, told.absolute_orbit)
+        recorded = self.identity
+        return recorded.relative_orbit or relative_orbit(recorded.platform, recorded.absolute_orbit)
 
 
 def is_collection(path: Path) -> bool:
@@ -79,7 +79,8 @@ def products_in(path: Path) -> list[Product]:
     ------
     InputError
         E101 unreadable, E305 a product lacks a polarisation, E309 without a date; as
-        :func:`~landslide_map.inputs.sentinel1.files.look_at` for rasters that are no geocoded backscatter.
+        :func:`~landslide_map.inputs.sentinel1.files.inspect_file` for rasters that are no geocoded
+        backscatter.
     """
     pairs: dict[str, dict[str, RadarFile]] = {}
     both: list[Product] = []
@@ -90,12 +91,12 @@ def products_in(path: Path) -> list[Product]:
         polarisation = _polarisation(raster.name)
         if polarisation is not None:
             key = str(raster.with_name(_without(raster.name)))
-            pairs.setdefault(key, {})[polarisation] = look_at(raster)
+            pairs.setdefault(key, {})[polarisation] = inspect_file(raster)
         elif _may_hold_both(raster) and raster == shards_of(raster)[0]:
-            file = look_at(raster)
-            told = [polarisation_of(text) for text in file.descriptions]
-            if told.count("vv") == 1 and told.count("vh") == 1:
-                numbers = RadarBands(vv=told.index("vv") + 1, vh=told.index("vh") + 1)
+            file = inspect_file(raster)
+            recorded = [polarisation_of(text) for text in file.descriptions]
+            if recorded.count("vv") == 1 and recorded.count("vh") == 1:
+                numbers = RadarBands(vv=recorded.index("vv") + 1, vh=recorded.index("vh") + 1)
                 both.append(_product({"vv": file, "vh": file}, numbers))
     return sorted([*both, *map(_pair, pairs.values())], key=lambda p: (p.acquired, str(p.files["vv"])))
 
@@ -190,8 +191,8 @@ def files_of_dimap(path: Path) -> dict[str, RadarFile]:
 
 
 def _polarisation(name: str) -> str | None:
-    told = identify([name]).polarisation
-    return told.lower() if told in {"VV", "VH"} else None
+    recorded = identify([name]).polarisation
+    return recorded.lower() if recorded in {"VV", "VH"} else None
 
 
 def _without(name: str) -> str:

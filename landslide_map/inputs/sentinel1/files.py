@@ -18,7 +18,7 @@ from landslide_map.inputs.scene_inputs import RadarImage
 from landslide_map.inputs.sentinel1 import units
 from landslide_map.inputs.sentinel1.metadata import (
     Identity,
-    Told,
+    Recorded,
     from_tags,
     from_text,
     identify,
@@ -28,14 +28,14 @@ from landslide_map.raster.band import RasterBand
 from landslide_map.raster.dataset import check_image_size
 from landslide_map.raster.nodata import alpha_bands, read_valid
 from landslide_map.raster.open import open_band, opened
-from landslide_map.raster.sampling import PLACES, decimated, patches, refuse_to_search
+from landslide_map.raster.sampling import PLACES, decimated, refuse_to_search, sample_windows
 from landslide_map.scene.model import RadarSpec
 from landslide_map.untrusted.files import ZIP_ERRORS, inside_zip, member_header, read_bytes
 
 _README_LIMIT: Final = 1 << 20
 """Longest README that is read, bytes."""
-PATCH: Final = 32
-"""Edge of the patches of a sample, pixels."""
+EDGE: Final = 32
+"""Edge of the windows of a sample, pixels."""
 _FOLDERS: Final = 4
 """How many folder names above a file may tell what it is."""
 
@@ -52,7 +52,7 @@ class RadarFile:
     """Where the pixels lie, if the product says so elsewhere."""
     nodata: tuple[float, ...] | None = None
     """Values that mean "no data", if the product says so elsewhere."""
-    told: Told = ()
+    recorded: Recorded = ()
     """What each source of metadata says."""
 
 
@@ -71,7 +71,7 @@ class OpenedImage:
 
     image: RadarImage
     spec: RadarSpec
-    told: Identity
+    recorded: Identity
     """What the tags and names of its files say, whatever scene.yaml declares."""
     vv_pixels: npt.NDArray[np.float64]
     """Sample of the first VV slice, stored values, NaN = no data."""
@@ -85,7 +85,7 @@ class OpenedImage:
         return self.image.bands["vv"][0].path
 
 
-def look_at(path: Path) -> RadarFile:
+def inspect_file(path: Path) -> RadarFile:
     """Read the metadata of a file, and refuse what cannot be geocoded backscatter.
 
     Raises
@@ -114,9 +114,9 @@ def look_at(path: Path) -> RadarFile:
             f"{path}: holds {what}; expected calibrated backscatter as plain floating-point dB, power or "
             "amplitude",
         )
-    told = (("tags", from_tags(tags)), ("name", identify(names)), ("README", beside(path)))
-    identity = reduce(Identity.completed, (one for _, one in told))
-    return RadarFile(path, identity, tuple(text or "" for text in descriptions), told=told)
+    recorded = (("tags", from_tags(tags)), ("name", identify(names)), ("README", beside(path)))
+    identity = reduce(Identity.completed, (one for _, one in recorded))
+    return RadarFile(path, identity, tuple(text or "" for text in descriptions), recorded=recorded)
 
 
 def beside(path: Path) -> Identity:
@@ -193,7 +193,7 @@ def sampled_band(
     values, notices = units.fill_values(pixels, f"{path} band {index}", integer)
     band = replace(band, nodata=(*band.nodata, *values))
     pixels = np.where(np.isin(pixels, values) | ~np.isfinite(pixels), np.nan, pixels)
-    # A narrow swath can fall between the patches: look everywhere before saying that there is nothing.
+    # A narrow swath can fall between the windows: look everywhere before saying that there is nothing.
     if np.isnan(pixels).all():
         refuse_to_search(band)
     if np.isnan(pixels).all() and not np.isfinite(decimated(band)).any():
@@ -202,31 +202,31 @@ def sampled_band(
 
 
 def sample(band: RasterBand) -> tuple[npt.NDArray[np.float64], bool]:
-    """Return stored values from patches spread over the band, and whether they are whole numbers.
+    """Return stored values from windows spread over the band, and whether they are whole numbers.
 
     Full resolution and no overviews: averaging would hide speckle and dilute fill values.
 
     Returns
     -------
-    pixels : ndarray, (patches * PATCH, PATCH) or, for a small raster, all of it; float64, nodata NaN
+    pixels : ndarray, (windows * EDGE, EDGE) or, for a small raster, all of it; float64, nodata NaN
     integer : bool
     """
     height, width = band.grid.shape
     with opened(band.path) as dataset:
         integer = np.issubdtype(np.dtype(dataset.dtypes[band.index - 1]), np.integer)
-        if patches_across(band.grid) is None:
+        if windows_across(band.grid) is None:
             pixels = read_valid(dataset, band)
         else:
-            windows = patches((height, width), min(PATCH, height, width))
+            windows = sample_windows((height, width), min(EDGE, height, width))
             pixels = np.concatenate([read_valid(dataset, band, window) for window in windows])
     return pixels.astype(np.float64), bool(integer)
 
 
-def patches_across(grid: Grid) -> int | None:
-    """Return how many patches lie in a row of the sample of a band; None if the sample is all of it."""
-    if grid.height * grid.width <= (PLACES * PATCH) ** 2:
+def windows_across(grid: Grid) -> int | None:
+    """Return how many windows lie in a row of the sample of a band; None if the sample is all of it."""
+    if grid.height * grid.width <= (PLACES * EDGE) ** 2:
         return None
-    windows = patches(grid.shape, min(PATCH, *grid.shape))
+    windows = sample_windows(grid.shape, min(EDGE, *grid.shape))
     return len({window.col_off for window in windows})
 
 

@@ -47,8 +47,8 @@ def sorted_radar(radar: Radar, event_time: datetime) -> tuple[dict[str, TrackSpe
     tracks: dict[str, TrackSpec] = {}
     notices: list[Notice] = []
     for orbit, groups in sorted(directions.items(), reverse=True):
-        track, told = _best_track(orbit, groups, event_time)
-        notices += told
+        track, added = _best_track(orbit, groups, event_time)
+        notices += added
         if track is not None:
             tracks[orbit] = track
     if not tracks:
@@ -81,17 +81,17 @@ def _expanded(track: TrackSpec) -> TrackSpec:
 def _direction(group: Sequence[Product]) -> str:
     """Return the direction of a pass: as its tags or name tell, else by the local time of the day."""
     first = group[0]
-    told = next((one.identity.orbit for one in group if one.identity.orbit), None)
-    if told is None and has_time_of_day(first.acquired):
+    recorded = next((one.identity.orbit for one in group if one.identity.orbit), None)
+    if recorded is None and has_time_of_day(first.acquired):
         longitude, latitude = centre(first.grid)
-        told = direction(first.acquired, longitude, latitude)
-    if told is None:
+        recorded = direction(first.acquired, longitude, latitude)
+    if recorded is None:
         raise InputError(
             "E318",
             f"{first.files['vv']}: neither tags nor name nor time of day tell whether the pass is ascending; "
             "list it under descending: or ascending: in scene.yaml",
         )
-    return told
+    return recorded
 
 
 def _best_track(orbit: str, groups: Passes, event_time: datetime) -> tuple[TrackSpec | None, list[Notice]]:

@@ -44,8 +44,8 @@ def hidden_notices(orbit: str, masks: Sequence[HiddenGround | None]) -> list[Not
     shares = [float(np.isin(sample(one.mask)[0], one.codes).mean()) for one in masks if one is not None]
     if not shares:
         return []
-    told = f"{max(shares):.1%} of an image at most are layover or shadow by the masks of the products"
-    return [Notice("I322", f"{orbit}: {told}, and are left out")]
+    message = f"{max(shares):.1%} of an image at most are layover or shadow by the masks of the products"
+    return [Notice("I322", f"{orbit}: {message}, and are left out")]
 
 
 def _exists(path: Path) -> bool:

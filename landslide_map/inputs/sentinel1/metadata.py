@@ -42,11 +42,11 @@ class Identity:
         return replace(self, **gaps)
 
 
-Told = tuple[tuple[str, Identity], ...]
+Recorded = tuple[tuple[str, Identity], ...]
 """Sources of metadata with what each says, the most trusted first."""
 
 
-def sources_of(told: Told) -> dict[str, str]:
+def sources_of(recorded: Recorded) -> dict[str, str]:
     """Return which source each property comes from: the first that says anything about it.
 
     >>> tags, name = Identity(platform="S1A"), Identity(platform="S1B", relative_orbit=7)
@@ -56,7 +56,7 @@ def sources_of(told: Told) -> dict[str, str]:
     return {
         known.name: source
         for known in fields(Identity)
-        if (source := next((s for s, one in told if getattr(one, known.name) is not None), None))
+        if (source := next((s for s, one in recorded if getattr(one, known.name) is not None), None))
     }
 
 

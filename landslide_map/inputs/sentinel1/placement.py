@@ -39,12 +39,12 @@ from landslide_map.raster.resample import read_block
 from landslide_map.raster.sampling import decimated
 from landslide_map.runtime.threads import in_threads
 
-PATCH, SMALLEST = 256, 128
-"""Edges of a patch, pixels: powers of two, so that patches begin where blocks of files do."""
+CHIP, SMALLEST = 256, 128
+"""Edges of a chip, pixels: powers of two, so that chips begin where blocks of files do."""
 MARGIN: Final = 1 / 16
-"""Share of a patch's edge that may lie beyond an image of other pixels."""
+"""Share of a chip's edge that may lie beyond an image of other pixels."""
 PLACES: Final = 3
-"""Patches along each axis of an image."""
+"""Chips along each axis of an image."""
 MOVED_PX: Final = 1.0
 """From this displacement on an image is moved: of filtered images it is measured to 0.6 pixels only."""
 TOGETHER_PX: Final = 1.0
@@ -79,8 +79,8 @@ def placed(orbit: str, pre: Images, post: Images, how: Registration) -> tuple[Im
         E331 where an image is displaced, and not to be corrected.
     """
     if how == "trust":
-        told = "whether images lie on each other is not checked, as scene.yaml says (registration: trust)"
-        return pre, post, [Notice("I330", f"{orbit}: {told}")]
+        message = "whether images lie on each other is not checked, as scene.yaml says (registration: trust)"
+        return pre, post, [Notice("I330", f"{orbit}: {message}")]
     others, reference = (*pre, *post[:-1]), post[-1]
     if how == "check":
         return pre, post, [notice for one in others for notice in check_same_ground(one, reference)][:1]
@@ -112,7 +112,7 @@ class _Compared:
     before: RasterBand
     after: RasterBand
     places: list[Window]
-    """Patches of `after` that both cover."""
+    """Chips of `after` that both cover."""
     common: Pixels | None
     borne: int
     """Pixels from which a displacement is refused: two of the coarser image."""
@@ -122,7 +122,9 @@ def _compared(before: RadarImage, after: RadarImage) -> _Compared:
     pairs = list(product(before.bands["vv"], after.bands["vv"]))
     one, other = next((pair for pair in pairs if pair[0].grid == pair[1].grid), pairs[0])
     places = _same_ground(one.grid, other.grid)
-    common = correlation(_looks(one, before, other.grid, places), _looks(other, after, other.grid, places))
+    common = correlation(
+        _read_chips(one, before, other.grid, places), _read_chips(other, after, other.grid, places)
+    )
     finer = min(density(one.grid, other.grid)) if places else 1.0
     return _Compared(one, other, places, common, round(REFUSED_PX * max(1.0, 1 / finer)))
 
@@ -133,8 +135,10 @@ def _other_ground(before: RadarImage, after: RadarImage, found: _Compared) -> li
         return []
     for band, image in ((found.before, before), (found.after, after)):
         vh = next((vh for vh in image.bands["vh"] if vh.grid == band.grid), None)
-        looks = [_looks(one, image, found.after.grid, found.places) for one in (band, vh) if one is not None]
-        if vh is None or not much_to_see(*looks):
+        chips = [
+            _read_chips(one, image, found.after.grid, found.places) for one in (band, vh) if one is not None
+        ]
+        if vh is None or not much_to_see(*chips):
             return []
     return [
         Notice(
@@ -159,17 +163,17 @@ def _corrected(orbit: str, others: Images, reference: RadarImage) -> tuple[Image
         rows, columns = (0.0, 0.0) if place is None else place - datum
         path = image.bands["vv"][0].path
         if place is None:
-            told = "its displacement cannot be measured: even ground, little in common, or too few pixels"
-            notices.append(Notice("W332", f"{path}: {told}. It is taken as it lies"))
+            message = "its displacement cannot be measured: even ground, little in common, or too few pixels"
+            notices.append(Notice("W332", f"{path}: {message}. It is taken as it lies"))
         if max(abs(rows), abs(columns)) < MOVED_PX:
             out.append(image)
             continue
         out.append(_moved(image, reference.bands["vv"][0].grid, (rows, columns)))
-        told = f"lay {columns:+.1f} columns and {rows:+.1f} rows from where most images show the ground"
-        notices.append(Notice("I331", f"{path}: {told}; it is moved back before it is resampled"))
+        message = f"lay {columns:+.1f} columns and {rows:+.1f} rows from where most images show the ground"
+        notices.append(Notice("I331", f"{path}: {message}; it is moved back before it is resampled"))
     if not notices:
-        told = f"{len(known)} images lie on each other to within {off:.1f} pixels; none was moved"
-        notices.append(Notice("I331", f"{orbit}: {told}"))
+        message = f"{len(known)} images lie on each other to within {off:.1f} pixels; none was moved"
+        notices.append(Notice("I331", f"{orbit}: {message}"))
     left = [notice for one in out[:-1] for notice in check_same_ground(one, out[-1])]
     return tuple(out), [*notices, *left[:1]]
 
@@ -214,38 +218,38 @@ def _moved_grid(own: Grid, grid: Grid, by: tuple[float, float]) -> Grid:
 
 
 def _same_ground(before: Grid, after: Grid) -> list[Window]:
-    """Return patches of `after` that lie in both."""
-    for edge in (PATCH, SMALLEST):
+    """Return chips of `after` that lie in both."""
+    for edge in (CHIP, SMALLEST):
         if edge > min(after.shape):
             continue
         tops, lefts = (
             np.unique(np.linspace(0, length - edge, PLACES + 2)[1:-1].astype(int) // edge * edge).tolist()
             for length in after.shape
         )
-        patches = [Window(left, top, edge, edge) for top in tops for left in lefts]
-        if inside := [patch for patch in patches if _holds(before, after, patch)]:
+        chips = [Window(left, top, edge, edge) for top in tops for left in lefts]
+        if inside := [chip for chip in chips if _holds(before, after, chip)]:
             return inside
     return []
 
 
-def _holds(before: Grid, after: Grid, patch: Window) -> bool:
-    """Return whether a patch of `after` lies in `before`, or nearly so where its pixels are interpolated."""
+def _holds(before: Grid, after: Grid, chip: Window) -> bool:
+    """Return whether a chip of `after` lies in `before`, or nearly so where its pixels are interpolated."""
     rows, cols = np.meshgrid(
-        [patch.row_off, patch.row_off + patch.height], [patch.col_off, patch.col_off + patch.width]
+        [chip.row_off, chip.row_off + chip.height], [chip.col_off, chip.col_off + chip.width]
     )
     at_row, at_col = source_coordinates(before, after, rows.astype(float), cols.astype(float))
-    beyond = NOISE if after.same_lattice(before) else MARGIN * patch.height
+    beyond = NOISE if after.aligned_with(before) else MARGIN * chip.height
     ends = ((at_row, before.height), (at_col, before.width))
     return all(bool((at >= -beyond).all() and (at <= size + beyond).all()) for at, size in ends)
 
 
-def _looks(band: RasterBand, image: RadarImage, grid: Grid, places: Sequence[Window]) -> list[Pixels]:
-    """Return patches of `grid` as a band shows them, in dB."""
+def _read_chips(band: RasterBand, image: RadarImage, grid: Grid, places: Sequence[Window]) -> list[Pixels]:
+    """Return chips of `grid` as a band shows them, in dB."""
     decode = partial(to_power, units=image.units)
 
-    def look(place: Window) -> Pixels:
+    def read_chip(place: Window) -> Pixels:
         height, width = int(place.height), int(place.width)
-        if not grid.same_lattice(band.grid):
+        if not grid.aligned_with(band.grid):
             block = Block(int(place.row_off), int(place.col_off), height, width)
             return to_db(read_block(band, grid, block, decode=decode))
         own, other = band.grid.transform, grid.transform
@@ -253,4 +257,4 @@ def _looks(band: RasterBand, image: RadarImage, grid: Grid, places: Sequence[Win
         here = Window(place.col_off + across, place.row_off + down, width, height)
         return to_db(decode(decimated(band, (height, width), here)))
 
-    return in_threads(look, places)
+    return in_threads(read_chip, places)

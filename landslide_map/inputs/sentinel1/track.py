@@ -22,7 +22,7 @@ from landslide_map.inputs.sentinel1.files import (
     OpenedImage,
     RadarFile,
     SampledBand,
-    look_at,
+    inspect_file,
     polarisation_of,
     sampled_band,
 )
@@ -106,9 +106,9 @@ def open_image(orbit: str, spec: RadarSpec) -> OpenedImage:
     every = [part for group in parts.values() for part in group]
     files = [file for file, _ in every]
     where = str(files[0].path)
-    told = _told(files)
+    recorded = _recorded(files)
     declared = Identity(spec.datetime, spec.platform, relative_orbit=spec.relative_orbit, orbit=spec.orbit)
-    known = declared.completed(told)
+    known = declared.completed(recorded)
     bands: dict[str, list[SampledBand]] = {}
     notices: list[Notice] = []
     for name, group in parts.items():
@@ -146,7 +146,7 @@ def open_image(orbit: str, spec: RadarSpec) -> OpenedImage:
         sources=_sources(declared, spec, files[0], known, orbit, bands["vv"][0].band.grid),
         hidden=tuple(hidden_ground(file.path) for file, _ in parts["vv"]),
     )
-    return OpenedImage(image, spec, told, bands["vv"][0].pixels, bands["vh"][0].pixels, tuple(notices))
+    return OpenedImage(image, spec, recorded, bands["vv"][0].pixels, bands["vh"][0].pixels, tuple(notices))
 
 
 def _agrees(acquired: datetime | None, orbit: str, grid: Grid) -> bool:
@@ -165,7 +165,7 @@ def _sources(
         units=spec.units,
         quantity=spec.quantity if "quantity" in spec.model_fields_set else None,
     )
-    found = sources_of((("scene.yaml", stated), *file.told))
+    found = sources_of((("scene.yaml", stated), *file.recorded))
     if known.relative_orbit is not None:
         found.setdefault("relative_orbit", "absolute orbit")
     if known.units is None:
@@ -197,23 +197,23 @@ def _radar_files(spec: RadarSpec) -> dict[str, list[tuple[RadarFile, int]]]:
     if spec.path is not None and spec.path.suffix.lower() == ".dim":
         return {name: [(file, 1)] for name, file in files_of_dimap(spec.path).items()}
     if spec.path is not None:
-        shards = [look_at(path) for path in shards_of(spec.path)]
+        shards = [inspect_file(path) for path in shards_of(spec.path)]
         file = replace(shards[0], path=Path(joined_name([shard.path for shard in shards])))
         numbers = (spec.bands.vv, spec.bands.vh) if spec.bands else _two_bands(file)
         for name, number in zip(("vv", "vh"), numbers, strict=True):
             _check_description(file, number, name)
         return {name: [(file, number)] for name, number in zip(("vv", "vh"), numbers, strict=True)}
     parts = {
-        name: [(look_at(path), 1) for path in paths or ()]
+        name: [(inspect_file(path), 1) for path in paths or ()]
         for name, paths in (("vv", spec.vv), ("vh", spec.vh))
     }
     for name, group in parts.items():
         for file, number in group:
-            told = (file.identity.polarisation or name).lower()
-            if told != name:
+            recorded = (file.identity.polarisation or name).lower()
+            if recorded != name:
                 raise InputError(
                     "E305",
-                    f"{file.path}: listed as {name}, but its name says {told.upper()}; "
+                    f"{file.path}: listed as {name}, but its name says {recorded.upper()}; "
                     "landslide-map needs VV as vv: and VH as vh:",
                 )
             _check_description(file, number, name)
@@ -229,8 +229,8 @@ def _radar_files(spec: RadarSpec) -> dict[str, list[tuple[RadarFile, int]]]:
 def _check_description(file: RadarFile, number: int, name: str) -> None:
     """Refuse a band whose own description says another polarisation (E305)."""
     text = file.descriptions[number - 1] if number <= len(file.descriptions) else ""
-    told = polarisation_of(text)
-    if told and told != name:
+    recorded = polarisation_of(text)
+    if recorded and recorded != name:
         raise InputError(
             "E305", f"{file.path}: band {number} is read as {name} but describes itself as {text!r}"
         )
@@ -238,20 +238,20 @@ def _check_description(file: RadarFile, number: int, name: str) -> None:
 
 def _two_bands(file: RadarFile) -> tuple[int, int]:
     """Find VV and VH by band description; a plain two-band file holds them in this order."""
-    told = [polarisation_of(text) for text in file.descriptions]
-    if told.count("vv") == 1 and told.count("vh") == 1:
-        return told.index("vv") + 1, told.index("vh") + 1
-    if len(told) == 2 and not any(told):
+    recorded = [polarisation_of(text) for text in file.descriptions]
+    if recorded.count("vv") == 1 and recorded.count("vh") == 1:
+        return recorded.index("vv") + 1, recorded.index("vh") + 1
+    if len(recorded) == 2 and not any(recorded):
         return 1, 2
     raise InputError(
         "E305",
-        f"{file.path}: cannot tell which of its {len(told)} bands are VV and VH (descriptions "
+        f"{file.path}: cannot tell which of its {len(recorded)} bands are VV and VH (descriptions "
         f"{', '.join(t or '-' for t in file.descriptions)}); add bands: {{vv: 1, vh: 2}} in scene.yaml, "
         "or give files as vv: and vh:",
     )
 
 
-def _told(files: Sequence[RadarFile]) -> Identity:
+def _recorded(files: Sequence[RadarFile]) -> Identity:
     """Join what the tags and names of all files of one acquisition say; the earliest time counts."""
     times = [file.identity.acquired for file in files if file.identity.acquired]
     if times and (max(times) - min(times)).total_seconds() > SAME_PASS_S:
@@ -261,11 +261,11 @@ def _told(files: Sequence[RadarFile]) -> Identity:
             f"{min(times):%Y-%m-%d %H:%M:%S} to {max(times):%Y-%m-%d %H:%M:%S} UTC; "
             "give each pass as an item of its own",
         )
-    told = Identity(min(times) if times else None)
+    recorded = Identity(min(times) if times else None)
     for file in files:
-        told = told.completed(file.identity)
-    track = told.relative_orbit or relative_orbit(told.platform, told.absolute_orbit)
-    return replace(told, relative_orbit=track)
+        recorded = recorded.completed(file.identity)
+    track = recorded.relative_orbit or relative_orbit(recorded.platform, recorded.absolute_orbit)
+    return replace(recorded, relative_orbit=track)
 
 
 def _units(
@@ -316,7 +316,7 @@ def _gap_s(first: RadarImage, second: RadarImage) -> float:
 
 def _open_composite(orbit: str, spec: CompositeSpec) -> tuple[RadarComposite, list[Notice]]:
     """Open a ready composite and check that its bands are what they should be."""
-    file = look_at(spec.path)
+    file = inspect_file(spec.path)
     numbers = _composite_bands(file, spec.bands)
     where = str(spec.path)
     bands: dict[str, SampledBand] = {}
@@ -334,10 +334,10 @@ def _open_composite(orbit: str, spec: CompositeSpec) -> tuple[RadarComposite, li
     quantity, found = _quantity(declared, file.identity, where)
     notices += found
     notices += consistency.product_notices(orbit, quantity, [bands["post_vv"].band.grid])
-    told = file.identity.orbit
-    if told and told != orbit:
-        raise InputError("E303", f"{where}: listed under {orbit}, but its tags say {told}")
-    if not told:
+    recorded = file.identity.orbit
+    if recorded and recorded != orbit:
+        raise InputError("E303", f"{where}: listed under {orbit}, but its tags say {recorded}")
+    if not recorded:
         unknown = f"a composite tells neither direction nor dates nor track; it is taken as {orbit} as listed"
         notices.append(Notice("I323", f"{where}: {unknown}"))
     opened = {name: replace(band.band, limits=DB_LIMITS) for name, band in bands.items()}
@@ -346,19 +346,20 @@ def _open_composite(orbit: str, spec: CompositeSpec) -> tuple[RadarComposite, li
 
 def _composite_bands(file: RadarFile, declared: CompositeBands | None) -> dict[str, int]:
     """Find the four bands: as declared, else by description (``postVV`` ...), else in documented order."""
-    told = [text.lower().replace("_", "").replace(" ", "") for text in file.descriptions]
+    recorded = [text.lower().replace("_", "").replace(" ", "") for text in file.descriptions]
     wanted = {name: name.replace("_", "") for name in COMPOSITE_BANDS}
-    if declared is None and all(told.count(key) == 1 for key in wanted.values()):
-        return {name: told.index(key) + 1 for name, key in wanted.items()}
+    if declared is None and all(recorded.count(key) == 1 for key in wanted.values()):
+        return {name: recorded.index(key) + 1 for name, key in wanted.items()}
     numbers = (declared or CompositeBands()).model_dump()
-    if declared is None and len(told) != len(COMPOSITE_BANDS):
+    if declared is None and len(recorded) != len(COMPOSITE_BANDS):
         raise InputError(
             "E101",
-            f"{file.path}: has {len(told)} bands; expected four (post_vv, post_vh, diff_vv, diff_vh in dB), "
+            f"{file.path}: has {len(recorded)} bands; expected four (post_vv, post_vh, diff_vv, diff_vh "
+            f"in dB), "
             "or give their numbers as bands: in scene.yaml",
         )
     for name, number in numbers.items():
-        other = told[number - 1] if number <= len(told) else ""
+        other = recorded[number - 1] if number <= len(recorded) else ""
         if other in wanted.values() and other != wanted[name]:
             raise InputError(
                 "E305",

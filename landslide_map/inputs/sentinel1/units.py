@@ -86,13 +86,13 @@ def fill_values(pixels: Pixels, where: str, integer: bool = False) -> tuple[tupl
     return tuple(float(value) for value in values[known]), notices
 
 
-def _stand_out(counts: npt.NDArray[np.intp], asked: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _stand_out(counts: npt.NDArray[np.intp], tested: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return which of some values are far more frequent than the values next to them.
 
     Quantised data repeat every value, those in the middle most: 0 dB is compared with what is around 0 dB.
     """
     apart = np.zeros(counts.size, bool)
-    for i in np.flatnonzero(asked):
+    for i in np.flatnonzero(tested):
         near = np.sort(np.concatenate([counts[max(i - BESIDE, 0) : i], counts[i + 1 : i + 1 + BESIDE]]))
         usual = near[-3] if near.size > 2 else 0  # two others may be fill themselves
         apart[i] = counts[i] >= 8 * max(int(usual), 1)
@@ -168,8 +168,8 @@ def _check_band_units(finite: Pixels, name: str, units: BackscatterUnits, where:
     span = f"{name} {finite.min():.4g} to {finite.max():.4g}, median {median:.4g}"
     negative = share_negative(finite)
 
-    def refuse(looks: str, remedy: str) -> InputError:
-        return InputError("E301", f"{where}: declared {units}, but {looks} ({span}); {remedy}")
+    def refuse(appearance: str, remedy: str) -> InputError:
+        return InputError("E301", f"{where}: declared {units}, but {appearance} ({span}); {remedy}")
 
     if units == "db":
         # Training windows: mean VH never above -1.6 dB, and no scene without a single negative VV.

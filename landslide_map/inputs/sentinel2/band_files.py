@@ -91,12 +91,12 @@ def _of_variables(spec: OpticalSpec, variables: Mapping[str, str]) -> dict[str, 
                 "E101", f"{spec.path}: has {len(names)} variables ({', '.join(names)}); bands says {too_high}"
             )
         chosen = {name: names[i - 1] for name, i in given.items()}
-        if wrong := {name: told for name, told in chosen.items() if contradicts(told, name)}:
+        if wrong := {name: recorded for name, recorded in chosen.items() if contradicts(recorded, name)}:
             raise InputError("E206", f"{spec.path}: variables are read as other bands than named: {wrong}")
     else:
         numbers = _bands_in(spec.path, names)
         chosen = {name: names[i - 1] for name, i in numbers.items()}
-    return {name: _only_time(variables[told], spec) for name, told in chosen.items()}
+    return {name: _only_time(variables[recorded], spec) for name, recorded in chosen.items()}
 
 
 def _only_time(path: str, spec: OpticalSpec) -> RasterBand:
@@ -145,11 +145,11 @@ def contradicts(description: str, name: str) -> bool:
     """
     words = set(re.split(r"[^a-z0-9]+", description.lower()))
     codes = {code.lower() for code in ANY_CODE.findall(description.replace("_", " "))}
-    told = {band for band, known in BAND_WORDS.items() if (words | codes) & known}
+    recorded = {band for band, known in BAND_WORDS.items() if (words | codes) & known}
     other = bool(words & OTHER_BANDS) or bool(codes - set().union(*BAND_WORDS.values()))
     if name == "nir" and (words | codes) & {"b8a", "narrow"}:
         return False  # where there is no B08 it may stand for it
-    return other or (bool(told) and name not in told)
+    return other or (bool(recorded) and name not in recorded)
 
 
 def _only_band(name: str, path: Path, spec: OpticalSpec) -> RasterBand:
@@ -196,17 +196,17 @@ def dates_in_names(paths: list[str]) -> datetime | None:
     InputError
         E109 where the bands are of different times.
     """
-    told = {}
+    recorded = {}
     for path in paths:
         for pattern in (PRODUCT_NAME, TILE_NAME):
             for match in pattern.finditer(path):
-                told[path] = _time(match["time"])
-    if len(set(told.values())) > 1:
-        listing = ", ".join(f"{Path(path).name} of {time:%Y-%m-%d %H:%M}" for path, time in told.items())
+                recorded[path] = _time(match["time"])
+    if len(set(recorded.values())) > 1:
+        listing = ", ".join(f"{Path(path).name} of {time:%Y-%m-%d %H:%M}" for path, time in recorded.items())
         raise InputError(
             "E109", f"the bands are of different times ({listing}); expected one Sentinel-2 image"
         )
-    return next(iter(told.values()), None)
+    return next(iter(recorded.values()), None)
 
 
 def _time(text: str) -> datetime:

@@ -16,7 +16,7 @@ from landslide_map.grid import Grid
 from landslide_map.inputs.coverage import covered
 from landslide_map.inputs.scene_inputs import OpticalImage
 from landslide_map.inputs.sentinel2.image import open_optical
-from landslide_map.raster.sampling import look_together
+from landslide_map.raster.sampling import sample_bands
 from landslide_map.scene.model import OpticalSpec
 
 SCL_HIDDEN: Final = (0, 1, 3, 8, 9, 10, 11)
@@ -67,18 +67,20 @@ def compared(images: Sequence[OpticalImage], after: OpticalImage | None, grid: G
                 f"{image.product}: covers nothing of the grid; expected an image of the same tile as s2.post",
             )
         if where.mean() < PARTLY:
-            told = f"covers {100 * where.mean():.0f} % of the grid; vegetation before is unknown elsewhere"
-            notices.append(Notice("W218", f"{image.product}: {told}"))
+            message = f"covers {100 * where.mean():.0f} % of the grid; vegetation before is unknown elsewhere"
+            notices.append(Notice("W218", f"{image.product}: {message}"))
         hidden, snow, ndvi = _condition(image)
         if hidden > CLOUDY:
-            told = f"{100 * hidden:.0f} % are hidden by cloud, shadow or snow and say nothing of vegetation"
-            notices.append(Notice("W217", f"{image.product}: {told}"))
+            message = (
+                f"{100 * hidden:.0f} % are hidden by cloud, shadow or snow and say nothing of vegetation"
+            )
+            notices.append(Notice("W217", f"{image.product}: {message}"))
         dates = f"{_day(image)} before and {_day(after) if after else '-'} after the event"
         if snow > SNOWY:
             notices.append(Notice("W216", f"{image.product}: {100 * snow:.0f} % snow; {dates}"))
         elif green is not None and np.isfinite(ndvi) and ndvi < green - LESS_GREEN:
-            told = f"median NDVI {ndvi:.2f} before, {green:.2f} after; another season hides what was lost"
-            notices.append(Notice("W216", f"{image.product}: {told} ({dates})"))
+            message = f"median NDVI {ndvi:.2f} before, {green:.2f} after; another season hides what was lost"
+            notices.append(Notice("W216", f"{image.product}: {message} ({dates})"))
     return notices
 
 
@@ -87,7 +89,7 @@ def _condition(image: OpticalImage) -> tuple[float, float, float]:
     bands = {name: band for name, band in image.bands.items() if name in ("red", "nir")}
     if image.scene_classification is not None:
         bands["scl"] = image.scene_classification
-    pixels = look_together(bands)
+    pixels = sample_bands(bands)
     there = np.isfinite(pixels["red"])
     classes = pixels.get("scl")
     hidden = np.zeros(there.shape, bool) if classes is None else np.isin(classes, SCL_HIDDEN) & there

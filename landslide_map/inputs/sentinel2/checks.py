@@ -15,7 +15,7 @@ from landslide_map.inputs.sentinel2.offset import (
     BRIGHT_DN,
     MIN_SHARE,
     VEGETATION_STEP_DN,
-    Look,
+    BandSample,
     offset_verdict,
 )
 
@@ -28,31 +28,31 @@ VEGETATION, BARE, ENOUGH = 4, (2, 5, 6), 200
 CLIPPED: Final = 0.01
 """Share of the pixels that have the highest value of all, from which it is no measurement."""
 PART: Final = 64
-"""Edge of the squares that are asked for the offset by themselves, pixels of a look."""
+"""Edge of the squares that are checked for the offset one by one, pixels of a sample."""
 MIXED: Final = 0.2
 """Share of them that must contradict the others: haze lifts plants in a few squares."""
 
 
-def condition_notices(name: str, look: Look) -> list[Notice]:
+def condition_notices(name: str, sample: BandSample) -> list[Notice]:
     """Return notices on emptiness, cloud, snow (W207, W210), zeros in some bands (I212), clipping (W350)."""
     notices = []
-    valid = float(look.valid.mean())
+    valid = float(sample.valid.mean())
     if valid < 0.5:
         notices.append(Notice("W210", f"{name}: {1 - valid:.1%} of the image has no data"))
-    if look.classes is None:
+    if sample.classes is None:
         notices.append(
             Notice("I213", f"{name}: no scene classification (SCL), cloud and snow are judged by colour")
         )
-    elif look.valid.any():
-        cloud = float(np.isin(look.classes[look.valid], offset.CLOUD_CLASSES).mean())
-        snow = float((look.classes[look.valid] == offset.SNOW_CLASS).mean())
+    elif sample.valid.any():
+        cloud = float(np.isin(sample.classes[sample.valid], offset.CLOUD_CLASSES).mean())
+        snow = float((sample.classes[sample.valid] == offset.SNOW_CLASS).mean())
         if cloud + snow > 0.5:
             notices.append(
                 Notice(
                     "W207", f"{name}: {cloud:.0%} cloud, {snow:.0%} snow; the optical bands say little there"
                 )
             )
-    partly = np.any([np.isfinite(band) for band in look.bands.values()], axis=0) & ~look.valid
+    partly = np.any([np.isfinite(band) for band in sample.bands.values()], axis=0) & ~sample.valid
     if partly.mean() > 0.005:
         notices.append(
             Notice(
@@ -61,8 +61,8 @@ def condition_notices(name: str, look: Look) -> list[Notice]:
                 "missing; if a zero is a measurement there, write nodata: [] in scene.yaml",
             )
         )
-    for band, values in look.bands.items():
-        seen = values[look.valid]
+    for band, values in sample.bands.items():
+        seen = values[sample.valid]
         highest = float((seen == seen.max(initial=-np.inf)).mean()) if seen.size else 0.0
         if CLIPPED < highest < 1:
             notices.append(
@@ -75,25 +75,25 @@ def condition_notices(name: str, look: Look) -> list[Notice]:
     return notices
 
 
-def mixed_offset_notices(name: str, look: Look, scale: float) -> list[Notice]:
+def mixed_offset_notices(name: str, sample: BandSample, scale: float) -> list[Notice]:
     """Return a notice (W203) where parts of the image carry the offset and others do not, as in some mosaics.
 
     Parameters
     ----------
-    look : Look
+    sample : BandSample
         Stored numbers.
     scale : float
         Stored number -> DN.
     """
     verdicts = [
         offset_verdict(
-            Look(
-                {band: values[part] for band, values in look.bands.items()},
-                None if look.classes is None else look.classes[part],
+            BandSample(
+                {band: values[part] for band, values in sample.bands.items()},
+                None if sample.classes is None else sample.classes[part],
             ),
             scale,
         )[0]
-        for part in _parts(look.valid)
+        for part in _parts(sample.valid)
     ]
     present, absent = verdicts.count("present"), verdicts.count("absent")
     if min(present, absent) <= MIXED * (present + absent):
@@ -114,9 +114,9 @@ def _parts(valid: npt.NDArray[np.bool_]) -> list[tuple[slice, slice]]:
     return [part for part in parts if valid[part].sum() > PART**2 / 2]
 
 
-def check_units(name: str, units: Literal["dn", "reflectance"], look: Look) -> None:
+def check_units(name: str, units: Literal["dn", "reflectance"], sample: BandSample) -> None:
     """Refuse (E205) reflectance declared as digital numbers, the reverse, and 8-bit pictures."""
-    values = np.concatenate([band[look.valid] for band in look.bands.values()])
+    values = np.concatenate([band[sample.valid] for band in sample.bands.values()])
     if not values.size:
         return
     middle, top = (float(np.quantile(values, q)) for q in (0.5, 0.99))
@@ -144,18 +144,18 @@ def check_units(name: str, units: Literal["dn", "reflectance"], look: Look) -> N
         )
 
 
-def check_bands_differ(name: str, look: Look) -> None:
+def check_bands_differ(name: str, sample: BandSample) -> None:
     """Refuse (E206) one band listed as two, and a classification that is none."""
-    for one, other in combinations(look.bands, 2):
-        same = float(np.mean((look.bands[one] == look.bands[other])[look.valid]))
+    for one, other in combinations(sample.bands, 2):
+        same = float(np.mean((sample.bands[one] == sample.bands[other])[sample.valid]))
         if same > 0.5:
             raise InputError(
                 "E206",
                 f"{name}: {one} and {other} hold the same value in {same:.0%} of the pixels; "
                 "give one file or band number for each band",
             )
-    if look.classes is not None:
-        classes = look.classes[np.isfinite(look.classes)]
+    if sample.classes is not None:
+        classes = sample.classes[np.isfinite(sample.classes)]
         if classes.size and np.mean(classes > offset.SNOW_CLASS) > 0.01:
             raise InputError(
                 "E206",
@@ -164,20 +164,20 @@ def check_bands_differ(name: str, look: Look) -> None:
             )
 
 
-def classification_notices(name: str, look: Look, offset: float) -> list[Notice]:
+def classification_notices(name: str, sample: BandSample, offset: float) -> list[Notice]:
     """Warn (W220) of a classification of another image: plants in it are not where plants are.
 
     Parameters
     ----------
-    look : Look
+    sample : BandSample
         In DN; with `offset` added they carry that of baseline 04.00.
     """
-    if look.classes is None or not {"red", "nir"} <= look.bands.keys():
+    if sample.classes is None or not {"red", "nir"} <= sample.bands.keys():
         return []
-    red, nir = (look.bands[band] + np.float32(offset - DN_OFFSET) for band in ("red", "nir"))
+    red, nir = (sample.bands[band] + np.float32(offset - DN_OFFSET) for band in ("red", "nir"))
     ndvi = (nir - red) / np.maximum(nir + red, 1)
-    plants = look.valid & (look.classes == VEGETATION)
-    others = look.valid & np.isin(look.classes, BARE)
+    plants = sample.valid & (sample.classes == VEGETATION)
+    others = sample.valid & np.isin(sample.classes, BARE)
     if min(plants.sum(), others.sum()) < ENOUGH:
         return []
     green, bare = (float(np.median(ndvi[part])) for part in (plants, others))
@@ -193,26 +193,27 @@ def classification_notices(name: str, look: Look, offset: float) -> list[Notice]
     ]
 
 
-def check_band_order(name: str, look: Look) -> list[Notice]:
+def check_band_order(name: str, sample: BandSample) -> list[Notice]:
     """Refuse (E206) a swap of NIR and red, or of blue and red; warn (W206) where haze may be the cause.
 
-    `look` is in DN, with or without the offset.
+    `sample` is in DN, with or without the offset.
     """
-    share = max(MIN_SHARE * look.clear.sum(), 20)
-    if {"red", "nir"} <= look.bands.keys():
-        red, nir = look.bands["red"], look.bands["nir"]
+    share = max(MIN_SHARE * sample.clear.sum(), 20)
+    if {"red", "nir"} <= sample.bands.keys():
+        red, nir = sample.bands["red"], sample.bands["nir"]
         # Nothing is brighter in red than in NIR by 0.15 while its NIR is below 0.25, except swapped plants.
-        swapped = look.clear & (red - nir > VEGETATION_STEP_DN) & (nir < 3500)
-        plants = look.clear & (nir - red > VEGETATION_STEP_DN)
+        swapped = sample.clear & (red - nir > VEGETATION_STEP_DN) & (nir < 3500)
+        plants = sample.clear & (nir - red > VEGETATION_STEP_DN)
         if swapped.sum() >= share and swapped.sum() > plants.sum():
             raise InputError(
                 "E206",
-                f"{name}: NIR is far darker than red in {swapped.sum() / look.clear.sum():.0%} of the clear "
+                f"{name}: NIR is far darker than red in {swapped.sum() / sample.clear.sum():.0%} of the "
+                f"clear "
                 "pixels; red and NIR look swapped, correct the bands",
             )
-    if {"red", "blue", "nir"} <= look.bands.keys():
-        red, blue, nir = (look.bands[band] for band in ("red", "blue", "nir"))
-        land = look.clear & (nir - np.maximum(red, blue) > 300) & (np.maximum(red, blue) < BRIGHT_DN)
+    if {"red", "blue", "nir"} <= sample.bands.keys():
+        red, blue, nir = (sample.bands[band] for band in ("red", "blue", "nir"))
+        land = sample.clear & (nir - np.maximum(red, blue) > 300) & (np.maximum(red, blue) < BRIGHT_DN)
         if land.sum() >= share:
             low, middle, high = np.quantile(blue[land] - red[land], (0.05, 0.5, 0.95))
             # Soil and dry plants are brighter in red than in blue; nothing on land is the other way round.

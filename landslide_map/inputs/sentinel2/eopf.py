@@ -76,8 +76,8 @@ def read_store(path: Path) -> Store:
     found = root.get("stac_discovery") or {}
     properties = (found.get("properties") if isinstance(found, Mapping) else None) or {}
     name = str((found.get("id") if isinstance(found, Mapping) else None) or path.name)
-    told = _NAME.search(name) or _NAME.search(path.name)
-    if told is not None and told["level"] == "L1C":
+    recorded = _NAME.search(name) or _NAME.search(path.name)
+    if recorded is not None and recorded["level"] == "L1C":
         raise InputError("E201", f"{path}: is Level-1C (top of atmosphere); Level-2A is needed: fetch MSIL2A")
     store = place if path.is_dir() else f"/vsizip/{place}"
     if '"' in str(store):
@@ -90,8 +90,8 @@ def read_store(path: Path) -> Store:
             raise InputError("E101", f"{path}: has no array {array}; expected a Level-2A product")
     return Store(
         name=re.sub(r"\.(SAFE|zarr|zarr\.zip)$", "", name),
-        baseline=_baseline(properties, told),
-        acquired=_time(properties, told),
+        baseline=_baseline(properties, recorded),
+        acquired=_time(properties, recorded),
         arrays=arrays,
         reflectance=str(entries[ARRAYS["red"]].get("dtype")) in {"float32", "float64", "<f4", "<f8"},
         metadata=path / file if path.is_dir() else path,
@@ -144,11 +144,13 @@ def _version_3(place: Path) -> Entries:
     groups = {parent.as_posix() for array in ARRAYS.values() for parent in PurePosixPath(array).parents}
     entries: Entries = {}
     for name in {"", *groups, *ARRAYS.values()} - {"."}:
-        told = metadata_of(place, name)
-        attributes = None if told is None else told.get("attributes", {})
-        if told is None or not isinstance(attributes, Mapping):
+        recorded = metadata_of(place, name)
+        attributes = None if recorded is None else recorded.get("attributes", {})
+        if recorded is None or not isinstance(attributes, Mapping):
             continue
-        known = {"shape": told["shape"], "dtype": told.get("data_type")} if "shape" in told else {}
+        known = (
+            {"shape": recorded["shape"], "dtype": recorded.get("data_type")} if "shape" in recorded else {}
+        )
         entries[name] = {**attributes, **known}
     return entries
 
@@ -166,8 +168,8 @@ def _grid(path: Path, array: str, entries: Entries) -> Grid:
     try:
         own, group = entries[array], entries.get(array.rpartition("/")[0], {})
         rows, cols = own["shape"]
-        told = own.get("proj:transform") or group.get("spatial:transform") or own["spatial:transform"]
-        transform = Affine(*(float(value) for value in told[:6]))
+        recorded = own.get("proj:transform") or group.get("spatial:transform") or own["spatial:transform"]
+        transform = Affine(*(float(value) for value in recorded[:6]))
         root = entries.get("", {})
         other = root.get("other_metadata") or {}
         crs = CRS.from_user_input(
@@ -192,8 +194,8 @@ def _baseline(properties: Mapping[str, Any], name: re.Match[str] | None) -> str 
     for key in ("eopf:baseline", "processing:version"):
         if re.fullmatch(r"\d{2}\.\d{2}", str(properties.get(key))):
             return str(properties[key])
-    told = name["baseline"] if name else None
-    return f"{told[:2]}.{told[2:]}" if told else None
+    recorded = name["baseline"] if name else None
+    return f"{recorded[:2]}.{recorded[2:]}" if recorded else None
 
 
 def _time(properties: Mapping[str, Any], name: re.Match[str] | None) -> datetime | None:

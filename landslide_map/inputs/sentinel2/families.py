@@ -114,8 +114,8 @@ def _sensed(files: list[Path]) -> datetime | None:
                 return _utc(str(json.loads(path.read_bytes())["timestamp"]))
             if path.name.lower() not in {"metadata.xml", "mtd_tl.xml", "granule_metadata.xml"}:
                 continue
-            if told := _SENSED.search(path.read_text("utf-8", "replace")):
-                return _utc(told.group(1))
+            if recorded := _SENSED.search(path.read_text("utf-8", "replace")):
+                return _utc(recorded.group(1))
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
     return None

@@ -86,14 +86,14 @@ def without_fill(
             continue
         if not _ends_abruptly(equal & (first == value), value, pixels, step):
             continue
-        told = f"{name}: all bands hold {value:g} in {count / first.size:.1%} of the pixels seen"
+        message = f"{name}: all bands hold {value:g} in {count / first.size:.1%} of the pixels seen"
         if value < highest:
             values.append(value)
-            notices.append(Notice("I350", f"{told}; that is taken as no data"))
+            notices.append(Notice("I350", f"{message}; that is taken as no data"))
         elif count > MOSTLY * first.size:
             raise InputError(
                 "E350",
-                f"{told}, and nothing is brighter: a background, or numbers clipped for display. Write "
+                f"{message}, and nothing is brighter: a background, or numbers clipped for display. Write "
                 f"nodata: {value:g} in scene.yaml if it is a background; else give unclipped numbers",
             )
     pixels = {band: np.where(np.isin(p, values), np.float32(np.nan), p) for band, p in pixels.items()}

@@ -26,14 +26,14 @@ from landslide_map.inputs.sentinel2.band_files import (
     open_files,
 )
 from landslide_map.inputs.sentinel2.fill import dn_limits, without_fill
-from landslide_map.inputs.sentinel2.offset import Look, OffsetDecision
+from landslide_map.inputs.sentinel2.offset import BandSample, OffsetDecision
 from landslide_map.inputs.sentinel2.parts import Found, joined, whole
 from landslide_map.inputs.sentinel2.registration import registration_notices
 from landslide_map.inputs.sentinel2.turned import turned_band_notices
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.dataset import check_image_size
 from landslide_map.raster.open import files_of, open_band
-from landslide_map.raster.sampling import look_together
+from landslide_map.raster.sampling import sample_bands
 from landslide_map.scene.model import OpticalSpec
 
 FIRST_OFFSET_BASELINE = (4, 0)
@@ -182,8 +182,8 @@ def _offset_of_product(product: safe.SafeProduct) -> OffsetDecision:
     if product.add_offset is None:
         reason = f"no BOA_ADD_OFFSET, baseline {product.baseline}"
         return OffsetDecision(scale, bands.DN_OFFSET, reason, own=True)
-    told = f"BOA_ADD_OFFSET {product.add_offset:g}, baseline {product.baseline}"
-    return OffsetDecision(scale, bands.DN_OFFSET + product.add_offset * scale, told, own=True)
+    message = f"BOA_ADD_OFFSET {product.add_offset:g}, baseline {product.baseline}"
+    return OffsetDecision(scale, bands.DN_OFFSET + product.add_offset * scale, message, own=True)
 
 
 def _from_files(spec: OpticalSpec) -> Found:
@@ -242,20 +242,22 @@ def _look_at_pixels(
 ) -> tuple[OffsetDecision, tuple[float, ...], list[Notice]]:
     """Check the pixels, find fill, and let them confirm or overrule the metadata about the offset."""
     name = found.name
-    stored = look_together(found.rasters)
+    stored = sample_bands(found.rasters)
     seen, fill, notices = without_fill(
         name, {band: stored[band] for band in rasters}, spec.units, zero=spec.nodata is None
     )
-    look = Look(seen, stored.get("scl"))
-    if not look.valid.any():
+    sample = BandSample(seen, stored.get("scl"))
+    if not sample.valid.any():
         raise InputError("E106", f"{name}: no pixel has a value in all bands; the image is empty")
-    checks.check_bands_differ(name, look)
-    checks.check_units(name, spec.units, look)
+    checks.check_bands_differ(name, sample)
+    checks.check_units(name, spec.units, sample)
     # Numbers are often divided by 10000 with the offset still in them: pixels are asked here, too.
     reflectance = OffsetDecision(bands.DN_PER_REFLECTANCE, bands.DN_OFFSET, "reflectance, as scene.yaml says")
     metadata = reflectance if spec.units == "reflectance" and not found.reflectance else found.offset
-    decision = offset.decide_offset(name, spec.offset, metadata, look)
-    in_dn = Look({band: values * decision.scale for band, values in look.bands.items()}, look.classes)
+    decision = offset.decide_offset(name, spec.offset, metadata, sample)
+    in_dn = BandSample(
+        {band: values * decision.scale for band, values in sample.bands.items()}, sample.classes
+    )
     order = checks.check_band_order(name, in_dn)
     return (
         decision,
@@ -264,18 +266,18 @@ def _look_at_pixels(
             *notices,
             *order,
             *decision.notices,
-            *checks.mixed_offset_notices(name, look, decision.scale),
+            *checks.mixed_offset_notices(name, sample, decision.scale),
             *checks.condition_notices(name, in_dn),
             *checks.classification_notices(name, in_dn, decision.offset),
-            *registration_notices(name, look.without_clouds()),
-            *([] if _cloudy(look) else turned_band_notices(name, rasters)),
+            *registration_notices(name, sample.without_clouds()),
+            *([] if _cloudy(sample) else turned_band_notices(name, rasters)),
         ],
     )
 
 
-def _cloudy(look: Look) -> bool:
+def _cloudy(sample: BandSample) -> bool:
     """Return whether so much is cloud that patches at full resolution may show little else."""
-    return look.classes is not None and bool(np.isin(look.classes, offset.CLOUD_CLASSES).mean() > CLOUDY)
+    return sample.classes is not None and bool(np.isin(sample.classes, offset.CLOUD_CLASSES).mean() > CLOUDY)
 
 
 def _acquired(found: Found, stated: datetime | None) -> tuple[datetime | None, list[Notice]]:
@@ -286,8 +288,8 @@ def _acquired(found: Found, stated: datetime | None) -> tuple[datetime | None, l
         notices.append(Notice("W213", f"{name}: {dates}; scene.yaml is believed"))
     acquired = stated or found.acquired
     if acquired is None:
-        told = "its date is unknown and was not checked against the event; write datetime in scene.yaml"
-        return None, [Notice("W213", f"{name}: {told}")]
+        message = "its date is unknown and was not checked against the event; write datetime in scene.yaml"
+        return None, [Notice("W213", f"{name}: {message}")]
     return acquired, notices
 
 
@@ -312,16 +314,16 @@ def _late(name: str, acquired: datetime, event_time: datetime) -> list[Notice]:
             f"({event_time:%Y-%m-%d %H:%M} UTC); a post-event image is needed",
         )
     if days > LATE_DAYS:
-        told = f"was taken {days:.0f} days after the event; plants may hide the scars again"
-        return [Notice("W209", f"{name}: {told}")]
+        message = f"was taken {days:.0f} days after the event; plants may hide the scars again"
+        return [Notice("W209", f"{name}: {message}")]
     return []
 
 
 def _season(found: Found) -> list[Notice]:
     if found.sun_zenith is None or found.sun_zenith <= LOW_SUN_ZENITH:
         return []
-    told = f"the sun stood {90 - found.sun_zenith:.0f} degrees high; long shadows look like change"
-    return [Notice("W209", f"{found.name}: {told}")]
+    message = f"the sun stood {90 - found.sun_zenith:.0f} degrees high; long shadows look like change"
+    return [Notice("W209", f"{found.name}: {message}")]
 
 
 def _missing(name: str, rasters: dict[str, RasterBand]) -> list[Notice]:
@@ -332,6 +334,6 @@ def _missing(name: str, rasters: dict[str, RasterBand]) -> list[Notice]:
         notices.append(Notice("W211", f"{name}: lacks {missing}; members that need it do not vote"))
     grid = next(iter(rasters.values())).grid
     if grid.crs.is_projected and not math.isclose(grid.transform.a, RESOLUTION_M, rel_tol=0.05):
-        told = f"its pixels are {grid.transform.a:g} wide; the models know pixels of 10 m"
-        notices.append(Notice("W214", f"{name}: {told}"))
+        message = f"its pixels are {grid.transform.a:g} wide; the models know pixels of 10 m"
+        notices.append(Notice("W214", f"{name}: {message}"))
     return notices

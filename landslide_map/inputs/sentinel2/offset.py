@@ -35,8 +35,8 @@ CLOUD_CLASSES, SNOW_CLASS, CLEAR_CLASSES = (3, 8, 9, 10), 11, (2, 4, 5, 6, 7, 11
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A thinned look at one image: bands as stored, of one shape, NaN = missing."""
+class BandSample:
+    """Thinned sample of one image: bands as stored, of one shape, NaN = missing."""
 
     bands: dict[str, FloatArray]
     """Of ``red, green, blue, nir``, those that exist."""
@@ -53,13 +53,13 @@ class Look:
         """Valid pixels that the classification, where there is one, does not call cloud or defective."""
         return self.valid if self.classes is None else self.valid & np.isin(self.classes, CLEAR_CLASSES)
 
-    def without_clouds(self) -> Look:
+    def without_clouds(self) -> BandSample:
         """Return the look without clouds of the classification: high ones lie elsewhere in each band."""
         if self.classes is None:
             return self
         cloud = np.isin(self.classes, CLOUD_CLASSES)
         seen = {name: np.where(cloud, np.float32(np.nan), band) for name, band in self.bands.items()}
-        return Look(seen, self.classes)
+        return BandSample(seen, self.classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,35 +74,35 @@ class OffsetDecision:
     """Whether the metadata of the product itself say so, not a name or a catalogue."""
 
 
-def offset_verdict(look: Look, scale: float = 1.0) -> tuple[Verdict, str]:
+def offset_verdict(sample: BandSample, scale: float = 1.0) -> tuple[Verdict, str]:
     """Return whether the pixels carry the baseline-04.00 offset, and the numbers behind it.
 
     Parameters
     ----------
-    look : Look
+    sample : BandSample
     scale : float
         Stored number -> DN; 1 unless the product has another quantification.
     """
-    clear = look.clear
+    clear = sample.clear
     dark: dict[str, FloatArray] = {
-        name: look.bands[name] * np.float32(scale) for name in ("blue", "red") if name in look.bands
+        name: sample.bands[name] * np.float32(scale) for name in ("blue", "red") if name in sample.bands
     }
     if not clear.any() or not dark:
         return "undecided", "no clear pixel in blue or red"
     lowest: dict[str, float] = {name: float(np.quantile(band[clear], 0.01)) for name, band in dark.items()}
-    told = "P1 of " + ", ".join(f"{name} {value:.0f}" for name, value in lowest.items())
-    if "nir" in look.bands and "red" in look.bands:
-        plants = clear & (look.bands["nir"] * scale - dark["red"] > VEGETATION_STEP_DN)
+    recorded = "P1 of " + ", ".join(f"{name} {value:.0f}" for name, value in lowest.items())
+    if "nir" in sample.bands and "red" in sample.bands:
+        plants = clear & (sample.bands["nir"] * scale - dark["red"] > VEGETATION_STEP_DN)
         plants &= dark["red"] < BRIGHT_DN
         if plants.sum() >= max(MIN_SHARE * clear.sum(), 20):
             greens: dict[str, float] = {
                 name: float(np.quantile(band[plants], 0.05)) for name, band in dark.items()
             }
-            told += "; P5 over vegetation of " + ", ".join(
+            recorded += "; P5 over vegetation of " + ", ".join(
                 f"{name} {value:.0f}" for name, value in greens.items()
             )
-            return _verdict(lowest, greens), told
-    return _verdict(lowest, None), told
+            return _verdict(lowest, greens), recorded
+    return _verdict(lowest, None), recorded
 
 
 def _verdict(lowest: dict[str, float], plants: dict[str, float] | None) -> Verdict:
@@ -113,7 +113,10 @@ def _verdict(lowest: dict[str, float], plants: dict[str, float] | None) -> Verdi
 
 
 def decide_offset(
-    name: str, stated: Literal["auto", "present", "absent"], metadata: OffsetDecision | None, look: Look
+    name: str,
+    stated: Literal["auto", "present", "absent"],
+    metadata: OffsetDecision | None,
+    sample: BandSample,
 ) -> OffsetDecision:
     """Decide how stored digital numbers become training DN.
 
@@ -132,7 +135,7 @@ def decide_offset(
         E204 where the statement is contradicted by the pixels, or nothing decides.
     """
     scale = metadata.scale if metadata else 1.0
-    verdict, numbers = offset_verdict(look, scale)
+    verdict, numbers = offset_verdict(sample, scale)
     if stated != "auto":
         if verdict not in (stated, "undecided"):
             raise InputError(
@@ -149,10 +152,10 @@ def decide_offset(
                 f"in the numbers ({numbers}); write offset: present or offset: absent in scene.yaml",
             )
         return _decision(scale, verdict, f"decided on pixels: {numbers}", name)
-    told: Verdict = "present" if metadata.offset < DN_OFFSET / 2 else "absent"
-    if verdict in (told, "undecided"):
+    recorded: Verdict = "present" if metadata.offset < DN_OFFSET / 2 else "absent"
+    if verdict in (recorded, "undecided"):
         unsure = (
-            (Notice("W203", f"{name}: the pixels do not confirm that the offset is {told} ({numbers})"),)
+            (Notice("W203", f"{name}: the pixels do not confirm that the offset is {recorded} ({numbers})"),)
             if verdict == "undecided"
             else ()
         )

@@ -20,24 +20,24 @@ from landslide_map.inputs.sentinel1.coregistration import (
     much_to_see,
     spectra,
 )
-from landslide_map.inputs.sentinel2.offset import FloatArray, Look
+from landslide_map.inputs.sentinel2.offset import BandSample, FloatArray
 
 PART: Final = 64
-"""Edge of the squares that are compared: those of which a look consists, pixels."""
+"""Edge of the squares that are compared: those of which a sample consists, pixels."""
 ALIKE: Final = 0.3
 """Correlation that two visible bands of one image reach at least."""
 _FEWEST: Final = 2
 _VISIBLE: Final = ("red", "green", "blue")
 
 
-def registration_notices(name: str, look: Look) -> list[Notice]:
+def registration_notices(name: str, sample: BandSample) -> list[Notice]:
     """Compare the bands of an image with each other.
 
     Parameters
     ----------
     name : str
         Product or file, for messages.
-    look : Look
+    sample : BandSample
         Pixels of the bands at the same places.
 
     Returns
@@ -50,7 +50,7 @@ def registration_notices(name: str, look: Look) -> list[Notice]:
     InputError
         E209 where one is displaced by 2 pixels or more.
     """
-    parts = {band: _squares(values) for band, values in look.bands.items()}
+    parts = {band: _squares(values) for band, values in sample.bands.items()}
     if not parts or len(next(iter(parts.values()))) < _FEWEST:
         return []
     known = {band: spectra(squares) for band, squares in parts.items()}
@@ -83,7 +83,7 @@ def registration_notices(name: str, look: Look) -> list[Notice]:
 
 
 def _squares(values: FloatArray) -> list[FloatArray]:
-    """Cut a look into squares; small images are one square, the largest that fits."""
+    """Cut a sample into squares; small images are one square, the largest that fits."""
     edge = min(PART, *values.shape)
     rows, cols = (range(0, length - edge + 1, edge) for length in values.shape)
     return [values[i : i + edge, j : j + edge] for i in rows for j in cols]

@@ -1,6 +1,6 @@
 """Sentinel-2 image or band that is turned over, or lies beside what Sentinel-1 shows.
 
-Neither metadata nor values tell: the map is then of a mirrored landscape. Patches are compared with other
+Neither metadata nor values tell: the map is then of a mirrored landscape. Chips are compared with other
 bands, and with VH of Sentinel-1: in four of five real pairs of both sensors a peak of 0.36 or more lies
 within 2 pixels of no displacement; of mirrored pairs no peak reaches 0.15 (docs/decisions/0041).
 """
@@ -24,8 +24,8 @@ from landslide_map.raster.resample import read_block
 from landslide_map.raster.sampling import decimated
 from landslide_map.runtime.threads import in_threads
 
-PATCH, SMALLEST = 256, 128
-"""Edges of a patch, pixels; two along each axis are compared."""
+CHIP, SMALLEST = 256, 128
+"""Edges of a chip, pixels; two along each axis are compared."""
 BESIDE_PX: Final = 5
 """From this displacement on Sentinel-2 is said to lie beside Sentinel-1: relief and smoothing shift by up to
 2."""
@@ -59,10 +59,10 @@ def turned_band_notices(name: str, bands: Mapping[str, RasterBand]) -> list[Noti
     if not {"red", "green", "blue", "nir"} <= bands.keys():
         return []
     places = _places(bands["nir"].grid)
-    red, green, blue = (_looks(bands[band], places) for band in ("red", "green", "blue"))
+    red, green, blue = (_read_chips(bands[band], places) for band in ("red", "green", "blue"))
     excess = [2 * g - r - b for r, g, b in zip(red, green, blue, strict=True)]
     for turn, how in {"": _RIGHT, **TURNS}.items():
-        nir = _looks(bands["nir"], places, how)
+        nir = _read_chips(bands["nir"], places, how)
         shifts = [shift for view in (green, excess) if (shift := _shift(view, nir)) is not None]
         if shifts and not turn and all(max(map(abs, shift)) >= REFUSED_PX for shift in shifts):
             rows, columns = shifts[0]
@@ -73,8 +73,8 @@ def turned_band_notices(name: str, bands: Mapping[str, RasterBand]) -> list[Noti
                 "image must show the ground at the same place. Get them anew from one source",
             )
         if any(max(map(abs, shift)) < REFUSED_PX for shift in shifts):
-            told = f"{name}: nir is {turn} beside the visible bands; get the bands anew from one source"
-            return [Notice("W215", told)] if turn else []
+            message = f"{name}: nir is {turn} beside the visible bands; get the bands anew from one source"
+            return [Notice("W215", message)] if turn else []
     return []
 
 
@@ -91,7 +91,7 @@ def beside_radar_notices(image: OpticalImage, radar: Sequence[RadarImage]) -> li
     places = _places(grid)
     if not places or not {"red", "nir"} <= image.bands.keys():
         return []
-    backscatter = [looks for one in radar if _some(looks := _backscatter(one, grid, places))]
+    backscatter = [chips for one in radar if _some(chips := _backscatter(one, grid, places))]
     for turn, how in {"": _RIGHT, **TURNS}.items():
         views = list(_views(image, places, how)) if backscatter else []
         found = [_shift(view, seen) for seen in backscatter for view in views]
@@ -100,23 +100,23 @@ def beside_radar_notices(image: OpticalImage, radar: Sequence[RadarImage]) -> li
             continue
         rows, columns = min(shifts, key=lambda shift: max(map(abs, shift)))
         if turn and max(abs(rows), abs(columns)) < BESIDE_PX:
-            told = f"the image is {turn}, as Sentinel-1 shows; get it anew from its source"
-            return [Notice("W219", f"{image.product}: {told}")]
+            message = f"the image is {turn}, as Sentinel-1 shows; get it anew from its source"
+            return [Notice("W219", f"{image.product}: {message}")]
         if not turn and max(abs(rows), abs(columns)) >= BESIDE_PX:
-            told = (
+            message = (
                 f"Sentinel-1 shows the same ground {columns:+d} columns and {rows:+d} rows from where the "
                 "image "
                 "does. One of both is displaced: see them over a map, and get it anew"
             )
-            return [Notice("W219", f"{image.product}: {told}")]
+            return [Notice("W219", f"{image.product}: {message}")]
         if not turn:
             return []
     return []
 
 
 def _places(grid: Grid) -> list[Window]:
-    """Return two patches along each axis, a quarter of the way from the ends."""
-    edge = PATCH if min(grid.shape) >= 2 * PATCH else SMALLEST
+    """Return two chips along each axis, a quarter of the way from the ends."""
+    edge = CHIP if min(grid.shape) >= 2 * CHIP else SMALLEST
     if min(grid.shape) < 2 * edge:
         return []
     tops, lefts = (sorted({size // 4 - edge // 2, size - size // 4 - edge // 2}) for size in grid.shape)
@@ -128,24 +128,24 @@ def _shift(one: Sequence[Pixels], other: Sequence[Pixels]) -> tuple[int, int] | 
     return None if common is None else displacement(np.abs(common))
 
 
-def _looks(band: RasterBand, places: Sequence[Window], how: tuple[bool, bool] = _RIGHT) -> list[Pixels]:
-    """Return patches of a band as stored, of an array that is turned back."""
+def _read_chips(band: RasterBand, places: Sequence[Window], how: tuple[bool, bool] = _RIGHT) -> list[Pixels]:
+    """Return chips of a band as stored, of an array that is turned back."""
     rows, cols = band.grid.shape
 
-    def look(place: Window) -> Pixels:
+    def read_chip(place: Window) -> Pixels:
         edge = int(place.height)
         top = rows - place.row_off - edge if how[0] else place.row_off
         left = cols - place.col_off - edge if how[1] else place.col_off
         seen = decimated(band, (edge, edge), Window(left, top, edge, edge))
         return np.ascontiguousarray(seen[:: -1 if how[0] else 1, :: -1 if how[1] else 1])
 
-    return in_threads(look, places)
+    return in_threads(read_chip, places)
 
 
 def _views(image: OpticalImage, places: Sequence[Window], how: tuple[bool, bool]) -> Iterator[list[Pixels]]:
-    """Yield patches of what may look like backscatter of plants: NDVI, red, near infrared."""
+    """Yield chips of what may look like backscatter of plants: NDVI, red, near infrared."""
     red, nir = (
-        [seen * np.float32(image.scale) + np.float32(image.offset) for seen in _looks(band, places, how)]
+        [seen * np.float32(image.scale) + np.float32(image.offset) for seen in _read_chips(band, places, how)]
         for band in (image.bands["red"], image.bands["nir"])
     )
     yield [((b - a) / np.maximum(a + b, 1)).astype(np.float32) for a, b in zip(red, nir, strict=True)]
@@ -154,9 +154,9 @@ def _views(image: OpticalImage, places: Sequence[Window], how: tuple[bool, bool]
 
 
 def _backscatter(image: RadarImage, grid: Grid, places: Sequence[Window]) -> list[Pixels]:
-    """Return patches of VH in dB on another grid, of the first slice that has a value."""
+    """Return chips of VH in dB on another grid, of the first slice that has a value."""
 
-    def look(place: Window) -> Pixels:
+    def read_chip(place: Window) -> Pixels:
         block = Block(int(place.row_off), int(place.col_off), int(place.height), int(place.width))
         seen = np.full((block.height, block.width), np.nan, np.float32)
         for band in image.bands["vh"]:
@@ -166,8 +166,8 @@ def _backscatter(image: RadarImage, grid: Grid, places: Sequence[Window]) -> lis
             seen = np.where(np.isnan(seen), to_db(more), seen)
         return seen
 
-    return in_threads(look, places)
+    return in_threads(read_chip, places)
 
 
-def _some(looks: Sequence[Pixels]) -> bool:
-    return any(bool(np.isfinite(look).any()) for look in looks)
+def _some(chips: Sequence[Pixels]) -> bool:
+    return any(bool(np.isfinite(chip).any()) for chip in chips)

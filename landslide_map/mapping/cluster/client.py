@@ -1,9 +1,9 @@
-"""Rows of blocks judged by the workers of a ``dask.distributed`` cluster, here or on many machines.
+"""Rows of blocks predicted by the workers of a ``dask.distributed`` cluster, here or on many machines.
 
 The client reads a scene's metadata, hands out rows of blocks, and alone writes; a worker needs the same
 software, the same bundle and the same input files, and must show all three before any work
 (:mod:`landslide_map.mapping.cluster.worker` is what runs there). Rows have the same bits wherever
-they are judged.
+they are predicted.
 """
 
 # mypy: untyped-calls-exclude="dask,distributed"
@@ -26,12 +26,12 @@ from distributed.comm.core import CommClosedError
 
 from landslide_map.errors import LandslideMapError, Notice, ResourceError
 from landslide_map.inference.kept_pixels import NOTHING, Kept
-from landslide_map.inference.rows import Judge, JudgedRows, Tick
+from landslide_map.inference.rows import RowPredictor, RowResult, Tick
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.cluster import worker as remote
 from landslide_map.mapping.cluster.worker import Job
 from landslide_map.mapping.file_hashes import input_identities, versions
-from landslide_map.mapping.memory_plan import SMALLEST, Demand, demand_of, needed
+from landslide_map.mapping.memory_plan import SMALLEST, MemoryEstimate, estimate_memory, needed
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.runtime import timings
@@ -48,7 +48,7 @@ Task: TypeAlias = "Future[Any]"
 
 
 class Cluster:
-    """The workers of one scheduler; each judges one row of blocks at a time, with all of its threads."""
+    """The workers of one scheduler; each predicts one row of blocks at a time, with all of its threads."""
 
     def __init__(self, client: Client, *, here: int = 0) -> None:
         self._client = client
@@ -60,10 +60,10 @@ class Cluster:
             self.notices = self._other_libraries()
         """W630 where workers have other versions of the libraries that pixels and votes go through."""
 
-    def judge(
+    def predictor(
         self,
         inputs: SceneInputs,
-        choice: PredictionOptions,
+        prediction: PredictionOptions,
         ensemble: Bundle,
         plan: WindowPlan,
         min_valid_fraction: float,
@@ -71,17 +71,17 @@ class Cluster:
         memory: int | None = None,
         *,
         kept: Kept = NOTHING,
-    ) -> Judge:
-        """Return the judge of a scene, once every worker has shown that it can do the work.
+    ) -> RowPredictor:
+        """Return the predictor of a scene, once every worker has passed its checks.
 
         Parameters
         ----------
         inputs, ensemble, plan, min_valid_fraction
-            As of :func:`~landslide_map.inference.rows.judge_rows`.
-        choice : PredictionOptions
+            As of :func:`~landslide_map.inference.rows.predict_rows`.
+        prediction : PredictionOptions
             What made `ensemble`; each worker loads it for itself, once.
         report : callable
-            Told of the workers asked so far.
+            Called with the number of workers checked so far.
         memory : int, optional
             Bytes that may be resident in this process and the workers that it started, together; in each
             worker elsewhere.
@@ -89,7 +89,7 @@ class Cluster:
         Raises
         ------
         LandslideMapError
-            E630 a scheduler that is gone, here or as the judge works; E633 a worker without the bundle,
+            E630 a scheduler that is gone, here or during prediction; E633 a worker without the bundle,
             E634 without the inputs; E502, E610, E612, E640 as in a local run; E613 a worker on which the
             reduced precision is wrong. Those of workers name the worker.
         """
@@ -97,12 +97,12 @@ class Cluster:
         part = (
             memory
             if memory is None or not self._here
-            else self._part(memory, demand_of(ensemble, plan, kept=kept))
+            else self._part(memory, estimate_memory(ensemble, plan, kept=kept))
         )
         job = Job(
             inputs,
             identities,
-            choice,
+            prediction,
             ensemble.sha256,
             plan.stride,
             min_valid_fraction,
@@ -111,8 +111,10 @@ class Cluster:
         )
         cards = {address for address, worker in self._workers().items() if _has_card(worker)}
         divided = ensemble.needs_pixels and 0 < len(cards) < len(self._workers())
-        plain = replace(choice, device="cpu", precision="float32")  # of networks that are not asked
-        for_rows = replace(job, choice=plain, networks=choice) if divided else job
+        plain = replace(
+            prediction, device="cpu", precision="float32"
+        )  # of networks that are not computed there
+        for_rows = replace(job, prediction=plain, networks=prediction) if divided else job
         try:
             with self._listening():
                 self._examine(job, for_rows, report)
@@ -125,35 +127,35 @@ class Cluster:
             ) from None
         return partial(self._heard_rows, for_rows)
 
-    def _part(self, memory: int, demand: Demand) -> int:
+    def _part(self, memory: int, estimate: MemoryEstimate) -> int:
         """Return what each worker here may take of what is shared: this process takes what it needs."""
-        own = needed(SMALLEST, demand.of_the_map(), resident_memory() or 0)
+        own = needed(SMALLEST, estimate.of_the_map(), resident_memory() or 0)
         return max(memory - own, 0) // self._here
 
     def _examine(self, job: Job, for_rows: Job, report: Report) -> None:
-        asked = {
+        checking = {
             self._client.submit(
                 remote.examine, job if _has_card(worker) else for_rows, workers=[address], pure=False
             ): address
             for address, worker in self._workers().items()
         }
-        tick = counter(report, Stage("workers", "workers"), len(asked))
+        tick = counter(report, Stage("workers", "workers"), len(checking))
         try:
-            while asked:
+            while checking:
                 present = self._workers()
-                for future in self._finished(asked):
-                    del asked[future]
+                for future in self._finished(checking):
+                    del checking[future]
                     with suppress(TimeoutError):  # lost, as below
                         self._result(future, "looking at its files")
                     tick(1)
-                for future in [future for future, address in asked.items() if address not in present]:
-                    self._client.cancel([future])  # lost; whoever comes in its place is asked by each task
-                    del asked[future]
+                for future in [future for future, address in checking.items() if address not in present]:
+                    self._client.cancel([future])  # lost; each task checks the worker that replaces it
+                    del checking[future]
                     tick(1)
         finally:
-            self._forget(asked)
+            self._forget(checking)
 
-    def _heard_rows(self, job: Job, block_rows: Sequence[int], tick: Tick) -> Iterator[JudgedRows]:
+    def _heard_rows(self, job: Job, block_rows: Sequence[int], tick: Tick) -> Iterator[RowResult]:
         rows = self._rows(job, block_rows, tick)
         while True:
             with self._listening():  # not around the yield: what fails there is no fault of the cluster
@@ -176,7 +178,7 @@ class Cluster:
                 raise
             raise _lost_scheduler() from None
 
-    def _rows(self, job: Job, block_rows: Sequence[int], tick: Tick) -> Iterator[JudgedRows]:
+    def _rows(self, job: Job, block_rows: Sequence[int], tick: Tick) -> Iterator[RowResult]:
         """Yield rows of blocks as they are done; where one fails, those under way are waited for first."""
         waiting = deque(block_rows)
         running: dict[Task, int] = {}
@@ -189,23 +191,23 @@ class Cluster:
                 while waiting and failure is None and len(running) < len(workers):
                     row = waiting.popleft()
                     future = self._client.submit(
-                        remote.judge_row, job, row, workers=workers, allow_other_workers=True, pure=False
+                        remote.predict_row, job, row, workers=workers, allow_other_workers=True, pure=False
                     )
                     running[future] = row
                 for future in self._finished(running):
                     row = running.pop(future)
                     try:
-                        found: tuple[JudgedRows, WorkerTimings] = self._result(future, f"row of blocks {row}")
-                    except TimeoutError:  # its worker died before it was fetched: it is judged once more
+                        found: tuple[RowResult, WorkerTimings] = self._result(future, f"row of blocks {row}")
+                    except TimeoutError:  # its worker died before it was fetched: it is predicted once more
                         running[future] = row
                         continue
                     except Exception as error:
                         failure = failure or error
                         continue
-                    judged, spent = found
+                    predicted, spent = found
                     timings.count_workers(spent)
-                    tick(len(judged.record.probability))
-                    yield judged
+                    tick(len(predicted.record.probability))
+                    yield predicted
         finally:
             self._forget(running)
         if failure is not None:
@@ -230,7 +232,7 @@ class Cluster:
             ) from None
 
     def _forget(self, running: Collection[Task]) -> None:
-        """Tell the cluster that nobody waits for these any more."""
+        """Cancel futures whose results are no longer needed."""
         with suppress(Exception):  # a scheduler that is gone has forgotten them
             self._client.cancel(list(running), force=True)
 
@@ -243,14 +245,14 @@ class Cluster:
         return found
 
     def _await_workers(self, *, with_card: bool = False) -> dict[str, dict[str, Any]]:
-        """Return the workers as soon as there is one (with a graphics card); E631 where none comes."""
+        """Return the workers as soon as there is one (with a GPU); E631 where none comes."""
         begin = time.monotonic()
         while True:
             workers = self._workers()
             if any(_has_card(worker) or not with_card for worker in workers.values()):
                 return workers
             if time.monotonic() - begin > PATIENCE_S:
-                kind = " with a graphics card (--resources GPU=1)" if with_card else ""
+                kind = " with a GPU (--resources GPU=1)" if with_card else ""
                 raise ResourceError(
                     "E631",
                     f"the scheduler has had no worker{kind} for {PATIENCE_S:.0f} s. Start workers "
@@ -266,25 +268,26 @@ class Cluster:
             found["the scheduler"] = self._client.run_on_scheduler(metadata.version, _DISTRIBUTION)
         except metadata.PackageNotFoundError as error:
             found["the scheduler"] = error
-        for who, version in sorted(found.items()):
+        for machine, version in sorted(found.items()):
             if version != own:
                 has = "no landslide-map" if isinstance(version, Exception) else f"landslide-map {version}"
                 raise ResourceError(
                     "E632",
-                    f"{who} has {has}, this client {own}. Install one version on every machine, with one "
+                    f"{machine} has {has}, this client {own}. Install one version on every machine, with one "
                     "constraints.txt, and start scheduler and workers again.",
                 )
 
     def _other_libraries(self) -> tuple[Notice, ...]:
         own = versions()
-        for who, found in sorted(self._everywhere(versions).items()):
+        for machine, found in sorted(self._everywhere(versions).items()):
             other = [name for name in own if isinstance(found, dict) and found.get(name) != own[name]]
             if other:
                 listed = ", ".join(f"{name} {found.get(name)} (here {own[name]})" for name in other)
                 return (
                     Notice(
                         "W630",
-                        f"{who} has {listed}: what it judges may differ in last digits from a map made here",
+                        f"{machine} has {listed}: its results may differ in the last digits from a map "
+                        f"made here",
                     ),
                 )
         return ()

@@ -44,7 +44,7 @@ def connected(address: str, tls: TlsFiles | None = None) -> Iterator[Cluster]:
     Raises
     ------
     ResourceError
-        E630 nobody answers there, E631 it has no worker, E632 a worker or the scheduler has another version,
+        E630 no answer from there, E631 it has no worker, E632 a worker or the scheduler has another version,
         E636 certificates are missing or not accepted.
     UsageError
         E402 certificates with an address that is not ``tls://``.
@@ -94,7 +94,7 @@ def client_of(address: str, timeout: float | None = None, tls: TlsFiles | None =
     Raises
     ------
     ResourceError
-        E630 nobody answers there, E636 certificates are missing or not accepted.
+        E630 no answer from there, E636 certificates are missing or not accepted.
     """
     security = None if tls is None else tls.security()
     client, failure = _begun(address, CONNECT_S if timeout is None else timeout, security)

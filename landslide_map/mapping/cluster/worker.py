@@ -23,15 +23,15 @@ from distributed import get_worker, worker_client
 
 from landslide_map.errors import BundleError, InputError, LandslideMapError, ResourceError
 from landslide_map.inference.kept_pixels import NOTHING, Kept
-from landslide_map.inference.rows import JudgedRows, judge_rows
+from landslide_map.inference.rows import RowResult, predict_rows
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.file_hashes import input_identity
-from landslide_map.mapping.memory_plan import demand_of, room_within
+from landslide_map.mapping.memory_plan import estimate_memory, plan_memory
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.models.member import Member
 from landslide_map.runtime import timings
-from landslide_map.runtime.memory_limit import Room, kept_to
+from landslide_map.runtime.memory_limit import MemoryPlan, memory_limited_to
 from landslide_map.windows import plan_windows
 
 if TYPE_CHECKING:
@@ -40,26 +40,26 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 GPU: Final = {"GPU": 1}
-"""What a worker must have declared (``dask worker --resources GPU=1``) to be asked what networks say."""
-_ALONE: Final = threading.Lock()
+"""What a worker must have declared (``dask worker --resources GPU=1``) to compute networks."""
+_PROCESS_LOCK: Final = threading.Lock()
 """One task at a time: it uses all threads of the worker, and limits on threads belong to the process."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """All that a worker must know to judge rows of blocks of one scene; some 20 kB."""
+    """Everything a worker needs to predict rows of blocks of one scene; about 20 kB."""
 
     inputs: SceneInputs
     identities: tuple[dict[str, Any], ...]
     """Of the input files, as the client sees them: path, size and hash of the beginning."""
-    choice: PredictionOptions
+    prediction: PredictionOptions
     """Its bundle a path that means the same on every machine."""
     sha256: str
     """Of the bundle."""
     stride: int
     min_valid_fraction: float
     networks: PredictionOptions | None = None
-    """How workers with a graphics card load the bundle, where they are asked what its networks say."""
+    """How workers with a GPU load the bundle, if they compute its networks."""
     memory: int | None = None
     """Bytes that may be resident in a worker."""
     kept: Kept = NOTHING
@@ -68,11 +68,11 @@ class Job:
 
 @dataclass(frozen=True)
 class DistantNetwork:
-    """A network that workers with a graphics card compute; a :class:`~landslide_map.models.member.Member`."""
+    """A network that workers with a GPU compute; a :class:`~landslide_map.models.member.Member`."""
 
     name: str
     channels: tuple[str, ...]
-    choice: PredictionOptions
+    prediction: PredictionOptions
     sha256: str
     input: Literal["pixels"] = "pixels"
 
@@ -80,9 +80,15 @@ class DistantNetwork:
         """Return what the network says, ``(window,)``; the pixels travel once for all networks."""
         # Gives the thread of this task back meanwhile: on a worker of one thread the network may run here.
         with worker_client() as client:
-            pixels = x.made("sent", client.scatter)
+            pixels = x.cached("sent", client.scatter)
             future = client.submit(
-                ask_network, self.choice, self.sha256, self.name, pixels, resources=GPU, pure=False
+                predict_with_network,
+                self.prediction,
+                self.sha256,
+                self.name,
+                pixels,
+                resources=GPU,
+                pure=False,
             )
             predictions: npt.NDArray[np.float64] = future.result()
             return predictions
@@ -108,20 +114,20 @@ def _named(task: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
-def _alone(task: Callable[P, R]) -> Callable[P, R]:
+def _exclusive(task: Callable[P, R]) -> Callable[P, R]:
     """Let a task use all threads of this worker, alone in its process."""
 
     @wraps(task)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         # Inside a task, dask would otherwise send what it computes to the cluster again.
-        with _ALONE, dask.config.set(scheduler="threads", num_workers=get_worker().state.nthreads):
+        with _PROCESS_LOCK, dask.config.set(scheduler="threads", num_workers=get_worker().state.nthreads):
             return task(*args, **kwargs)
 
     return run
 
 
 @_named
-@_alone
+@_exclusive
 def examine(job: Job) -> None:
     """Refuse a job that this worker cannot do as the client would.
 
@@ -132,36 +138,38 @@ def examine(job: Job) -> None:
     BundleError
         E633: the bundle is not here, or is another.
     ResourceError
-        E640: the limit of memory is too small.
+        E640: the memory limit is too small.
     LandslideMapError
         Whatever else keeps the bundle from being loaded here (E502, E610, E612, E613).
     """
     for expected in job.identities:
         _check_input(expected)
-    _bundle(job.choice, job.sha256)
-    _room(job.memory, job.choice, job.sha256, job.inputs.grid.shape, job.stride, job.kept)
+    _bundle(job.prediction, job.sha256)
+    _memory_plan(job.memory, job.prediction, job.sha256, job.inputs.grid.shape, job.stride, job.kept)
 
 
 @_named
-@_alone
-def judge_row(job: Job, block_row: int) -> tuple[JudgedRows, timings.WorkerTimings]:
-    """Judge the windows that end in one row of blocks; also return what that took here."""
+@_exclusive
+def predict_row(job: Job, block_row: int) -> tuple[RowResult, timings.WorkerTimings]:
+    """Predict the windows that end in one row of blocks; also return the timings."""
     plan = plan_windows(job.inputs.grid.shape, job.stride)
-    bundle = _bundle(job.choice, job.sha256)
+    bundle = _bundle(job.prediction, job.sha256)
     if job.networks is not None:
         bundle = replace(bundle, members=tuple(_distant(member, job) for member in bundle.members))
-    room = _room(job.memory, job.choice, job.sha256, plan.shape, job.stride, job.kept)
-    with kept_to(room), timings.collected() as spent:
-        (judged,) = judge_rows(job.inputs, bundle, plan, job.min_valid_fraction, [block_row], kept=job.kept)
-    return judged, spent.as_worker()
+    memory_plan = _memory_plan(job.memory, job.prediction, job.sha256, plan.shape, job.stride, job.kept)
+    with memory_limited_to(memory_plan), timings.collected() as spent:
+        (predicted,) = predict_rows(
+            job.inputs, bundle, plan, job.min_valid_fraction, [block_row], kept=job.kept
+        )
+    return predicted, spent.as_worker()
 
 
 @_named
-def ask_network(
-    choice: PredictionOptions, sha256: str, name: str, pixels: npt.NDArray[np.floating]
+def predict_with_network(
+    prediction: PredictionOptions, sha256: str, name: str, pixels: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.float64]:
-    """Return what a network says of windows, ``(window,)``; networks see to their own threads."""
-    (member,) = [member for member in _bundle(choice, sha256).members if member.name == name]
+    """Return a network's probability of windows, ``(window,)``; networks set their own threads."""
+    (member,) = [member for member in _bundle(prediction, sha256).members if member.name == name]
     return member.predict(pixels)
 
 
@@ -195,24 +203,24 @@ def _check_input(expected: dict[str, Any]) -> None:
 
 
 @lru_cache(maxsize=2)
-def _room(
+def _memory_plan(
     memory: int | None,
-    choice: PredictionOptions,
+    prediction: PredictionOptions,
     sha256: str,
     shape: tuple[int, int],
     stride: int,
     kept: Kept,
-) -> Room:
-    """Return what a limit leaves room for, decided once: later, what the first row left would count twice."""
-    demand = demand_of(_bundle(choice, sha256), plan_windows(shape, stride), kept=kept)
-    return room_within(memory, demand.of_rows())
+) -> MemoryPlan:
+    """Return the settings for a limit, decided once: later, the first row's memory would count twice."""
+    estimate = estimate_memory(_bundle(prediction, sha256), plan_windows(shape, stride), kept=kept)
+    return plan_memory(memory, estimate.of_rows())
 
 
 @lru_cache(maxsize=2)
-def _bundle(choice: PredictionOptions, sha256: str) -> Bundle:
+def _bundle(prediction: PredictionOptions, sha256: str) -> Bundle:
     """Return the bundle of a job, loaded once in this process; one that does not fit is not kept."""
     try:
-        bundle = choice.load()
+        bundle = prediction.load()
     except BundleError as error:
         if error.code != "E501":
             raise
@@ -223,7 +231,7 @@ def _bundle(choice: PredictionOptions, sha256: str) -> Bundle:
             f"the bundle {bundle.path} is another one here: bundle.json has SHA-256 {bundle.sha256[:12]}, "
             f"where the client has {sha256[:12]}. Give every machine the same bundle.",
         )
-    if bundle.notices:  # rows must have the same bits wherever they are judged
+    if bundle.notices:  # rows must have the same bits on every machine
         raise ResourceError(
             "E613", f"{bundle.notices[0].message}. Use --precision float32, or leave this worker out."
         )

@@ -33,7 +33,7 @@ from landslide_map.models.statistics.training_range import TrainingRange, traini
 from landslide_map.models.voting.cascade import CASCADES, Cascade
 from landslide_map.models.voting.ensemble import MIN_VALID_FRACTION, vote
 from landslide_map.models.voting.scenario import Scenario, bounds
-from landslide_map.models.voting.schedule import Pixels, Stop
+from landslide_map.models.voting.schedule import Pixels, StopRule
 from landslide_map.untrusted.validation import first_problem
 from landslide_map.window_record import WindowRecord
 
@@ -67,7 +67,7 @@ class Bundle:
     training_windows: frozenset[str] = frozenset()
     """:func:`window_hash` of the name of every window it was trained on, where known."""
     early_exit: bool = False
-    """Whether members are left unasked where no vote of theirs can change a class."""
+    """Whether members are skipped where their vote cannot change a class."""
     cascade: bool = False
     """Whether scenarios' rules call windows no landslide without asking the networks."""
     notices: tuple[Notice, ...] = ()
@@ -94,12 +94,12 @@ class Bundle:
 
     @property
     def needs_pixels(self) -> bool:
-        """Whether some member judges pixels, so that :meth:`vote` must be given them."""
+        """Whether some member reads pixels, so that :meth:`vote` must be given them."""
         return any(member.input == "pixels" for member in self.members)
 
     @property
     def skips(self) -> bool:
-        """Whether votes that a window's scenario has may be left unasked."""
+        """Whether votes of a window's scenario may be skipped."""
         return self.early_exit or self.cascade
 
     @property
@@ -110,7 +110,7 @@ class Bundle:
 
     @property
     def rounds(self) -> list[list[int]]:
-        """Numbers of the members that are asked together: all, or first the cheap ones where it skips.
+        """Numbers of the members that predict together: all, or first the cheap ones where it skips.
 
         Members on statistics go together: they share their features and cost a thousandth of a network.
         """
@@ -121,7 +121,7 @@ class Bundle:
         number = {self.members[i].name: i for i in all_members if i not in cheap}
         networks = [number[entry.name] for entry in by_cost(self.document.members) if entry.name in number]
         others = [[i] for i in networks] if self.early_exit else [networks]
-        return [asked for asked in (cheap, *others) if asked]
+        return [stage for stage in (cheap, *others) if stage]
 
     @property
     def needs_median(self) -> bool:
@@ -136,7 +136,7 @@ class Bundle:
         min_valid_fraction: float = MIN_VALID_FRACTION,
         pixels: Pixels | None = None,
         constants_are_fill: bool = True,
-        stop: Stop | None = None,
+        stop: StopRule | None = None,
     ) -> WindowRecord:
         """Judge windows; see :func:`landslide_map.models.voting.ensemble.vote`. `stop` is for early exit.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from landslide_map.models.networks.runtime import Runtime
 
 PLACEMENT: Final = ("device", "precision", "batch_size")
-"""What is asked of a network's computer; what comes of it says :func:`placed_on`."""
+"""Requested device, precision and batch size; :func:`placed_on` returns the values in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,12 @@ class PredictionOptions:
     batch_size: int | None = None
     """Windows in one forward pass of a network; by default what suits the device."""
     exact_early_exit: bool = False
-    """Leave members unasked where no vote of theirs can change a class."""
+    """Skip members where their vote cannot change a class."""
     cascade: bool = False
-    """Leave networks unasked where the bundle's rule trusts the other members; loses a little recall."""
+    """Skip networks where the bundle's rule trusts the other members; loses a little recall."""
 
     def load(self, report: Report = silent) -> Bundle:
-        """Read the bundle and return it as chosen; `report` is told of the networks' progress.
+        """Read the bundle and return it as chosen; `report` receives the networks' progress.
 
         Raises
         ------
@@ -156,7 +156,7 @@ def on_device(
     batch_size: int | None = None,
     report: Report = silent,
 ) -> Bundle:
-    """Return `bundle` with its networks told where and how to compute; E610 before any work.
+    """Return `bundle` with the device and precision of its networks set; E610 before any work.
 
     A reduced precision is tried first. Where one network is wrong in it, all are computed in float32, and the
     bundle's notices have W613.

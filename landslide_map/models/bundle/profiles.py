@@ -26,7 +26,7 @@ class Profile:
     row: str
     """In the paper's table of operating scenarios."""
     members: str
-    """Which members belong to it, in words."""
+    """Description of its members."""
     choose: Callable[[Sequence[MemberEntry]], list[MemberEntry]]
     cure: str = "Choose another profile or bundle."
     """What helps where a bundle has no such member."""
@@ -51,9 +51,7 @@ def _sar_only(entries: Sequence[MemberEntry]) -> list[MemberEntry]:
 PROFILES: Final[dict[str, Profile]] = {
     "all": Profile("nine members", "every member", list),
     "networks": Profile("seven networks", "the networks without the boosters", _networks),
-    "boosters": Profile(
-        "two boosters on CPU", "members on statistics, which need no graphics card", _boosters
-    ),
+    "boosters": Profile("two boosters on CPU", "members on statistics, which need no GPU", _boosters),
     "fastest-network": Profile(
         "fastest network", "the network of the least time", lambda entries: by_cost(_networks(entries))[:1]
     ),

@@ -1,4 +1,4 @@
-"""Bundles that leave votes unasked, and what they say of it.
+"""Skipped votes: options, counts and notices.
 
 *Exact early exit* leaves out votes that cannot change a class. A *cascade* leaves out the networks where the
 members on statistics are sure enough, by a rule that was learned on windows no member had seen.
@@ -19,7 +19,7 @@ from landslide_map.window_record import WindowRecord
 
 
 def skipping(bundle: Bundle, *, early_exit: bool = False, cascade: bool = False) -> Bundle:
-    """Return `bundle` told which votes it may leave unasked.
+    """Return `bundle` with the votes set that it may skip.
 
     Raises
     ------
@@ -42,25 +42,25 @@ def skipping(bundle: Bundle, *, early_exit: bool = False, cascade: bool = False)
     return replace(bundle, early_exit=early_exit, cascade=cascade)
 
 
-def account(bundle: Bundle, record: WindowRecord) -> dict[str, Any]:
-    """Return for ``run.json`` what was allowed, and in how many windows each member was asked and spared."""
-    asked, skipped = (votes.reshape(-1, votes.shape[-1]).sum(axis=0) for votes in _asked_and_skipped(record))
+def vote_counts(bundle: Bundle, record: WindowRecord) -> dict[str, Any]:
+    """Return, for ``run.json``, the options and in how many windows each member voted and was skipped."""
+    voted, skipped = (votes.reshape(-1, votes.shape[-1]).sum(axis=0) for votes in _voted_and_skipped(record))
     return {
         "exact_early_exit": bundle.early_exit,
         "cascade": bundle.cascade,
         "members": {
-            member.name: {"windows_asked": int(asked[i]), "windows_spared": int(skipped[i])}
+            member.name: {"windows_asked": int(voted[i]), "windows_spared": int(skipped[i])}
             for i, member in enumerate(bundle.members)
         },
     }
 
 
-def _asked_and_skipped(record: WindowRecord) -> tuple[Bools, Bools]:
+def _voted_and_skipped(record: WindowRecord) -> tuple[Bools, Bools]:
     return np.isfinite(record.member_probability), record.skipped
 
 
 def tags(bundle: Bundle) -> dict[str, str]:
-    """Return what files of probabilities say of it; nothing where nobody skips."""
+    """Return metadata of rasters on skipped votes; empty if no vote is skipped."""
     modes = {"exact early exit": bundle.early_exit, "cascade": bundle.cascade}
     if not bundle.skips:
         return {}
@@ -70,8 +70,8 @@ def tags(bundle: Bundle) -> dict[str, str]:
     }
 
 
-def remarks(bundle: Bundle, record: WindowRecord) -> Iterator[Notice]:
-    """Yield what a reader of the result must know."""
+def skipped_notices(bundle: Bundle, record: WindowRecord) -> Iterator[Notice]:
+    """Yield the notices on skipped votes."""
     if bundle.early_exit:
         yield Notice("I540", f"exact early exit: {_left_out(bundle, record)}")
     if bundle.cascade:
@@ -84,10 +84,10 @@ def remarks(bundle: Bundle, record: WindowRecord) -> Iterator[Notice]:
 def _left_out(bundle: Bundle, record: WindowRecord) -> str:
     networks = [i for i, member in enumerate(bundle.members) if member.input == "pixels"]
     if not networks:
-        return "the bundle has no networks, and other members are always asked: nothing was left out"
-    asked, spared = (int(votes[..., networks].sum()) for votes in _asked_and_skipped(record))
+        return "the bundle has no networks, and other members are never skipped: no vote was left out"
+    voted, omitted = (int(votes[..., networks].sum()) for votes in _voted_and_skipped(record))
     windows = int(record.skipped.any(axis=-1).sum())
     return (
-        f"{spared} of {asked + spared} votes of networks were left unasked, in {windows} windows. Classes "
+        f"{omitted} of {voted + omitted} votes of networks were skipped, in {windows} windows. Classes "
         "are those of a run without it; probabilities there lie from probability_low to probability_high"
     )

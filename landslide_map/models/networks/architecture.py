@@ -92,7 +92,7 @@ def expected_tensors(spec: NetworkSpec) -> dict[str, Tensor]:
 
 
 def misfits(shapes: Mapping[str, Sequence[int]], spec: NetworkSpec) -> list[str]:
-    """Return in words how tensors differ from a network's, by key and shape; nothing where they fit."""
+    """Return how tensors differ from a network's, by key and shape; nothing where they fit."""
     expected = {key: tuple(tensor.shape) for key, tensor in expected_tensors(spec).items()}
     return [
         *(f"{key} is missing" for key in expected if key not in shapes),

@@ -1,4 +1,4 @@
-"""Pixels of windows that several members judge, and what is made of them once for all members."""
+"""Pixels of windows shared by several members, with what is computed from them once for all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class WindowPixels:
 
     def __init__(self, values: npt.NDArray[np.floating]) -> None:
         self.values = values
-        self._made: dict[Hashable, Any] = {}
+        self._cache: dict[Hashable, Any] = {}
 
     def __len__(self) -> int:
         return len(self.values)
@@ -31,9 +31,9 @@ class WindowPixels:
         found: npt.NDArray[np.floating] = self.values[windows]
         return found
 
-    def made(self, key: Hashable, make: Callable[[npt.NDArray[np.floating]], T]) -> T:
+    def cached(self, key: Hashable, make: Callable[[npt.NDArray[np.floating]], T]) -> T:
         """Return what `make` makes of the pixels; `key` names it for the members that come after."""
-        if key not in self._made:
-            self._made[key] = make(self.values)
-        found: T = self._made[key]
+        if key not in self._cache:
+            self._cache[key] = make(self.values)
+        found: T = self._cache[key]
         return found

@@ -13,36 +13,36 @@ from torch import Tensor
 
 from landslide_map.models.networks.inference import VotingNetwork
 from landslide_map.models.networks.speedups.heap import kept_memory
-from landslide_map.models.networks.speedups.threads import lanes
+from landslide_map.models.networks.speedups.threads import cpu_workers
 from landslide_map.runtime import timings
 
 
 @dataclass
-class Seat:
-    """Where windows are judged. A graphics card has one thread, a processor a thread for every lane."""
+class DeviceWorker:
+    """A network on one device. A GPU has one thread; a CPU has several, each with one window at a time."""
 
     name: str
-    """Of the member."""
+    """Name of the member."""
     network: VotingNetwork
     at_once: int
-    """Windows in one pass; halved where the graphics card's memory is not enough."""
+    """Windows in one pass; halved where the GPU's memory is not enough."""
     pool: ThreadPoolExecutor
 
     @property
     def device(self) -> torch.device:
-        """Of the network."""
+        """Device of the network."""
         return self.network.device
 
-    def judge(self, windows: Tensor) -> Tensor:
+    def predict_batch(self, windows: Tensor) -> Tensor:
         """Return the probability of windows by the present fold, ``(n,)``, on the device.
 
-        On a processor every pass has `at_once` windows, the last repeated where there are fewer: libraries
+        On a CPU every pass has `at_once` windows, the last repeated where there are fewer: libraries
         sum in another order where a product has another size, and bits would depend on how many there are.
 
         Raises
         ------
         torch.OutOfMemoryError
-            If the graphics card has no memory for a single window.
+            If the GPU has no memory for a single window.
         """
         parts = []
         start = 0
@@ -74,19 +74,18 @@ class Seat:
 
 
 @contextmanager
-def seat(name: str, network: VotingNetwork, at_once: int, image_size: int) -> Iterator[Seat]:
-    """Yield a seat; its threads end with it, and the weights go.
+def start_worker(name: str, network: VotingNetwork, at_once: int, image_size: int) -> Iterator[DeviceWorker]:
+    """Yield a device worker; at the end its threads stop and the weights are freed.
 
-    A lane on a processor computes with a single thread: nothing waits for another, and no sum depends on how
-    many there are.
+    Each thread on a CPU computes alone: no thread waits for another, and no sum depends on their number.
     """
     before = torch.get_num_threads()
     on_cpu = network.device.type == "cpu"
     alone = partial(torch.set_num_threads, 1) if on_cpu else None
     memory = kept_memory() if on_cpu else nullcontext()
     try:
-        with memory, ThreadPoolExecutor(lanes(image_size) if on_cpu else 1, initializer=alone) as pool:
-            yield Seat(name, network, at_once, pool)
+        with memory, ThreadPoolExecutor(cpu_workers(image_size) if on_cpu else 1, initializer=alone) as pool:
+            yield DeviceWorker(name, network, at_once, pool)
     finally:
         network.unload()
         if on_cpu:

@@ -157,7 +157,7 @@ class VotingNetwork:
             return self._probability(windows)
 
     def fault(self, count: int) -> str | None:
-        """Return in words where this fold in reduced precision is wrong on this device; None if nowhere.
+        """Return where this fold in reduced precision is wrong on this device; None if nowhere.
 
         Parameters
         ----------
@@ -191,7 +191,7 @@ def read_weights(path: Path, *, pinned: bool) -> Weights:
     path : Path
         A safetensors file.
     pinned : bool
-        Whether they are copied to where a graphics card can fetch them by itself. Else the file is mapped:
+        Whether they are copied to where a GPU can fetch them by itself. Else the file is mapped:
         it is read when the weights are used, and its memory can be reclaimed.
 
     Raises

@@ -20,13 +20,13 @@ from torch import Tensor
 from landslide_map.bands import CHANNELS
 from landslide_map.errors import ResourceError
 from landslide_map.models.networks.batch import WindowPixels
-from landslide_map.models.networks.device_worker import Seat, seat
+from landslide_map.models.networks.device_worker import DeviceWorker, start_worker
 from landslide_map.models.networks.inference import Weights, read_weights, voting_network
 from landslide_map.models.networks.preprocessing import scale
 from landslide_map.models.networks.runtime import Runtime
 from landslide_map.models.networks.spec import NetworkSpec
 from landslide_map.models.networks.speedups.exact_float32 import true_float32
-from landslide_map.models.networks.speedups.threads import lanes
+from landslide_map.models.networks.speedups.threads import cpu_workers
 from landslide_map.options import Precision
 from landslide_map.runtime.progress import Stage
 
@@ -34,7 +34,7 @@ _TRIED: Final = 8
 """Windows at most that reduced precision is tried on."""
 _SCALED: Final = 64
 """Windows scaled at a time: bounds what is in memory in float64."""
-_ALONE: Final = threading.Lock()
+_PROCESS_LOCK: Final = threading.Lock()
 """Voting networks, threads and the precision of float32 belong to the process."""
 
 
@@ -56,16 +56,16 @@ class NetworkMember:
 
     @property
     def side_by_side(self) -> int:
-        """How many windows are judged at the same time, where there are enough."""
+        """How many windows are predicted at the same time, where there are enough."""
         devices = self.runtime.devices()
-        seats = lanes(self.spec.image_size) if devices[0].type == "cpu" else len(devices)
-        return self.runtime.windows_at_once(self.spec.image_size) * seats
+        workers = cpu_workers(self.spec.image_size) if devices[0].type == "cpu" else len(devices)
+        return self.runtime.windows_at_once(self.spec.image_size) * workers
 
     def predict(self, x: WindowPixels | npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Return the probability of landslide, ``(window,)``.
 
         Per fold the logits of four flips are averaged and then turned into a probability; the mean of the
-        folds is returned. On a processor the bits of a window's probability depend neither on the windows
+        folds is returned. On a CPU the bits of a window's probability depend neither on the windows
         beside it nor on the number of threads.
 
         Parameters
@@ -78,7 +78,7 @@ class NetworkMember:
         BundleError
             E506 if weights do not fit the network.
         ResourceError
-            E611 if the graphics card has no memory for a single window, E613 if the reduced precision is
+            E611 if the GPU has no memory for a single window, E613 if the reduced precision is
             wrong on this device, or its numbers grow too large.
         """
         if found := self.fault():
@@ -88,7 +88,7 @@ class NetworkMember:
         except torch.OutOfMemoryError:
             raise ResourceError(
                 "E611",
-                f"the memory of the graphics card is not enough for one window of {self.name}. "
+                f"the GPU memory is not enough for one window of {self.name}. "
                 "Close other programs on it, use --precision bfloat16, or use --device cpu.",
             ) from None
         if self.runtime.precision != "float32" and not np.isfinite(probability).all():
@@ -96,7 +96,7 @@ class NetworkMember:
         return probability
 
     def fault(self) -> str | None:
-        """Return in words why the reduced precision is of no use on the devices; None if it is.
+        """Return why the reduced precision is of no use on the devices; None if it is.
 
         The network is tried once in a process, with the weights of its first fold, and compared with float32.
         """
@@ -114,19 +114,19 @@ class NetworkMember:
 
     def _predict(self, pixels: WindowPixels) -> npt.NDArray[np.float64]:
         total = np.zeros(len(pixels))
-        with _ALONE, true_float32(), ExitStack() as stack:
-            seats = [stack.enter_context(self._seat(device)) for device in self.runtime.devices()]
-            windows = [self._scaled(pixels, own.device, i, len(seats)) for i, own in enumerate(seats)]
-            for fold, (path, weights) in enumerate(self._weights(pinned=seats[0].device.type == "cuda")):
-                for own in seats:
+        with _PROCESS_LOCK, true_float32(), ExitStack() as stack:
+            workers = [stack.enter_context(self._worker(device)) for device in self.runtime.devices()]
+            windows = [self._scaled(pixels, own.device, i, len(workers)) for i, own in enumerate(workers)]
+            for fold, (path, weights) in enumerate(self._weights(pinned=workers[0].device.type == "cuda")):
+                for own in workers:
                     own.network.load(weights, path)
-                total += self._fold(seats, windows, fold, len(pixels))
+                total += self._fold(workers, windows, fold, len(pixels))
         return total / len(self.folds)
 
-    def _seat(self, device: torch.device) -> AbstractContextManager[Seat]:
+    def _worker(self, device: torch.device) -> AbstractContextManager[DeviceWorker]:
         network = voting_network(self.spec, device, self.runtime.precision)
         at_once = self.runtime.windows_at_once(self.spec.image_size)
-        return seat(self.name, network, at_once, self.spec.image_size)
+        return start_worker(self.name, network, at_once, self.spec.image_size)
 
     def _scaled(self, pixels: WindowPixels, device: torch.device, first: int, step: int) -> Tensor:
         """Return every `step`-th window, once for all members that scale alike; ``(window, 18, y, x)``."""
@@ -134,7 +134,7 @@ class NetworkMember:
         def make(values: npt.NDArray[np.floating]) -> Tensor:
             return _scaled(values[first::step], self.spec, device)
 
-        return pixels.made((self.spec.scaling, self.spec.indices, device, first, step), make)
+        return pixels.cached((self.spec.scaling, self.spec.indices, device, first, step), make)
 
     def _weights(self, *, pinned: bool) -> Iterator[tuple[Path, Weights]]:
         """Yield the weights of each fold; those of the next are read meanwhile."""
@@ -147,16 +147,16 @@ class NetworkMember:
                 yield path, weights
 
     def _fold(
-        self, seats: Sequence[Seat], windows: Sequence[Tensor], fold: int, count: int
+        self, workers: Sequence[DeviceWorker], windows: Sequence[Tensor], fold: int, count: int
     ) -> npt.NDArray[np.float64]:
-        """Return what the fold that is loaded says, ``(count,)``; the `i`-th seat has every n-th window."""
+        """Return the predictions of the loaded fold, ``(count,)``; worker `i` has every n-th window."""
         waiting: list[tuple[npt.NDArray[np.intp], Future[Tensor]]] = []
-        for first, (own, prepared) in enumerate(zip(seats, windows, strict=True)):
-            rows = np.arange(first, count, len(seats))
+        for first, (own, prepared) in enumerate(zip(workers, windows, strict=True)):
+            rows = np.arange(first, count, len(workers))
             at_once = own.at_once
             for start in range(0, len(rows), at_once):
                 part = slice(start, start + at_once)
-                waiting.append((rows[part], own.pool.submit(own.judge, prepared[part])))
+                waiting.append((rows[part], own.pool.submit(own.predict_batch, prepared[part])))
         found = np.empty(count)
         done = fold * count
         try:
@@ -176,7 +176,7 @@ def _fault(
 ) -> str | None:
     """Return where a fold in reduced precision is wrong, tried where and as it would vote."""
     network = voting_network(spec, device, precision)
-    with _ALONE, true_float32(), seat("check", network, tried, spec.image_size) as own:
+    with _PROCESS_LOCK, true_float32(), start_worker("check", network, tried, spec.image_size) as own:
         network.load(read_weights(path, pinned=False), path)
         return own.pool.submit(network.fault, tried).result()
 

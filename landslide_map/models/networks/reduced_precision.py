@@ -65,7 +65,7 @@ def some_windows(count: int, device: torch.device) -> Tensor:
 
 
 def fault(probability: Callable[[Tensor], Tensor], windows: Tensor, kind: torch.dtype) -> str | None:
-    """Return in words where a network in reduced precision is not what it is in float32; None if nowhere.
+    """Return where a network in reduced precision is not what it is in float32; None if nowhere.
 
     Every product of matrices, convolution and attention of another shape is computed in float32, too, from
     the same rounded factors. Then the probabilities are compared.
@@ -102,7 +102,7 @@ class ComparedProducts(TorchFunctionMode):
     def __init__(self, kind: torch.dtype) -> None:
         super().__init__()
         self.fault: str | None = None
-        """The first product that was wrong, in words."""
+        """The first product that was wrong."""
         self._kind = kind
         self._seen: set[str] = set()
 

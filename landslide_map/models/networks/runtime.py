@@ -13,7 +13,7 @@ from landslide_map.options import Device, Precision
 from landslide_map.runtime.progress import Report, silent
 
 _IMAGES: Final = {"cpu": 4, "cuda": 128}
-"""Images of 256 x 256 pixels in one pass. A processor is fastest while activations fit its caches."""
+"""Images of 256 x 256 pixels in one pass. A CPU is fastest while activations fit its caches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,26 +21,26 @@ class Runtime:
     """Where and how networks are computed."""
 
     device: Device = "auto"
-    """``auto`` takes the graphics cards where there are any."""
+    """``auto`` takes the GPUs where there are any."""
     precision: Precision = "float32"
     """Of the matrix products; sums that need it, and the mean over flips, stay in float32."""
     batch_size: int | None = None
-    """Windows in one pass; halved by itself where the graphics card's memory is not enough."""
+    """Windows in one pass; halved by itself where the GPU's memory is not enough."""
     report: Report = silent
 
     def torch_device(self) -> torch.device:
-        """Return the kind of device; E610 where CUDA was asked for and is absent."""
+        """Return the kind of device; E610 where CUDA was requested and is absent."""
         available = torch.cuda.is_available()
         if self.device == "cuda" and not available:
             raise ResourceError(
                 "E610",
-                "--device cuda was asked for, but torch finds no CUDA device here. Use --device cpu or "
+                "--device cuda was requested, but torch finds no CUDA device here. Use --device cpu or "
                 "auto, or install a CUDA build of torch and check the driver with nvidia-smi.",
             )
         return torch.device("cuda" if available and self.device != "cpu" else "cpu")
 
     def devices(self) -> list[torch.device]:
-        """Return the processor, or every graphics card that this process may see."""
+        """Return the CPU, or every GPU that this process may see."""
         device = self.torch_device()
         if device.type == "cpu":
             return [device]

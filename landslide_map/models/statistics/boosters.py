@@ -25,7 +25,7 @@ Predictor = Callable[[npt.NDArray[np.floating]], npt.NDArray[np.float64]]
 """From ``(window, feature)`` to probabilities, ``(window,)``, on one thread; several may call it at once."""
 
 _ROWS: Final = 2048
-"""Windows that a thread judges at a time: enough for every thread to have some, whatever the folds."""
+"""Windows that a thread predicts at a time: enough for every thread to have some, whatever the folds."""
 
 
 def lightgbm_predictor(content: bytes) -> Predictor:

@@ -22,7 +22,7 @@ _MISSING: Final = 14
 _WHOLE: Final = ("split_feature", "decision_type", "left_child", "right_child")
 _OF_SPLITS: Final = ("split_gain", "internal_value", "internal_weight", "internal_count")
 _OF_LEAVES: Final = ("leaf_weight", "leaf_count")
-"""Not needed to judge; feature importance reads the gains."""
+"""Not needed to predict; feature importance reads the gains."""
 _TREE: Final = re.compile(r"^Tree=\d+$", re.MULTILINE)
 _NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", re.ASCII)
 
@@ -33,7 +33,7 @@ def checked_lightgbm(text: str) -> str:
     Raises
     ------
     ValueError
-        If the library could not judge every window with it: it says what is wrong.
+        If the library could not predict every window with it: it says what is wrong.
     """
     before, end, _ = text.partition("\nend of trees")
     head, *parts = _TREE.split(before)

@@ -37,7 +37,7 @@ def checked_xgboost(content: bytes) -> bytes:
     Raises
     ------
     ValueError
-        If the library could not judge every window with it: it says what is wrong.
+        If the library could not predict every window with it: it says what is wrong.
     """
     try:
         document = read_ubjson(content)

@@ -16,10 +16,10 @@ from landslide_map.runtime.jit import compiled
 from landslide_map.untrusted.arrays import read_npz
 
 _SCORED_ROWS: Final = 256
-"""Windows at a time: one feature of so many stays in the processor's cache."""
+"""Windows at a time: one feature of so many stays in the CPU's cache."""
 
 _ROWS: Final = 512
-"""Windows at a time: what a layer makes of them stays in the processor's cache."""
+"""Windows at a time: what a layer makes of them stays in the CPU's cache."""
 _MOST_BYTES: Final = 2**28
 """Of the arrays of a file; those of the default bundle have 1 MB."""
 _FIELDS: Final = ("knots", "scores", "weights0", "bias0")
@@ -116,7 +116,7 @@ def one_blas_thread() -> AbstractContextManager[object]:
     """Let matrix products inside use one thread each.
 
     Many small products are faster side by side than one after the other on all threads, which spin while they
-    wait (here 3.5 times the processor time), and their rounding then does not depend on the number of cores.
+    wait (here 3.5 times the CPU time), and their rounding then does not depend on the number of cores.
     """
     limit: AbstractContextManager[object] = _thread_pools().limit(limits=1, user_api="blas")
     return limit

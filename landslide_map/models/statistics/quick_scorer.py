@@ -82,7 +82,7 @@ class QuickScorer:
         """Return the trees of a model in LightGBM's text format; None for any that they cannot stand for.
 
         Those are trees of more than :data:`LEAVES` leaves, with linear leaves or categories, grown on missing
-        values, for other aims than two classes, and a text that is not whole: LightGBM itself can judge it.
+        values, for other aims than two classes, and a text that is not whole: LightGBM itself can predict it.
         """
         before, _, rest = text.partition("\nend of trees")
         head, *parts = _TREE.split(before)

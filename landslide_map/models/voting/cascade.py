@@ -66,7 +66,7 @@ class Cascade(_Strict):
     """The rules of one scenario."""
 
     first: tuple[str, ...] = Field(min_length=1)
-    """The cheap members, which are asked first."""
+    """The cheap members, which predict first."""
     windows: int = Field(gt=0)
     """How many windows it was learned from."""
     evidence: str
@@ -83,7 +83,7 @@ class Cascade(_Strict):
         """Return a rule and its evidence, in a sentence."""
         return (
             f"where the mean of {', '.join(self.first)} is below {rule.below:.4g}, they alone say no "
-            f"landslide. On {self.windows} windows ({self.evidence}) that spared {rule.spared} and lost "
+            f"landslide. On {self.windows} windows ({self.evidence}) that skipped {rule.spared} and lost "
             f"{rule.lost} of the {rule.found} {'landslides found' if self.labelled else 'found'} "
             f"({rule.recall_lost:.2%}); so many prove no more than that it loses at most {rule.at_most:.2%} "
             f"of windows like those (95 % confidence)"

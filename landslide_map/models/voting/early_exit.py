@@ -52,15 +52,15 @@ def decided_windows_and_pixels(
     shape = (len(rows), plan.grid_shape[1])
     least = _sums(low.reshape(shape), here, col_span) + others * elsewhere[0]
     most = _sums(high.reshape(shape), here, col_span) + others * elsewhere[1]
-    open_patches = (least <= SAFE * over) & (most >= -SAFE * over)
+    open_cells = (least <= SAFE * over) & (most >= -SAFE * over)
     down = _position(row_edges, plan.row_starts[rows.start : rows.stop], plan.size)
     across = _position(col_edges, plan.col_starts, plan.size)
-    settled: Bools = _sums(open_patches.astype(np.int64), down, across).ravel() == 0
-    return decided_windows(low, high) & settled
+    pixels_decided: Bools = _sums(open_cells.astype(np.int64), down, across).ravel() == 0
+    return decided_windows(low, high) & pixels_decided
 
 
 def _position(edges: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], size: int) -> Span:
-    """Return the patches that windows cover along an axis."""
+    """Return the cells that windows cover along an axis."""
     return np.searchsorted(edges, starts), np.searchsorted(edges, starts + size)
 
 

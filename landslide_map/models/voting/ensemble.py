@@ -13,8 +13,8 @@ from landslide_map.bands import CHANNELS, SNOW_OR_CLOUD, STEEP
 from landslide_map.models.member import Member
 from landslide_map.models.statistics.boosters import StatisticsMember
 from landslide_map.models.statistics.features import BASE_STATISTICS
-from landslide_map.models.voting.scenario import Scenario, choose, settle
-from landslide_map.models.voting.schedule import Pixels, Rounds, Stop, ask
+from landslide_map.models.voting.scenario import Scenario, combine_predictions, select_scenario
+from landslide_map.models.voting.schedule import Pixels, Rounds, StopRule, predict_members
 from landslide_map.reasons import Reason
 from landslide_map.window_record import WindowRecord
 
@@ -36,10 +36,10 @@ def vote(
     pixels: Pixels | None = None,
     constants_are_fill: bool = True,
     rounds: Rounds | None = None,
-    stop: Stop | None = None,
+    stop: StopRule | None = None,
     cascade: bool = False,
 ) -> WindowRecord:
-    """Let each window be judged by the members of the first scenario that fits it.
+    """Predict each window with the members of the first scenario that fits it.
 
     Parameters
     ----------
@@ -57,10 +57,10 @@ def vote(
         Model bands, for members whose input is pixels.
     constants_are_fill : bool
         Whether a channel that is constant over a window counts as missing there. Where it does not, members
-        that do without its skewness judge it as it is.
+        that do not read its skewness use it as it is.
     rounds, stop, cascade : optional
-        In which order members are asked, and where no more; see
-        :func:`~landslide_map.models.voting.schedule.ask`. By default everybody is asked, at once.
+        Order of the members, and where they are skipped; see
+        :func:`~landslide_map.models.voting.schedule.predict_members`. By default all members predict at once.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def vote(
         for member in members
     }
     snowy = mostly_snow_or_cloud(statistics)
-    chosen, silenced = choose(scenarios, able, snowy)
+    chosen, silenced = select_scenario(scenarios, able, snowy)
     flat = _flat(statistics, min_valid_fraction)
     chosen[flat] = -1
     wanted = np.stack(
@@ -96,8 +96,12 @@ def vote(
         axis=1,
     )
     rounds = [range(len(members))] if rounds is None else rounds
-    predictions, skipped = ask(members, scenarios, chosen, wanted, statistics, pixels, rounds, stop, cascade)
-    probability, threshold = settle([member.name for member in members], scenarios, predictions, chosen)
+    predictions, skipped = predict_members(
+        members, scenarios, chosen, wanted, statistics, pixels, rounds, stop, cascade
+    )
+    probability, threshold = combine_predictions(
+        [member.name for member in members], scenarios, predictions, chosen
+    )
     something = np.any(list(lenient.values()), axis=0)
     reason = np.select(
         [chosen >= 0, ~something, flat, silenced],
@@ -119,7 +123,7 @@ def vote(
 def _available_channels(
     statistics: xr.DataArray, excluded: Collection[str], min_valid_fraction: float, complete: bool = True
 ) -> dict[str, Bools]:
-    """Channel -> where it is allowed, valid enough and (if asked) complete.
+    """Channel -> where it is allowed, valid enough and (if required) complete.
 
     A constant window has no skewness: such a channel is a fill value, not a measurement.
     """

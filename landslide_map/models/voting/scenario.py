@@ -51,7 +51,9 @@ class Scenario:
         return self.cascade.at(self.threshold) if self.cascade else None
 
 
-def choose(scenarios: Sequence[Scenario], able: Mapping[str, Bools], snowy: Bools) -> tuple[Chosen, Bools]:
+def select_scenario(
+    scenarios: Sequence[Scenario], able: Mapping[str, Bools], snowy: Bools
+) -> tuple[Chosen, Bools]:
     """Return the scenario of each window and where snow or cloud silenced one that would have fitted.
 
     `able` says, member by member, in which windows it can vote.
@@ -68,7 +70,7 @@ def choose(scenarios: Sequence[Scenario], able: Mapping[str, Bools], snowy: Bool
     return chosen, silenced
 
 
-def settle(
+def combine_predictions(
     members: Sequence[str], scenarios: Sequence[Scenario], predictions: Floats, chosen: Chosen
 ) -> tuple[Floats, Floats]:
     """Return probability and threshold of windows, ``(window,)``, from what the members predict in them.
@@ -92,7 +94,7 @@ def settle(
 
 
 def bounds(
-    members: Sequence[str], scenarios: Sequence[Scenario], predictions: Floats, unasked: Bools, chosen: Chosen
+    members: Sequence[str], scenarios: Sequence[Scenario], predictions: Floats, pending: Bools, chosen: Chosen
 ) -> tuple[Floats, Floats]:
     """Return the least and the greatest probability, ``(window,)``, that votes not yet known can still give.
 
@@ -102,12 +104,12 @@ def bounds(
     Parameters
     ----------
     members, scenarios, predictions, chosen
-        As of :func:`settle`.
-    unasked : ndarray of bool, (window, member)
+        As of :func:`combine_predictions`.
+    pending : ndarray of bool, (window, member)
         The votes that belong to the window's scenario and are not in `predictions` yet.
     """
-    low, _ = settle(members, scenarios, np.where(unasked, 0.0, predictions), chosen)
-    high, _ = settle(members, scenarios, np.where(unasked, 1.0, predictions), chosen)
+    low, _ = combine_predictions(members, scenarios, np.where(pending, 0.0, predictions), chosen)
+    high, _ = combine_predictions(members, scenarios, np.where(pending, 1.0, predictions), chosen)
     return low, high
 
 
@@ -143,7 +145,7 @@ def weighted_mean(predictions: Floats, weights: Floats, average: Average = "prob
     Returns
     -------
     ndarray, (window,)
-        A probability; NaN where nobody voted.
+        A probability; NaN where no member voted.
     """
     voted = np.isfinite(predictions) * weights
     total = voted.sum(axis=1)

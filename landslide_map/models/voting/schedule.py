@@ -24,20 +24,20 @@ _ROWS: Final = 16384
 _PIXEL_ROWS: Final = 1024
 """Windows whose pixels are in memory at a time: 200 kB each."""
 Rounds = Sequence[Sequence[int]]
-"""Numbers of the members that are asked together, round after round."""
-Stop = Callable[[Floats, Floats], Bools]
-"""From bounds of probability - threshold, ``(window,)``, 0 where nobody is asked: the windows of which
-nothing more must be known (:mod:`landslide_map.models.voting.early_exit`)."""
+"""Numbers of the members that predict together, round after round."""
+StopRule = Callable[[Floats, Floats], Bools]
+"""From bounds of (probability - threshold), ``(window,)``, 0 where no member votes: the windows that need no
+further predictions (:mod:`landslide_map.models.voting.early_exit`)."""
 
 
 class Pixels(Protocol):
-    """Pixels of windows, ``(window, y, x, 12)``: an array, or what cuts them out when asked."""
+    """Pixels of windows, ``(window, y, x, 12)``: an array, or an object that cuts them out when indexed."""
 
     def __getitem__(self, rows: npt.NDArray[np.intp], /) -> npt.NDArray[np.floating]:
         """Return those of some windows."""
 
 
-def ask(
+def predict_members(
     members: Sequence[Member],
     scenarios: Sequence[Scenario],
     chosen: Chosen,
@@ -45,10 +45,10 @@ def ask(
     statistics: xr.DataArray,
     pixels: Pixels | None,
     rounds: Rounds,
-    stop: Stop | None = None,
+    stop: StopRule | None = None,
     cascade: bool = False,
 ) -> tuple[Floats, Bools]:
-    """Ask members about windows until nothing more must be known.
+    """Return the members' predictions, round after round, until the class of every window is certain.
 
     Parameters
     ----------
@@ -56,51 +56,53 @@ def ask(
     chosen : ndarray, (window,)
         Index of each window's scenario.
     wanted : ndarray of bool, (window, member)
-        Whose vote belongs to the window's scenario.
+        Whether the member belongs to the window's scenario.
     statistics : xr.DataArray, (window, channel, statistic)
     pixels : Pixels, optional
-        For members that judge pixels.
+        For members whose input is pixels.
     rounds : sequence of sequences of int
         Together every member once.
     stop : callable, optional
-        Asked after every round but the last.
+        Called after every round but the last.
     cascade : bool
         Whether the rules of the scenarios stop windows too.
 
     Returns
     -------
     predictions : ndarray, (window, member)
-        NaN where a member was not asked.
+        NaN where a member was skipped.
     skipped : ndarray of bool, (window, member)
-        Whose vote was wanted but not needed.
+        Whether the vote was wanted but not needed.
     """
     names = [member.name for member in members]
     networks = {i for i, member in enumerate(members) if member.input == "pixels"}
     threshold = np.append([scenario.threshold for scenario in scenarios], np.nan)[chosen]
     predictions = np.full(wanted.shape, np.nan)
-    asked, now = np.zeros_like(wanted), np.zeros_like(wanted)
+    voted, now = np.zeros_like(wanted), np.zeros_like(wanted)
     cut, decided = np.zeros((2, len(wanted)), dtype=np.bool_)
     for number, columns in enumerate(rounds, start=1):
         now[:] = False
         now[:, columns] = wanted[:, columns] & ~(cut | decided)[:, np.newaxis]
-        _ask_on_statistics(members, [i for i in columns if i not in networks], now, statistics, predictions)
-        _ask_on_pixels(members, [i for i in columns if i in networks], now, pixels, predictions)
+        _predict_on_statistics(
+            members, [i for i in columns if i not in networks], now, statistics, predictions
+        )
+        _predict_on_pixels(members, [i for i in columns if i in networks], now, pixels, predictions)
         _check_votes(names, now, predictions)
-        asked |= now
+        voted |= now
         if number == len(rounds):
             break
         if cascade:
             cut |= _without_doubt(names, scenarios, predictions, chosen)
         if stop is not None:
-            unknown = wanted & ~asked & ~cut[:, np.newaxis]
+            unknown = wanted & ~voted & ~cut[:, np.newaxis]
             low, high = bounds(names, scenarios, predictions, unknown, chosen)
-            settled = stop(np.nan_to_num(low - threshold), np.nan_to_num(high - threshold))
-            decided |= settled & asked.any(axis=1)  # limits near 0 or 1 could do without any vote
-    return predictions, wanted & ~asked
+            certain = stop(np.nan_to_num(low - threshold), np.nan_to_num(high - threshold))
+            decided |= certain & voted.any(axis=1)  # limits near 0 or 1 could do without any vote
+    return predictions, wanted & ~voted
 
 
 def _check_votes(names: Sequence[str], now: Bools, predictions: Floats) -> None:
-    """Refuse (E506) a member that was asked and gave no probability."""
+    """Refuse (E506) a member whose prediction is no probability."""
     wrong = now & ~((predictions >= 0) & (predictions <= 1))
     if wrong.any():
         window, column = np.argwhere(wrong)[0]
@@ -127,14 +129,14 @@ def _without_doubt(
     return found
 
 
-def _ask_on_statistics(
+def _predict_on_statistics(
     members: Sequence[Member],
     columns: Sequence[int],
     now: Bools,
     statistics: xr.DataArray,
     predictions: Floats,
 ) -> None:
-    """Write into `predictions` what some members say of statistics where they are asked `now`."""
+    """Write predictions from statistics into `predictions`, where `now` is true."""
     for start in range(0, len(predictions), _ROWS):
         batch = slice(start, start + _ROWS)
         features: dict[tuple[tuple[str, ...], bytes], Floats32] = {}
@@ -153,10 +155,10 @@ def _ask_on_statistics(
                     predictions[rows, column] = member.predict(statistics.isel(window=rows))
 
 
-def _ask_on_pixels(
+def _predict_on_pixels(
     members: Sequence[Member], columns: Sequence[int], now: Bools, pixels: Pixels | None, predictions: Floats
 ) -> None:
-    """Write into `predictions` what some members say of pixels where they are asked `now`."""
+    """Write predictions from pixels into `predictions`, where `now` is true."""
     together: dict[bytes, list[int]] = {}
     for column in columns:
         together.setdefault(now[:, column].tobytes(), []).append(column)
@@ -164,7 +166,7 @@ def _ask_on_pixels(
         rows = np.flatnonzero(now[:, same[0]])
         if rows.size and pixels is None:
             name = members[same[0]].name
-            raise ValueError(f"member {name} judges pixels, but only statistics were given")
+            raise ValueError(f"member {name} reads pixels, but only statistics were given")
         for start in range(0, len(rows), _PIXEL_ROWS):
             part = rows[start : start + _PIXEL_ROWS]
             cut = WindowPixels(pixels[part])  # type: ignore[index]  # refused above

@@ -81,7 +81,7 @@ def _follow(process, feedback):
         lines.put(None)
 
     threading.Thread(target=read, daemon=True).start()
-    told = Told(feedback)
+    said = CommandOutput(feedback)
     while not feedback.isCanceled():
         try:
             line = lines.get(timeout=0.2)
@@ -90,8 +90,8 @@ def _follow(process, feedback):
         if line is None:
             process.wait()
             break
-        told.line(line.rstrip())
-    return told.last, told.refusal
+        said.line(line.rstrip())
+    return said.last, said.refusal
 
 
 def _end(process):
@@ -106,7 +106,7 @@ def _end(process):
     process.stdout.close()
 
 
-class Told:
+class CommandOutput:
     """What the command said so far."""
 
     def __init__(self, feedback):
@@ -118,30 +118,30 @@ class Told:
     def line(self, line):
         """Pass one line on: JSON objects by their event, anything else as it is."""
         try:
-            told = json.loads(line)
-            event = told["event"]
+            said = json.loads(line)
+            event = said["event"]
         except (ValueError, KeyError, TypeError):
             if line:
                 self.feedback.pushInfo(line)
             return
         if event == "progress":
-            self.progress(told)
+            self.progress(said)
         elif event == "notice":
-            warning = told["code"].startswith("W")
+            warning = said["code"].startswith("W")
             (self.feedback.pushWarning if warning else self.feedback.pushInfo)(
-                f"{told['code']}: {told['message']}"
+                f"{said['code']}: {said['message']}"
             )
         elif event == "failed":
-            self.refusal = f"{told['code']}: {told['message']}" if told.get("code") else told["message"]
+            self.refusal = f"{said['code']}: {said['message']}" if said.get("code") else said["message"]
         elif event == "finished":
-            self.last = told
-        elif "message" in told or "text" in told:
-            self.feedback.pushInfo(str(told.get("message") or told.get("text")))
+            self.last = said
+        elif "message" in said or "text" in said:
+            self.feedback.pushInfo(str(said.get("message") or said.get("text")))
 
-    def progress(self, told):
+    def progress(self, said):
         """Show the stage when it changes, and how far it is."""
-        if told["stage"] != self.stage:
-            self.stage = told["stage"]
+        if said["stage"] != self.stage:
+            self.stage = said["stage"]
             self.feedback.setProgressText(self.stage)
-        if told.get("total"):
-            self.feedback.setProgress(100.0 * told["done"] / told["total"])
+        if said.get("total"):
+            self.feedback.setProgress(100.0 * said["done"] / said["total"])

@@ -40,7 +40,7 @@ class Trained:
     labels: Labels
     folds: tuple[Rows, ...]
     votes: Mapping[str, Floats]
-    """Member -> ``(window,)`` out of fold, NaN where it could not judge."""
+    """Member -> ``(window,)`` out of fold, NaN where it could not predict."""
     workspace: Workspace
 
     def table(self, ids: Sequence[str]) -> pd.DataFrame:
@@ -151,9 +151,9 @@ def _member(trained: Trained, name: str) -> dict[str, Any]:
         settings = {"training": booster.model_dump(mode="json")}
         kind = f"{booster.library}-126"
     threshold = _MIDDLE if recipe.threshold is None else recipe.threshold
-    judged = np.isfinite(trained.votes[name])
-    predictions = trained.votes[name][judged]
-    figures = scores(trained.labels[judged], predictions, predictions > threshold)
+    predicted = np.isfinite(trained.votes[name])
+    predictions = trained.votes[name][predicted]
+    figures = scores(trained.labels[predicted], predictions, predictions > threshold)
     return {
         "name": name,
         "kind": kind,
@@ -161,7 +161,7 @@ def _member(trained: Trained, name: str) -> dict[str, Any]:
         "channels": recipe.channels(name),
         "files": trained.files(name),
         "settings": settings,
-        "metrics": {"estimate": f"out of fold, at {threshold:g}", "windows": int(judged.sum())}
+        "metrics": {"estimate": f"out of fold, at {threshold:g}", "windows": int(predicted.sum())}
         | _rounded(figures),
     }
 
@@ -171,15 +171,15 @@ def _scenario(trained: Trained, scenario: ScenarioRecipe) -> dict[str, Any]:
     predictions = np.stack([trained.votes[name] for name in scenario.weights], axis=1)
     voted = np.isfinite(predictions)
     count = voted.sum(axis=1)
-    judged = count == len(scenario.weights) if scenario.needs == "all" else count > 0
-    mean = weighted_mean(predictions[judged], np.array(list(scenario.weights.values())))
-    labels = trained.labels[judged]
+    predicted = count == len(scenario.weights) if scenario.needs == "all" else count > 0
+    mean = weighted_mean(predictions[predicted], np.array(list(scenario.weights.values())))
+    labels = trained.labels[predicted]
     wanted: Any = softened(labels)
     learned = fit_calibration(mean, wanted)
     points = operating_points(learned(mean))
     if trained.recipe.threshold is None:
-        position = np.cumsum(judged) - 1
-        folds = [position[rows[judged[rows]]] for rows in trained.folds]
+        position = np.cumsum(predicted) - 1
+        folds = [position[rows[predicted[rows]]] for rows in trained.folds]
         probability, threshold = nested(mean, wanted, [rows for rows in folds if len(rows)])
         estimate = "out of fold; calibration and threshold from the other folds"
         calibration, decided = learned, points["f1"]

@@ -91,8 +91,8 @@ class Machine:
     precision: str
     stepped: Callable[[str, int], None]
     """Told the member and the windows learned from, after every batch."""
-    tell_epoch: Callable[[Epoch], None]
-    tell_halved: Callable[[str, int], None]
+    report_epoch: Callable[[Epoch], None]
+    report_halved: Callable[[str, int], None]
     """Told the member and the new batch size."""
 
 
@@ -120,7 +120,7 @@ class _Learner:
 
 
 def precision_fault(spec: NetworkSpec, device: torch.device, precision: str) -> str | None:
-    """Return in words where a network in reduced precision is wrong on a device; None if nowhere.
+    """Return where a network in reduced precision is wrong on a device; None if nowhere.
 
     Its votes are tried, not its gradients.
     """
@@ -142,12 +142,12 @@ def fit_fold(job: FoldJob, examples: Examples, machine: Machine, workspace: Work
     """Train one fold and keep it in the workspace, weights and votes on the windows held out.
 
     The same job gives the same weights whether or not it was interrupted, as every epoch has a seed of
-    its own. Where the graphics card's memory is not enough, the batch is halved from the last checkpoint on.
+    its own. Where the GPU's memory is not enough, the batch is halved from the last checkpoint on.
 
     Raises
     ------
     ResourceError
-        E611 if two windows are too many for the graphics card, E601 if the disk is full.
+        E611 if two windows are too many for the GPU, E601 if the disk is full.
     """
     batch = job.recipe.batch
     while True:
@@ -160,12 +160,12 @@ def fit_fold(job: FoldJob, examples: Examples, machine: Machine, workspace: Work
             if batch <= 2:
                 raise ResourceError(
                     "E611",
-                    f"the memory of the graphics card is not enough to train {job.member} on two windows at "
+                    f"the GPU memory is not enough to train {job.member} on two windows at "
                     "once. Close other programs on it, use --precision bfloat16, or use --device cpu. "
                     "Finished folds are kept.",
                 ) from None
             batch = max(2, batch // 2)
-            machine.tell_halved(job.member, batch)
+            machine.report_halved(job.member, batch)
 
 
 def _train(job: FoldJob, examples: Examples, machine: Machine, workspace: Workspace, batch: int) -> None:
@@ -194,7 +194,7 @@ def _train(job: FoldJob, examples: Examples, machine: Machine, workspace: Worksp
         history.append(figures)
         if epoch + 1 < job.recipe.epochs:
             workspace.write(path.name, partial(torch.save, learner.state() | {"history": history}))
-        machine.tell_epoch(Epoch(job.member, job.fold, epoch + 1, job.recipe.epochs, **figures))
+        machine.report_epoch(Epoch(job.member, job.fold, epoch + 1, job.recipe.epochs, **figures))
     votes = _votes(network, job, examples, machine, FLIPS)
     tensors = {key: value.cpu().contiguous().clone() for key, value in network.state_dict().items()}
     record = {"epochs": history, "batch": batch}

@@ -40,7 +40,7 @@ class NetworkRecipe(_Strict):
     gflop: Positive | None = None
     """Of one forward pass of one window: estimates the time of training."""
     milliseconds: Positive | None = None
-    """Of that pass on a graphics card: orders networks by cost."""
+    """Of that pass on a GPU: orders networks by cost."""
 
 
 class BoosterRecipe(_Strict):

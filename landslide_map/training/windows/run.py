@@ -208,7 +208,7 @@ def _write_bytes(content: bytes, path: Path) -> None:
 
 
 def collected_votes(run: Run) -> dict[str, Floats]:
-    """Return every member's out-of-fold votes, NaN where it could not judge; ``(window,)``."""
+    """Return every member's out-of-fold votes, NaN where it could not predict; ``(window,)``."""
     votes = {name: np.full(len(run.labels), np.nan) for name in run.recipe.members}
     for name, predictions in votes.items():
         for fold in range(len(run.folds)):

@@ -30,23 +30,23 @@ class Pace:
     _batches: int = 0
     _begin: float = 0.0
     _before: float = 0.0
-    _told: set[str] = field(default_factory=set)
+    _announced: set[str] = field(default_factory=set)
 
     def stepped(self, member: str, windows: int) -> None:
         """Count a batch; say the first estimate, and one for every further member."""
-        if member not in self._told and self._batches > _FIRST:
+        if member not in self._announced and self._batches > _FIRST:
             self._batches = 0
         self._batches += 1
         self.done += windows * self.costs[member]
         if self._batches == 1:
             self._begin, self._before = time.monotonic(), self.done
-        elif self._batches == _FIRST and member not in self._told:
-            self._told.add(member)
+        elif self._batches == _FIRST and member not in self._announced:
+            self._announced.add(member)
             _log.info(f"{member}: at this pace {self.remaining()} more for all networks")
         self.progress(STAGE, round(self.done), max(round(self.total), round(self.done)))
 
     def remaining(self) -> str:
-        """Return how long the rest will take, in words."""
+        """Return how long the rest will take."""
         worked = self.done - self._before
         if not worked:
             return "an unknown time"

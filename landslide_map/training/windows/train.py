@@ -113,7 +113,7 @@ def train(
     ----------
     windows : ndarray, (window, 64, 64, 12), or Windows
         Model bands in the order and units of ``bands.MODEL_BANDS``. A band that is NaN in the whole window is
-        missing there: members that need it neither learn from the window nor judge it.
+        missing there: members that need it neither learn from the window nor predict it.
     labels : array_like, (window,), 0 or 1
     out : path
         Folder of the new bundle.
@@ -223,7 +223,7 @@ def _divided(
     if groups is None:
         raise UsageError(
             "E402",
-            "spatially grouped folds were asked for, but the windows have no groups. Give Train.csv a column "
+            "spatially grouped folds were requested, but the windows have no groups. Give Train.csv a column "
             "`group`, as `landslide-map windows` writes it.",
         )
     if len(groups) != len(labels):

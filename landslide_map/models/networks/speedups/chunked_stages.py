@@ -1,6 +1,6 @@
 """Early stages of a hierarchical network, computed for some images after others (CPU).
 
-These stages have the largest maps, many times what a processor keeps near: four windows of 256 pixels make
+These stages have the largest maps, many times what a CPU keeps near: four windows of 256 pixels make
 64 MB in one tensor of v10, which goes to memory and comes back between any two products. A quarter of
 the images at a time stays nearer, and the numbers are the same to rounding (docs/decisions/0038).
 """
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from landslide_map.models.networks.preprocessing import FLIPS
 
 PARTS: Final = len(FLIPS)
-"""One window in its flips is what a pass judges."""
+"""One window in its flips is what a pass predicts."""
 
 
 def part_early_stages(encoder: nn.Module) -> bool:

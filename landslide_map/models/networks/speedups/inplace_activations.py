@@ -1,6 +1,6 @@
 """Activations of timm in fewer passes over memory (CPU, float32, inference only).
 
-A processor spends as long on reading and writing activations as on some products. All changes give the same
+A CPU spends as long on reading and writing activations as on some products. All changes give the same
 numbers to rounding and leave weights and their names alone (docs/decisions/0038).
 """
 
@@ -47,7 +47,7 @@ class LeanGELU(nn.GELU):
     """``x * normal_cdf(x)`` in place of `x`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what was asked for in the memory of `x`."""
+        """Return what was requested in the memory of `x`."""
         return torch.as_tensor(torch.ops.aten.gelu_(x, approximate=self.approximate))
 
 
@@ -55,7 +55,7 @@ class LeanTimmGELU(GELU):
     """The same for timm's own class, which always is the exact one."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return what was asked for in the memory of `input`."""
+        """Return what was requested in the memory of `input`."""
         return torch.as_tensor(torch.ops.aten.gelu_(input))
 
 
@@ -63,7 +63,7 @@ class LeanStarReLU(StarReLU):
     """``scale * relu(x)**2 + bias`` in two passes, in place of `x`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what was asked for in the memory of `x`."""
+        """Return what was requested in the memory of `x`."""
         positive = x.relu_()
         return torch.addcmul(self.bias, positive, positive, value=float(self.scale), out=positive)
 

@@ -1,4 +1,4 @@
-"""Products with weights on a processor, the weights laid out beforehand for the library that multiplies.
+"""Products with weights on a CPU, the weights laid out beforehand for the library that multiplies.
 
 Matrix products are nine tenths of a vision transformer. oneDNN, which comes with torch, multiplies float32
 matrices faster than torch's default library once the weights are in its own layout (docs/decisions/0038).
@@ -30,7 +30,7 @@ class PackedProducts(TorchFunctionMode):
     Parameters
     ----------
     network : Module
-        With its weights, float32, on the processor. They must stay the same objects.
+        With its weights, float32, on the CPU. They must stay the same objects.
     """
 
     def __init__(self, network: nn.Module) -> None:

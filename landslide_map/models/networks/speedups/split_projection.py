@@ -1,7 +1,7 @@
-"""Blocks that multiply once for all they need, parted into two products; for a processor, float32.
+"""Blocks that multiply once for all they need, parted into two products; for a CPU, float32.
 
-A parallel block makes queries, keys, values and hidden features in one product. That suits a graphics card.
-A processor then finds each of them with gaps in between, and by the time it needs them out of its caches. In
+A parallel block makes queries, keys, values and hidden features in one product. That suits a GPU.
+A CPU then finds each of them with gaps in between, and by the time it needs them out of its caches. In
 two products, one after the other, the same numbers are used while they are near (docs/decisions/0038).
 """
 

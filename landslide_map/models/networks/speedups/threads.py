@@ -25,8 +25,8 @@ def suitable_threads(image_size: int, device: torch.device) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def lanes(image_size: int) -> int:
-    """Return how many windows a processor judges side by side, each with a single thread.
+def cpu_workers(image_size: int) -> int:
+    """Return how many windows a CPU predicts side by side, each with a single thread.
 
     As many as this process may use threads: torch's setting, or dask's where a worker of a cluster shares a
     machine with others. Python itself keeps small networks from gaining by a second.
