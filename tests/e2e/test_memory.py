@@ -86,7 +86,7 @@ def test_a_limit_that_is_too_small_for_this_scene_is_refused_once_it_is_known(
     kept = map_scene(scene, out, stride=64)
     bytes_before, before = kept.probability.read_bytes(), set(made(out))
     held_before(monkeypatch)
-    with pytest.raises(ResourceError, match=r"E640.*judging a row of blocks 0\.\d+ GB"):
+    with pytest.raises(ResourceError, match=r"E640.*predicting a row of blocks 0\.\d+ GB"):
         map_scene(scene, out, memory=HELD + 220 * MIB, overwrite=True)
     assert kept.probability.read_bytes() == bytes_before
     assert set(made(out)) == before
