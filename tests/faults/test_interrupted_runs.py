@@ -358,7 +358,8 @@ def test_a_disk_that_is_full_while_a_row_is_kept_costs_no_finished_row(
         resumed(undisturbed, out)
     assert os.strerror(number) in refused.value.message
     assert [path.name for path in out.iterdir()] == [checkpoint.FOLDER]
-    assert [path.suffix for path in sorted((out / checkpoint.FOLDER).iterdir())] == [".json", ".npz"]
+    assert {path.suffix for path in (out / checkpoint.FOLDER).iterdir()} == {".json", ".npz", ".tif"}
+    assert len(kept(out)) == 1
     monkeypatch.undo()
     resumed(undisturbed, out)
     assert rows(out) == {"judged": ROWS - 1, "resumed": 1}
@@ -367,19 +368,21 @@ def test_a_disk_that_is_full_while_a_row_is_kept_costs_no_finished_row(
 
 def test_a_quota_too_small_for_the_map_costs_no_finished_row(undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
+    scene = undisturbed.with_name("without_images.yaml")  # pixels for display are larger than the files
+    scene.write_text(f"{undisturbed.read_text()}\noutput: {{images: false}}\n")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     # Bytes that a file may have: enough for a row of blocks, not for a raster, or not for the GeoPackage.
-    for quota in (30_000, 60_000):
+    for quota in (37_000, 60_000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (quota, before[1]))
         try:
             with pytest.raises(ResourceError, match=rf"E601.* {ROWS} of {ROWS} rows of blocks are kept"):
-                resumed(undisturbed, out, outline="windows")  # rows with pixels are larger than the files
+                resumed(scene, out, outline="windows")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         assert [path.name for path in out.iterdir()] == [checkpoint.FOLDER]
-    resumed(undisturbed, out, outline="windows")
+    resumed(scene, out, outline="windows")
     assert rows(out) == {"judged": 0, "resumed": ROWS}
-    map_scene(undisturbed, tmp_path / "whole", threshold=THRESHOLD, outline="windows")
+    map_scene(scene, tmp_path / "whole", threshold=THRESHOLD, outline="windows")
     assert content(out) == content(tmp_path / "whole")
 
 

@@ -8,7 +8,8 @@ from itertools import combinations, product
 from typing import Final
 
 import numpy as np
-from rasterio.warp import transform
+from rasterio.warp import transform, transform_bounds
+from shapely.geometry import box
 
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Grid
@@ -30,6 +31,8 @@ TRACK_GAP_S: Final = 240.0
 COARSE_M: Final = 15.0
 LEVEL_STEP_DB: Final = 4.0
 """Difference of levels of two dates that a season does not reach: 2.5 dB from November to December."""
+OTHER_GROUND: Final = 0.2
+"""Share of an image beyond another, from which their levels are those of other ground."""
 CLEAN_BORDERS: Final = datetime(2018, 3, 13, tzinfo=UTC)
 """From then on ESA's processor leaves no noise at the borders of images."""
 BORDER_DB, BORDER_SHARE = -30.0, 0.005
@@ -276,7 +279,11 @@ def _level_notices(orbit: str, images: Sequence[OpenedImage]) -> list[Notice]:
     }
     notices = []
     for number, item in enumerate(images):
-        steps = {name: _step_from_others(decibels, number) for name, decibels in bands.items()}
+        others = [i for i, other in enumerate(images) if i != number and _same_ground(item, other)]
+        steps = {
+            name: _step_from_others(decibels[number], [decibels[i] for i in others])
+            for name, decibels in bands.items()
+        }
         name = max(steps, key=lambda name: abs(steps[name]))
         if steps[name]:
             notices.append(
@@ -291,10 +298,19 @@ def _level_notices(orbit: str, images: Sequence[OpenedImage]) -> list[Notice]:
     return notices if len(images) > 2 else notices[-1:]
 
 
-def _step_from_others(decibels: Sequence[units.Pixels], number: int) -> float:
+def _same_ground(one: OpenedImage, other: OpenedImage) -> bool:
+    """Return whether two images cover each other but for a fifth: bursts of a pass show other ground."""
+    grid, target = (item.image.bands["vv"][0].grid for item in (one, other))
+    if grid == target:
+        return True
+    boxes = [box(*target.bounds), box(*transform_bounds(grid.crs, target.crs, *grid.bounds))]
+    shared: float = boxes[0].intersection(boxes[1]).area
+    return shared > (1 - OTHER_GROUND) * max(float(item.area) for item in boxes)
+
+
+def _step_from_others(own: units.Pixels, others: Sequence[units.Pixels]) -> float:
     """Return by how much one image lies above all others; 0 where that is no more than a season."""
-    own = decibels[number]
-    steps = [_step(own, other) for other in (*decibels[:number], *decibels[number + 1 :])]
+    steps = [_step(own, other) for other in others]
     far = bool(steps) and all(abs(one) > LEVEL_STEP_DB / 2 for one in steps)
     step = float(np.median(steps)) if far else 0.0
     return step if abs(step) > LEVEL_STEP_DB else 0.0
