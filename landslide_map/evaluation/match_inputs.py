@@ -10,14 +10,13 @@ import numpy as np
 import pyogrio
 import pyproj
 import shapely
-from pyogrio.errors import DataLayerError, DataSourceError
 
 from landslide_map.array_types import Shapes
 from landslide_map.errors import InputError, Notice
 from landslide_map.products import LANDSLIDES
 from landslide_map.products.columns import ANALYSED
 from landslide_map.products.columns import LANDSLIDES as LANDSLIDE_LAYER
-from landslide_map.vector.dataset import NoVectorFileError, readable
+from landslide_map.vector.dataset import UNREADABLE, readable
 from landslide_map.vector.inventory import read_polygons
 from landslide_map.vector.reproject import projected
 
@@ -48,7 +47,7 @@ def read_map(folder: Path) -> Mapped:
             mapped = pyogrio.read_dataframe(local, layer=LANDSLIDE_LAYER, columns=[])
             windows = pyogrio.read_dataframe(local, layer=WINDOWS, columns=[]) if WINDOWS in layers else None
             analysed = pyogrio.read_dataframe(local, layer=ANALYSED, columns=["status"])
-    except (NoVectorFileError, DataSourceError, DataLayerError) as error:
+    except UNREADABLE as error:
         raise InputError(
             "E160",
             f"{path}: is no map of landslide-map, with layers {LANDSLIDE_LAYER} and {ANALYSED} ({error}).",

@@ -9,7 +9,6 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import rasterio
 import xarray as xr
 
 from landslide_map.errors import InputError, UsageError
@@ -20,6 +19,7 @@ from landslide_map.products.columns import ANALYSED, WINDOWS
 from landslide_map.products.painting import least_over, mean_over, window_mosaic
 from landslide_map.products.polygons import analysed_areas, landslides
 from landslide_map.products.rasters import classify
+from landslide_map.raster.dataset import open_dataset
 from landslide_map.runtime.own_files import file_record
 from landslide_map.window_record import WindowRecord
 from landslide_map.windows import LEAST_STRIDE, SIZE, WindowPlan, plan_windows
@@ -65,7 +65,7 @@ def coarser_layers(
             raise InputError(
                 "E175", f"{results / name} was changed since the run that made it. Map the scene again."
             )
-    with rasterio.open(results / CLASSES) as source:
+    with open_dataset(results / CLASSES) as source:
         grid = Grid(source.crs, source.transform, source.width, source.height)
     plan = plan_windows(grid.shape, stride)
     record = _stored_record(results / WINDOWS_FILE, plan, tuple(tags["bundle_scenarios"].split("; ")))

@@ -43,6 +43,7 @@ from landslide_map.products.reviews import (
 )
 from landslide_map.runtime.own_files import Kind, file_record, tree_records, unchanged
 from landslide_map.runtime.transaction import outputs
+from landslide_map.untrusted.files import read_bytes
 from landslide_map.vector.areas import ellipsoidal_areas
 from landslide_map.vector.inventory import read_polygons
 from landslide_map.vector.reproject import projected
@@ -52,6 +53,8 @@ REDRAWN: Final = OUTLINE_MANIFEST
 FILES: Final = (LANDSLIDES, REDRAWN)
 SMALLEST_PART_M2: Final = 100.0
 """Parts that a mask leaves are dropped below one pixel."""
+_LONGEST: Final = 64 * 2**20
+"""Bytes of a manifest."""
 _AGAIN: Final = "Map the scene again."
 
 
@@ -161,9 +164,9 @@ def redraw(
 def _parent(results: Path) -> dict[str, Any]:
     """Return the run's manifest; refuse a folder without objects, of another version, or edited since."""
     try:
-        parent: dict[str, Any] = json.loads((results / MANIFEST).read_bytes())
+        parent: dict[str, Any] = json.loads(read_bytes(results / MANIFEST, _LONGEST))
         version, files = parent["format_version"], dict(parent["outputs"])
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise InputError("E174", f"{results} is no finished result ({error}). {_AGAIN}") from None
     if version != FORMAT_VERSION or CANDIDATES not in files or not (results / CANDIDATES).exists():
         raise InputError(

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import rasterio
 import shapely
-from rasterio.errors import RasterioIOError
+from pydantic import BaseModel
+from pyproj.exceptions import ProjError
+from rasterio.errors import RasterioError
 
 from landslide_map.errors import InputError
 from landslide_map.products import CLASSES, LANDSLIDES, MANIFEST, PROBABILITY
 from landslide_map.products.columns import LANDSLIDES as LAYER
 from landslide_map.products.geopackage import read_layer
+from landslide_map.raster.dataset import open_dataset
+from landslide_map.untrusted.files import read_bytes
 
 _RASTERS: Final = (PROBABILITY, CLASSES, "outline_probability.tif")
 _SAME_OVERLAP: Final = 0.5
+_LONGEST: Final = 64 * 2**20
+"""Bytes of a manifest."""
+
+
+class _Input(BaseModel):
+    path: str
+    bytes: int | None
+    header_sha256: str | None
+
+
+class _Manifest(BaseModel):
+    """What is compared of a manifest, which may come from another machine."""
+
+    configuration: dict[str, Any]
+    versions: dict[str, Any] = {}
+    inputs: list[_Input] = []
+    bundle: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +73,7 @@ def compare_results(a: Path, b: Path, tolerance: float = 0.0) -> list[Difference
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / MANIFEST).read_bytes())
-        if not isinstance(found, dict) or "configuration" not in found:
-            raise ValueError("no configuration")
+        found = _Manifest.model_validate_json(read_bytes(folder / MANIFEST, _LONGEST)).model_dump()
     except (OSError, ValueError) as error:
         raise InputError(
             "E160", f"{folder}: {MANIFEST} cannot be read ({error}); expected the folder of a finished map."
@@ -118,13 +135,13 @@ def _raster(a: Path, b: Path, tolerance: float) -> Iterator[Difference]:
     if not a.exists() or not b.exists():
         return
     try:
-        with rasterio.open(a) as left, rasterio.open(b) as right:
+        with open_dataset(a) as left, open_dataset(b) as right:
             grids = [(one.crs, one.transform, one.shape, one.count, one.dtypes) for one in (left, right)]
             if grids[0] != grids[1]:
                 yield Difference("rasters", f"{a.name}: grids or types differ")
                 return
             yield from _pixels(left, right, a.name, tolerance)
-    except RasterioIOError as error:
+    except RasterioError as error:
         raise InputError("E101", f"{a.name} cannot be read ({error}).") from error
 
 
@@ -149,10 +166,12 @@ def _pixels(left: Any, right: Any, name: str, tolerance: float) -> Iterator[Diff
 
 def _outlines(a: Path, b: Path) -> Iterator[Difference]:
     """Match outlines by the greatest overlap, each once."""
-    frames = [read_layer(path, LAYER)[0] for path in (a, b)]
-    left, right = (
-        frame.geometry.make_valid().to_numpy() for frame in (frames[0], frames[1].to_crs(frames[0].crs))
-    )
+    first, second = (frame[frame.geometry.notna()] for frame in (read_layer(p, LAYER)[0] for p in (a, b)))
+    try:
+        second = second.to_crs(first.crs)
+    except (ProjError, ValueError) as error:
+        raise InputError("E170", f"{a} and {b}: their projections cannot be compared ({error}).") from error
+    left, right = (frame.geometry.make_valid().to_numpy() for frame in (first, second))
     mine, theirs = shapely.STRtree(right).query(left, predicate="intersects")
     shared = shapely.area(shapely.intersection(left[mine], right[theirs]))
     union = shapely.area(left[mine]) + shapely.area(right[theirs]) - shared

@@ -27,7 +27,7 @@ from landslide_map.products.columns import (
     titles_of,
 )
 from landslide_map.products.vector_styles import style_document
-from landslide_map.untrusted.files import refuse_waiting
+from landslide_map.vector.dataset import UNREADABLE, refuse_foreign
 
 _LAYERS: Final = {
     INVENTORY: ("Known landslides", "Polygons that the map was compared with; not made by this map."),
@@ -159,13 +159,13 @@ def read_layer(path: Path, layer: str) -> tuple[gpd.GeoDataFrame, dict[str, str]
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turn what GDAL and SQLite say of a file that they cannot read into E170; refuse to wait for a pipe."""
+    """Turn what GDAL and SQLite say of an unreadable file into E170; refuse what leads elsewhere."""
     try:
-        refuse_waiting(path)
+        refuse_foreign(path)
         yield
     except LandslideMapError:
         raise
-    except (DataSourceError, DataLayerError, sqlite3.Error, OSError) as error:
+    except (*UNREADABLE, sqlite3.Error, OSError) as error:
         raise InputError(
             "E170",
             f"{path}: cannot be read as a GeoPackage of landslides ({error}). Map the scene again, or name "

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import shapely
-from pyogrio.errors import DataLayerError, DataSourceError
 
 from landslide_map.errors import InputError, Notice, UsageError
 from landslide_map.products.columns import (
@@ -30,7 +29,7 @@ from landslide_map.products.columns import (
     VERDICTS,
 )
 from landslide_map.runtime.edit_session import refuse_edited
-from landslide_map.untrusted.files import refuse_waiting
+from landslide_map.vector.dataset import UNREADABLE, refuse_foreign
 
 _EDITED: Final = "edited"
 LEAST_OVERLAP: Final = 0.5
@@ -114,12 +113,12 @@ def all_outlines(path: Path) -> gpd.GeoDataFrame:
 def _read(path: Path, wanted: Sequence[str]) -> gpd.GeoDataFrame:
     """Return the outlines of those layers that there are; refuse words that are no verdicts."""
     try:
-        refuse_waiting(path)
+        refuse_foreign(path)
         layers = {str(name) for name, _ in pyogrio.list_layers(path)}
         if LANDSLIDES not in layers:
             raise InputError("E170", f"{path} has no layer {LANDSLIDES}; found {', '.join(sorted(layers))}.")
         frames = [_outlines(path, layer) for layer in wanted if layer in layers]
-    except (DataSourceError, DataLayerError, OSError) as error:
+    except (*UNREADABLE, OSError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError("E170", f"{path} cannot be read as a GeoPackage ({error}).") from error
@@ -293,7 +292,8 @@ def tally(frame: gpd.GeoDataFrame) -> Tally:
     """Count the verdicts of a layer `landslides`; unsure ones do not count towards the precision."""
     verdicts = frame[REVIEW] if REVIEW in frame else pd.Series(UNSEEN, index=frame.index)
     counts = {name: int((verdicts == name).sum()) for name in VERDICTS}
-    areas = {name: float(frame.loc[verdicts == name, "area_m2"].sum()) for name in VERDICTS}
+    measured = frame["area_m2"].where(np.isfinite(frame["area_m2"]), 0.0)  # other programs write there too
+    areas = {name: float(measured[verdicts == name].sum()) for name in VERDICTS}
     yes, no = counts["confirmed"], counts["rejected"]
     if yes + no == 0:
         return Tally(counts, None, None, areas)

@@ -13,7 +13,6 @@ from typing import Any, Final, NoReturn
 import geopandas as gpd
 import pandas as pd
 import pyogrio
-from pyogrio.errors import DataLayerError, DataSourceError
 
 from landslide_map.errors import InputError, ResourceError, UsageError
 from landslide_map.products import LANDSLIDES
@@ -21,7 +20,7 @@ from landslide_map.products.columns import ADDED, REVIEW, REVIEW_COLUMNS, UNSEEN
 from landslide_map.products.columns import LANDSLIDES as LAYER
 from landslide_map.runtime.edit_session import refuse_edited
 from landslide_map.runtime.transaction import locked
-from landslide_map.untrusted.files import refuse_waiting
+from landslide_map.vector.dataset import UNREADABLE, refuse_foreign
 
 SHAPE: Final = "shape"
 """Column with a hash of the stored geometry, which tells rows of one number in two files apart."""
@@ -55,12 +54,12 @@ def rows_to_review(folder: Path) -> gpd.GeoDataFrame:
     """
     path = folder / LANDSLIDES
     try:
-        refuse_waiting(path)
+        refuse_foreign(path)
         frame = pyogrio.read_dataframe(path, layer=LAYER, fid_as_index=True)
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             key, geometry = _columns(database)
             rows = database.execute(f"SELECT {key}, {geometry} FROM {LAYER}").fetchall()
-    except (DataSourceError, DataLayerError, sqlite3.Error, OSError) as error:
+    except (*UNREADABLE, sqlite3.Error, OSError) as error:
         _refuse(path, str(error))
     frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
     if lacking := [column for column in REVIEW_COLUMNS if column not in frame]:

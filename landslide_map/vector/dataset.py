@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from pyogrio.errors import DataLayerError, DataSourceError
+
 from landslide_map.errors import InputError
 from landslide_map.untrusted.files import (
     ZIP_ERRORS,
@@ -51,6 +53,10 @@ class NoVectorFileError(ValueError):
     """A file is in no format that is read."""
 
 
+UNREADABLE: Final = (NoVectorFileError, DataSourceError, DataLayerError, UnicodeDecodeError)
+"""What reading a vector file raises; the last for text that is not UTF-8."""
+
+
 @contextmanager
 def readable(path: Path) -> Iterator[Path]:
     """Yield what OGR may open for a vector file: itself, or what was taken out of its zip.
@@ -76,6 +82,26 @@ def readable(path: Path) -> Iterator[Path]:
     else:
         _check(path, path)
         yield path
+
+
+def refuse_foreign(path: Path) -> None:
+    """Refuse a file of a results folder, which another program may have put there, that is no GeoPackage.
+
+    Raises
+    ------
+    NoVectorFileError
+        If it is no SQLite database.
+    InputError
+        E113 if it leads away.
+    OSError
+        If it cannot be read.
+    """
+    if kind := unreadable_kind(path):
+        raise NoVectorFileError(f"it is {kind}")
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC[0])) != _MAGIC[0]:
+            raise NoVectorFileError("it is no SQLite database")
+    _check_sql(path, path)
 
 
 def _unpacked(path: Path, folder: Path) -> Path:

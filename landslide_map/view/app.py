@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -36,6 +37,21 @@ _TYPES: Final = {
 _FILES: Final = ("style.css", "results.js", "patches.js", "common.js")
 _SHARED: Final = ("navigation.js",)
 """Files that the report has as well."""
+
+
+class _Count(Convertor[int]):
+    """Number in an address: Starlette's own takes digits without end, which Python refuses to convert."""
+
+    regex = "[0-9]{1,9}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor("count", _Count())
 
 
 @dataclass(frozen=True)
@@ -66,7 +82,7 @@ def _result_routes(result: ResultView) -> list[Route]:
         threshold = (await _document(request)).get("threshold")
         if not isinstance(threshold, int | float):
             raise UsageError("E455", "drawing anew needs a threshold, a number.")
-        return JSONResponse({"landslides": await run_in_threadpool(result.redraw, float(threshold))})
+        return JSONResponse({"landslides": await run_in_threadpool(result.redraw, _number(str(threshold)))})
 
     def tile(request: Request) -> Response:
         at = request.path_params
@@ -79,7 +95,7 @@ def _result_routes(result: ResultView) -> list[Route]:
     return [
         Route("/result", _of_thread(lambda _: JSONResponse(result.description()))),
         Route("/outlines", _of_thread(lambda _: JSONResponse(result.outlines()))),
-        Route("/tiles/{layer}/{level:int}/{row:int}/{col:int}.png", tile),
+        Route("/tiles/{layer}/{level:count}/{row:count}/{col:count}.png", tile),
         Route("/export/{name}", export),
         Route("/verdict", add_verdict, methods=["POST"]),
         Route("/redraw", redraw, methods=["POST"]),
@@ -125,7 +141,7 @@ def _patch_routes(patches: PatchView) -> list[Route]:
         return _download(f"{stem}_{at['number']}_{at['name']}", content)
 
     one = "/patches/{key}"
-    image = one + "/{number:int}"
+    image = one + "/{number:count}"
     return [
         Route("/patches", _of_thread(lambda _: JSONResponse(patches.description()))),
         Route("/patches", upload, methods=["POST"]),

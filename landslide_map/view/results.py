@@ -6,7 +6,8 @@ import getpass
 import json
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,11 +17,11 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyogrio
-import rasterio
+from pyproj.exceptions import ProjError
 from rasterio.errors import RasterioError
 
 from landslide_map import products
-from landslide_map.errors import InputError, UsageError
+from landslide_map.errors import InputError, LandslideMapError, UsageError
 from landslide_map.grid import Grid
 from landslide_map.mapping.redraw import redraw
 from landslide_map.products import columns as names
@@ -32,6 +33,8 @@ from landslide_map.products.report.pictures import differences, rings
 from landslide_map.products.review_summary import export_confirmed, reviewed_outlines
 from landslide_map.products.reviews import tally
 from landslide_map.products.save_verdict import SHAPE, Verdict, rows_to_review, save_verdict
+from landslide_map.raster.dataset import open_dataset
+from landslide_map.untrusted.files import read_bytes
 from landslide_map.view.tiles import LAYERS, levels, tile
 
 _FACTS: Final = (
@@ -50,6 +53,8 @@ _FACTS: Final = (
     "method",
 )
 """Columns that the page tells of an outline, where there are any."""
+_ROWS: Final = 2**63
+"""Rows that a table of SQLite can number."""
 _ANY_THRESHOLD: Final = "outline_threshold_"
 
 
@@ -72,10 +77,10 @@ class ResultView:
             E160: it holds no finished map with rasters.
         """
         try:
-            json.loads((folder / products.MANIFEST).read_bytes())
-            with rasterio.open(folder / products.PROBABILITY) as source:
+            json.loads(read_bytes(folder / products.MANIFEST, 64 * 2**20))
+            with open_dataset(folder / products.PROBABILITY) as source:
                 grid = Grid(source.crs, source.transform, source.width, source.height)
-        except (OSError, ValueError, RasterioError) as error:
+        except (OSError, ValueError, RecursionError, RasterioError, InputError) as error:
             raise InputError(
                 "E160", f"{folder} holds no finished map ({error}); expected run.json and probability.tif."
             ) from None
@@ -83,6 +88,10 @@ class ResultView:
 
     def description(self) -> dict[str, Any]:
         """Return what the page needs before the outlines: size, layers, classes, thresholds, words."""
+        with self._of_a_map():
+            return self._described()
+
+    def _described(self) -> dict[str, Any]:
         found, tags = read_layer(self.folder / products.LANDSLIDES, names.LANDSLIDES)
         threshold = float(tags.get("threshold_lowest", 0.5))
         drawn = {
@@ -119,6 +128,10 @@ class ResultView:
 
     def outlines(self) -> dict[str, Any]:
         """Return the outlines drawn, with the numbers of their rows, then the other candidates."""
+        with self._of_a_map():
+            return self._outlines()
+
+    def _outlines(self) -> dict[str, Any]:
         rows = rows_to_review(self.folder)
         entries = self._entries(rows, drawn=True)
         path = self.folder / products.CANDIDATES
@@ -128,6 +141,19 @@ class ResultView:
             entries += self._entries(candidates[~candidates["uid"].isin(known)], drawn=False)
         entries.sort(key=lambda entry: -entry["p"] if entry["p"] is not None else 1)
         return {"outlines": entries, "tally": self.tally()}
+
+    @contextmanager
+    def _of_a_map(self) -> Iterator[None]:
+        """Refuse (E170) layers with other columns or tags than a map has: other programs write there."""
+        try:
+            yield
+        except LandslideMapError:
+            raise
+        except (LookupError, ValueError, TypeError, AttributeError, ProjError) as error:
+            raise InputError(
+                "E170",
+                f"{self.folder}: its layers are not those of a finished map ({error}). Map the scene again.",
+            ) from error
 
     def tally(self) -> dict[str, Any]:
         """Return the verdicts, counted."""
@@ -154,7 +180,7 @@ class ResultView:
         """
         if name not in ("confirmed.gpkg", "confirmed.geojson"):
             raise UsageError("E451", f"there is no export {name}; there are confirmed.gpkg and .geojson.")
-        with tempfile.TemporaryDirectory() as folder:
+        with self._of_a_map(), tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "confirmed.gpkg"
             export_confirmed(reviewed_outlines(self.folder), path)
             if name.endswith(".geojson"):
@@ -169,7 +195,7 @@ class ResultView:
         entries = []
         for (fid, row), key in zip(frame.iterrows(), keys, strict=True):
             entry = {
-                "i": int(row["id"]),
+                "i": int(row["id"]) if pd.notna(row["id"]) else fid,  # none of what was drawn in QGIS
                 "u": row["uid"] or "",
                 "k": key,
                 "p": _number(row[probability]),
@@ -204,20 +230,27 @@ def verdict_of(document: Mapping[str, Any]) -> Verdict:
     """
     words = [document.get(key) for key in ("shape", "review", "comment", "reviewer")]
     seen, fid = document.get("seen"), document.get("fid")
-    if not isinstance(seen, list) or len(seen) != 2 or not isinstance(fid, int):
+    if not isinstance(seen, list) or len(seen) != 2 or type(fid) is not int or not 0 <= fid < _ROWS:
         raise UsageError("E455", "a verdict names a row and what was seen of it.")
     if not all(isinstance(word, str) for word in (*words, *seen)):
         raise UsageError("E455", "a verdict needs fid, shape, review, comment, reviewer and what was seen.")
     shape, review, comment, reviewer = map(str, words)
+    if not _is_text(shape + comment + reviewer):
+        raise UsageError("E455", "a word of the verdict holds characters that are no text.")
     return Verdict(fid, shape, review, comment.strip(), reviewer.strip(), (seen[0], seen[1]))
 
 
+def _is_text(words: str) -> bool:
+    """Whether UTF-8 can hold words: JSON may escape half a character; a NUL would end the text."""
+    return "\0" not in words and not any(0xD800 <= ord(char) <= 0xDFFF for char in words)
+
+
 def _number(value: Any) -> float | None:
-    return round(float(value), 3) if pd.notna(value) else None
+    return round(float(value), 3) if pd.notna(value) and np.isfinite(value) else None
 
 
 def _json_value(value: Any) -> Any:
-    if value is None or (isinstance(value, float) and not np.isfinite(value)):
+    if pd.isna(value) or (not isinstance(value, str) and not np.isfinite(value)):
         return None
     return value if isinstance(value, str) else round(float(value), 3)
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from PIL import Image
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
@@ -20,6 +19,7 @@ from landslide_map import products
 from landslide_map.errors import InputError, UsageError
 from landslide_map.grid import Grid
 from landslide_map.products.rasters import CLASS_COLOURS, NOT_LANDSLIDE
+from landslide_map.raster.dataset import open_dataset
 
 EDGE: Final = 256
 """Edge of a tile, pixels."""
@@ -78,7 +78,7 @@ def tile(folder: Path, grid: Grid, name: str, place: tuple[int, int, int]) -> by
     UsageError
         E451: there is no such layer or tile.
     InputError
-        E101: the raster cannot be read.
+        E101: the raster cannot be read; E113: it leads elsewhere.
     """
     level, row, col = place
     size = EDGE << level if level <= levels(grid) else 0
@@ -88,7 +88,7 @@ def tile(folder: Path, grid: Grid, name: str, place: tuple[int, int, int]) -> by
     if not path.is_file():
         raise UsageError("E451", f"the result has no {LAYERS[name].file}.")
     try:
-        with rasterio.open(path) as source:
+        with open_dataset(path) as source:
             return png(_square(source, grid, row * size, col * size, size))
     except RasterioError as error:
         raise InputError("E101", f"{path} cannot be read ({error}).") from error

@@ -15,6 +15,7 @@ import pytest
 import rasterio
 
 from landslide_map.errors import InputError, UsageError
+from landslide_map.mapping.redraw import redraw
 from landslide_map.products import FORMAT_FILES
 from landslide_map.products.compare import compare_results
 from landslide_map.products.formats import EXCHANGE, FORMATS, add_formats, check_formats, short_names
@@ -215,3 +216,36 @@ def test_a_folder_without_a_map_cannot_be_compared(tmp_path: Path) -> None:
     with pytest.raises(InputError) as refusal:
         compare_results(one, tmp_path)
     assert refusal.value.code == "E160"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"inputs": None},
+        {"inputs": [1]},
+        {"inputs": [{"path": 1, "bytes": 1, "header_sha256": ""}]},
+        {"bundle": None},
+        {"versions": []},
+        {"configuration": "x"},
+    ],
+)
+def test_a_manifest_of_another_shape_cannot_be_compared(spoil: dict[str, object], tmp_path: Path) -> None:
+    one, other = finished(tmp_path / "a"), finished(tmp_path / "b")
+    manifest = json.loads((other / "run.json").read_text())
+    (other / "run.json").write_text(json.dumps(manifest | spoil))
+    for pair in ((one, other), (other, one)):
+        with pytest.raises(InputError) as refusal:
+            compare_results(*pair)
+        assert refusal.value.code == "E160"
+
+
+def test_a_manifest_that_is_too_deep_is_refused(tmp_path: Path) -> None:
+    one = finished(tmp_path / "a")
+    (one / "run.json").write_text("[" * 100_000)
+    for use, code in (
+        (lambda: compare_results(one, one), "E160"),
+        (lambda: redraw(one, tmp_path / "o"), "E174"),
+    ):
+        with pytest.raises(InputError) as refusal:
+            use()
+        assert refusal.value.code == code

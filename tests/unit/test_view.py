@@ -23,6 +23,7 @@ from starlette.testclient import TestClient
 from landslide_map import map_scene
 from landslide_map.errors import InputError, LandslideMapError, UsageError
 from landslide_map.products import FILES
+from landslide_map.products.compare import compare_results
 from landslide_map.products.reviews import read_reviews, uids
 from landslide_map.runtime.transaction import locked
 from landslide_map.view import app
@@ -31,6 +32,7 @@ from landslide_map.view.guard import HEADERS, Guard, new_token
 from landslide_map.view.server import serve
 from sample_scenes.simulator import EventOptions, simulate_event
 from tests.browser.make_patches import patch, write_bundle
+from tests.support.loopback import loopback
 
 TOKEN = "right-token"
 PORT = 8000
@@ -235,7 +237,9 @@ def test_drawing_anew_keeps_verdicts_and_is_what_outline_does(page: TestClient, 
     assert [own["v"] for own in after if own["u"] == outline["u"]] == ["confirmed"]
     assert json.loads((result / "outline.json").read_text())["threshold"] == 0.3
     assert code_of(page.post("redraw", json={"threshold": 1.2})) == (400, "E431")
+    assert code_of(page.post("redraw", json={"threshold": 10**400})) == (400, "E431")
     assert code_of(page.post("redraw", json={"threshold": "low"})) == (400, "E455")
+    assert code_of(page.get(f"tiles/probability/0/{'9' * 5000}/0.png")) == (404, "E451")
 
 
 @pytest.mark.parametrize(
@@ -249,14 +253,79 @@ def test_drawing_anew_keeps_verdicts_and_is_what_outline_does(page: TestClient, 
         ({"comment": "x" * 2001}, (400, "E455")),
         ({"comment": None}, (400, "E455")),
         ({"fid": "1; DROP TABLE landslides"}, (400, "E455")),
+        ({"fid": 10**30}, (400, "E455")),
+        ({"fid": True}, (400, "E455")),
+        ({"comment": "\ud800"}, (400, "E455")),
+        ({"reviewer": "a\0b"}, (400, "E455")),
     ],
 )
 def test_a_verdict_on_something_else_is_refused_and_changes_nothing(
     page: TestClient, result: Path, changed: dict[str, Any], expected: tuple[int, str]
 ) -> None:
     before = (result / "landslides.gpkg").read_bytes()
-    assert code_of(page.post("verdict", json=verdict(outlines_of(page)[0], **changed))) == expected
+    content = json.dumps(verdict(outlines_of(page)[0], **changed))  # escapes half a character
+    answer = page.post("verdict", content=content, headers={"content-type": "application/json"})
+    assert code_of(answer) == expected
     assert (result / "landslides.gpkg").read_bytes() == before
+
+
+def _without_triggers(database: sqlite3.Connection) -> None:
+    """Drop triggers, which need functions of GDAL's."""
+    for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        database.execute(f'DROP TRIGGER "{name}"')
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE landslides SET uid = CAST(x'fffe41' AS TEXT)",
+        "ALTER TABLE landslides DROP COLUMN id",
+        "DELETE FROM gpkg_metadata",
+    ],
+)
+def test_layers_that_another_program_spoiled_are_refused(
+    page: TestClient, result: Path, statement: str
+) -> None:
+    with closing(sqlite3.connect(result / "landslides.gpkg")) as database, database:
+        _without_triggers(database)
+        database.execute(statement)
+    answers = [page.get("result"), page.get("outlines")]
+    assert (422, "E170") in [code_of(answer) for answer in answers if answer.status_code != 200]
+    assert 500 not in [answer.status_code for answer in answers]
+
+
+def test_an_outline_without_a_number_or_probability_is_shown(page: TestClient, result: Path) -> None:
+    uid = outlines_of(page)[0]["u"]
+    with closing(sqlite3.connect(result / "landslides.gpkg")) as database, database:
+        _without_triggers(database)
+        database.execute("UPDATE landslides SET id = NULL, area_m2 = 1e999 WHERE uid = ?", (uid,))
+    assert page.get("outlines").json().get("code", "") == "", page.get("outlines").text
+    (shown,) = [outline for outline in outlines_of(page) if outline["u"] == uid]
+    assert (shown["i"], shown["a"]) == (shown["fid"], None)
+
+
+def test_a_result_of_others_leads_nowhere(page: TestClient, result: Path) -> None:
+    vrt = (
+        "<OGRVRTDataSource><OGRVRTLayer name='landslides'><SrcDataSource>{}</SrcDataSource></OGRVRTLayer>"
+        "</OGRVRTDataSource>"
+    )
+    tiles = (
+        "<GDAL_WMS><Service name='TMS'><ServerUrl>{}</ServerUrl></Service><DataWindow>"
+        "<UpperLeftX>0</UpperLeftX><UpperLeftY>9</UpperLeftY><LowerRightX>9</LowerRightX>"
+        "<LowerRightY>0</LowerRightY><SizeX>128</SizeX><SizeY>128</SizeY></DataWindow></GDAL_WMS>"
+    )
+    other = result.parent / "other"
+    shutil.copytree(result, other)
+    with loopback() as server:
+        (result / "probability.tif").write_text(tiles.format(f"{server.url}/${{z}}/${{x}}/${{y}}.png"))
+        assert code_of(page.get("tiles/probability/0/0/0.png")) == (422, "E101")
+        with pytest.raises(InputError, match="E101"):
+            compare_results(other, result)
+        for name in ("landslides.gpkg", "candidates.gpkg"):
+            (result / name).write_text(vrt.format(f"/vsicurl/{server.url}/a.gpkg"))
+        for address in ("result", "outlines", "export/confirmed.gpkg"):
+            assert code_of(page.get(address)) == (422, "E170")
+        assert server.asked == []
 
 
 def test_requests_that_are_no_objects_are_refused(page: TestClient) -> None:
