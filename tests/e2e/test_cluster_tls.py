@@ -22,8 +22,8 @@ from landslide_map.mapping.cluster.connect import connected
 from landslide_map.mapping.cluster.tls import TlsFiles
 from landslide_map.mapping.map_scene import map_scene
 from sample_scenes.make_scene import make_scene
-from tests.result_files import made
 from tests.support.dask_processes import DaskProcesses
+from tests.support.result_files import made
 
 COMMAND = Path(sys.executable).with_name("landslide-map")
 
