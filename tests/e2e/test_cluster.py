@@ -48,16 +48,16 @@ from pathlib import Path
 from landslide_map.mapping.cluster import worker as remote
 
 def dask_setup(worker):
-    real, done = remote.judge_rows, []
+    real, done = remote.predict_rows, []
 
-    def judge_rows(*arguments, **options):
+    def predict_rows(*arguments, **options):
         if len(done) == {rows}:
             Path({begun!r}).touch()
             time.sleep(1000)
         done.append(True)
         return real(*arguments, **options)
 
-    remote.judge_rows = judge_rows
+    remote.predict_rows = predict_rows
 """
 """A worker that judges some rows of blocks, and then begins one and does not come to an end."""
 
@@ -68,7 +68,7 @@ from landslide_map.mapping.cluster import worker as remote
 from landslide_map.models.networks.network_member import NetworkMember
 
 def dask_setup(worker):
-    for owner, name in ((NetworkMember, "predict"), (remote, "judge_rows")):
+    for owner, name in ((NetworkMember, "predict"), (remote, "predict_rows")):
         def spied(*arguments, real=getattr(owner, name), name=name, **options):
             Path(f"{name} on {worker.name}").touch()
             return real(*arguments, **options)
@@ -195,7 +195,7 @@ def test_rows_come_as_they_are_done_and_a_failure_after_the_others(
 def test_a_row_that_workers_die_over_is_given_up(work: Work, tmp_path: Path) -> None:
     deadly = (
         "import os\nfrom landslide_map.mapping.cluster import worker\n"
-        "worker.judge_rows = lambda *_, **__: os._exit(1)\n"
+        "worker.predict_rows = lambda *_, **__: os._exit(1)\n"
     )
     with DaskProcesses(tmp_path, allowed_failures=0) as processes:
         processes.worker("weak", preload=deadly)
@@ -250,7 +250,7 @@ def dask_setup(worker):
 """A worker that kills the scheduler as it is asked for something."""
 
 
-@pytest.mark.parametrize("phase", ["examine", "judge_row"])
+@pytest.mark.parametrize("phase", ["examine", "predict_row"])
 def test_a_scheduler_that_is_lost_while_a_worker_works(phase: str, work: Work, tmp_path: Path) -> None:
     with DaskProcesses(tmp_path) as processes:
         preload = KILLER.format(scheduler=processes.scheduler.pid, phase=phase)
@@ -434,7 +434,7 @@ def test_networks_run_where_the_graphics_card_is_and_the_rest_elsewhere(
         dask.await_workers("a", "b")
     same_files(there.out, here.out)
     marks = {mark.name for mark in dask.folder.glob("* on *")}
-    assert marks in ({"predict on card", "judge_rows on a"}, {"predict on card", "judge_rows on b"})
+    assert marks in ({"predict on card", "predict_rows on a"}, {"predict on card", "predict_rows on b"})
 
 
 def test_local_workers_make_the_same_map_and_are_gone_afterwards(

@@ -100,7 +100,7 @@ def test_an_interrupted_training_says_where_it_goes_on(
     assert (tmp_path / "bundle.training").is_dir()
 
 
-@pytest.mark.parametrize(("step", "told"), [(32, True), (64, False)])
+@pytest.mark.parametrize(("step", "reported"), [(32, True), (64, False)])
 def test_boosters_on_windows_that_overlap_say_that_their_figures_flatter(
     data: Path, tmp_path: Path, step: int, reported: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
