@@ -19,6 +19,7 @@ from affine import Affine
 
 from landslide_map import bands
 from landslide_map.grid import Grid
+from landslide_map.inference.kept_pixels import Kept
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import OpticalImage, RadarImage, RadarTrack, SceneInputs
 from landslide_map.mapping.estimate import expected_memory, expected_seconds
@@ -61,8 +62,9 @@ def check_scene(
     inputs = open_inputs(scene)
     plan = plan_windows(inputs.grid.shape, scene.stride)
     quantiles = channel_quantiles(inputs)
-    seconds = expected_seconds(inputs, plan)
-    memory, least = expected_memory(ensemble, plan)
+    kept = Kept.of_scene(scene)
+    seconds = expected_seconds(inputs, plan, kept)
+    memory, least = expected_memory(ensemble, plan, kept)
     forecast = network_notice(ensemble, plan.count, seconds)
     notices = (*inputs.notices, *drift_notices(quantiles), *([forecast] if forecast else []))
     return {

@@ -155,6 +155,15 @@ def edge_features(
     return _features(strip.starts, strip.cols, _groups(tree), owner, zone, *layers, about)
 
 
+def core(features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Return which pixels are farther inside an object than its edge can move, of ``(pixel, feature)``.
+
+    These stay: pixel by pixel, a large object that is doubtful as a whole would fall into crumbs.
+    """
+    inside: npt.NDArray[np.bool_] = features[:, EDGE_FEATURES.index("inside_far")] == (2 * REACH + 1) ** 2
+    return inside
+
+
 @compiled
 def _features(
     starts: npt.NDArray[np.int64],

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.delineation.edges import edge_features, parts, shapes, zones
+from landslide_map.delineation.edges import core, edge_features, parts, shapes, zones
 from landslide_map.delineation.evidence import (
     COLUMNS,
     PIXELS,
@@ -202,7 +202,7 @@ def _objects(
     owner, zone, edges = near(strip, tree, chosen, features, shares.mean(axis=1), around, sensors)
     member = np.where(zone >= 0, zone, -1)
     inside = np.flatnonzero(zone >= 0)
-    member[inside[~score.belongs(edges)]] = -1
+    member[inside[~(score.belongs(edges) | core(edges))]] = -1
     as_cut = np.append(~score.redraws(features[nodes]), True)  # the last one for pixels near none
     member = np.where(as_cut[zone], owner, member)
     part, of_object = parts(strip, owner, member)

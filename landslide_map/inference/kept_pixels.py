@@ -11,6 +11,7 @@ import xarray as xr
 from landslide_map.delineation.collect import CHANNELS as LAYER_CHANNELS
 from landslide_map.delineation.collect import LayerCollector
 from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.scene.model import Scene
 from landslide_map.stack.block_collector import BlockCollector
 from landslide_map.stack.display import display_channels, display_planes, display_strips
 
@@ -23,6 +24,11 @@ class Kept:
     """Those that may belong to a landslide."""
     display: bool = False
     """All, in 8 bits, for images."""
+
+    @classmethod
+    def of_scene(cls, scene: Scene) -> Kept:
+        """Return what the products need that a scene asks for."""
+        return cls(outlines=scene.output.outline == "objects", display=scene.output.images)
 
     def collectors(self, inputs: SceneInputs) -> Collectors:
         """Return where they are kept, for one reader."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from landslide_map.inference.kept_pixels import Kept
+from landslide_map.inference.kept_pixels import NOTHING, Kept
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.memory_plan import SMALLEST, estimate_memory, needed
 from landslide_map.models.bundle.load import Bundle
@@ -20,23 +20,28 @@ _PER_MEGAPIXEL: Final = 0.019
 _MORE_OF_JP2: Final = 0.058
 """As much more where it is JPEG 2000."""
 _PER_WINDOW: Final = 4.2e-5
+_OUTLINES: Final = 0.12
+"""Drawing outlines, per million grid pixels."""
+_IMAGES: Final = 0.15
+"""Writing images for display, per million grid pixels."""
 _OPENED: Final = 340 * MIB
 """What a process holds once a scene was opened."""
 _HEAPS: Final = 600 * MIB
 """Without a limit each thread has a heap of its own, which keeps what it once needed most."""
 
 
-def expected_seconds(inputs: SceneInputs, plan: WindowPlan) -> float:
+def expected_seconds(inputs: SceneInputs, plan: WindowPlan, kept: Kept = NOTHING) -> float:
     """Return the wall time of mapping a scene with the default bundle on 2 cores, seconds."""
     bands: list[RasterBand] = [*inputs.optical.bands.values()] if inputs.optical else []
     bands += [band for track in inputs.tracks.values() for band in track.raster_bands]
     jp2 = sum(band.path.lower().endswith(".jp2") for band in bands)
     of_a_megapixel = _PER_MEGAPIXEL * len(bands) + _MORE_OF_JP2 * jp2
+    of_a_megapixel += _OUTLINES * (kept.outlines and inputs.optical is not None) + _IMAGES * kept.display
     height, width = inputs.grid.shape
     return _START + of_a_megapixel * height * width / 1e6 + _PER_WINDOW * plan.count
 
 
-def expected_memory(ensemble: Bundle, plan: WindowPlan) -> tuple[int, int]:
+def expected_memory(ensemble: Bundle, plan: WindowPlan, kept: Kept = NOTHING) -> tuple[int, int]:
     """Return the most memory that a run of its own process has resident, bytes.
 
     Returns
@@ -44,5 +49,5 @@ def expected_memory(ensemble: Bundle, plan: WindowPlan) -> tuple[int, int]:
     int, int
         Without a limit on 2 cores, and with the smallest limit that is enough.
     """
-    estimate = estimate_memory(ensemble, plan, kept=Kept(outlines=True, display=True))
+    estimate = estimate_memory(ensemble, plan, kept=kept)
     return needed(MemoryPlan(threads=2), estimate, _OPENED) + _HEAPS, needed(SMALLEST, estimate, _OPENED)

@@ -11,6 +11,7 @@ from typing import Unpack
 
 from landslide_map.errors import Notice
 from landslide_map.inference.gather import assemble_result
+from landslide_map.inference.kept_pixels import Kept
 from landslide_map.mapping import checkpoint, provenance
 from landslide_map.mapping.delineate import object_map
 from landslide_map.mapping.estimate import expected_seconds
@@ -100,7 +101,7 @@ def map_scene(
             settings, prediction = resolved_settings(scene, prediction, run)
             ready = prepare_run(settings, prediction, out, run, limit=limit, progress=progress)
         ensemble, inputs, plan = ready.ensemble, ready.inputs, ready.plan
-        without_networks = expected_seconds(inputs, plan)
+        without_networks = expected_seconds(inputs, plan, Kept.of_scene(settings))
         if run.cluster is None and (
             forecast := network_notice(ensemble, plan.count, without_networks, progress)
         ):

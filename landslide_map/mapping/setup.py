@@ -112,7 +112,7 @@ def prepare_run(
     _refuse_outputs_read(Path(out), settings, inputs)
     files = InputFiles(inputs.files)
     plan = plan_windows(inputs.grid.shape, settings.stride)
-    kept = Kept(outlines=settings.output.outline == "objects", display=settings.output.images)
+    kept = Kept.of_scene(settings)
     estimate = estimate_memory(ensemble, plan, kept=kept)
     memory = plan_memory(limit, estimate if cluster is None else estimate.of_the_map())
     identity = run_identity(settings, prediction, ensemble, inputs, files, on_cluster=cluster is not None)
