@@ -262,6 +262,5 @@ def _print(result: Mapping[str, Any]) -> None:
         rows = {name: result[name] for name in (*names, "average_precision", "brier", "ece")}
     width = max(map(len, rows))
     for name, value in rows.items():
-        click.echo(
-            f"  {name:{width}} {value:.4f}" if isinstance(value, float) else f"  {name:{width}} {value}"
-        )
+        shown = f"{value:.4f}" if isinstance(value, float) else "-" if value is None else value
+        click.echo(f"  {name:{width}} {shown}")

@@ -26,13 +26,17 @@ def outline(results: Path, console: Console, **options: Any) -> int:
     """Redraw the landslides of RESULTS: another threshold, a mask, without an earlier map.
 
     Reads what the run stored (candidates.gpkg, with --stride windows.nc), no pixels and no model. Writes
-    landslides.gpkg and outline.json, which names the run.
+    landslides.gpkg and outline.json, which names the run. report.html and quicklook.png keep the outlines of
+    the run; the QGIS project shows the new ones.
     """
     from landslide_map.mapping.redraw import redraw
+    from landslide_map.products import QUICKLOOK, REPORT
 
     made = redraw(results, **options)
     for notice in made.notices:
         console.notice(notice)
     console.finished(out=made.out, landslides=made.landslides, before=made.before)
-    click.echo(f"{made.landslides} landslides outlined, {made.before} by the run. Results in {made.out}")
+    click.echo(f"{made.landslides} landslides outlined, {made.before} before. Results in {made.out}")
+    if options["overwrite"] and (made.out / REPORT).exists():
+        click.echo(f"{REPORT} and {QUICKLOOK} still show the outlines of the run.")
     return 0

@@ -72,8 +72,8 @@ def run(
 ) -> int:
     """Map each SCENE (a scene.yaml) and write the results into --out.
 
-    Writes probability.tif, class.tif, landslides.gpkg, windows.nc and run.json; they appear together, when
-    all are complete. Finding no landslide is a result, not an error. A run that was killed or
+    Writes outlines (landslides.gpkg), rasters, a QGIS project (landslides.qgz), report.html and run.json; they
+    appear together, when all are complete. Finding no landslide is a result, not an error. A run that was killed or
     interrupted keeps its finished work in --out: the same command resumes.
 
     Of several scenes, each gets a folder in --out, and the polygons of all are merged into landslides.gpkg

@@ -66,7 +66,7 @@ class Redrawn:
     landslides: int
     """Outlines drawn."""
     before: int
-    """Outlines of the run."""
+    """Outlines of the map in `results` before, without those drawn by hand."""
     notices: tuple[Notice, ...] = ()
 
 
@@ -123,7 +123,7 @@ def redraw(
     thresholds = _thresholds(tags, threshold)
     tags = {**tags, **threshold_tags(thresholds), "outline_least_area_m2": f"{min_area_m2:g}"}
     drawn = outlined(found, thresholds, min_area_m2)
-    before = len(read_layer(results / LANDSLIDES, layers.LANDSLIDES)[0])
+    before = len(unreviewed(read_layer(results / LANDSLIDES, layers.LANDSLIDES)[0]))
     notices: list[Notice] = []
     if mask is not None:
         shapes, found_broken = read_polygons(mask)
@@ -139,7 +139,8 @@ def redraw(
     kind = Kind(MANIFEST, FILES, adds=True) if in_place else Kind(REDRAWN, FILES)
     refuse_added(out / LANDSLIDES, kind)
     with outputs(out, kind, overwrite=overwrite, carried=(LANDSLIDES,)) as stage:
-        kept, _ = reviewed_layers(unreviewed(drawn), reviews)
+        kept, of_reviews = reviewed_layers(unreviewed(drawn), reviews)
+        notices += of_reviews
         of_windows = {
             name: read_layer(results / LANDSLIDES, name)[0] for name in (layers.WINDOWS, layers.ANALYSED)
         }

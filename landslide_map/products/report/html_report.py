@@ -251,8 +251,12 @@ def _sizes(found: gpd.GeoDataFrame, classes: Sequence[OutlineClass]) -> str:
 
 def _size_name(low: float, high: float) -> str:
     if low == 0:
-        return f"< {_area(high)}"
-    return f"≥ {_area(low)}" if high == float("inf") else f"{_area(low)} to {_area(high)}"
+        return f"< {_limit(high)}"
+    return f"≥ {_limit(low)}" if high == float("inf") else f"{_limit(low)} to {_limit(high)}"
+
+
+def _limit(square_metres: float) -> str:
+    return _area(square_metres).replace(".0 ha", " ha")
 
 
 def _analysed(analysed: gpd.GeoDataFrame, whole: float) -> str:
