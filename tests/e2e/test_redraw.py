@@ -140,3 +140,17 @@ def test_in_its_own_folder_the_run_s_other_files_stay(results: Path, tmp_path: P
     assert {name: (copy / name).read_bytes() for name in others} == others
     assert (copy / REDRAWN).exists()
     assert redraw(copy, overwrite=True).landslides == len(layer(results))
+
+
+def test_a_verdict_whose_outline_is_gone_is_kept_and_told(results: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "reviewed"
+    shutil.copytree(results, folder)
+    old = layer(folder)
+    last = int(old["id"].max())
+    judged = pyogrio.read_dataframe(folder / "landslides.gpkg", layer="landslides")
+    judged.loc[judged["id"] == last, "review"] = "rejected"
+    pyogrio.write_dataframe(judged, folder / "landslides.gpkg", layer="landslides")
+    made = redraw(folder, threshold=float(old["probability"].iloc[0]) - 1e-4, overwrite=True)
+    assert [notice.code for notice in made.notices] == ["I430"]
+    assert made.before == len(old) > made.landslides
+    assert layer(folder, "reviews_kept")["id"].tolist() == [last]
