@@ -34,5 +34,7 @@ def compare(first: Path, second: Path, tolerance: float, as_json: bool) -> int:
     else:
         for one in found:
             click.echo(f"{one.what:<9} {one.message}")
-        click.echo("the same" if not found else "1 difference" if len(found) == 1 else f"{len(found)} differences")
+        click.echo(
+            "the same" if not found else "1 difference" if len(found) == 1 else f"{len(found)} differences"
+        )
     return int(bool(found))

@@ -72,9 +72,9 @@ def run(
 ) -> int:
     """Map each SCENE (a scene.yaml) and write the results into --out.
 
-    Writes outlines (landslides.gpkg), rasters, a QGIS project (landslides.qgz), report.html and run.json; they
-    appear together, when all are complete. Finding no landslide is a result, not an error. A run that was killed or
-    interrupted keeps its finished work in --out: the same command resumes.
+    Writes outlines (landslides.gpkg), rasters, a QGIS project (landslides.qgz), report.html and run.json;
+    they appear together, when all are complete. Finding no landslide is a result, not an error. A run that
+    was killed or interrupted keeps its finished work in --out: the same command resumes.
 
     Of several scenes, each gets a folder in --out, and the polygons of all are merged into landslides.gpkg
     there. One that fails does not stop the others; the same command keeps what is finished.
