@@ -182,9 +182,7 @@ def test_networks_of_other_folds_are_silent_out_of_fold(
     predicted = predict_labelled(windows, labels, bundle=bundle, out_of_fold=True, folds=folds)
     for i, member in enumerate(bundle.members):
         alone = [replace(member, folds=(path,)).predict(windows) for path in member.folds]
-        np.testing.assert_allclose(
-            predicted.votes.predictions[:, i], np.choose(folds, alone), rtol=1e-6
-        )
+        np.testing.assert_allclose(predicted.votes.predictions[:, i], np.choose(folds, alone), rtol=1e-6)
     mean = predicted.votes.predictions.mean(axis=1)
     found = figures(predicted, all_members=True)
     assert found["confusion"] == scores(labels, mean, mean > 0.49)["confusion"]
