@@ -89,6 +89,9 @@ def zipped(store: Path, top: str) -> Path:
     return path
 
 
+INF, NAN = float("inf"), float("nan")
+
+
 @pytest.mark.parametrize("packing", ["folder", "flat zip", "zip with a top folder"])
 def test_the_numbers_are_those_of_the_safe_product(tmp_path: Path, packing: str):
     path = store = write_store(tmp_path)
@@ -144,6 +147,15 @@ def test_the_metadata_of_real_products_are_understood(tmp_path: Path):
         assert epsg is None or found.arrays["red"][1].crs.to_epsg() == epsg
 
 
+def test_odd_times_and_properties_of_a_store_are_passed_over(tmp_path: Path):
+    for number, properties in enumerate([[], {"start_datetime": "0001-01-01T00:00:00+14:00"}]):
+        store = write_store(tmp_path / str(number))
+        change(store, lambda e, own=properties: e[".zattrs"]["stac_discovery"].update(properties=own))
+        found = read_store(store)
+        assert found.acquired is not None
+        assert found.acquired.year >= 2015
+
+
 @pytest.mark.parametrize(
     ("spoil", "code"),
     [
@@ -153,6 +165,25 @@ def test_the_metadata_of_real_products_are_understood(tmp_path: Path):
         (lambda s: change(s, lambda e: e.pop(f"{ARRAYS['nir']}/.zarray")), "E101"),
         (lambda s: change(s, lambda e: e[f"{ARRAYS['nir']}/.zattrs"].pop("proj:transform")), "E101"),
         (lambda s: change(s, lambda e: e[f"{ARRAYS['nir']}/.zattrs"].update({"proj:epsg": "no"})), "E101"),
+        (
+            lambda s: change(
+                s, lambda e: e[f"{ARRAYS['nir']}/.zattrs"].update({"proj:epsg": "http://127.0.0.1:1/crs"})
+            ),
+            "E101",
+        ),
+        (
+            lambda s: change(
+                s,
+                lambda e: e[f"{ARRAYS['nir']}/.zattrs"].update(
+                    {"proj:transform": [10, 0, float("nan"), 0, -10, 0]}
+                ),
+            ),
+            "E101",
+        ),
+        (
+            lambda s: change(s, lambda e: e[f"{ARRAYS['nir']}/.zarray"].update(shape=[float("inf"), 3])),
+            "E101",
+        ),
         (lambda s: change(s, lambda e: e[f"{ARRAYS['nir']}/.zarray"].update(shape=[7, 7])), "E109"),
         (lambda s: (s / ARRAYS["nir"] / "0.0").write_bytes(b"short"), "E101"),
         (

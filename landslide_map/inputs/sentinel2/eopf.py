@@ -8,6 +8,7 @@ written east before west, and that of GeoZarr holds zeros: neither is used.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ ARRAYS: Final = {
 }
 _LIMIT: Final = 256 << 20
 """Longest metadata file that is read, bytes."""
+_EPSG: Final = re.compile(r"(?:EPSG:)?(?P<number>\d{4,6})", re.IGNORECASE)
+"""A CRS by its number: no other text is handed to PROJ, which may be an address."""
 _NAME: Final = re.compile(r"S2[A-D]_MSI(?P<level>L1C|L2A)_(?P<start>\d{8}T\d{6})(?:_N(?P<baseline>\d{4}))?")
 
 
@@ -74,7 +77,8 @@ def read_store(path: Path) -> Store:
     place, entries, file = _entries(path)
     root = entries.get("", {})
     found = root.get("stac_discovery") or {}
-    properties = (found.get("properties") if isinstance(found, Mapping) else None) or {}
+    properties = found.get("properties") if isinstance(found, Mapping) else None
+    properties = properties if isinstance(properties, Mapping) else {}
     name = str((found.get("id") if isinstance(found, Mapping) else None) or path.name)
     recorded = _NAME.search(name) or _NAME.search(path.name)
     if recorded is not None and recorded["level"] == "L1C":
@@ -172,7 +176,7 @@ def _grid(path: Path, array: str, entries: Entries) -> Grid:
         transform = Affine(*(float(value) for value in recorded[:6]))
         root = entries.get("", {})
         other = root.get("other_metadata") or {}
-        crs = CRS.from_user_input(
+        code = str(
             own.get("proj:epsg")
             or own.get("proj:code")
             or group.get("proj:code")
@@ -180,10 +184,13 @@ def _grid(path: Path, array: str, entries: Entries) -> Grid:
             or other.get("horizontal_crs_code")
             or root["stac_discovery"]["properties"]["proj:code"]
         )
+        crs = CRS.from_epsg(int(_EPSG.fullmatch(code)["number"]))  # type: ignore[index]  # caught
+        if not all(map(math.isfinite, transform[:6])):
+            raise ValueError("not finite")
         if transform.a <= 0 or transform.e >= 0 or not (int(rows) > 0 and int(cols) > 0):
             raise ValueError("not north-up")
         return Grid(crs, transform, int(cols), int(rows))
-    except (KeyError, TypeError, ValueError, CRSError, AttributeError, IndexError):
+    except (KeyError, TypeError, ValueError, OverflowError, CRSError, AttributeError, IndexError):
         raise InputError(
             "E101", f"{path}: the attributes of {array} do not tell its projection; fetch the product again"
         ) from None
@@ -202,7 +209,7 @@ def _time(properties: Mapping[str, Any], name: re.Match[str] | None) -> datetime
     for text in (properties.get("start_datetime"), properties.get("datetime"), name and name["start"]):
         try:
             found = datetime.fromisoformat(str(text))
-        except ValueError:
+            return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+        except (ValueError, OverflowError):
             continue  # one of them is the word "null" in some products
-        return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
     return None
