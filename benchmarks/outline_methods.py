@@ -101,7 +101,7 @@ def by_pixels(inputs: SceneInputs, record: Path) -> dict[str, Mask]:
     allowed = (size >= LEAST_PIXELS) & (size <= MOST_PIXELS)
 
     def inside(chosen: Mask) -> Mask:
-        return mask((tree.pixel_node >= 0) & (owners(tree.parent, chosen)[tree.pixel_node] >= 0))
+        return mask(tree.at_pixels(owners(tree.parent, chosen)) >= 0)
 
     bare = barenesses(strip, rows, around, EVIDENCE)
     likely = windows.at(rows, cols)[:, 0] >= RULE[1]

@@ -46,7 +46,7 @@ mean over 9. Of its object: mean bareness, that of the pixel against it, level, 
 expected share."""
 
 
-def zones(tree: Tree, strip: Strip, owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def zones(strip: Strip, group: npt.NDArray[np.int64], owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the object that each pixel belongs to or lies near, -1 for none.
 
     Pixels near an object are those of the widest candidate around it that may be an object, up to
@@ -54,23 +54,21 @@ def zones(tree: Tree, strip: Strip, owner: npt.NDArray[np.int64]) -> npt.NDArray
 
     Parameters
     ----------
-    tree : Tree
     strip : Strip
+    group : int64, (pixel,)
+        As from :func:`groups`.
     owner : int64, (pixel,)
         The object that each pixel is in, or -1.
     """
-    group, found = _groups(tree), owner
+    found = owner
     for _ in range(REACH):
         found = _grown(strip.starts, strip.cols, group, found)
     return found
 
 
-def _groups(tree: Tree) -> npt.NDArray[np.int64]:
+def groups(tree: Tree) -> npt.NDArray[np.int64]:
     """Return the widest candidate that each pixel is in, or -1, ``(pixel,)``."""
-    found = np.full(len(tree.pixel_node), -1, np.int64)
-    inside = tree.pixel_node >= 0
-    found[inside] = roots(tree)[tree.pixel_node[inside]]
-    return found
+    return tree.at_pixels(roots(tree))
 
 
 def roots(tree: Tree) -> npt.NDArray[np.int64]:
@@ -133,7 +131,7 @@ def _grown(
 
 def edge_features(
     strip: Strip,
-    tree: Tree,
+    group: npt.NDArray[np.int64],
     owner: npt.NDArray[np.int64],
     zone: npt.NDArray[np.int64],
     layers: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]],
@@ -144,15 +142,14 @@ def edge_features(
     Parameters
     ----------
     strip : Strip
-    tree : Tree
-    owner, zone : int64, (pixel,)
-        The object that each pixel is in, and whose zone it is in.
+    group, owner, zone : int64, (pixel,)
+        The widest candidate and the object that each pixel is in, and whose zone it is in.
     layers : pair of int32, (pixel,)
         Bareness (thousandths) and contrast of red (eighths of a step).
     about : float32, (object, 4)
         Mean bareness, level, logarithm of the pixels and expected share of each object.
     """
-    return _features(strip.starts, strip.cols, _groups(tree), owner, zone, *layers, about)
+    return _features(strip.starts, strip.cols, group, owner, zone, *layers, about)
 
 
 def core(features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.delineation.edges import core, edge_features, parts, shapes, zones
+from landslide_map.delineation.edges import core, edge_features, groups, parts, shapes, zones
 from landslide_map.delineation.evidence import (
     COLUMNS,
     PIXELS,
@@ -230,16 +230,14 @@ def near(
     float32, (pixel of a zone, feature)
         Columns :data:`edges.EDGE_FEATURES`.
     """
-    inside = owners(tree.parent, chosen)
-    kept = tree.pixel_node >= 0
-    owner = np.full(len(kept), -1, np.int64)
-    owner[kept] = inside[tree.pixel_node[kept]]
-    zone = zones(tree, strip, owner)
+    owner = tree.at_pixels(owners(tree.parent, chosen))
+    group = groups(tree)
+    zone = zones(strip, group, owner)
     rows = strip.rows
     columns = [FEATURES.index(name) for name in ("bareness", "level", "log_pixels")]
     about = np.column_stack([features[chosen][:, columns], share[chosen]]).astype(np.float32)
     layers = barenesses(strip, rows, around, sensors), red_contrasts(strip, rows, around)
-    return owner, zone, edge_features(strip, tree, owner, zone, layers, about)
+    return owner, zone, edge_features(strip, group, owner, zone, layers, about)
 
 
 def partition(

@@ -28,6 +28,13 @@ class Tree:
     pixel_node: npt.NDArray[np.int64]
     """``(pixel,)``: the deepest node that a pixel is in, -1 where it is in none."""
 
+    def at_pixels(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return what each pixel's deepest node has of `values`, ``(node,)``; -1 where it is in none."""
+        found = np.full(len(self.pixel_node), -1, np.int64)
+        inside = self.pixel_node >= 0
+        found[inside] = values[self.pixel_node[inside]]
+        return found
+
     def sums(self, values: npt.NDArray[np.int32], chosen: slice, found: npt.NDArray[np.int64]) -> None:
         """Add values of some pixels, ``(pixel, column)``, to those of their deepest nodes."""
         _add(values, self.pixel_node[chosen], found)

@@ -15,7 +15,7 @@ from landslide_map.delineation.attributes import axis_direction, lengths_and_wid
 from landslide_map.delineation.cells import CELL, at_pixels, cells_of, surroundings
 from landslide_map.delineation.codes import CLOUD, MISSING, NDVI, change_codes, optical_codes, true_ndvi
 from landslide_map.delineation.components import runs_at, shapes_of
-from landslide_map.delineation.edges import EDGE_FEATURES, parts, roots, zones
+from landslide_map.delineation.edges import EDGE_FEATURES, groups, parts, roots, zones
 from landslide_map.delineation.evidence import COLUMNS, Surroundings, WindowLayers
 from landslide_map.delineation.features import FEATURES, node_features
 from landslide_map.delineation.objects import Objects, find_objects, measured
@@ -127,7 +127,7 @@ def test_pixels_near_an_object_are_those_of_its_own_widest_candidate() -> None:
     widest = roots(tree)[node]
     assert tree.parent[widest] == -1
     owner = np.where(inside_of(tree, node), 0, -1)
-    zone = zones(tree, strip, owner)
+    zone = zones(strip, groups(tree), owner)
     grown = np.zeros(SHAPE, bool)
     grown[strip.rows, strip.cols] = inside_of(tree, widest)
     mask = np.zeros(SHAPE, bool)

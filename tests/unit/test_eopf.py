@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from landslide_map.raster.open import open_band, opened
 from landslide_map.scene.model import OpticalSpec, Scene
 from tests.support.safe_product import EPSG, LEFT, TOP, land
 from tests.support.shared_data import shared_data
+from tests.support.zarr_zip import zipped
 
 EVENT = datetime.fromisoformat("2025-09-30T00:00:00Z")
 NAME = "S2A_MSIL2A_20251008T100041_N0511_R122_T51RUH_20251008T122613"
@@ -78,15 +78,6 @@ def write_store(
         (store / name).write_text(json.dumps(content))
     (store / ".zmetadata").write_text(json.dumps({"zarr_consolidated_format": 1, "metadata": entries}))
     return store
-
-
-def zipped(store: Path, top: str) -> Path:
-    path = store.with_name(store.name + ".zip")
-    with zipfile.ZipFile(path, "w") as archive:
-        for file in sorted(store.rglob("*")):
-            if file.is_file():
-                archive.write(file, f"{top}{file.relative_to(store)}")
-    return path
 
 
 INF, NAN = float("inf"), float("nan")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import zipfile
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from landslide_map.scene.model import OpticalSpec, Scene
 from landslide_map.stack.acquisitions import read_acquisition
 from tests.support.safe_product import EPSG, LEFT, TOP, land
 from tests.support.shared_data import shared_data
+from tests.support.zarr_zip import zipped
 
 EVENT = datetime.fromisoformat("2026-09-20T00:00:00Z")
 NAME = "S2C_MSIL2A_20260927T100041_N0513_R122_T51RUH_20260927T122613"
@@ -64,15 +64,6 @@ def write_store(folder: Path, *, geozarr: bool, attributes: dict[str, Any] | Non
         }
         array.attrs.update((attributes or {}) | where)
     return store
-
-
-def zipped(store: Path, top: str) -> Path:
-    path = store.with_name(store.name + ".zip")
-    with zipfile.ZipFile(path, "w") as archive:
-        for file in sorted(store.rglob("*")):
-            if file.is_file():
-                archive.write(file, f"{top}{file.relative_to(store)}")
-    return path
 
 
 @pytest.mark.parametrize("packing", ["folder", "flat zip", "zip with a top folder"])
