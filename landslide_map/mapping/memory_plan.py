@@ -151,10 +151,9 @@ def plan_memory(limit: int | None, estimate: MemoryEstimate = OPENING) -> Memory
         "E640",
         f"the memory limit of {gigabytes(limit)} is too small: this run needs {gigabytes(least)} "
         f"({gigabytes(resident)} are in memory already, models take {gigabytes(estimate.models)}, "
-        f"reading one "
-        f"block after another {gigabytes(memory.cache + THREAD + estimate.per_thread)}, predicting a "
-        f"row of blocks "
-        f"{gigabytes(estimate.voting)}, the votes of all windows {gigabytes(estimate.votes)}). Give it more, "
+        f"reading one block after another {gigabytes(memory.cache + THREAD + estimate.per_thread)}, "
+        f"predicting a row of blocks {gigabytes(estimate.voting)}, "
+        f"the votes of all windows {gigabytes(estimate.votes)}). Give it more, "
         "take a larger stride or a smaller area, leave out outlines (--outline windows) and images (output: "
         "{images: false}), or leave the limit out.",
     )

@@ -93,7 +93,7 @@ class ResultView:
 
     def _described(self) -> dict[str, Any]:
         found, tags = read_layer(self.folder / products.LANDSLIDES, names.LANDSLIDES)
-        threshold = float(tags.get("threshold_lowest", 0.5))
+        threshold = _lowest_threshold(tags)
         drawn = {
             name.removeprefix(_ANY_THRESHOLD): float(value)
             for name, value in tags.items()
@@ -133,12 +133,13 @@ class ResultView:
 
     def _outlines(self) -> dict[str, Any]:
         rows = rows_to_review(self.folder)
-        entries = self._entries(rows, drawn=True)
+        threshold = _lowest_threshold(read_layer(self.folder / products.LANDSLIDES, names.LANDSLIDES)[1])
+        entries = self._entries(rows, threshold, drawn=True)
         path = self.folder / products.CANDIDATES
         if path.is_file():
             candidates = read_layer(path, names.CANDIDATES)[0]
             known = set(rows["uid"])
-            entries += self._entries(candidates[~candidates["uid"].isin(known)], drawn=False)
+            entries += self._entries(candidates[~candidates["uid"].isin(known)], threshold, drawn=False)
         entries.sort(key=lambda entry: -entry["p"] if entry["p"] is not None else 1)
         return {"outlines": entries, "tally": self.tally()}
 
@@ -188,10 +189,10 @@ class ResultView:
                 FORMATS["geojson"][1](frame, path)
             return path.read_bytes()
 
-    def _entries(self, frame: gpd.GeoDataFrame, *, drawn: bool) -> list[dict[str, Any]]:
+    def _entries(self, frame: gpd.GeoDataFrame, threshold: float, *, drawn: bool) -> list[dict[str, Any]]:
         probability = names.probability_column(frame.columns)
         facts = [column for column in _FACTS if column in frame]
-        keys = self._keys(frame)
+        keys = _keys(frame, threshold)
         entries = []
         for (fid, row), key in zip(frame.iterrows(), keys, strict=True):
             entry = {
@@ -210,14 +211,18 @@ class ResultView:
             entries.append(entry)
         return entries
 
-    def _keys(self, frame: gpd.GeoDataFrame) -> list[str]:
-        """Return the class of each outline, leaving verdicts aside: the page colours those itself."""
-        tags = read_layer(self.folder / products.LANDSLIDES, names.LANDSLIDES)[1]
-        bare = frame.drop(columns=names.REVIEW, errors="ignore")
-        keys = np.full(len(bare), "", dtype=object)
-        for one in classes_of(bare.columns, float(tags.get("threshold_lowest", 0.5))):
-            keys[(keys == "") & one.mask(bare)] = one.key
-        return [str(key) for key in keys]
+
+def _lowest_threshold(tags: Mapping[str, str]) -> float:
+    return float(tags.get("threshold_lowest", 0.5))
+
+
+def _keys(frame: gpd.GeoDataFrame, threshold: float) -> list[str]:
+    """Return the class of each outline, leaving verdicts aside: the page colours those itself."""
+    bare = frame.drop(columns=names.REVIEW, errors="ignore")
+    keys = np.full(len(bare), "", dtype=object)
+    for one in classes_of(bare.columns, threshold):
+        keys[(keys == "") & one.mask(bare)] = one.key
+    return [str(key) for key in keys]
 
 
 def verdict_of(document: Mapping[str, Any]) -> Verdict:

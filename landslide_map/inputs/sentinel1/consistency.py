@@ -290,9 +290,9 @@ def _level_notices(orbit: str, images: Sequence[OpenedImage]) -> list[Notice]:
                 Notice(
                     "W341",
                     f"{orbit}: {item.where} of {item.image.acquired:%Y-%m-%d} lies {steps[name]:+.1f} dB "
-                    "from the "
-                    f"other images of its track over all ground in {name} (a season moves it by 2 to 3): wet "
-                    "snow, rain, another calibration or other units. Leave it out if there are others",
+                    f"from the other images of its track over all ground in {name} (a season moves it by "
+                    "2 to 3): wet snow, rain, another calibration or other units. Leave it out if there are "
+                    "others",
                 )
             )
     return notices if len(images) > 2 else notices[-1:]
