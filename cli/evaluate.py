@@ -136,8 +136,7 @@ def _windows(
     else:
         placement = (options["device"], options["precision"], options["batch_size"])
         bundle = on_device(bundle, *placement, console.progress)
-        for notice in bundle.notices:
-            console.notice(notice)
+        console.notices(bundle.notices)
         data, labels, ids, folds = _open(windows, statistics, options["labels"], console)
         if windows is not None:
             voters = bundle if all_members else with_profile(bundle, options["profile"] or "all")
@@ -223,8 +222,7 @@ def _objects(results: Path, options: Mapping[str, Any], console: Console) -> dic
         from landslide_map.products.inventory_layer import show_inventory
 
         notices = (*notices, *show_inventory(results, options["inventory"], options["layer"]))
-    for notice in dict.fromkeys(notices):
-        console.notice(notice)
+    console.notices(notices)
     if options["report"]:
         write_object_report(options["report"], match, overwrite=options["overwrite"])
     return match.figures

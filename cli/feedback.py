@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +49,11 @@ class Console:
         if str(notice) not in self._shown:
             self._shown.add(str(notice))
             self._write("notice", f"note {notice}", code=notice.code, message=notice.message)
+
+    def notices(self, found: Iterable[Notice]) -> None:
+        """Print each notice once."""
+        for notice in found:
+            self.notice(notice)
 
     def refused(self, what: str, refusal: Refusal) -> None:
         """Say that one of several things could not be done; the command goes on."""

@@ -111,8 +111,7 @@ def find(
     with network_of(console) as network:
         with kept as place:
             selection = find_images(query, network, Path(place), console.progress)
-        for notice in selection.notices:
-            console.notice(notice)
+        console.notices(selection.notices)
         for line in selection.table():
             click.echo(line)
         written = write_selection(selection, out, images, overwrite=overwrite, name=options["name"])

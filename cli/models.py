@@ -34,8 +34,7 @@ def import_nasios(folder: Path, out: Path, trust_pickles: bool, overwrite: bool,
     from landslide_map.models.published.import_weights import import_nasios as convert
 
     found = convert(folder, out, trust_pickles=trust_pickles, overwrite=overwrite, report=console.progress)
-    for notice in found.notices:
-        console.notice(notice)
+    console.notices(found.notices)
     console.finished(bundle=out, folds=found.folds)
     for name, folds in found.folds.items():
         click.echo(f"{name}: folds {', '.join(map(str, folds))}")
@@ -76,8 +75,7 @@ def import_segmentation(source: Path, out: Path, overwrite: bool, console: Conso
     from landslide_map.models.published.segmentation_options import ImportOptions
 
     found = convert(source, out, ImportOptions(**options), overwrite=overwrite, progress=console.progress)
-    for notice in found.notices:
-        console.notice(notice)
+    console.notices(found.notices)
     console.finished(bundle=out, members=found.members)
     click.echo(f"{out}: a bundle of {len(found.members)} pixel members, first {found.members[0]}")
 
@@ -146,8 +144,7 @@ def learn_cascade(
         overwrite=overwrite,
         report=console.progress,
     )
-    for notice in learned.notices:
-        console.notice(notice)
+    console.notices(learned.notices)
     console.finished(bundle=out, scenarios=list(learned.cascades))
     for name, cascade in learned.cascades.items():
         for rule in cascade.rules:

@@ -33,8 +33,7 @@ def outline(results: Path, console: Console, **options: Any) -> int:
     from landslide_map.products import QUICKLOOK, REPORT
 
     made = redraw(results, **options)
-    for notice in made.notices:
-        console.notice(notice)
+    console.notices(made.notices)
     console.finished(out=made.out, landslides=made.landslides, before=made.before)
     click.echo(f"{made.landslides} landslides outlined, {made.before} before. Results in {made.out}")
     if options["overwrite"] and (made.out / REPORT).exists():

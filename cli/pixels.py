@@ -55,8 +55,7 @@ def pixels(
         overwrite=overwrite,
         progress=console.progress,
     )
-    for notice in made.notices:
-        console.notice(notice)
+    console.notices(made.notices)
     console.finished(pixels=out, computed=made.computed, landslides=made.landslides, members=made.members)
     click.echo(
         f"{out}: {made.computed} pixels computed, {made.landslides} above 0.5, by {len(made.members)} "

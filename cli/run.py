@@ -101,8 +101,7 @@ def map_one(scene: Path, out: Path, console: Console, **options: Any) -> int:
     from landslide_map.mapping.map_scene import map_scene
 
     result = map_scene(scene, out, progress=console.progress, announce=console.notice, **options)
-    for notice in result.notices:
-        console.notice(notice)
+    console.notices(result.notices)
     files = ("out", "probability", "classes", "polygons", "window_record", "manifest")
     console.finished(
         **{name: getattr(result, name) for name in files},

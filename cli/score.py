@@ -73,8 +73,7 @@ def score(
         announce=console.notice,
     )
     scoring.write_csv(scoring.submission(table) if as_submission else table, out)
-    for notice in table.attrs["notices"]:
-        console.notice(notice)
+    console.notices(table.attrs["notices"])
     landslides = int(table["landslide"].sum())
     console.finished(scores=out, windows=len(table), landslides=landslides)
     click.echo(f"{out}: {len(table)} windows, {landslides} of them landslides (window level)")

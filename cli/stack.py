@@ -26,8 +26,7 @@ def stack(scene: Path, out: Path, overwrite: bool, console: Console) -> None:
     from landslide_map.scene.model import load_scene
 
     inputs = open_inputs(load_scene(scene))
-    for notice in inputs.notices:
-        console.notice(notice)
+    console.notices(inputs.notices)
     path = write_stack(inputs, out, overwrite=overwrite, progress=console.progress)
     console.finished(stack=path)
     click.echo(f"{path}: {len(BANDS)} bands, {inputs.grid.width} x {inputs.grid.height} pixels")

@@ -117,8 +117,7 @@ def _train_on_windows(
         kept = work_folder(out)
         goes_on = f"{kept} keeps what is finished; the same command goes on" if kept.exists() else ""
         raise KeyboardInterrupt(goes_on) from None
-    for notice in trained.notices:
-        console.notice(notice)
+    console.notices(trained.notices)
     members = len(trained.document["members"])
     return trained.document["scenarios"], f"{out}: {members} members, out of fold at window level:"
 
@@ -176,8 +175,7 @@ def _from_windows(data: tuple[Path, ...], recipe: str, seed: int | None, console
         progress=console.progress,
     )
     cure = "Cut windows with a stride of 64 px, and evaluate on scenes that it was not trained on."
-    for notice in overlap_notices(known.origin, trained.folds, cure):
-        console.notice(notice)
+    console.notices(overlap_notices(known.origin, trained.folds, cure))
     return trained
 
 

@@ -101,8 +101,7 @@ def windows(
         overwrite=overwrite,
         progress=console.progress,
     )
-    for notice in cut.notices:
-        console.notice(notice)
+    console.notices(cut.notices)
     console.finished(folder=out, windows=cut.windows, landslides=cut.landslides)
     click.echo(
         f"{out}: {cut.windows} windows, {cut.landslides} of them landslides, in {cut.groups} spatial groups; "
@@ -124,7 +123,6 @@ def _cut_tiles(
 
     names = channels.split(",") if channels else load_pixel_recipe("small-pixels").channels
     cut = cut_tiles(scene, labels, out, names, name=name, overwrite=overwrite, progress=console.progress)
-    for notice in cut.notices:
-        console.notice(notice)
+    console.notices(cut.notices)
     console.finished(folder=out, tiles=cut.tiles, landslide_pixels=cut.landslide_pixels)
     click.echo(f"{out}: {cut.tiles} tiles, {cut.landslide_pixels} landslide pixels")

@@ -55,6 +55,8 @@ class Journal:
     overwrite : bool
         Throw away what is there, unless it was begun with `overwrite` too by a run of the same identity: the
         same command always goes on.
+    notices : list of Notice, optional
+        Collects what happened to rows that were found.
 
     Raises
     ------
@@ -64,10 +66,16 @@ class Journal:
     """
 
     def __init__(
-        self, out: str | PathLike[str], identity: Mapping[str, Any], total: int, *, overwrite: bool = False
+        self,
+        out: str | PathLike[str],
+        identity: Mapping[str, Any],
+        total: int,
+        *,
+        overwrite: bool = False,
+        notices: list[Notice] | None = None,
     ) -> None:
         self.folder = _folder(out)
-        self.notices: list[Notice] = []
+        self.notices = [] if notices is None else notices
         """What happened to rows that were found."""
         self.counts = {"judged": 0, "resumed": 0}
         """Rows of blocks, once they are completed."""

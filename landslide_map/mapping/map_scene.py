@@ -1,43 +1,42 @@
-"""``map_scene``: the one place that strings the steps together."""
+"""A run: scene in, map out, step by step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Unpack
 
+import geopandas as gpd
+
 from landslide_map.errors import Notice
-from landslide_map.inference.gather import assemble_result
-from landslide_map.inference.kept_pixels import Kept
+from landslide_map.inference.gather import SceneResult, assemble_result
 from landslide_map.mapping import checkpoint, provenance
 from landslide_map.mapping.delineate import object_map
 from landslide_map.mapping.estimate import expected_seconds
 from landslide_map.mapping.memory_plan import plan_memory
 from landslide_map.mapping.options import RunFields, RunOptions, split_fields
-from landslide_map.mapping.pixel_layer import PixelLayer, with_pixels, write_pixel_layer
+from landslide_map.mapping.pixel_layer import with_pixels, write_pixel_layer
 from landslide_map.mapping.provenance import write_manifest
 from landslide_map.mapping.result import MapResult
 from landslide_map.mapping.retry import retrying
-from landslide_map.mapping.setup import prepare_run, resolved_settings
+from landslide_map.mapping.setup import Run, prepare_run, resolved_settings
 from landslide_map.mapping.views import write_views
 from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.models.run_time import network_notice
 from landslide_map.products import LANDSLIDES, MANIFEST, PROJECT, RESULT
 from landslide_map.products.added_content import refuse_added, take_over_styles
-from landslide_map.products.columns import LANDSLIDES as LAYER
-from landslide_map.products.columns import WINDOWS
-from landslide_map.products.geopackage import read_layer
+from landslide_map.products.objects import ObjectMap
 from landslide_map.products.reviews import previous_reviews, refuse_new_verdicts
 from landslide_map.products.write_map import STAGE as WRITE
-from landslide_map.products.write_map import decided, write_map
+from landslide_map.products.write_map import decided, window_outlines, write_map
 from landslide_map.runtime import progress as reporting
 from landslide_map.runtime import timings
 from landslide_map.runtime.byte_size import amount
 from landslide_map.runtime.memory_limit import memory_limited_to
 from landslide_map.runtime.transaction import outputs
+from landslide_map.window_record import WindowRecord
 
 CHECK = reporting.Stage("check inputs")
 OUTLINE = reporting.Stage("outline landslides")
@@ -81,7 +80,7 @@ def map_scene(
         memory limit is too small.
     """
     prediction, run = split_fields(prediction, run, given)
-    started = datetime.now(UTC)
+    started, previous = datetime.now(UTC), Path(out) / LANDSLIDES
     limit = None if run.memory is None else amount(run.memory)
     with (
         timings.collected() as spent,
@@ -97,69 +96,117 @@ def map_scene(
         ) as stage,
     ):
         with timings.stage(CHECK), reporting.step(progress, CHECK):
-            refuse_added(Path(out) / LANDSLIDES, RESULT)
+            refuse_added(previous, RESULT)
             settings, prediction = resolved_settings(scene, prediction, run)
-            ready = prepare_run(settings, prediction, out, run, limit=limit, progress=progress)
-        ensemble, inputs, plan = ready.ensemble, ready.inputs, ready.plan
-        without_networks = expected_seconds(inputs, plan, Kept.of_scene(settings))
-        if run.cluster is None and (
-            forecast := network_notice(ensemble, plan.count, without_networks, progress)
-        ):
-            announce(forecast)
+            ready = prepare_run(
+                settings, prediction, out, run, limit=limit, progress=progress, announce=announce
+            )
+        if run.cluster is None:
+            _announce_duration(ready, progress)
         with timings.stage(CLASSIFY), memory_limited_to(ready.memory):
-            tick = reporting.counter(progress, CLASSIFY, plan.count)
-            rows = ready.journal.completed(
-                retrying(ready.predictor, ready.journal.notices.append), plan.block_rows, tick, ready.files
-            )
-            result = assemble_result(rows, ensemble, plan)
-        objects = None
-        if settings.output.outline == "objects":
-            with timings.stage(OUTLINE), reporting.step(progress, OUTLINE):
-                objects = object_map(ready.journal.strips, result.record, plan, inputs)
-        tags = provenance.tags(settings, inputs, ensemble) | decided(result.record)
-        tags |= objects.tags if objects else {}
-        pixel_layer = partial(
-            write_pixel_layer, stage, inputs, ensemble, tags=tags, progress=progress, announce=announce
-        )
-        everywhere, of_pixels = settings.output.pixels == "everywhere", PixelLayer()
-        if objects is not None:
-            of_pixels = pixel_layer(None if everywhere else objects.candidates.geometry)
-            objects = with_pixels(objects, of_pixels, stage)
+            result = _predict_windows(ready, progress)
+        objects = _find_objects(ready, result.record, progress)
+        tags = provenance.tags(settings, ready.inputs, ready.ensemble) | decided(result.record)
+        objects, tags = _add_pixel_members(ready, result.record, objects, stage, tags, progress)
         with timings.stage(WRITE):
-            reviews = previous_reviews(Path(out) / LANDSLIDES)
-            tags |= of_pixels.tags
-            landslides, of_polygons = write_map(
-                stage,
-                result.record,
-                plan,
-                inputs.grid,
-                dates=provenance.acquisition_dates(inputs),
-                tags=tags,
-                min_area_m2=settings.output.min_area_m2,
-                reviews=reviews,
-                outline=settings.output.outline,
-                objects=objects,
-                progress=progress,
-            )
-            take_over_styles(Path(out) / LANDSLIDES, stage / LANDSLIDES, RESULT)
-            if objects is None:
-                drawn = WINDOWS if settings.output.outline == "objects" else LAYER
-                shapes = read_layer(stage / LANDSLIDES, drawn)[0].geometry
-                of_pixels = pixel_layer(None if everywhere else shapes)
-            of_scene = (*ensemble.notices, *inputs.notices, *result.notices, *of_polygons, *of_pixels.notices)
-            of_views = write_views(
+            reviews = previous_reviews(previous)
+            landslides = _write_map(ready, result.record, objects, stage, tags, reviews, progress)
+            take_over_styles(previous, stage / LANDSLIDES, RESULT)
+            write_views(
                 stage,
                 Path(out),
-                inputs,
+                ready.inputs,
                 tags,
                 result.record,
-                notices=of_scene,
+                notices=ready.notices,
                 display=ready.journal.display,
             )
-        of_cluster = run.cluster.notices if run.cluster else ()
-        notices = (*of_scene, *of_views, *ready.journal.notices, *of_cluster)
         timed = provenance.timings(ready, spent, limit, inference_seconds=spent.stages[CLASSIFY].seconds)
-        manifest = provenance.manifest(ready, result, landslides, notices, timed, started, stage)
+        manifest = provenance.manifest(ready, result, landslides, timed, started, stage)
         write_manifest(stage / MANIFEST, manifest)
-        refuse_new_verdicts(Path(out) / LANDSLIDES, reviews)
-    return MapResult(Path(out), landslides, manifest["counts"]["windows"], notices, spent.seconds)
+        refuse_new_verdicts(previous, reviews)
+    return MapResult(Path(out), landslides, manifest["counts"]["windows"], ready.notices.all, spent.seconds)
+
+
+def _announce_duration(ready: Run, progress: reporting.Report) -> None:
+    """Announce the duration if networks make it long."""
+    without_networks = expected_seconds(ready.inputs, ready.plan, ready.kept)
+    forecast = network_notice(ready.ensemble, ready.plan.count, without_networks, progress)
+    if forecast is not None:
+        ready.notices.announce(forecast)
+
+
+def _predict_windows(ready: Run, progress: reporting.Report) -> SceneResult:
+    """Return the result of all windows: rows of blocks come from the checkpoint or the predictor."""
+    predictor = retrying(ready.predictor, ready.notices.about_run.append)
+    tick = reporting.counter(progress, CLASSIFY, ready.plan.count)
+    rows = ready.journal.completed(predictor, ready.plan.block_rows, tick, ready.files)
+    result = assemble_result(rows, ready.ensemble, ready.plan)
+    ready.notices.about_scene += result.notices
+    return result
+
+
+def _find_objects(ready: Run, record: WindowRecord, progress: reporting.Report) -> ObjectMap | None:
+    """Return the landslide objects, if the scene asks for them and has the image that they need."""
+    if not ready.kept.outlines:
+        return None
+    with timings.stage(OUTLINE), reporting.step(progress, OUTLINE):
+        return object_map(ready.journal.strips, record, ready.plan, ready.inputs)
+
+
+def _add_pixel_members(
+    ready: Run,
+    record: WindowRecord,
+    objects: ObjectMap | None,
+    stage: Path,
+    tags: dict[str, str],
+    progress: reporting.Report,
+) -> tuple[ObjectMap | None, dict[str, str]]:
+    """Write what the bundle's pixel members say; return objects and tags with it."""
+    output = ready.settings.output
+    tags |= objects.tags if objects else {}
+
+    def outlines() -> gpd.GeoSeries:
+        if objects is not None:
+            return objects.candidates.geometry
+        return window_outlines(record, ready.plan, ready.inputs.grid, output.min_area_m2)
+
+    layer = write_pixel_layer(
+        stage,
+        ready.inputs,
+        ready.ensemble,
+        None if output.pixels == "everywhere" else outlines,
+        tags=tags,
+        notices=ready.notices,
+        progress=progress,
+    )
+    if objects is None:
+        return None, tags
+    return with_pixels(objects, layer, stage), tags | layer.tags
+
+
+def _write_map(
+    ready: Run,
+    record: WindowRecord,
+    objects: ObjectMap | None,
+    stage: Path,
+    tags: dict[str, str],
+    reviews: gpd.GeoDataFrame | None,
+    progress: reporting.Report,
+) -> int:
+    """Write rasters, outlines and windows; return the number of landslides."""
+    landslides, notices = write_map(
+        stage,
+        record,
+        ready.plan,
+        ready.inputs.grid,
+        dates=provenance.acquisition_dates(ready.inputs),
+        tags=tags,
+        min_area_m2=ready.settings.output.min_area_m2,
+        reviews=reviews,
+        outline=ready.settings.output.outline,
+        objects=objects,
+        progress=progress,
+    )
+    ready.notices.about_scene += notices
+    return landslides

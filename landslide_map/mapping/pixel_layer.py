@@ -26,6 +26,7 @@ from landslide_map.models.segmentation.tiling import tile_starts
 from landslide_map.products import PIXEL_PROBABILITY
 from landslide_map.products.objects import ObjectMap
 from landslide_map.runtime import progress as reporting
+from landslide_map.runtime.notices import Notices
 from landslide_map.stack.pixel_channels import unavailable
 
 _SAID_FROM_S: Final = 30.0
@@ -39,7 +40,6 @@ class PixelLayer:
 
     members: tuple[str, ...] = ()
     """None where the bundle has none, or the scene lacks a channel."""
-    notices: tuple[Notice, ...] = ()
 
     @property
     def tags(self) -> dict[str, str]:
@@ -53,11 +53,11 @@ def write_pixel_layer(
     stage: Path,
     inputs: SceneInputs,
     bundle: Bundle,
-    near: gpd.GeoSeries | None,
+    near: Callable[[], gpd.GeoSeries] | None,
     *,
     tags: Mapping[str, str],
+    notices: Notices,
     progress: reporting.Report = reporting.silent,
-    announce: Callable[[Notice], object] = lambda _: None,
 ) -> PixelLayer:
     """Write ``pixel_probability.tif`` if the bundle has pixel members that the scene can supply.
 
@@ -68,17 +68,15 @@ def write_pixel_layer(
     inputs : SceneInputs
     bundle : Bundle
         The members of its first pixel scenario are averaged.
-    near : GeoSeries, optional
-        Outlines in the CRS of the grid: pixels farther than 32 px are left out. By default none are.
+    near : callable, optional
+        Returns outlines in the CRS of the grid: pixels farther than 32 px from them are left out. None: every
+        pixel is computed.
     tags : mapping of str to str
         About the map.
-    progress, announce : callable
-        `announce` is called with the expected duration if that is long (I611).
-
-    Returns
-    -------
-    PixelLayer
-        With W553 if the scene lacks a channel, and nothing was computed.
+    notices : Notices
+        Gets W553 if the scene lacks a channel: nothing is computed then. Announces the duration if it is long
+        (I611).
+    progress : callable
     """
     if not bundle.pixel_members:
         return PixelLayer()
@@ -87,9 +85,10 @@ def write_pixel_layer(
         said = (
             f"{len(lacking)} channel(s) are lacking, first {lacking[0]}; {PIXEL_PROBABILITY} is not written"
         )
-        return PixelLayer(notices=(Notice("W553", f"pixel members were left out: {said}."),))
-    wanted = None if near is None else map_pixels.near_shapes(near, inputs.grid)
-    _forecast(inputs, members, wanted, announce)
+        notices.about_scene.append(Notice("W553", f"pixel members were left out: {said}."))
+        return PixelLayer()
+    wanted = None if near is None else map_pixels.near_shapes(near(), inputs.grid)
+    _forecast(inputs, members, wanted, notices.announce)
     path = stage / PIXEL_PROBABILITY
     map_pixels.write_pixels(inputs, members, wanted, path, BLOCK, tags=tags, progress=progress)
     return PixelLayer(tuple(own.name for own in members))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
@@ -17,7 +17,6 @@ import numpy as np
 from dask.system import CPU_COUNT
 
 from landslide_map._version import __version__
-from landslide_map.errors import Notice
 from landslide_map.inference.gather import SceneResult
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.file_hashes import versions
@@ -152,7 +151,6 @@ def manifest(
     run: Run,
     result: SceneResult,
     landslides: int,
-    notices: Sequence[Notice],
     timings: Mapping[str, Any],
     started: datetime,
     outputs: Path,
@@ -165,8 +163,6 @@ def manifest(
     result : SceneResult
     landslides : int
         Polygons.
-    notices : sequence of Notice
-        What the user must know.
     timings : mapping
         As of :func:`timings`.
     started : datetime
@@ -194,7 +190,7 @@ def manifest(
             "rows_of_blocks": run.journal.counts,
         },
         "bands": result.distributions,
-        "notices": list(notices),
+        "notices": run.notices.all,
         "timings": timings,
         "versions": versions(),
         "outputs": tree_records(outputs),

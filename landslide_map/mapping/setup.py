@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from landslide_map.errors import BundleError
+from landslide_map.errors import BundleError, Notice
 from landslide_map.inference.kept_pixels import Kept
 from landslide_map.inference.rows import RowPredictor, predict_rows
 from landslide_map.inputs.open_inputs import open_inputs
@@ -21,6 +22,7 @@ from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.products import RESULT
 from landslide_map.runtime.memory_limit import MemoryPlan
+from landslide_map.runtime.notices import Notices
 from landslide_map.runtime.progress import Report
 from landslide_map.runtime.transaction import refuse_inputs
 from landslide_map.scene.model import Scene, load_scene
@@ -41,6 +43,9 @@ class Run:
     """Settings that keep the prediction of windows within the memory limit."""
     journal: Journal
     predictor: RowPredictor
+    kept: Kept
+    """Pixels kept for outlines and images."""
+    notices: Notices
     networks: dict[str, Any] | None
     """Device, precision and batch that networks are computed with, which may differ from those requested."""
 
@@ -81,6 +86,7 @@ def prepare_run(
     *,
     limit: int | None,
     progress: Report,
+    announce: Callable[[Notice], object],
 ) -> Run:
     """Load the bundle, open the inputs and the checkpoint of an interrupted run, choose the predictor.
 
@@ -90,7 +96,7 @@ def prepare_run(
         Of :func:`resolved_settings`.
     limit : int, optional
         Of resident memory, bytes.
-    out, options, progress
+    out, options, progress, announce
         As of :func:`~landslide_map.mapping.map_scene.map_scene`.
 
     Raises
@@ -116,7 +122,10 @@ def prepare_run(
     estimate = estimate_memory(ensemble, plan, kept=kept)
     memory = plan_memory(limit, estimate if cluster is None else estimate.of_the_map())
     identity = run_identity(settings, prediction, ensemble, inputs, files, on_cluster=cluster is not None)
-    journal = Journal(out, identity, len(plan.block_rows), overwrite=options.overwrite)
+    notices = Notices(announce, [*ensemble.notices, *inputs.notices], [*(cluster.notices if cluster else ())])
+    journal = Journal(
+        out, identity, len(plan.block_rows), overwrite=options.overwrite, notices=notices.about_run
+    )
     valid = settings.min_valid_fraction
     if cluster is None:
         predictor: RowPredictor = partial(
@@ -126,7 +135,18 @@ def prepare_run(
     else:
         predictor = cluster.predictor(inputs, prediction, ensemble, plan, valid, progress, limit, kept=kept)
     return Run(
-        settings, prediction, ensemble, inputs, files, plan, memory, journal, predictor, identity["networks"]
+        settings=settings,
+        prediction=prediction,
+        ensemble=ensemble,
+        inputs=inputs,
+        files=files,
+        plan=plan,
+        memory=memory,
+        journal=journal,
+        predictor=predictor,
+        kept=kept,
+        notices=notices,
+        networks=identity["networks"],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from landslide_map.errors import Notice
@@ -16,6 +16,7 @@ from landslide_map.products.report.html_report import ReportText, write_report
 from landslide_map.products.saved_project import saved_by_person
 from landslide_map.products.stac_item import write_item
 from landslide_map.runtime import timings
+from landslide_map.runtime.notices import Notices
 from landslide_map.window_record import WindowRecord
 
 
@@ -26,10 +27,10 @@ def write_views(
     tags: Mapping[str, str],
     record: WindowRecord,
     *,
-    notices: Sequence[Notice] = (),
+    notices: Notices,
     display: Strips | None = None,
-) -> tuple[Notice, ...]:
-    """Write images, project, quicklook and report of a scene; return notices.
+) -> None:
+    """Write images, project, quicklook and report of a scene.
 
     Parameters
     ----------
@@ -43,8 +44,8 @@ def write_views(
         About the map, with ``threshold_lowest``.
     record : WindowRecord
         Of its windows.
-    notices : sequence of Notice
-        About the scene, for the report. Those about one run are left out: the same scene, the same bytes.
+    notices : Notices
+        Of the run. The report shows those about the scene: the same scene, the same bytes. Gets I431.
     display : mapping, optional
         Pixels that images are made of, where there are to be any.
     """
@@ -56,11 +57,10 @@ def write_views(
     with timings.work("write report"):
         unlike = provenance.unlike_training(record)
         shown = {**tags, "unlike_training": _unlike_words(unlike)} if unlike else tags
-        text = ReportText(title, shown, threshold, list(_rows(inputs)), notices)
+        text = ReportText(title, shown, threshold, list(_rows(inputs)), notices.about_scene)
         write_report(stage / REPORT, stage, text)
-    notices_here = _write_project(stage, out, inputs, tags)
+    notices.about_run += _write_project(stage, out, inputs, tags)
     write_item(stage / ITEM, stage, tags=tags, event_time=inputs.event_time)
-    return notices_here
 
 
 def _write_project(

@@ -10,6 +10,7 @@ from typing import Final
 
 import geopandas as gpd
 import numpy as np
+import numpy.typing as npt
 
 from landslide_map import products
 from landslide_map.errors import Notice
@@ -73,12 +74,7 @@ def write_map(
     """
     tags = {**tags, **decided(record)}
     mosaic = window_mosaic(plan)
-    with timings.work("paint"):
-        probability = mean_over(record.probability, plan)
-        # A place counts as analysed as soon as one window over it was, in the fullest scenario of these
-        # windows; this agrees with the probability, which is the mean of the analysed windows only.
-        codes = least_over(record.codes, plan)
-        classes = rasters.classify(probability, mean_over(record.threshold, plan), codes)
+    probability, codes, classes = _painted(record, plan)
     where = (mosaic, grid, {**tags, "TIFFTAG_SOFTWARE": tags["software"]})
     window_m = plan.size * grid.transform.a
     tick = reporting.counter(progress, STAGE, 4 if outline == "windows" else 5)
@@ -124,6 +120,25 @@ def write_map(
         write_windows(folder / products.WINDOWS, windows_dataset(record, plan, grid, tags))
     tick(1)
     return len(drawn), (*notices, *of_reviews)
+
+
+def window_outlines(record: WindowRecord, plan: WindowPlan, grid: Grid, min_area_m2: float) -> gpd.GeoSeries:
+    """Return the outlines of windows that :func:`write_map` draws, in the CRS of the grid."""
+    probability, _, classes = _painted(record, plan)
+    mosaic = window_mosaic(plan)
+    return landslides(classes, probability, mosaic, record, plan, grid, {}, min_area_m2).geometry
+
+
+def _painted(
+    record: WindowRecord, plan: WindowPlan
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Return probability, codes (scenario or reason) and classes of the cells of the mosaic of a plan."""
+    with timings.work("paint"):
+        probability = mean_over(record.probability, plan)
+        # A place counts as analysed as soon as one window over it was, in the fullest scenario of these
+        # windows; this agrees with the probability, which is the mean of the analysed windows only.
+        codes = least_over(record.codes, plan)
+        return probability, codes, rasters.classify(probability, mean_over(record.threshold, plan), codes)
 
 
 def decided(record: WindowRecord) -> dict[str, str]:

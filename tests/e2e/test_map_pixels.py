@@ -20,6 +20,7 @@ from landslide_map.mapping.pixel_layer import write_pixel_layer
 from landslide_map.models.bundle.combine import add_pixel_members
 from landslide_map.models.bundle.load import load_bundle
 from landslide_map.products.geopackage import read_layer
+from landslide_map.runtime.notices import Notices
 from landslide_map.scene.model import load_scene
 from sample_scenes.simulator.event import simulate_event
 from sample_scenes.simulator.options import EventOptions
@@ -128,7 +129,9 @@ def test_pixel_members_everywhere_need_pixel_members(scene: Path, tmp_path: Path
 def test_pixel_members_of_a_scene_that_lacks_a_channel_are_left_out(scene: Path, tmp_path: Path) -> None:
     other = tiny_pixel_bundle(tmp_path / "other", tiny_spec(("red", "slope")))
     bundle = load_bundle(other, pixel_members_suffice=True)
-    layer = write_pixel_layer(tmp_path, open_inputs(load_scene(scene)), bundle, None, tags={})
-    assert [notice.code for notice in layer.notices] == ["W553"]
+    notices = Notices()
+    inputs = open_inputs(load_scene(scene))
+    layer = write_pixel_layer(tmp_path, inputs, bundle, None, tags={}, notices=notices)
+    assert [notice.code for notice in notices.all] == ["W553"]
     assert layer.tags == {}
     assert not (tmp_path / "pixel_probability.tif").exists()
