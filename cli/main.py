@@ -13,6 +13,7 @@ import click
 
 from landslide_map._version import __version__
 from landslide_map.runtime.address_space import refuse_small_address_space
+from landslide_map.runtime.read_limit import Overdue
 
 from .check import check
 from .compare import compare
@@ -31,7 +32,7 @@ from .review import review
 from .run import run
 from .score import score
 from .score_pixels import score_pixels
-from .signals import handle_stops, stop
+from .signals import handle_stops, stop, watch
 from .stack import stack
 from .streams import outlive_readers
 from .train import train
@@ -96,6 +97,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with its documented status; no traceback reaches a user."""
     outlive_readers()
     handle_stops(stop)
+    watch(Overdue().found)
     use_own_data()
     sys.exit(_status(args))
 

@@ -1,21 +1,37 @@
-"""Ctrl-C, a polite kill and a closed terminal: one orderly stop without a traceback."""
+"""Ctrl-C, a polite kill and a closed terminal: one orderly stop without a traceback, and one at once."""
 
 from __future__ import annotations
 
 import os
+import select
 import signal
+import socket
+import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
+
+if TYPE_CHECKING:
+    from landslide_map.errors import LandslideMapError
 
 _INTERRUPTED: Final = 130
 _INSISTING: Final = 3
 """Signals after which a process ends at once; two may come together, from a terminal and from a shell."""
+APART_S: Final = 1.0
+"""Seconds after the first from which a second signal comes of its own."""
+PATIENCE_S: Final = 30.0
+"""Seconds that an orderly stop may take: a network ends its batch, the rows of a block are read."""
+LOOK_S: Final = 5.0
+"""Seconds between two looks at what is overdue."""
 _STOPS: Final = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 Handler = Callable[[int, FrameType | None], None]
 
 _count = 0
+_watching = threading.Lock()
+"""Held from the first call on: one watcher for a process."""
 
 
 def handle_stops(handler: Handler) -> None:
@@ -37,10 +53,56 @@ def stop(_signum: int, _frame: FrameType | None) -> None:
 
 def leave(_signum: int, _frame: FrameType | None) -> NoReturn:
     """End at once. That loses nothing: what all commands write is whole or not there."""
+    _end("interrupted", _INTERRUPTED)
+
+
+def watch(overdue: Callable[[], LandslideMapError | None]) -> None:
+    """End the process where :func:`stop` cannot: native code runs on, and Python calls no handler meanwhile.
+
+    A second signal ends it if it comes a second after the first, or later. So does a stop that takes longer
+    than :data:`PATIENCE_S`, and what `overdue`, called every few seconds, returns.
+    """
+    if not _watching.acquire(blocking=False):
+        return
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    receiver.setblocking(False)
+    signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    with suppress(RuntimeError):  # no thread can be had: three signals are then what ends the process
+        threading.Thread(target=_watch, args=(receiver, sender, overdue), name="signals", daemon=True).start()
+
+
+def _watch(
+    receiver: socket.socket, _kept_open: socket.socket, overdue: Callable[[], LandslideMapError | None]
+) -> None:
+    first: float | None = None
+    while True:
+        select.select([receiver], [], [], LOOK_S)
+        now = time.monotonic()
+        if _asked_to_stop(receiver):
+            if first is not None and now - first >= APART_S:
+                _end("interrupted at once", _INTERRUPTED)
+            first = now if first is None else first
+        if first is not None and now - first > PATIENCE_S:
+            _end(f"interrupted: ended, as the orderly stop took more than {PATIENCE_S:.0f} s", _INTERRUPTED)
+        if refusal := overdue():
+            _end(f"error {refusal.code}: {refusal.message}", refusal.exit_status)
+
+
+def _asked_to_stop(receiver: socket.socket) -> bool:
+    """Return whether a signal came that :func:`stop` handles; a server has a handler of its own."""
     try:
-        os.write(2, b"interrupted\n")
+        numbers = receiver.recv(4096)
+    except BlockingIOError:
+        return False
+    return any(signal.getsignal(number) is stop for number in numbers)
+
+
+def _end(text: str, status: int) -> NoReturn:
+    try:
+        os.write(2, f"{text}\n".encode())
     finally:
-        os._exit(_INTERRUPTED)
+        os._exit(status)
 
 
 def was_stopped() -> bool:

@@ -23,6 +23,7 @@ CODES: Final[dict[str, str]] = {
     "E111": "an input was changed while the run read it",
     "E112": "an image, or a block in which it is stored, is larger than any that can be mapped",
     "E113": "a file leads to the network, to another file or to a program, which is not followed",
+    "E114": "one read of a file took more than ten minutes",
     "E120": "the table of window statistics is missing or has another layout",
     "E121": "the table of window statistics has missing or infinite values",
     "E122": "the labels are not 0 and 1, or all the same",

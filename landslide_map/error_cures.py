@@ -21,6 +21,7 @@ CURES: Final[dict[str, str]] = {
     "E111": "Put the file back and run the same command again, or start afresh with `--overwrite`",
     "E112": "Cut the image to the area with `gdalwarp -te`, and write it in tiles (`-co TILED=YES`)",
     "E113": "Unpack archives, merge a VRT with `gdalwarp`, and give the file itself",
+    "E114": "Copy the file to a disk of this computer, and run the same command again",
     "E120": "Give a CSV table with the columns that the message names",
     "E121": "Remove or complete the rows with missing numbers",
     "E122": "Give windows of both classes, labelled 0 and 1, at least as many as there are folds",

@@ -26,6 +26,7 @@ from landslide_map.raster.vrt import local_sources
 from landslide_map.raster.zarr_arrays import ZarrRaster, metadata_of
 from landslide_map.runtime.byte_size import gigabytes
 from landslide_map.runtime.memory_limit import MOST_SOURCE_BLOCK, source_block
+from landslide_map.runtime.read_limit import timed_read
 from landslide_map.untrusted.files import (
     ZIP_ERRORS,
     Member,
@@ -63,6 +64,8 @@ MOST_PIXELS: Final = 2 * 10**12
 """Of a file: an elevation model of the whole Earth has 10^12 at 30 m."""
 _DEEPEST: Final = 6
 """How far files may lead to each other."""
+_MOST_READS: Final = 1_000_000
+"""Files that one file may stand for: a mosaic of a country has some 10,000, each named once for a band."""
 _ZARR: Final = 'ZARR:"'
 _ARRAY: Final = re.compile(r'ZARR:"(?P<store>[^"]+)":/(?P<array>[A-Za-z0-9_]+(?:/[A-Za-z0-9_]+)*)')
 """An array of a Zarr store as GDAL names it."""
@@ -109,20 +112,25 @@ def open_dataset(path: str | Path) -> DatasetReader:
     rasterio.errors.RasterioError
         Where GDAL cannot open it.
     """
+    with timed_read(path):
+        return _open(path)
+
+
+def _open(path: str | Path) -> DatasetReader:
     if array := zarr_array(path):
         return _open_array(str(path), array)
     if parts := joined_files(path):
         return _open_joined(parts)
     place = netcdf_file(path) or plain_path(path)
-    driver, block = _checked(place, *_state(place), 0)
-    if block > source_block():
+    checked = _checked(place, *_state(place), 0)
+    if checked.block > source_block():
         raise ResourceError(
             "E640",
-            f"{place}: stores its pixels in blocks of {gigabytes(block)}, each of which is decoded whole; "
-            f"the memory limit leaves {gigabytes(source_block())} for one. Write it in tiles "
-            f"(gdal_translate -co TILED=YES), or give the run {gigabytes(block * 16)}",
+            f"{place}: stores its pixels in blocks of {gigabytes(checked.block)}, each of which is decoded "
+            f"whole; the memory limit leaves {gigabytes(source_block())} for one. Write it in tiles "
+            f"(gdal_translate -co TILED=YES), or give the run {gigabytes(checked.block * 16)}",
         )
-    return rasterio.open(gdal_path(path if netcdf_file(path) else place), driver=driver)
+    return rasterio.open(gdal_path(path if netcdf_file(path) else place), driver=checked.driver)
 
 
 def _open_joined(parts: Sequence[str]) -> DatasetReader:
@@ -205,20 +213,36 @@ def _state(place: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-@lru_cache(maxsize=4096)
-def _checked(place: Path, changed: int, size: int, depth: int) -> tuple[str, int]:
-    """Return the one driver that may open a file, all that it leads to checked, and its largest block.
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What is known of a file, all that it leads to checked."""
 
-    Kept until the file changes.
-    """
+    driver: str
+    """The one that may open it."""
+    block: int
+    """Bytes of its largest block, or of one of what it leads to."""
+    reads: int = 1
+    """How many files are read for it at most: each one as often as files name it on the way."""
+
+
+@lru_cache(maxsize=4096)
+def _checked(place: Path, changed: int, size: int, depth: int) -> _Checked:
+    """Return what is known of a file, until it changes; refuse it if it, or what it leads to, is not read."""
     del changed, size
     if depth > _DEEPEST:
         raise InputError("E113", f"{place}: files lead to each other, or too far; give the last one")
     member = inside_zip(place)
     driver = _driver(place, member)
-    leads = local_sources(place, _xml(place)) if driver == "VRT" else []
-    paths = (*leads, *_sidecars(place, member))
-    blocks = [_checked(path, *_state(path), depth + 1)[1] for path in paths]
+    leads = local_sources(place, _xml(place)) if driver == "VRT" else {}
+    times = {**dict.fromkeys(_sidecars(place, member), 1), **leads}
+    parts = {path: _checked(path, *_state(path), depth + 1) for path in times}
+    reads = max(1, sum(parts[path].reads * count for path, count in times.items()))
+    if reads > _MOST_READS:
+        raise InputError(
+            "E113",
+            f"{place}: files that it leads to name each other again and again, {reads:,} reads in all; "
+            "merge them with gdalwarp",
+        )
     with rasterio.open(gdal_path(place), driver=driver) as dataset:
         tags = {key.upper(): value for key, value in dataset.tags(ns="OVERVIEWS").items()}
         block = _largest_block(dataset)
@@ -234,7 +258,7 @@ def _checked(place: Path, changed: int, size: int, depth: int) -> tuple[str, int
             f"{place}: its tags name another file as overviews ({elsewhere[:80]!r}), which is not followed; "
             "write it anew with gdal_translate",
         )
-    return driver, max(block, *blocks, 0)
+    return _Checked(driver, max(block, *(part.block for part in parts.values()), 0), reads)
 
 
 def _largest_block(dataset: DatasetReader) -> int:

@@ -13,6 +13,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from landslide_map.raster.band import RasterBand
+from landslide_map.runtime.read_limit import timed_read
 
 NAMES: Final = frozenset(
     {"alpha", "alphaband", "alphachannel", "datamask", "validmask", "validdata", "fillmask"}
@@ -47,10 +48,11 @@ def read_valid(
     how: dict[str, Any] = {"window": window}
     if shape is not None:
         how |= {"out_shape": shape, "resampling": Resampling.nearest}
-    pixels = without_nodata(dataset.read(band.index, **how), band)
-    if band.mask is not None:
-        seen = dataset.read_masks(band.index, **how) if band.mask == 0 else dataset.read(band.mask, **how)
-        pixels[seen == 0] = np.nan
+    with timed_read(band.path):
+        pixels = without_nodata(dataset.read(band.index, **how), band)
+        if band.mask is not None:
+            seen = dataset.read_masks(band.index, **how) if band.mask == 0 else dataset.read(band.mask, **how)
+            pixels[seen == 0] = np.nan
     return pixels
 
 

@@ -41,7 +41,7 @@ def _sources(path: Path) -> list[Path]:
         return []
     with path.open("rb") as file:
         header = file.read(_HEADER)
-    return local_sources(path, read_bytes(path, _MOST_XML)) if b"<VRTDataset" in header else []
+    return list(local_sources(path, read_bytes(path, _MOST_XML))) if b"<VRTDataset" in header else []
 
 
 def _beside(path: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -30,8 +31,8 @@ _ELSEWHERE: Final = re.compile(r"/vsi|.*://|\s*[<{]|[A-Za-z][\w+.-]*:")
 _MOST_SOURCES: Final = 20_000
 
 
-def local_sources(place: Path, content: bytes) -> list[Path]:
-    """Return the files that a VRT is made of, each once, all on this machine.
+def local_sources(place: Path, content: bytes) -> dict[Path, int]:
+    """Return the files that a VRT is made of, all on this machine, and how often it names each.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def local_sources(place: Path, content: bytes) -> list[Path]:
         root = parse_xml(content)
     except ValueError as error:
         raise InputError("E101", f"{place}: cannot be read as a VRT: {error}") from None
-    sources: dict[tuple[str, bool], None] = {}
+    sources: Counter[tuple[str, bool]] = Counter()
     for element in root.iter():
         for key, value, relative in _values(element):
             if not _is_harmless(key, value):
@@ -52,10 +53,13 @@ def local_sources(place: Path, content: bytes) -> list[Path]:
                     "machine. Fetch what it names, or write it as GeoTIFF with gdal_translate",
                 )
             if key in _LEADS:
-                sources[value, relative] = None
+                sources[value, relative] += 1
     if len(sources) > _MOST_SOURCES:
         raise InputError("E113", f"{place}: has more than {_MOST_SOURCES} sources; merge them with gdalwarp")
-    return [_found(place, value, relative) for value, relative in sources]
+    found: Counter[Path] = Counter()
+    for (value, relative), times in sources.items():
+        found[_found(place, value, relative)] += times
+    return found
 
 
 def _values(element: Element) -> Iterator[tuple[str, str, bool]]:

@@ -310,6 +310,20 @@ def test_vrts_of_each_other_end(tmp_path: Path) -> None:
     assert caught.value.code == "E113"
 
 
+def test_vrts_that_multiply_each_other_are_refused(tmp_path: Path) -> None:
+    write_band(tmp_path / "0.tif", np.ones((64, 64), np.float32), GRID)
+    part = vrt("{}", ' relativeToVRT="1"').partition("<SimpleSource>")
+    one = part[1] + part[2].partition("</VRTRasterBand>")[0]
+    for name, source in (("1.vrt", "0.tif"), ("2.vrt", "1.vrt"), ("3.vrt", "2.vrt"), ("4.vrt", "3.vrt")):
+        whole = vrt("{}", ' relativeToVRT="1"').replace(one, one * 100)
+        (tmp_path / name).write_text(whole.replace("{}", source))
+    with open_dataset(tmp_path / "2.vrt") as dataset:  # 10,000 reads: slow, and it ends
+        assert dataset.shape == (64, 64)
+    with pytest.raises(InputError) as caught:
+        open_dataset(tmp_path / "4.vrt")
+    assert caught.value.code == "E113"
+
+
 def lines_of_aliases(depth: int, merge: bool) -> str:
     lines = ["a0: &a0 {k: 1}" if merge else "a0: &a0 [1]"]
     for i in range(depth):

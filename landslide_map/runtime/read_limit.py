@@ -1,0 +1,73 @@
+"""Time limit of reads: what reads a file says so here, and a watcher sees which read does not come to an end.
+
+Native code cannot be stopped from Python. So a read that takes too long ends the process, with a code: the
+command line does that (``cli/signals.py``), and a library that other programs use does not.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from landslide_map.errors import InputError
+
+MOST_SECONDS: Final = 600.0
+"""Of one read: a block of a band, or the opening of a file. On a slow network drive it takes seconds."""
+
+_reads: dict[int, tuple[float, str]] = {}
+"""Thread -> when it began to read, and which file."""
+
+
+@contextmanager
+def timed_read(path: str | Path) -> Iterator[None]:
+    """Let the watcher know of a read of a file; inside of another one, that of the outer one counts."""
+    thread = threading.get_ident()
+    if thread in _reads:
+        yield
+        return
+    _reads[thread] = time.monotonic(), str(path)
+    try:
+        yield
+    finally:
+        del _reads[thread]
+
+
+class Overdue:
+    """A watcher's view of reads: those that were under way at every look for too long.
+
+    Looks are counted, not time: a computer that slept, or a process that was halted, read nothing meanwhile.
+
+    Parameters
+    ----------
+    seconds : float
+        Between two looks, at least.
+    most : float
+        Seconds of one read.
+    """
+
+    def __init__(self, seconds: float = 5.0, most: float = MOST_SECONDS) -> None:
+        self._looks: dict[tuple[int, tuple[float, str]], int] = {}
+        self._seconds = seconds
+        self._most = most
+        self._last = -seconds
+
+    def found(self) -> InputError | None:
+        """Look, if the time has come; return E114 for a read that takes too long."""
+        now = time.monotonic()
+        if now - self._last < self._seconds:
+            return None
+        self._last = now
+        self._looks = {read: self._looks.get(read, 0) + 1 for read in _reads.copy().items()}
+        late = next((read for read, looks in self._looks.items() if looks * self._seconds > self._most), None)
+        if late is None:
+            return None
+        return InputError(
+            "E114",
+            f"{late[1][1]}: one read of it took more than {self._most / 60:g} minutes. The disk or network "
+            "drive does not answer, or the file is made to take for ever. Copy it to a disk of this computer "
+            "and run the same command again: what was finished is kept",
+        )

@@ -1,0 +1,102 @@
+"""Signals while native code runs, and reads that do not come to an end."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from landslide_map_cli.signals import APART_S
+
+from landslide_map.runtime.read_limit import Overdue, timed_read
+
+NATIVE = """
+import hashlib
+from landslide_map.runtime.read_limit import Overdue, timed_read
+from landslide_map_cli import signals
+signals.handle_stops(signals.stop)
+signals.PATIENCE_S = {patience}
+signals.LOOK_S = 0.1
+signals.watch(Overdue(0.1, {most}).found)
+with timed_read("slow.tif"):
+    print("begun", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # a quarter of an hour, in which no handler is called
+"""
+
+
+def begun(patience: float = 60, most: float = 60) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", NATIVE.format(patience=patience, most=most)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(0.3)  # until it is in there
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_second_signal_ends_native_code(number: signal.Signals) -> None:
+    with begun() as process:
+        process.send_signal(number)
+        time.sleep(APART_S + 0.2)
+        assert process.poll() is None
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said == "interrupted at once\n"
+
+
+def test_signals_that_come_together_are_one() -> None:
+    with begun(patience=2) as process:
+        since = time.monotonic()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+        assert time.monotonic() - since >= 2
+    assert process.returncode == 130
+    assert "orderly stop" in said
+
+
+def test_a_read_that_takes_too_long_ends_with_a_code() -> None:
+    with begun(most=0.5) as process:
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 4
+    assert said.startswith("error E114: slow.tif: ")
+
+
+def test_only_a_read_that_is_seen_again_and_again_is_overdue() -> None:
+    watcher = Overdue(0.0, most=0.0)
+    assert watcher.found() is None
+    with timed_read("a.tif"), timed_read("inside.tif"):
+        found = Overdue(1.0, most=0.5).found()
+        assert found is not None
+        assert found.code == "E114"
+        assert found.message.startswith("a.tif")
+        assert Overdue(1.0, most=1.5).found() is None
+    assert Overdue(1.0, most=0.5).found() is None
+
+
+def test_reads_of_threads_are_told_apart() -> None:
+    stop = threading.Event()
+
+    def quick() -> None:
+        while not stop.is_set():
+            with timed_read("quick.tif"):
+                pass
+
+    thread = threading.Thread(target=quick)
+    thread.start()
+    watcher = Overdue(0.01, most=0.05)
+    until = time.monotonic() + 0.3
+    try:
+        while time.monotonic() < until:
+            assert watcher.found() is None
+    finally:
+        stop.set()
+        thread.join()
