@@ -1,22 +1,25 @@
 """Length of sentences and forbidden words in the prose of a source tree.
 
-``python -m benchmarks.words [TREE]`` prints a table. ``--worst docs`` lists the longest sentences of one kind
-of prose, ``--forbidden`` the words that ``docs/style`` rules out.
+``python -m benchmarks.words [TREE]`` prints a table. ``--worst docs`` lists the sentences of one kind of
+prose that are too long, ``--forbidden`` those with words that are kept for people. ``tests/test_words.py``
+holds README, docs, help and messages to the rule.
 """
 
 from __future__ import annotations
 
 import ast
+import inspect
 import io
 import re
 import sys
 import tokenize
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import click
+import numpy as np
 
 LONG: Final = 25
 """No sentence for users has more words."""
@@ -43,7 +46,7 @@ class Sentence:
 
 
 def sentences(text: str, place: str) -> Iterator[Sentence]:
-    """Yield the sentences of plain text: they end at ``.``, ``?`` or ``!`` before a blank, and at blank lines."""
+    """Yield the sentences of plain text: they end at a full stop, ``?`` or ``!``, and at blank lines."""
     for paragraph in re.split(r"\n\s*\n", text):
         one_line = _ABBREVIATION.sub(r"\1", " ".join(paragraph.split()))
         for part in re.split(r"(?<=[^.][.?!])[)\"*_]*\s+", one_line):
@@ -78,44 +81,54 @@ def of_docstring(text: str, place: str) -> Iterator[Sentence]:
     yield from sentences(text, place)
 
 
-def of_python(path: Path, place: str, kinds: dict[str, list[Sentence]]) -> None:
-    """Add docstrings, comments, help and messages of a module to `kinds`."""
+def of_python(path: Path, place: str) -> Iterator[tuple[str, Sentence]]:
+    """Yield kind and sentence of docstrings, comments, help and messages of a module."""
     source = path.read_text("utf-8")
-    tree = ast.parse(source)
-    in_cli = place.startswith("cli")
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(source)):
         here = f"{place}:{getattr(node, 'lineno', 1)}"
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            for child in node.body:
-                if isinstance(child, ast.Expr) and (text := _text(child.value)) is not None:
-                    is_help = in_cli and isinstance(node, ast.FunctionDef) and bool(node.decorator_list)
-                    cleaned = re.sub(r"^\s*\\b\n(.+\n?)*", "\n", _clean(text), flags=re.MULTILINE)
-                    kind = "help" if is_help else "docstrings"
-                    kinds[kind] += of_docstring(cleaned, f"{place}:{child.lineno}")
+            is_help = place.startswith("cli") and bool(getattr(node, "decorator_list", ()))
+            for text in _texts_of_body(node):
+                yield from (("help" if is_help else "docstrings", own) for own in of_docstring(text, here))
         elif isinstance(node, ast.Call):
-            for keyword in node.keywords:
-                if keyword.arg in ("help", "short_help") and (text := _text(keyword.value)):
-                    kinds["help"] += sentences(text, here)
-            if _ERRORS.search(_called(node)) and len(node.args) > 1 and (text := _text(node.args[1])):
-                kinds["messages"] += sentences(text, here)
-    comments: list[tuple[int, str]] = []
+            yield from (("help", own) for shown in _help(node) for own in sentences(shown, here))
+            message = _text(node.args[1]) if len(node.args) > 1 else None
+            if message is not None and _ERRORS.search(_called(node)):
+                yield from (("messages", own) for own in sentences(message, here))
+    for line, comment in _comments(source):
+        for own in sentences(re.sub(r"`[^`]*`", "code", comment), f"{place}:{line}"):
+            yield "comments", own
+
+
+def _texts_of_body(node: ast.Module | ast.ClassDef | ast.FunctionDef) -> Iterator[str]:
+    """Yield the docstring and those of attributes, without paragraphs that click prints unchanged."""
+    for child in node.body:
+        if isinstance(child, ast.Expr) and (text := _text(child.value)) is not None:
+            yield re.sub(r"^\s*\x08\n(.+\n?)*", "\n", inspect.cleandoc(text), flags=re.MULTILINE)
+
+
+def _help(node: ast.Call) -> Iterator[str]:
+    for keyword in node.keywords:
+        if keyword.arg in ("help", "short_help") and (text := _text(keyword.value)):
+            yield text
+
+
+def _comments(source: str) -> list[tuple[int, str]]:
+    """Return line and text of comments; those on lines that follow each other are one."""
+    found: list[tuple[int, str]] = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT and not re.match(r"#(!|:| (noqa|type:|mypy:|fmt:))", token.string):
-            text = token.string.lstrip("# ").rstrip()
-            if comments and comments[-1][0] == token.start[0] - 1 and token.line.lstrip().startswith("#"):
-                comments[-1] = (token.start[0], f"{comments[-1][1]} {text}")
-            else:
-                comments.append((token.start[0], text))
-    for line, text in comments:
-        kinds["comments"] += sentences(re.sub(r"`[^`]*`", "code", text), f"{place}:{line}")
+        if token.type != tokenize.COMMENT or re.match(r"#(!|:| (noqa|type:|mypy:|fmt:))", token.string):
+            continue
+        text, line = token.string.lstrip("# ").rstrip(), token.start[0]
+        if found and found[-1][0] == line - 1 and token.line.lstrip().startswith("#"):
+            found[-1] = (line, f"{found[-1][1]} {text}")
+        else:
+            found.append((line, text))
+    return found
 
 
 def _called(node: ast.Call) -> str:
     return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-
-
-def _clean(text: str) -> str:
-    return ast.get_docstring(ast.Module([ast.Expr(ast.Constant(text))], [])) or ""
 
 
 def _text(node: ast.expr) -> str | None:
@@ -146,10 +159,10 @@ def prose(tree: Path) -> dict[str, list[Sentence]]:
     for kind, patterns in pages.items():
         for path in sorted(found for pattern in patterns for found in tree.glob(pattern)):
             kinds[kind] += of_markdown(path, str(path.relative_to(tree)))
-    for path in sorted(
-        found for folder in ("landslide_map", "cli") for found in (tree / folder).rglob("*.py")
-    ):
-        of_python(path, str(path.relative_to(tree)), kinds)
+    modules = [path for folder in ("landslide_map", "cli") for path in sorted((tree / folder).rglob("*.py"))]
+    for path in modules:
+        for kind, own in of_python(path, str(path.relative_to(tree))):
+            kinds[kind].append(own)
     return kinds
 
 
@@ -162,14 +175,12 @@ def _rows(kinds: dict[str, list[Sentence]]) -> Iterator[str]:
     yield "| prose | sentences | words each | over 20 | over 25 | who/whose/nobody | semicolons a sentence |"
     yield "|---|---|---|---|---|---|---|"
     for kind, found in kinds.items():
-        count = max(len(found), 1)
-        lengths = [sentence.words for sentence in found]
-        share: Callable[[int], str] = lambda most: f"{sum(n > most for n in lengths) / count:.1%}"  # noqa: E731
+        lengths = np.array([sentence.words for sentence in found])
         words = sum(len(forbidden(sentence)) for sentence in found)
-        semicolons = sum(sentence.text.count(";") for sentence in found) / count
+        semicolons = np.mean([sentence.text.count(";") for sentence in found])
         yield (
-            f"| {kind} | {len(found)} | {sum(lengths) / count:.1f} | {share(20)} | {share(LONG)} | {words} "
-            f"| {semicolons:.2f} |"
+            f"| {kind} | {len(found)} | {lengths.mean():.1f} | {(lengths > 20).mean():.1%} "
+            f"| {(lengths > LONG).mean():.1%} | {words} | {semicolons:.2f} |"
         )
 
 
