@@ -48,14 +48,7 @@ if TYPE_CHECKING:
 @shared_options.tls
 @click.option("--workers", type=click.IntRange(1), help="Classify windows with this many processes here.")
 @click.option("--memory", help="Memory limit, including workers here, e.g. 2GB; same result.")
-@click.option(
-    "--format",
-    "formats",
-    default="gpkg",
-    show_default=True,
-    help="Further formats of the outlines, comma-separated: geojson, geoparquet, flatgeobuf, kml, shp, cems, "
-    "coolr, or a .yaml that names layers and columns.",
-)
+@shared_options.formats
 @click.option(
     "--overwrite", is_flag=True, help="Replace a result; delete the checkpoint of an interrupted run."
 )
@@ -82,7 +75,7 @@ def run(
     from landslide_map.products.formats import add_formats, check_formats
     from landslide_map.runtime.byte_size import amount
 
-    wanted = [name.strip() for name in formats.split(",") if name.strip()]
+    wanted = shared_options.format_words(formats)
     check_formats(wanted)
     options["memory"] = None if memory is None else amount(memory)
     tls = [options.pop(f"tls_{file}") for file in ("ca", "cert", "key")]

@@ -46,6 +46,14 @@ precision = click.option(
     show_default=True,
     help="Precision of the networks' matrix products.",
 )
+formats = click.option(
+    "--format",
+    "formats",
+    default="gpkg",
+    show_default=True,
+    help="Further formats of the outlines, comma-separated: geojson, geoparquet, flatgeobuf, kml, shp, cems, "
+    "coolr, or a .yaml that names layers and columns.",
+)
 batch_size = click.option(
     "--batch-size", type=click.IntRange(1), help="Windows in one forward pass of a network."
 )
@@ -59,6 +67,11 @@ cascade = click.option(
     is_flag=True,
     help="Run networks only where the other members are uncertain: fast, loses a little recall.",
 )
+
+
+def format_words(formats: str) -> list[str]:
+    """Return the words of ``--format``."""
+    return [name.strip() for name in formats.split(",") if name.strip()]
 
 
 def tls(command: _Command) -> _Command:

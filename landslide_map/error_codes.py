@@ -240,6 +240,7 @@ CODES: Final[dict[str, str]] = {
     "I420": "landslide areas below output.min_area_m2 are left out of the outlines",
     "I430": "verdicts of reviewers were carried over from the previous result",
     "I431": "a QGIS project that a person has saved is kept",
+    "I432": "outlines in columns of your own are removed as outlines are redrawn",
     "I540": "exact early exit skipped votes that could not change a class",
     "I350": "a known fill value was found in the pixels and is taken as no data",
 }

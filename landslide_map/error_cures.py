@@ -237,6 +237,7 @@ CURES: Final[dict[str, str]] = {
     "I420": "Lower `output.min_area_m2`, or see `candidates.gpkg`",
     "I430": "Nothing; see the layer `reviews_kept` for reviews without an outline",
     "I431": "Remove or rename `landslides.qgz` if you want the new project",
+    "I432": "Give your profile again: `landslide-map outline --format my.yaml --overwrite`",
     "I540": "Nothing: the classes are the same",
     "I610": "Follow the message if that is too long",
     "I611": "Map a smaller area, or use a GPU, if that is too long",

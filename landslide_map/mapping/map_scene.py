@@ -19,6 +19,7 @@ from landslide_map.mapping.memory_plan import plan_memory
 from landslide_map.mapping.options import RunFields, RunOptions, split_fields
 from landslide_map.mapping.pixel_layer import with_pixels, write_pixel_layer
 from landslide_map.mapping.provenance import write_manifest
+from landslide_map.mapping.report_facts import report_facts
 from landslide_map.mapping.result import MapResult
 from landslide_map.mapping.retry import retrying
 from landslide_map.mapping.setup import Run, prepare_run, resolved_settings
@@ -107,19 +108,15 @@ def map_scene(
             result = _predict_windows(ready, progress)
         objects = _find_objects(ready, result.record, progress)
         tags = provenance.tags(settings, ready.inputs, ready.ensemble) | decided(result.record)
+        tags |= provenance.unlike_tags(result.record)
         objects, tags = _add_pixel_members(ready, result.record, objects, stage, tags, progress)
         with timings.stage(WRITE):
             reviews = previous_reviews(previous)
             landslides = _write_map(ready, result.record, objects, stage, tags, reviews, progress)
             take_over_styles(previous, stage / LANDSLIDES, RESULT)
-            write_views(
-                stage,
-                Path(out),
-                ready.inputs,
-                tags,
-                result.record,
-                notices=ready.notices,
-                display=ready.journal.display,
+            facts = report_facts(ready.inputs, ready.notices.about_scene)
+            ready.notices.about_run += write_views(
+                stage, Path(out), ready.inputs.grid, tags, facts, ready.journal.display
             )
         timed = provenance.timings(ready, spent, limit, inference_seconds=spent.stages[CLASSIFY].seconds)
         manifest = provenance.manifest(ready, result, landslides, timed, started, stage)

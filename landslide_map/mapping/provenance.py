@@ -20,11 +20,13 @@ from landslide_map._version import __version__
 from landslide_map.inference.gather import SceneResult
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.file_hashes import versions
+from landslide_map.mapping.report_facts import report_facts
 from landslide_map.mapping.setup import Run
 from landslide_map.models.bundle import skipped
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.models.statistics.training_range import UNLIKE
+from landslide_map.products.objects import LEAST_AREA_TAG
 from landslide_map.reasons import REASON_NAMES, Reason
 from landslide_map.runtime.atomic import whole_file
 from landslide_map.runtime.own_files import sealed, tree_records
@@ -76,12 +78,22 @@ def tags(settings: Scene, inputs: SceneInputs, ensemble: Bundle) -> dict[str, st
         "operating_point": _operating_point(settings),
         "outline": settings.output.outline,
         "delineation": settings.output.outline,
+        LEAST_AREA_TAG: f"{settings.output.min_area_m2:g}",
         "versions": "; ".join(f"{name} {version}" for name, version in versions().items()),
         "event": settings.event.name or "",
         "products": "; ".join(products),
         **skipped.tags(ensemble),
         **dates,
     }
+
+
+def unlike_tags(record: WindowRecord) -> dict[str, str]:
+    """Return the tag about windows unlike the training data; none where the bundle does not know."""
+    unlike = unlike_training(record)
+    if unlike is None:
+        return {}
+    words = f"{unlike['windows']} windows (distance above {unlike['limit']}; median {unlike['median']})"
+    return {"unlike_training": words}
 
 
 def _operating_point(settings: Scene) -> str:
@@ -191,6 +203,7 @@ def manifest(
         },
         "bands": result.distributions,
         "notices": run.notices.all,
+        "report": report_facts(run.inputs, run.notices.about_scene),
         "timings": timings,
         "versions": versions(),
         "outputs": tree_records(outputs),

@@ -1,10 +1,12 @@
-"""Landslides drawn anew from what a run stored: another threshold, a mask, an earlier map taken off."""
+"""Landslides drawn anew from what a run stored: another threshold, a mask, an earlier map taken off.
+
+Files that show or count outlines are made anew with them, so that no file of a result contradicts another.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
@@ -13,46 +15,50 @@ from typing import Any, Final
 
 import geopandas as gpd
 import numpy as np
-import pyogrio
-import shapely
-from pyogrio.errors import DataSourceError
 
-from landslide_map.delineation.attributes import lengths_and_widths
 from landslide_map.errors import InputError, Notice, UsageError
 from landslide_map.mapping.coarser_windows import coarser_layers
 from landslide_map.mapping.file_hashes import versions
 from landslide_map.mapping.provenance import FORMAT_VERSION, write_manifest
+from landslide_map.mapping.report_facts import ReportFacts, facts_in
+from landslide_map.mapping.views import write_pages, write_pictures
 from landslide_map.products import (
     CANDIDATES,
+    FORMAT_FILES,
+    ITEM,
     LANDSLIDES,
     MANIFEST,
     OUTLINE_MANIFEST,
     OUTLINE_PROBABILITY,
+    PROJECT,
+    QUICKLOOK,
+    REPORT,
 )
 from landslide_map.products import columns as layers
 from landslide_map.products.added_content import refuse_added, take_over_styles
-from landslide_map.products.formats import name_in
+from landslide_map.products.cut_outlines import cut_out, new_ones, outline_layer
+from landslide_map.products.formats import check_formats, file_of, format_of, name_in, write_formats
 from landslide_map.products.geopackage import read_layer, write_geopackage
-from landslide_map.products.objects import THRESHOLD_TAG, outlined, threshold_tags
+from landslide_map.products.objects import LEAST_AREA_TAG, THRESHOLD_TAG, outlined, threshold_tags, too_small
 from landslide_map.products.reviews import (
+    joined_reviews,
     previous_reviews,
+    read_reviews,
     refuse_new_verdicts,
     reviewed_layers,
-    uids,
     unreviewed,
 )
 from landslide_map.runtime.own_files import Kind, file_record, tree_records, unchanged
 from landslide_map.runtime.transaction import outputs
 from landslide_map.untrusted.files import read_bytes
-from landslide_map.vector.areas import ellipsoidal_areas
 from landslide_map.vector.inventory import read_polygons
-from landslide_map.vector.reproject import projected
 
 REDRAWN: Final = OUTLINE_MANIFEST
 """Manifest of outlines drawn anew: it names the run that they are from."""
-FILES: Final = (LANDSLIDES, REDRAWN)
-SMALLEST_PART_M2: Final = 100.0
-"""Parts that a mask leaves are dropped below one pixel."""
+FILES: Final = (LANDSLIDES, REDRAWN, QUICKLOOK, REPORT)
+_ELSEWHERE: Final = Kind(REDRAWN, FILES)
+_OF_OUTLINES: Final = {"I420", "I430", "I431", "I432", "W150"}
+"""Notices about outlines: those of the run do not hold for new ones."""
 _LONGEST: Final = 64 * 2**20
 """Bytes of a manifest."""
 _AGAIN: Final = "Map the scene again."
@@ -75,24 +81,26 @@ def redraw(
     out: str | PathLike[str] | None = None,
     *,
     threshold: float | None = None,
-    min_area_m2: float = 0.0,
+    min_area_m2: float | None = None,
     mask: str | PathLike[str] | None = None,
     subtract: str | PathLike[str] | None = None,
     stride: int | None = None,
+    formats: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Redrawn:
-    """Draw the landslides of a result anew, without reading a pixel or loading a model.
+    """Draw the landslides of a result anew, without the inputs or a model.
 
     Parameters
     ----------
     results : path
         Folder of a run that outlined objects.
     out : path, optional
-        Folder for ``landslides.gpkg`` and ``outline.json``; by default `results` itself, with `overwrite`.
+        Folder for ``landslides.gpkg``, ``outline.json``, report and quicklook; by default `results` itself,
+        with `overwrite`. There, project, catalogue item and further formats are made anew, too.
     threshold : float, optional
         Least probability, in (0, 1); by default what the run used.
-    min_area_m2 : float
-        Smaller outlines are left out.
+    min_area_m2 : float, optional
+        Smaller outlines are left out; by default those that the run left out.
     mask : path, optional
         Polygons, in any CRS, whose inside is cut out of the outlines: water, say.
     subtract : path, optional
@@ -101,13 +109,17 @@ def redraw(
     stride : int, optional
         Of the windows in the layers ``windows`` and ``analysed``, pixels: a multiple of the run's. Outlines
         were scored at the run's own stride and stay.
+    formats : sequence of str
+        Further formats, as of :func:`~landslide_map.products.formats.write_formats`. Those that the run wrote
+        are made anew in `results` in any case.
     overwrite : bool
-        Replace ``landslides.gpkg`` in `out`; reviews are kept.
+        Replace the outlines in `out`. Reviews there and in `results` are kept, those in `out` first.
 
     Raises
     ------
     UsageError
-        E431 the threshold is not in (0, 1), E432 neither `out` nor `overwrite`, E433 no such stride.
+        E402 no such format, E431 the threshold is not in (0, 1), E432 neither `out` nor `overwrite`, E433 no
+        such stride.
     InputError
         E174 the folder holds no objects of this version, E175 a file of it was changed since the run, E150 to
         E152 polygons that are unusable.
@@ -116,58 +128,160 @@ def redraw(
     out = results if out is None else Path(out).absolute()
     if threshold is not None and not 0 < threshold < 1:
         raise UsageError("E431", f"the threshold is {threshold:g}; it must lie between 0 and 1")
-    if out == results and not overwrite:
-        raise UsageError("E432", f"{results} has outlines already. Give --overwrite, or another --out.")
-    parent = _parent(results)
-    found, tags = read_layer(results / CANDIDATES, layers.CANDIDATES)
-    thresholds = _thresholds(tags, threshold)
-    tags = {**tags, **threshold_tags(thresholds), "outline_least_area_m2": f"{min_area_m2:g}"}
-    drawn = outlined(found, thresholds, min_area_m2)
-    before = len(unreviewed(read_layer(results / LANDSLIDES, layers.LANDSLIDES)[0]))
-    notices: list[Notice] = []
-    if mask is not None:
-        shapes, found_broken = read_polygons(mask)
-        notices += found_broken
-        drawn = _cut_out(drawn, shapes.geometry, min_area_m2)
-    if subtract is not None:
-        shapes, found_broken = read_polygons(subtract, _layer_of(Path(subtract)))
-        notices += found_broken
-        drawn = _new_ones(drawn, shapes.geometry)
-    drawn["id"] = np.arange(1, len(drawn) + 1, dtype=np.int32)
-    reviews = previous_reviews(out / LANDSLIDES)
     in_place = out == results
-    kind = Kind(MANIFEST, FILES, adds=True) if in_place else Kind(REDRAWN, FILES)
+    if in_place and not overwrite:
+        raise UsageError("E432", f"{results} has outlines already. Give --overwrite, or another --out.")
+    check_formats(formats)
+    changes = _Changes(threshold, min_area_m2, mask, subtract, stride)
+    parent, facts = _parent(results)
+    drawn, tags, notices = _drawn(results, changes)
+    before = len(unreviewed(read_layer(results / LANDSLIDES, layers.LANDSLIDES)[0]))
+    own_reviews = previous_reviews(out / LANDSLIDES)
+    # Read in any state: another folder is what an edit session is advised to use (E403).
+    reviews = own_reviews if in_place else joined_reviews(own_reviews, read_reviews(results / LANDSLIDES))
+    again = _formats_again(results, parent, formats) if in_place else _Formats(tuple(formats))
+    kind = Kind(MANIFEST, (*FILES, PROJECT, ITEM, *again.files), adds=True) if in_place else _ELSEWHERE
     refuse_added(out / LANDSLIDES, kind)
-    with outputs(out, kind, overwrite=overwrite, carried=(LANDSLIDES,)) as stage:
+    with outputs(out, kind, overwrite=overwrite, carried=(LANDSLIDES,), left=(PROJECT,)) as stage:
         kept, of_reviews = reviewed_layers(unreviewed(drawn), reviews)
-        notices += of_reviews
-        of_windows = {
-            name: read_layer(results / LANDSLIDES, name)[0] for name in (layers.WINDOWS, layers.ANALYSED)
-        }
-        if stride is not None:
-            of_windows = coarser_layers(results, parent, tags, of_windows[layers.WINDOWS], stride)
-            tags["stride"] = f"{stride} px ({stride * 10} m)"
-        kept |= of_windows
-        lowest = float(tags["threshold_lowest"])
-        event_time = datetime.fromisoformat(tags["event_time"])
+        notices += [*of_reviews, *again.notices]
+        kept |= _windows(results, parent, tags, stride)
+        event_time, lowest = datetime.fromisoformat(tags["event_time"]), float(tags["threshold_lowest"])
         write_geopackage(stage / LANDSLIDES, kept, event_time, tags, lowest)
         take_over_styles(out / LANDSLIDES, stage / LANDSLIDES, kind)
-        account = _account(results, parent, threshold, min_area_m2, mask, subtract)
-        account["stride"] = stride
-        files = tree_records(stage)
-        write_manifest(stage / REDRAWN, {**account, "landslides": len(drawn), "outputs": files})
+        of_scene = [notice for notice in facts.notices if notice.code not in _OF_OUTLINES]
+        facts = ReportFacts(facts.images, [*of_scene, *notices])
         if in_place:
-            name_in(results / MANIFEST, stage)
-        refuse_new_verdicts(out / LANDSLIDES, reviews)
+            notices += write_pages(stage, results, out, tags, facts)
+        else:
+            write_pictures(stage, results, tags, facts)
+        write_formats(stage, again.wanted)
+        account = {**_account(results, parent), **changes.account(), "landslides": len(drawn)}
+        write_manifest(stage / REDRAWN, {**account, "outputs": tree_records(stage)})
+        if in_place:
+            name_in(results / MANIFEST, stage, again.gone)
+        refuse_new_verdicts(out / LANDSLIDES, own_reviews)
     return Redrawn(out, len(drawn), before, tuple(notices))
 
 
-def _parent(results: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """How outlines are to differ from those of the run; the fields are parameters of :func:`redraw`."""
+
+    threshold: float | None
+    min_area_m2: float | None
+    mask: str | PathLike[str] | None
+    subtract: str | PathLike[str] | None
+    stride: int | None
+
+    def tags(self) -> dict[str, str]:
+        """Return the tag that says it in words; none where nothing differs."""
+        words = [
+            f"threshold {self.threshold:g}" if self.threshold is not None else "",
+            f"least area {self.min_area_m2:g} m2" if self.min_area_m2 is not None else "",
+            f"without the inside of {Path(self.mask).name}" if self.mask is not None else "",
+            f"without outlines of {Path(self.subtract).name}" if self.subtract is not None else "",
+            f"windows at stride {self.stride}" if self.stride is not None else "",
+        ]
+        said = "; ".join(filter(None, words))
+        return {"redrawn": said} if said else {}
+
+    def account(self) -> dict[str, Any]:
+        """Return what ``outline.json`` says of it."""
+        files = {"mask": self.mask, "subtract": self.subtract}
+        return {
+            "threshold": self.threshold,
+            "min_area_m2": self.min_area_m2,
+            "stride": self.stride,
+            **{
+                name: None if path is None else {"path": Path(path), **file_record(Path(path))}
+                for name, path in files.items()
+            },
+        }
+
+
+def _drawn(results: Path, changes: _Changes) -> tuple[gpd.GeoDataFrame, dict[str, str], list[Notice]]:
+    """Return the outlines, the tags of their layer, and notices."""
+    found, tags = read_layer(results / CANDIDATES, layers.CANDIDATES)
+    thresholds, least = _decided(results, tags, changes)
+    tags |= threshold_tags(thresholds) | {LEAST_AREA_TAG: f"{least:g}"} | changes.tags()
+    drawn = outlined(found, thresholds, least)
+    notices = [*too_small(found, thresholds, least)]
+    if changes.mask is not None:
+        shapes, found_broken = read_polygons(changes.mask)
+        notices += found_broken
+        drawn = cut_out(drawn, shapes.geometry, least)
+    if changes.subtract is not None:
+        shapes, found_broken = read_polygons(changes.subtract, outline_layer(Path(changes.subtract)))
+        notices += found_broken
+        drawn = new_ones(drawn, shapes.geometry)
+    drawn["id"] = np.arange(1, len(drawn) + 1, dtype=np.int32)
+    return drawn, tags, notices
+
+
+def _decided(results: Path, tags: Mapping[str, str], changes: _Changes) -> tuple[dict[str, float], float]:
+    """Return thresholds and least area: what the run drew by, or what is given instead."""
+    try:
+        datetime.fromisoformat(tags["event_time"])
+        float(tags["threshold_lowest"])
+        least = float(tags.get(LEAST_AREA_TAG, 0))
+        thresholds = {
+            name.removeprefix(THRESHOLD_TAG): float(value)
+            for name, value in tags.items()
+            if name.startswith(THRESHOLD_TAG)
+        }
+    except (LookupError, ValueError) as error:
+        lacks = f"{results / CANDIDATES} lacks what a run says in its tags ({error}). {_AGAIN}"
+        raise InputError("E174", lacks) from None
+    if changes.threshold is not None:
+        thresholds = dict.fromkeys(thresholds, changes.threshold)
+    return thresholds, least if changes.min_area_m2 is None else changes.min_area_m2
+
+
+def _windows(
+    results: Path, parent: Mapping[str, Any], tags: dict[str, str], stride: int | None
+) -> dict[str, gpd.GeoDataFrame]:
+    """Return the layers of windows, those of a larger stride where one is given: `tags` then say so."""
+    names = (layers.WINDOWS, layers.ANALYSED)
+    found = {name: read_layer(results / LANDSLIDES, name)[0] for name in names}
+    if stride is None:
+        return found
+    coarser = coarser_layers(results, parent, tags, found[layers.WINDOWS], stride)
+    tags["stride"] = f"{stride} px ({stride * 10} m)"
+    return coarser
+
+
+@dataclass(frozen=True, slots=True)
+class _Formats:
+    """Further formats of the outlines."""
+
+    wanted: tuple[str, ...]
+    """Words of ``--format``."""
+    files: tuple[str, ...] = ()
+    """Files of the run that hold its outlines."""
+    gone: tuple[str, ...] = ()
+    """Those that cannot be made anew."""
+    notices: tuple[Notice, ...] = ()
+
+
+def _formats_again(results: Path, parent: Mapping[str, Any], formats: Sequence[str]) -> _Formats:
+    """Return the formats that a result has, and those that are given."""
+    there = [name for name in FORMAT_FILES if name in parent["outputs"] and (results / name).exists()]
+    known = [word for name in there if (word := format_of(name)) is not None]
+    wanted = tuple(dict.fromkeys([*known, *formats]))
+    files = tuple(dict.fromkeys([*there, *(file_of(word) for word in wanted if word != "gpkg")]))
+    gone = tuple(name for name in there if name not in {file_of(word) for word in wanted})
+    message = "held outlines of the run and is removed: the profile that it was made with is not stored"
+    notices = tuple(Notice("I432", f"{name} {message}; give it with --format again") for name in gone)
+    return _Formats(wanted, files, gone, notices)
+
+
+def _parent(results: Path) -> tuple[dict[str, Any], ReportFacts]:
     """Return the run's manifest; refuse a folder without objects, of another version, or edited since."""
     try:
         parent: dict[str, Any] = json.loads(read_bytes(results / MANIFEST, _LONGEST))
-        version, files = parent["format_version"], dict(parent["outputs"])
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        version, files, facts = parent["format_version"], dict(parent["outputs"]), facts_in(parent)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InputError("E174", f"{results} is no finished result ({error}). {_AGAIN}") from None
     if version != FORMAT_VERSION or CANDIDATES not in files or not (results / CANDIDATES).exists():
         raise InputError(
@@ -179,70 +293,11 @@ def _parent(results: Path) -> dict[str, Any]:
         path = results / name
         if not unchanged(path, files.get(name)):
             raise InputError("E175", f"{path} was changed since the run that made it. {_AGAIN}")
-    return parent
+    return parent, facts
 
 
-def _thresholds(tags: Mapping[str, str], threshold: float | None) -> dict[str, float]:
-    stored = {
-        name.removeprefix(THRESHOLD_TAG): float(value)
-        for name, value in tags.items()
-        if name.startswith(THRESHOLD_TAG)
-    }
-    return stored if threshold is None else dict.fromkeys(stored, threshold)
-
-
-def _layer_of(path: Path) -> str | None:
-    """Return the layer of outlines where the file is one of ours, else None."""
-    with suppress(DataSourceError):
-        if layers.LANDSLIDES in {str(name) for name, _ in pyogrio.list_layers(path)}:
-            return layers.LANDSLIDES
-    return None
-
-
-def _cut_out(drawn: gpd.GeoDataFrame, mask: gpd.GeoSeries, min_area_m2: float) -> gpd.GeoDataFrame:
-    """Take the inside of a mask off outlines, and measure what is left."""
-    shapes = projected(mask, drawn.crs).make_valid()
-    hit = np.unique(drawn.sindex.query(shapes, predicate="intersects")[1])
-    if not len(hit):
-        return drawn
-    rest = drawn.geometry.to_numpy().copy()
-    rest[hit] = [_polygons(shape) for shape in shapely.difference(rest[hit], shapely.union_all(shapes))]
-    cut = drawn.set_geometry(gpd.GeoSeries(rest, index=drawn.index, crs=drawn.crs))
-    cut.loc[cut.index[hit], "area_m2"] = ellipsoidal_areas(cut.geometry.iloc[hit])
-    left = ~cut.geometry.is_empty & (cut["area_m2"] >= max(min_area_m2, SMALLEST_PART_M2))
-    changed = np.isin(np.arange(len(cut)), hit) & left.to_numpy()
-    length, width = lengths_and_widths(cut.geometry.to_numpy()[changed])
-    cut.loc[changed, "length_m"], cut.loc[changed, "width_m"] = length.round(), width.round()
-    cut = cut[left].reset_index(drop=True)
-    cut["uid"] = uids(cut)
-    return cut
-
-
-def _polygons(shape: Any) -> shapely.MultiPolygon:
-    parts = shapely.get_parts(shapely.get_parts(shape))
-    return shapely.MultiPolygon(
-        [part for part in parts if part.geom_type == "Polygon" and part.area >= SMALLEST_PART_M2]
-    )
-
-
-def _new_ones(drawn: gpd.GeoDataFrame, earlier: gpd.GeoSeries) -> gpd.GeoDataFrame:
-    """Leave out outlines of which at least half was outlined earlier."""
-    shapes = projected(earlier, drawn.crs).make_valid().to_numpy()
-    theirs, mine = drawn.sindex.query(shapes, predicate="intersects")
-    shared = shapely.area(shapely.intersection(drawn.geometry.to_numpy()[mine], shapes[theirs]))
-    known = np.bincount(mine, shared, minlength=len(drawn)) >= 0.5 * drawn.geometry.area.to_numpy()
-    return drawn[~known].reset_index(drop=True)
-
-
-def _account(
-    results: Path,
-    parent: Mapping[str, Any],
-    threshold: float | None,
-    min_area_m2: float,
-    mask: str | PathLike[str] | None,
-    subtract: str | PathLike[str] | None,
-) -> dict[str, Any]:
-    """Return what ``outline.json`` says besides the number of landslides."""
+def _account(results: Path, parent: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``outline.json`` says of the run."""
     return {
         "format_version": FORMAT_VERSION,
         "written": datetime.now(UTC),
@@ -252,9 +307,5 @@ def _account(
             "started": parent.get("started"),
             "candidates": parent["outputs"][CANDIDATES],
         },
-        "threshold": threshold,
-        "min_area_m2": min_area_m2,
-        "mask": None if mask is None else {"path": Path(mask), **file_record(Path(mask))},
-        "subtract": None if subtract is None else {"path": Path(subtract), **file_record(Path(subtract))},
         "versions": versions(),
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 from landslide_map.errors import Notice
-from landslide_map.inputs.scene_inputs import RadarTrack, SceneInputs
-from landslide_map.mapping import provenance
-from landslide_map.products import ITEM, PROJECT, QUICKLOOK, REPORT
+from landslide_map.grid import Grid
+from landslide_map.mapping.report_facts import ReportFacts
+from landslide_map.products import ITEM, LANDSLIDES, PROJECT, QUICKLOOK, REPORT
 from landslide_map.products.imagery import Strips, write_images
 from landslide_map.products.project import title_of, write_project
 from landslide_map.products.quicklook import write_quicklook
@@ -16,21 +17,17 @@ from landslide_map.products.report.html_report import ReportText, write_report
 from landslide_map.products.saved_project import saved_by_person
 from landslide_map.products.stac_item import write_item
 from landslide_map.runtime import timings
-from landslide_map.runtime.notices import Notices
-from landslide_map.window_record import WindowRecord
 
 
 def write_views(
     stage: Path,
     out: Path,
-    inputs: SceneInputs,
+    grid: Grid,
     tags: Mapping[str, str],
-    record: WindowRecord,
-    *,
-    notices: Notices,
+    facts: ReportFacts,
     display: Strips | None = None,
-) -> None:
-    """Write images, project, quicklook and report of a scene.
+) -> tuple[Notice, ...]:
+    """Write images, project, quicklook and report of a scene; return notices about this run.
 
     Parameters
     ----------
@@ -38,66 +35,59 @@ def write_views(
         Folder with the files of the map.
     out : Path
         Folder that they will move to; a project there that a person has saved is kept (I431).
-    inputs : SceneInputs
-        Opened.
+    grid : Grid
+        Of the scene.
     tags : mapping of str to str
-        About the map, with ``threshold_lowest``.
-    record : WindowRecord
-        Of its windows.
-    notices : Notices
-        Of the run. The report shows those about the scene: the same scene, the same bytes. Gets I431.
+        About the map, with ``threshold_lowest`` and ``event_time``.
+    facts : ReportFacts
+        For the report. Notices about one run are left out: the same scene, the same bytes.
     display : mapping, optional
         Pixels that images are made of, where there are to be any.
     """
     if display:
-        write_images(stage, inputs.grid, display, tags)
-    threshold, title = float(tags["threshold_lowest"]), title_of(tags, inputs.event_time)
-    with timings.work("write quicklook"):
-        write_quicklook(stage, stage / QUICKLOOK, threshold=threshold, tags=tags, title=title)
-    with timings.work("write report"):
-        unlike = provenance.unlike_training(record)
-        shown = {**tags, "unlike_training": _unlike_words(unlike)} if unlike else tags
-        text = ReportText(title, shown, threshold, list(_rows(inputs)), notices.about_scene)
-        write_report(stage / REPORT, stage, text)
-    notices.about_run += _write_project(stage, out, inputs, tags)
-    write_item(stage / ITEM, stage, tags=tags, event_time=inputs.event_time)
+        write_images(stage, grid, display, tags)
+    return write_pages(stage, stage, out, tags, facts)
 
 
-def _write_project(
-    stage: Path, out: Path, inputs: SceneInputs, tags: Mapping[str, str]
+def write_pages(
+    stage: Path, rasters: Path, out: Path, tags: Mapping[str, str], facts: ReportFacts
 ) -> tuple[Notice, ...]:
-    if saved_by_person(out / PROJECT):
+    """Write project, quicklook, report and catalogue item of the outlines in `stage`; return notices.
+
+    Parameters
+    ----------
+    stage : Path
+        Folder with ``landslides.gpkg``.
+    rasters : Path
+        Folder with the images and rasters.
+    out : Path
+        Folder that the files will move to; a project there that a person has saved is kept (I431).
+    tags : mapping of str to str
+        About the map, with ``threshold_lowest`` and ``event_time``.
+    facts : ReportFacts
+        For the report.
+    """
+    event_time = datetime.fromisoformat(tags["event_time"])
+    write_pictures(stage, rasters, tags, facts)
+    if kept := saved_by_person(out / PROJECT):
         message = f"{PROJECT} was saved by a person and is kept; move it away to get a new one"
-        return (Notice("I431", message),)
+    else:
+        threshold = float(tags["threshold_lowest"])
+        with timings.work("write project"):
+            write_project(stage / PROJECT, rasters, threshold=threshold, tags=tags, event_time=event_time)
+    write_item(stage / ITEM, rasters, tags=tags, event_time=event_time, outlines=stage / LANDSLIDES)
+    return (Notice("I431", message),) if kept else ()
+
+
+def write_pictures(stage: Path, rasters: Path, tags: Mapping[str, str], facts: ReportFacts) -> None:
+    """Write quicklook and report of the outlines in `stage`; parameters as of :func:`write_pages`."""
     threshold = float(tags["threshold_lowest"])
-    with timings.work("write project"):
-        write_project(stage / PROJECT, stage, threshold=threshold, tags=tags, event_time=inputs.event_time)
-    return ()
-
-
-def _unlike_words(unlike: Mapping[str, float | None]) -> str:
-    return f"{unlike['windows']} windows (distance above {unlike['limit']}; median {unlike['median']})"
-
-
-def _rows(inputs: SceneInputs) -> Iterator[tuple[str, str, str]]:
-    """Yield what, when and which product for every image, as the report shows them."""
-    if inputs.optical is not None:
-        image = inputs.optical
-        when = f"{image.acquired:%Y-%m-%d %H:%M}" if image.acquired else "unknown"
-        yield "Sentinel-2 after", when, image.product
-    for image in inputs.optical_before:
-        when = f"{image.acquired:%Y-%m-%d %H:%M}" if image.acquired else "unknown"
-        yield "Sentinel-2 before", when, image.product
-    for orbit, track in inputs.tracks.items():
-        yield from _track_rows(orbit, track)
-
-
-def _track_rows(orbit: str, track: RadarTrack) -> Iterator[tuple[str, str, str]]:
-    if track.composite is not None:
-        yield f"Sentinel-1 {orbit}, composite", "unknown", track.composite.product
-        return
-    for side, images in (("before", track.pre), ("after", track.post)):
-        for image in images:
-            about = [image.platform, image.relative_orbit and f"track {image.relative_orbit}", image.quantity]
-            what = f"Sentinel-1 {orbit}, {side} ({', '.join(str(part) for part in about if part)})"
-            yield what, f"{image.acquired:%Y-%m-%d %H:%M}", image.product
+    title = title_of(tags, datetime.fromisoformat(tags["event_time"]))
+    outlines = stage / LANDSLIDES
+    with timings.work("write quicklook"):
+        write_quicklook(
+            *(rasters, stage / QUICKLOOK), threshold=threshold, tags=tags, title=title, outlines=outlines
+        )
+    with timings.work("write report"):
+        text = ReportText(title, tags, threshold, facts.images, facts.notices)
+        write_report(stage / REPORT, rasters, text, outlines)

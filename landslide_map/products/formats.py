@@ -83,11 +83,12 @@ def add_formats(result: Path, formats: Iterable[str]) -> tuple[str, ...]:
     return written
 
 
-def name_in(manifest: Path, stage: Path) -> None:
-    """Write the manifest of a result anew into `stage`, with the files there named in it."""
+def name_in(manifest: Path, stage: Path, gone: Iterable[str] = ()) -> None:
+    """Write the manifest of a result anew into `stage`, with the files there named in it and none `gone`."""
     try:
         document = json.loads(manifest.read_bytes())
         document["outputs"] |= tree_records(stage)
+        document["outputs"] = {name: own for name, own in document["outputs"].items() if name not in gone}
     except (OSError, ValueError, LookupError, TypeError):
         return  # no manifest of ours, which nothing changes then
     text = json.dumps(sealed(document), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
@@ -118,6 +119,12 @@ def file_of(name: str) -> str:
     if name in FORMATS:
         return FORMATS[name][0]
     return EXCHANGE.get(name, OWN_PROFILE)
+
+
+def format_of(file: str) -> str | None:
+    """Return the word of ``--format`` for a file name; None for the file of a profile that a user wrote."""
+    known = {name: of for of, (name, _) in FORMATS.items()} | {name: of for of, name in EXCHANGE.items()}
+    return known.get(file)
 
 
 def _is_profile(name: str) -> bool:

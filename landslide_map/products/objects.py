@@ -96,6 +96,7 @@ def threshold_tags(thresholds: Mapping[str, float]) -> dict[str, str]:
 
 
 THRESHOLD_TAG: Final = "outline_threshold_"
+LEAST_AREA_TAG: Final = "outline_least_area_m2"
 LEAST_PROBABILITY: Final = 0.1
 """Candidates below this are forgotten, unless they are water."""
 WATER: Final = 0.5

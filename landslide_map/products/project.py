@@ -86,8 +86,10 @@ def write_project(
     vectors = path.parent / products.LANDSLIDES
     layers = {str(name) for name, _ in pyogrio.list_layers(vectors)} & set(_VECTOR_NAMES)
     results = [vector_layer(vectors, layer, threshold) for layer in _VECTOR_NAMES if layer in layers]
-    if (path.parent / products.INVENTORY).exists():
-        results.insert(1, vector_layer(path.parent / products.INVENTORY, names.INVENTORY, threshold))
+    for inventory in (path.parent / products.INVENTORY, folder / products.INVENTORY):
+        if inventory.exists():
+            results.insert(1, vector_layer(inventory, names.INVENTORY, threshold))
+            break
     groups = [LayerGroup("Results", tuple(results))]
     sources = _files_of(folder) if mosaics is None else [_of_mosaic(mosaic) for mosaic in mosaics]
     rasters = tuple(_rasters(sources, threshold))

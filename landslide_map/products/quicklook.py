@@ -29,7 +29,13 @@ _INK, _GREY = (25, 25, 25), (95, 95, 95)
 
 
 def write_quicklook(
-    folder: Path, path: Path, *, threshold: float, tags: Mapping[str, str], title: str
+    folder: Path,
+    path: Path,
+    *,
+    threshold: float,
+    tags: Mapping[str, str],
+    title: str,
+    outlines: Path | None = None,
 ) -> None:
     """Write the picture of a result.
 
@@ -45,9 +51,12 @@ def write_quicklook(
         About the run; dates are shown.
     title : str
         First line.
+    outlines : Path, optional
+        GeoPackage to draw instead of ``landslides.gpkg`` in `folder`.
     """
-    found = pyogrio.read_dataframe(folder / products.LANDSLIDES, layer=names.LANDSLIDES)
-    analysed = pyogrio.read_dataframe(folder / products.LANDSLIDES, layer=names.ANALYSED)
+    layers = outlines or folder / products.LANDSLIDES
+    found = pyogrio.read_dataframe(layers, layer=names.LANDSLIDES)
+    analysed = pyogrio.read_dataframe(layers, layer=names.ANALYSED)
     pixels, transform = background(folder, LONGEST)
     classes = present_classes(found, classes_of(found.columns, threshold))
     picture = map_picture(pixels, transform, found, analysed, classes)

@@ -334,6 +334,19 @@ def previous_reviews(*paths: Path) -> gpd.GeoDataFrame | None:
     return _stacked(frames) if frames else None
 
 
+def joined_reviews(
+    first: gpd.GeoDataFrame | None, second: gpd.GeoDataFrame | None
+) -> gpd.GeoDataFrame | None:
+    """Return the reviews of two results; of one landslide those of the first, by identity or by overlap."""
+    if first is None or second is None:
+        return second if first is None else first
+    second = second.to_crs(first.crs)
+    pairs = _pairs_by_uid(first, second)
+    pairs |= _pairs_by_overlap(first.set_geometry(first.geometry.make_valid()), second, pairs)
+    rest = second[~second.index.isin(pairs.values())]
+    return _stacked([first, rest]) if len(rest) else first
+
+
 def reviewed_layers(
     frame: gpd.GeoDataFrame, old: gpd.GeoDataFrame | None
 ) -> tuple[dict[str, gpd.GeoDataFrame], tuple[Notice, ...]]:

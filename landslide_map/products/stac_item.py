@@ -56,7 +56,14 @@ _EDGE_POINTS: Final = 20
 """Points on each edge of the footprint: straight edges of a projection are curves in degrees."""
 
 
-def write_item(path: Path, folder: Path, *, tags: Mapping[str, str], event_time: datetime) -> None:
+def write_item(
+    path: Path,
+    folder: Path,
+    *,
+    tags: Mapping[str, str],
+    event_time: datetime,
+    outlines: Path | None = None,
+) -> None:
     """Write the item of a result; paths are relative, and the same result makes the same bytes.
 
     Parameters
@@ -69,19 +76,24 @@ def write_item(path: Path, folder: Path, *, tags: Mapping[str, str], event_time:
         About the run; dates of the images span the item's time.
     event_time : datetime
         Time of the event, with time zone.
+    outlines : Path, optional
+        GeoPackage to count instead of ``landslides.gpkg`` in `folder`.
     """
-    text = json.dumps(stac_item(folder, tags, event_time), indent=1, ensure_ascii=False)
+    item = stac_item(folder, tags, event_time, outlines)
+    text = json.dumps(item, indent=1, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def stac_item(folder: Path, tags: Mapping[str, str], event_time: datetime) -> dict[str, Any]:
+def stac_item(
+    folder: Path, tags: Mapping[str, str], event_time: datetime, outlines: Path | None = None
+) -> dict[str, Any]:
     """Return the item as JSON values; parameters as of :func:`write_item`."""
     with rasterio.open(folder / products.PROBABILITY) as source:
         epsg, wkt, shape = source.crs.to_epsg(), source.crs.to_wkt(), list(source.shape)
         transform, bounds = list(source.transform)[:6], source.bounds
     footprint = _footprint(pyproj.CRS.from_epsg(epsg) if epsg else pyproj.CRS.from_wkt(wkt), bounds)
     dates = sorted(tags[key] for key in _DATES if tags.get(key))
-    count = pyogrio.read_info(folder / products.LANDSLIDES, layer=names.LANDSLIDES)["features"]
+    count = pyogrio.read_info(outlines or folder / products.LANDSLIDES, layer=names.LANDSLIDES)["features"]
     properties: dict[str, Any] = {
         "datetime": _utc(event_time.isoformat()),
         "start_datetime": _utc(dates[0] if dates else event_time.isoformat()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,10 @@ import shapely
 from landslide_map import map_scene
 from landslide_map.errors import LandslideMapError
 from landslide_map.mapping.redraw import REDRAWN, redraw
+from landslide_map.products import FILES
+from landslide_map.products.formats import add_formats
+from landslide_map.products.project import write_zipped
+from landslide_map.runtime.own_files import Kind, foreign
 from sample_scenes.simulator import EventOptions, simulate_event
 
 
@@ -154,3 +159,110 @@ def test_a_verdict_whose_outline_is_gone_is_kept_and_told(results: Path, tmp_pat
     assert [notice.code for notice in made.notices] == ["I430"]
     assert made.before == len(old) > made.landslides
     assert layer(folder, "reviews_kept")["id"].tolist() == [last]
+
+
+SHOWING = ("report.html", "quicklook.png", "landslides.qgz", "item.json", "landslides.geojson")
+
+
+def counted(folder: Path) -> set[int]:
+    """Return how many outlines the files of a folder speak of."""
+    found = {len(layer(folder))}
+    if (folder / "item.json").exists():
+        found.add(json.loads((folder / "item.json").read_text())["properties"]["landslide_map:outlines"])
+        found.add(len(gpd.read_file(folder / "landslides.geojson")))
+    (shown,) = re.findall(r"([0-9,]+) outlines were found", (folder / "report.html").read_text())
+    return found | {int(shown.replace(",", ""))}
+
+
+def test_files_that_show_outlines_show_the_new_ones(results: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "result"
+    shutil.copytree(results, folder)
+    add_formats(folder, ["geojson"])
+    of_run = {name: (folder / name).read_bytes() for name in SHOWING}
+    redraw(folder, overwrite=True)
+    assert {name: (folder / name).read_bytes() for name in SHOWING} == of_run
+    threshold = float(layer(results)["probability"].median()) + 1e-4
+    made = redraw(folder, threshold=threshold, overwrite=True)
+    assert made.landslides < made.before
+    assert {name for name in SHOWING if (folder / name).read_bytes() == of_run[name]} == set()
+    assert counted(folder) == {made.landslides}
+    assert f"threshold {threshold:g}" in (folder / "report.html").read_text()
+    elsewhere = redraw(results, tmp_path / "out", threshold=threshold)
+    assert counted(tmp_path / "out") == {elsewhere.landslides} == {made.landslides}
+    for name in ("report.html", "quicklook.png"):
+        assert (tmp_path / "out" / name).read_bytes() == (folder / name).read_bytes()
+    redraw(folder, overwrite=True)
+    assert {name: (folder / name).read_bytes() for name in SHOWING} == of_run
+    map_again = Kind("run.json", FILES)
+    assert foreign(folder, map_again).keys() <= {"landslides.gpkg"}
+
+
+def test_a_saved_project_stays_and_an_own_profile_s_file_is_made_anew_or_removed(
+    results: Path, tmp_path: Path
+) -> None:
+    folder, profile = tmp_path / "result", tmp_path / "mine.yaml"
+    shutil.copytree(results, folder)
+    profile.write_text("layers: {mine: {rows: landslides, columns: {number: '{id}'}}}\n")
+    add_formats(folder, [str(profile)])
+    write_zipped(folder / "landslides.qgz", '<qgis saveDateTime="2026-11-28T20:00:00"><title/></qgis>')
+    saved = (folder / "landslides.qgz").read_bytes()
+    threshold = float(layer(results)["probability"].median()) + 1e-4
+    made = redraw(folder, threshold=threshold, formats=[str(profile)], overwrite=True)
+    assert [notice.code for notice in made.notices] == ["I431"]
+    assert len(gpd.read_file(folder / "landslides_exchange.gpkg")) == made.landslides
+    made = redraw(folder, overwrite=True)
+    assert sorted(notice.code for notice in made.notices) == ["I431", "I432"]
+    assert not (folder / "landslides_exchange.gpkg").exists()
+    assert "landslides_exchange.gpkg" not in json.loads((folder / "run.json").read_text())["outputs"]
+    assert (folder / "landslides.qgz").read_bytes() == saved
+
+
+def judge(folder: Path, number: int, verdict: str, comment: str = "") -> None:
+    """Write a verdict as a person would."""
+    judged = pyogrio.read_dataframe(folder / "landslides.gpkg", layer="landslides")
+    judged.loc[judged["id"] == number, ["review", "comment"]] = (verdict, comment)
+    pyogrio.write_dataframe(judged, folder / "landslides.gpkg", layer="landslides")
+
+
+def test_reviews_go_along_to_another_folder(results: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "reviewed", tmp_path / "out"
+    shutil.copytree(results, folder)
+    old = layer(folder)
+    last = int(old["id"].max())
+    judge(folder, 1, "confirmed", "of the run")
+    judge(folder, 2, "rejected")
+    judge(folder, last, "unsure")
+    least = float(old["probability"].iloc[-1]) + 1e-4
+    made = redraw(folder, out, threshold=least)
+    assert [notice.code for notice in made.notices] == ["I430"]
+    verdicts = layer(out).set_index("uid")["review"]
+    assert verdicts[old["uid"].iloc[0]] == "confirmed"
+    assert verdicts[old["uid"].iloc[1]] == "rejected"
+    assert layer(out, "reviews_kept")["review"].tolist() == ["unsure"]
+    judge(out, 1, "rejected", "of the second look")
+    judge(folder, 3, "confirmed")
+    redraw(folder, out, threshold=least, overwrite=True)
+    again = layer(out).set_index("uid")
+    assert again["review"].value_counts().to_dict() == {
+        "unseen": len(again) - 3,
+        "rejected": 2,
+        "confirmed": 1,
+    }
+    assert again["comment"].iloc[0] == "of the second look"
+    assert len(layer(out, "reviews_kept")) == 1
+    assert layer(folder)["review"].tolist()[:3] == ["confirmed", "rejected", "confirmed"]
+
+
+def test_the_least_area_of_the_run_holds_until_another_is_given(results: Path, tmp_path: Path) -> None:
+    areas = layer(results)["area_m2"]
+    least = float(areas.median()) + 1
+    scene = results.parent / "scene" / "scene.yaml"
+    text = scene.read_text().replace("{images: false}", f"{{images: false, min_area_m2: {least}}}")
+    other = scene.with_name("least.yaml")
+    other.write_text(text)
+    map_scene(other, tmp_path / "run")
+    assert len(layer(tmp_path / "run")) == (areas >= least).sum()
+    made = redraw(tmp_path / "run", tmp_path / "same")
+    assert made.landslides == made.before == (areas >= least).sum()
+    assert [notice.code for notice in made.notices] == ["I420"]
+    assert redraw(tmp_path / "run", tmp_path / "all", min_area_m2=0).landslides == len(areas)

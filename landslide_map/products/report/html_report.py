@@ -54,7 +54,7 @@ class ReportText:
     notices: Sequence[Notice] = field(default=())
 
 
-def write_report(path: Path, folder: Path, text: ReportText) -> None:
+def write_report(path: Path, folder: Path, text: ReportText, outlines: Path | None = None) -> None:
     """Write the report of a result; the same result makes the same bytes.
 
     Parameters
@@ -64,9 +64,12 @@ def write_report(path: Path, folder: Path, text: ReportText) -> None:
     folder : Path
         With ``landslides.gpkg`` and the images that there are.
     text : ReportText
+    outlines : Path, optional
+        GeoPackage to report on instead of ``landslides.gpkg`` in `folder`.
     """
-    found = pyogrio.read_dataframe(folder / products.LANDSLIDES, layer=names.LANDSLIDES)
-    analysed = pyogrio.read_dataframe(folder / products.LANDSLIDES, layer=names.ANALYSED)
+    layers = outlines or folder / products.LANDSLIDES
+    found = pyogrio.read_dataframe(layers, layer=names.LANDSLIDES)
+    analysed = pyogrio.read_dataframe(layers, layer=names.ANALYSED)
     classes = present_classes(found, classes_of(found.columns, text.threshold))
     parts = _texts(found, analysed, classes, text)
     parts["chips"] = _chips(folder, found)
@@ -298,6 +301,7 @@ def _model(tags: Mapping[str, str]) -> str:
         "scenarios": "sets of channels used",
         "thresholds": "threshold of each",
         "unlike_training": "unlike the training data",
+        "redrawn": "outlines redrawn",
         "operating_point": "operating point",
         "method": "method of outlines",
         "stride": "step between windows",
