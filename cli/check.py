@@ -19,8 +19,9 @@ from . import shared_options
 def check(scene: Path, bundle: Path | None, stride: int | None, coregister: bool, as_json: bool) -> None:
     """Check SCENE (a scene.yaml) and everything it names, without mapping it.
 
-    Prints date, orbit, units, nodata and projection of every file, how the Sentinel-2 offset was decided,
-    the distribution of every band next to the training data's, the number of windows and the expected cost.
+    Prints date, orbit, units, nodata and projection of every file, and how the Sentinel-2 offset was
+    decided. Prints the distribution of every band next to the training data's, the number of windows and
+    the expected cost.
     """
     from landslide_map.check.check_scene import check_scene
     from landslide_map.check.report import report_lines

@@ -17,9 +17,9 @@ from .feedback import Console, feedback
 def stack(scene: Path, out: Path, overwrite: bool, console: Console) -> None:
     """Align everything SCENE (a scene.yaml) names and write it as one cloud-optimised GeoTIFF.
 
-    The bands are the aligned acquisitions (optical as 10000 * reflectance + 1000, radar in dB before and
-    after the event), the channels that models read from them (differences, indices), and a mask of snow
-    and cloud. Every band carries its name and unit; missing pixels are NaN.
+    The first bands are the aligned acquisitions: optical as 10000 * reflectance + 1000, radar in dB before
+    and after the event. Then come the channels that models read from them (differences, indices), and a
+    mask of snow and cloud. Every band carries its name and unit. Missing pixels are NaN.
     """
     from landslide_map.inputs.open_inputs import open_inputs
     from landslide_map.products.stack_file import BANDS, write_stack

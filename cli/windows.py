@@ -43,7 +43,7 @@ from .feedback import Console, feedback
     type=click.FloatRange(min=0.64),
     default=5.0,
     show_default=True,
-    help="Edge of the squares whose windows `train --folds grouped` keeps together.",
+    help="Edge of squares, km: `train --folds grouped` keeps the windows of a square together.",
 )
 @click.option("--tiles", is_flag=True, help="Cut tiles of 128 px with masks instead, for `train-pixels`.")
 @click.option(
@@ -72,8 +72,8 @@ def windows(
 ) -> None:
     """Cut labelled windows from SCENE (a scene.yaml), to train or evaluate with.
 
-    Writes Train.csv (ID, label, and where each window lies) and one 64 x 64 x 12 array for each window, the
-    layout that `train` and `evaluate` read. Windows that no polygon touches count as free of landslides:
+    Writes Train.csv (ID, label, and where each window lies) and one 64 x 64 x 12 array for each window.
+    `train` and `evaluate` read this layout. Windows that no polygon touches count as free of landslides:
     where the inventory is not complete, say so with --area.
 
     With the folder of a map that was reviewed in QGIS as --labels, its verdicts decide: confirmed and drawn

@@ -100,7 +100,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
         raise InputError(
             "E120",
             f"{path}: {len(missing)} of {2 + len(_columns())} columns are missing: {', '.join(missing[:6])}"
-            f"{' ...' if len(missing) > 6 else ''}; expected ID, label and the mean, std, min, max, kurt and "
+            f"{' ...' if len(missing) > 6 else ''}. Expected ID, label and the mean, std, min, max, kurt and "
             "skew of band1 to band12, ndvi and ndwi.",
         )
     if table.empty:

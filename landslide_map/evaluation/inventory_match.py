@@ -129,7 +129,7 @@ def match_map(
         raise InputError(
             "E153",
             f"{inventory}: none of its {len(known)} landslides lies mostly in the area that was analysed"
-            f"{' and in ' + str(area) if area is not None else ''}: map and inventory have nothing in "
+            f"{' and in ' + str(area) if area is not None else ''}. Map and inventory have nothing in "
             f"common to compare ({_extent(known, 'inventory')}, {_extent(np.array([analysed]), 'area')}; "
             f"{crs.name}).",
         )

@@ -132,8 +132,8 @@ def _unseen(bundle: Bundle, windows: Windows) -> tuple[str, tuple[Notice, ...]]:
     return "said to be not trained on", (
         Notice(
             "W541",
-            f"{bundle.path} does not say on which windows it was trained: that it never saw these "
-            f"{len(windows.ids)} is taken on trust, and the cascade loses more than it says if it did",
+            f"{bundle.path} does not say on which windows it was trained. That it never saw these "
+            f"{len(windows.ids)} is taken on trust. The cascade loses more than it says if it did",
         ),
     )
 

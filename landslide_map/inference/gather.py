@@ -71,8 +71,8 @@ def _window_notices(record: WindowRecord) -> tuple[Notice, ...]:
         notices.append(
             Notice(
                 "W207",
-                f"{snowy} of {count} windows are mostly snow or cloud and no radar could decide: "
-                "they have no probability, which is not the same as no landslide",
+                f"{snowy} of {count} windows are mostly snow or cloud, and no radar could decide. "
+                "They have no probability, which is not the same as no landslide",
             )
         )
     flat = int((record.reason == Reason.FLAT).sum())

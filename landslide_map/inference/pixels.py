@@ -296,7 +296,7 @@ def _check_physical(chosen: npt.NDArray[Any], own: SegmentationMember, where: st
         raise InputError(
             "E181",
             f"{where}: values lie about 0 with a spread of about 1, but channels of member {own.name} have "
-            f"means of {mean.min():.3g} to {mean.max():.3g}: they look scaled already. Give --scaled if so.",
+            f"means of {mean.min():.3g} to {mean.max():.3g}. They look scaled already. Give --scaled if so.",
         )
     if _median(np.abs(finite[known] - mean[known, None]) / std[known, None]) > _DN:
         raise InputError(

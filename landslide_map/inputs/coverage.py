@@ -129,8 +129,8 @@ def _check_same_area(grid: Grid, optical: OpticalImage, tracks: dict[str, RadarT
     raise InputError(
         "E105",
         f"{Path(image.path).name}: the Sentinel-2 image lies at {_extent(grid)}, and none of the "
-        f"{len(names)} Sentinel-1 files touches it ({names[0]}: {_extent(radar[0].grid)}); the images are of "
-        "different areas, correct s2.post or s1 in scene.yaml",
+        f"{len(names)} Sentinel-1 files touches it ({names[0]}: {_extent(radar[0].grid)}). The images are of "
+        "different areas: correct s2.post or s1 in scene.yaml",
     )
 
 

@@ -174,6 +174,6 @@ def elevation_notices(dem: RasterBand) -> list[Notice]:
         Notice(
             "W380",
             f"{dem.path}: pixels of {pixel:.0f} m smooth slopes away, so that steep ground is taken for flat "
-            "and not analysed; give a DEM of 30 m, such as Copernicus GLO-30, or none",
+            "and not analysed. Give a DEM of 30 m, such as Copernicus GLO-30, or none",
         )
     ]

@@ -68,7 +68,7 @@ def check_target(grid: Grid, where: str) -> None:
         raise InputError(
             "E102",
             f"{where}: pixels of {t.a:g} x {-t.e:g} {units} in {grid.crs.to_string()[:60]}; expected a "
-            "projected north-up grid of 10 m, such as UTM; write grid: {aoi: ...} or grid: {epsg, ulx, uly, "
+            "projected north-up grid of 10 m, such as UTM. Write grid: {aoi: ...} or grid: {epsg, ulx, uly, "
             "width, height}",
         )
     if not all(MIN_PIXELS <= edge <= MAX_PIXELS for edge in grid.shape):
@@ -188,7 +188,7 @@ def _utm_zone(outline: gpd.GeoSeries, aoi: Path) -> CRS:
     if not -80 <= latitude <= 84:
         raise InputError(
             "E102",
-            f"{aoi}: lies at a latitude of {latitude:.1f} degrees, where there is no UTM zone; write grid: "
+            f"{aoi}: lies at a latitude of {latitude:.1f} degrees, where there is no UTM zone. Write grid: "
             "{aoi: ..., epsg: ...} with a polar projection such as 3413 or 3031",
         )
     zone = int((longitude + 180) % 360 // 6) + 1

@@ -149,13 +149,13 @@ def plan_memory(limit: int | None, estimate: MemoryEstimate = OPENING) -> Memory
     least = needed(memory, estimate, resident)
     raise ResourceError(
         "E640",
-        f"the memory limit of {gigabytes(limit)} is too small: this run needs {gigabytes(least)} "
-        f"({gigabytes(resident)} are in memory already, models take {gigabytes(estimate.models)}, "
-        f"reading one block after another {gigabytes(memory.cache + THREAD + estimate.per_thread)}, "
+        f"the memory limit of {gigabytes(limit)} is too small: this run needs {gigabytes(least)}. "
+        f"{gigabytes(resident)} are in memory already, models take {gigabytes(estimate.models)}. "
+        f"Reading one block after another takes {gigabytes(memory.cache + THREAD + estimate.per_thread)}, "
         f"predicting a row of blocks {gigabytes(estimate.voting)}, "
-        f"the votes of all windows {gigabytes(estimate.votes)}). Give it more, "
-        "take a larger stride or a smaller area, leave out outlines (--outline windows) and images (output: "
-        "{images: false}), or leave the limit out.",
+        f"the votes of all windows {gigabytes(estimate.votes)}. Give it more, take a larger stride or a "
+        "smaller area, or leave the limit out. Or leave out outlines (--outline windows) and images "
+        "(output: {images: false}).",
     )
 
 

@@ -88,5 +88,5 @@ def _exhausted(error: Exception, missing: Sequence[int], tries: int) -> InputErr
         "E110",
         f"{_reason(error)}. Tried {tries} times; rows of blocks {rows} have no answer (each is {BLOCK} "
         "pixels high, counted from 0). If the file was only out of reach, bring it back as it was and run "
-        "the same command again; if it is damaged, fetch it again and start afresh with --overwrite.",
+        "the same command again. If it is damaged, fetch it again and start afresh with --overwrite.",
     )

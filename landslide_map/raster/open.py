@@ -165,9 +165,9 @@ def _grid(path: str | Path, dataset: DatasetReader) -> Grid:
     if dataset.driver == "netCDF" and transform.is_identity:
         raise InputError(
             "E103",
-            f"{path}: this variable does not say where it lies (x and y have no standard_name "
-            "projection_x_coordinate and projection_y_coordinate); export every variable as a GeoTIFF, one "
-            'band a file, e.g. with rioxarray: data["B04"].rio.to_raster("B04.tif")',
+            f"{path}: this variable does not say where it lies: x and y have no standard_name "
+            "projection_x_coordinate and projection_y_coordinate. Export every variable as a GeoTIFF, one "
+            'band a file. With rioxarray: data["B04"].rio.to_raster("B04.tif")',
         )
     if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
         raise InputError(

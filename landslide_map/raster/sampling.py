@@ -80,7 +80,7 @@ def refuse_to_search(band: RasterBand) -> None:
         raise InputError(
             "E106",
             f"{band.path}: has {band.grid.width:,} x {band.grid.height:,} pixels and no value at any of "
-            f"{PLACES * PLACES} places spread over it; cut it to the area of interest with gdalwarp -te",
+            f"{PLACES * PLACES} places spread over it. Cut it to the area of interest with gdalwarp -te",
         )
 
 

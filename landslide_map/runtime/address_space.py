@@ -30,6 +30,6 @@ def refuse_small_address_space() -> None:
     raise ResourceError(
         "E602",
         f"the address space of this process is limited to {limit / 1e9:.2f} GB (ulimit -v, or h_vmem of a "
-        f"batch system); landslide-map needs at least {NEEDED / 1e9:.1f} GB of it. Raise that limit. "
+        f"batch system). landslide-map needs at least {NEEDED / 1e9:.1f} GB of it. Raise that limit. "
         "--memory is the limit of what a run really uses.",
     )

@@ -233,7 +233,7 @@ class _Fetch:
         if looks_like_html(piece[:500].decode("latin-1")) or "text/html" in kind:
             raise SearchError(
                 "E714",
-                f"{shown(self.one.url)}: a web page comes in place of the file (a login or error page?); log "
+                f"{shown(self.one.url)}: a web page comes in place of the file (a login or error page?). Log "
                 "in at the provider and accept its terms, or take another catalogue.",
             )
         if starts and len(piece) >= 8 and not piece.startswith(starts):

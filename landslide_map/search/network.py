@@ -226,7 +226,7 @@ def parsed(text: str, url: str) -> Any:
         what = "a page of HTML" if looks_like_html(text[:500]) else f"{text[:40]!r}"
         raise SearchError(
             "E701",
-            f"{shown(url)}: answers with {what}, expected JSON of a STAC catalogue; give the address of the "
+            f"{shown(url)}: answers with {what}, expected JSON of a STAC catalogue. Give the address of the "
             "API itself (its landing page is JSON), and check that no login page or proxy stands before it.",
         ) from None
 

@@ -59,8 +59,8 @@ def read_inventory(
         west, south, east, north = placed.total_bounds
         raise InputError(
             "E153",
-            f"{path}: none of its {len(held)} polygons is on the scene's grid: they lie at x {west:.0f} to "
-            f"{east:.0f}, y {south:.0f} to {north:.0f}, the grid at x {grid.bounds[0]:.0f} to "
+            f"{path}: none of its {len(held)} polygons is on the scene's grid. They lie at x {west:.0f} to "
+            f"{east:.0f}, y {south:.0f} to {north:.0f}. The grid lies at x {grid.bounds[0]:.0f} to "
             f"{grid.bounds[2]:.0f}, y {grid.bounds[1]:.0f} to {grid.bounds[3]:.0f} ({grid.crs}). Check that "
             "inventory and scene are of one place, and that the inventory states its CRS rightly.",
         )

@@ -143,7 +143,7 @@ def test_an_offset_that_nothing_decides(tmp_path: Path) -> None:
         for band, level in {"blue": 1700, "green": 2300, "red": 3000, "nir": 3600}.items()
     }
     files = band_files(tmp_path, desert)
-    refused("E204", "write offset: present or offset: absent", **files)
+    refused("E204", "offset: present or offset: absent", **files)
 
 
 def test_reflectance_declared_as_digital_numbers(tmp_path: Path) -> None:

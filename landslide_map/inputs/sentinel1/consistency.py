@@ -290,9 +290,9 @@ def _level_notices(orbit: str, images: Sequence[OpenedImage]) -> list[Notice]:
                 Notice(
                     "W341",
                     f"{orbit}: {item.where} of {item.image.acquired:%Y-%m-%d} lies {steps[name]:+.1f} dB "
-                    f"from the other images of its track over all ground in {name} (a season moves it by "
-                    "2 to 3): wet snow, rain, another calibration or other units. Leave it out if there are "
-                    "others",
+                    f"from the other images of its track over all ground in {name}. A season moves it by "
+                    "2 to 3 dB: this is wet snow, rain, another calibration or other units. Leave it out if "
+                    "there are others",
                 )
             )
     return notices if len(images) > 2 else notices[-1:]
@@ -353,7 +353,7 @@ def _border_notices(images: Sequence[OpenedImage]) -> list[Notice]:
                 Notice(
                     "W353",
                     f"{item.where}: {dark:.1%} of VV is darker than {BORDER_DB:g} dB, as the noisy borders "
-                    "of images from before March 2018 are: a margin of false change is likely. Cut it off, "
+                    "of images from before March 2018 are. A margin of false change is likely: cut it off, "
                     "or take an image processed anew",
                 )
             ]

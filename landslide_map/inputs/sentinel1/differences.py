@@ -127,9 +127,9 @@ def check_sign(post: tuple[Pixels, Pixels], change: tuple[Pixels, Pixels], where
     if max(together) < REVERSED:
         raise InputError(
             "E307",
-            f"{where}: the differences are pre - post, as the speckle of the post bands is in them with the "
-            f"opposite sign (correlation {', '.join(f'{value:.2f}' for value in together)} in VV, VH; "
-            "expected above 0). Write post - pre, or give the images themselves as pre: and post:",
+            f"{where}: the differences are pre - post: the speckle of the post bands is in them with the "
+            f"opposite sign. The correlation is {', '.join(f'{value:.2f}' for value in together)} in VV, VH; "
+            "expected above 0. Write post - pre, or give the images themselves as pre: and post:",
         )
     if max(together) >= CONFIRMED or not any(together):
         return []
@@ -137,10 +137,9 @@ def check_sign(post: tuple[Pixels, Pixels], change: tuple[Pixels, Pixels], where
         Notice(
             "W309",
             f"{where}: whether the differences are post - pre cannot be told, as they show nothing of the "
-            "post "
-            f"bands (correlation {', '.join(f'{value:.2f}' for value in together)} in VV, VH; 0.2 or more "
-            "where "
-            "both are of one image). Make sure of the sign, or give the images themselves as pre: and post:",
+            f"post bands. The correlation is {', '.join(f'{value:.2f}' for value in together)} in VV, VH; "
+            "it is 0.2 or more where both are of one image. Make sure of the sign, or give the images "
+            "themselves as pre: and post:",
         )
     ]
 

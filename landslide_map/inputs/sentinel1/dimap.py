@@ -107,7 +107,7 @@ def _by_names(path: Path, identity: Identity) -> dict[str, DimapBand]:
     if set(found) != {"vv", "vh"}:
         raise InputError(
             "E101",
-            f"{path}: does not describe its bands; give the .img files of VV and VH below {folder.name} as "
+            f"{path}: does not describe its bands. Give the .img files of VV and VH below {folder.name} as "
             "vv: and vh: in scene.yaml, or write the product again with SNAP",
         )
     return found

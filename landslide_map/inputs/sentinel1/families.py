@@ -150,7 +150,7 @@ def expanded(spec: RadarSpec) -> list[RadarSpec]:
         raise InputError(
             "E101",
             f"{spec.path}: holds no raster that is named VV and VH; expected an RTC product (HyP3, OPERA, "
-            "Planetary Computer), or give its GeoTIFFs as vv: and vh: in scene.yaml",
+            "Planetary Computer). Or give its GeoTIFFs as vv: and vh: in scene.yaml",
         )
     return [one for group in passes(found) for one in as_specs(group, spec)]
 

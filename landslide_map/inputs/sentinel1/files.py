@@ -143,8 +143,8 @@ def _refuse_product_folder(path: Path) -> None:
     ):
         raise InputError(
             "E320",
-            f"{path}: a Sentinel-1 {'SLC' if '_SLC_' in stem else 'GRD'} product is not terrain-corrected; "
-            "take the same pass from Planetary Computer as RTC (landslide-map find), from Earth Engine's "
+            f"{path}: a Sentinel-1 {'SLC' if '_SLC_' in stem else 'GRD'} product is not terrain-corrected. "
+            "Take the same pass from Planetary Computer as RTC (landslide-map find), from Earth Engine's "
             "COPERNICUS/S1_GRD, or from ASF HyP3 as RTC (docs/your-scene.md)",
         )
     if path.is_dir():

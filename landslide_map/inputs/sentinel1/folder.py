@@ -39,7 +39,7 @@ def sorted_radar(radar: Radar, event_time: datetime) -> tuple[dict[str, TrackSpe
         raise InputError(
             "E101",
             f"{radar.folder}: holds no Sentinel-1 raster that is named VV and VH; expected RTC products "
-            "(HyP3, OPERA, Planetary Computer), or list files under descending: and ascending: in scene.yaml",
+            "(HyP3, OPERA, Planetary Computer). Or list files under descending: and ascending: in scene.yaml",
         )
     directions: dict[str, Passes] = defaultdict(list)
     for group in passes(found):

@@ -99,7 +99,7 @@ def check_same_ground(before: RadarImage, after: RadarImage) -> list[Notice]:
             "E331",
             f"{found.after.path}: the same ground lies {columns:+d} columns and {rows:+d} rows from where "
             f"{found.before.path} shows it, so their difference would show relief as change. See over a map "
-            "which of the two is displaced, and get it anew, or leave it out; --coregister (registration: "
+            "which of the two is displaced, and get it anew, or leave it out. --coregister (registration: "
             "correct in scene.yaml) moves it, registration: trust takes it as it is",
         )
     return _other_ground(before, after, found)
@@ -144,7 +144,7 @@ def _other_ground(before: RadarImage, after: RadarImage, found: _Compared) -> li
         Notice(
             "W331",
             f"{found.after.path} shows nothing of what {found.before.path} shows, though there is much to "
-            f"see in both: it is of other ground, turned over, or displaced by more than {REACH} pixels, and "
+            f"see in both. It is of other ground, turned over, or displaced by more than {REACH} pixels, and "
             "the differences mean nothing then. See both over a map",
         )
     ]

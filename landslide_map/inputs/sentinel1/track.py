@@ -246,7 +246,7 @@ def _two_bands(file: RadarFile) -> tuple[int, int]:
     raise InputError(
         "E305",
         f"{file.path}: cannot tell which of its {len(recorded)} bands are VV and VH (descriptions "
-        f"{', '.join(t or '-' for t in file.descriptions)}); add bands: {{vv: 1, vh: 2}} in scene.yaml, "
+        f"{', '.join(t or '-' for t in file.descriptions)}). Add bands: {{vv: 1, vh: 2}} in scene.yaml, "
         "or give files as vv: and vh:",
     )
 

@@ -178,7 +178,7 @@ def _bands_in(path: Path | None, descriptions: list[str]) -> dict[str, int]:
         raise InputError(
             "E101",
             f"{path}: its band descriptions ({', '.join(map(repr, descriptions))}) do not tell which band is "
-            "which; write bands: {red: 1, green: 2, blue: 3, nir: 4} with the right numbers in scene.yaml",
+            "which. Write bands: {red: 1, green: 2, blue: 3, nir: 4} with the right numbers in scene.yaml",
         )
     return {name: numbers[0] for name, numbers in found.items() if numbers}
 

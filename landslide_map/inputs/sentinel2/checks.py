@@ -58,7 +58,7 @@ def condition_notices(name: str, sample: BandSample) -> list[Notice]:
             Notice(
                 "I212",
                 f"{name}: {partly.mean():.1%} of the pixels have data in some bands only and count as "
-                "missing; if a zero is a measurement there, write nodata: [] in scene.yaml",
+                "missing. If a zero is a measurement there, write nodata: [] in scene.yaml",
             )
         )
     for band, values in sample.bands.items():
@@ -134,9 +134,8 @@ def check_units(name: str, units: Literal["dn", "reflectance"], sample: BandSamp
     if units == "dn" and top > BRIGHTEST_DN:
         raise InputError(
             "E205",
-            f"{name}: 1 % of the numbers exceed {top:.0f}, three times as bright as snow; the image was "
-            "stretched "
-            "for display, give the numbers as they were delivered",
+            f"{name}: 1 % of the numbers exceed {top:.0f}, three times as bright as snow. The image was "
+            "stretched for display: give the numbers as they were delivered",
         )
     if units == "reflectance" and middle > 3:
         raise InputError(

@@ -149,7 +149,7 @@ def decide_offset(
             raise InputError(
                 "E204",
                 f"{name}: neither its name nor its pixels tell whether the +1000 offset of baseline 04.00 is "
-                f"in the numbers ({numbers}); write offset: present or offset: absent in scene.yaml",
+                f"in the numbers ({numbers}). Write offset: present or offset: absent in scene.yaml",
             )
         return _decision(scale, verdict, f"decided on pixels: {numbers}", name)
     recorded: Verdict = "present" if metadata.offset < DN_OFFSET / 2 else "absent"

@@ -198,7 +198,7 @@ def _inputs(setting: str, options: ImportOptions) -> tuple[Statistics | None, tu
         return statistics, read_channel_map(options.channel_map, needed), []
     unknown = Notice(
         "W550",
-        "the authors do not state the content of the bands and no --channel-map was given: the members read "
+        "the authors do not state the content of the bands, and no --channel-map was given. The members read "
         "arrays in the published band order, and cannot be used on a scene.",
     )
     return statistics, ganerod.BAND_NAMES, [unknown]

@@ -256,7 +256,7 @@ def _check_classes(run: Run) -> None:
                 raise InputError(
                     "E122",
                     f"member {member}, fold {fold}: {len(learned)} windows to learn from, {sum(found)} of "
-                    f"them landslides, and {len(held_out)} to test on; it needs both classes, and some to "
+                    f"them landslides, and {len(held_out)} to test on. It needs both classes, and some to "
                     "test on. Label more windows, or use members that need fewer bands.",
                 )
 

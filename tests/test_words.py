@@ -1,0 +1,33 @@
+"""Prose for users is short and plain: README, docs, help and messages."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from benchmarks.words import AVERAGE, LONG, Sentence, forbidden, prose
+
+ROOT = Path(__file__).parents[1]
+FOR_USERS = ("README", "docs", "help", "messages")
+
+
+@cache
+def written() -> dict[str, list[Sentence]]:
+    return prose(ROOT)
+
+
+@pytest.mark.parametrize("kind", FOR_USERS)
+def test_no_sentence_for_users_is_too_long(kind: str) -> None:
+    found = written()[kind]
+    too_long = [
+        f"{own.place}: {own.words} words, at most {LONG}: {own.text}" for own in found if own.words > LONG
+    ]
+    assert not too_long, "\n".join(too_long)
+    assert sum(own.words for own in found) / len(found) <= AVERAGE
+
+
+@pytest.mark.parametrize("kind", FOR_USERS)
+def test_who_and_nobody_are_for_people(kind: str) -> None:
+    assert not [f"{own.place}: {own.text}" for own in written()[kind] if forbidden(own)]
