@@ -75,7 +75,9 @@ CURES: Final[dict[str, str]] = {
     "E315": "Use one kind of product before and after the event",
     "E316": "Give each pass as an item of its own",
     "E318": "List the image under `descending` or `ascending`",
-    "E320": "Order the pass as RTC (ASF HyP3, Planetary Computer), or export it from Earth Engine",
+    "E320": "Order the pass as RTC (ASF HyP3, Planetary Computer), export it from Earth Engine, or, of a GRD "
+    "product, install `landslide-map[grd]` and give a dem",
+    "E322": "Add `dem:`, e.g. the tiles of Copernicus GLO-30 that `landslide-map find` fetches",
     "E381": "Give elevation in metres. Convert other units with `gdal_calc.py`",
     "E331": "See over a map which image is displaced. Get it anew, leave it out, or add `--coregister`",
     "E350": "Write `nodata` with that value if it is a background; else give numbers that are not clipped",
@@ -227,6 +229,7 @@ CURES: Final[dict[str, str]] = {
     "I319": "Add more passes before the event, if there are any",
     "I320": "Nothing; name passes in scene.yaml to choose them yourself",
     "I322": "Nothing; to keep these pixels, move the masks away from the images",
+    "I324": "Nothing; a precise orbit file (`S1*_POEORB_*.EOF`) beside the product replaces its own",
     "I323": "Make sure that the composite is listed under its own direction",
     "I321": "Nothing; products on one grid are a little sharper",
     "I330": "Nothing; leave out `registration: trust` to have it checked",

@@ -12,6 +12,7 @@ from landslide_map.inputs.missing_files import refuse_missing
 from landslide_map.inputs.scene_inputs import OpticalImage, SceneInputs
 from landslide_map.inputs.sentinel1.consistency import check_tracks_differ
 from landslide_map.inputs.sentinel1.folder import sorted_radar
+from landslide_map.inputs.sentinel1.ground_range import has_ground_range, on_grid
 from landslide_map.inputs.sentinel1.track import open_track
 from landslide_map.inputs.sentinel2.before import compared, open_before
 from landslide_map.inputs.sentinel2.image import open_optical
@@ -43,6 +44,10 @@ def open_inputs(scene: Scene) -> SceneInputs:
         specs, notices = sorted_radar(scene.s1, scene.event.time)
     with ThreadPoolExecutor() as pool:
         image = pool.submit(open_optical, scene.s2.post, scene.event.time) if scene.s2 else None
+        if has_ground_range(specs):
+            target = decide_grid(scene.grid, None if image is None else image.result()[0], {})
+            specs, found = on_grid(specs, target, None if scene.dem is None else joined_name(scene.dem))
+            notices += found
         opening = {
             orbit: pool.submit(open_track, orbit, spec, scene.event.time, scene.s1.registration)
             for orbit, spec in specs.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isclose
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyproj
@@ -214,8 +214,16 @@ def _snapped(crs: CRS, bounds: tuple[float, float, float, float], image: RasterB
     return Grid(crs, Affine(t.a, 0, t.c + shift_x, 0, t.e, t.f + shift_y), grid.width, grid.height)
 
 
+_NO_GRID: Final = (
+    "scene.yaml names no Sentinel-2 image to take the grid from; write grid: {aoi: area.geojson} or "
+    "grid: {epsg, ulx, uly, width, height}"
+)
+
+
 def _no_grid(tracks: dict[str, RadarTrack]) -> InputError:
     """Say how to give a grid when there is no Sentinel-2 image to take it from."""
+    if not tracks:
+        return InputError("E107", _NO_GRID)
     track = next(iter(tracks.values()))
     source = (track.composite.bands["post_vv"] if track.composite else track.post[0].bands["vv"][0]).grid
     t, epsg = source.transform, source.crs.to_epsg()
@@ -227,6 +235,5 @@ def _no_grid(tracks: dict[str, RadarTrack]) -> InputError:
         hint = f"; for the grid of the {track.orbit} track: grid: {{{corner}}}"
     return InputError(
         "E107",
-        "scene.yaml names no Sentinel-2 image to take the grid from; write grid: {aoi: area.geojson} or "
-        f"grid: {{epsg, ulx, uly, width, height}}{hint}",
+        f"{_NO_GRID}{hint}",
     )

@@ -21,6 +21,8 @@ from rasterio.enums import Interleaving
 from rasterio.io import DatasetReader
 
 from landslide_map.errors import InputError, ResourceError
+from landslide_map.raster.ground_range.product import GROUND_RANGE, ground_range_band, source_paths
+from landslide_map.raster.ground_range.raster import GroundRangeRaster
 from landslide_map.raster.joined import PREFIX, joined_document, joined_files
 from landslide_map.raster.vrt import local_sources
 from landslide_map.raster.zarr_arrays import ZarrRaster, metadata_of
@@ -82,7 +84,7 @@ def gdal_path(path: str | Path) -> str:
     '/vsizip//data/S2.zip/S2.SAFE/B04.jp2'
     """
     text = str(path)
-    if text.startswith((_ZARR, PREFIX, _NETCDF)):
+    if text.startswith((_ZARR, PREFIX, _NETCDF, GROUND_RANGE)):
         return text
     return f"/vsizip/{text}" if not text.startswith("/vsizip/") and inside_zip(text) else text
 
@@ -121,6 +123,8 @@ def _open(path: str | Path) -> DatasetReader:
         return _open_array(str(path), array)
     if parts := joined_files(path):
         return _open_joined(parts)
+    if geocoded := ground_range_band(path):
+        return cast("DatasetReader", GroundRangeRaster(geocoded, open_dataset))
     place = netcdf_file(path) or plain_path(path)
     checked = _checked(place, *_state(place), 0)
     if checked.block > source_block():
@@ -163,6 +167,8 @@ def files_in(name: str | Path) -> tuple[Path, ...]:
         return tuple(file for part in parts for file in files_in(part))
     if array := zarr_array(name):
         return (array.store if array.store.is_file() else array.store / array.name,)
+    if geocoded := ground_range_band(name):
+        return (*source_paths(geocoded), *files_in(geocoded.dem))
     place = netcdf_file(name) or plain_path(name)
     member = inside_zip(place)
     return (member.zip if member else place,)

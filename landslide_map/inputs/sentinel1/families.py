@@ -19,8 +19,11 @@ from landslide_map.errors import InputError
 from landslide_map.grid import Grid
 from landslide_map.inputs.sentinel1.dimap import read_dimap
 from landslide_map.inputs.sentinel1.files import RadarFile, inspect_file, polarisation_of
+from landslide_map.inputs.sentinel1.ground_range import identity_of, not_geocoded, rough_grid
 from landslide_map.inputs.sentinel1.metadata import Identity, identify, relative_orbit
 from landslide_map.inputs.shards import shards_of
+from landslide_map.raster.ground_range.geometry import has_sarsen
+from landslide_map.raster.ground_range.product import is_ground_range
 from landslide_map.raster.open import open_band
 from landslide_map.scene.model import RadarBands, RadarSpec
 from landslide_map.untrusted.files import ZIP_ERRORS, zip_names
@@ -85,6 +88,11 @@ def products_in(path: Path) -> list[Product]:
     pairs: dict[str, dict[str, RadarFile]] = {}
     both: list[Product] = []
     for raster in _rasters(path):
+        if is_ground_range(raster):
+            if not has_sarsen():
+                raise not_geocoded(raster)
+            both.append(Product({"vv": raster, "vh": raster}, None, identity_of(raster), rough_grid(raster)))
+            continue
         if raster.suffix.lower() == ".dim":
             both.append(_product(files_of_dimap(raster), None, raster))
             continue
@@ -144,7 +152,7 @@ def expanded(spec: RadarSpec) -> list[RadarSpec]:
     if spec.path is None or not is_collection(spec.path) or (spec.path / "manifest.safe").exists():
         return [spec]
     if re.search(r"_(GRD|SLC)[FHM_]_.*\.(SAFE|ZIP)$", spec.path.name.upper()):
-        return [spec]  # refused in better words: not terrain-corrected
+        return [spec]  # geocoded, or refused in better words
     found = products_in(spec.path)
     if not found:
         raise InputError(
@@ -210,6 +218,9 @@ def _may_hold_both(raster: Path) -> bool:
 def _rasters(path: Path) -> Iterator[Path]:
     """Yield the GeoTIFFs of a folder or zip that may be backscatter; links are not followed."""
     for count, name in enumerate(_names(path)):
+        if is_ground_range(name):
+            yield name
+            continue
         if count >= MOST_FILES:
             raise InputError(
                 "E101",
@@ -224,9 +235,13 @@ def _rasters(path: Path) -> Iterator[Path]:
 
 
 def _names(path: Path) -> Iterator[Path]:
+    if is_ground_range(path):
+        yield path
+        return
     if path.is_dir():
         for folder, folders, files in os.walk(path):
-            folders.sort()
+            yield from (Path(folder, name) for name in sorted(folders) if is_ground_range(Path(folder, name)))
+            folders[:] = sorted(name for name in folders if not is_ground_range(Path(folder, name)))
             yield from (Path(folder, name) for name in sorted(files))
         return
     try:

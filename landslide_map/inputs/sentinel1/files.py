@@ -16,6 +16,7 @@ from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Grid
 from landslide_map.inputs.scene_inputs import RadarImage
 from landslide_map.inputs.sentinel1 import units
+from landslide_map.inputs.sentinel1.ground_range import not_geocoded, recorded_of
 from landslide_map.inputs.sentinel1.metadata import (
     Identity,
     Recorded,
@@ -26,6 +27,7 @@ from landslide_map.inputs.sentinel1.metadata import (
 )
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.dataset import check_image_size
+from landslide_map.raster.ground_range.product import ground_range_band
 from landslide_map.raster.nodata import alpha_bands, read_valid
 from landslide_map.raster.open import open_band, opened
 from landslide_map.raster.sampling import PLACES, decimated, refuse_to_search, sample_windows
@@ -82,7 +84,13 @@ class OpenedImage:
     @property
     def where(self) -> str:
         """The first file, for messages."""
-        return self.image.bands["vv"][0].path
+        return shown(self.image.bands["vv"][0].path)
+
+
+def shown(path: str | Path) -> str:
+    """Return what a message calls a file: of one that is geocoded here, its product."""
+    geocoded = ground_range_band(path)
+    return str(path) if geocoded is None else f"{geocoded.product} ({geocoded.polarisation.upper()})"
 
 
 def inspect_file(path: Path) -> RadarFile:
@@ -94,6 +102,9 @@ def inspect_file(path: Path) -> RadarFile:
         E101 missing or unreadable, E301 scaled or unsigned integers, E310 monthly mosaic, E320 GRD or SLC
         product that was never terrain-corrected.
     """
+    if (geocoded_here := ground_range_band(path)) is not None:
+        recorded = recorded_of(geocoded_here)
+        return RadarFile(path, recorded[0][1], ("",), geocoded_here.grid, (), recorded)
     names = [path.name, *(parent.name for parent in list(path.parents)[:_FOLDERS])]
     if is_monthly_mosaic(names[:2]):
         raise InputError(
@@ -141,12 +152,7 @@ def _refuse_product_folder(path: Path) -> None:
     if (re.search(r"_(GRD|SLC)[FHM_]_", stem) and stem.endswith((".SAFE", ".ZIP"))) or (
         path.is_dir() and (path / "manifest.safe").exists()
     ):
-        raise InputError(
-            "E320",
-            f"{path}: a Sentinel-1 {'SLC' if '_SLC_' in stem else 'GRD'} product is not terrain-corrected. "
-            "Take the same pass from Planetary Computer as RTC (landslide-map find), from Earth Engine's "
-            "COPERNICUS/S1_GRD, or from ASF HyP3 as RTC (docs/your-scene.md)",
-        )
+        raise not_geocoded(path)
     if path.is_dir():
         raise InputError("E101", f"{path}: is a folder; give its GeoTIFFs as vv: and vh: in scene.yaml")
 

@@ -25,6 +25,7 @@ from landslide_map.inputs.sentinel1.files import (
     inspect_file,
     polarisation_of,
     sampled_band,
+    shown,
 )
 from landslide_map.inputs.sentinel1.hidden import hidden_ground, hidden_notices
 from landslide_map.inputs.sentinel1.metadata import (
@@ -37,6 +38,7 @@ from landslide_map.inputs.sentinel1.metadata import (
 from landslide_map.inputs.sentinel1.placement import placed
 from landslide_map.inputs.shards import shards_of
 from landslide_map.options import BackscatterUnits, Quantity, Registration
+from landslide_map.raster.ground_range.product import ground_range_band
 from landslide_map.raster.joined import joined_files, joined_name
 from landslide_map.runtime.threads import in_threads
 from landslide_map.scene.model import CompositeBands, CompositeSpec, RadarSpec, TrackSpec
@@ -105,7 +107,7 @@ def open_image(orbit: str, spec: RadarSpec) -> OpenedImage:
     parts = _radar_files(spec)
     every = [part for group in parts.values() for part in group]
     files = [file for file, _ in every]
-    where = str(files[0].path)
+    where = shown(files[0].path)
     recorded = _recorded(files)
     declared = Identity(spec.datetime, spec.platform, relative_orbit=spec.relative_orbit, orbit=spec.orbit)
     known = declared.completed(recorded)
@@ -142,11 +144,16 @@ def open_image(orbit: str, spec: RadarSpec) -> OpenedImage:
         orbit=orbit,
         relative_orbit=known.relative_orbit,
         platform=known.platform,
-        product=Path((joined_files(where) or (where,))[0]).name,
+        product=_product_name(files[0].path),
         sources=_sources(declared, spec, files[0], known, orbit, bands["vv"][0].band.grid),
         hidden=tuple(hidden_ground(file.path) for file, _ in parts["vv"]),
     )
     return OpenedImage(image, spec, recorded, bands["vv"][0].pixels, bands["vh"][0].pixels, tuple(notices))
+
+
+def _product_name(path: Path) -> str:
+    geocoded = ground_range_band(path)
+    return geocoded.product.name if geocoded else Path((joined_files(path) or (path,))[0]).name
 
 
 def _agrees(acquired: datetime | None, orbit: str, grid: Grid) -> bool:
