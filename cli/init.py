@@ -10,20 +10,24 @@ import click
 @click.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--event-time", metavar="T", help="E.g. 2024-04-02T23:58:00Z, with its zone.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("scene.yaml"), show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, allow_dash=True),
+    default=Path("scene.yaml"),
+    show_default=True,
+    help="File to write; - prints it.",
+)
 def init(folder: Path | None, event_time: str | None, out: Path) -> None:
     """Write a commented scene.yaml from the images in FOLDER, or a template without one.
 
-    Sentinel-1 products are sorted by direction, track and side of the event. A scene.yaml that is there is
-    never replaced.
+    Sentinel-2 images and Sentinel-1 products are sorted by date, direction and track. A file that is there is
+    replaced only if `init` wrote it and no line was changed since.
     """
-    from landslide_map.errors import OutputExistsError
     from landslide_map.inputs.describe_folder import TEMPLATE, describe_folder
-    from landslide_map.runtime.atomic import whole_file
     from landslide_map.scene.fields import read_time
 
-    if out.exists():
-        raise OutputExistsError("E401", f"{out}: exists and is not replaced; choose another --out.")
+    if str(out) != "-":
+        _refuse_changed(out)
     missing: tuple[str, ...]
     if folder is None:
         text, missing = TEMPLATE, ("your images and the time of the event: edit the file",)
@@ -33,11 +37,30 @@ def init(folder: Path | None, event_time: str | None, out: Path) -> None:
         text, missing = described.text, described.missing
         for notice in described.notices:
             click.echo(f"note {notice}", err=True)
+    if str(out) == "-":
+        click.echo(text, nl=False)
+    else:
+        _write(text, out)
+    for what in missing:
+        click.echo(f"missing: {what}", err=str(out) == "-")
+    if not missing and str(out) != "-":
+        click.echo(f"next: landslide-map check {out}")
+
+
+def _refuse_changed(out: Path) -> None:
+    from landslide_map.errors import OutputExistsError
+    from landslide_map.runtime.own_files import is_sealed_text
+
+    if out.exists() and not is_sealed_text(out):
+        raise OutputExistsError("E401", f"{out}: exists and is not replaced; choose another --out.")
+
+
+def _write(text: str, out: Path) -> None:
+    from landslide_map.runtime.atomic import whole_file
+    from landslide_map.runtime.own_files import sealed_text
+
+    replaced = out.exists()
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
     with whole_file(out) as partial:
-        partial.write_text(text, encoding="utf-8")
-    click.echo(f"written: {out}")
-    for what in missing:
-        click.echo(f"missing: {what}")
-    if not missing:
-        click.echo(f"next: landslide-map check {out}")
+        partial.write_text(sealed_text(text), encoding="utf-8")
+    click.echo(f"{'replaced, as no line was changed' if replaced else 'written'}: {out}")

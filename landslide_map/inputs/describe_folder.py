@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from landslide_map.inputs.sentinel1.folder import sorted_radar
 from landslide_map.inputs.sentinel2 import safe
 from landslide_map.inputs.sentinel2.band_files import dates_in_names
 from landslide_map.inputs.sentinel2.families import resolved
+from landslide_map.inputs.sentinel2.loose_bands import loose_bands
 from landslide_map.scene.model import OpticalSpec, Radar, RadarSpec, TrackSpec
 
 TEMPLATE: Final = """\
@@ -39,8 +40,33 @@ s1:
 # dem: dem.tif                  # elevation: flat ground is then left out
 """
 _AREA: Final = {".geojson", ".gpkg", ".shp", ".kml"}
+_AREA_NAME: Final = re.compile(r"(^|[_-])(aoi|area|extent|boundary|footprint)([_.-]|$)", re.IGNORECASE)
 _ELEVATION: Final = re.compile(r"(^|[_-])(dem|dsm|dtm|elevation)([_.-]|$)", re.IGNORECASE)
 _PRODUCT: Final = re.compile(r"S2[A-D]_MSIL2A_", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """A Sentinel-2 image in a folder."""
+
+    path: Path
+    """Product, folder of bands, or the red band of single files."""
+    acquired: datetime | None
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """Band -> file, where each is listed."""
+    by_day: bool = False
+
+    @property
+    def about(self) -> str:
+        """Name and date, for a comment."""
+        if self.acquired is None:
+            return f"{self.path.name}, date unknown"
+        form = "%Y-%m-%d" if self.by_day else "%Y-%m-%d %H:%M UTC"
+        return f"{self.path.name}, taken {self.acquired:{form}}"
+
+    def dated(self, event_time: datetime) -> bool:
+        """Return whether it can be told on which side of the event the image is."""
+        return self.acquired is not None and not (self.by_day and self.acquired.date() == event_time.date())
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +98,7 @@ def describe_folder(folder: Path, event_time: datetime | None, out: Path) -> Des
     if not folder.is_dir():
         raise InputError("E101", f"{folder}: no such folder; name the one with the images.")
     base = out.absolute().parent
-    images = sorted(_optical(folder), key=lambda item: item[0])
+    images = sorted(_optical(folder), key=lambda image: (str(image.acquired or ""), str(image.path)))
     count = len(passes(products_in(folder)))
     if not images and not count:
         raise InputError(
@@ -83,7 +109,7 @@ def describe_folder(folder: Path, event_time: datetime | None, out: Path) -> Des
     lines = ["# Written by `landslide-map init`; every key is explained in docs/scene-format.md.", "event:"]
     if event_time is None:
         lines.append("  time:    # write when it happened, UTC with a Z, e.g. 2024-04-02T23:58:00Z")
-        lines += [f"# {path.name}, taken {time:%Y-%m-%d %H:%M} UTC" for time, path in images]
+        lines += [f"# {image.about}" for image in images]
         lines += [f"# Sentinel-1: {count} passes"] if count else []
         text = "the time of the event: give --event-time, and images before and after it are told apart"
         return Described("\n".join(lines) + "\n", (text,), ())
@@ -107,20 +133,23 @@ def describe_folder(folder: Path, event_time: datetime | None, out: Path) -> Des
     return Described("\n".join(lines) + "\n", tuple(missing), tuple(notices))
 
 
-def _optical(folder: Path) -> Iterator[tuple[datetime, Path]]:
-    """Yield time and path of the Sentinel-2 images in a folder."""
+def _optical(folder: Path) -> Iterator[_Image]:
+    """Yield the Sentinel-2 images in a folder and below it."""
     seen: set[Path] = set()
     for path in [folder, *sorted(folder.rglob("*"))]:
         if any(parent in seen for parent in path.parents):
             continue
         if path.is_dir() and any(child.name.lower() == safe.PRODUCT_XML for child in path.iterdir()):
             seen.add(path)
-            yield safe.read_product(path).acquired, path
+            yield _Image(path, safe.read_product(path).acquired)
         elif path.suffix.lower() == ".zip" and _PRODUCT.search(path.name):
-            yield safe.read_product(path).acquired, path
-        elif path.is_dir() and path != folder and (time := _of_bands(path)) is not None:
+            yield _Image(path, safe.read_product(path).acquired)
+        elif path.is_dir() and (time := _of_bands(path)) is not None:
             seen.add(path)
-            yield time, path
+            yield _Image(path, time)
+        elif path.is_dir():
+            for one in loose_bands(path):
+                yield _Image(one.files["B04"], one.acquired, one.files, one.by_day)
 
 
 def _of_bands(folder: Path) -> datetime | None:
@@ -135,21 +164,36 @@ def _of_bands(folder: Path) -> datetime | None:
     return (spec.datetime or dates_in_names(files)) if files else None
 
 
-def _optical_lines(
-    images: list[tuple[datetime, Path]], event_time: datetime, base: Path
-) -> tuple[list[str], list[str]]:
-    after = [(time, path) for time, path in images if time > event_time]
-    others = [f"# also there: {path.name}, taken {time:%Y-%m-%d %H:%M} UTC" for time, path in images]
-    if not after:
-        return others, ["a Sentinel-2 image after the event"]
-    time, path = after[0]
-    others = [line for line, (_, other) in zip(others, images, strict=True) if other != path]
-    days = (time - event_time).total_seconds() / 86400
-    return [
-        "s2:",
-        f"  post: {_text(path, base)}    # {days:.1f} days after the event",
-        *others,
-    ], []
+def _optical_lines(images: list[_Image], event_time: datetime, base: Path) -> tuple[list[str], list[str]]:
+    """Return the lines of the image after the event, and what is missing; other images are comments."""
+    dated = [image for image in images if image.dated(event_time)]
+    after = [image for image in dated if image.acquired is not None and image.acquired > event_time]
+    undated = [image for image in images if image not in dated]
+    post = (after or undated or [None])[0]
+    if post is None or (not after and len(undated) > 1):
+        others = [f"# also there: {image.about}" for image in images]
+        choose = f": {len(undated)} have no date, name one as s2.post" if undated else ""
+        return others, [f"a Sentinel-2 image after the event{choose}"]
+    before = [image for image in dated if image not in after]
+    lines = ["s2:", *_image_lines("post", post, event_time, base)]
+    if before:
+        lines += [f"  # {line[2:]}" for line in _image_lines("pre", before[-1], event_time, base)]
+    others = [f"# also there: {image.about}" for image in images if image not in (post, *before[-1:])]
+    missing = [] if after else [f"when {post.path.name} was taken: write s2.post.datetime"]
+    return [*lines, *others], missing
+
+
+def _image_lines(key: str, image: _Image, event_time: datetime, base: Path) -> list[str]:
+    """Return the lines of an image, with its distance from the event or a place for its date."""
+    days = (image.acquired - event_time).total_seconds() / 86400 if image.acquired else 0.0
+    when = f"{abs(days):.1f} days {'after' if days > 0 else 'before'} the event"
+    if not image.files:
+        return [f"  {key}: {_text(image.path, base)}    # {when}"]
+    lines = [f"  {key}:", *(f"    {band}: {_text(path, base)}" for band, path in image.files.items())]
+    if not image.dated(event_time):
+        return [*lines, "    # datetime: YYYY-MM-DDThh:mm:ssZ    # when it was taken; its names do not tell"]
+    told = "; by its names, the time of day is unknown" if image.by_day else ""
+    return [*lines, f"    datetime: {image.acquired:%Y-%m-%dT%H:%M:%SZ}    # {when}{told}"]
 
 
 def _radar_lines(tracks: dict[str, TrackSpec], base: Path) -> list[str]:
@@ -176,7 +220,9 @@ def _item(spec: RadarSpec, base: Path) -> list[str]:
 
 def _grid_lines(folder: Path, base: Path, has_image: bool) -> list[str]:
     """Return the grid: an area that lies in the folder, commented out where the image decides as well."""
-    area = next((p for p in sorted(folder.iterdir()) if p.suffix.lower() in _AREA), None)
+    shapes = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _AREA]
+    likely = [path for path in shapes if _AREA_NAME.search(path.name)]
+    area = next(iter(likely or (shapes if not has_image and len(shapes) == 1 else [])), None)
     if area is None:
         return [] if has_image else ["# grid: {aoi: area.geojson}    # needed without a Sentinel-2 image"]
     comment = "# " if has_image else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,8 @@ def test_the_template_is_a_scene(tmp_path: Path):
     assert init(None, tmp_path / "scene.yaml").exit_code == 0
     scene = load_scene(tmp_path / "scene.yaml")
     assert scene.s1 is not None
-    assert (tmp_path / "scene.yaml").read_text() == TEMPLATE
+    assert (tmp_path / "scene.yaml").read_text().startswith(TEMPLATE)
+    assert init(None, Path("-")).stdout == TEMPLATE
 
 
 def test_a_scene_that_is_there_is_not_replaced(tmp_path: Path):
@@ -82,6 +84,47 @@ def test_a_scene_that_is_there_is_not_replaced(tmp_path: Path):
     assert isinstance(result.exception, LandslideMapError)
     assert result.exception.code == "E401"
     assert out.read_text() == "mine"
+
+
+def test_what_init_wrote_is_replaced_until_a_line_is_changed(tmp_path: Path):
+    hyp3(tmp_path)
+    out = tmp_path / "scene.yaml"
+    assert init(None, out).exit_code == init(tmp_path, out).exit_code == 0
+    assert init(tmp_path, out, "--event-time", EVENT).exit_code == 0
+    assert load_scene(out).event.time.isoformat() == EVENT.replace("Z", "+00:00")
+    out.write_text(out.read_text().replace("s1:", "s1: # mine"))
+    edited = out.read_text()
+    result = init(tmp_path, out, "--event-time", EVENT)
+    assert isinstance(result.exception, LandslideMapError)
+    assert result.exception.code == "E401"
+    assert out.read_text() == edited
+
+
+@pytest.mark.parametrize("lead", ["", "20240410_", "T51RUH_20240410T022529_"])
+def test_plain_band_files_are_an_image(tmp_path: Path, lead: str):
+    images = tmp_path / "images"
+    names = ("blue", "green", "red", "nir") if not lead else ("B02", "B03", "B04", "B08")
+    for old, name in zip(("B02", "B3", "B04", "B08"), names, strict=True):
+        write(images / f"{lead}{name}.tif", np.ones((80, 90), np.float32))
+        write(images / f"20240301_{old}.tif", np.ones((80, 90), np.float32))
+    result = init(images, tmp_path / "scene.yaml", "--event-time", EVENT)
+    assert result.exception is None, result.output
+    scene = load_scene(tmp_path / "scene.yaml")
+    assert scene.s2 is not None
+    files = {band: path.name for band, path in scene.s2.post.band_files.items()}
+    assert files == dict(
+        zip(("blue", "green", "red", "nir"), (f"{lead}{name}.tif" for name in names), strict=True)
+    )
+    assert ("missing: when" in result.output) == (scene.s2.post.datetime is None) == (not lead)
+    if lead:
+        assert scene.s2.post.datetime is not None
+        assert f"{scene.s2.post.datetime:%Y%m%d}" == "20240410"
+    text = re.sub("(?m)^  # ", "  ", (tmp_path / "scene.yaml").read_text())
+    (tmp_path / "both.yaml").write_text(text)
+    both = load_scene(tmp_path / "both.yaml")
+    assert both.s2 is not None
+    assert both.s2.pre is not None
+    assert both.s2.pre[0].band_files["green"].name == "20240301_B3.tif"
 
 
 @pytest.mark.parametrize("name", ["absent", "."])
