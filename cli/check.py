@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from . import shared_options
+from .grouped_help import command
 
 
-@click.command()
+@command(short_help="Check a scene.yaml and every file that it names.")
 @click.argument("scene", type=click.Path(path_type=Path))
 @shared_options.bundle_of_scene
 @shared_options.stride

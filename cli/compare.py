@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from .grouped_help import command
 
-@click.command()
+
+@command(short_help="Compare two finished maps.")
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
 @click.option(

@@ -11,6 +11,7 @@ import click
 
 from . import shared_options
 from .feedback import Console, feedback
+from .grouped_help import command
 
 if TYPE_CHECKING:
     from landslide_map.evaluation.windows import LabelledPredictions
@@ -30,7 +31,7 @@ _SAYS_NOTHING = {
 """What is evaluated -> options that have no meaning there."""
 
 
-@click.command()
+@command(short_help="Score a bundle, or a map against an inventory.")
 @click.argument("windows", required=False, type=_PATH)
 @click.option(
     "--labels", type=_PATH, help="CSV with columns ID,label (and fold), unless WINDOWS has Train.csv."

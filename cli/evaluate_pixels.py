@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .feedback import Console, feedback
+from .grouped_help import command
 
 if TYPE_CHECKING:
     from landslide_map.datasets.pixel_data import Layout
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=Path)
 
 
-@click.command("evaluate-pixels")
+@command("evaluate-pixels", short_help="Score pixel members on images with masks.")
 @click.argument("data", nargs=-1, required=True, type=_PATH)
 @click.option("--bundle", required=True, type=_PATH, help="Bundle with pixel members.")
 @click.option(

@@ -11,11 +11,12 @@ import click
 from . import shared_options
 from .feedback import Console, feedback
 from .find import asking, network_of, prepared, require_search, search_options
+from .grouped_help import command
 
 _MAP_OPTIONS = ("bundle", "stride", "operating_point", "profile", "memory")
 
 
-@click.command()
+@command(short_help="Find, download, check and map the images of an event.")
 @search_options
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder of the event.")
 @click.option("--yes", is_flag=True, help="Download more than 5 GB without a question.")

@@ -14,6 +14,7 @@ import click
 from landslide_map.errors import ResourceError
 
 from .feedback import Console, feedback
+from .grouped_help import command
 
 if TYPE_CHECKING:
     from landslide_map.search.area import Area
@@ -70,7 +71,7 @@ def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.command()
+@command(short_help="Search for images of an event; write scene.yaml.")
 @search_options
 @click.option("--out", type=click.Path(path_type=Path), default=Path("scene.yaml"), show_default=True)
 @click.option(

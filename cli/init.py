@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from .grouped_help import command
 
-@click.command()
+
+@command(short_help="Write a scene.yaml from the images in a folder.")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--event-time", metavar="T", help="E.g. 2024-04-02T23:58:00Z, with its zone.")
 @click.option(

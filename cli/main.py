@@ -50,16 +50,18 @@ _GROUPS: Final[dict[str, tuple[click.Command, ...]]] = {
 }
 """Heading of the help -> commands, in the order in which people need them."""
 
+_LONGEST: Final = 1000
+"""Letters of a line about a command: it is wrapped, never cut."""
+
 
 class DefaultToRun(click.Group):
     """A group whose first argument may also be a scene or an option of ``run``."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands by what people do."""
-        width = formatter.width - 6 - max(map(len, self.commands))
         for heading, commands in _GROUPS.items():
             with formatter.section(heading):
-                formatter.write_dl([(str(one.name), one.get_short_help_str(width)) for one in commands])
+                formatter.write_dl([(str(one.name), one.get_short_help_str(_LONGEST)) for one in commands])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put ``run`` in front unless a command, ``--help`` or ``--version`` comes first."""

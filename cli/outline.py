@@ -9,9 +9,10 @@ import click
 
 from . import shared_options
 from .feedback import Console, feedback
+from .grouped_help import command
 
 
-@click.command()
+@command(short_help="Redraw outlines: another threshold, a mask, only new ones.")
 @click.argument("results", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for the new outlines.")
 @click.option("--threshold", type=float, help="Least probability of an outline, between 0 and 1.")

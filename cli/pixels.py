@@ -9,12 +9,13 @@ import click
 
 from . import shared_options
 from .feedback import Console, feedback
+from .grouped_help import command
 
 if TYPE_CHECKING:
     from landslide_map.options import Precision
 
 
-@click.command()
+@command(short_help="Map the pixels of a scene with the pixel members.")
 @click.argument("scene", type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="GeoTIFF to write.")
 @click.option("--bundle", required=True, type=click.Path(path_type=Path), help="Bundle with pixel members.")

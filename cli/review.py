@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from .grouped_help import command
 
-@click.command()
+
+@command(short_help="Count the reviews of a result, export the confirmed.")
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option(
     "--export", type=click.Path(path_type=Path), help="Write the confirmed and drawn outlines here (.gpkg)."

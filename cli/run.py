@@ -10,6 +10,7 @@ import click
 
 from . import shared_options
 from .feedback import Console, feedback
+from .grouped_help import command
 from .refusals import refusal_of
 
 if TYPE_CHECKING:
@@ -17,27 +18,33 @@ if TYPE_CHECKING:
     from landslide_map.mapping.map_scenes import Outcome
 
 
-@click.command()
+@command(short_help="Map one scene or several.")
 @click.argument("scenes", metavar="SCENE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
-@shared_options.bundle_of_scene
-@shared_options.stride
+@click.option(
+    "--overwrite", is_flag=True, help="Replace a result; delete the checkpoint of an interrupted run."
+)
+@click.option(
+    "--outline",
+    type=click.Choice(["objects", "windows"]),
+    help="Outline landslides on pixels (objects, the default), or windows above the threshold.",
+)
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Probability above which a window is a landslide; of outlines: landslide-map outline --threshold.",
 )
 @shared_options.operating_point
-@click.option(
-    "--outline",
-    type=click.Choice(["objects", "windows"]),
-    help="Outline landslides on pixels (objects, the default), or windows above the threshold.",
-)
+@shared_options.formats
+@shared_options.bundle_of_scene
+@shared_options.profile
+@shared_options.stride
 @shared_options.coregister
 @click.option(
     "--everywhere", is_flag=True, help="Compute pixel members on every pixel, not only near candidates."
 )
-@shared_options.profile
+@click.option("--memory", help="Memory limit, including workers here, e.g. 2GB; same result.")
+@click.option("--workers", type=click.IntRange(1), help="Classify windows with this many processes here.")
 @shared_options.device
 @shared_options.precision
 @shared_options.exact_early_exit
@@ -46,12 +53,6 @@ if TYPE_CHECKING:
     "--scheduler", help="Classify windows with the workers of this dask scheduler, e.g. tcp://10.0.0.1:8786."
 )
 @shared_options.tls
-@click.option("--workers", type=click.IntRange(1), help="Classify windows with this many processes here.")
-@click.option("--memory", help="Memory limit, including workers here, e.g. 2GB; same result.")
-@shared_options.formats
-@click.option(
-    "--overwrite", is_flag=True, help="Replace a result; delete the checkpoint of an interrupted run."
-)
 @feedback
 def run(
     scenes: tuple[Path, ...],

@@ -9,12 +9,13 @@ import click
 
 from . import shared_options
 from .feedback import Console, feedback
+from .grouped_help import command
 
 if TYPE_CHECKING:
     from landslide_map.options import Device, OperatingPoint, Precision
 
 
-@click.command()
+@command(short_help="Score ready windows (.npy).")
 @click.argument("windows", type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="CSV file to write.")
 @shared_options.bundle

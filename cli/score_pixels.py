@@ -9,12 +9,13 @@ import click
 
 from . import shared_options
 from .feedback import Console, feedback
+from .grouped_help import command
 
 if TYPE_CHECKING:
     from landslide_map.datasets.pixel_arrays import Layout
 
 
-@click.command("score-pixels")
+@command("score-pixels", short_help="Score the pixels of arrays (.npy, .h5).")
 @click.argument("arrays", type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help=".npy file to write.")
 @click.option("--bundle", required=True, type=click.Path(path_type=Path), help="Bundle with pixel members.")

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from .feedback import Console, feedback
+from .grouped_help import command
 
 
-@click.command()
+@command(short_help="Write the aligned bands of a scene as one COG.")
 @click.argument("scene", type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="File to write, a GeoTIFF.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")

@@ -9,6 +9,7 @@ import click
 
 from . import shared_options
 from .feedback import Console, feedback
+from .grouped_help import command
 
 if TYPE_CHECKING:
     from landslide_map.runtime.progress import Report
@@ -18,7 +19,7 @@ _PATH = click.Path(path_type=Path)
 _FOR_NETWORKS = ("members", "folds", "weights", "from_scratch", "device", "precision", "restart")
 
 
-@click.command()
+@command()
 @click.argument("data", nargs=-1, type=_PATH)
 @click.option("--statistics", type=_PATH, help="CSV table of labelled window statistics, instead of DATA.")
 @click.option("--recipe", default="default", show_default=True, help="Name of a recipe, or a .yaml file.")

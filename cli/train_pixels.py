@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from .feedback import Console, feedback
+from .grouped_help import command
 
 _PATH = click.Path(path_type=Path)
 
 
-@click.command("train-pixels")
+@command("train-pixels")
 @click.argument("data", nargs=-1, required=True, type=_PATH)
 @click.option(
     "--recipe", default="small-pixels", show_default=True, help="Name of a recipe, or a .yaml file."

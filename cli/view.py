@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from .grouped_help import command
 
-@click.command()
+
+@command(short_help="Show a result, or patches, on a page in the browser.")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--bundle",

@@ -8,9 +8,10 @@ from typing import Literal
 import click
 
 from .feedback import Console, feedback
+from .grouped_help import command
 
 
-@click.command()
+@command(short_help="Cut labelled windows from a scene.")
 @click.argument("scene", type=click.Path(path_type=Path))
 @click.option(
     "--labels",

@@ -169,7 +169,7 @@ def _optical_lines(images: list[_Image], event_time: datetime, base: Path) -> tu
     dated = [image for image in images if image.dated(event_time)]
     after = [image for image in dated if image.acquired is not None and image.acquired > event_time]
     undated = [image for image in images if image not in dated]
-    post = (after or undated or [None])[0]
+    post = next(iter(after or undated), None)
     if post is None or (not after and len(undated) > 1):
         others = [f"# also there: {image.about}" for image in images]
         choose = f": {len(undated)} have no date, name one as s2.post" if undated else ""

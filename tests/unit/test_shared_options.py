@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import click
 import pytest
+from click.testing import CliRunner
 from landslide_map_cli.main import cli
 
 from landslide_map.bands import MODEL_BANDS
@@ -43,3 +44,26 @@ def test_bands_of_ready_windows_are_told_in_their_order() -> None:
     names = radar.removesuffix(" of the descending and of the ascending track").split(", ")
     expected = [*optical.split(", "), *(f"{orbit}_{name}" for orbit in ("desc", "asc") for name in names)]
     assert tuple(expected) == MODEL_BANDS
+
+
+def test_lists_of_commands_are_not_cut() -> None:
+    shown = CliRunner().invoke(cli, ["--help"], terminal_width=80).output
+    assert "..." not in shown.partition("Options:")[2]
+    assert max(map(len, shown.splitlines())) <= 80
+    lines = [line.split()[0] for line in shown.splitlines() if re.match(r"  [a-z][a-z-]*  +[A-Z]", line)]
+    assert sorted(lines) == sorted(cli.commands)
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_help_lists_every_option_once(name: str) -> None:
+    shown = CliRunner().invoke(cli, [name, "--help"], terminal_width=100).output
+    options = [one for one in cli.commands[name].params if isinstance(one, click.Option) and not one.hidden]
+    listed = re.findall(r"^  (?:-\w, )?(--[a-z0-9-]+)", shown.partition("\nOptions:")[2], re.MULTILINE)
+    assert sorted(listed) == sorted([*(one.opts[-1] for one in options), "--help"])
+
+
+def test_the_help_of_a_run_begins_with_what_every_run_needs() -> None:
+    shown = CliRunner().invoke(cli, ["run", "--help"], terminal_width=100).output
+    first = shown.partition("\nOptions:\n")[2].partition("\n\n")[0]
+    listed = re.findall(r"^  (?:-\w, )?--([a-z-]+)", first, re.MULTILINE)
+    assert listed == ["out", "overwrite", "outline", "threshold", "operating-point", "format", "help"]
