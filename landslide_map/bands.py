@@ -25,6 +25,12 @@ DN_OFFSET: Final = 1000.0
 MODEL_OPTICAL: Final = ("blue", "green", "red", "nir")
 """The same in the order of the labelled windows, whatever is published: docs/decisions/0020."""
 
+BANDS_20M: Final = ("b05", "b06", "b07", "b8a", "b11", "b12")
+"""Post-event Sentinel-2 bands of 20 m, as training DN; only pixel members read them."""
+BANDS_60M: Final = ("b01", "b09")
+"""The same of 60 m."""
+FURTHER_BANDS: Final = BANDS_20M + BANDS_60M
+
 PREFIX: Final = {"descending": "desc", "ascending": "asc"}
 """Orbit direction -> prefix of its band names."""
 

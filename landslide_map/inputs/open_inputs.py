@@ -9,13 +9,15 @@ from landslide_map.errors import Notice
 from landslide_map.inputs.coverage import coverage_notices
 from landslide_map.inputs.elevation import elevation_notices, open_elevation, without_fill
 from landslide_map.inputs.missing_files import refuse_missing
-from landslide_map.inputs.scene_inputs import OpticalImage, SceneInputs
+from landslide_map.inputs.scene_inputs import LevelOneImage, OpticalImage, SceneInputs
 from landslide_map.inputs.sentinel1.consistency import check_tracks_differ
 from landslide_map.inputs.sentinel1.folder import sorted_radar
 from landslide_map.inputs.sentinel1.ground_range import has_ground_range, on_grid
+from landslide_map.inputs.sentinel1.incidence import angle_files, with_angles
 from landslide_map.inputs.sentinel1.track import open_track
 from landslide_map.inputs.sentinel2.before import compared, open_before
 from landslide_map.inputs.sentinel2.image import open_optical
+from landslide_map.inputs.sentinel2.level_1c import open_level_1c
 from landslide_map.inputs.sentinel2.turned import beside_radar_notices
 from landslide_map.inputs.target_grid import decide_grid
 from landslide_map.raster.joined import joined_name
@@ -65,6 +67,10 @@ def open_inputs(scene: Scene) -> SceneInputs:
             tracks[orbit], found = track.result()
             notices += found
             files += [file for band in tracks[orbit].raster_bands for file in files_of(band)]
+    level_1c, read = _level_1c(scene, optical)
+    files += read
+    tracks = {orbit: with_angles(track, specs[orbit]) for orbit, track in tracks.items()}
+    files += [file for track in tracks.values() for file in angle_files(track)]
     check_tracks_differ(tracks.values())
     dem = None if scene.dem is None else open_elevation(joined_name(scene.dem))
     if dem is not None:
@@ -87,6 +93,14 @@ def open_inputs(scene: Scene) -> SceneInputs:
         tracks=tracks,
         dem=dem,
         optical_before=before,
+        optical_l1c=level_1c,
         files=tuple(dict.fromkeys(files)),
         notices=tuple(notices),
     )
+
+
+def _level_1c(scene: Scene, optical: OpticalImage | None) -> tuple[LevelOneImage | None, tuple[Path, ...]]:
+    """Return the Level-1C product of a scene, and its files; None where the scene names none."""
+    if scene.s2 is None or scene.s2.post_l1c is None:
+        return None, ()
+    return open_level_1c(scene.s2.post_l1c, scene.event.time, optical)

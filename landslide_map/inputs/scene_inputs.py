@@ -14,7 +14,22 @@ from pathlib import Path
 from landslide_map.errors import Notice
 from landslide_map.grid import Grid
 from landslide_map.options import BackscatterUnits, Quantity
-from landslide_map.raster.band import RasterBand
+from landslide_map.raster.band import FLOAT32, RasterBand
+
+
+@dataclass(frozen=True, slots=True)
+class UnopenedBand:
+    """A band that only pixel members read, before it is opened."""
+
+    path: str
+    index: int = 1
+    nodata: tuple[float, ...] | None = None
+    """None for what the file says."""
+    placed: Grid | None = None
+    """Where the pixels lie, if the product says so elsewhere."""
+    like: Grid | None = None
+    """A band of the same image, whose ground it covers."""
+    limits: tuple[float, float] = FLOAT32
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +48,28 @@ class OpticalImage:
     """UTC."""
     scene_classification: RasterBand | None = None
     """SCL (20 m), where the product has it."""
+    further: Mapping[str, UnopenedBand] = field(default_factory=dict)
+    """``b05, b06, b07, b8a, b11, b12`` (20 m) and ``b01, b09`` (60 m), those that there are; of the same
+    scale and offset."""
     product: str = ""
     """Product name or first file name, for reports."""
     baseline: str | None = None
     """Processing baseline, e.g. ``05.09``."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Property -> where it is known from, as of :class:`RadarImage`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelOneImage:
+    """The Level-1C product of the post-event image; reflectance = ``(stored + offset) / 10000``."""
+
+    bands: Mapping[str, UnopenedBand]
+    """``b01`` ... ``b12``, without ``b8a``."""
+    offset: float
+    """-1000 from baseline 04.00 on, else 0."""
+    acquired: datetime
+    """UTC."""
+    product: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +122,10 @@ class RadarTrack:
     pre: tuple[RadarImage, ...] = ()
     post: tuple[RadarImage, ...] = ()
     composite: RadarComposite | None = None
+    incidence: tuple[UnopenedBand, ...] = ()
+    """Angles from the normal of the ellipsoid; of each slice, the first valid one counts."""
+    local_incidence: tuple[UnopenedBand, ...] = ()
+    """Angles from the normal of the ground."""
 
     @property
     def quantity(self) -> Quantity:
@@ -119,6 +154,8 @@ class SceneInputs:
     dem: RasterBand | None = None
     optical_before: tuple[OpticalImage, ...] = ()
     """Sentinel-2 images before the event, the latest first; only outlines are made with them."""
+    optical_l1c: LevelOneImage | None = None
+    """Only pixel members read it."""
     files: tuple[Path, ...] = ()
     """Every file on disk that is read, for the manifest."""
     notices: tuple[Notice, ...] = field(default=())

@@ -11,10 +11,11 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from landslide_map.bands import FURTHER_BANDS
 from landslide_map.errors import SceneError, UsageError
 from landslide_map.scene.messages import NAIVE_TIME
 
-_PER_PART: Final = {"path", "B02", "B03", "B04", "B08", "SCL"}
+_PER_PART: Final = {"path", "B02", "B03", "B04", "B08", "SCL", *(name.upper() for name in FURTHER_BANDS)}
 """Keys of an image that each of its parts has for itself."""
 _LONGEST_NAME: Final = 255
 """Of a file or folder, bytes, on any usual disk: longer text is a shape or a list, not a path."""

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from landslide_map.bands import FURTHER_BANDS
 from landslide_map.errors import UsageError
 from landslide_map.options import BackscatterUnits, OperatingPoint, Outline, Pixels, Quantity, Registration
 from landslide_map.scene.fields import (
@@ -111,6 +112,14 @@ class OpticalSpec(_Model):
     B04: FilePath | None = None
     B08: FilePath | None = None
     SCL: FilePath | None = None
+    B05: FilePath | None = None
+    B06: FilePath | None = None
+    B07: FilePath | None = None
+    B8A: FilePath | None = None
+    B11: FilePath | None = None
+    B12: FilePath | None = None
+    B01: FilePath | None = None
+    B09: FilePath | None = None
     units: Literal["dn", "reflectance"] = "dn"
     offset: Literal["auto", "present", "absent"] = "auto"
     datetime: UtcTime | None = None
@@ -122,6 +131,12 @@ class OpticalSpec(_Model):
     def band_files(self) -> dict[str, Path]:
         """``red, green, blue, nir`` -> file, for those given."""
         files = {"red": self.B04, "green": self.B03, "blue": self.B02, "nir": self.B08}
+        return {name: path for name, path in files.items() if path is not None}
+
+    @property
+    def further_files(self) -> dict[str, Path]:
+        """``b05`` ... -> file, for those given of the bands that only pixel members read."""
+        files = {name: getattr(self, name.upper()) for name in FURTHER_BANDS}
         return {name: path for name, path in files.items() if path is not None}
 
     @model_validator(mode="after")
@@ -149,6 +164,8 @@ class Optical(_Model):
 
     post: Annotated[OpticalSpec, BeforeValidator(one_image)]
     pre: OpticalList | None = None
+    post_l1c: FilePath | None = None
+    """The Level-1C product of the same image, for pixel members."""
 
 
 class RadarBands(_Model):
@@ -233,6 +250,8 @@ class TrackSpec(_Model):
     pre: RadarList | None = None
     post: RadarList | None = None
     composite: Annotated[CompositeSpec | None, BeforeValidator(path_or_mapping)] = None
+    incidence: FilePaths | None = None
+    local_incidence: FilePaths | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:

@@ -10,14 +10,17 @@ import numpy as np
 from landslide_map.array_types import Floats32
 from landslide_map.bands import (
     CHANNELS,
+    FURTHER_BANDS,
     ORBITS,
     POLARISATIONS,
+    PREFIX,
     acquisition,
     group,
 )
 from landslide_map.errors import InputError
 from landslide_map.grid import Block
-from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.inputs.further_bands import opened_angle, opened_band
+from landslide_map.inputs.scene_inputs import SceneInputs, UnopenedBand
 from landslide_map.models.segmentation.channels import PIXEL_CHANNELS
 from landslide_map.models.segmentation.scaling import L4S_DIVISOR
 from landslide_map.raster.handles import OpenFiles
@@ -33,6 +36,10 @@ _BOTH: Final = {
 _BEFORE: Final = ("pre_blue", "pre_green", "pre_red", "pre_nir", "ndvi_pre")
 _BETWEEN: Final = ("dndvi", "neg_dndvi", "rdndvi")
 _VEGETATION: Final = ("ndvi_post", *_BEFORE, *_BETWEEN)
+_LEVEL_1C: Final = {f"l4s_b{number:02d}": f"b{number:02d}" for number in range(1, 13)}
+_INCIDENCE: Final = {
+    f"{PREFIX[orbit]}_{kind}": (orbit, kind) for orbit in ORBITS for kind in ("incidence", "local_incidence")
+}
 
 
 def unavailable(inputs: SceneInputs, names: Sequence[str]) -> list[str]:
@@ -45,12 +52,33 @@ def unavailable(inputs: SceneInputs, names: Sequence[str]) -> list[str]:
             there = inputs.dem is not None
         elif name in _VEGETATION:
             there = _has_vegetation(inputs, name)
+        elif name in _BOTH:
+            there = bool(inputs.tracks)
         else:
-            there = name in _BOTH and bool(inputs.tracks)
+            there = bool(_unopened(inputs, name))
         if not there:
             source = PIXEL_CHANNELS[name].source
             lacking.append(f"{name} (made of {', '.join(source) or 'nothing that a scene holds'})")
     return lacking
+
+
+def _unopened(inputs: SceneInputs, name: str) -> tuple[UnopenedBand, ...]:
+    """Return the bands of a channel that are opened when it is asked for; none where there are none.
+
+    They are opened once here, so that a damaged one is refused before hours of work.
+    """
+    found: tuple[UnopenedBand | None, ...] = ()
+    if name in FURTHER_BANDS and inputs.optical is not None:
+        found = (inputs.optical.further.get(name),)
+    elif name in _LEVEL_1C and inputs.optical_l1c is not None:
+        found = (inputs.optical_l1c.bands.get(_LEVEL_1C[name]),)
+    elif name in _INCIDENCE:
+        orbit, kind = _INCIDENCE[name]
+        found = getattr(inputs.tracks[orbit], kind) if orbit in inputs.tracks else ()
+    bands = tuple(band for band in found if band is not None)
+    for band in bands:
+        opened_angle(band) if name in _INCIDENCE else opened_band(band)
+    return bands
 
 
 def _has_vegetation(inputs: SceneInputs, name: str) -> bool:
@@ -103,7 +131,29 @@ def read_pixel_channels(
             made[name] = _both(inputs, *_BOTH[name], block, files)
     if terrain := [name for name in names if name in _TERRAIN]:
         made |= _terrain(inputs, terrain, block, files)
+    for name in {*names} - {*made}:
+        made[name] = _read_unopened(inputs, name, block, files)
     return np.stack([made[name] for name in names])
+
+
+def _read_unopened(inputs: SceneInputs, name: str, block: Block, files: OpenFiles | None) -> Floats32:
+    """Return a band of 20 m or 60 m, of Level-1C, or angles: bilinear, the first band with a value."""
+    out = np.full((block.height, block.width), np.nan, np.float32)
+    for band in _unopened(inputs, name):
+        raster, factor = opened_angle(band) if name in _INCIDENCE else (opened_band(band), 1.0)
+        values = read_block(raster, inputs.grid, block, files=files) * np.float32(factor)
+        out = np.where(np.isnan(out), values, out)
+    if name in _INCIDENCE:
+        return out
+    if name in _LEVEL_1C:
+        assert inputs.optical_l1c is not None
+        stored = out + np.float32(inputs.optical_l1c.offset)
+        return stored / np.float32(L4S_DIVISOR[int(_LEVEL_1C[name][1:]) - 1])
+    assert inputs.optical is not None
+    dn: Floats32 = np.maximum(
+        out * np.float32(inputs.optical.scale) + np.float32(inputs.optical.offset), np.float32(1)
+    )
+    return dn
 
 
 def _vegetation(

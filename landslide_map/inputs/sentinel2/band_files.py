@@ -13,7 +13,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from landslide_map import bands
+from landslide_map.bands import FURTHER_BANDS
 from landslide_map.errors import InputError
+from landslide_map.inputs.scene_inputs import UnopenedBand
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.nodata import alpha_bands
 from landslide_map.raster.open import netcdf_variables, open_band, opened
@@ -79,6 +81,34 @@ def open_files(spec: OpticalSpec) -> dict[str, RasterBand]:
     if spec.SCL is not None:
         rasters["scl"] = open_band(spec.SCL, nodata=ZERO)
     return rasters
+
+
+def further_bands(spec: OpticalSpec) -> dict[str, UnopenedBand]:
+    """Return the bands of one raster that describe themselves as those of 20 m or 60 m."""
+    if spec.path is None or netcdf_variables(spec.path):
+        return {}
+    with opened(spec.path) as dataset:
+        descriptions = [(text or "").strip() for text in dataset.descriptions]
+    nodata = (*ZERO, SATURATED) if spec.nodata is None else spec.nodata
+    found = {}
+    for name in FURTHER_BANDS:
+        own = re.compile(rf"B0?{name[1:].lstrip('0')}(?![0-9A-Z])", re.IGNORECASE)
+        numbers = [i for i, text in enumerate(descriptions, 1) if own.match(text)]
+        if len(numbers) == 1:
+            found[name] = UnopenedBand(str(spec.path), numbers[0], nodata)
+    return found
+
+
+def check_band_name(band: str, path: Path) -> None:
+    """Refuse a file that is named after another band of 20 m or 60 m (E206), or is of Level-1C (E201)."""
+    _refuse_level_1c(str(path))
+    said = {code.lower() for code in ANY_CODE.findall(path.name)}
+    if said and not said & {band, f"b{band[1:].lstrip('0')}"}:
+        raise InputError(
+            "E206",
+            f"{path}: listed as {band.upper()}, but its name says {', '.join(sorted(said)).upper()}; "
+            "list each band under its own key in scene.yaml, or rename the file",
+        )
 
 
 def _of_variables(spec: OpticalSpec, variables: Mapping[str, str]) -> dict[str, RasterBand]:

@@ -20,6 +20,7 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
+from landslide_map.bands import BANDS_20M, BANDS_60M
 from landslide_map.errors import InputError
 from landslide_map.grid import Grid
 from landslide_map.raster.zarr_arrays import metadata_of
@@ -34,6 +35,10 @@ ARRAYS: Final = {
     "red": "measurements/reflectance/r10m/b04",
     "nir": "measurements/reflectance/r10m/b08",
     "scl": "conditions/mask/l2a_classification/r20m/scl",
+}
+FURTHER: Final = {
+    **{name: f"measurements/reflectance/r20m/{name}" for name in BANDS_20M},
+    **{name: f"measurements/reflectance/r60m/{name}" for name in BANDS_60M},
 }
 _LIMIT: Final = 256 << 20
 """Longest metadata file that is read, bytes."""
@@ -53,6 +58,8 @@ class Store:
     """Start of the datatake, UTC."""
     arrays: dict[str, tuple[str, Grid]]
     """``red, green, blue, nir`` and, where there is one, ``scl`` -> what GDAL opens, and where it lies."""
+    further: dict[str, tuple[str, Grid]]
+    """The same of ``b05`` ..., those that there are."""
     reflectance: bool
     """Whether the arrays hold reflectance, the offset taken off, instead of digital numbers."""
     metadata: Path
@@ -92,11 +99,17 @@ def read_store(path: Path) -> Store:
             arrays[band] = (f'ZARR:"{store}":/{array}', _grid(path, array, entries))
         elif band != "scl":
             raise InputError("E101", f"{path}: has no array {array}; expected a Level-2A product")
+    further = {
+        band: (f'ZARR:"{store}":/{array}', _grid(path, array, entries))
+        for band, array in FURTHER.items()
+        if "shape" in entries.get(array, {})
+    }
     return Store(
         name=re.sub(r"\.(SAFE|zarr|zarr\.zip)$", "", name),
         baseline=_baseline(properties, recorded),
         acquired=_time(properties, recorded),
         arrays=arrays,
+        further=further,
         reflectance=str(entries[ARRAYS["red"]].get("dtype")) in {"float32", "float64", "<f4", "<f8"},
         metadata=path / file if path.is_dir() else path,
     )
@@ -145,9 +158,10 @@ def _version_2(place: Path) -> Entries:
 
 def _version_3(place: Path) -> Entries:
     """Return the attributes of the root, of the arrays that are read, and of the groups above these."""
-    groups = {parent.as_posix() for array in ARRAYS.values() for parent in PurePosixPath(array).parents}
+    arrays = (*ARRAYS.values(), *FURTHER.values())
+    groups = {parent.as_posix() for array in arrays for parent in PurePosixPath(array).parents}
     entries: Entries = {}
-    for name in {"", *groups, *ARRAYS.values()} - {"."}:
+    for name in {"", *groups, *arrays} - {"."}:
         recorded = metadata_of(place, name)
         attributes = None if recorded is None else recorded.get("attributes", {})
         if recorded is None or not isinstance(attributes, Mapping):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from landslide_map.bands import BANDS_20M, FURTHER_BANDS
 from landslide_map.errors import InputError
 from landslide_map.scene.model import OpticalSpec
 
@@ -24,6 +25,17 @@ _BANDS: Final = {
     "B08": ("B0?8", "nir"),
     "SCL": ("SCL", "scl"),
 }
+_COLOURS: Final = {
+    "b05": "rededge1",
+    "b06": "rededge2",
+    "b07": "rededge3",
+    "b8a": "nir08",
+    "b11": "swir16",
+    "b12": "swir22",
+    "b01": "coastal",
+    "b09": "nir09",
+}
+"""What Earth Search calls the bands of 20 m and 60 m."""
 _COARSE: Final = re.compile(r"_(20|60)m|(?:^|[/\\])R(20|60)m[/\\]", re.IGNORECASE)
 _MAJA: Final = re.compile(
     r"SENTINEL2[A-D]_(?P<day>\d{8})-(?P<clock>\d{6})-\d+_L2A_T\d{2}[A-Z]{3}", re.IGNORECASE
@@ -54,7 +66,9 @@ def resolved(spec: OpticalSpec) -> OpticalSpec:
     given = {band: path for band, path in found.items() if path is not None}
     if not set(given) - {"SCL"}:
         return spec  # refused as no product, in better words
-    facts: dict[str, Any] = {"path": None, **given}
+    further = {name.upper(): _further_file(name, files) for name in FURTHER_BANDS}
+    listed = {key: path for key, path in further.items() if path and getattr(spec, key) is None}
+    facts: dict[str, Any] = {"path": None, **given, **listed}
     facts["datetime"] = spec.datetime or _sensed(files)
     if maja := next((m for path in files if (m := _MAJA.search(path.name))), None):
         facts |= _of_maja(spec, maja)
@@ -102,6 +116,18 @@ def _file_of(band: str, files: list[Path], folder: Path) -> Path | None:
             "files as B02, B03, B04 and B08 in scene.yaml",
         )
     return hits[0] if hits else None
+
+
+def _further_file(band: str, files: list[Path]) -> Path | None:
+    """Return the one file of a band of 20 m or 60 m; None where it has none, or several."""
+    number = band[1:].upper().lstrip("0")
+    codes = rf"(?:(?:^|[_.-])B0?{number}(?:_[26]0m)?|^{_COLOURS[band]})\.(?:tif|tiff|jp2)$"
+    hits = [path for path in files if re.search(codes, path.name, re.IGNORECASE)]
+    hits = [path for path in hits if "_FRE_" in path.name.upper()] or hits
+    if len(hits) > 1:
+        own = "20m" if band in BANDS_20M else "60m"
+        hits = [path for path in hits if own in path.as_posix()]
+    return hits[0] if len(hits) == 1 else None
 
 
 def _sensed(files: list[Path]) -> datetime | None:

@@ -16,13 +16,15 @@ import numpy as np
 from landslide_map import bands
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import RESOLUTION_M, Grid
-from landslide_map.inputs.scene_inputs import OpticalImage
+from landslide_map.inputs.scene_inputs import OpticalImage, UnopenedBand
 from landslide_map.inputs.sentinel2 import checks, eopf, offset, safe
 from landslide_map.inputs.sentinel2.band_files import (
     SATURATED,
     ZERO,
     baseline_in_names,
+    check_band_name,
     dates_in_names,
+    further_bands,
     open_files,
 )
 from landslide_map.inputs.sentinel2.fill import dn_limits, without_fill
@@ -31,8 +33,8 @@ from landslide_map.inputs.sentinel2.parts import Found, joined, whole
 from landslide_map.inputs.sentinel2.registration import registration_notices
 from landslide_map.inputs.sentinel2.turned import turned_band_notices
 from landslide_map.raster.band import RasterBand
-from landslide_map.raster.dataset import check_image_size
-from landslide_map.raster.open import files_of, open_band
+from landslide_map.raster.dataset import check_image_size, files_in
+from landslide_map.raster.open import open_band
 from landslide_map.raster.sampling import sample_bands
 from landslide_map.scene.model import OpticalSpec
 
@@ -91,13 +93,17 @@ def open_optical(
         offset_reason=decision.reason,
         acquired=acquired,
         scene_classification=found.rasters.get("scl"),
+        further={
+            name: replace(band, like=next(iter(optical.values())).grid, limits=limits)
+            for name, band in found.further.items()
+        },
         product=found.name,
         baseline=found.baseline,
         sources=_sources(stated, spec, found),
     )
-    files = dict.fromkeys(
-        [*found.metadata, *(file for band in found.rasters.values() for file in files_of(band))]
-    )
+    paths = [band.path for band in found.rasters.values()]
+    paths += [band.path for band in found.further.values()]
+    files = dict.fromkeys([*found.metadata, *(file for path in paths for file in files_in(path))])
     return image, [*notices, *seen, *_season(found), *_missing(found.name, optical)], tuple(files)
 
 
@@ -135,6 +141,9 @@ def _from_store(spec: OpticalSpec, path: Path) -> Found:
         name: open_band(array, nodata=SPECIAL_VALUES if name == "scl" else nodata, placed=grid)
         for name, (array, grid) in store.arrays.items()
     }
+    further = {
+        name: UnopenedBand(array, nodata=nodata, placed=grid) for name, (array, grid) in store.further.items()
+    }
     taken_off = OffsetDecision(
         bands.DN_PER_REFLECTANCE, bands.DN_OFFSET, "reflectance of GeoZarr, its offset taken off", own=True
     )
@@ -142,6 +151,7 @@ def _from_store(spec: OpticalSpec, path: Path) -> Found:
     return Found(
         store.name,
         rasters,
+        further | _listed(spec),
         taken_off if store.reflectance else _offset_of(store.baseline),
         store.acquired,
         store.baseline,
@@ -169,6 +179,7 @@ def _from_product(spec: OpticalSpec, path: Path) -> Found:
     return Found(
         product.name,
         rasters,
+        {name: UnopenedBand(image, nodata=nodata) for name, image in product.further.items()} | _listed(spec),
         _offset_of_product(product),
         product.acquired,
         product.baseline,
@@ -190,7 +201,16 @@ def _from_files(spec: OpticalSpec) -> Found:
     rasters = open_files(spec)
     paths = [raster.path for raster in rasters.values()]
     baseline = baseline_in_names(paths)
-    return Found(Path(paths[0]).name, rasters, _offset_of(baseline), dates_in_names(paths), baseline)
+    further = further_bands(spec) | _listed(spec)
+    return Found(Path(paths[0]).name, rasters, further, _offset_of(baseline), dates_in_names(paths), baseline)
+
+
+def _listed(spec: OpticalSpec) -> dict[str, UnopenedBand]:
+    """Return the bands of 20 m and 60 m that scene.yaml lists as files."""
+    for name, path in spec.further_files.items():
+        check_band_name(name, path)
+    nodata = SPECIAL_VALUES if spec.nodata is None else spec.nodata
+    return {name: UnopenedBand(str(path), nodata=nodata) for name, path in spec.further_files.items()}
 
 
 def _offset_of(baseline: str | None) -> OffsetDecision | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from landslide_map.errors import InputError
+from landslide_map.inputs.scene_inputs import UnopenedBand
 from landslide_map.inputs.sentinel2.families import resolved
 from landslide_map.inputs.sentinel2.offset import OffsetDecision
 from landslide_map.inputs.shards import shards_of
@@ -28,6 +29,8 @@ class Found:
     name: str
     rasters: dict[str, RasterBand]
     """``red, green, blue, nir, scl``, those that exist."""
+    further: dict[str, UnopenedBand] = field(default_factory=dict)
+    """``b05`` ..., those that exist."""
     offset: OffsetDecision | None = None
     acquired: datetime | None = None
     baseline: str | None = None
@@ -86,9 +89,19 @@ def joined(parts: Sequence[Found]) -> Found:
         rasters={
             name: _one_band([part.rasters[name] for part in parts]) for name in first.rasters if name in names
         },
+        further={
+            name: _joined_further([part.further[name] for part in parts])
+            for name in first.further
+            if all(name in part.further for part in parts)
+        },
         acquired=min((part.acquired for part in parts if part.acquired), default=None),
         metadata=tuple(dict.fromkeys(path for part in parts for path in part.metadata)),
     )
+
+
+def _joined_further(bands: Sequence[UnopenedBand]) -> UnopenedBand:
+    """Return one band of several parts; it may not be a Zarr array, which tells no projection."""
+    return replace(bands[0], path=joined_name([band.path for band in bands]), placed=None)
 
 
 def _one_band(bands: Sequence[RasterBand]) -> RasterBand:

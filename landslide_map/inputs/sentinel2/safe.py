@@ -17,14 +17,22 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
+from landslide_map.bands import BANDS_20M, BANDS_60M
 from landslide_map.errors import InputError
 from landslide_map.grid import Grid
 from landslide_map.untrusted.files import ZIP_ERRORS, Member, read_bytes, read_member, zip_names
 from landslide_map.untrusted.xml_tree import MOST_BYTES, parse_xml
 
 PRODUCT_XML = "mtd_msil2a.xml"
+LEVEL_1C_XML = "mtd_msil1c.xml"
+LEVEL_1C_BANDS = tuple(f"b{number:02d}" for number in range(1, 13))
+""":file:`B8A` is not among those of Landslide4Sense."""
 IMAGES = {"red": "B04_10m", "green": "B03_10m", "blue": "B02_10m", "nir": "B08_10m"}
 CLASSIFICATION = "SCL_20m"
+FURTHER = {
+    **{name: f"{name.upper()}_20m" for name in BANDS_20M},
+    **{name: f"{name.upper()}_60m" for name in BANDS_60M},
+}
 MODEL_BAND_IDS = ("1", "2", "3", "7")
 """``band_id`` of B02, B03, B04 and B08 in the product metadata."""
 
@@ -49,8 +57,24 @@ class SafeProduct:
     """Mean over the tile, degrees."""
     images: dict[str, str]
     """``red, green, blue, nir`` and, where there is one, ``scl`` -> path."""
+    further: dict[str, str]
+    """``b05`` ... -> path, those that there are."""
     metadata: tuple[Path, ...]
     """Files (or the zip) the metadata were read from."""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelOneProduct:
+    """What the metadata of a Level-1C product say."""
+
+    name: str
+    acquired: datetime
+    """Start of the datatake, UTC."""
+    add_offset: float
+    """RADIO_ADD_OFFSET, -1000 from baseline 04.00 on; 0 where the product has none."""
+    images: dict[str, str]
+    """``b01`` ... ``b12`` -> path."""
+    metadata: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +143,38 @@ def read_product(path: Path) -> SafeProduct:
         ) from None
 
 
+def read_level_1c(path: Path) -> LevelOneProduct:
+    """Read the metadata of a Level-1C SAFE folder or zip.
+
+    Raises
+    ------
+    InputError
+        E101 no or damaged product, or an image missing; E107 several in one; E201 another level.
+    """
+    tree = _tree(path, LEVEL_1C_XML)
+    name = next(name for low, name in tree.names.items() if low == LEVEL_1C_XML)
+    product = tree.xml(name)
+    if "1C" not in (_text(product, "PRODUCT_TYPE") or ""):
+        raise InputError("E201", f"{path}: is not Level-1C; s2.post_l1c is the Level-1C product of s2.post")
+    images = {}
+    for band in LEVEL_1C_BANDS:
+        pattern = re.compile(rf"granule/.*_{band}\.jp2$")
+        found = sorted(true for low, true in tree.names.items() if pattern.match(low))
+        if len(found) != 1:
+            raise InputError("E101", f"{path}: has {len(found)} images of {band.upper()}, expected one")
+        images[band] = tree.location(found[0])
+    try:
+        offsets = {_number(e.text or "", -1e6, 1e6) for e in product.iter("RADIO_ADD_OFFSET")}
+        if len(offsets) > 1:
+            raise ValueError(f"RADIO_ADD_OFFSET differs between bands: {sorted(offsets)}")
+        acquired = _time(_required(product, "PRODUCT_START_TIME", tree, name))
+    except (ValueError, OverflowError) as error:
+        raise InputError("E101", f"{tree.location(name)}: {error}; fetch the product again") from None
+    title = _text(product, "PRODUCT_URI") or path.name
+    metadata = _metadata_files(tree, name)
+    return LevelOneProduct(title, acquired, offsets.pop() if offsets else 0.0, images, metadata)
+
+
 def _described(
     path: Path,
     tree: _Tree,
@@ -136,11 +192,12 @@ def _described(
         grid=None if tile is None else _grid(tile, tree.location(str(tile_name))),
         sun_zenith=_sun_zenith(tile),
         images=_images(product, tree),
+        further=_further(tree),
         metadata=_metadata_files(tree, product_name, tile_name),
     )
 
 
-def _tree(path: Path) -> _Tree:
+def _tree(path: Path, xml: str = PRODUCT_XML) -> _Tree:
     if not path.exists():
         raise InputError("E101", f"{path}: no such file or folder; correct s2.post in scene.yaml")
     if path.is_dir():
@@ -152,7 +209,11 @@ def _tree(path: Path) -> _Tree:
             raise InputError(
                 "E101", f"{path}: is not a whole zip file that can be read ({error}); fetch it again"
             ) from None
-    found = sorted((name for name in names if PurePosixPath(name).name.lower() == PRODUCT_XML), key=len)
+    found = sorted((name for name in names if PurePosixPath(name).name.lower() == xml), key=len)
+    if not found and xml == LEVEL_1C_XML:
+        raise InputError(
+            "E101", f"{path}: there is no MTD_MSIL1C.xml; expected a Level-1C product (SAFE folder or zip)"
+        )
     if not found:
         if any("msil1c" in name.lower() for name in [*names, path.name]):
             raise _level_1c(path, "MSIL1C")
@@ -165,7 +226,7 @@ def _tree(path: Path) -> _Tree:
         raise InputError("E107", f"{path}: holds {len(found)} products; name one of {', '.join(found)}")
     top = str(PurePosixPath(found[0]).parent).removeprefix(".")
     if path.is_dir() and top:
-        return _tree(path / top)
+        return _tree(path / top, xml)
     prefix = f"{top}/" if top else ""
     inside = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
     return _Tree(path, top, {name.lower(): name for name in inside})
@@ -200,6 +261,17 @@ def _images(product: ElementTree.Element, tree: _Tree) -> dict[str, str]:
                 "E101", f"{tree.location('')}: {ending} not found; looked for *_{ending}.jp2 below GRANULE"
             )
     return images
+
+
+def _further(tree: _Tree) -> dict[str, str]:
+    """Return the images of 20 m and 60 m, which a product may lack."""
+    found = {}
+    for band, ending in FURTHER.items():
+        pattern = re.compile(rf"granule/.*_{ending}\.jp2$", re.IGNORECASE)
+        names = sorted(name for low, name in tree.names.items() if pattern.match(low))
+        if len(names) == 1:
+            found[band] = tree.location(names[0])
+    return found
 
 
 def _metadata_files(tree: _Tree, *names: str | None) -> tuple[Path, ...]:

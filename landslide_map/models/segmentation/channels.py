@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from landslide_map.bands import CHANNELS, GROUPS, POLARISATIONS, unit
+from landslide_map.bands import BANDS_20M, BANDS_60M, CHANNELS, GROUPS, ORBITS, POLARISATIONS, PREFIX, unit
 
 _DN: Final = unit("red")
 
@@ -75,13 +75,21 @@ _ADDED: Final = (
     Channel("hillshade", "1", "terrain", ("dem",), "hillshade of 0 to 255, sun at 270 deg, 45 deg high"),
     *(
         Channel(name, _DN, "optical_20m", ("s2.post",), f"{name.upper()} at 10 m, bilinear")
-        for name in ("b05", "b06", "b07", "b8a", "b11", "b12")
+        for name in BANDS_20M
     ),
     *(
         Channel(name, _DN, "optical_60m", ("s2.post",), f"{name.upper()} at 10 m, bilinear")
-        for name in ("b01", "b09")
+        for name in BANDS_60M
     ),
     *_l4s(),
+    *(
+        Channel(f"{PREFIX[orbit]}_{kind}", "deg", "incidence", (f"s1.{orbit}.{kind}",), meaning)
+        for orbit in ORBITS
+        for kind, meaning in (
+            ("incidence", "angle between the beam and the normal of the ellipsoid"),
+            ("local_incidence", "angle between the beam and the normal of the ground"),
+        )
+    ),
     *(
         Channel(f"ganerod_{i:02d}", "unknown", "ganerod", (), f"band {i} of the published 15")
         for i in range(15)
