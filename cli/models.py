@@ -83,14 +83,56 @@ def import_segmentation(source: Path, out: Path, overwrite: bool, console: Conso
 @models.command("add-pixels")
 @click.argument("pixels", type=click.Path(path_type=Path))
 @click.option("--windows", type=click.Path(path_type=Path), help="Bundle; by default the built-in one.")
+@click.option(
+    "--evidence",
+    type=(click.Path(path_type=Path), click.Path(path_type=Path)),
+    metavar="RESULTS INVENTORY",
+    multiple=True,
+    help="A map by these pixel members (--everywhere) and the complete inventory of its event; again for "
+    "others.",
+)
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder of the new bundle.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
-def add_pixels(pixels: Path, windows: Path | None, out: Path, overwrite: bool) -> None:
-    """Add the pixel members of the bundle PIXELS to a bundle of window members."""
-    from landslide_map.models.bundle.combine import add_pixel_members
+@feedback
+def add_pixels(
+    pixels: Path,
+    windows: Path | None,
+    evidence: tuple[tuple[Path, Path], ...],
+    out: Path,
+    overwrite: bool,
+    console: Console,
+) -> None:
+    """Add the pixel members of the bundle PIXELS to a bundle of window members.
 
-    names = add_pixel_members(windows, pixels, out, overwrite=overwrite)
+    With --evidence it learns how far to trust them beside outlines, and stores that if joining both is better
+    on events left out (--outline both).
+    """
+    from landslide_map.errors import Notice
+    from landslide_map.evaluation.learn_fusion import learn_fusion
+    from landslide_map.inference.pixels import members_of
+    from landslide_map.models.bundle.combine import add_pixel_members
+    from landslide_map.models.bundle.folder import check_free
+    from landslide_map.models.bundle.load import load_bundle
+
+    check_free(out, overwrite=overwrite)
+    fusion, figures = None, {}
+    if evidence:
+        members = members_of(load_bundle(pixels, pixel_members_suffice=True), None, None)
+        learned = learn_fusion(evidence, [own.name for own in members])
+        fusion, figures = learned.fusion, learned.figures
+        console.notices(learned.notices)
+        if fusion is None:
+            console.notice(
+                Notice("W554", "joining is not better than the better one alone, and was not stored.")
+            )
+    names = add_pixel_members(windows, pixels, out, fusion=fusion, overwrite=overwrite)
+    console.finished(bundle=out, members=names, measured=figures)
     click.echo(f"{out}: with pixel members {', '.join(names)}")
+    if figures:
+        click.echo(
+            f"pixel F1 on {figures['events']} events, each left out once: joined {figures['f1_joint']:.3f}, "
+            f"pixel members {figures['f1_pixels']:.3f}, outlines {figures['f1_outlines']:.3f}"
+        )
 
 
 @models.command("learn-cascade")

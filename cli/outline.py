@@ -15,7 +15,15 @@ from .grouped_help import command
 @command(short_help="Redraw outlines: another threshold, a mask, only new ones.")
 @click.argument("results", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for the new outlines.")
-@click.option("--threshold", type=float, help="Least probability of an outline, between 0 and 1.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["objects", "pixels", "both"]),
+    help="Draw candidates (objects), pixels above a probability of the pixel members, or both joined.",
+)
+@click.option(
+    "--threshold", type=float, help="Least probability of an outline, or of a pixel, between 0 and 1."
+)
 @click.option(
     "--min-area", "min_area_m2", type=click.FloatRange(0), help="Least area, m2; by default that of the run."
 )

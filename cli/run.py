@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--outline",
-    type=click.Choice(["objects", "windows"]),
-    help="Outline landslides on pixels (objects, the default), or windows above the threshold.",
+    type=click.Choice(["objects", "windows", "pixels", "both"]),
+    help="Outline objects by their evidence (the default), windows above the threshold, pixels by the pixel "
+    "members of the bundle, or objects and pixels joined.",
 )
 @click.option(
     "--threshold",

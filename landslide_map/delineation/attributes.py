@@ -12,6 +12,7 @@ from scipy.special import erf
 from landslide_map.bands import DIFFERENCES
 from landslide_map.delineation.features import FEATURES, TRACKS, ellipse
 from landslide_map.delineation.objects import Objects
+from landslide_map.delineation.regions import Regions
 from landslide_map.delineation.score import OutlineModel
 
 Floats = npt.NDArray[np.float64]
@@ -92,7 +93,7 @@ def lengths_and_widths(outlines: npt.NDArray[np.object_]) -> tuple[Floats, Float
     return sides.max(axis=1), sides.min(axis=1)
 
 
-def axis_direction(objects: Objects) -> Floats:
+def axis_direction(objects: Regions) -> Floats:
     """Return the bearing of the long axis, degrees clockwise from grid north, 0 to 180."""
     angle = ellipse(objects.shape)[2]
     bearing: Floats = np.degrees(np.arctan2(np.sin(angle), -np.cos(angle))) % 180

@@ -48,6 +48,30 @@ def runs_at(
     return Runs(first, stop, row, component, touching, count)
 
 
+def joined_runs(
+    row: npt.NDArray[np.int64], first: npt.NDArray[np.int64], stop: npt.NDArray[np.int64]
+) -> tuple[Runs, npt.NDArray[np.int32]]:
+    """Return runs that are known already with the component of each, and the columns of their ends.
+
+    Parameters
+    ----------
+    row, first, stop : int64, (run,)
+        Row, first column and the column behind the last; sorted by row, then column, and apart in a row.
+
+    Returns
+    -------
+    Runs
+        Each has two pixels, its ends: :func:`shapes_of` needs no more.
+    int32, (2 * run,)
+        Columns of these.
+    """
+    ends = np.column_stack([first, stop - 1]).ravel().astype(np.int32)
+    at = 2 * np.arange(len(row), dtype=np.int64)
+    parents, touching = _joined(ends, at, at + 2, row)
+    component, count = _numbered(parents)
+    return Runs(at, at + 2, row, component, touching, count), ends
+
+
 @compiled
 def _runs(
     starts: npt.NDArray[np.int64], cols: npt.NDArray[np.int32], levels: npt.NDArray[np.uint8], level: int

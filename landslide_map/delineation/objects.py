@@ -22,6 +22,7 @@ from landslide_map.delineation.evidence import (
 from landslide_map.delineation.features import FEATURES, node_features
 from landslide_map.delineation.partition import LEAST_PIXELS, MOST_PIXELS, chosen_nodes
 from landslide_map.delineation.pixels import Strip, below, part_of
+from landslide_map.delineation.regions import Regions
 from landslide_map.delineation.tree import Tree, levels_of, tree_of
 from landslide_map.runtime.jit import compiled
 
@@ -46,37 +47,17 @@ class Score(Protocol):
         """Return which pixels belong to the object near them, of ``(pixel, edge feature)``."""
 
 
-@dataclass(frozen=True)
-class Objects:
-    """Objects and their pixels, as runs along rows; ``(object,)`` and ``(run,)``."""
+@dataclass(frozen=True, kw_only=True)
+class Objects(Regions):
+    """Regions with what is known of each."""
 
     features: npt.NDArray[np.float32]
     """``(object, feature)``, of :data:`features.FEATURES`."""
     shares: npt.NDArray[np.float64]
     """``(object, model)``: expected share of landslide, of each model."""
-    shape: npt.NDArray[np.int64]
-    """``(object, 12)``, as from :func:`components.shapes_of`."""
-    run_object: npt.NDArray[np.int64]
-    run_row: npt.NDArray[np.int64]
-    run_first: npt.NDArray[np.int64]
-    """First column of each run."""
-    run_stop: npt.NDArray[np.int64]
 
-    def only(self, order: npt.NDArray[np.int64]) -> Objects:
-        """Return some objects, in this order."""
-        numbers = np.full(len(self.features), -1, np.int64)
-        numbers[order] = np.arange(len(order))
-        own = numbers[self.run_object]
-        kept = own >= 0
-        return Objects(
-            self.features[order],
-            self.shares[order],
-            self.shape[order],
-            own[kept],
-            self.run_row[kept],
-            self.run_first[kept],
-            self.run_stop[kept],
-        )
+    def _columns(self, _order: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.floating]]:
+        return {"features": self.features[_order], "shares": self.shares[_order]}
 
 
 def find_objects(
@@ -208,7 +189,7 @@ def _objects(
     part, of_object = parts(strip, owner, member)
     runs = _runs(strip, part)
     nodes = nodes[of_object]
-    return Objects(features[nodes], shares[nodes], shapes(runs, len(nodes)), *runs)
+    return Objects(shapes(runs, len(nodes)), *runs, features=features[nodes], shares=shares[nodes])
 
 
 def near(
@@ -284,7 +265,8 @@ def _runs(
 def _joined(parts: list[Objects]) -> Objects:
     """Put objects of strips behind one another."""
     counts = np.cumsum([0, *(len(part.features) for part in parts)])
-    joined = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Objects)}
+    names = [f.name for f in fields(Objects)]
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     joined["run_object"] = np.concatenate(
         [part.run_object + before for part, before in zip(parts, counts[:-1], strict=True)]
     )

@@ -10,14 +10,14 @@ import shapely
 from rasterio.features import shapes
 from shapely.geometry import MultiPolygon, shape
 
-from landslide_map.delineation.objects import Objects
+from landslide_map.delineation.regions import Regions
 from landslide_map.runtime.jit import compiled
 
 _SHEET: Final = 4096
 """Edge of a sheet that many small masks are laid on side by side, pixels."""
 
 
-def outlines(objects: Objects) -> list[MultiPolygon]:
+def outlines(objects: Regions) -> list[MultiPolygon]:
     """Return the outline of every object; x is the column and y the row of pixel corners.
 
     Masks of many objects are traced at once: tracing one costs more in calls than in work.

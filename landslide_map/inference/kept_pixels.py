@@ -28,7 +28,7 @@ class Kept:
     @classmethod
     def of_scene(cls, scene: Scene) -> Kept:
         """Return what the products need that a scene asks for."""
-        return cls(outlines=scene.output.outline == "objects", display=scene.output.images)
+        return cls(outlines=scene.output.outline != "windows", display=scene.output.images)
 
     def collectors(self, inputs: SceneInputs) -> Collectors:
         """Return where they are kept, for one reader."""

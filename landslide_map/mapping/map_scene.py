@@ -29,6 +29,7 @@ from landslide_map.models.run_time import network_notice
 from landslide_map.products import LANDSLIDES, MANIFEST, PROJECT, RESULT
 from landslide_map.products.added_content import refuse_added, take_over_styles
 from landslide_map.products.objects import ObjectMap
+from landslide_map.products.pixel_outlines import KINDS, PixelDrawing
 from landslide_map.products.reviews import previous_reviews, refuse_new_verdicts
 from landslide_map.products.write_map import STAGE as WRITE
 from landslide_map.products.write_map import decided, window_outlines, write_map
@@ -172,14 +173,13 @@ def _add_pixel_members(
         stage,
         ready.inputs,
         ready.ensemble,
-        None if output.pixels == "everywhere" else outlines,
+        None if output.pixels == "everywhere" or (objects is None and output.outline in KINDS) else outlines,
         tags=tags,
         notices=ready.notices,
         progress=progress,
     )
-    if objects is None:
-        return None, tags
-    return with_pixels(objects, layer, stage), tags | layer.tags
+    tags |= layer.tags
+    return None if objects is None else with_pixels(objects, layer, stage), tags
 
 
 def _write_map(
@@ -192,6 +192,7 @@ def _write_map(
     progress: reporting.Report,
 ) -> int:
     """Write rasters, outlines and windows; return the number of landslides."""
+    outline = ready.settings.output.outline
     landslides, notices = write_map(
         stage,
         record,
@@ -201,8 +202,9 @@ def _write_map(
         tags=tags,
         min_area_m2=ready.settings.output.min_area_m2,
         reviews=reviews,
-        outline=ready.settings.output.outline,
+        outline=outline,
         objects=objects,
+        drawing=PixelDrawing.of(outline, tags) if outline in KINDS else None,
         progress=progress,
     )
     ready.notices.about_scene += notices

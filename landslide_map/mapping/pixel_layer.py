@@ -11,27 +11,26 @@ from typing import Final
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
-import rasterio
-from rasterio.windows import Window
 
-from landslide_map.delineation.objects import Objects
+from landslide_map.delineation.regions import region_means
 from landslide_map.errors import Notice
 from landslide_map.grid import BLOCK
 from landslide_map.inference.pixels import members_of
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping import map_pixels
 from landslide_map.models.bundle.load import Bundle
+from landslide_map.models.segmentation.fusion import Fusion
 from landslide_map.models.segmentation.member import SegmentationMember, batch_of
 from landslide_map.models.segmentation.tiling import tile_starts
 from landslide_map.products import PIXEL_PROBABILITY
 from landslide_map.products.objects import ObjectMap
+from landslide_map.products.pixel_outlines import FUSION_TAG, MEMBERS_TAG
+from landslide_map.products.rasters import strips_of
 from landslide_map.runtime import progress as reporting
 from landslide_map.runtime.notices import Notices
 from landslide_map.stack.pixel_channels import unavailable
 
 _SAID_FROM_S: Final = 30.0
-TAG: Final = "pixel_members"
-"""Name of the tag with the members; the outlines' attribute is :data:`.objects.PIXEL_COLUMN`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +39,16 @@ class PixelLayer:
 
     members: tuple[str, ...] = ()
     """None where the bundle has none, or the scene lacks a channel."""
+    fusion: Fusion | None = None
+    """How their probability is joined with that of outlines, where the bundle says so."""
 
     @property
     def tags(self) -> dict[str, str]:
-        """Tags that say which members computed, and what for."""
+        """Tags that say which members computed, and what outlines can be drawn with."""
         if not self.members:
             return {}
-        return {TAG: f"{', '.join(self.members)}: mean over an outline, not part of its probability"}
+        found = {MEMBERS_TAG: ", ".join(self.members)}
+        return found if self.fusion is None else found | {FUSION_TAG: self.fusion.model_dump_json()}
 
 
 def write_pixel_layer(
@@ -91,41 +93,14 @@ def write_pixel_layer(
     _forecast(inputs, members, wanted, notices.announce)
     path = stage / PIXEL_PROBABILITY
     map_pixels.write_pixels(inputs, members, wanted, path, BLOCK, tags=tags, progress=progress)
-    return PixelLayer(tuple(own.name for own in members))
+    return PixelLayer(tuple(own.name for own in members), bundle.pixel_scenarios[0].fusion)
 
 
 def with_pixels(objects: ObjectMap, layer: PixelLayer, stage: Path) -> ObjectMap:
     """Return the objects with what the pixel members say of each, where they computed."""
     if not layer.members:
         return objects
-    return objects.with_pixels(object_means(stage / PIXEL_PROBABILITY, objects.objects))
-
-
-def object_means(path: Path, objects: Objects) -> npt.NDArray[np.float64]:
-    """Return the mean over the pixels of each object, ``(object,)``, NaN where none has a value.
-
-    Parameters
-    ----------
-    path : Path
-        A raster of the grid of the objects.
-    objects : Objects
-    """
-    count = len(objects.features)
-    total, valid = np.zeros(count), np.zeros(count)
-    with rasterio.open(path) as source:
-        for top in range(0, source.height, BLOCK):
-            here = (objects.run_row >= top) & (objects.run_row < top + BLOCK)
-            if not here.any():
-                continue
-            window = Window(0, top, source.width, min(BLOCK, source.height - top))
-            values = source.read(1, window=window).astype(np.float64)
-            there = np.isfinite(values)
-            rows, first, stop = objects.run_row[here] - top, objects.run_first[here], objects.run_stop[here]
-            for sums, each in ((total, np.where(there, values, 0)), (valid, there)):
-                along = np.pad(np.cumsum(each, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
-                np.add.at(sums, objects.run_object[here], along[rows, stop] - along[rows, first])
-    means: npt.NDArray[np.float64] = np.divide(total, valid, out=np.full(count, np.nan), where=valid > 0)
-    return means
+    return objects.with_pixels(region_means(strips_of(stage / PIXEL_PROBABILITY), objects.objects))
 
 
 def _forecast(

@@ -1,4 +1,4 @@
-"""Landslides drawn anew from what a run stored: another threshold, a mask, an earlier map taken off.
+"""Landslides drawn anew from what a run stored: by pixels, by another threshold, outside a mask.
 
 Files that show or count outlines are made anew with them, so that no file of a result contradicts another.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import geopandas as gpd
 import numpy as np
@@ -30,6 +30,8 @@ from landslide_map.products import (
     MANIFEST,
     OUTLINE_MANIFEST,
     OUTLINE_PROBABILITY,
+    PIXEL_PROBABILITY,
+    PROBABILITY,
     PROJECT,
     QUICKLOOK,
     REPORT,
@@ -40,6 +42,7 @@ from landslide_map.products.cut_outlines import cut_out, new_ones, outline_layer
 from landslide_map.products.formats import check_formats, file_of, format_of, name_in, write_formats
 from landslide_map.products.geopackage import read_layer, write_geopackage
 from landslide_map.products.objects import LEAST_AREA_TAG, THRESHOLD_TAG, outlined, threshold_tags, too_small
+from landslide_map.products.pixel_outlines import KINDS, PixelDrawing, drawn_tags, pixel_outlines
 from landslide_map.products.reviews import (
     joined_reviews,
     previous_reviews,
@@ -53,6 +56,8 @@ from landslide_map.runtime.transaction import outputs
 from landslide_map.untrusted.files import read_bytes
 from landslide_map.vector.inventory import read_polygons
 
+OBJECTS: Final = "objects"
+Source = Literal["objects", "pixels", "both"]
 REDRAWN: Final = OUTLINE_MANIFEST
 """Manifest of outlines drawn anew: it names the run that they are from."""
 FILES: Final = (LANDSLIDES, REDRAWN, QUICKLOOK, REPORT)
@@ -85,6 +90,7 @@ def redraw(
     mask: str | PathLike[str] | None = None,
     subtract: str | PathLike[str] | None = None,
     stride: int | None = None,
+    source: Source | None = None,
     formats: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Redrawn:
@@ -98,7 +104,8 @@ def redraw(
         Folder for ``landslides.gpkg``, ``outline.json``, report and quicklook; by default `results` itself,
         with `overwrite`. There, project, catalogue item and further formats are made anew, too.
     threshold : float, optional
-        Least probability, in (0, 1); by default what the run used.
+        Least probability, in (0, 1), of an outline or, drawn from pixels, of a pixel; by default what the run
+        used.
     min_area_m2 : float, optional
         Smaller outlines are left out; by default those that the run left out.
     mask : path, optional
@@ -109,6 +116,9 @@ def redraw(
     stride : int, optional
         Of the windows in the layers ``windows`` and ``analysed``, pixels: a multiple of the run's. Outlines
         were scored at the run's own stride and stay.
+    source : str, optional
+        ``objects``, ``pixels`` (the probability of pixel members) or ``both`` of them joined; by default what
+        the outlines in `results` were drawn from.
     formats : sequence of str
         Further formats, as of :func:`~landslide_map.products.formats.write_formats`. Those that the run wrote
         are made anew in `results` in any case.
@@ -121,8 +131,8 @@ def redraw(
         E402 no such format, E431 the threshold is not in (0, 1), E432 neither `out` nor `overwrite`, E433 no
         such stride.
     InputError
-        E174 the folder holds no objects of this version, E175 a file of it was changed since the run, E150 to
-        E152 polygons that are unusable.
+        E174 the folder holds no objects of this version, E175 a file of it was changed since the run, E176
+        it holds nothing to draw from `source`, E150 to E152 polygons that are unusable.
     """
     results = Path(results).absolute()
     out = results if out is None else Path(out).absolute()
@@ -132,10 +142,11 @@ def redraw(
     if in_place and not overwrite:
         raise UsageError("E432", f"{results} has outlines already. Give --overwrite, or another --out.")
     check_formats(formats)
-    changes = _Changes(threshold, min_area_m2, mask, subtract, stride)
+    changes = _Changes(threshold, min_area_m2, mask, subtract, stride, source)
     parent, facts = _parent(results)
-    drawn, tags, notices = _drawn(results, changes)
-    before = len(unreviewed(read_layer(results / LANDSLIDES, layers.LANDSLIDES)[0]))
+    there, tags = read_layer(results / LANDSLIDES, layers.LANDSLIDES)
+    before = len(unreviewed(there))
+    drawn, tags, notices = _drawn(results, parent, changes, tags.get("outline", OBJECTS))
     own_reviews = previous_reviews(out / LANDSLIDES)
     # Read in any state: another folder is what an edit session is advised to use (E403).
     reviews = own_reviews if in_place else joined_reviews(own_reviews, read_reviews(results / LANDSLIDES))
@@ -173,6 +184,7 @@ class _Changes:
     mask: str | PathLike[str] | None
     subtract: str | PathLike[str] | None
     stride: int | None
+    source: Source | None
 
     def tags(self) -> dict[str, str]:
         """Return the tag that says it in words; none where nothing differs."""
@@ -182,6 +194,7 @@ class _Changes:
             f"without the inside of {Path(self.mask).name}" if self.mask is not None else "",
             f"without outlines of {Path(self.subtract).name}" if self.subtract is not None else "",
             f"windows at stride {self.stride}" if self.stride is not None else "",
+            f"from {self.source}" if self.source is not None else "",
         ]
         said = "; ".join(filter(None, words))
         return {"redrawn": said} if said else {}
@@ -193,6 +206,7 @@ class _Changes:
             "threshold": self.threshold,
             "min_area_m2": self.min_area_m2,
             "stride": self.stride,
+            "source": self.source,
             **{
                 name: None if path is None else {"path": Path(path), **file_record(Path(path))}
                 for name, path in files.items()
@@ -200,13 +214,23 @@ class _Changes:
         }
 
 
-def _drawn(results: Path, changes: _Changes) -> tuple[gpd.GeoDataFrame, dict[str, str], list[Notice]]:
+def _drawn(
+    results: Path, parent: Mapping[str, Any], changes: _Changes, drawn_from: str
+) -> tuple[gpd.GeoDataFrame, dict[str, str], list[Notice]]:
     """Return the outlines, the tags of their layer, and notices."""
     found, tags = read_layer(results / CANDIDATES, layers.CANDIDATES)
     thresholds, least = _decided(results, tags, changes)
-    tags |= threshold_tags(thresholds) | {LEAST_AREA_TAG: f"{least:g}"} | changes.tags()
+    source, elsewhere = changes.source or drawn_from, CANDIDATES
+    if source in KINDS:
+        drawing = PixelDrawing.of(source, tags, changes.threshold)
+        _refuse_changed(results, parent["outputs"], PIXEL_PROBABILITY, PROBABILITY)
+        found, elsewhere = pixel_outlines(results, _dates(found, tags), drawing), PIXEL_PROBABILITY
+        tags, thresholds = drawn_tags(tags, drawing), drawing.thresholds
+    else:
+        tags |= threshold_tags(thresholds) | {"outline": OBJECTS}
+    tags |= {LEAST_AREA_TAG: f"{least:g}"} | changes.tags()
     drawn = outlined(found, thresholds, least)
-    notices = [*too_small(found, thresholds, least)]
+    notices = [*too_small(found, thresholds, least, elsewhere)]
     if changes.mask is not None:
         shapes, found_broken = read_polygons(changes.mask)
         notices += found_broken
@@ -217,6 +241,12 @@ def _drawn(results: Path, changes: _Changes) -> tuple[gpd.GeoDataFrame, dict[str
         drawn = new_ones(drawn, shapes.geometry)
     drawn["id"] = np.arange(1, len(drawn) + 1, dtype=np.int32)
     return drawn, tags, notices
+
+
+def _dates(candidates: gpd.GeoDataFrame, tags: Mapping[str, str]) -> dict[str, datetime | None]:
+    """Return the dates that every outline of a map carries."""
+    names = [name for name in candidates.columns if candidates[name].dtype.kind == "M"]
+    return {name: datetime.fromisoformat(tags[name]) if name in tags else None for name in names}
 
 
 def _decided(results: Path, tags: Mapping[str, str], changes: _Changes) -> tuple[dict[str, float], float]:
@@ -289,11 +319,14 @@ def _parent(results: Path) -> tuple[dict[str, Any], ReportFacts]:
             f"{results} holds no outlines of objects of this version (format {version}, this one is "
             f"{FORMAT_VERSION}). {_AGAIN}",
         )
-    for name in (CANDIDATES, OUTLINE_PROBABILITY):
-        path = results / name
-        if not unchanged(path, files.get(name)):
-            raise InputError("E175", f"{path} was changed since the run that made it. {_AGAIN}")
+    _refuse_changed(results, files, CANDIDATES, OUTLINE_PROBABILITY)
     return parent, facts
+
+
+def _refuse_changed(results: Path, files: Mapping[str, Any], *names: str) -> None:
+    for name in names:
+        if not unchanged(results / name, files.get(name)):
+            raise InputError("E175", f"{results / name} was changed since the run that made it. {_AGAIN}")
 
 
 def _account(results: Path, parent: Mapping[str, Any]) -> dict[str, Any]:

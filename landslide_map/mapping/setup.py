@@ -11,6 +11,7 @@ from typing import Any
 
 from landslide_map.errors import BundleError, Notice
 from landslide_map.inference.kept_pixels import Kept
+from landslide_map.inference.pixels import members_of
 from landslide_map.inference.rows import RowPredictor, predict_rows
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import SceneInputs
@@ -21,11 +22,13 @@ from landslide_map.mapping.options import RunOptions
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.products import RESULT
+from landslide_map.products.pixel_outlines import BOTH, KINDS
 from landslide_map.runtime.memory_limit import MemoryPlan
 from landslide_map.runtime.notices import Notices
 from landslide_map.runtime.progress import Report
 from landslide_map.runtime.transaction import refuse_inputs
 from landslide_map.scene.model import Scene, load_scene
+from landslide_map.stack.pixel_channels import check_available
 from landslide_map.windows import WindowPlan, plan_windows
 
 
@@ -115,6 +118,7 @@ def prepare_run(
             "add-pixels, or leave out --everywhere (output: {pixels: everywhere}).",
         )
     inputs = open_inputs(settings)
+    _check_pixel_outlines(settings, ensemble, inputs)
     _refuse_outputs_read(Path(out), settings, inputs)
     files = InputFiles(inputs.files)
     plan = plan_windows(inputs.grid.shape, settings.stride)
@@ -154,3 +158,17 @@ def _refuse_outputs_read(out: Path, settings: Scene, inputs: SceneInputs) -> Non
     area = settings.grid.aoi if settings.grid else None
     others = [path for path in (area, settings.bundle) if path is not None]
     refuse_inputs(out, RESULT, [*inputs.files, *others])
+
+
+def _check_pixel_outlines(settings: Scene, ensemble: Bundle, inputs: SceneInputs) -> None:
+    """Refuse outlines of pixels that nothing can draw: E554, E187, E556."""
+    if settings.output.outline not in KINDS:
+        return
+    for own in members_of(ensemble, None, None):
+        check_available(inputs, own.channels, own.name)
+    if settings.output.outline == BOTH and ensemble.pixel_scenarios[0].fusion is None:
+        raise BundleError(
+            "E556",
+            f"{ensemble.name}: how far its pixel members can be trusted beside outlines was not measured. "
+            "Measure it with landslide-map models add-pixels --evidence, or draw outlines of pixels.",
+        )

@@ -206,11 +206,14 @@ def outlined(
 
 
 def too_small(
-    found: gpd.GeoDataFrame, thresholds: Mapping[str, float], min_area_m2: float
+    found: gpd.GeoDataFrame, thresholds: Mapping[str, float], min_area_m2: float, elsewhere: str = CANDIDATES
 ) -> tuple[Notice, ...]:
-    """Return a notice (I420) of the landslides that :func:`outlined` leaves out for their area, if any."""
+    """Return a notice (I420) of the landslides that :func:`outlined` leaves out for their area, if any.
+
+    `elsewhere` is the file that has them.
+    """
     small = int((_likely(found, thresholds) & (found["area_m2"] < min_area_m2)).sum())
-    return (area_notice(small, min_area_m2, CANDIDATES),) if small else ()
+    return (area_notice(small, min_area_m2, elsewhere),) if small else ()
 
 
 def _likely(found: gpd.GeoDataFrame, thresholds: Mapping[str, float]) -> npt.NDArray[np.bool_]:

@@ -22,6 +22,7 @@ from landslide_map.errors import ResourceError
 from landslide_map.grid import Grid
 from landslide_map.products import cog
 from landslide_map.products.painting import WindowMosaic
+from landslide_map.raster.dataset import open_dataset
 from landslide_map.reasons import REASON_NAMES, Reason
 from landslide_map.runtime import timings
 
@@ -256,3 +257,11 @@ def _statistics(values: npt.NDArray[np.float32], mosaic: WindowMosaic) -> dict[s
         "STATISTICS_STDDEV": f"{deviation:.14g}",
         "STATISTICS_VALID_PERCENT": f"{100 * pixels[valid].sum() / pixels.sum():.4g}",
     }
+
+
+def strips_of(path: Path) -> Iterator[npt.NDArray[Any]]:
+    """Yield ``(rows, width)`` pixels of the only band of a raster, from the top downwards."""
+    with open_dataset(path) as source:
+        for start in range(0, source.height, cog.TILE):
+            rows = min(cog.TILE, source.height - start)
+            yield source.read(1, window=Window(0, start, source.width, rows))

@@ -21,6 +21,7 @@ from landslide_map.products.columns import ANALYSED, CANDIDATES, WINDOWS
 from landslide_map.products.geopackage import write_geopackage
 from landslide_map.products.objects import LEAST_PROBABILITY, ObjectMap, no_candidates, outlined, too_small
 from landslide_map.products.painting import least_over, mean_over, window_mosaic
+from landslide_map.products.pixel_outlines import PixelDrawing, drawn_tags, pixel_outlines
 from landslide_map.products.polygons import analysed_areas, landslides, left_out
 from landslide_map.products.reviews import reviewed_layers
 from landslide_map.products.windows_netcdf import windows_dataset, write_windows
@@ -44,6 +45,7 @@ def write_map(
     reviews: gpd.GeoDataFrame | None = None,
     outline: Outline = "windows",
     objects: ObjectMap | None = None,
+    drawing: PixelDrawing | None = None,
     progress: reporting.Report = reporting.silent,
 ) -> tuple[int, tuple[Notice, ...]]:
     """Write rasters, polygons, window record and styles; return the number of landslides, and notices.
@@ -51,7 +53,7 @@ def write_map(
     Parameters
     ----------
     folder : Path
-        Empty folder for the files.
+        For the files; holds no others, but with `drawing` ``pixel_probability.tif``.
     record : WindowRecord
         The choice made in every window of `plan`.
     plan : WindowPlan
@@ -65,10 +67,11 @@ def write_map(
     reviews : GeoDataFrame, optional
         Reviewed outlines of the result that this one replaces.
     outline : str
-        ``objects``: the layer ``landslides`` holds objects, and the windows above the threshold are a layer
-        of their own.
+        But for ``windows``, the windows above the threshold are a layer of their own.
     objects : ObjectMap or None
         None where the scene has no optical image: no object can be outlined then.
+    drawing : PixelDrawing, optional
+        How the outlines in the layer ``landslides`` are drawn from pixels, instead of objects.
     progress : callable
         Told the files written so far.
     """
@@ -77,7 +80,8 @@ def write_map(
     probability, codes, classes = _painted(record, plan)
     where = (mosaic, grid, {**tags, "TIFFTAG_SOFTWARE": tags["software"]})
     window_m = plan.size * grid.transform.a
-    tick = reporting.counter(progress, STAGE, 4 if outline == "windows" else 5)
+    as_objects = outline != "windows"
+    tick = reporting.counter(progress, STAGE, 5 if as_objects else 4)
     with cog.small_cache(), ThreadPoolExecutor(2) as pool:
         written = [
             pool.submit(
@@ -85,7 +89,7 @@ def write_map(
             ),
             pool.submit(rasters.write_classes, folder / products.CLASSES, classes, *where),
         ]
-        if outline == "objects":
+        if as_objects:
             target, paint = folder / products.OUTLINE_PROBABILITY, objects.paint if objects else None
             written.append(pool.submit(rasters.write_outline_probability, target, paint, codes, *where))
         with timings.work("outline"):
@@ -96,22 +100,29 @@ def write_map(
             raster.result()
             tick(1)
     lowest = float(tags["threshold_lowest"])
-    styles.write_side_files(folder, lowest, objects=outline == "objects")
+    styles.write_side_files(folder, lowest, objects=as_objects)
     event_time = dates["event_time"]
     assert event_time is not None
     # Only now: what fails for want of space is told so by the space that is left, and the rasters free some.
     with timings.work("write polygons"):
         drawn = found
-        if outline == "objects":
+        if as_objects:
             candidates = no_candidates(grid, dates) if objects is None else objects.candidates
             write_geopackage(
                 folder / products.CANDIDATES, {CANDIDATES: candidates}, event_time, tags, LEAST_PROBABILITY
             )
-            thresholds = objects.thresholds if objects else {}
-            drawn = outlined(candidates, thresholds, min_area_m2)
-            notices = too_small(candidates, thresholds, min_area_m2)
+            likely, thresholds, elsewhere = (
+                candidates,
+                objects.thresholds if objects else {},
+                products.CANDIDATES,
+            )
+            if drawing is not None:
+                likely, thresholds = pixel_outlines(folder, dates, drawing), drawing.thresholds
+                tags, elsewhere = drawn_tags(tags, drawing), products.PIXEL_PROBABILITY
+            drawn = outlined(likely, thresholds, min_area_m2)
+            notices = too_small(likely, thresholds, min_area_m2, elsewhere)
         layers, of_reviews = reviewed_layers(drawn, reviews)
-        if outline == "objects":
+        if as_objects:
             layers[WINDOWS] = found
         layers[ANALYSED] = analysed
         write_geopackage(folder / products.LANDSLIDES, layers, event_time, tags, lowest)

@@ -12,13 +12,15 @@ from rasterio.features import geometry_mask
 
 pytest.importorskip("segmentation_models_pytorch")
 
-from landslide_map.errors import BundleError, InputError, OutputExistsError
+from landslide_map.errors import BundleError, InputError, LandslideMapError, OutputExistsError
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.mapping.map_pixels import PixelMapOptions, map_pixels
 from landslide_map.mapping.map_scene import map_scene
 from landslide_map.mapping.pixel_layer import write_pixel_layer
+from landslide_map.mapping.redraw import redraw
 from landslide_map.models.bundle.combine import add_pixel_members
 from landslide_map.models.bundle.load import load_bundle
+from landslide_map.models.segmentation.fusion import Fusion
 from landslide_map.products.geopackage import read_layer
 from landslide_map.runtime.notices import Notices
 from landslide_map.scene.model import load_scene
@@ -118,6 +120,56 @@ def test_outlines_tell_what_pixel_members_say_and_are_drawn_without_them(
             assert row["pixel_probability"] == pytest.approx(np.nanmean(probability[inside]), abs=6e-4)
     drawn = read_layer(tmp_path / "with" / "landslides.gpkg", "landslides")[0]
     assert drawn["pixel_probability"].notna().all()
+
+
+def test_outlines_of_pixels_are_the_same_from_a_run_and_redrawn(
+    scene: Path, bundle: Path, tmp_path: Path
+) -> None:
+    fusion = Fusion(shift=0.5, pixels=1, outlined=0.5, outlines=0.5, threshold=0.45)
+    add_pixel_members(None, bundle, tmp_path / "both", fusion=fusion)
+    map_scene(scene, tmp_path / "pixels", bundle=tmp_path / "both", outline="pixels")
+    drawn, tags = read_layer(tmp_path / "pixels" / "landslides.gpkg", "landslides")
+    assert len(drawn) > 0
+    assert set(drawn["method"]) == {"tiny pixels"}
+    assert (tags["outline"], tags["outline_threshold_pixels"]) == ("pixels", "0.5")
+    assert len(read_layer(tmp_path / "pixels" / "landslides.gpkg", "windows")[0]) > 0
+    for source in (None, "pixels"):
+        redraw(tmp_path / "pixels", tmp_path / f"again_{source}", source=source)
+        again, tags_again = read_layer(tmp_path / f"again_{source}" / "landslides.gpkg", "landslides")
+        assert again.equals(drawn)
+        assert {**tags_again, "outline_least_area_m2": ""} == {**tags, "outline_least_area_m2": ""}
+    objects = read_layer(tmp_path / "pixels" / "candidates.gpkg", "candidates")[0]
+    made = redraw(tmp_path / "pixels", tmp_path / "objects", source="objects")
+    found = read_layer(tmp_path / "objects" / "landslides.gpkg", "landslides")[0]
+    assert made.landslides == len(found) > 0
+    assert set(found["uid"]) <= set(objects["uid"])
+    redraw(tmp_path / "pixels", tmp_path / "joined", source="both", threshold=0.4)
+    joined, tags = read_layer(tmp_path / "joined" / "landslides.gpkg", "landslides")
+    assert set(joined["method"]) <= {"tiny both"}
+    assert (tags["outline"], tags["outline_threshold_both"]) == ("both", "0.4")
+    with (tmp_path / "pixels" / "pixel_probability.tif").open("ab") as file:
+        file.write(b"edited")
+    with pytest.raises(InputError) as caught:
+        redraw(tmp_path / "pixels", tmp_path / "none", source="pixels")
+    assert caught.value.code == "E175"
+
+
+def test_outlines_that_the_bundle_or_the_scene_cannot_give_are_refused_first(
+    scene: Path, bundle: Path, tmp_path: Path
+) -> None:
+    lacking = tiny_pixel_bundle(tmp_path / "other", tiny_spec(("red", "slope")))
+    add_pixel_members(None, bundle, tmp_path / "both")
+    add_pixel_members(None, lacking, tmp_path / "lacking")
+    for own, outline, code in (
+        (None, "pixels", "E554"),
+        ("both", "both", "E556"),
+        ("lacking", "pixels", "E187"),
+    ):
+        options = {} if own is None else {"bundle": tmp_path / own}
+        with pytest.raises(LandslideMapError) as caught:
+            map_scene(scene, tmp_path / "out", outline=outline, **options)
+        assert caught.value.code == code
+        assert not (tmp_path / "out").exists()
 
 
 def test_pixel_members_everywhere_need_pixel_members(scene: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -296,7 +296,6 @@ def test_the_model_reads_and_each_candidate_has_its_variant() -> None:
         assert 0 < variant.threshold < 1, name
         low, high = variant.probability(np.array([0.2, 0.8]))
         assert 0 < low < high < 1
-    assert [f.name for f in fields(Objects)][:3] == ["features", "shares", "shape"]
 
 
 def test_more_vegetation_lost_never_lowers_what_the_image_says() -> None:

@@ -19,7 +19,7 @@ from landslide_map.models.bundle.load import load_bundle  # noqa: E402
 from landslide_map.training.pixels import train as training  # noqa: E402
 from landslide_map.training.pixels.choose import chosen_recipe  # noqa: E402
 from landslide_map.training.pixels.fit import fit  # noqa: E402
-from landslide_map.training.pixels.recipe import PixelRecipe, load_pixel_recipe  # noqa: E402
+from landslide_map.training.pixels.recipe import PixelRecipe, Sampling, load_pixel_recipe  # noqa: E402
 from landslide_map.training.pixels.samples import Samples  # noqa: E402
 from landslide_map.training.pixels.split import split  # noqa: E402
 from landslide_map.training.pixels.train import TrainingOptions, spec_of, train_pixels  # noqa: E402
@@ -62,6 +62,21 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     channels = '["red", "nir", "both_diff_vv"]'
     (folder / "tiles.json").write_text(f'{{"scene": "a", "channels": {channels}}}')
     return folder
+
+
+def test_jitter_gives_each_plane_a_gain_and_an_offset_of_its_own_and_leaves_the_mask() -> None:
+    rng = np.random.default_rng(2)
+    image = rng.normal(size=(3, 32, 32)).astype(np.float32)
+    mask = rng.random((32, 32)) > 0.5
+    samples = Samples([(image, mask)], Sampling(batch=64, jitter=0.3), np.random.default_rng(5))
+    drawn = [next(iter(samples.epoch())) for _ in range(200)]
+    fits = np.array([[np.polyfit(image[i].ravel(), x[0][0, i].ravel(), 1) for i in range(3)] for x in drawn])
+    assert all((labels[0, 0] == mask).all() for _, labels in drawn)
+    assert np.log(fits[..., 0]).std() == pytest.approx(0.3, rel=0.15)
+    assert fits[..., 1].std() == pytest.approx(0.3, rel=0.15)
+    assert np.corrcoef(fits[:, 0, 1], fits[:, 1, 1])[0, 1] == pytest.approx(0.5, abs=0.15)
+    plain = Samples([(image, mask)], Sampling(batch=64), np.random.default_rng(5))
+    np.testing.assert_array_equal(next(iter(plain.epoch()))[0][0], image)
 
 
 def test_a_network_learns_what_the_tiles_tell(tiles: Path, tmp_path: Path) -> None:

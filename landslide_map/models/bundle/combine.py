@@ -12,9 +12,17 @@ from landslide_map.errors import BundleError
 from landslide_map.models.bundle.folder import save_bundle
 from landslide_map.models.bundle.format import SEGMENTATION
 from landslide_map.models.bundle.load import load_bundle
+from landslide_map.models.segmentation.fusion import Fusion
 
 
-def add_pixel_members(windows: Path | None, pixels: Path, out: Path, *, overwrite: bool = False) -> list[str]:
+def add_pixel_members(
+    windows: Path | None,
+    pixels: Path,
+    out: Path,
+    *,
+    fusion: Fusion | None = None,
+    overwrite: bool = False,
+) -> list[str]:
     """Write a bundle with all of `windows` and the pixel members of `pixels`; return their names.
 
     Parameters
@@ -22,6 +30,8 @@ def add_pixel_members(windows: Path | None, pixels: Path, out: Path, *, overwrit
     windows : path, optional
         By default the built-in bundle.
     pixels, out : path
+    fusion : Fusion, optional
+        How the probability of the first pixel scenario is joined with that of outlines.
     overwrite : bool
 
     Raises
@@ -37,7 +47,10 @@ def add_pixel_members(windows: Path | None, pixels: Path, out: Path, *, overwrit
     document: dict[str, Any] = base.document.model_dump(mode="json", exclude={"files"})
     members = [own for own in added.document.members if own.kind == SEGMENTATION]
     document["members"] += [own.model_dump(mode="json") for own in members]
-    document["scenarios"] += [own.model_dump(mode="json") for own in added.pixel_scenarios]
+    scenarios = [own.model_dump(mode="json") for own in added.pixel_scenarios]
+    if fusion is not None:
+        scenarios[0]["fusion"] = fusion.model_dump(mode="json")
+    document["scenarios"] += scenarios
     document["training"] |= {"pixel_members": added.document.training}
     document["name"] += f" with {added.document.name}"
     contents: dict[str, bytes | Callable[[Path], None]] = {

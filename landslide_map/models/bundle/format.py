@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from landslide_map.bands import CHANNELS
 from landslide_map.models.member import MemberInput
 from landslide_map.models.segmentation.channels import PIXEL_CHANNELS
+from landslide_map.models.segmentation.fusion import Fusion
 from landslide_map.models.voting.calibration import IDENTITY, Calibration
 from landslide_map.options import OperatingPoint
 
@@ -84,6 +85,8 @@ class ScenarioEntry(_Strict):
     """On the calibrated probability; a window is a landslide above it."""
     operating_points: dict[OperatingPoint, Annotated[float, Field(gt=0, lt=1)]] = {}
     """Other thresholds, learned out of fold."""
+    fusion: Fusion | None = None
+    """Of a scenario of pixel members: how its probability is joined with that of outlines, where measured."""
     metrics: dict[str, Any] = {}
 
 
@@ -122,6 +125,8 @@ class BundleDocument(_Strict):
             }
             if len(pixel) > 1:
                 raise ValueError(f"scenario {scenario.name!r} joins window members and pixel members")
+            if scenario.fusion is not None and pixel != {True}:
+                raise ValueError(f"scenario {scenario.name!r} has a fusion, but no pixel members")
         listed = [name for member in self.members for name in member.files]
         if unlisted := set(listed) - set(self.files):
             raise ValueError(f"files without hash: {', '.join(sorted(unlisted))}")

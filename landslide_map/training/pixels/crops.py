@@ -66,3 +66,24 @@ def augmented(
     if rng.random() < PROBABILITY:
         image, label = np.rot90(image, axes=(-2, -1)), np.rot90(label)
     return image, label
+
+
+def jittered(image: npt.NDArray[Any], strength: float, rng: np.random.Generator) -> npt.NDArray[Any]:
+    """Return an image ``(plane, y, x)`` with a random gain and a random offset of each plane.
+
+    The logarithm of the gain and the offset are normal; half of the variance of the offset is common to all
+    planes.
+
+    Parameters
+    ----------
+    image : array
+        Standardised planes.
+    strength : float
+        Standard deviation of both.
+    rng : Generator
+    """
+    gain = np.exp(rng.normal(0, strength, len(image)))
+    offset = (rng.normal(0, strength, len(image)) + rng.normal(0, strength)) / np.sqrt(2)
+    gain, offset = (values[:, None, None].astype(image.dtype) for values in (gain, offset))
+    changed: npt.NDArray[Any] = image * gain + offset
+    return changed

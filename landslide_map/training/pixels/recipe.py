@@ -52,6 +52,9 @@ class Sampling(_Strict):
     batch: PositiveInt = 16
     augment: bool = False
     """Flips and quarter turns, each with probability 0.5."""
+    jitter: Annotated[float, Field(ge=0, le=1)] = 0
+    """Random gain and offset of each plane of a sample: another illumination, another season. Standard
+    deviation of both, where planes are standardised."""
 
 
 class Schedule(_Strict):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from landslide_map.models.segmentation.scaling import scale
 from landslide_map.models.segmentation.spec import MULTIPLE, SegmentationSpec
-from landslide_map.training.pixels.crops import augmented, crop_corner, random_crop
+from landslide_map.training.pixels.crops import augmented, crop_corner, jittered, random_crop
 from landslide_map.training.pixels.recipe import Sampling
 
 Images = list[tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]
@@ -48,7 +48,9 @@ class Samples:
         if self.sampling.per_epoch is not None:
             anywhere = self.rng.random() < self.sampling.anywhere
             image, mask = self._crop(image, mask) if anywhere else self._anchored(image, mask)
-        return augmented(image, mask, self.rng) if self.sampling.augment else (image, mask)
+        if self.sampling.augment:
+            image, mask = augmented(image, mask, self.rng)
+        return jittered(image, self.sampling.jitter, self.rng) if self.sampling.jitter else image, mask
 
     def _anchored(self, image: npt.NDArray[Any], mask: npt.NDArray[Any]) -> Any:
         return random_crop(image, mask, self.sampling.crop, self.rng)
