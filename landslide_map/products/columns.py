@@ -77,7 +77,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         ),
         "pixel_probability": (
             "Probability, pixel members",
-            "Mean probability of the bundle's pixel members over the outline; not part of an object's `probability`",
+            "Mean probability of the bundle's pixel members over the outline; not part of that of an object",
         ),
         "water_share": ("Water", "Share of the outline that is water by index, 0 to 1"),
         "window_probability": ("Probability of windows", "Mean probability of the windows that cover it"),
