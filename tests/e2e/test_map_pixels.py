@@ -137,7 +137,8 @@ def test_outlines_of_pixels_are_the_same_from_a_run_and_redrawn(
         redraw(tmp_path / "pixels", tmp_path / f"again_{source}", source=source)
         again, tags_again = read_layer(tmp_path / f"again_{source}" / "landslides.gpkg", "landslides")
         assert again.equals(drawn)
-        assert {**tags_again, "outline_least_area_m2": ""} == {**tags, "outline_least_area_m2": ""}
+        told = {"outline_least_area_m2": "0", "redrawn": ""}
+        assert {**tags_again, **told} == {**tags, **told}
     objects = read_layer(tmp_path / "pixels" / "candidates.gpkg", "candidates")[0]
     made = redraw(tmp_path / "pixels", tmp_path / "objects", source="objects")
     found = read_layer(tmp_path / "objects" / "landslides.gpkg", "landslides")[0]
