@@ -27,6 +27,7 @@ from landslide_map.models.statistics.boosters import (
     StatisticsMember,
     lightgbm_predictor,
     slow_lightgbm_predictor,
+    slow_xgboost_predictor,
     xgboost_predictor,
 )
 from landslide_map.models.statistics.features import BASE_STATISTICS, feature_table
@@ -113,13 +114,14 @@ def lines(count: int, folder: Path) -> Iterator[str]:
             same = "same bits" if apart == 0 else f"{apart:.1g} apart"
         return f"| {name} | {per_window(work, windows, count):.2f} | {same} |"
 
-    walking, xgboost = slow_lightgbm_predictor(text), xgboost_predictor(models["xgboost"])
+    walking, xgboost = slow_lightgbm_predictor(text), slow_xgboost_predictor(models["xgboost"])
     yield line("LightGBM: this package", lightgbm_predictor(models["lightgbm"]), walking)
     yield line(f"LightGBM: its own `predict`, {BATCH:,} windows at a time", walking)
     yield line("LightGBM: its own `predict`, 1,024 windows at a time", in_parts(walking, 1024), walking)
     if importlib.util.find_spec("tl2cgen") and importlib.util.find_spec("treelite"):
         predict, seconds = compiled_trees(text, folder)
         yield line(f"LightGBM: compiled by tl2cgen (in {seconds:.0f} s)", predict, walking)
+    yield line("XGBoost: this package", xgboost_predictor(models["xgboost"]), xgboost)
     yield line("XGBoost: its own `inplace_predict`", xgboost)
     yield line("Small networks: this package", network.probability)
     yield line(

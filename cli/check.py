@@ -9,6 +9,7 @@ import click
 
 from . import shared_options
 from .grouped_help import command
+from .importing import importing
 
 
 @command(short_help="Check a scene.yaml and every file that it names.")
@@ -24,8 +25,9 @@ def check(scene: Path, bundle: Path | None, stride: int | None, coregister: bool
     decided. Prints the distribution of every band next to the training data's, the number of windows and
     the expected cost.
     """
-    from landslide_map.check.check_scene import check_scene
-    from landslide_map.check.report import report_lines
+    with importing():
+        from landslide_map.check.check_scene import check_scene
+        from landslide_map.check.report import report_lines
 
     report = check_scene(scene, bundle=bundle, stride=stride, coregister=coregister)
     if as_json:

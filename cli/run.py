@@ -11,6 +11,7 @@ import click
 from . import shared_options
 from .feedback import Console, feedback
 from .grouped_help import command
+from .importing import importing
 from .refusals import refusal_of
 
 if TYPE_CHECKING:
@@ -74,8 +75,10 @@ def run(
     Of several scenes, each gets a folder in --out, and the polygons of all are merged into landslides.gpkg
     there. One that fails does not stop the others; the same command keeps what is finished.
     """
-    from landslide_map.products.formats import add_formats, check_formats
-    from landslide_map.runtime.byte_size import amount
+    with importing():
+        from landslide_map.mapping import map_scene as _  # noqa: F401
+        from landslide_map.products.formats import add_formats, check_formats
+        from landslide_map.runtime.byte_size import amount
 
     wanted = shared_options.format_words(formats)
     check_formats(wanted)

@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
+from dask import threaded
 
 from landslide_map import bands
 from landslide_map.grid import Grid
@@ -192,7 +193,7 @@ def channel_quantiles(inputs: SceneInputs) -> dict[str, Distribution]:
     """
     samples: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in bands.MODEL_BANDS}
     for grid in _chips(inputs.grid):
-        chip = lazy_channels(replace(inputs, grid=grid), bands.MODEL_BANDS).compute()
+        chip = lazy_channels(replace(inputs, grid=grid), bands.MODEL_BANDS).compute(scheduler=threaded.get)
         for name in bands.MODEL_BANDS:
             samples[name].append(chip.sel(band=name).to_numpy().ravel())
     return {name: distribution(name, np.concatenate(parts)) for name, parts in samples.items()}

@@ -10,7 +10,7 @@ import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from dask import config
+from dask import config, threaded
 from dask.base import compute
 from dask.delayed import delayed
 from dask.system import CPU_COUNT
@@ -252,11 +252,10 @@ def _reduce(
             ]
         )
         left += width
-    # Said outright, because dask would start more threads where the caller is not the main one.
-    how = {"num_workers": config.get("num_workers", CPU_COUNT)}
-    if workers is not None:
-        how = {"scheduler": "threads", "num_workers": workers}
-    (reduced,) = compute(tasks, **how)  # type: ignore[no-untyped-call]
+    # Said outright: for any name dask would import `distributed` to look for a client, which must not do it,
+    # and it would start more threads where the caller is not the main one.
+    threads = config.get("num_workers", CPU_COUNT) if workers is None else workers
+    (reduced,) = compute(tasks, scheduler=threaded.get, num_workers=threads)  # type: ignore[no-untyped-call]
     by_block = [[cells for part, _ in parts for cells in part] for parts in reduced]
     cells = [list(pieces) for pieces in zip(*by_block, strict=True)]
     return cells, [[part for _, part in parts] for parts in reduced]

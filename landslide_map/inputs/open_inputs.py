@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from landslide_map.errors import Notice
@@ -22,6 +21,7 @@ from landslide_map.inputs.sentinel2.turned import beside_radar_notices
 from landslide_map.inputs.target_grid import decide_grid
 from landslide_map.raster.joined import joined_name
 from landslide_map.raster.open import files_of
+from landslide_map.runtime.threads import reading_threads
 from landslide_map.scene.model import Scene, TrackSpec
 
 
@@ -44,14 +44,14 @@ def open_inputs(scene: Scene) -> SceneInputs:
     specs: dict[str, TrackSpec] = {}
     if scene.s1 is not None:
         specs, notices = sorted_radar(scene.s1, scene.event.time)
-    with ThreadPoolExecutor() as pool:
-        image = pool.submit(open_optical, scene.s2.post, scene.event.time) if scene.s2 else None
+    with reading_threads() as submit:
+        image = submit(open_optical, scene.s2.post, scene.event.time) if scene.s2 else None
         if has_ground_range(specs):
             target = decide_grid(scene.grid, None if image is None else image.result()[0], {})
             specs, found = on_grid(specs, target, None if scene.dem is None else joined_name(scene.dem))
             notices += found
         opening = {
-            orbit: pool.submit(open_track, orbit, spec, scene.event.time, scene.s1.registration)
+            orbit: submit(open_track, orbit, spec, scene.event.time, scene.s1.registration)
             for orbit, spec in specs.items()
             if scene.s1 is not None
         }

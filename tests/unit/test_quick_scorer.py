@@ -1,4 +1,4 @@
-"""Trees without branches: LightGBM's own votes, to the bit, or none."""
+"""Trees without branches: LightGBM's and XGBoost's own votes, to the bit, or none."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pytest
+import xgboost
 
 from landslide_map.models.bundle.load import load_bundle
-from landslide_map.models.statistics.boosters import lightgbm_predictor, mean_vote
+from landslide_map.models.statistics.boosters import lightgbm_predictor, mean_vote, xgboost_predictor
+from landslide_map.models.statistics.checked_xgboost import checked_document
 from landslide_map.models.statistics.quick_scorer import LEAVES, QuickScorer
+from landslide_map.models.statistics.ubjson import write_ubjson
 
 RNG = np.random.default_rng(0)
 FEATURES = RNG.standard_normal((600, 6))
@@ -82,6 +85,77 @@ def test_the_default_bundle_votes_as_lightgbm_would() -> None:
         assert scorer is not None, member.name
         windows = at_the_edges(scorer, 200).astype(np.float32)
         np.testing.assert_array_equal(scorer.probability(windows), walked(text, windows))
+
+
+def boosted(features: np.ndarray = FEATURES, **settings: Any) -> bytes:
+    """Train some trees; return XGBoost's document."""
+    own = {"objective": "binary:logistic", "nthread": 1, "min_child_weight": 0.1, "tree_method": "exact"}
+    data = xgboost.DMatrix(features, LABELS)
+    return bytes(xgboost.train(own | settings, data, num_boost_round=20).save_raw("ubj"))
+
+
+def walked_by_xgboost(content: bytes, features: np.ndarray) -> np.ndarray:
+    return np.asarray(xgboost.Booster(model_file=bytearray(content)).inplace_predict(features))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_depth": 5},
+        {"max_depth": 1, "base_score": 0.9},
+        {"max_leaves": LEAVES, "max_depth": 0, "grow_policy": "lossguide", "tree_method": "hist"},
+        {"max_depth": 5, "gamma": 3},
+        {"max_depth": 3, "eta": 30, "lambda": 0},
+    ],
+    ids=str,
+)
+def test_every_bit_is_xgboost_s(settings: dict[str, Any], dtype: type) -> None:
+    content = boosted(**settings)
+    scorer = QuickScorer.of_xgboost(checked_document(content))
+    assert scorer is not None
+    windows = at_the_edges(scorer, 1000)
+    with np.errstate(over="ignore"):
+        windows[5::9] *= 1e300
+        windows = windows.astype(dtype)
+    np.testing.assert_array_equal(scorer.probability(windows), walked_by_xgboost(content, windows))
+    expected = walked_by_xgboost(content, windows[:129])
+    np.testing.assert_array_equal(scorer.probability(windows[:129]), expected)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_sums_of_votes_that_have_no_exponential_end_as_in_xgboost(sign: int) -> None:
+    content = boosted(max_depth=1)
+    document = checked_document(content)
+    tree = document["learner"]["gradient_booster"]["model"]["trees"][0]
+    tree["split_conditions"][tree["left_children"] < 0] = sign * 1e4
+    scorer = QuickScorer.of_xgboost(document)
+    assert scorer is not None
+    expected = walked_by_xgboost(write_ubjson(document), FEATURES[:3])
+    assert np.isin(expected, (1, np.float32(1 / (1 + np.exp(np.float64(np.float32(88.7))))))).all()
+    np.testing.assert_array_equal(scorer.probability(FEATURES[:3]), expected)
+
+
+def test_the_default_bundle_votes_as_xgboost_would() -> None:
+    members = [member for member in load_bundle().members if getattr(member, "kind", "") == "xgboost"]
+    assert len(members) >= 3
+    for member in members:
+        scorer = QuickScorer.of_xgboost(checked_document(member.folds[-1]))
+        assert scorer is not None, member.name
+        windows = at_the_edges(scorer, 200).astype(np.float32)
+        expected = walked_by_xgboost(member.folds[-1], windows)
+        np.testing.assert_array_equal(scorer.probability(windows), expected)
+
+
+@pytest.mark.parametrize("kind", ["more leaves", "missing values"])
+def test_other_trees_are_left_to_xgboost(kind: str) -> None:
+    features = FEATURES.copy()
+    if kind == "missing values":
+        features[np.random.default_rng(1).random(features.shape) < 0.2] = np.nan
+    content = boosted(features, max_depth=7 if kind == "more leaves" else 4, min_child_weight=0)
+    assert QuickScorer.of_xgboost(checked_document(content)) is None
+    expected = walked_by_xgboost(content, features)
+    np.testing.assert_array_equal(xgboost_predictor(content)(features), expected)
 
 
 def with_missing() -> str:

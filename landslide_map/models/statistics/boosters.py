@@ -15,10 +15,11 @@ import xarray as xr
 
 from landslide_map.errors import BundleError
 from landslide_map.models.statistics.checked_lightgbm import checked_lightgbm
-from landslide_map.models.statistics.checked_xgboost import checked_xgboost
+from landslide_map.models.statistics.checked_xgboost import checked_document
 from landslide_map.models.statistics.features import FEATURE_SET, feature_names, feature_table
 from landslide_map.models.statistics.perceptron import Perceptron, one_blas_thread
 from landslide_map.models.statistics.quick_scorer import QuickScorer
+from landslide_map.models.statistics.ubjson import write_ubjson
 
 Features = npt.NDArray[np.float32]
 Predictor = Callable[[npt.NDArray[np.floating]], npt.NDArray[np.float64]]
@@ -47,10 +48,17 @@ def slow_lightgbm_predictor(text: str) -> Predictor:
 
 
 def xgboost_predictor(content: bytes) -> Predictor:
-    """Return the predictor of an XGBoost model in its UBJ format."""
+    """Return the predictor of an XGBoost model in its UBJ format: quick where it can be, the same always."""
+    document = checked_document(content)
+    quick = QuickScorer.of_xgboost(document)
+    return quick.probability if quick else slow_xgboost_predictor(write_ubjson(document))
+
+
+def slow_xgboost_predictor(content: bytes) -> Predictor:
+    """Return XGBoost's own predictor; it trusts the content (:func:`checked_document`)."""
     import xgboost
 
-    booster = xgboost.Booster(model_file=bytearray(checked_xgboost(content)))
+    booster = xgboost.Booster(model_file=bytearray(content))
     booster.set_param({"nthread": 1})
     return lambda features: booster.inplace_predict(features).astype(np.float64)
 

@@ -27,7 +27,12 @@ _CATEGORIES: Final = ("categories", "categories_nodes", "categories_segments", "
 
 
 def checked_xgboost(content: bytes) -> bytes:
-    """Return a model for two classes, made of checked trees alone.
+    """Return a model for two classes, made of checked trees alone: the bytes of :func:`checked_document`."""
+    return write_ubjson(checked_document(content))
+
+
+def checked_document(content: bytes) -> dict[str, Any]:
+    """Return the document of a model for two classes, made of checked trees alone.
 
     Parameters
     ----------
@@ -40,8 +45,7 @@ def checked_xgboost(content: bytes) -> bytes:
         If the library could not predict every window with it: it says what is wrong.
     """
     try:
-        document = read_ubjson(content)
-        return write_ubjson(_document(document))
+        return _document(read_ubjson(content))
     except (KeyError, TypeError, AttributeError, OverflowError, UnicodeDecodeError) as error:
         raise ValueError(f"it is no XGBoost model of boosted trees ({error!r})") from None
 

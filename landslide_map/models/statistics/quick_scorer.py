@@ -2,7 +2,9 @@
 
 After QuickScorer (Lucchese and others, SIGIR 2015, https://doi.org/10.1145/2766462.2767733), with windows in
 the inner loop, which LLVM vectorises: some 25 times as fast as LightGBM, which walks from split to split
-(``python -m benchmarks.votes``). The bits are the same, as votes are summed in the same order.
+(``python -m benchmarks.votes``). The bits are the same, as votes are summed in the same order and type.
+A run whose trees all vote here imports neither LightGBM nor XGBoost: XGBoost alone takes as long to import
+(it imports scikit-learn) as a small scene takes to be classified.
 """
 
 from __future__ import annotations
@@ -31,8 +33,13 @@ _SLOTS: Final = [((int(_DE_BRUIJN) << leaf) & int(_ALL)) >> 27 for leaf in range
 _TREE: Final = re.compile(r"^Tree=\d+$", re.MULTILINE)
 _ZERO: Final = float(np.float32(1e-35))
 """Up to here LightGBM takes a value for 0."""
+_LEAST: Final = np.float32(-88.7)
+"""XGBoost takes a smaller sum of votes for this one, whose exponential is still finite."""
 _DEFAULT_LEFT: Final = 2
 """Bit of a split's ``decision_type`` that says nothing where no value counts as missing."""
+
+_Tree = tuple[list[int], list[float], list[int], npt.NDArray[np.float64]]
+"""Features, thresholds and masks of the splits, and votes by slot."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +56,15 @@ class QuickScorer:
     """``(split,)``: a window goes to the left up to this value."""
     masks: npt.NDArray[np.uint32]
     """``(split,)``: without the leaves on the left, the first leaf of a tree in the lowest bit."""
-    leaves: npt.NDArray[np.float64]
-    """``(tree, LEAVES)``: what each leaf votes, in the order of :data:`_SLOTS`."""
+    leaves: npt.NDArray[np.floating]
+    """``(tree, LEAVES)``: what each leaf votes, in the order of :data:`_SLOTS` and the type of the sum."""
+    start: float
+    """The sum of votes begins here."""
     slope: float
     """Probability is ``1 / (1 + exp(-slope * sum of votes))``."""
+    tiny: float
+    """Values whose magnitude is not above this, NaN among them, count as `instead`."""
+    instead: float
 
     @cached_property
     def _single(self) -> npt.NDArray[np.float32]:
@@ -64,18 +76,22 @@ class QuickScorer:
     def probability(self, features: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Return the probability of class 1, ``(window,)``, of ``(window, feature)`` in float32 or float64.
 
-        NaN counts as 0, as in LightGBM where no value was missing in training. ValueError for another number
-        of features.
+        NaN goes where the library sends it: LightGBM takes it for 0 where no value was missing in training,
+        XGBoost learns a side. ValueError for another number of features.
         """
         if features.shape[1] != self.columns:
             raise ValueError(f"{features.shape[1]} features, but the trees were grown on {self.columns}")
-        single = features.dtype == np.float32
-        values = np.ascontiguousarray(features, dtype=np.float32 if single else np.float64)
+        # XGBoost compares float32, whatever it is given.
+        single = features.dtype == np.float32 or self.leaves.dtype == np.float32
+        with np.errstate(over="ignore"):  # beyond float32 is infinity, there too
+            values = np.ascontiguousarray(features, dtype=np.float32 if single else np.float64)
         thresholds = self._single if single else self.thresholds
-        total = np.zeros(len(values))
-        _score(values, self.ends, self.features, thresholds, self.masks, self.leaves, total)
-        probability: npt.NDArray[np.float64] = _probability(total, self.slope)
-        return probability
+        total = np.full(len(values), self.start, self.leaves.dtype)
+        blank = self.tiny, self.instead
+        _score(values, self.ends, self.features, thresholds, self.masks, self.leaves, blank, total)
+        if self.leaves.dtype == np.float32:
+            np.maximum(total, _LEAST, out=total)
+        return np.asarray(_probability(total, total.dtype.type(self.slope)), np.float64)
 
     @classmethod
     def of_lightgbm(cls, text: str) -> QuickScorer | None:
@@ -103,26 +119,54 @@ class QuickScorer:
             return None
         if not (math.isfinite(slope) and slope > 0):
             return None
-        features, thresholds, masks, leaves = zip(*grown, strict=True)
+        return cls(*_joined(grown, columns), start=0.0, slope=slope, tiny=_ZERO, instead=0.0)
+
+    @classmethod
+    def of_xgboost(cls, document: Mapping[str, Any]) -> QuickScorer | None:
+        """Return the trees of a :func:`.checked_document`; None for any that they cannot stand for.
+
+        Those are trees of more than :data:`LEAVES` leaves, and those that send missing values to the left at
+        some splits and to the right at others: XGBoost can predict them.
+        """
+        learner = document["learner"]
+        trees = learner["gradient_booster"]["model"]["trees"]
+        to_the_left = {
+            bool(way) for tree in trees for way in tree["default_left"][tree["left_children"] >= 0]
+        }
+        if len(to_the_left) > 1:
+            return None
+        grown = [_grown_by_xgboost(tree) for tree in trees]
+        whole = [tree for tree in grown if tree is not None]
+        if len(whole) < len(trees):
+            return None
+        about = learner["learner_model_param"]
+        parts = _joined(whole, int(about["num_feature"]))
+        start = float(_margin(np.float32(about["base_score"].strip("[]"))))
+        single = (*parts[:-1], parts[-1].astype(np.float32))
         return cls(
-            columns=columns,
-            ends=np.cumsum([0, *map(len, features)]).astype(np.uint32),
-            features=np.concatenate(features).astype(np.uint32),
-            thresholds=np.concatenate(thresholds).astype(np.float64),
-            masks=np.concatenate(masks).astype(np.uint32),
-            leaves=np.stack(leaves),
-            slope=slope,
+            *single, start=start, slope=1.0, tiny=-1.0, instead=-math.inf if True in to_the_left else math.inf
         )
+
+
+def _joined(grown: Sequence[_Tree], columns: int) -> tuple[int, Any, Any, Any, Any, Any]:
+    """Return the first fields of a :class:`QuickScorer`, of several trees."""
+    features, thresholds, masks, leaves = zip(*grown, strict=True)
+    return (
+        columns,
+        np.cumsum([0, *map(len, features)]).astype(np.uint32),
+        np.concatenate(features).astype(np.uint32),
+        np.concatenate(thresholds).astype(np.float64),
+        np.concatenate(masks).astype(np.uint32),
+        np.stack(leaves),
+    )
 
 
 def _fields(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
-def _grown(
-    tree: Mapping[str, str], columns: int
-) -> tuple[list[int], list[float], list[int], npt.NDArray[np.float64]]:
-    """Return features, thresholds and masks of a tree's splits, and its votes; ValueError if it cannot be."""
+def _grown(tree: Mapping[str, str], columns: int) -> _Tree:
+    """Return a tree of LightGBM; ValueError if it cannot be."""
     votes, thresholds = (
         [float(word) for word in tree.get(name, "").split()] for name in ("leaf_value", "threshold")
     )
@@ -140,6 +184,39 @@ def _grown(
         or not all(0 <= feature < columns for feature in features)
     ):
         raise ValueError("trees of another kind")
+    return _masked(features, thresholds, left, right, votes)
+
+
+def _grown_by_xgboost(tree: Mapping[str, Any]) -> _Tree | None:
+    """Return a tree of XGBoost; None if it has too many leaves.
+
+    There a window goes to the left below a threshold, not at it: up to the next smaller float32. Leaves and
+    splits share their numbers, and nodes that were pruned are reached by none.
+    """
+    left, right = tree["left_children"].tolist(), tree["right_children"].tolist()
+    inner, leaves, waiting = [], [], [0]
+    while waiting:
+        node = waiting.pop()
+        (leaves if left[node] < 0 else inner).append(node)
+        if left[node] >= 0:
+            waiting += [right[node], left[node]]
+    if len(leaves) > LEAVES:
+        return None
+    number = {node: at for at, node in enumerate(inner)} | {node: ~at for at, node in enumerate(leaves)}
+    values = tree["split_conditions"]
+    return _masked(
+        tree["split_indices"][inner].tolist(),
+        np.nextafter(values[inner], np.float32(-np.inf)).tolist(),
+        [number[left[node]] for node in inner],
+        [number[right[node]] for node in inner],
+        values[leaves].tolist(),
+    )
+
+
+def _masked(
+    features: list[int], thresholds: list[float], left: list[int], right: list[int], votes: list[float]
+) -> _Tree:
+    """Return a tree, children numbered as by :func:`leaves_under`; ValueError if it is none."""
     first, count = leaves_under(left, right)
     masks = [int(_ALL) & ~(((1 << count[child]) - 1) << first[child]) for child in left]
     by_slot = np.zeros(LEAVES)
@@ -171,21 +248,22 @@ def leaves_under(left: Sequence[int], right: Sequence[int]) -> tuple[dict[int, i
 
 @compiled
 def _score(
-    values: Any, ends: Any, features: Any, thresholds: Any, masks: Any, leaves: Any, total: Any
+    values: Any, ends: Any, features: Any, thresholds: Any, masks: Any, leaves: Any, blank: Any, total: Any
 ) -> None:
     """Add to `total`, ``(window,)``, what every tree votes; see :class:`QuickScorer`.
 
     No branches in the loops over windows, which are always as many, so that LLVM vectorises them.
     """
     columns = np.zeros((values.shape[1], _ROWS), values.dtype)
-    left, sums = np.empty(_ROWS, np.uint32), np.empty(_ROWS)
+    left, sums = np.empty(_ROWS, np.uint32), np.empty(_ROWS, leaves.dtype)
+    tiny, instead = blank
     for begin in range(0, len(values), _ROWS):
         rows = min(_ROWS, len(values) - begin)
         for r in range(rows):
             for i in range(values.shape[1]):
                 value = values[begin + r, i]
-                columns[i, r] = value if abs(value) > _ZERO else 0  # so is NaN
-        sums[:] = 0
+                columns[i, r] = value if abs(value) > tiny else instead  # so is NaN
+        sums[:rows] = total[begin : begin + rows]
         for tree in range(len(leaves)):
             left[:] = _ALL
             for split in range(ends[tree], ends[tree + 1]):
@@ -196,13 +274,21 @@ def _score(
             for r in range(_ROWS):  # of the leaves left, the first one's bit alone
                 bit = np.uint32(left[r] & np.uint32(~left[r] + np.uint32(1)))
                 sums[r] += votes[np.uint32(bit * _DE_BRUIJN) >> np.uint32(27)]
-        total[begin : begin + rows] += sums[:rows]
+        total[begin : begin + rows] = sums[:rows]
 
 
 @compiled
 def _probability(total: Any, slope: float) -> Any:
-    """Return the logistic function of sums of votes, by the C library's `exp`, as LightGBM does."""
-    out = np.empty(len(total))
+    """Return the logistic function of sums of votes, by the C library's `exp`, as both libraries do."""
+    out = np.empty(len(total), total.dtype)
+    one = total.dtype.type(1)
     for r in range(len(total)):
-        out[r] = 1 / (1 + math.exp(-slope * total[r]))
+        out[r] = one / (one + math.exp(-slope * total[r]))
     return out
+
+
+@compiled
+def _margin(base_score: Any) -> Any:
+    """Return the sum of votes that stands for a probability in float32, by the C library's `log`."""
+    one = np.float32(1)
+    return -math.log(one / base_score - one)

@@ -8,16 +8,18 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-_NUMBERS: Final[dict[bytes, np.dtype[Any]]] = {
-    b"i": np.dtype(">i1"),
-    b"U": np.dtype(">u1"),
-    b"I": np.dtype(">i2"),
-    b"l": np.dtype(">i4"),
-    b"L": np.dtype(">i8"),
-    b"d": np.dtype(">f4"),
-    b"D": np.dtype(">f8"),
+_FORMS: Final = {
+    b"i": struct.Struct(">b"),
+    b"U": struct.Struct(">B"),
+    b"I": struct.Struct(">h"),
+    b"l": struct.Struct(">i"),
+    b"L": struct.Struct(">q"),
+    b"d": struct.Struct(">f"),
+    b"D": struct.Struct(">d"),
 }
-"""Marker -> type of a number."""
+"""Marker -> form of a number."""
+_NUMBERS: Final[dict[bytes, np.dtype[Any]]] = {m: np.dtype(form.format) for m, form in _FORMS.items()}
+"""The same for arrays: numpy is slow for one number, and a model has 20,000 lengths of names."""
 _CONSTANTS: Final[dict[bytes, Any]] = {b"T": True, b"F": False, b"Z": None}
 _DEEPEST: Final = 16
 
@@ -48,10 +50,10 @@ class _Reader:
         return self.content[self.at - count : self.at]
 
     def number(self, marker: bytes) -> int | float:
-        if marker not in _NUMBERS:
+        form = _FORMS.get(marker)
+        if form is None:
             raise ValueError(f"marker {marker!r} at byte {self.at}")
-        kind = _NUMBERS[marker]
-        found: int | float = np.frombuffer(self.take(kind.itemsize), kind)[0].item()
+        found: int | float = form.unpack(self.take(form.size))[0]
         return found
 
     def length(self) -> int:
