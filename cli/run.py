@@ -76,7 +76,6 @@ def run(
     there. One that fails does not stop the others; the same command keeps what is finished.
     """
     with importing():
-        from landslide_map.mapping import map_scene as _  # noqa: F401
         from landslide_map.products.formats import add_formats, check_formats
         from landslide_map.runtime.byte_size import amount
 
@@ -96,7 +95,8 @@ def run(
 
 def map_one(scene: Path, out: Path, console: Console, **options: Any) -> int:
     """Map one scene, and say what came of it."""
-    from landslide_map.mapping.map_scene import map_scene
+    with importing():
+        from landslide_map.mapping.map_scene import map_scene
 
     result = map_scene(scene, out, progress=console.progress, announce=console.notice, **options)
     console.notices(result.notices)

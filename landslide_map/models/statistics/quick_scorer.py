@@ -263,7 +263,7 @@ def _score(
             for i in range(values.shape[1]):
                 value = values[begin + r, i]
                 columns[i, r] = value if abs(value) > tiny else instead  # so is NaN
-        sums[:rows] = total[begin : begin + rows]
+            sums[r] = total[begin + r]
         for tree in range(len(leaves)):
             left[:] = _ALL
             for split in range(ends[tree], ends[tree + 1]):
@@ -274,7 +274,10 @@ def _score(
             for r in range(_ROWS):  # of the leaves left, the first one's bit alone
                 bit = np.uint32(left[r] & np.uint32(~left[r] + np.uint32(1)))
                 sums[r] += votes[np.uint32(bit * _DE_BRUIJN) >> np.uint32(27)]
-        total[begin : begin + rows] = sums[:rows]
+        for r in range(
+            rows
+        ):  # not by slices: numba would compile a message for shapes that differ, for seconds
+            total[begin + r] = sums[r]
 
 
 @compiled
