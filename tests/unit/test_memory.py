@@ -124,7 +124,7 @@ def test_a_limit_that_is_too_small_says_what_would_do(four_threads: int) -> None
     with pytest.raises(ResourceError, match="E640") as refused:
         plan_memory(least - 1, ESTIMATE)
     said = str(refused.value)
-    asked = amount(said.partition("this run needs ")[2].partition(" (")[0])
+    asked = amount(said.partition("this run needs ")[2].partition(". ")[0])
     assert least <= asked < least + 10**7
     assert replace(plan_memory(asked, ESTIMATE), source_block=SMALLEST.source_block) == SMALLEST
     assert "0.32 GB are in memory already" in said

@@ -194,7 +194,9 @@ def _grown_by_xgboost(tree: Mapping[str, Any]) -> _Tree | None:
     splits share their numbers, and nodes that were pruned are reached by none.
     """
     left, right = tree["left_children"].tolist(), tree["right_children"].tolist()
-    inner, leaves, waiting = [], [], [0]
+    inner: list[int] = []
+    leaves: list[int] = []
+    waiting = [0]
     while waiting:
         node = waiting.pop()
         (leaves if left[node] < 0 else inner).append(node)
