@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 
 RESOLUTION_M = 10.0
 BLOCK = 1024
-"""Edge of the fixed lattice of blocks, pixels: the tile size of Sentinel-2 JPEG 2000."""
+"""Edge of the fixed blocks of a grid, pixels: the tile size of Sentinel-2 JPEG 2000."""
 
 
 NOISE: Final = 1e-3
@@ -62,7 +62,7 @@ class Grid:
         return self.transform.f + (np.arange(self.height, dtype=np.float64) + 0.5) * self.transform.e
 
     def blocks(self, size: int = BLOCK) -> Iterator[Block]:
-        """Yield the blocks of a lattice anchored at the grid's origin, row by row."""
+        """Yield blocks counted from the origin of the grid, row by row."""
         for row in range(0, self.height, size):
             for col in range(0, self.width, size):
                 yield Block(row, col, min(size, self.height - row), min(size, self.width - col))

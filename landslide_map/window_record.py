@@ -52,7 +52,7 @@ def _reason_flags(_: WindowRecord) -> Mapping[int, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowRecord:
-    """Numbers of windows: arrays ``(window,)``, or ``(row, col)`` on the lattice of a plan.
+    """Numbers of windows: arrays ``(window,)``, or ``(row, col)`` of the windows of a plan.
 
     Numbers of members and sensor groups have one axis more, the last. Without a value they are NaN, or false.
     Others that may be None were not computed.
@@ -137,7 +137,7 @@ class WindowRecord:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """``(windows,)``, or rows and columns of the lattice."""
+        """``(windows,)``, or rows and columns of windows."""
         return self.probability.shape
 
     @property
@@ -180,7 +180,7 @@ class WindowRecord:
         return replace(self, **numbers)
 
     def to_dataset(self) -> xr.Dataset:
-        """Return what ``windows.nc`` stores of a record on its lattice.
+        """Return what ``windows.nc`` stores of a record with rows and columns.
 
         Returns
         -------

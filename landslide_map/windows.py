@@ -51,7 +51,7 @@ class WindowPlan:
 
     @property
     def block_rows(self) -> range:
-        """The rows of blocks of the lattice; windows belong to the one that they end in."""
+        """Rows of blocks; a window belongs to the row that it ends in."""
         return range(-(-self.shape[0] // BLOCK))
 
     def ended_by(self, row: int) -> int:

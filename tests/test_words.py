@@ -1,4 +1,4 @@
-"""Prose for users is short and plain: README, docs, help and messages."""
+"""Prose is short and plain: README, docs, help, messages and decisions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from benchmarks.words import AVERAGE, LONG, Sentence, forbidden, prose
 
 ROOT = Path(__file__).parents[1]
-FOR_USERS = ("README", "docs", "help", "messages")
+READ = ("README", "docs", "help", "messages", "decisions")
 
 
 @cache
@@ -18,8 +18,8 @@ def written() -> dict[str, list[Sentence]]:
     return prose(ROOT)
 
 
-@pytest.mark.parametrize("kind", FOR_USERS)
-def test_no_sentence_for_users_is_too_long(kind: str) -> None:
+@pytest.mark.parametrize("kind", READ)
+def test_no_sentence_is_too_long(kind: str) -> None:
     found = written()[kind]
     too_long = [
         f"{own.place}: {own.words} words, at most {LONG}: {own.text}" for own in found if own.words > LONG
@@ -28,6 +28,6 @@ def test_no_sentence_for_users_is_too_long(kind: str) -> None:
     assert sum(own.words for own in found) / len(found) <= AVERAGE
 
 
-@pytest.mark.parametrize("kind", FOR_USERS)
+@pytest.mark.parametrize("kind", READ)
 def test_who_and_nobody_are_for_people(kind: str) -> None:
     assert not [f"{own.place}: {own.text}" for own in written()[kind] if forbidden(own)]

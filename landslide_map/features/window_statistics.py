@@ -130,7 +130,7 @@ def statistics_and_pixels(
     rows = plan.block_rows if block_rows is None else block_rows
     first = plan.ended_by(rows.start * BLOCK)
     top, bottom = int(plan.row_starts[first]), min(rows.stop * BLOCK, plan.shape[0])
-    # Cells end at the lattice whatever the chunks are, so that the chunks never show in a result.
+    # Cells end at the edges of blocks in every cut of chunks, so that chunks never show in a result.
     block_edges = (top, *range((top // BLOCK + 1) * BLOCK, bottom, BLOCK), bottom)
     # Asking for all bands would have dask cut the chunks along the band axis anew.
     read = [name for name in available if name in names or name in computed] if computed else names
@@ -277,7 +277,7 @@ def _reduce_block(
 
 
 def _cuts(starts: Indices, size: int) -> Indices:
-    """Return every cell edge of an axis: window starts and ends, and the lattice of blocks."""
+    """Return every cell edge of an axis: window starts and ends, and edges of blocks."""
     end = starts[-1] + size
     return np.unique(np.concatenate([starts, starts + size, np.arange(0, end, BLOCK)]))
 

@@ -28,7 +28,7 @@ class SceneResult:
     """Numbers of all windows of a scene, and what the scene as a whole shows."""
 
     record: WindowRecord
-    """On the lattice of windows."""
+    """With rows and columns of windows."""
     notices: tuple[Notice, ...]
     distributions: dict[str, Distribution] = field(default_factory=dict)
     """Of every model band that was read, from a sample of its pixels."""

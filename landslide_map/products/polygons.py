@@ -68,7 +68,7 @@ def landslides(
     mosaic : WindowMosaic
         Of `grid`; no window edge lies inside one.
     record : WindowRecord
-        The windows behind the probabilities, on the lattice of `plan`.
+        The windows behind the probabilities, as rows and columns of `plan`.
     plan : WindowPlan
     grid : Grid
         Where the pixels lie.

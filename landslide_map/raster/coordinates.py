@@ -1,10 +1,10 @@
 """Coordinates of grid pixels in a source raster, equal for any chunking.
 
-Projecting every pixel is too slow, and projections are smooth. Coordinates are projected at the
-nodes of a lattice that is fixed to the grid's origin, every :data:`STEP` pixels, and coordinates are
-interpolated bilinearly in each lattice cell. Because nodes belong to the grid and never to the block
-that is being read, every pixel has the same coordinates in every chunking, to the last bit; the
-error against projecting every pixel is below 1e-3 px (docs/decisions/0003-resampling.md).
+Projecting every pixel is too slow, and projections are smooth. Coordinates are projected at
+nodes: every :data:`STEP` pixels from the grid's origin. Between nodes they are interpolated bilinearly. Nodes
+belong to the grid, never to the block that is read. So every pixel has the same coordinates in every
+chunking, to the last bit. The error against projecting every pixel is below 1e-3 px
+(docs/decisions/0003-resampling.md).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def horizontal(crs: CRS) -> CRS:
 def node_coordinates(
     source: Grid, grid: Grid, block: Block
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return source coordinates of the lattice nodes around a block.
+    """Return source coordinates of the nodes around a block.
 
     Parameters
     ----------

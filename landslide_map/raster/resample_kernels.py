@@ -30,7 +30,7 @@ def _row_of_nodes(nodes: Nodes, i: int, down: float) -> Any:
 def _along(line: Line, block_col: int, across: Line, out: Line) -> None:
     """Interpolate a line of nodes at grid pixels, the first of them `block_col` pixels after the first node.
 
-    `across` says for each pixel of a lattice cell how far, in [0, 1], it is from one node to the next.
+    `across` says for each pixel between two nodes how far, in [0, 1], it is from one node to the next.
     """
     start = 0
     while start < out.size:
@@ -115,7 +115,7 @@ def bilinear(
     pixels : ndarray, (row, col), float32
         Part of the source whose first pixel is (`pixels_row`, `pixels_col`) of the whole; NaN = missing.
     node_rows, node_cols : ndarray, (node row, node column), float64
-        Source coordinates of the lattice nodes (:func:`landslide_map.raster.coordinates.node_coordinates`).
+        Source coordinates of the nodes (:func:`landslide_map.raster.coordinates.node_coordinates`).
     pixels_row, pixels_col : int
         Place of `pixels` in the source.
     block_row, block_col : int

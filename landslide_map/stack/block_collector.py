@@ -36,8 +36,8 @@ class BlockCollector:
         Parameters
         ----------
         stack : xr.DataArray, (band, y, x)
-            Chunks hold all bands of a sensor and are the blocks of the grid's lattice. What is left of a
-            block that is cut, below the cut, is not kept: its row of blocks is collected by another reader.
+            Chunks hold all bands of a sensor and are the blocks of the grid. The part of a cut block below
+            the cut is not kept: another reader collects its row of blocks.
         """
         names = [str(name) for name in stack["band"].values]
 

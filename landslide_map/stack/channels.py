@@ -244,7 +244,7 @@ def _lazy(
 def model_stack(inputs: SceneInputs, channels: Collection[str], from_row: int = 0) -> xr.DataArray:
     """Return some channels of a scene, quality channels among them, lazy, ``(band, y, x)``, in any order.
 
-    Chunks are the blocks of the lattice, cut at `from_row` besides: whoever begins there reads nothing above.
+    Chunks are the blocks of the grid, cut at `from_row` too: a reader that begins there reads nothing above.
     """
     cuts = sorted({0, from_row, *range(0, inputs.grid.height, BLOCK), inputs.grid.height})
     return lazy_channels(inputs, channels, (tuple(b - a for a, b in pairwise(cuts)), BLOCK))

@@ -1,7 +1,7 @@
 """Sample of every 32nd pixel in each direction, taken while a scene is read once.
 
-What a scene's values are like is known only from its pixels, and they are nowhere all at once. The sample
-lies on the lattice of blocks, so it is the same however the work is cut.
+The distribution of a scene's values is known only from its pixels, and these are never in memory together.
+The sample starts at the corner of each block, so it is the same for every cut of the work.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class PixelSample:
         Parameters
         ----------
         stack : xr.DataArray, (band, y, x)
-            Chunks are the blocks of the lattice. What is left of a block that is cut, below the cut, belongs
-            to nobody: its row is sampled by whoever reads it whole.
+            Chunks are the blocks of the grid. The part of a cut block below the cut is left out: the reader
+            of the whole row samples it.
         """
         names = [str(name) for name in stack["band"].values]
 

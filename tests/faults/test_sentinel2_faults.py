@@ -209,7 +209,7 @@ def test_an_empty_image(tmp_path: Path) -> None:
 
 def test_a_multi_band_raster_whose_bands_are_unknown(tmp_path: Path) -> None:
     write_band(tmp_path / "s2.tif", land(1000)["red"], GRID)
-    refused("E101", r"write bands: \{red: 1", path=tmp_path / "s2.tif")
+    refused("E101", r"bands: \{red: 1", path=tmp_path / "s2.tif")
 
 
 def test_a_band_number_that_does_not_exist(tmp_path: Path) -> None:
