@@ -36,7 +36,10 @@ _TYPES: Final = {
 _TITLES: Final = {
     products.PROBABILITY: "Probability of a landslide",
     products.CLASSES: "Landslide, no landslide, or why not analysed",
+    products.OUTLINE_PROBABILITY: "Probability of outlines, 10 m",
+    products.PIXEL_PROBABILITY: "Probability by pixel members",
     products.LANDSLIDES: "Outlines and area analysed",
+    products.CANDIDATES: "Outlines of any probability",
     products.WINDOWS: "Record of every window",
     products.PROJECT: "QGIS project",
     products.QUICKLOOK: "Quicklook",
@@ -46,7 +49,10 @@ _TITLES: Final = {
 _ROLES: Final = {
     products.PROBABILITY: ["data"],
     products.CLASSES: ["data"],
+    products.OUTLINE_PROBABILITY: ["data"],
+    products.PIXEL_PROBABILITY: ["data"],
     products.LANDSLIDES: ["data"],
+    products.CANDIDATES: ["data"],
     products.QUICKLOOK: ["thumbnail"],
     products.REPORT: ["metadata"],
     products.WINDOWS: ["data"],
@@ -123,7 +129,9 @@ def stac_item(
         "properties": properties,
         "links": [],
         "assets": {
-            name.replace(".", "_"): _asset(folder, name) for name in _TITLES if (folder / name).exists()
+            name.replace(".", "_"): _asset(folder, name, shape)
+            for name in _TITLES
+            if (folder / name).exists()
         },
     }
 
@@ -154,7 +162,8 @@ def _identifier(tags: Mapping[str, str], event_time: datetime) -> str:
     return "-".join(part for part in ("landslides", name, f"{event_time:%Y%m%dT%H%M}", digest) if part)
 
 
-def _asset(folder: Path, name: str) -> dict[str, Any]:
+def _asset(folder: Path, name: str, shape: list[int]) -> dict[str, Any]:
+    """Return an asset; a raster of other pixels than the item's `shape` says which."""
     asset: dict[str, Any] = {
         "href": f"./{name}",
         "type": _TYPES[Path(name).suffix],
@@ -164,6 +173,9 @@ def _asset(folder: Path, name: str) -> dict[str, Any]:
     if name.endswith(".tif"):
         with rasterio.open(folder / name) as source:
             nodata = source.nodata
+            if list(source.shape) != shape:
+                asset["proj:shape"] = list(source.shape)
+                asset["proj:transform"] = list(source.transform)[:6]
             asset["raster:bands"] = [
                 {
                     "data_type": dtype,

@@ -152,6 +152,8 @@ EXTENSION_RULES = {
         "assets": {
             "additionalProperties": {
                 "properties": {
+                    "proj:shape": {"items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
+                    "proj:transform": {"items": NUMBER, "minItems": 6, "maxItems": 6},
                     "raster:bands": {
                         "minItems": 1,
                         "items": {
@@ -161,7 +163,7 @@ EXTENSION_RULES = {
                                 "spatial_resolution": NUMBER,
                             }
                         },
-                    }
+                    },
                 }
             }
         },
@@ -188,7 +190,10 @@ def test_the_item_is_valid_without_a_network(tmp_path: Path, monkeypatch: pytest
     validator = pystac_validation.JsonSchemaSTACValidator()
     assert validator.validate_core(item, pystac_validation.STACObjectType.ITEM, item["stac_version"])
     jsonschema.validate(item, EXTENSION_RULES)
-    assert "nodata" not in item["assets"]["image_after_tif"]["raster:bands"][0]
+    image = item["assets"]["image_after_tif"]
+    assert "nodata" not in image["raster:bands"][0]
+    assert image["proj:shape"] == [8, 8], "its pixels are not those of the item"
+    assert "proj:shape" not in item["assets"]["probability_tif"]
 
 
 def test_two_copies_of_a_result_are_the_same(tmp_path: Path) -> None:
