@@ -19,7 +19,6 @@ import rasterio
 from affine import Affine
 from rasterio.enums import Resampling
 from rasterio.windows import Window
-from scipy import ndimage
 
 from landslide_map import products
 from landslide_map.array_types import Floats32
@@ -171,17 +170,27 @@ def _levels(aside: Path, grid: Grid, count: int) -> Iterator[tuple[list[Path], C
 def halved(pixels: Rgb) -> Rgb:
     """Return the mean of each 2 x 2 pixels that have a value, ``(band, row, col)``; 0 where none has one."""
     bands, rows, cols = pixels.shape
-    found = np.zeros((bands, -(-rows // 2), -(-cols // 2)), np.uint8)
+    found = np.empty((bands, -(-rows // 2), -(-cols // 2)), np.uint8)
     for b in range(bands):
         for i in range(found.shape[1]):
+            # Outside the last row or column lies the same one again, which no mean can tell.
+            upper, lower = pixels[b, 2 * i], pixels[b, min(2 * i + 1, rows - 1)]
             for j in range(found.shape[2]):
-                total, count = 0, 0
-                for r in range(2 * i, min(2 * i + 2, rows)):
-                    for c in range(2 * j, min(2 * j + 2, cols)):
-                        total += pixels[b, r, c]
-                        count += pixels[b, r, c] > 0
-                if count:
+                left, right = 2 * j, min(2 * j + 1, cols - 1)
+                p, q, r, s = (
+                    np.int32(upper[left]),
+                    np.int32(upper[right]),
+                    np.int32(lower[left]),
+                    np.int32(lower[right]),
+                )
+                total = p + q + r + s
+                count = np.int32(p > 0) + np.int32(q > 0) + np.int32(r > 0) + np.int32(s > 0)
+                if count == 4:
+                    found[b, i, j] = (total + 2) >> 2
+                elif count:
                     found[b, i, j] = (total + count // 2) // count
+                else:
+                    found[b, i, j] = 0
     return found
 
 
@@ -277,6 +286,7 @@ def _read(strips: Sequence[Path]) -> Iterator[tuple[int, Rgb]]:
         top += pixels.shape[1]
 
 
+@compiled
 def smoothed_change(codes: Rgb) -> Floats32:
     """Return means over squares of the changes (dB) that codes stand for, NaN where there is none.
 
@@ -285,15 +295,28 @@ def smoothed_change(codes: Rgb) -> Floats32:
     codes : uint8, (row, col)
         As from :func:`~landslide_map.stack.display.change_codes`.
     """
-    valid = codes > 0
-    steps = np.where(valid, codes.astype(np.int32) - NO_CHANGE, 0)
-    window = np.ones(_SMOOTHED, np.int32)  # whole numbers: the same bits wherever a strip begins
-    total, count = steps, valid.astype(np.int32)
-    for axis in (0, 1):
-        total = ndimage.correlate1d(total, window, axis, mode="constant")
-        count = ndimage.correlate1d(count, window, axis, mode="constant")
-    mean = total.astype(np.float32) / np.maximum(count, 1).astype(np.float32) * np.float32(CHANGE_STEP_DB)
-    return np.where(valid, mean, np.float32(np.nan))
+    rows, cols = codes.shape
+    margin = _SMOOTHED // 2
+    mean = np.empty((rows, cols), np.float32)
+    total, count = np.empty(cols, np.int32), np.empty(cols, np.int32)
+    for i in range(rows):
+        total[:], count[:] = 0, 0
+        for r in range(max(i - margin, 0), min(i + margin + 1, rows)):
+            for j in range(cols):
+                if codes[r, j]:
+                    total[j] += np.int32(codes[r, j]) - NO_CHANGE
+                    count[j] += 1
+        for j in range(cols):
+            if codes[i, j] == 0:
+                mean[i, j] = np.nan
+                continue
+            # Whole numbers: the same bits wherever a strip begins.
+            steps, valid = np.int32(0), np.int32(0)
+            for c in range(max(j - margin, 0), min(j + margin + 1, cols)):
+                steps += total[c]
+                valid += count[c]
+            mean[i, j] = np.float32(steps) / np.float32(valid) * np.float32(CHANGE_STEP_DB)
+    return mean
 
 
 def change_colours(change: Floats32) -> Rgb:
@@ -309,9 +332,22 @@ def change_colours(change: Floats32) -> Rgb:
     uint8, (3, row, col)
         From blue (less) by white to red (more); 0 where missing.
     """
-    index = 1 + np.rint((np.clip(change / np.float32(_CHANGE_DB), -1, 1) + 1) * 127)
-    index = np.where(np.isnan(change), 0, index).astype(np.intp)
-    return np.ascontiguousarray(_change_palette()[:, index])
+    return _coloured(np.ascontiguousarray(change), _change_palette())
+
+
+@compiled
+def _coloured(change: Floats32, palette: Rgb) -> Rgb:
+    rows, cols = change.shape
+    found = np.zeros((3, rows, cols), np.uint8)
+    for i in range(rows):
+        for j in range(cols):
+            value = change[i, j]
+            if not np.isnan(value):
+                share = min(max(value / np.float32(_CHANGE_DB), np.float32(-1)), np.float32(1))
+                index = 1 + int(np.rint((share + np.float32(1)) * np.float32(127)))
+                for band in range(3):
+                    found[band, i, j] = palette[band, index]
+    return found
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from importlib import resources
@@ -143,7 +143,8 @@ def _outlines(
     entries: list[dict[str, Any]] = []
     spent = 0
     simple = order.geometry.simplify(abs(transform.a) / 2)
-    for shape, key, (_, row) in zip(simple, keys, order.iterrows(), strict=True):
+    rows = order.drop(columns="geometry").to_dict("records")  # rows of a frame take several times as long
+    for shape, key, row in zip(simple, keys, rows, strict=True):
         if not key:
             continue
         entry = {
@@ -162,7 +163,7 @@ def _outlines(
     return entries, "Drag to move, scroll or pinch to zoom, click an outline for its figures."
 
 
-def _line(row: Any, probability: str) -> str:
+def _line(row: Mapping[Hashable, Any], probability: str) -> str:
     """Return one line about an outline."""
     value = row[probability]
     chance = f"probability {value:.2f}" if np.isfinite(value) else "no probability"
@@ -331,9 +332,10 @@ def _chips(folder: Path, found: gpd.GeoDataFrame) -> str:
     }
     probability = names.probability_column(found.columns)
     cards = []
-    for _, row in found.iloc[order].iterrows():
+    largest = found.iloc[order]
+    for shape, row in zip(largest.geometry, largest.drop(columns="geometry").to_dict("records"), strict=True):
         pictures = "".join(
-            f'<figure><img alt="{escape(image.title)}" src="{chip(path, row.geometry)}"><figcaption>'
+            f'<figure><img alt="{escape(image.title)}" src="{chip(path, shape)}"><figcaption>'
             f"{escape(_short(image.title))}</figcaption></figure>"
             for image, path in images.items()
         )
