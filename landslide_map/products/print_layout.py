@@ -156,6 +156,7 @@ def _legend(layout: Element, layers: Mapping[str, str]) -> None:
         (73, 120),
         title="",
         legendFilterByAtlas=0,
+        legendFilterByMap=1,  # only what the map shows
         map_uuid=_uuid("map"),
         symbolWidth=7,
         symbolHeight=4,

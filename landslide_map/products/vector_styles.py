@@ -275,7 +275,9 @@ def _add_labels(parent: Element) -> None:
             "bufferOpacity": 1,
         },
     )
-    add(settings, "placement", {"placement": 1, "priority": 5, "dist": 0})
+    # Around the point: on it, the number would hide a small outline.
+    around = {"placement": 0, "priority": 5, "dist": 2.2, "distUnits": "MM", "centroidInside": 1}
+    add(settings, "placement", around)
     add(
         settings,
         "rendering",

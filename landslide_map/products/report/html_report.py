@@ -35,10 +35,17 @@ _MOST_BYTES: Final = 2_800_000
 _MOST_OUTLINE_BYTES: Final = 700_000
 _LIMITS: Final = (
     "An outline says where to look. It is not a survey, and a probability is not a certainty.",
-    "A window of 640 m x 640 m is judged as a whole; slides much smaller than a window may be missed.",
     "Ground that was not analysed is not ground without landslides.",
     "Bare fields, clear-cuts, roads, quarries and river bars can look like landslides. Check the image.",
+)
+_LIMITS_OF_WINDOWS: Final = (
+    "A window of 640 m x 640 m is judged as a whole; slides much smaller than a window may be missed.",
     "Probabilities were calibrated on labelled windows of other events; yours may differ.",
+)
+_LIMITS_OF_OBJECTS: Final = (
+    "Outlines follow pixels of 10 m; a landslide of a few pixels may be missed.",
+    "Probabilities of outlines were learned on simulated events, those of windows on windows of other "
+    "events; yours may differ.",
 )
 
 
@@ -204,6 +211,7 @@ def _texts(
         "area analysed": _area(done),
         "of the scene": f"{share:.0%}",
     }
+    own = _LIMITS_OF_OBJECTS if "confidence" in found else _LIMITS_OF_WINDOWS
     legend = "".join(
         f'<label><input type="checkbox" checked data-class="{one.key}"><span class="key" style="border-color:'
         f'rgb({one.colour})"></span>{escape(one.label)} ({int(one.mask(found).sum())})</label>'
@@ -219,7 +227,7 @@ def _texts(
         "analysed": _analysed(analysed, whole),
         "inputs": _table(("image", "time (UTC)", "product"), text.inputs),
         "notices": _notices(text.notices),
-        "limits": "<ul>" + "".join(f"<li>{escape(limit)}</li>" for limit in _LIMITS) + "</ul>",
+        "limits": "<ul>" + "".join(f"<li>{escape(limit)}</li>" for limit in (*_LIMITS, *own)) + "</ul>",
         "model": _model(text.tags),
         "footer": _footer(text.tags),
     }
@@ -307,7 +315,7 @@ def _model(tags: Mapping[str, str]) -> str:
         "method": "method of outlines",
         "stride": "step between windows",
         "window_size": "window",
-        "effective_resolution": "effective resolution",
+        "effective_resolution": "resolution of windows",
         "software": "software",
     }
     return _table(("", ""), [(label, tags[key]) for key, label in words.items() if tags.get(key)])
