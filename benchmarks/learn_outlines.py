@@ -181,7 +181,7 @@ def measure(number: int, folder: Path, name: str, tracks: Sequence[str], *, extr
     path = _variant(folder, name, tracks, extras=extras)
     mapped = folder / f"map_{name}"
     stride = STRIDES[number // 2 % len(STRIDES)]
-    if not (mapped / "run.json").exists():
+    if tracks and not (mapped / "run.json").exists():  # windows say nothing of the image alone
         map_scene(path, mapped, stride=stride, outline="windows", overwrite=True)
     inputs = open_inputs(load_scene(path))
     (strip,) = strips_of(inputs)
@@ -193,7 +193,7 @@ def measure(number: int, folder: Path, name: str, tracks: Sequence[str], *, extr
     tree, sums = measured(
         strip,
         around,
-        windows_of(mapped / "windows.nc", stride),
+        windows_of(mapped / "windows.nc", stride) if tracks else None,
         sensors,
         inside,
     )

@@ -24,6 +24,7 @@ SAMPLE = EventOptions(
     contrast=0.8,
     confusers=tuple(name for name in CONFUSERS if name != "snow"),  # an August in the subtropics
     pre_days=(20,),
+    list_pre=True,
 )
 """The shipped scene."""
 

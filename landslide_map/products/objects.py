@@ -95,6 +95,12 @@ def threshold_tags(thresholds: Mapping[str, float]) -> dict[str, str]:
     return {f"{THRESHOLD_TAG}{name}": f"{value:g}" for name, value in thresholds.items()}
 
 
+def without_outlines(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags that do not depend on how outlines are drawn: those of windows alone."""
+    own = ("outline", "delineation")
+    return {k: v for k, v in tags.items() if k not in own and not k.startswith(THRESHOLD_TAG)}
+
+
 THRESHOLD_TAG: Final = "outline_threshold_"
 LEAST_AREA_TAG: Final = "outline_least_area_m2"
 LEAST_PROBABILITY: Final = 0.1

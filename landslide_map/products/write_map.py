@@ -19,7 +19,14 @@ from landslide_map.options import Outline
 from landslide_map.products import cog, rasters, styles
 from landslide_map.products.columns import ANALYSED, CANDIDATES, WINDOWS
 from landslide_map.products.geopackage import write_geopackage
-from landslide_map.products.objects import LEAST_PROBABILITY, ObjectMap, no_candidates, outlined, too_small
+from landslide_map.products.objects import (
+    LEAST_PROBABILITY,
+    ObjectMap,
+    no_candidates,
+    outlined,
+    too_small,
+    without_outlines,
+)
 from landslide_map.products.painting import least_over, mean_over, window_mosaic
 from landslide_map.products.pixel_outlines import PixelDrawing, drawn_tags, pixel_outlines
 from landslide_map.products.polygons import analysed_areas, landslides, left_out
@@ -61,7 +68,8 @@ def write_map(
     dates : mapping of str to datetime or None
         Columns every landslide carries; must hold ``event_time``.
     tags : mapping of str to str
-        About the run, written into every file; must hold ``software``.
+        About the run, written into every file; must hold ``software``. Rasters and record of windows have
+        none about outlines.
     min_area_m2 : float
         Smaller landslides are left out of the polygons, with a notice (I420); the rasters keep them.
     reviews : GeoDataFrame, optional
@@ -78,7 +86,9 @@ def write_map(
     tags = {**tags, **decided(record)}
     mosaic = window_mosaic(plan)
     probability, codes, classes = _painted(record, plan)
-    where = (mosaic, grid, {**tags, "TIFFTAG_SOFTWARE": tags["software"]})
+    software = {"TIFFTAG_SOFTWARE": tags["software"]}
+    of_windows = without_outlines(tags)  # the same bytes with and without objects
+    where = (mosaic, grid, of_windows | software)
     window_m = plan.size * grid.transform.a
     as_objects = outline != "windows"
     tick = reporting.counter(progress, STAGE, 5 if as_objects else 4)
@@ -91,7 +101,8 @@ def write_map(
         ]
         if as_objects:
             target, paint = folder / products.OUTLINE_PROBABILITY, objects.paint if objects else None
-            written.append(pool.submit(rasters.write_outline_probability, target, paint, codes, *where))
+            about = (mosaic, grid, {**tags, **software})
+            written.append(pool.submit(rasters.write_outline_probability, target, paint, codes, *about))
         with timings.work("outline"):
             found = landslides(classes, probability, mosaic, record, plan, grid, dates, min_area_m2)
             notices = left_out(classes, mosaic, grid, min_area_m2) if min_area_m2 else ()
@@ -128,7 +139,7 @@ def write_map(
         write_geopackage(folder / products.LANDSLIDES, layers, event_time, tags, lowest)
     tick(1)
     with timings.work("write windows"):
-        write_windows(folder / products.WINDOWS, windows_dataset(record, plan, grid, tags))
+        write_windows(folder / products.WINDOWS, windows_dataset(record, plan, grid, of_windows))
     tick(1)
     return len(drawn), (*notices, *of_reviews)
 
