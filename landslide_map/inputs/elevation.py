@@ -19,6 +19,7 @@ from landslide_map.inputs.elevation_units import check_declared_units, unit_noti
 from landslide_map.inputs.sentinel1.consistency import resolution_m
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.coordinates import window_over
+from landslide_map.raster.geoid import is_ellipsoidal
 from landslide_map.raster.nodata import alpha_bands, read_valid
 from landslide_map.raster.open import open_band, opened
 
@@ -166,14 +167,24 @@ def _has_straight_edge(z: Heights, level: npt.NDArray[np.bool_]) -> bool:
 
 
 def elevation_notices(dem: RasterBand) -> list[Notice]:
-    """Warn (W380) of elevation too coarse for slopes: what it calls flat is left out of the map."""
+    """Warn (W380) of elevation too coarse for slopes; tell (I381) of heights above the ellipsoid."""
     pixel = resolution_m(dem.grid)
+    notices = []
+    with opened(dem.path) as dataset:
+        ellipsoidal = is_ellipsoidal(dataset.crs)
+    if ellipsoidal:
+        message = (
+            "its heights are above the ellipsoid, up to 110 m from those above the sea, by its reference"
+        )
+        used = "slopes are the same; pixel members that read elevation were trained on heights above the sea"
+        notices.append(Notice("I381", f"{dem.path}: {message} system; {used}"))
     if pixel <= COARSEST_DEM_M:
-        return []
+        return notices
     return [
+        *notices,
         Notice(
             "W380",
             f"{dem.path}: pixels of {pixel:.0f} m smooth slopes away, so that steep ground is taken for flat "
             "and not analysed. Give a DEM of 30 m, such as Copernicus GLO-30, or none",
-        )
+        ),
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from landslide_map.errors import Notice
 from landslide_map.inputs.coverage import coverage_notices
 from landslide_map.inputs.elevation import elevation_notices, open_elevation, without_fill
+from landslide_map.inputs.elevation_files import elevation_name
 from landslide_map.inputs.missing_files import refuse_missing
 from landslide_map.inputs.scene_inputs import LevelOneImage, OpticalImage, SceneInputs
 from landslide_map.inputs.sentinel1.consistency import check_tracks_differ
@@ -19,7 +20,7 @@ from landslide_map.inputs.sentinel2.image import open_optical
 from landslide_map.inputs.sentinel2.level_1c import open_level_1c
 from landslide_map.inputs.sentinel2.turned import beside_radar_notices
 from landslide_map.inputs.target_grid import decide_grid
-from landslide_map.raster.joined import joined_name
+from landslide_map.inputs.water import open_water
 from landslide_map.raster.open import files_of
 from landslide_map.runtime.threads import reading_threads
 from landslide_map.scene.model import Scene, TrackSpec
@@ -48,7 +49,8 @@ def open_inputs(scene: Scene) -> SceneInputs:
         image = submit(open_optical, scene.s2.post, scene.event.time) if scene.s2 else None
         if has_ground_range(specs):
             target = decide_grid(scene.grid, None if image is None else image.result()[0], {})
-            specs, found = on_grid(specs, target, None if scene.dem is None else joined_name(scene.dem))
+            heights = None if scene.dem is None else elevation_name(scene.dem, target)
+            specs, found = on_grid(specs, target, heights)
             notices += found
         opening = {
             orbit: submit(open_track, orbit, spec, scene.event.time, scene.s1.registration)
@@ -72,14 +74,15 @@ def open_inputs(scene: Scene) -> SceneInputs:
     tracks = {orbit: with_angles(track, specs[orbit]) for orbit, track in tracks.items()}
     files += [file for track in tracks.values() for file in angle_files(track)]
     check_tracks_differ(tracks.values())
-    dem = None if scene.dem is None else open_elevation(joined_name(scene.dem))
-    if dem is not None:
-        files += files_of(dem)
-        notices += elevation_notices(dem)
     grid = decide_grid(scene.grid, optical, tracks)
-    if dem is not None:
-        dem, found = without_fill(dem, grid)
-        notices += found
+    dem = None
+    if scene.dem is not None:
+        dem, found = without_fill(open_elevation(elevation_name(scene.dem, grid)), grid)
+        files += files_of(dem)
+        notices += [*elevation_notices(dem), *found]
+    water, found, read = (None, [], ()) if scene.water is None else open_water(scene.water, grid)
+    notices += found
+    files += read
     notices += coverage_notices(grid, optical, tracks, dem)
     notices += compared(before, optical, grid)
     if optical is not None:
@@ -94,6 +97,7 @@ def open_inputs(scene: Scene) -> SceneInputs:
         dem=dem,
         optical_before=before,
         optical_l1c=level_1c,
+        water=water,
         files=tuple(dict.fromkeys(files)),
         notices=tuple(notices),
     )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from landslide_map.errors import Notice
 from landslide_map.grid import Grid
@@ -143,6 +144,16 @@ class RadarTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class WaterMask:
+    """Where water is, whatever the images show; one of both is there."""
+
+    band: RasterBand | None = None
+    """Above 0 where there is water."""
+    shapes: tuple[Any, ...] = ()
+    """Polygons of water, in the projection of the grid."""
+
+
+@dataclass(frozen=True, slots=True)
 class SceneInputs:
     """Everything a run reads, checked, and the grid it is read into."""
 
@@ -156,6 +167,7 @@ class SceneInputs:
     """Sentinel-2 images before the event, the latest first; only outlines are made with them."""
     optical_l1c: LevelOneImage | None = None
     """Only pixel members read it."""
+    water: WaterMask | None = None
     files: tuple[Path, ...] = ()
     """Every file on disk that is read, for the manifest."""
     notices: tuple[Notice, ...] = field(default=())

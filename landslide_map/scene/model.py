@@ -301,6 +301,7 @@ class Scene(_Model):
     s2: Optical | None = None
     s1: Annotated[Radar | None, BeforeValidator(folder_or_mapping)] = None
     dem: FilePaths | None = None
+    water: FilePath | None = None
     bundle: Annotated[FilePath | None, none_for("default")] = None
     stride: Annotated[int, Field(ge=LEAST_STRIDE, le=SIZE)] = SIZE
     threshold: Annotated[float, Field(gt=0, lt=1)] | None = None

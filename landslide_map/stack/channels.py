@@ -39,6 +39,7 @@ from landslide_map.bands import (
 )
 from landslide_map.grid import BLOCK, Block
 from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.inputs.water import read_water
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.raster.resample import read_block
 from landslide_map.runtime import timings
@@ -118,7 +119,7 @@ def lazy_channels(inputs: SceneInputs, names: Collection[str], chunks: Chunks = 
     grid, files = inputs.grid, OpenFiles()
     here = {*inputs.sensors, *(["terrain"] if inputs.dem else [])}
     here |= {"before"} if inputs.optical_before else set()
-    here |= {"classes"} if inputs.optical and inputs.optical.scene_classification else set()
+    here |= {"classes"} if tells_water(inputs) else set()
     wanted = {sensor: [name for name in own if name in names] for sensor, own in _TOGETHER.items()}
     rows, cols = da.core.normalize_chunks(chunks, grid.shape)
     layers = [
@@ -207,12 +208,24 @@ def _read_quality(
     return _quality(*layers)
 
 
+def tells_water(inputs: SceneInputs) -> bool:
+    """Return whether a scene has a water mask or a scene classification."""
+    classified = inputs.optical is not None and inputs.optical.scene_classification is not None
+    return classified or inputs.water is not None
+
+
 def _read_water(inputs: SceneInputs, block: Block, files: OpenFiles | None) -> Floats32:
+    """Return water by the mask or by the scene classification: either is enough."""
+    found = np.full((block.height, block.width), np.nan, np.float32)
+    if inputs.water is not None:
+        found = read_water(inputs.water, inputs.grid, block, files)
     scl = inputs.optical.scene_classification if inputs.optical else None
     if scl is None:
-        return np.full((block.height, block.width), np.nan, np.float32)
+        return found
     classes = read_block(scl, inputs.grid, block, nearest=True, files=files)
-    return np.where(np.isnan(classes), classes, np.float32(classes == SCL_WATER))
+    by_class = np.where(np.isnan(classes), classes, np.float32(classes == SCL_WATER))
+    water: Floats32 = np.fmax(found, by_class)
+    return water
 
 
 @timings.work("channels")
