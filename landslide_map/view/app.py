@@ -88,13 +88,17 @@ def _result_routes(result: ResultView) -> list[Route]:
         at = request.path_params
         return _file(".png", result.tile(at["layer"], at["level"], at["row"], at["col"]))
 
+    def outlines(request: Request) -> Response:
+        at = request.query_params.get("threshold")
+        return JSONResponse(result.outlines(None if at is None else _number(at)))
+
     def export(request: Request) -> Response:
         name = request.path_params["name"]
         return _download(name, result.export(name))
 
     return [
         Route("/result", _of_thread(lambda _: JSONResponse(result.description()))),
-        Route("/outlines", _of_thread(lambda _: JSONResponse(result.outlines()))),
+        Route("/outlines", outlines),
         Route("/tiles/{layer}/{level:count}/{row:count}/{col:count}.png", tile),
         Route("/export/{name}", export),
         Route("/verdict", add_verdict, methods=["POST"]),

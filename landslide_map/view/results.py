@@ -28,6 +28,7 @@ from landslide_map.products import columns as names
 from landslide_map.products.formats import FORMATS
 from landslide_map.products.geopackage import read_layer
 from landslide_map.products.outline_classes import classes_of
+from landslide_map.products.pixel_outlines import KINDS, PixelDrawing, pixel_outlines
 from landslide_map.products.project import title_of
 from landslide_map.products.report.pictures import differences, rings
 from landslide_map.products.review_summary import export_confirmed, reviewed_outlines
@@ -116,6 +117,7 @@ class ResultView:
                 for one in classes_of(found.columns, threshold)
             ],
             "thresholds": drawn,
+            "pixels": tags.get("outline") in KINDS,
             "lowest": min(drawn.values(), default=threshold),
             "redraws": (self.folder / products.CANDIDATES).is_file() and bool(drawn),
             "verdicts": dict(names.VERDICTS),
@@ -126,22 +128,36 @@ class ResultView:
         """Return a tile; see :func:`.tile`."""
         return tile(self.folder, self.grid, name, (level, row, col))
 
-    def outlines(self) -> dict[str, Any]:
-        """Return the outlines drawn, with the numbers of their rows, then the other candidates."""
-        with self._of_a_map():
-            return self._outlines()
+    def outlines(self, threshold: float | None = None) -> dict[str, Any]:
+        """Return the outlines drawn, with the numbers of their rows, then the other candidates.
 
-    def _outlines(self) -> dict[str, Any]:
+        Of outlines drawn from pixels the others are those at `threshold`; each says if it is one of them.
+        """
+        with self._of_a_map():
+            return self._outlines(threshold)
+
+    def _outlines(self, at: float | None) -> dict[str, Any]:
         rows = rows_to_review(self.folder)
-        threshold = _lowest_threshold(read_layer(self.folder / products.LANDSLIDES, names.LANDSLIDES)[1])
+        tags = read_layer(self.folder / products.LANDSLIDES, names.LANDSLIDES)[1]
+        threshold = _lowest_threshold(tags)
         entries = self._entries(rows, threshold, drawn=True)
-        path = self.folder / products.CANDIDATES
-        if path.is_file():
-            candidates = read_layer(path, names.CANDIDATES)[0]
-            known = set(rows["uid"])
-            entries += self._entries(candidates[~candidates["uid"].isin(known)], threshold, drawn=False)
+        path, kind = self.folder / products.CANDIDATES, tags.get("outline", "")
+        pixels = kind in KINDS
+        if pixels or path.is_file():
+            others = self._from_pixels(kind, tags, at) if pixels else read_layer(path, names.CANDIDATES)[0]
+            new = others[~others["uid"].isin(set(rows["uid"]))]
+            entries += self._entries(new, threshold, drawn=False)
+            if pixels:
+                found = set(others["uid"])
+                entries = [entry | {"d": entry["u"] in found} for entry in entries]
         entries.sort(key=lambda entry: -entry["p"] if entry["p"] is not None else 1)
         return {"outlines": entries, "tally": self.tally()}
+
+    def _from_pixels(self, kind: str, tags: Mapping[str, str], at: float | None) -> gpd.GeoDataFrame:
+        """Return outlines drawn from pixels above a threshold, by default that of the result."""
+        drawn = tags.get(f"{_ANY_THRESHOLD}{kind}")
+        drawing = PixelDrawing.of(kind, tags, float(drawn) if at is None and drawn is not None else at)
+        return pixel_outlines(self.folder, {}, drawing)
 
     @contextmanager
     def _of_a_map(self) -> Iterator[None]:

@@ -24,6 +24,7 @@ from landslide_map.models.segmentation.fusion import Fusion
 from landslide_map.products.geopackage import read_layer
 from landslide_map.runtime.notices import Notices
 from landslide_map.scene.model import load_scene
+from landslide_map.view.results import ResultView
 from sample_scenes.simulator.event import simulate_event
 from sample_scenes.simulator.options import EventOptions
 from tests.support.tiny_pixel_bundle import CHANNELS, tiny_pixel_bundle, tiny_spec
@@ -139,6 +140,13 @@ def test_outlines_of_pixels_are_the_same_from_a_run_and_redrawn(
         assert again.equals(drawn)
         told = {"outline_least_area_m2": "0", "redrawn": ""}
         assert {**tags_again, **told} == {**tags, **told}
+    view = ResultView.open(tmp_path / "pixels")
+    assert view.description()["pixels"]
+    shown = view.outlines(0.3)["outlines"]
+    redraw(tmp_path / "pixels", tmp_path / "lower", threshold=0.3)
+    lower = read_layer(tmp_path / "lower" / "landslides.gpkg", "landslides")[0]
+    assert {own["u"] for own in shown if own["d"]} == set(lower["uid"])
+    assert {own["u"] for own in shown if "fid" in own} == set(drawn["uid"])
     objects = read_layer(tmp_path / "pixels" / "candidates.gpkg", "candidates")[0]
     made = redraw(tmp_path / "pixels", tmp_path / "objects", source="objects")
     found = read_layer(tmp_path / "objects" / "landslides.gpkg", "landslides")[0]

@@ -119,11 +119,12 @@
   const keyOf = (o) => (COLOURS[o.v] ? o.v : o.k);
   const colourOf = (o) => COLOURS[o.v] || (classes[o.k] || { colour: "#d55e00" }).colour;
   // Untouched, the slider shows what the result holds; each kind of object has its own threshold there.
-  const isAbove = (o) => (threshold === null ? o.fid !== undefined : o.v === "added" || (o.p !== null && o.p >= threshold));
+  // Outlines of pixels have other shapes at another threshold: the server says which are drawn there.
+  const isAbove = (o) => (threshold === null ? o.fid !== undefined : o.v === "added" || (data.pixels ? o.d : o.p !== null && o.p >= threshold));
   const isShown = (o) => isAbove(o) && !hidden.has(keyOf(o));
 
   async function load() {
-    const found = await getJson("outlines");
+    const found = await getJson(data.pixels && threshold !== null ? `outlines?threshold=${threshold}` : "outlines");
     outlines = found.outlines.map((entry) => Object.assign(entry, pathOf(entry.r)));
     told(found.tally);
     count();
@@ -233,13 +234,23 @@
   byId("out").onclick = () => map.zoom(1 / 1.5);
   byId("all").onclick = map.fit;
   const changed = (value) => { threshold = value; count(); legend(); if (chosen && !isShown(chosen)) choose(null); map.draw(); };
-  byId("threshold").oninput = () => changed(Number(byId("threshold").value));
+  byId("threshold").oninput = () => {
+    if (data.pixels) byId("threshold-value").textContent = Number(byId("threshold").value).toFixed(2);
+    else changed(Number(byId("threshold").value));
+  };
+  byId("threshold").onchange = async () => {
+    if (!data.pixels) return;
+    threshold = Number(byId("threshold").value);
+    await load();
+    changed(threshold);
+  };
   byId("as-stored").onclick = () => { byId("threshold").value = data.lowest; changed(null); };
   byId("redraw").onclick = async () => {
     byId("redraw").disabled = true;
     try {
       const made = await sendJson("redraw", { threshold });
       threshold = null;
+      Object.assign(data, await getJson("result"));
       await load();
       choose(null);
       tell(`${made.landslides} outlines are in landslides.gpkg now; reviews are kept`, false);
