@@ -120,7 +120,7 @@ def compare(folder: Path, name: str) -> dict[str, PixelCounts]:
 def compare_patches(folder: Path, name: str) -> dict[tuple[int, str], PixelCounts]:
     """Return pixel counts on each labelled patch, mapped as `compare` maps events."""
     joined = _joined(folder, name)
-    found = {}
+    found: dict[tuple[int, str], PixelCounts] = {}
     for number in labelled_patches.PATCHES:
         own = folder / f"patch{number}"
         own.mkdir(exist_ok=True)
