@@ -148,7 +148,7 @@ def rows(scene: Path, bundle: Bundle) -> Iterator[str]:
         )
         cpu = time.process_time() - begin
         votes = json.loads(result.manifest.read_text())["counts"]["votes"]["members"]
-        asked = sum(votes[network]["windows_asked"] for network in NETWORKS)
+        asked = sum(votes[network]["windows_predicted"] for network in NETWORKS)
         with xr.open_dataset(result.window_record, engine="scipy") as record:
             found[name] = (record.probability > record.threshold).values.ravel()
         with rasterio.open(result.classes) as raster:
@@ -182,7 +182,7 @@ def report(folder: Path) -> Iterator[str]:
             scenario, votes.members, scenario.cascade.first, votes.predictions, "without labels"
         )
         if blind and (rule := blind.at(scenario.threshold)):
-            yield f"Without labels it would keep {rule.found} windows found, and spare {rule.spared}."
+            yield f"Without labels it would keep {rule.found} windows found, and skip {rule.skipped}."
     for name, event in UNSEEN.items():
         scene = event.make(folder)
         table = list(rows(scene, bundle))

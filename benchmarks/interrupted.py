@@ -65,7 +65,7 @@ def endure(arguments: Sequence[str], folder: Path, kills: int, seed: int = 0) ->
     begin = _children_cpu()
     undisturbed = folder / "undisturbed"
     assert _start(arguments, undisturbed).wait() == 0
-    found = Endurance(_children_cpu() - begin, _rows(undisturbed)["judged"])
+    found = Endurance(_children_cpu() - begin, _rows(undisturbed)["predicted"])
     expected = _content(undisturbed)
     draw = random.Random(seed)
     moments = [(k + draw.random()) / kills if k % 2 else None for k in range(kills)]

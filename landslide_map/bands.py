@@ -95,7 +95,7 @@ GROUPS: Final = {
     "descending": tuple(n for n in MODEL_BANDS if n.startswith("desc_")),
     "ascending": tuple(n for n in MODEL_BANDS if n.startswith("asc_")),
 }
-"""Sensor group -> its channels. A window is judged for validity group by group."""
+"""Sensor group -> its channels. Validity of a window is decided group by group."""
 
 TRAINING_QUANTILES: Final = {
     "blue": (1054, 1511, 4000),

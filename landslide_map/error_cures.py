@@ -178,7 +178,7 @@ CURES: Final[dict[str, str]] = {
     "W216": "Take an image before the event of the same season, without snow",
     "W217": "Take a clearer image before the event, or several",
     "W219": "See the image and Sentinel-1 over a map, and get the displaced or turned one anew",
-    "W220": "Get the SCL of the same image, or leave it out: cloud is then judged by colour",
+    "W220": "Get the SCL of the same image, or leave it out: colour then decides what is cloud",
     "W218": "Take images before the event that cover the grid, or several",
     "W301": "Check `units`; dB must not be taken twice",
     "W305": "Check that `vv` and `vh` are what their names say",

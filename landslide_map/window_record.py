@@ -70,7 +70,7 @@ class WindowRecord:
     """NaN where not analysed."""
     scenario: Annotated[
         npt.NDArray[np.integer],
-        Number("set of channels the window was judged by", "i1", "i2", flags=_scenario_flags),
+        Number("set of channels that the prediction of the window used", "i1", "i2", flags=_scenario_flags),
     ]
     """Index into `scenarios`, -1 where not analysed."""
     reason: Annotated[
@@ -89,10 +89,10 @@ class WindowRecord:
     ] = _ABSENT
     """Of the group's poorest channel."""
     probability_low: Annotated[
-        Floats | None, Number("lowest probability that members left unasked could have made of it")
+        Floats | None, Number("lowest probability that skipped members could have made of it")
     ] = None
     probability_high: Annotated[
-        Floats | None, Number("highest probability that members left unasked could have made of it")
+        Floats | None, Number("highest probability that skipped members could have made of it")
     ] = None
 
     unlike_training: Annotated[

@@ -135,7 +135,7 @@ def _expected(first: str) -> str:
 
 
 def checked_chunks(source: Windows) -> Iterator[tuple[Sequence[str], npt.NDArray[np.floating]]]:
-    """Yield IDs and pixels of some windows at a time; E141 for pixels that cannot be judged."""
+    """Yield IDs and pixels of some windows at a time; E141 for pixels that cannot be predicted."""
     for start in range(0, len(source.ids), CHUNK):
         ids = source.ids[start : start + CHUNK]
         chunk = source.read(start, start + CHUNK)

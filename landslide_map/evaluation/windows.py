@@ -161,7 +161,7 @@ def figures(
     if not (chosen >= 0).any():
         raise InputError(
             "E145",
-            f"none of the {len(predicted.labels)} windows could be judged by a member of {bundle.name}: "
+            f"none of the {len(predicted.labels)} windows could be predicted by a member of {bundle.name}: "
             f"it has "
             "no scenario for the channels that are valid in them.",
         )

@@ -26,7 +26,7 @@ from landslide_map.runtime.prefetch import prefetch
 from landslide_map.windows import WindowPlan
 
 PIXEL_SLAB: Final = 512
-"""Windows judged at once where pixels are needed: 200 kB each; weights are read again for each slab."""
+"""Windows predicted at once where pixels are needed: 200 kB each; weights are read again for each slab."""
 
 MEDIAN: Final = "median"
 """Follows :data:`~landslide_map.features.moments.STATISTICS` where it is asked for."""

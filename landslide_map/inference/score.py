@@ -112,7 +112,7 @@ def submission(table: pd.DataFrame) -> pd.DataFrame:
             "E143",
             f"window {table['id'][without_class].iloc[0]} ({int(without_class.sum())} in all): no "
             f"member of the bundle "
-            "could judge it, but a submission needs a label for each. Use members that need fewer sensors.",
+            "could predict it, but a submission needs a label for each. Use members that need fewer sensors.",
         )
     return pd.DataFrame({"ID": table["id"], "label": table["landslide"].astype(int)})
 
@@ -176,7 +176,7 @@ def _notices(bundle: Bundle, record: WindowRecord) -> list[Notice]:
     return [
         Notice(
             "W141",
-            f"of {len(predicted)} windows {fewer} are judged by fewer or other members than complete "
+            f"of {len(predicted)} windows {fewer} are predicted by fewer or other members than complete "
             f"ones and "
             f"{nobody} by none: a sensor ({', '.join(GROUPS)}) has no data there.",
         )

@@ -41,7 +41,7 @@ _OWN_NAME: Final = re.compile(
 _AFRESH: Final = "start afresh with --overwrite, or choose another --out."
 
 
-class Journal:
+class Checkpoint:
     """The rows of blocks that runs of one identity have finished in one output folder.
 
     Parameters
@@ -77,7 +77,7 @@ class Journal:
         self.folder = _folder(out)
         self.notices = [] if notices is None else notices
         """What happened to rows that were found."""
-        self.counts = {"judged": 0, "resumed": 0}
+        self.counts = {"predicted": 0, "resumed": 0}
         """Rows of blocks, once they are completed."""
         self._display: dict[int, Mapping[str, Path]] = {}
         """Row of blocks -> files of its pixels for display, by name."""
@@ -109,7 +109,7 @@ class Journal:
             yield row
         done = {row.block_row for row in finished}
         missing = [number for number in block_rows if number not in done]
-        self.counts = {"judged": len(missing), "resumed": len(finished)}
+        self.counts = {"predicted": len(missing), "resumed": len(finished)}
         for row in predictor(missing, tick):
             files.refuse_changed()
             self._keep(row)
@@ -288,7 +288,7 @@ def _read_document(path: Path) -> dict[str, Any]:
     if (version, software) != (FORMAT_VERSION, __version__):
         raise UsageError(
             "E411",
-            f"{path.parent} was written by landslide-map {software} (journal format {version}); rows of "
+            f"{path.parent} was written by landslide-map {software} (checkpoint format {version}); rows of "
             f"blocks of this version {__version__} (format {FORMAT_VERSION}) may differ. Finish the run with "
             f"the version that began it, {_AFRESH}",
         )

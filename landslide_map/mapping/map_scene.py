@@ -117,7 +117,7 @@ def map_scene(
             take_over_styles(previous, stage / LANDSLIDES, RESULT)
             facts = report_facts(ready.inputs, ready.notices.about_scene)
             ready.notices.about_run += write_views(
-                stage, Path(out), ready.inputs.grid, tags, facts, ready.journal.display
+                stage, Path(out), ready.inputs.grid, tags, facts, ready.checkpoint.display
             )
         timed = provenance.timings(ready, spent, limit, inference_seconds=spent.stages[CLASSIFY].seconds)
         manifest = provenance.manifest(ready, result, landslides, timed, started, stage)
@@ -138,7 +138,7 @@ def _predict_windows(ready: Run, progress: reporting.Report) -> SceneResult:
     """Return the result of all windows: rows of blocks come from the checkpoint or the predictor."""
     predictor = retrying(ready.predictor, ready.notices.about_run.append)
     tick = reporting.counter(progress, CLASSIFY, ready.plan.count)
-    rows = ready.journal.completed(predictor, ready.plan.block_rows, tick, ready.files)
+    rows = ready.checkpoint.completed(predictor, ready.plan.block_rows, tick, ready.files)
     result = assemble_result(rows, ready.ensemble, ready.plan)
     ready.notices.about_scene += result.notices
     return result
@@ -149,7 +149,7 @@ def _find_objects(ready: Run, record: WindowRecord, progress: reporting.Report) 
     if not ready.kept.outlines:
         return None
     with timings.stage(OUTLINE), reporting.step(progress, OUTLINE):
-        return object_map(ready.journal.strips, record, ready.plan, ready.inputs)
+        return object_map(ready.checkpoint.strips, record, ready.plan, ready.inputs)
 
 
 def _add_pixel_members(

@@ -151,7 +151,7 @@ def timings(run: Run, spent: Timings, limit: int | None, *, inference_seconds: f
     inference_seconds : float
         Wall time of the prediction of windows.
     """
-    computed = run.plan.count * run.journal.counts["judged"] / len(run.plan.block_rows)
+    computed = run.plan.count * run.checkpoint.counts["predicted"] / len(run.plan.block_rows)
     return spent.as_json() | {
         "threads": dask.config.get("num_workers", CPU_COUNT),
         "memory_limit_bytes": limit,
@@ -199,7 +199,7 @@ def manifest(
             "windows": window_counts(result.record),
             "votes": skipped.vote_counts(ensemble, result.record),
             "landslides": landslides,
-            "rows_of_blocks": run.journal.counts,
+            "rows_of_blocks": run.checkpoint.counts,
         },
         "bands": result.distributions,
         "notices": run.notices.all,

@@ -15,7 +15,7 @@ from landslide_map.inference.pixels import members_of
 from landslide_map.inference.rows import RowPredictor, predict_rows
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import SceneInputs
-from landslide_map.mapping.checkpoint import Journal
+from landslide_map.mapping.checkpoint import Checkpoint
 from landslide_map.mapping.identity import InputFiles, run_identity
 from landslide_map.mapping.memory_plan import estimate_memory, plan_memory, with_heap_trimmed
 from landslide_map.mapping.options import RunOptions
@@ -44,7 +44,7 @@ class Run:
     plan: WindowPlan
     memory: MemoryPlan
     """Settings that keep the prediction of windows within the memory limit."""
-    journal: Journal
+    checkpoint: Checkpoint
     predictor: RowPredictor
     kept: Kept
     """Pixels kept for outlines and images."""
@@ -127,7 +127,7 @@ def prepare_run(
     memory = plan_memory(limit, estimate if cluster is None else estimate.of_the_map())
     identity = run_identity(settings, prediction, ensemble, inputs, files, on_cluster=cluster is not None)
     notices = Notices(announce, [*ensemble.notices, *inputs.notices], [*(cluster.notices if cluster else ())])
-    journal = Journal(
+    checkpoint = Checkpoint(
         out, identity, len(plan.block_rows), overwrite=options.overwrite, notices=notices.about_run
     )
     valid = settings.min_valid_fraction
@@ -146,7 +146,7 @@ def prepare_run(
         files=files,
         plan=plan,
         memory=memory,
-        journal=journal,
+        checkpoint=checkpoint,
         predictor=predictor,
         kept=kept,
         notices=notices,

@@ -72,8 +72,8 @@ def network_notice(
     quicker = ", ".join([*offers, "a graphics card"])
     return Notice(
         "I610",
-        f"judging {windows} windows with networks ({len(networks)} of them) takes {duration(whole)} at most "
-        f"on this processor, as measured on a few windows. Quicker: {quicker}",
+        f"predicting {windows} windows with networks ({len(networks)} of them) takes {duration(whole)} at "
+        f"most on this processor, as measured on a few windows. Quicker: {quicker}",
     )
 
 

@@ -89,7 +89,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "method": ("Method", "How the outline was made"),
         "windows": ("Windows", "Analysed windows that share a pixel with the outline"),
         "windows_above": ("Windows above", "Those whose own probability is above the threshold"),
-        "scenario": ("Scenario", "Set of channels that most of the windows above were judged by"),
+        "scenario": ("Scenario", "Set of channels that most of the windows above used"),
         "event_time": ("Event", "Time of the event, UTC"),
         "s2_post": ("Sentinel-2 after", "Time of the Sentinel-2 image, UTC"),
         "descending_pre": ("Descending before", "Last descending image before the event, UTC"),
@@ -105,7 +105,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     ANALYSED: {
         "status": ("Status", "analysed or not analysed"),
         "reason": ("Reason", "Why this area was not analysed"),
-        "scenario": ("Scenario", "Set of channels this area was judged by"),
+        "scenario": ("Scenario", "Set of channels that predictions of this area used"),
         "area_m2": ("Area, m2", "True area on the ellipsoid"),
         "scenes": ("Scenes", "Names of the scenes that say so"),
     },

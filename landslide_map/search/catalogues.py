@@ -210,7 +210,7 @@ def _query_one(
 
 
 def _within(item: Any, window: Window) -> bool:
-    """Whether an item is of the time that was requested; what cannot be read is judged elsewhere."""
+    """Whether an item is of the time that was requested; an unreadable one is handled elsewhere."""
     try:
         text = item["properties"].get("datetime") or item["properties"]["start_datetime"]
         time = datetime.fromisoformat(text)

@@ -90,7 +90,7 @@ def learned_rule(
         below=below,
         found=len(found),
         lost=int((found < below).sum()),
-        spared=int((cheap < below).sum()),
+        skipped=int((cheap < below).sum()),
         false_alarms=int((cheap[above & ~landslide] < below).sum()),
     )
 

@@ -137,7 +137,7 @@ def write_window_card(document: Mapping[str, Any], cascades: Mapping[str, Cascad
     lines = [
         *opening(document),
         f"Out of fold on {training['windows']} labelled windows ({training['landslides']} with landslide), "
-        f"{training['folds']} {training['division']} folds, each judged by networks that had not seen it.",
+        f"{training['folds']} {training['division']} folds, each predicted by networks that had not seen it.",
         "",
         *table("member", document["members"]),
         "",

@@ -1,1 +1,1 @@
-"""A page in the browser, served to this machine alone: results are seen and judged, patches are scored."""
+"""A page in the browser, served to this machine alone: results are shown and reviewed, patches are scored."""

@@ -233,7 +233,7 @@ def test_when_workers_or_the_scheduler_are_gone_it_says_so_and_keeps_what_is_fin
     assert "the scheduler answers no more" in no_scheduler.value.message
     result = map_scene(scene, out, stride=STRIDE)
     rows = json.loads(result.manifest.read_text())["counts"]["rows_of_blocks"]
-    assert rows == {"judged": 2, "resumed": 1}
+    assert rows == {"predicted": 2, "resumed": 1}
     same_files(out, local)
 
 

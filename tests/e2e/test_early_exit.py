@@ -208,9 +208,11 @@ def test_a_map_of_networks_keeps_its_classes_and_outlines_and_says_what_it_did(
     assert said["exact_early_exit"] is True
     assert said["cascade"] is False
     windows = full.windows["analysed"]
-    assert all(own["windows_asked"] + own["windows_spared"] == windows for own in said["members"].values())
-    assert said["members"]["v37"]["windows_spared"] > 0, "v37 takes longest, so it is asked last"
-    assert said["members"]["v31"]["windows_spared"] == 0
+    assert all(
+        own["windows_predicted"] + own["windows_skipped"] == windows for own in said["members"].values()
+    )
+    assert said["members"]["v37"]["windows_skipped"] > 0, "v37 takes longest, so it is asked last"
+    assert said["members"]["v31"]["windows_skipped"] == 0
     (note,) = [note for note in run["notices"] if note["code"] == "I540"]
     assert "votes of networks were skipped" in note["message"]
     with rasterio.open(quick.probability) as a, rasterio.open(full.probability) as b:
@@ -239,7 +241,7 @@ def test_scores_of_ready_windows_are_decided_one_by_one(networks: Path) -> None:
     assert (quick["probability_low"] <= full["probability"] + 1e-6).all()
     assert (full["probability"] <= quick["probability_high"] + 1e-6).all()
     assert [note.code for note in quick.attrs["notices"]] == ["I540"]
-    assert quick.attrs["votes"]["members"]["v37"]["windows_spared"] == quick["p_v37"].isna().sum()
+    assert quick.attrs["votes"]["members"]["v37"]["windows_skipped"] == quick["p_v37"].isna().sum()
 
 
 def test_without_networks_nothing_is_left_out_and_that_is_said() -> None:

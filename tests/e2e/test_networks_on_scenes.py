@@ -15,7 +15,7 @@ from landslide_map.datasets.cut_windows import LabelRule, cut_windows
 from landslide_map.datasets.labelled_windows import read_labelled_windows
 from landslide_map.errors import ResourceError
 from landslide_map.features.window_statistics import statistics_and_pixels
-from landslide_map.inference import rows as judging
+from landslide_map.inference import rows as predicting
 from landslide_map.inference.score import score
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.mapping.map_scene import map_scene
@@ -66,10 +66,10 @@ def test_how_windows_are_grouped_and_threads_change_no_bit(
     scene: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs, ensemble, plan = open_inputs(load_scene(scene)), load_bundle(bundle), plan_windows((160, 160), 48)
-    (expected,) = judging.predict_rows(inputs, ensemble, plan, 0.75, [0])
-    monkeypatch.setattr(judging, "PIXEL_SLAB", 3)  # one row of windows at a time
+    (expected,) = predicting.predict_rows(inputs, ensemble, plan, 0.75, [0])
+    monkeypatch.setattr(predicting, "PIXEL_SLAB", 3)  # one row of windows at a time
     monkeypatch.setattr(device_worker, "cpu_workers", lambda _: 3)
-    (rows,) = judging.predict_rows(inputs, ensemble, plan, 0.75, [0])
+    (rows,) = predicting.predict_rows(inputs, ensemble, plan, 0.75, [0])
     for name, values in expected.record.arrays().items():
         assert rows.record.arrays()[name].tobytes() == values.tobytes(), name
 
@@ -83,12 +83,12 @@ def test_a_bundle_without_networks_keeps_no_pixels(
         seen.append((tuple(pixels), options["slab"]))
         return statistics_and_pixels(stack, plan, pixels, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(judging, "statistics_and_pixels", spied)
+    monkeypatch.setattr(predicting, "statistics_and_pixels", spied)
     recipe = tiny_window_recipe()
     assert load_bundle(bundle).needs_pixels
     train(*labelled_windows(16), tmp_path / "trees", recipe=recipe, members=["trees", "more"])
     map_scene(scene, tmp_path / "map", bundle=tmp_path / "trees", stride=64)
-    assert seen == [((), judging.SLAB)]
+    assert seen == [((), predicting.SLAB)]
 
 
 def test_cuda_that_is_absent_is_refused_before_anything_is_read(

@@ -23,7 +23,7 @@ from benchmarks.interrupted import THRESHOLD, endure
 from landslide_map.errors import LandslideMapError, ResourceError
 from landslide_map.mapping import checkpoint
 from landslide_map.mapping import map_scene as pipeline
-from landslide_map.mapping.checkpoint import Journal
+from landslide_map.mapping.checkpoint import Checkpoint
 from landslide_map.mapping.identity import InputFiles
 from landslide_map.mapping.map_scene import MapResult, map_scene
 from landslide_map.mapping.retry import retrying
@@ -198,7 +198,7 @@ def test_killed_while_the_result_is_put_in_place(undisturbed: Path, tmp_path: Pa
     with pytest.raises(LandslideMapError, match="E401"):
         resumed(undisturbed, out)
     assert content_is_that_of(out, undisturbed)
-    assert rows(out) == {"judged": 0, "resumed": ROWS}
+    assert rows(out) == {"predicted": 0, "resumed": ROWS}
     assert checkpoint.FOLDER not in {path.name for path in out.iterdir()}
 
 
@@ -220,7 +220,7 @@ def test_an_interrupted_run_says_what_it_kept_and_the_same_command_continues(
     )
     count = len(kept(out))
     result = resumed(undisturbed, out)
-    assert rows(out) == {"judged": ROWS - count, "resumed": count}
+    assert rows(out) == {"predicted": ROWS - count, "resumed": count}
     assert "I410" in codes(result)
     assert content_is_that_of(out, undisturbed)
     assert checkpoint.FOLDER not in {path.name for path in out.iterdir()}
@@ -279,17 +279,17 @@ def test_overwrite_starts_afresh_unless_it_began_the_run(undisturbed: Path, tmp_
     count = len(kept(out))
     assert count < ROWS
     resumed(undisturbed, out, overwrite=True)
-    assert rows(out) == {"judged": ROWS - count, "resumed": count}
+    assert rows(out) == {"predicted": ROWS - count, "resumed": count}
     assert content_is_that_of(out, undisturbed)
 
 
 def edited(out: Path, **entries: Any) -> None:
-    """Change entries of the journal's document."""
+    """Change entries of the document of a checkpoint."""
     document = out / checkpoint.FOLDER / "journal.json"
     document.write_text(json.dumps({**json.loads(document.read_text()), **entries}))
 
 
-def test_a_journal_of_another_version_or_of_no_use_is_refused(undisturbed: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_version_or_of_no_use_is_refused(undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     begun(undisturbed, out)
     document = out / checkpoint.FOLDER / "journal.json"
@@ -298,7 +298,7 @@ def test_a_journal_of_another_version_or_of_no_use_is_refused(undisturbed: Path,
 
     def refused() -> LandslideMapError:
         with pytest.raises(LandslideMapError) as error:
-            Journal(out, identity, ROWS)
+            Checkpoint(out, identity, ROWS)
         assert len(kept(out)) == ROWS
         return error.value
 
@@ -317,7 +317,7 @@ def test_a_journal_of_another_version_or_of_no_use_is_refused(undisturbed: Path,
         assert str(document) in error.message
     document.unlink()
     assert refused().code == "E412"
-    Journal(out, identity, ROWS, overwrite=True)
+    Checkpoint(out, identity, ROWS, overwrite=True)
     assert kept(out) == []
 
 
@@ -329,7 +329,7 @@ def test_a_torn_or_changed_row_is_judged_again(undisturbed: Path, tmp_path: Path
     changed[len(changed) // 2] ^= 1
     second.write_bytes(changed)
     (tmp_path / "other").mkdir()
-    other = Journal(tmp_path / "other", {"stride": 32}, ROWS)
+    other = Checkpoint(tmp_path / "other", {"stride": 32}, ROWS)
     _ = list(other.completed(lambda *_: iter([any_row(2)]), [2], lambda _: None, InputFiles([])))
     (strange,) = kept(tmp_path / "other")
     shutil.copy(strange, out / checkpoint.FOLDER)  # whole, but another run's
@@ -338,7 +338,7 @@ def test_a_torn_or_changed_row_is_judged_again(undisturbed: Path, tmp_path: Path
     assert [
         path.name in message for path, message in zip(sorted([first, second, strange]), damaged, strict=True)
     ]
-    assert rows(out)["judged"] == ROWS - len(kept(out)) >= 2
+    assert rows(out)["predicted"] == ROWS - len(kept(out)) >= 2
     assert content_is_that_of(out, undisturbed)
 
 
@@ -362,7 +362,7 @@ def test_a_disk_that_is_full_while_a_row_is_kept_costs_no_finished_row(
     assert len(kept(out)) == 1
     monkeypatch.undo()
     resumed(undisturbed, out)
-    assert rows(out) == {"judged": ROWS - 1, "resumed": 1}
+    assert rows(out) == {"predicted": ROWS - 1, "resumed": 1}
     assert content_is_that_of(out, undisturbed)
 
 
@@ -381,7 +381,7 @@ def test_a_quota_too_small_for_the_map_costs_no_finished_row(undisturbed: Path, 
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         assert [path.name for path in out.iterdir()] == [checkpoint.FOLDER]
     resumed(scene, out, outline="windows")
-    assert rows(out) == {"judged": 0, "resumed": ROWS}
+    assert rows(out) == {"predicted": 0, "resumed": ROWS}
     map_scene(scene, tmp_path / "whole", threshold=THRESHOLD, outline="windows")
     assert content(out) == content(tmp_path / "whole")
 
@@ -407,7 +407,7 @@ def test_an_input_that_comes_back_is_read_again(
     result = resumed(scene, out, progress=progress)
     (said,) = [notice.message for notice in result.notices if notice.code == "W110"]
     assert str(path) in said
-    assert rows(out) == {"judged": ROWS, "resumed": 0}
+    assert rows(out) == {"predicted": ROWS, "resumed": 0}
     assert content_is_that_of(out, undisturbed)
 
 
@@ -432,7 +432,7 @@ def test_an_input_that_is_gone_is_reported_and_never_no_landslide(
     assert [entry.name for entry in out.iterdir()] == [checkpoint.FOLDER]
     shutil.copy(away, path)
     resumed(scene, out)
-    assert rows(out) == {"judged": ROWS - count, "resumed": count}
+    assert rows(out) == {"predicted": ROWS - count, "resumed": count}
     assert content_is_that_of(out, undisturbed)
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from landslide_map.errors import OutputExistsError, ResourceError
 from landslide_map.inference.rows import RowResult, Tick
-from landslide_map.mapping.checkpoint import FOLDER, Journal
+from landslide_map.mapping.checkpoint import FOLDER, Checkpoint
 from landslide_map.mapping.identity import InputFiles
 from landslide_map.products import RESULT
 from landslide_map.runtime.own_files import sealed
@@ -28,16 +28,16 @@ from tests.support.killed_process import changes_below
 ROWS = 3
 
 
-def rows_of(folder: Path) -> tuple[Journal, list[bytes]]:
+def rows_of(folder: Path) -> tuple[Checkpoint, list[bytes]]:
     """Run, or go on, to the end; return the checkpoint, and all of its rows and strips as bytes."""
-    journal = Journal(folder, {"stride": 64, "inputs": {}}, ROWS)
+    checkpoint = Checkpoint(folder, {"stride": 64, "inputs": {}}, ROWS)
 
     def predictor(block_rows: Sequence[int], _: Tick) -> Iterator[RowResult]:
         return map(any_row, block_rows)
 
-    rows = list(journal.completed(predictor, range(ROWS), lambda _: None, InputFiles([])))
+    rows = list(checkpoint.completed(predictor, range(ROWS), lambda _: None, InputFiles([])))
     found = [pickle.dumps(row) for row in sorted(rows, key=lambda row: row.block_row)]
-    return journal, [*found, *map(pickle.dumps, journal.strips())]
+    return checkpoint, [*found, *map(pickle.dumps, checkpoint.strips())]
 
 
 @pytest.mark.parametrize("torn", [False, True])
@@ -52,10 +52,12 @@ def test_killed_at_every_write_of_the_checkpoint_no_finished_row_is_lost(tmp_pat
             rows_of(out)
         finished = [change for change in changes.seen[:moment] if re.match("os.rename .row-", change)]
         reached.append(len(finished))
-        journal, rows = rows_of(out)
+        checkpoint, rows = rows_of(out)
         assert rows == expected, changes.seen
-        assert journal.counts == {"judged": ROWS - len(finished), "resumed": len(finished)}, changes.seen
-        assert {notice.code for notice in journal.notices} == ({"I410"} if finished else set())
+        assert checkpoint.counts == {"predicted": ROWS - len(finished), "resumed": len(finished)}, (
+            changes.seen
+        )
+        assert {notice.code for notice in checkpoint.notices} == ({"I410"} if finished else set())
         if not changes.ended:
             break
     assert sorted(set(reached)) == list(range(ROWS + 1))
@@ -78,8 +80,10 @@ def test_a_disk_that_fails_at_any_write_of_the_checkpoint_costs_no_finished_row(
         assert refused.value.code == "E601"
         assert os.strerror(errno.EROFS) in refused.value.message
         finished = [change for change in changes.seen[:moment] if re.match("os.rename .row-", change)]
-        journal, _ = rows_of(out)
-        assert journal.counts == {"judged": ROWS - len(finished), "resumed": len(finished)}, changes.seen
+        checkpoint, _ = rows_of(out)
+        assert checkpoint.counts == {"predicted": ROWS - len(finished), "resumed": len(finished)}, (
+            changes.seen
+        )
 
 
 def described(files: dict[str, str]) -> dict[str, str]:

@@ -44,7 +44,7 @@ def test_the_limit_keeps_a_margin_to_the_least_of_the_windows_found() -> None:
     probability = np.array([0.9, 0.6, 0.4, 0.45, 0.1, 0.3])
     rule = learned_rule(cheap, probability, ALL, 0.42, IDENTITY)
     assert rule.below == tenth_of_the_odds(0.02)
-    assert (rule.found, rule.lost, rule.spared) == (3, 0, 1)
+    assert (rule.found, rule.lost, rule.skipped) == (3, 0, 1)
     strict = learned_rule(cheap, probability, ALL, 0.7, IDENTITY)
     assert (strict.below, strict.found) == (0.7, 1), "above it, the cheap members say landslide themselves"
     curve = Calibration(slope=2, shift=0.5)
@@ -57,7 +57,7 @@ def test_false_alarms_need_not_be_kept() -> None:
     landslide = np.array([True, True, True, False, False, False])
     rule = learned_rule(cheap, probability, landslide, 0.42, IDENTITY)
     assert rule.below == tenth_of_the_odds(0.3)
-    assert (rule.found, rule.lost, rule.spared, rule.false_alarms) == (2, 0, 2, 1)
+    assert (rule.found, rule.lost, rule.skipped, rule.false_alarms) == (2, 0, 2, 1)
 
 
 def test_labels_say_which_windows_found_are_landslides() -> None:
@@ -71,8 +71,8 @@ def test_labels_say_which_windows_found_are_landslides() -> None:
     assert labelled.rules[0].below == tenth_of_the_odds(0.3)
     counts = [rule.model_dump(exclude={"below"}) for rule in (*anything.rules, *labelled.rules)]
     assert counts == [
-        {"threshold": 0.5, "found": 3, "lost": 0, "spared": 1, "false_alarms": 0},
-        {"threshold": 0.5, "found": 2, "lost": 0, "spared": 2, "false_alarms": 1},
+        {"threshold": 0.5, "found": 3, "lost": 0, "skipped": 1, "false_alarms": 0},
+        {"threshold": 0.5, "found": 2, "lost": 0, "skipped": 2, "false_alarms": 1},
     ]
     assert "lost 0 of the 3 found (0.00%)" in anything.in_words(anything.rules[0])
     words = labelled.in_words(labelled.rules[0])
@@ -96,7 +96,7 @@ def test_one_window_in_a_thousand_is_set_aside() -> None:
 )
 def test_the_bound_is_that_of_clopper_and_pearson(lost: int, found: int, counted: int) -> None:
     """What was set aside counts as lost, even where the margin has kept it."""
-    rule = Rule(threshold=0.5, below=0.1, found=found, lost=lost, spared=lost)
+    rule = Rule(threshold=0.5, below=0.1, found=found, lost=lost, skipped=lost)
     # The upper end of a two-sided interval of 90 % leaves 5 % above it.
     assert rule.at_most == pytest.approx(binomtest(counted, found).proportion_ci(0.9, method="exact").high)
     if found == 999:
@@ -132,7 +132,7 @@ def with_rule(bundle: Path, out: Path, **rule: Any) -> Bundle:
     """A copy whose only cascade has this rule."""
     known = load_bundle(bundle)
     contents: dict[str, Any] = {n: partial(shutil.copyfile, bundle / n) for n in known.document.files}
-    numbers = {"threshold": THRESHOLD, "below": 0.06, "found": 100, "lost": 0, "spared": 500} | rule
+    numbers = {"threshold": THRESHOLD, "below": 0.06, "found": 100, "lost": 0, "skipped": 500} | rule
     cascade = Cascade(first=("trees", "more"), windows=900, evidence="made up", rules=(Rule(**numbers),))
     contents[CASCADES] = cascades_file({"all": cascade})
     save_bundle(out, known.document.model_dump(mode="json"), contents)
@@ -155,7 +155,7 @@ def test_training_learns_it_out_of_fold(trained: Path) -> None:
     assert cascade.labelled
     odds = cheap[landslides].min() / (1 - cheap[landslides].min()) / 10
     assert rule.below == pytest.approx(min(odds / (1 + odds), THRESHOLD))
-    assert (rule.found, rule.lost, rule.spared) == (landslides.sum(), 0, (cheap < rule.below).sum())
+    assert (rule.found, rule.lost, rule.skipped) == (landslides.sum(), 0, (cheap < rule.below).sum())
     assert rule.false_alarms == (found & ~landslides & (cheap < rule.below)).sum()
     wanted = {THRESHOLD, *bundle.scenarios[0].operating_points.values()}
     assert {own.threshold for own in cascade.rules} <= wanted
@@ -181,8 +181,11 @@ def test_networks_are_asked_only_where_the_rule_leaves_doubt(trained: Path, tmp_
     assert (full["probability"] <= quick["probability_high"] + 1e-6).all()
     said = quick.attrs["votes"]
     assert said["cascade"] is True
-    assert said["members"]["two"] == {"windows_asked": int((~cut).sum()), "windows_spared": int(cut.sum())}
-    assert said["members"]["trees"] == {"windows_asked": 30, "windows_spared": 0}
+    assert said["members"]["two"] == {
+        "windows_predicted": int((~cut).sum()),
+        "windows_skipped": int(cut.sum()),
+    }
+    assert said["members"]["trees"] == {"windows_predicted": 30, "windows_skipped": 0}
     (note,) = quick.attrs["notices"]
     assert note.code == "W540"
     assert "lost 0 of the 100 found (0.00%)" in note.message
@@ -232,7 +235,7 @@ def test_a_file_of_cascades_that_makes_no_sense_is_refused(
 ) -> None:
     known = load_bundle(trained)
     contents: dict[str, Any] = {n: partial(shutil.copyfile, trained / n) for n in known.document.files}
-    rule = b'{"threshold": 0.4, "below": 0.1, "found": 3, "lost": 0, "spared": 1}'
+    rule = b'{"threshold": 0.4, "below": 0.1, "found": 3, "lost": 0, "skipped": 1}'
     contents[CASCADES] = content.replace(b"R", rule)
     save_bundle(tmp_path / "bundle", known.document.model_dump(mode="json"), contents)
     with pytest.raises(BundleError, match=said) as caught:
@@ -253,7 +256,7 @@ def test_a_bundle_learns_from_the_votes_that_it_keeps(trained: Path, tmp_path: P
     assert rule is not None
     assert own is not None
     assert rule.below == pytest.approx(own.below, abs=1e-6)
-    assert (rule.found, rule.lost, rule.spared) == (own.found, own.lost, own.spared)
+    assert (rule.found, rule.lost, rule.skipped) == (own.found, own.lost, own.skipped)
 
 
 def test_windows_that_a_member_may_have_seen_prove_nothing(trained: Path, tmp_path: Path) -> None:
@@ -299,3 +302,13 @@ def test_a_bundle_of_unknown_training_is_believed_and_that_is_said(trained: Path
     stored = json.loads((tmp_path / "new" / CASCADES).read_text())
     assert stored["all"]["evidence"] == "said to be not trained on"
     assert skipping(load_bundle(tmp_path / "new"), cascade=True).cascade
+
+
+def test_a_cascade_of_an_earlier_version_is_read() -> None:
+    numbers = {"threshold": 0.4, "below": 0.1, "found": 3, "lost": 0}
+    earlier, now = (
+        Rule.model_validate({**numbers, "spared": 1}),
+        Rule.model_validate({**numbers, "skipped": 1}),
+    )
+    assert earlier == now
+    assert earlier.model_dump()["skipped"] == 1

@@ -93,15 +93,15 @@ ESTIMATE = MemoryEstimate(
 
 def test_what_is_needed_adds_up_by_hand() -> None:
     chosen_plan = MemoryPlan(cache=64 * MIB, threads=2, read_ahead=True)
-    judging = 72 + 2 * memory_plan.THREAD / MIB + 200 + 50  # an eighth more than the cache
-    assert needed(chosen_plan, ESTIMATE, 300 * MIB) == (300 + 100 + 10 + judging) * MIB
+    predicting = 72 + 2 * memory_plan.THREAD / MIB + 200 + 50  # an eighth more than the cache
+    assert needed(chosen_plan, ESTIMATE, 300 * MIB) == (300 + 100 + 10 + predicting) * MIB
     assert (
         needed(replace(chosen_plan, read_ahead=False), ESTIMATE, 300 * MIB)
-        == (300 + 100 + 10 + judging - 50) * MIB
+        == (300 + 100 + 10 + predicting - 50) * MIB
     )
     assert (
         needed(chosen_plan, replace(ESTIMATE, per_thread=30 * MIB), 300 * MIB)
-        == (300 + 100 + 10 + judging + 60) * MIB
+        == (300 + 100 + 10 + predicting + 60) * MIB
     )
     large = replace(ESTIMATE, writing=2000 * MIB)
     assert needed(chosen_plan, large, 300 * MIB) == (300 + 100 + 10 + 2000) * MIB

@@ -87,7 +87,7 @@ def test_long_work_is_announced_with_the_profile_that_is_quicker(bundle: Bundle)
         notice = network_notice(bundle, 29_241, rest_seconds=120)
     assert notice is not None
     assert notice.code == "I610"
-    assert "judging 29241 windows with networks (4 of them) takes" in notice.message
+    assert "predicting 29241 windows with networks (4 of them) takes" in notice.message
     assert "about 20 h 20 min at most" in notice.message  # 29,241 x 2.5 s + 120 s = 73,222 s
     assert "--profile fastest-network about 2 h 4 min" in notice.message  # v31: 7,310 s + 120 s
     assert "boosters" not in notice.message  # the bundle has none

@@ -96,7 +96,7 @@ def test_complete_windows_are_no_reason_to_warn() -> None:
     without_radar = WINDOWS.copy()
     without_radar[1, ..., 4:] = np.nan
     (notice,) = score(without_radar).attrs["notices"]
-    assert f"of {len(WINDOWS)} windows 1 are judged by fewer or other members" in notice.message
+    assert f"of {len(WINDOWS)} windows 1 are predicted by fewer or other members" in notice.message
 
 
 def test_a_window_nobody_can_judge_has_no_label_and_no_submission(bundle: Path) -> None:

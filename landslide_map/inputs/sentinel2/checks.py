@@ -41,7 +41,7 @@ def condition_notices(name: str, sample: BandSample) -> list[Notice]:
         notices.append(Notice("W210", f"{name}: {1 - valid:.1%} of the image has no data"))
     if sample.classes is None:
         notices.append(
-            Notice("I213", f"{name}: no scene classification (SCL), cloud and snow are judged by colour")
+            Notice("I213", f"{name}: no scene classification (SCL), cloud and snow are found by colour")
         )
     elif sample.valid.any():
         cloud = float(np.isin(sample.classes[sample.valid], offset.CLOUD_CLASSES).mean())

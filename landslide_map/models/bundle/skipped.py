@@ -49,7 +49,7 @@ def vote_counts(bundle: Bundle, record: WindowRecord) -> dict[str, Any]:
         "exact_early_exit": bundle.early_exit,
         "cascade": bundle.cascade,
         "members": {
-            member.name: {"windows_asked": int(voted[i]), "windows_spared": int(skipped[i])}
+            member.name: {"windows_predicted": int(voted[i]), "windows_skipped": int(skipped[i])}
             for i, member in enumerate(bundle.members)
         },
     }

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from scipy.special import betaincinv
 
 Count = Annotated[int, Field(ge=0)]
@@ -40,8 +40,8 @@ class Rule(_Strict):
     """Windows that all members together call landslides; where labels were known, and that are."""
     lost: Count
     """Of those, the ones below."""
-    spared: Count
-    """All windows below."""
+    skipped: Count = Field(validation_alias=AliasChoices("skipped", "spared"))
+    """All windows below; earlier bundles call it ``spared``."""
     false_alarms: Count = 0
     """Of the windows below, those that all members together call landslides and the labels do not."""
 
@@ -83,10 +83,10 @@ class Cascade(_Strict):
         """Return a rule and its evidence, in a sentence."""
         return (
             f"where the mean of {', '.join(self.first)} is below {rule.below:.4g}, they alone say no "
-            f"landslide. On {self.windows} windows ({self.evidence}) that skipped {rule.spared} and lost "
+            f"landslide. On {self.windows} windows ({self.evidence}) that skipped {rule.skipped} and lost "
             f"{rule.lost} of the {rule.found} {'landslides found' if self.labelled else 'found'} "
-            f"({rule.recall_lost:.2%}); so many prove no more than that it loses at most {rule.at_most:.2%} "
-            f"of windows like those (95 % confidence)"
+            f"({rule.recall_lost:.2%}); with 95 % confidence it loses at most {rule.at_most:.2%} "
+            "of windows like those"
             + (f"; false alarms silenced too: {rule.false_alarms}" if self.labelled else "")
         )
 

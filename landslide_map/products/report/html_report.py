@@ -39,7 +39,7 @@ _LIMITS: Final = (
     "Bare fields, clear-cuts, roads, quarries and river bars can look like landslides. Check the image.",
 )
 _LIMITS_OF_WINDOWS: Final = (
-    "A window of 640 m x 640 m is judged as a whole; slides much smaller than a window may be missed.",
+    "A window of 640 m x 640 m is classified as a whole; slides much smaller than a window may be missed.",
     "Probabilities were calibrated on labelled windows of other events; yours may differ.",
 )
 _LIMITS_OF_OBJECTS: Final = (

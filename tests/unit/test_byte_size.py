@@ -22,7 +22,7 @@ from landslide_map.runtime.byte_size import amount
         (2_000_000_000, 2_000_000_000),
     ],
 )
-def test_amounts(text: str | int, size: int) -> None:
+def test_byte_size(text: str | int, size: int) -> None:
     assert amount(text) == size
 
 

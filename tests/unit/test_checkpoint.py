@@ -1,4 +1,4 @@
-"""What a journal keeps comes back to the bit, all of it."""
+"""What a checkpoint keeps comes back to the bit, all of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from landslide_map.mapping.checkpoint import FOLDER, Journal
+from landslide_map.mapping.checkpoint import FOLDER, Checkpoint
 from landslide_map.mapping.identity import InputFiles
 from landslide_map.window_record import WindowRecord
 from tests.support.any_rows import any_row
@@ -16,12 +16,12 @@ from tests.support.any_rows import any_row
 def test_every_field_of_a_row_comes_back(tmp_path: Path) -> None:
     row = any_row(2)
     ticks: list[int] = []
-    first = Journal(tmp_path, {"stride": 64, "inputs": {}}, 3)
+    first = Checkpoint(tmp_path, {"stride": 64, "inputs": {}}, 3)
     (same,) = first.completed(lambda *_: iter([row]), [2], ticks.append, InputFiles([]))
     assert same.record is row.record
     assert same.strip is None  # what outlines and images need stays on disk
     assert not same.display
-    again = Journal(tmp_path, {"stride": 64, "inputs": {}}, 3)
+    again = Checkpoint(tmp_path, {"stride": 64, "inputs": {}}, 3)
 
     def nothing_is_missing(block_rows: Any, _: Any) -> Any:
         assert not block_rows
@@ -46,25 +46,25 @@ def test_every_field_of_a_row_comes_back(tmp_path: Path) -> None:
         assert kept.dtype == given.dtype
         np.testing.assert_array_equal(kept, given)
     assert {name: cells.tolist() for name, cells in strip.cells.items()} == {"ndvi": [[7]], "cloud": [[0]]}
-    assert ticks == [7]  # by the journal; the judge counts its own
+    assert ticks == [7]  # by the checkpoint; the predictor counts its own
     assert (again.counts, [notice.code for notice in again.notices]) == (
-        {"judged": 0, "resumed": 1},
+        {"predicted": 0, "resumed": 1},
         ["I410"],
     )
 
 
 def test_nothing_is_written_before_a_row_is_finished(tmp_path: Path) -> None:
-    Journal(tmp_path, {"inputs": {}}, 3)
+    Checkpoint(tmp_path, {"inputs": {}}, 3)
     assert not (tmp_path / FOLDER).exists()
 
 
-def test_a_row_with_damaged_pixels_for_display_is_judged_again(tmp_path: Path) -> None:
+def test_a_row_with_damaged_pixels_for_display_is_predicted_again(tmp_path: Path) -> None:
     row, asked = any_row(0), []
-    first = Journal(tmp_path, {"inputs": {}}, 1)
+    first = Checkpoint(tmp_path, {"inputs": {}}, 1)
     assert len(list(first.completed(lambda *_: iter([row]), [0], lambda _: None, InputFiles([])))) == 1
     (path,) = first.display["after"]
     path.write_bytes(b"pixelz")
-    again = Journal(tmp_path, {"inputs": {}}, 1)
+    again = Checkpoint(tmp_path, {"inputs": {}}, 1)
 
     def predictor(block_rows: Any, _: Any) -> Any:
         asked.extend(block_rows)
