@@ -55,7 +55,7 @@ _LONGEST: Final = 1000
 
 
 class DefaultToRun(click.Group):
-    """A group whose first argument may also be a scene or an option of ``run``."""
+    """Group of commands; the first argument may also be a scene or an option of ``run``."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands by what people do."""

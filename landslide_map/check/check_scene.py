@@ -1,7 +1,7 @@
 """``landslide-map check``: everything understood and verified, nothing mapped.
 
-:func:`describe_inputs` says what the inputs are; :func:`check_scene` adds what a user wants to know before a
-run: the numbers next to the training data's, the windows, and the cost. All is plain data, ready for JSON.
+:func:`describe_inputs` says what the inputs are. :func:`check_scene` adds what a user needs before a run: the
+numbers next to the training data's, the windows, and the cost. All is plain data, ready for JSON.
 """
 
 from __future__ import annotations

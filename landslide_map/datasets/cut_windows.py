@@ -109,10 +109,10 @@ def cut_windows(
     scene : path
         A ``scene.yaml``.
     labels : path
-        Landslide outlines: a vector file of polygons in any CRS. Windows that they do not touch count as
-        free of landslides, so the inventory must be complete where windows are cut; see `area`. Or the
-        verdicts on a map: then a window without landslide counts only where an outline was rejected and
-        nothing is undecided, and, inside `area`, where the map has no outline.
+        Landslide outlines: a vector file of polygons in any CRS. Windows that they do not touch count as free
+        of landslides, so the inventory must be complete where windows are cut; see `area`. Or the verdicts on
+        a map. Then a window without landslide counts where an outline was rejected and nothing is undecided.
+        Inside `area` it also counts where the map has no outline.
     out : path
         Folder to write.
     layer : str, optional

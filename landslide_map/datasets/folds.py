@@ -126,7 +126,7 @@ def overlap_notices(
     Parameters
     ----------
     origin : DataFrame or None
-        As for :func:`overlapping_windows`; nothing is said where nobody knows.
+        As for :func:`overlapping_windows`; there is no notice where this is unknown.
     """
     count = 0 if origin is None else overlapping_windows(origin, folds, WINDOW_SHAPE[0])
     if origin is None or not count:

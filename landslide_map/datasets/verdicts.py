@@ -1,4 +1,4 @@
-"""Verdicts of reviewers as labels: outlines that are landslides, that are none, and that nobody decided."""
+"""Verdicts of reviewers as labels: outlines that are landslides, that are none, and undecided ones."""
 
 from __future__ import annotations
 

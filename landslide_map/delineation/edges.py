@@ -143,7 +143,7 @@ def edge_features(
     ----------
     strip : Strip
     group, owner, zone : int64, (pixel,)
-        The widest candidate and the object that each pixel is in, and whose zone it is in.
+        The widest candidate and the object that each pixel is in, and the object with the zone that it is in.
     layers : pair of int32, (pixel,)
         Bareness (thousandths) and contrast of red (eighths of a step).
     about : float32, (object, 4)

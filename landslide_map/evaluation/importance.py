@@ -31,9 +31,9 @@ def feature_importance(bundle: Bundle, most: int = MOST) -> dict[str, Any]:
     -------
     dict
         Member -> ``measure`` and ``features`` (name -> share of the whole, largest first, mean of the folds).
-        The measure is ``gain``, the loss that splits on the feature took away; or ``splits``, how many there
-        are, where a LightGBM file was stored without its gains, as those of the default bundle are. Members
-        without trees are left out.
+        The measure is ``gain``, the loss that splits on the feature took away. It is ``splits``, their
+        number, where a LightGBM file was stored without its gains, as in the default bundle. Members without
+        trees are left out.
     """
     found = {}
     for member in bundle.members:

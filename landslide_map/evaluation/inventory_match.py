@@ -103,9 +103,9 @@ def match_map(
     Returns
     -------
     Match
-        Its figures are those of :func:`compare` for the layer ``landslides``, the files compared,
-        ``outlines`` (what that layer holds: ``objects`` or ``windows``), ``notices`` and, where the map has
-        objects, ``windows``: the figures of its layer of windows.
+        Its figures are those of :func:`compare` for the layer ``landslides``, the files compared, and
+        ``notices``. ``outlines`` says what that layer holds: ``objects`` or ``windows``. Where the map has
+        objects, ``windows`` has the figures of its layer of windows.
 
     Raises
     ------
@@ -177,7 +177,7 @@ def match(
     mapped, known : ndarray of shapely polygons
         Landslides of the map, and of the inventory.
     area : shapely geometry
-        What is compared: both are cut to it, and a landslide with less than half of its area inside is not
+        The area compared: both are cut to it. A landslide with less than half of its area inside is not
         counted, though its part inside still makes the other side right.
     crs : pyproj.CRS
         Projected, metres, of all three.
@@ -193,12 +193,12 @@ def match(
         of them lie a third or more inside mapped ones (``held``). ``size_classes``: hit and held by the whole
         area of the known landslide. ``tolerance``: as of
         :func:`~landslide_map.evaluation.outline_agreement.area_agreement`. ``border_distance_m`` and
-        ``area_ratio``: as of the functions of that name there.
-        ``centroid_distance_m``: of each hit landslide and the mapped one that shares most area with it
-        (``known``), and of each right mapped landslide and all that it shares with known ones (``mapped``).
-        ``area``: of the unions recall, precision, intersection over union, and the share of the compared area
-        that is mapped. Areas are on the ellipsoid, by the areal scale at the centre of `area`; distances are
-        on the grid. A figure that is not defined is None.
+        ``area_ratio``: as of the functions of that name there. ``centroid_distance_m`` has two parts.
+        ``known``: of each hit landslide and the mapped one that shares most area with it. ``mapped``: of each
+        right mapped landslide and all that it shares with known ones. ``area``: of the unions recall,
+        precision, intersection over union, and the share of the compared area that is mapped. Areas are on
+        the ellipsoid, by the areal scale at the centre of `area`; distances are on the grid. A figure that is
+        not defined is None.
     """
     scale = areal_scale(area, crs)
     truth, found = clipped(known, area), clipped(mapped, area)

@@ -135,9 +135,9 @@ def combine_nested(
 ) -> tuple[Floats, Floats, npt.NDArray[np.int8]]:
     """Return probability, threshold and scenario of each window, none of which saw the window's label.
 
-    Where a scenario is calibrated, its curve and threshold were learned on all out-of-fold votes; here they
-    are learned again for each fold from the others, to softened labels if `soft` (as training on windows
-    does). Scenarios without calibration keep their threshold.
+    Where a scenario is calibrated, its curve and threshold were learned on all out-of-fold votes. Here they
+    are learned again for each fold from the others. The labels are softened if `soft`, as in training on
+    windows. Scenarios without calibration keep their threshold.
     """
     chosen = votes.select_scenario(scenarios)
     raw = tuple(replace(scenario, calibration=IDENTITY) for scenario in scenarios)

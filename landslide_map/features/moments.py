@@ -250,9 +250,9 @@ def summarise(moments: Floats, area: int) -> Floats:
     Returns
     -------
     float64 array, (window row, window column, 7)
-        Valid fraction, mean, std (ddof 0), min, max, skew and kurtosis (biased, Fisher). All but
-        the first are NaN without a valid pixel; skew and kurtosis are NaN, too, where the spread
-        is nothing but rounding, by SciPy's rule ``variance <= (eps * mean) ** 2``.
+        Valid fraction, mean, std (ddof 0), min, max, skew and kurtosis (biased, Fisher). All but the first
+        are NaN without a valid pixel. Skew and kurtosis are NaN, too, where the spread is only rounding, by
+        SciPy's rule ``variance <= (eps * mean) ** 2``.
     """
     rows, cols = moments.shape[0], moments.shape[2]
     statistics = np.full((rows, cols, MOMENTS), nan)

@@ -72,10 +72,9 @@ def window_statistics(
     Yields
     ------
     int, xr.DataArray
-        The first row of windows, and ``(window, channel, statistic)`` float64, windows row-major.
-        Pixels that are not finite do not count. `std` has ddof 0, `skew` and `kurtosis` are
-        biased, `kurtosis` is Fisher's; both are NaN for a constant window, and all but
-        `valid_fraction` are NaN for an empty one.
+        The first row of windows, and ``(window, channel, statistic)`` float64, windows row-major. Pixels that
+        are not finite do not count. `std` has ddof 0, `skew` and `kurtosis` are biased, `kurtosis` is
+        Fisher's. Both are NaN for a constant window. All but `valid_fraction` are NaN for an empty one.
     """
     for row, statistics, _ in statistics_and_pixels(
         stack, plan, (), channels=channels, median=median, workers=workers, slab=slab
@@ -103,7 +102,7 @@ def statistics_and_pixels(
     stack, plan, channels, median, workers
         As there.
     pixels : sequence of str
-        The bands whose pixels are wanted, among `channels`. Those of unfinished windows are kept.
+        The bands, among `channels`, with pixels to return. Those of unfinished windows are kept.
     slab : int
         Windows yielded at once, at least one row of windows.
     block_rows : range, optional

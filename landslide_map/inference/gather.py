@@ -40,8 +40,8 @@ def assemble_result(rows: Iterable[RowResult], ensemble: Bundle, plan: WindowPla
     Raises
     ------
     ValueError
-        If a row of blocks is missing, is there twice, or has another number of windows than planned: a
-        gap must never look like "no landslide".
+        If a row of blocks is missing, is there twice, or has another number of windows than planned. A gap
+        must never look like "no landslide".
     """
     found = sorted(rows, key=lambda row: row.block_row)
     if [row.block_row for row in found] != list(plan.block_rows):

@@ -158,9 +158,9 @@ def described_windows(
     ------
     int, DataArray, Pixels or None
         The first row of windows; statistics ``(window, channel, statistic)`` of `channels` and of the quality
-        channels; and pixels ``(window, y, x, 12)``, model bands, where some member predicts pixels: NaN in
-        bands that none needs. Where the ensemble skips votes, all windows that end in a row of blocks come
-        at once: which votes are skipped then depends on nothing but the scene.
+        channels; and pixels ``(window, y, x, 12)``. Pixels are of model bands, where some member reads
+        pixels, and NaN in bands that none needs. Where the ensemble skips votes, all windows that end in a
+        row of blocks come at once. Which votes are skipped then depends on the scene alone.
     """
     seen = chain.from_iterable(m.channels for m in ensemble.members if m.input == "pixels")
     made_of = set(chain.from_iterable(INDEX_PAIRS.get(name, (name,)) for name in seen if name in channels))

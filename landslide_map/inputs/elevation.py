@@ -39,8 +39,8 @@ NEAR, FAR, CLIFF_M, AT_ONCE, FEWEST = 3, 9, 30.0, 0.7, 30
 """Pixels from level ground at which heights are compared. Ground rises 30 m within 3 pixels, and hardly more
 within 9, where it was cut off; a slope has a third of the rise there (tests/unit/test_slope.py)."""
 COARSEST_DEM_M: Final = 100.0
-"""SRTM's 90 m still show slopes. Of nine windows of hills with 150 m of relief none is flat at 10 m, one
-where heights are means over 90 m, five over 250 m, eight over 1000 m (tests/unit/test_slope.py)."""
+"""SRTM's 90 m still show slopes. Of nine windows of hills with 150 m of relief none is flat at 10 m. One is
+flat where heights are means over 90 m, five over 250 m, eight over 1000 m (tests/unit/test_slope.py)."""
 
 
 def open_elevation(path: str | Path) -> RasterBand:

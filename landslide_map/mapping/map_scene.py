@@ -78,8 +78,8 @@ def map_scene(
     Raises
     ------
     LandslideMapError
-        With a documented code, when an input, the bundle or the output folder is not as it must be, or the
-        memory limit is too small.
+        With a documented code, if an input, the bundle or the output folder is unusable, or the memory limit
+        is too small.
     """
     prediction, run = split_fields(prediction, run, given)
     started, previous = datetime.now(UTC), Path(out) / LANDSLIDES

@@ -48,8 +48,8 @@ WRITING: Final = 200 * MIB
 """Rasters being finished as COGs, and polygons, where windows are few; where they are many, as much again."""
 
 LAYERS_OF_OUTLINES: Final = 11
-"""Bytes of a pixel whose evidence is kept: one a layer. A row of blocks is there as blocks, joined, and kept;
-of what is kept, up to as much again is worked out at once."""
+"""Bytes of a pixel that is kept for outlines: one a layer. A row of blocks is there as blocks, joined, and
+kept; of what is kept, up to as much again is worked out at once."""
 LAYERS_OF_IMAGES: Final = 9
 """Bytes of a pixel for display: four shades after and before, and half a byte of change in each track."""
 

@@ -109,7 +109,7 @@ def redraw(
     min_area_m2 : float, optional
         Smaller outlines are left out; by default those that the run left out.
     mask : path, optional
-        Polygons, in any CRS, whose inside is cut out of the outlines: water, say.
+        Polygons, in any CRS, to cut out of the outlines: water, say.
     subtract : path, optional
         A GeoPackage of an earlier result, or polygons in any CRS: outlines of which at least half was there
         already are left out.

@@ -216,7 +216,7 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def _with_text_dates(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return a frame whose times are ISO text, UTC: not every format keeps time and zone."""
+    """Return a frame with times as ISO text, UTC: not every format keeps time and zone."""
     frame = frame.copy()
     for name in frame.columns.drop("geometry"):
         if frame[name].dtype.kind == "M":

@@ -72,8 +72,8 @@ def merged_objects(parts: Mapping[str, gpd.GeoDataFrame], crs: pyproj.CRS) -> gp
     Returns
     -------
     GeoDataFrame
-        The same columns and `scenes`. One that was merged has the outline of the union, its area, length and
-        width, the elevations of all parts, and all else of the most probable part.
+        The same columns and `scenes`. A merged one has the outline of the union, its area, length and width,
+        and the elevations of all parts. All else is of the most probable part.
     """
     columns = {name: kind for name, kind in OBJECT_COLUMNS.items() if name != "uid"}
     return _merged(parts, crs, columns, "probability", _united_object)

@@ -81,9 +81,9 @@ def landslides(
     -------
     GeoDataFrame
         MultiPolygons in ``grid.crs`` with ``LANDSLIDE_COLUMNS`` and one datetime column per date.
-        Probabilities are means and maxima over the landslide's pixels, rounded to 3 decimals.
-        `area_m2` is the true area on the ellipsoid: pixel area divided by the projection's areal scale
-        at the centre of the landslide, good to 1e-4 for landslides up to 50 km across.
+        Probabilities are means and maxima over the landslide's pixels, rounded to 3 decimals. `area_m2` is
+        the true area on the ellipsoid: pixel area divided by the projection's areal scale at the centre of
+        the landslide. It is good to 1e-4 for landslides up to 50 km across.
     """
     labels, sizes = _components(classes == LANDSLIDE, mosaic.pixels, min_area_m2 / pixel_area(grid))
     count = len(sizes)
@@ -229,8 +229,8 @@ def _touching_windows(
     Returns
     -------
     dict
-        `analysed` and `above` (windows whose own probability is above the threshold), and `scenario`,
-        the most frequent index among the windows above; each ``(count,)``.
+        `analysed` and `above` (windows with a probability above the threshold), and `scenario`, the most
+        frequent index among the windows above; each ``(count,)``.
     """
     above = np.zeros((count + 1, len(record.scenarios)), dtype=np.int64)
     analysed = np.zeros(count + 1, dtype=np.int64)

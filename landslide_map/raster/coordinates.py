@@ -62,9 +62,9 @@ def node_coordinates(
     Returns
     -------
     rows, cols : ndarray, (node row, node column), float64
-        Position in `source`, pixels, from the outer corner of its first pixel (whose centre is 0.5). Node
-        ``[i, j]`` is the *corner* of grid pixel ``((first + i) * STEP, (first + j) * STEP)`` with `first`
-        the last node at or before the block. Infinite where the projection is not defined.
+        Position in `source`, pixels, from the outer corner of its first pixel (with its centre at 0.5). Node
+        ``[i, j]`` is the *corner* of grid pixel ``((first + i) * STEP, (first + j) * STEP)`` with `first` the
+        last node at or before the block. Infinite where the projection is not defined.
     """
     rows = np.arange(block.row // STEP, -(-(block.row + block.height) // STEP) + 1, dtype=np.float64) * STEP
     cols = np.arange(block.col // STEP, -(-(block.col + block.width) // STEP) + 1, dtype=np.float64) * STEP

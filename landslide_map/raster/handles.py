@@ -26,7 +26,7 @@ class OpenFiles:
     def lend(self, path: str) -> Iterator[DatasetReader]:
         """Yield a handle of a file; one more is opened where all are lent.
 
-        What fails inside closes the handle: who tries again begins with a new one.
+        A failure inside closes the handle: the next try begins with a new one.
         """
         with self._lock:
             idle = self._idle.setdefault(path, [])

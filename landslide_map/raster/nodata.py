@@ -42,8 +42,8 @@ def read_valid(
     Returns
     -------
     ndarray, (rows, columns)
-        float32, or float64 where the file holds it. NaN where the file does, where the value is one of
-        `band.nodata` or outside `band.limits`, and where the mask or alpha band of the file is 0.
+        float32, or float64 where the file holds it. NaN where the file has NaN, and where the value is one of
+        `band.nodata` or outside `band.limits`. NaN too where the mask or alpha band of the file is 0.
     """
     how: dict[str, Any] = {"window": window}
     if shape is not None:

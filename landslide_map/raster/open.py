@@ -60,7 +60,7 @@ def open_band(
     measured : collection of int
         Bands of the file that hold measurements: none of them is an alpha band.
     placed : Grid, optional
-        Where the pixels lie, of a file whose product says so elsewhere; instead of what the file says.
+        Where the pixels lie, if the product says so elsewhere; it replaces what the file says.
 
     Raises
     ------

@@ -1,9 +1,9 @@
 """Source pixels -> grid pixels, equal for any chunking.
 
-The one place that reads rasters on their way to the grid. Where the source's pixels are the grid's
-pixels they are copied; anywhere else they are interpolated bilinearly, or averaged where the source
-is finer, by kernels of our own on the coordinates of :mod:`landslide_map.raster.coordinates`
-(docs/decisions/0003-resampling.md says why not by GDAL).
+The one place that reads rasters on their way to the grid. Where the source's pixels are the grid's pixels
+they are copied. Elsewhere they are interpolated bilinearly, or averaged where the source is finer. Our own
+kernels do this on the coordinates of :mod:`landslide_map.raster.coordinates`;
+docs/decisions/0003-resampling.md says why not GDAL.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def read_block(
     Returns
     -------
     ndarray, (block.height, block.width), float32
-        NaN where missing. An exact copy of the decoded pixels where the lattices coincide; else bilinear,
-        with weights renormalised over the valid neighbours, which must carry at least half of the weight.
+        NaN where missing. An exact copy of the decoded pixels where both grids coincide; else bilinear.
+        Weights are renormalised over the valid neighbours, which must carry at least half of the weight.
 
     Raises
     ------

@@ -113,7 +113,7 @@ def bilinear(
     Parameters
     ----------
     pixels : ndarray, (row, col), float32
-        Part of the source whose first pixel is (`pixels_row`, `pixels_col`) of the whole; NaN = missing.
+        Part of the source; its first pixel is (`pixels_row`, `pixels_col`) of the whole; NaN = missing.
     node_rows, node_cols : ndarray, (node row, node column), float64
         Source coordinates of the nodes (:func:`landslide_map.raster.coordinates.node_coordinates`).
     pixels_row, pixels_col : int

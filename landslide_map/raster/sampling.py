@@ -1,6 +1,6 @@
 """Sample of the pixels of a band, for checks without decoding all of it.
 
-Decoding a full tile costs as much as mapping it, so a check reads well-spread windows of it, or the
+Decoding a full tile costs as much as mapping it. So a check reads well-spread windows of it, or the
 resolution levels of JPEG 2000, which are made of the same code as the pixels. Overviews decide nothing: they
 are copies, which may be older than the pixels, averaged, or empty. Which pixels are seen depends on shapes
 only: the same on every run.
@@ -51,9 +51,9 @@ def sample_bands(bands: Mapping[str, RasterBand]) -> dict[str, Pixels]:
     -------
     dict of ndarray, one shape, float32
         Stored values, NaN where there is no data. All pixels of a small band; otherwise windows at full
-        resolution (:func:`sample_windows`), or every n-th pixel where all files have resolution levels, or
-        where no window has a pixel that all bands have. Levels mix the ground at the edge of a swath with
-        the nothing beyond; such pixels are left out, unless there are no others.
+        resolution (:func:`sample_windows`). Every n-th pixel where all files have resolution levels, or where
+        no window has a pixel that all bands have. Levels mix the ground at the edge of a swath with the
+        nothing beyond; such pixels are left out, unless there are no others.
 
     Raises
     ------
@@ -87,8 +87,8 @@ def refuse_to_search(band: RasterBand) -> None:
 def decimated(band: RasterBand, shape: tuple[int, int] | None = None, window: Window | None = None) -> Pixels:
     """Return a thinned sample of a band, ``(rows, columns)`` float32, NaN where there is no data.
 
-    JPEG 2000 resolution levels are used where the file has them, so that the cost is bounded; elsewhere
-    every n-th pixel of the band itself is taken. All bands of one grid get the same shape.
+    JPEG 2000 resolution levels are used where the file has them, so that the cost is bounded. Elsewhere every
+    n-th pixel of the band itself is taken. All bands of one grid get the same shape.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def sample_windows(shape: tuple[int, int], edge: int) -> list[Window]:
         Rows and columns of the raster, `edge` or more.
     edge : int
         Of a window, pixels. They begin at multiples of it, so that none crosses a border of the blocks in
-        which files are compressed, if `edge` divides these: a power of two does.
+        which files are compressed. For that `edge` must divide these: a power of two does.
 
     Examples
     --------

@@ -1,10 +1,10 @@
 """Finished files that appear in a folder together, in place of an earlier result of ours, or not at all.
 
 A run writes into a hidden folder inside the output folder (same file system, so that a rename moves no
-bytes). When everything is there, a journal lists the names, the previous result is moved aside, the new
-files are moved in and the journal is removed. Whatever happens before that last step - an error, Ctrl-C, a
-kill, a loss of power - is undone, at once or by the next run, from the journal. Undoing moves only what the
-journal proves to be of that run: by the numbers that the file system gave to the hidden folder and its files.
+bytes). When everything is there, a journal lists the names. The previous result is moved aside, the new files
+are moved in and the journal is removed. An error, Ctrl-C, a kill or a loss of power before that last step is
+undone from the journal, at once or by the next run. Undoing moves only what the journal proves to be of that
+run: by the numbers that the file system gave to the hidden folder and its files.
 """
 
 from __future__ import annotations

@@ -79,8 +79,8 @@ def choose_optical(
 ) -> OpticalChoice:
     """Choose an image after and one before the event.
 
-    Cost of an image: percent cloud and shadow inside the area, 0.5 for each day after the event (0.25
-    before), 2 for each percent without data, and 20 where snow covers over 30 % more than before.
+    Cost of an image: percent cloud and shadow inside the area, and 0.5 for each day after the event (0.25
+    before). Add 2 for each percent without data, and 20 where snow covers over 30 % more than before.
 
     Parameters
     ----------

@@ -196,7 +196,7 @@ class _Fetch:
             self._append(answer)
 
     def _check_size(self, answer: requests.Response) -> None:
-        """Refuse a file whose whole size, by the server, is another than the catalogue's."""
+        """Refuse a file if its whole size, by the server, is another than the catalogue's."""
         content_range = re.search(r"/(\d+)$", answer.headers.get("Content-Range", ""))
         length = answer.headers.get("Content-Length", "")
         whole = int(content_range.group(1)) if content_range else None

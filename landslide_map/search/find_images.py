@@ -154,7 +154,7 @@ def write_selection(
     Raises
     ------
     OutputExistsError
-        E401 a scene.yaml is there; nobody's own is replaced unless `overwrite` says so.
+        E401 a scene.yaml is there; it is replaced only with `overwrite`.
     """
     if scene.exists() and not overwrite:
         raise OutputExistsError(

@@ -237,7 +237,7 @@ def _quality(*layers: Floats32) -> Floats32:
 def _lazy(
     read: Callable[[Block], Floats32], chunks: tuple[tuple[int, ...], tuple[int, ...]], name: str, bands: int
 ) -> da.Array:
-    """Return a dask array of the whole grid whose chunks are blocks that `read` reads, bands and all."""
+    """Return a dask array of the whole grid; its chunks are blocks that `read` reads, bands and all."""
 
     def chunk(block_info: Any) -> Floats32:
         (top, bottom), (left, right) = block_info[None]["array-location"][-2:]

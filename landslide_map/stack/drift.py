@@ -47,7 +47,7 @@ def distribution(name: str, pixels: npt.NDArray[np.float32]) -> Distribution:
 
 
 def drift_notices(found: Mapping[str, Distribution]) -> list[Notice]:
-    """Return a notice (W340) for each band whose distribution is far from the training data's."""
+    """Return a notice (W340) for each band with a distribution far from the training data's."""
     notices = []
     for name, numbers in found.items():
         if numbers["scene"] is None:

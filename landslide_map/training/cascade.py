@@ -79,8 +79,8 @@ def learned_rule(
         Which of the windows found it matters not to lose.
     threshold : float
     calibration : Calibration
-        Of all members' mean. Calibrated as if it were that, the cheap members' mean is what a window that is
-        not asked on shows, so it must be no landslide by itself.
+        Of all members' mean. A window without the networks' votes shows the cheap members' mean, calibrated
+        as if it were the mean of all. So it must be no landslide by itself.
     """
     above = probability > threshold
     found = np.sort(cheap[above & landslide])

@@ -1,4 +1,4 @@
-"""Gate of the page: who may ask at all, by address, token and origin, before anything is looked up."""
+"""Gate of the page: requests that may pass, by address, token and origin, before anything is looked up."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def http_status(error: LandslideMapError) -> int:
 
 
 class Guard:
-    """ASGI application that lets requests through to `app` whose address begins with ``/TOKEN/``.
+    """ASGI application that lets requests through to `app` if their address begins with ``/TOKEN/``.
 
     Another web page in the same browser does not know the token. Its name for this machine is refused too
     (DNS rebinding), and requests that a browser marks as another site's.

@@ -209,7 +209,7 @@ class PatchView:
         UsageError
             E451: there is no such export.
         InputError
-            E103: polygons of a patch whose place is unknown.
+            E103: polygons of a patch in an unknown place.
         """
         patch, values = self.patch(key), self.score(key, number, model, raw=raw)
         facts = {"model": self.models[model].title, "patch": patch.name, "image": number}

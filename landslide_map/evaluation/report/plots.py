@@ -36,7 +36,7 @@ _FEW: Final = 5
 """Curves whose legend fits inside the axes."""
 
 Curves = Mapping[str, Mapping[str, npt.NDArray[np.float64]]]
-"""Who (the ensemble first) -> arrays."""
+"""Name of the ensemble, then of each member -> arrays."""
 
 
 def require_matplotlib() -> None:

@@ -1,7 +1,7 @@
 """Backscatter between dB, power and amplitude, with everything that is no measurement as NaN.
 
-Averages and interpolation in space are taken in power, medians over dates in dB (they commute with
-the logarithm), so every image passes through these two conversions once on its way to the grid.
+Averages and interpolation in space are taken in power, medians over dates in dB (they commute with the
+logarithm). So every image passes through these two conversions once on its way to the grid.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def to_power(values: npt.NDArray[Any], units: BackscatterUnits) -> npt.NDArray[n
     Returns
     -------
     ndarray, float32, same shape
-        Power; NaN where `values` are missing, fill, or not positive in power or amplitude: terrain
-        products write 0 where there is nothing, and the logarithm of 0 must not become a number.
+        Power; NaN where `values` are missing, fill, or not positive in power or amplitude. Terrain products
+        write 0 where there is nothing, and the logarithm of 0 must not become a number.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from landslide_map.errors import Notice
 from landslide_map.inputs.sentinel1.units import Pixels
 
 CELL: Final = 8
-"""Edge of the squares whose median is taken, pixels: speckle is gone in it."""
+"""Edge of squares, pixels: the median of a square has no speckle."""
 NOISE_DB: Final = -30.0
 """VV of noise, below that of calm water."""
 BELOW_DB: Final = 10.0

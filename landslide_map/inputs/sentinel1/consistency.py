@@ -269,7 +269,7 @@ def _check_pixels_differ(pre: Sequence[OpenedImage], post: Sequence[OpenedImage]
 
 
 def _level_notices(orbit: str, images: Sequence[OpenedImage]) -> list[Notice]:
-    """Warn (W341) of an image whose level differs from that of the others of its track, date by date."""
+    """Warn (W341) of an image with another level than the others of its track, date by date."""
     bands = {
         name: [units.decibels_of(pixels, item.image.units) for item, pixels in sampled]
         for name, sampled in (
@@ -343,7 +343,7 @@ def _alignment_notices(orbit: str, pre: Sequence[OpenedImage], post: Sequence[Op
 
 
 def _border_notices(images: Sequence[OpenedImage]) -> list[Notice]:
-    """Warn (W353) of dark numbers in images from before March 2018, whose borders ESA did not clean."""
+    """Warn (W353) of dark numbers in images from before March 2018: ESA did not clean their borders."""
     for item in images:
         values = units.decibels_of(item.vv_pixels, item.image.units)
         seen = values[np.isfinite(values)]

@@ -65,7 +65,7 @@ def spectra(chips: Sequence[Pixels]) -> Spectra:
 
 
 def cross_correlation(before: Spectra, after: Spectra) -> Pixels | None:
-    """Return :func:`correlation` of images whose spectra are known."""
+    """Return :func:`correlation` of images from their spectra."""
     pairs = [(a, b) for a, b in zip(before, after, strict=True) if a is not None and b is not None]
     power = np.prod([sum(one[1] for one in side) for side in zip(*pairs, strict=True)] or [0.0])
     if not power:

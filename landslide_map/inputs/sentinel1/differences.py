@@ -20,7 +20,7 @@ ones, and as much below 0 in post and pre - post."""
 CONFIRMED: Final = 0.15
 """From this correlation on the sign is right."""
 APART: Final = 2
-"""Columns between pixels whose speckle is compared: neighbours may share theirs."""
+"""Columns between the pixels compared: neighbours may share their speckle."""
 
 
 def check_change(pre_db: Pixels, post_db: Pixels, where: str) -> list[Notice]:
@@ -105,8 +105,9 @@ def check_composite(change: Pixels, name: str, where: str) -> list[Notice]:
 def check_sign(post: tuple[Pixels, Pixels], change: tuple[Pixels, Pixels], where: str) -> list[Notice]:
     """Refuse differences that were taken the wrong way round, pre - post.
 
-    Each image has speckle of its own. That of the image after the event is in ``post`` and, with the same
-    sign, in ``post - pre``, so the two rise and fall together from pixel to pixel, whatever changed.
+    Each image has speckle of its own. Speckle of the image after the event is in ``post`` and, with the same
+    sign, in ``post - pre``. So the two rise and fall together from pixel to pixel, also where the ground
+    changed.
 
     Parameters
     ----------

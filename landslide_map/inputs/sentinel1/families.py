@@ -142,7 +142,7 @@ _DECLARED: Final = ("units", "quantity", "datetime", "orbit", "relative_orbit", 
 
 
 def expanded(spec: RadarSpec) -> list[RadarSpec]:
-    """Return the passes of an item whose `path` is a folder or zip; any other item as it is.
+    """Return the passes of an item if its `path` is a folder or zip; any other item as it is.
 
     Raises
     ------

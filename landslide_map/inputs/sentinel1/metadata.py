@@ -246,7 +246,7 @@ def is_monthly_mosaic(names: Iterable[str]) -> bool:
 def relative_orbit(platform: str | None, absolute_orbit: int | None) -> int | None:
     """Return the relative orbit (1-175), or None where the satellite's constant is not known.
 
-    Sentinel-1C was moved along its orbit in June 2026, from absolute orbit 8019 on; before its regular
+    Sentinel-1C was moved along its orbit in June 2026, from absolute orbit 8019 on. Before its regular
     service, which began about orbit 1616 (26 March 2025), only metadata are trusted.
 
     Examples

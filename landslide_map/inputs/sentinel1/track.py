@@ -234,7 +234,7 @@ def _radar_files(spec: RadarSpec) -> dict[str, list[tuple[RadarFile, int]]]:
 
 
 def _check_description(file: RadarFile, number: int, name: str) -> None:
-    """Refuse a band whose own description says another polarisation (E305)."""
+    """Refuse a band if its description says another polarisation (E305)."""
     text = file.descriptions[number - 1] if number <= len(file.descriptions) else ""
     recorded = polarisation_of(text)
     if recorded and recorded != name:

@@ -35,7 +35,7 @@ RATIO_REFUSED_DB, RATIO_DOUBTFUL_DB = -2.0, 2.0
 
 
 def fill_values(pixels: Pixels, where: str, integer: bool = False) -> tuple[tuple[float, ...], list[Notice]]:
-    """Find the values that mean "no data" although nobody says so.
+    """Find the values that mean "no data" although no tag says so.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ _SENSED: Final = re.compile(r"<SENSING_TIME[^>]*>\s*([0-9T:.-]+Z?)\s*</SENSING_T
 
 
 def resolved(spec: OpticalSpec) -> OpticalSpec:
-    """Return the band files of a spec whose `path` is a folder without a SAFE product; any other as it is.
+    """Return the band files of a spec if its `path` is a folder without a SAFE product; any other as it is.
 
     Raises
     ------

@@ -19,8 +19,8 @@ from landslide_map.errors import InputError, Notice
 Pixels = npt.NDArray[np.float32]
 
 LOWEST_DN, HIGHEST_DN = 0.5, 65535 + DN_OFFSET + 0.5
-"""Of training DN. DN 0 is "no data" in each product of ESA, whatever was added or divided later: as
-reflectance it is -0.1, less 1000 it is -1000. Nothing is brighter than DN 65535 without the offset."""
+"""Of training DN. DN 0 is "no data" in each product of ESA, also after sums and divisions: as reflectance it
+is -0.1, less 1000 it is -1000. Nothing is brighter than DN 65535 without the offset."""
 FEWEST: Final = 20
 """Pixels whose bands are all equal, from which they are no chance ..."""
 SHARE: Final = 1e-4
@@ -67,8 +67,8 @@ def without_fill(
     Raises
     ------
     InputError
-        E350 where the highest value of all makes up a fifth of the pixels, in each band: a white background,
-        or an image clipped for display.
+        E350 where the highest value of all makes up a fifth of the pixels, in each band. This is a white
+        background, or an image clipped for display.
     """
     pixels, notices = _within(name, stored, units)
     if len(pixels) < 3:

@@ -30,7 +30,7 @@ def scale(windows: Tensor, scaling: Scaling, indices: IndexStage = "after") -> T
         becomes its band's training median.
     scaling, indices
         As in :class:`~landslide_map.models.networks.spec.NetworkSpec`. Bands are scaled in float64 and then
-        rounded, indices of scaled bands are computed in float32, as in the published procedure: where a
+        rounded, indices of scaled bands are computed in float32, as in the published procedure. Where a
         denominator is close to 0 the result depends on it.
 
     Returns

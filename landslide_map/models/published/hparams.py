@@ -13,7 +13,7 @@ from landslide_map.untrusted.yaml_text import YamlError, read_yaml
 
 
 def check_hparams(folder: Path, setting: str, network: str) -> None:
-    """Refuse a run whose ``tensorboard/**/hparams.yaml`` names other channels or another network (E521).
+    """Refuse a run if its ``tensorboard/**/hparams.yaml`` names other channels or another network (E521).
 
     Parameters
     ----------

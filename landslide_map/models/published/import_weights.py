@@ -57,7 +57,7 @@ def import_nasios(
     out : path
         Folder of the new bundle.
     trust_pickles : bool
-        Whether to unpickle the boosters. A pickle can run any program: only for files whose origin is known.
+        Whether to unpickle the boosters. A pickle can run any program: only for files of known origin.
     overwrite : bool
         Replace an existing bundle.
     report : Report

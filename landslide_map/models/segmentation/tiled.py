@@ -32,7 +32,7 @@ def predict_block(
     read : callable
         (top, left, bottom, right) within the raster -> pixels ``(channel, y, x)``, NaN missing.
     shape : (rows, columns)
-        Of the raster, whose sides are reflected.
+        Of the raster; its sides are reflected.
     block : (top, left, bottom, right)
         Grid pixels.
     device : str

@@ -15,7 +15,7 @@ Reader = Callable[[int, int, int, int], npt.NDArray[Any]]
 def tile_starts(first: int, last: int, tile: int, overlap: int) -> range:
     """Return the starts of all tiles that touch pixels `first` to ``last - 1`` of one axis.
 
-    Starts are multiples of ``tile - overlap`` counted from grid pixel 0, shifted by half an overlap, so a
+    Starts are multiples of ``tile - overlap`` counted from grid pixel 0, shifted by half an overlap. So a
     tile's place depends on no block, extent or order of work. The first may be negative.
     """
     step = tile - overlap

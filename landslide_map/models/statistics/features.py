@@ -3,9 +3,9 @@
 One function serves training and map runs. Every feature is a pure function of statistics of
 channels that the member declares, so a member can never see a channel that it must not use.
 
-Besides the statistics themselves there are *crossed* features: what an interpreter would compare
-(bare ground against vegetation, before against after, one radar track against the other). Trees
-find them hard to build from single columns.
+Besides the statistics themselves there are *crossed* features, as an interpreter would compare. They set bare
+ground against vegetation, before against after, one radar track against the other. Trees find them hard to
+build from single columns.
 """
 
 from __future__ import annotations

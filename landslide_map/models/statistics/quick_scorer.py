@@ -1,10 +1,10 @@
 """Boosted trees without branches: one bit per leaf, cleared by every split that a window does not take.
 
 After QuickScorer (Lucchese and others, SIGIR 2015, https://doi.org/10.1145/2766462.2767733), with windows in
-the inner loop, which LLVM vectorises: some 25 times as fast as LightGBM, which walks from split to split
-(``python -m benchmarks.votes``). The bits are the same, as votes are summed in the same order and type.
-A run whose trees all vote here imports neither LightGBM nor XGBoost: XGBoost alone takes as long to import
-(it imports scikit-learn) as a small scene takes to be classified.
+the inner loop, which LLVM vectorises. It is some 25 times as fast as LightGBM, which walks from split to
+split (``python -m benchmarks.votes``). The bits are the same, as votes are summed in the same order and type.
+If all trees of a run vote here, it imports neither LightGBM nor XGBoost. XGBoost imports scikit-learn: that
+alone takes as long as the prediction of a small scene.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class QuickScorer:
     slope: float
     """Probability is ``1 / (1 + exp(-slope * sum of votes))``."""
     tiny: float
-    """Values whose magnitude is not above this, NaN among them, count as `instead`."""
+    """Values with a magnitude not above this, NaN among them, count as `instead`."""
     instead: float
 
     @cached_property
@@ -98,7 +98,8 @@ class QuickScorer:
         """Return the trees of a model in LightGBM's text format; None for any that they cannot stand for.
 
         Those are trees of more than :data:`LEAVES` leaves, with linear leaves or categories, grown on missing
-        values, for other aims than two classes, and a text that is not whole: LightGBM itself can predict it.
+        values, or for other aims than two classes. A text that is not whole is another. LightGBM itself can
+        predict it.
         """
         before, _, rest = text.partition("\nend of trees")
         head, *parts = _TREE.split(before)
@@ -125,8 +126,8 @@ class QuickScorer:
     def of_xgboost(cls, document: Mapping[str, Any]) -> QuickScorer | None:
         """Return the trees of a :func:`.checked_document`; None for any that they cannot stand for.
 
-        Those are trees of more than :data:`LEAVES` leaves, and those that send missing values to the left at
-        some splits and to the right at others: XGBoost can predict them.
+        Those are trees of more than :data:`LEAVES` leaves, and trees that send missing values to the left at
+        some splits and to the right at others. XGBoost can predict them.
         """
         learner = document["learner"]
         trees = learner["gradient_booster"]["model"]["trees"]

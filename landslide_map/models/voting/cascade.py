@@ -19,7 +19,8 @@ from scipy.special import betaincinv
 Count = Annotated[int, Field(ge=0)]
 
 CASCADES: Final = "cascade.json"
-"""Optional file of a bundle: scenario name -> its cascade. Who does not know it loses nothing but speed."""
+"""Optional file of a bundle: scenario name -> its cascade. Software that does not know it loses only
+speed."""
 MOST_LOST: Final = 0.001
 """Share of the windows found that a rule may lose, on the windows it is learned from."""
 CONFIDENCE: Final = 0.95

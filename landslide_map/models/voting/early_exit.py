@@ -20,7 +20,7 @@ SAFE: Final = 1e-6
 
 
 def decided_windows(low: Floats, high: Floats) -> Bools:
-    """Return the windows on whose answer the bounds of their margin agree, ``(window,)``."""
+    """Return the windows with one class at both bounds of their margin, ``(window,)``."""
     decided: Bools = (low > SAFE) | (high < -SAFE)
     return decided
 
@@ -30,8 +30,8 @@ def decided_windows_and_pixels(
 ) -> Bools:
     """Return the windows whose own answer is decided, and that of every pixel they cover.
 
-    Whatever the margins become within their bounds, these windows and pixels keep their class: a pixel is
-    decided only together with all the windows over it, so that none of them counts on another's old bounds.
+    These windows and pixels keep their class for all margins within the bounds. A pixel is decided only
+    together with all the windows over it, so that none of them counts on another's old bounds.
 
     Parameters
     ----------

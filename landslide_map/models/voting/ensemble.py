@@ -54,7 +54,7 @@ def vote(
     min_valid_fraction : float
         A channel, slope among them, is missing in windows with fewer valid pixels.
     pixels : ndarray or Pixels, (window, y, x, 12), optional
-        Model bands, for members whose input is pixels.
+        Model bands, for members that read pixels.
     constants_are_fill : bool
         Whether a channel that is constant over a window counts as missing there. Where it does not, members
         that do not read its skewness use it as it is.

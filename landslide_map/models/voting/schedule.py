@@ -22,7 +22,7 @@ from landslide_map.runtime import timings
 _ROWS: Final = 16384
 """Windows predicted at a time: bounds memory, long enough for every thread."""
 _PIXEL_ROWS: Final = 1024
-"""Windows whose pixels are in memory at a time: 200 kB each."""
+"""Windows with pixels in memory at a time: 200 kB each."""
 Rounds = Sequence[Sequence[int]]
 """Numbers of the members that predict together, round after round."""
 StopRule = Callable[[Floats, Floats], Bools]
@@ -59,7 +59,7 @@ def predict_members(
         Whether the member belongs to the window's scenario.
     statistics : xr.DataArray, (window, channel, statistic)
     pixels : Pixels, optional
-        For members whose input is pixels.
+        For members that read pixels.
     rounds : sequence of sequences of int
         Together every member once.
     stop : callable, optional
@@ -102,7 +102,7 @@ def predict_members(
 
 
 def _check_votes(names: Sequence[str], now: Bools, predictions: Floats) -> None:
-    """Refuse (E506) a member whose prediction is no probability."""
+    """Refuse (E506) a member if its prediction is no probability."""
     wrong = now & ~((predictions >= 0) & (predictions <= 1))
     if wrong.any():
         window, column = np.argwhere(wrong)[0]

@@ -153,7 +153,7 @@ def _rows_of(path: Path) -> dict[str, pd.DataFrame]:
 
 
 def _images(tags: dict[str, str]) -> pd.DataFrame:
-    """Return the images whose times the tags hold: ``source_id``, ``sensor``, ``phase``, ``time``."""
+    """Return the images with times in the tags: ``source_id``, ``sensor``, ``phase``, ``time``."""
     found = [(*_IMAGES[key], tags[key]) for key in _IMAGES if tags.get(key)]
     table = pd.DataFrame(found, columns=["sensor", "phase", "time"])
     table["time"] = pd.to_datetime(table["time"], utc=True, format="ISO8601")

@@ -74,7 +74,7 @@ def train_on_statistics(
         Name of a recipe of the package, path of a YAML file, or the recipe itself.
     seed : int, optional
         Instead of the recipe's. The same seed, data and library versions give the same bundle on any number
-        of cores: models are trained on one thread each, several at a time.
+        of cores. Models are trained on one thread each, several at a time.
     ids : iterable of str, optional
         Names of the windows; their hashes are kept, so that an evaluation on the same windows can be told.
     provenance : mapping, optional

@@ -1,7 +1,7 @@
 """Memory that a network's activations leave and soon need again, kept instead of given back.
 
-By default glibc gives what is free at the end of a thread's heap back to the system and asks for it again
-with the next large tensor; the system then clears every page anew (docs/decisions/0038).
+By default glibc returns free memory at the end of a thread's heap to the system and requests it again for the
+next large tensor. The system then clears every page anew (docs/decisions/0038).
 """
 
 from __future__ import annotations

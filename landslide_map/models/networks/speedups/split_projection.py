@@ -43,7 +43,7 @@ class PartedBlock(nn.Module):
     Parameters
     ----------
     block : ParallelScalingBlock
-        Its modules are taken over, but for the product that is parted, whose weights are still to come from
+        Its modules are taken over, but for the product that is parted. The weights of that come from
         :class:`PartedProduct`.
     """
 
