@@ -1,4 +1,4 @@
-"""What leaving votes unasked saves and loses, on events that nobody trained on.
+"""Time saved and landslides lost by skipped votes, on events that no member trained on.
 
 ``python -m benchmarks.cascade [--out FOLDER]`` prints Markdown: simulate events, cut all their windows,
 train two small networks and the two published boosters on them, in folds of whole events, which gives the

@@ -27,7 +27,7 @@ from landslide_map.grid import BLOCK, Block, Grid
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.raster.band import RasterBand
-from landslide_map.runtime.timings import peak_memory
+from landslide_map.runtime.process_memory import peak_memory
 from landslide_map.scene.model import load_scene
 
 CACHE = 256 << 20

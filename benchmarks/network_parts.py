@@ -1,4 +1,4 @@
-"""How much faster parts of networks are as rearranged here than as timm has them."""
+"""Speed of rearranged parts of networks against the same parts of timm."""
 
 from __future__ import annotations
 

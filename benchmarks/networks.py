@@ -1,4 +1,4 @@
-"""How fast the published networks judge windows: through ``score``, and by the plain procedure.
+"""Speed of the published networks: through ``score``, and by the plain procedure.
 
 ``python -m benchmarks.networks`` prints a Markdown table to stderr and one JSON object to stdout; ``--all``
 takes all seven networks instead of three. The plain procedure is the published one: every window is scaled

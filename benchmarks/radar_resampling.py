@@ -1,4 +1,4 @@
-"""What kernels do to the speckle of real radar: ``python -m benchmarks.radar_resampling``.
+"""Effect of resampling kernels on the speckle of real radar: ``python -m benchmarks.radar_resampling``.
 
 Prints the tables of ``docs/decisions/0050-radar-by-nearest-pixels.md``: real geocoded pixels are put into
 degrees as SNAP does, and read back into their own grid by both kernels. Needs the shared data folder

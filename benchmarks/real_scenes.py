@@ -1,4 +1,4 @@
-"""What the default bundle says of real scenes without known landslides: ``python -m benchmarks.real_scenes``.
+"""Alarms of the default bundle on real scenes without known landslides: ``python -m benchmarks.real_scenes``.
 
 Prints the table of ``docs/real-scenes.md``. Needs the shared data folder (``LANDSLIDE_MAP_DATA``).
 """

@@ -1,4 +1,4 @@
-"""How fast window statistics are: against plain loops, and stride 16 against stride 64.
+"""Speed of window statistics against plain loops, and of stride 16 against stride 64.
 
 ``python -m benchmarks.statistics [--size 2048]`` prints a table to stderr and one JSON object to
 stdout. Everything is measured in one run on one machine, one thread each; the loops are timed on

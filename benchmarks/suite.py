@@ -1,4 +1,4 @@
-"""Whole scenes measured against their floor, on one machine in one run.
+"""Benchmarks of whole scenes against their floor, on one machine in one run.
 
 ``python -m benchmarks`` makes a simulated tile (:mod:`benchmarks.make_tile`), measures what no mapper can
 avoid (:mod:`benchmarks.floor`), maps the tile with the installed command, and prints how many times the floor

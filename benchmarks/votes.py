@@ -1,4 +1,4 @@
-"""What the votes of members on statistics cost, one thread, per fold and window; and what others would cost.
+"""Cost of votes of members on statistics, one thread, per fold and window, beside other libraries.
 
 ``python -m benchmarks.votes [--rows 1000000]`` prints a Markdown table for the first fold of the three
 members of the default bundle that read all channels. Features are drawn from the training quantiles that

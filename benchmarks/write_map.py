@@ -27,6 +27,7 @@ from landslide_map.grid import Grid
 from landslide_map.products.write_map import write_map
 from landslide_map.reasons import Reason
 from landslide_map.runtime import timings
+from landslide_map.runtime.process_memory import peak_memory
 from landslide_map.window_record import WindowRecord
 from landslide_map.windows import WindowPlan, plan_windows
 
@@ -91,7 +92,7 @@ def measured(size: int, stride: int) -> dict[str, Any]:
         held = resident()
         with timings.collected() as spent:
             found = write(folder / "full", record, plan)
-        peak = timings.peak_memory() or 0
+        peak = peak_memory() or 0
         files = {path.name: path.stat().st_size for path in sorted((folder / "full").iterdir())}
     return {
         "stride": stride,

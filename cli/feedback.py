@@ -65,7 +65,7 @@ class Console:
         if self.as_json:
             self._write("finished", "", exit_status=exit_status, **result, timings=self.timings.as_json())
         elif self.verbose:
-            self._write("timings", self.timings.as_text())
+            self._write("timings", self.timings.as_text(work=self.verbose > 1))
 
     def _write(self, event: str, shown: str, **facts: Any) -> None:
         from landslide_map.runtime.progress import stderr_line
@@ -140,7 +140,7 @@ def feedback(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
     @click.option(
-        "-v", "--verbose", count=True, help="Log each step and show where the time went; -vv: more."
+        "-v", "--verbose", count=True, help="Log each step and show its seconds; -vv: also each kind of work."
     )
     @click.option(
         "--json-progress", is_flag=True, help="Write progress as JSON, one object per line, to stderr."

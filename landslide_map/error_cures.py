@@ -1,4 +1,4 @@
-"""What to do about every code of an error or notice, beside its meaning in :mod:`error_codes`."""
+"""Remedy for every code of an error or notice, beside its meaning in :mod:`error_codes`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How bare a pixel is against its surroundings: what candidates are cut from.
+"""Bareness of a pixel against its surroundings: candidates are cut from it.
 
 Among green plants that is how far NDVI lies below. Where plants are dry, leafless or sparse NDVI hardly
 tells, and brightness in the visible does. Shade darkens the near infrared more than the visible, which the

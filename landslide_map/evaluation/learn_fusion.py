@@ -1,4 +1,4 @@
-"""How far pixel members can be trusted beside outlines, learned from maps of events with known landslides."""
+"""Trust in pixel members beside outlines, learned from maps of events with known landslides."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from landslide_map.models.statistics.boosters import ParsedFolds
 from landslide_map.runtime.allocator import give_back
 from landslide_map.runtime.byte_size import MIB, gigabytes
 from landslide_map.runtime.memory_limit import CACHE, MemoryPlan
-from landslide_map.runtime.timings import resident_memory
+from landslide_map.runtime.process_memory import resident_memory
 from landslide_map.window_record import bytes_of
 from landslide_map.windows import WindowPlan
 

@@ -1,4 +1,4 @@
-"""What a person added to ``landslides.gpkg``: styles are taken over, anything else stops what would lose it.
+"""Content that a person added to ``landslides.gpkg``: styles are taken over, other content stops a run.
 
 Reviews are not meant here: :mod:`~landslide_map.products.reviews` carries them over.
 """

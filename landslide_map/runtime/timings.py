@@ -1,20 +1,16 @@
 """Timings of a run: its stages one after another, and kinds of work in any thread.
 
-There are two accounts, because what a run does overlaps.
+*Stages* follow one another (check inputs, classify windows, write map). Each has its wall time and the CPU
+time of the whole process meanwhile, so stages add up to the run. ``-v`` shows them.
 
-* *Stages* follow one another (check inputs, classify windows, write map). Each has its wall time and the
-  CPU time that the whole process spent while it lasted, so stages add up to the run.
-* *Work* is of a kind (read, align, statistics, a member's vote ...) and is measured in the thread that does
-  it: how long that thread was busy, and its own CPU time. Several threads work at once and while others
-  wait, so kinds do not add up to the wall time. Work inside other work counts once, as the inner kind.
+*Work* is of a kind (read, align, statistics, a member's vote ...). It is measured in the thread that does
+it: its wall time and its own CPU time. Threads work at once, so kinds do not add up to the wall time. Work
+inside other work counts once, as the inner kind. ``-vv`` and ``run.json`` show it. Threads of libraries
+(LightGBM, PyTorch, GDAL) are measured together, as :attr:`Timings.unattributed_cpu_seconds`.
 
-A library may bring its own threads (LightGBM, XGBoost, PyTorch, GDAL's compression). Nobody can tell what
-each of these did for whom; :attr:`Timings.unattributed_cpu_seconds` is what all of them, and everything that
-is not measured, spent together.
-
-Accounts are of the process: whoever opens one with :func:`collected` sees all work that is done anywhere in
-it meanwhile. Without an open account, :func:`work` costs nothing. What workers of a cluster spent, each on an
-account of its own, is kept apart (:func:`count_workers`): their processors are others.
+:func:`collected` opens an account for all threads of the process. Without one, :func:`work` costs nothing.
+Workers of a cluster have their own accounts; :func:`count_workers` adds these up apart, as they use other
+processors.
 """
 
 from __future__ import annotations
@@ -25,11 +21,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-_WORK: Final = "work, in any thread"
-_OF_WORKERS: Final = "work of workers, in any thread"
+from landslide_map.runtime.process_memory import peak_memory
 
 
 @dataclass
@@ -99,11 +93,11 @@ class Timings:
 
     @property
     def unattributed_cpu_seconds(self) -> float:
-        """CPU time that no thread measured as work: libraries' own threads, and all the rest."""
+        """CPU time that no thread measured as work: threads of libraries, and all the rest."""
         return max(0.0, self.cpu_seconds - sum(spent.cpu_seconds for spent in self.work.values()))
 
     def as_worker(self) -> WorkerTimings:
-        """Return the account as whoever gave this process the task counts it."""
+        """Return the account for :func:`count_workers` in another process."""
         return WorkerTimings(self.cpu_seconds, self.work, peak_memory() or 0)
 
     def as_json(self) -> dict[str, Any]:
@@ -121,23 +115,27 @@ class Timings:
         }
         return values if self.workers is None else values | {"workers": self.workers.as_json()}
 
-    def as_text(self) -> str:
-        """Return two tables for a person: stages as they came, work by the time it took."""
-        of_workers = self.workers or WorkerTimings()
-        width = max(map(len, [_WORK, _OF_WORKERS, *self.stages, *self.work, *of_workers.work]))
-        lines = [f"{'stage':{width}}  wall s   CPU s"]
-        lines += [_row(name, width, spent) for name, spent in self.stages.items()]
-        lines.append(_row("in all", width, Spent(self.seconds, self.cpu_seconds)))
-        if self.work:
-            lines += _work_as_text(_WORK, width, self.work)
-            lines.append(f"{'everything else':{width}}  {'':6}  {self.unattributed_cpu_seconds:6.1f}")
-        if of_workers.work:
-            lines += _work_as_text(_OF_WORKERS, width, of_workers.work)
-        if peak := peak_memory():
-            lines.append(f"peak memory {peak / 2**30:.2f} GiB")
-        if of_workers.peak_memory:
-            lines.append(f"peak memory of a worker {of_workers.peak_memory / 2**30:.2f} GiB")
+    def as_text(self, *, work: bool = False) -> str:
+        """Return a table for a person: stages as they came, all, and peak memory; `work` by its time too."""
+        workers = self.workers or WorkerTimings()
+        parts = {"stage": {**self.stages, "in all": Spent(self.seconds, self.cpu_seconds)}}
+        if work:
+            parts |= {"work, in any thread": _longest_first(self.work)}
+            parts |= {"work of workers, in any thread": _longest_first(workers.work)}
+        width = max(len(name) for title, rows in parts.items() for name in (title, *rows))
+        lines = []
+        for title, rows in ((title, rows) for title, rows in parts.items() if rows):
+            lines.append(f"{title:{width}}  {'wall s':>6}  {'CPU s':>6}")
+            lines += [
+                f"{name:{width}}  {own.seconds:6.1f}  {own.cpu_seconds:6.1f}" for name, own in rows.items()
+            ]
+        peaks = {"peak memory": peak_memory(), "peak memory of a worker": workers.peak_memory}
+        lines += [f"{name} {peak / 2**30:.2f} GiB" for name, peak in peaks.items() if peak]
         return "\n".join(lines)
+
+
+def _longest_first(work: dict[str, Spent]) -> dict[str, Spent]:
+    return dict(sorted(work.items(), key=lambda item: -item[1].seconds))
 
 
 _open: tuple[Timings, ...] = ()
@@ -205,47 +203,6 @@ def count_workers(spent: WorkerTimings) -> None:
         for account in _open:
             account.workers = account.workers or WorkerTimings()
             account.workers.add(spent)
-
-
-def peak_memory() -> int | None:
-    """Return the most memory that was ever resident in this process, bytes; None if unknown.
-
-    Linux counts it anew for every program. What ``getrusage`` reports there begins with the peak of the
-    process that started this one, so it is asked only elsewhere.
-    """
-    if (peak := _status("VmHWM:")) is not None:
-        return peak
-    try:
-        import resource
-    except ModuleNotFoundError:  # Windows
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
-
-
-def resident_memory() -> int | None:
-    """Return the memory that is resident in this process now, bytes; if unknown, its peak so far."""
-    resident = _status("VmRSS:")
-    return peak_memory() if resident is None else resident
-
-
-def _status(key: str) -> int | None:
-    """Return a number of bytes that Linux says of this process."""
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith(key):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return None
-
-
-def _row(name: str, width: int, spent: Spent) -> str:
-    return f"{name:{width}}  {spent.seconds:6.1f}  {spent.cpu_seconds:6.1f}"
-
-
-def _work_as_text(title: str, width: int, work: dict[str, Spent]) -> list[str]:
-    by_time = sorted(work.items(), key=lambda item: -item[1].seconds)
-    return [f"{title:{width}}  busy s   CPU s", *(_row(kind, width, spent) for kind, spent in by_time)]
 
 
 def _work_as_json(work: dict[str, Spent]) -> dict[str, dict[str, float]]:

@@ -1,4 +1,4 @@
-"""What is made of the blocks of a lazy stack while they pass by, each read once for other ends."""
+"""Collector of by-products of the blocks of a lazy stack, each read once for another purpose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a page shows, from the paths on the command line."""
+"""Content of a page, from the paths on the command line."""
 
 from __future__ import annotations
 

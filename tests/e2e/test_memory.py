@@ -93,7 +93,7 @@ def test_a_limit_that_is_too_small_for_this_scene_is_refused_once_it_is_known(
 
 
 def test_a_process_takes_less_than_was_worked_out_for_it(scene: Path) -> None:
-    words = [sys.executable, "-m", "benchmarks.rooms", scene, "--threads", "2", "--cache", "32"]
+    words = [sys.executable, "-m", "benchmarks.memory", scene, "--threads", "2", "--cache", "32"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     *_, row = done.stdout.splitlines()

@@ -26,7 +26,7 @@ from landslide_map.mapping.memory_plan import plan_memory
 from landslide_map.raster.dataset import open_dataset
 from landslide_map.raster.open import open_band
 from landslide_map.runtime.memory_limit import MemoryPlan, memory_limited_to
-from landslide_map.runtime.timings import resident_memory
+from landslide_map.runtime.process_memory import resident_memory
 from landslide_map.scene.model import GridSpec, Scene, load_scene
 from landslide_map.vector.inventory import read_inventory
 from tests.support.rasters import grid_at, write_band

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from landslide_map.runtime import timings
+from landslide_map.runtime import process_memory, timings
 
 
 def spin(seconds: float) -> None:
@@ -117,8 +117,8 @@ def test_an_account_as_values_and_as_text() -> None:
     assert values["stages"]["check inputs"]["seconds"] >= 0.02
     assert values["work"]["read"]["busy_seconds"] >= 0.02
     assert values["work"]["read"]["times"] == 1
-    assert values["peak_memory_bytes"] == timings.peak_memory()
-    rows = [line.rsplit(maxsplit=2)[0] for line in spent.as_text().splitlines()]
+    assert values["peak_memory_bytes"] == process_memory.peak_memory()
+    rows = [line.rsplit(maxsplit=2)[0] for line in spent.as_text(work=True).splitlines()]
     assert "check inputs" in rows
     assert "read" in rows
 
@@ -138,20 +138,20 @@ def test_what_other_processes_spent_is_kept_apart() -> None:
     assert workers["work"]["read"]["cpu_seconds"] == pytest.approx(0.02, abs=0.01)
     assert workers["work"]["vote"]["cpu_seconds"] == pytest.approx(0.03, abs=0.01)
     assert workers["cpu_seconds"] >= 0.05
-    assert workers["peak_memory_bytes"] == timings.peak_memory()
-    assert "work of workers" in spent.as_text()
+    assert workers["peak_memory_bytes"] == process_memory.peak_memory()
+    assert "work of workers" in spent.as_text(work=True)
     assert "workers" not in one.as_json()
 
 
 def test_peak_memory_is_that_of_this_program_alone() -> None:
-    before = timings.peak_memory()
+    before = process_memory.peak_memory()
     assert before is not None
     held = mmap.mmap(-1, 200 << 20)
     ctypes.memset(ctypes.addressof(ctypes.c_char.from_buffer(held)), 1, len(held))
-    after = timings.peak_memory()
+    after = process_memory.peak_memory()
     assert after is not None
     assert after >= 200 << 20
     assert after <= 1.1 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # counted in batches
-    code = "import landslide_map.runtime.timings as t; print(t.peak_memory())"
+    code = "import landslide_map.runtime.process_memory as t; print(t.peak_memory())"
     child = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     assert child < 100 << 20  # not what its parent has held

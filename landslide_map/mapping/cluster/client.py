@@ -35,8 +35,9 @@ from landslide_map.mapping.memory_plan import SMALLEST, MemoryEstimate, estimate
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.runtime import timings
+from landslide_map.runtime.process_memory import resident_memory
 from landslide_map.runtime.progress import Report, Stage, counter, silent
-from landslide_map.runtime.timings import WorkerTimings, resident_memory
+from landslide_map.runtime.timings import WorkerTimings
 from landslide_map.windows import WindowPlan
 
 PATIENCE_S: Final = 60.0

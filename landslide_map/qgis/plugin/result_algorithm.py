@@ -1,4 +1,4 @@
-"""What the algorithms that make a result share: folder, outputs, and loading of the outlines."""
+"""Shared part of the algorithms that make a result: folder, outputs, and loading of the outlines."""
 
 from pathlib import Path
 

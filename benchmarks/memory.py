@@ -1,8 +1,8 @@
-"""What a few rows of blocks take in other rooms: memory as worked out and as measured, and processor time.
+"""Memory and CPU time of a few rows of blocks under several memory plans, as estimated and as measured.
 
-``python -m benchmarks.rooms SCENE`` judges rows of blocks from the middle of a scene with the default bundle,
-each time in a process of its own, and prints a table. The costs in
-:mod:`landslide_map.mapping.memory_plan` go by it.
+``python -m benchmarks.memory SCENE`` predicts rows of blocks from the middle of a scene with the default
+bundle, each time in a new process, and prints a table. The costs in
+:mod:`landslide_map.mapping.memory_plan` come from it.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from landslide_map.runtime.byte_size import MIB
 def main(
     scene: Path, stride: int, rows: int, counts: tuple[int], caches: tuple[int], ahead: bool, inside: bool
 ) -> None:
-    """Judge rows of blocks of SCENE in every room that the options make."""
+    """Predict rows of blocks of SCENE under every memory plan that the options make."""
     if inside:
         click.echo(json.dumps(predicted(scene, stride, rows, counts[0], caches[0], ahead)))
         return
     click.echo("| threads | cache, MiB | needed, MiB | peak, MiB | CPU s |\n|---|---|---|---|---|")
     for threads in counts:
         for cache in caches:
-            command = [sys.executable, "-m", "benchmarks.rooms", scene, "--stride", stride, "--rows", rows]
+            command = [sys.executable, "-m", "benchmarks.memory", scene, "--stride", stride, "--rows", rows]
             command += ["--threads", threads, "--cache", cache, "--inside"]
             found = json.loads(measured.run([*command, "--ahead" if ahead else "--not-ahead"])[1])
             sizes = " | ".join(f"{found[key] / MIB:.0f}" for key in ("needed", "peak"))
@@ -45,19 +45,19 @@ def main(
 
 
 def predicted(scene: Path, stride: int, rows: int, threads: int, cache: int, ahead: bool) -> dict[str, float]:
-    """Judge rows of blocks in this process; return what was worked out before, and what it took."""
+    """Predict rows of blocks in this process; return the memory estimated, and memory and time measured."""
     from landslide_map.inference.rows import predict_rows
     from landslide_map.inputs.open_inputs import open_inputs
     from landslide_map.mapping.memory_plan import estimate_memory, needed, with_heap_trimmed
     from landslide_map.models.bundle.load import load_bundle
     from landslide_map.runtime.memory_limit import MemoryPlan, memory_limited_to
-    from landslide_map.runtime.timings import peak_memory, resident_memory
+    from landslide_map.runtime.process_memory import peak_memory, resident_memory
     from landslide_map.scene.model import load_scene
     from landslide_map.windows import plan_windows
 
     memory = MemoryPlan(cache * MIB, threads, ahead)
     settings, bundle = load_scene(scene), load_bundle()
-    with memory_limited_to(MemoryPlan(32 * MIB, 1)):  # so that the peak is that of judging
+    with memory_limited_to(MemoryPlan(32 * MIB, 1)):  # so that the peak is that of prediction
         inputs = open_inputs(settings)
     plan = plan_windows(inputs.grid.shape, stride)
     first = (len(plan.block_rows) - rows) // 2
