@@ -58,11 +58,17 @@ def _refuse_changed(out: Path) -> None:
 
 
 def _write(text: str, out: Path) -> None:
+    from landslide_map.errors import ResourceError
     from landslide_map.runtime.atomic import whole_file
     from landslide_map.runtime.own_files import sealed_text
 
     replaced = out.exists()
-    out.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(out) as partial:
-        partial.write_text(sealed_text(text), encoding="utf-8")
+    try:
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(out) as partial:
+            partial.write_text(sealed_text(text), encoding="utf-8")
+    except OSError as error:
+        raise ResourceError(
+            "E601", f"{out} cannot be written ({error.strerror}). Choose another --out."
+        ) from error
     click.echo(f"{'replaced, as no line was changed' if replaced else 'written'}: {out}")

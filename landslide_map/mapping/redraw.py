@@ -6,7 +6,8 @@ Files that show or count outlines are made anew with them, so that no file of a 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
@@ -15,6 +16,7 @@ from typing import Any, Final, Literal
 
 import geopandas as gpd
 import numpy as np
+from rasterio.errors import RasterioError
 
 from landslide_map.errors import InputError, Notice, UsageError
 from landslide_map.mapping.coarser_windows import coarser_layers
@@ -162,10 +164,11 @@ def redraw(
         take_over_styles(out / LANDSLIDES, stage / LANDSLIDES, kind)
         of_scene = [notice for notice in facts.notices if notice.code not in _OF_OUTLINES]
         facts = ReportFacts(facts.images, [*of_scene, *notices])
-        if in_place:
-            notices += write_pages(stage, results, out, tags, facts)
-        else:
-            write_pictures(stage, results, tags, facts)
+        with _readable_rasters(results):
+            if in_place:
+                notices += write_pages(stage, results, out, tags, facts)
+            else:
+                write_pictures(stage, results, tags, facts)
         write_formats(stage, again.wanted)
         account = {**_account(results, parent), **changes.account(), "landslides": len(drawn)}
         write_manifest(stage / REDRAWN, {**account, "outputs": tree_records(stage)})
@@ -173,6 +176,15 @@ def redraw(
             name_in(results / MANIFEST, stage, again.gone)
         refuse_new_verdicts(out / LANDSLIDES, own_reviews)
     return Redrawn(out, len(drawn), before, tuple(notices))
+
+
+@contextmanager
+def _readable_rasters(results: Path) -> Iterator[None]:
+    """Refuse (E175) a result of which a raster is missing or damaged: report and project show them."""
+    try:
+        yield
+    except RasterioError as error:
+        raise InputError("E175", f"{results}: a raster cannot be read ({error}). {_AGAIN}") from error
 
 
 @dataclass(frozen=True, slots=True)

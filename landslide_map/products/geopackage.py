@@ -54,6 +54,8 @@ _LAYERS: Final = {
     ),
 }
 """Layer -> title and description."""
+NEW_FILE: Final = {"VERSION": "1.2"}
+"""Options of a new GeoPackage: GDAL and QGIS of the last decade read this version without a warning."""
 _STYLE_TABLE: Final = """
 CREATE TABLE layer_styles (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
@@ -118,8 +120,7 @@ def write_geopackage(
                     geometry_type="MultiPolygon",
                     # On the layer: of metadata on the file, GDAL makes an .aux.xml whenever it is read.
                     layer_metadata=dict(metadata),
-                    # 1.2 is what GDAL and QGIS of the last decade read without a warning.
-                    dataset_options=None if path.exists() else {"VERSION": "1.2"},
+                    dataset_options=None if path.exists() else NEW_FILE,
                     layer_options={"SPATIAL_INDEX": "YES", "IDENTIFIER": title, "DESCRIPTION": description},
                 )
         with closing(sqlite3.connect(path)) as database, database:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +15,13 @@ from landslide_map.datasets.verdicts import Verdicts
 from landslide_map.errors import InputError, OutputExistsError, ResourceError, UsageError
 from landslide_map.products import LANDSLIDES
 from landslide_map.products.columns import ADDED, REVIEW, UNSEEN, VERDICTS
+from landslide_map.products.geopackage import NEW_FILE
 from landslide_map.products.reviews import Tally, all_outlines
+from landslide_map.runtime.edit_session import refuse_edited
 
 _SURE: Final = ("confirmed", ADDED)
+_EXPORTED: Final = "Confirmed and drawn landslides, written by landslide-map review."
+"""Description of the layer of an export: tells it from other GeoPackages."""
 
 
 def reviewed_outlines(result: Path) -> gpd.GeoDataFrame:
@@ -64,9 +70,9 @@ def export_confirmed(frame: gpd.GeoDataFrame, path: Path, *, overwrite: bool = F
     Raises
     ------
     OutputExistsError
-        E401: `path` exists and `overwrite` is false.
+        E401: `path` exists and `overwrite` is false. E404: it is no earlier export.
     UsageError
-        E402: `path` does not end in ``.gpkg``.
+        E402: `path` does not end in ``.gpkg``. E403: somebody edits it.
     ResourceError
         E601: `path` cannot be written.
     """
@@ -74,15 +80,41 @@ def export_confirmed(frame: gpd.GeoDataFrame, path: Path, *, overwrite: bool = F
         raise UsageError("E402", f"{path} must end in .gpkg.")
     if path.exists() and not overwrite:
         raise OutputExistsError("E401", f"{path} exists already. Choose another name, or give --overwrite.")
+    if path.exists():
+        refuse_edited(path)
+        if not _is_export(path):
+            raise OutputExistsError(
+                "E404",
+                f"{path} is no export of `landslide-map review`: --overwrite does not replace it. Choose "
+                "another name.",
+            )
     sure = frame[frame[REVIEW].isin(_SURE)].drop(columns="edited", errors="ignore")
     partial = path.with_name(f".{path.name}.part.gpkg")
     try:
         pyogrio.write_dataframe(
-            sure, partial, layer="landslides", driver="GPKG", geometry_type="MultiPolygon"
+            *(sure, partial),
+            layer="landslides",
+            driver="GPKG",
+            geometry_type="MultiPolygon",
+            dataset_options=NEW_FILE,
+            layer_options={"DESCRIPTION": _EXPORTED},
         )
         partial.replace(path)
     except (DataSourceError, OSError) as error:
         raise ResourceError("E601", f"{path} could not be written ({error}).") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # on a read-only disk there is none, and none can be removed
+            partial.unlink(missing_ok=True)
     return len(sure)
+
+
+def _is_export(path: Path) -> bool:
+    """Return whether a file holds nothing but an export."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            layers = database.execute("SELECT description FROM gpkg_contents").fetchall()
+    except sqlite3.Error:
+        return False
+    return layers == [(_EXPORTED,)]

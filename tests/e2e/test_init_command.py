@@ -86,6 +86,13 @@ def test_a_scene_that_is_there_is_not_replaced(tmp_path: Path):
     assert out.read_text() == "mine"
 
 
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    result = init(None, tmp_path / "file" / "scene.yaml")
+    assert isinstance(result.exception, LandslideMapError)
+    assert result.exception.code == "E601"
+
+
 def test_what_init_wrote_is_replaced_until_a_line_is_changed(tmp_path: Path):
     hyp3(tmp_path)
     out = tmp_path / "scene.yaml"

@@ -128,6 +128,11 @@ def test_nothing_is_replaced_unasked_and_a_changed_result_is_refused(results: Pa
     with pytest.raises(LandslideMapError) as error:
         redraw(copy, overwrite=True)
     assert error.value.code == "E175"
+    (copy / "outline_probability.tif").write_bytes((results / "outline_probability.tif").read_bytes())
+    (copy / "probability.tif").unlink()
+    with pytest.raises(LandslideMapError) as error:
+        redraw(copy, overwrite=True)
+    assert error.value.code == "E175"
     (copy / "run.json").write_text("{}")
     with pytest.raises(LandslideMapError) as error:
         redraw(copy, overwrite=True)

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 from shapely.geometry import MultiPolygon, box
 
-from landslide_map.errors import InputError, UsageError
+from landslide_map.errors import InputError, OutputExistsError, ResourceError, UsageError
 from landslide_map.products.columns import REVIEW_COLUMNS
 from landslide_map.products.geopackage import write_geopackage
+from landslide_map.products.review_summary import export_confirmed
 from landslide_map.products.reviews import (
     carry_over,
     previous_reviews,
@@ -223,3 +224,31 @@ def test_the_tally_counts_verdicts_and_leaves_the_unsure_out() -> None:
     # Brown, Cai and DasGupta (2001), statistical table of Wilson's interval: 0 and 10 of 10
     assert wilson(0, 10) == pytest.approx((0, 0.2775), abs=1e-4)
     assert wilson(10, 10) == pytest.approx((0.7225, 1), abs=1e-4)
+
+
+def test_an_export_replaces_an_export_and_nothing_else(tmp_path: Path) -> None:
+    frame = judged(outlines(0, 1000, 2000, 3000), "confirmed", "rejected", "added", "unseen")
+    result = write(tmp_path / "landslides.gpkg", frame)
+    other = tmp_path / "mine.gpkg"
+    outlines(0).to_file(other, layer="landslides")
+    before = {path: path.read_bytes() for path in (result, other)}
+    for path in (result, other):
+        with pytest.raises(OutputExistsError) as refusal:
+            export_confirmed(frame, path, overwrite=True)
+        assert refusal.value.code == "E404"
+    assert {path: path.read_bytes() for path in before} == before
+    export = tmp_path / "confirmed.gpkg"
+    assert export_confirmed(frame, export) == 2
+    assert gpd.read_file(export)["review"].tolist() == ["confirmed", "added"]
+    with pytest.raises(OutputExistsError) as refusal:
+        export_confirmed(frame, export)
+    assert refusal.value.code == "E401"
+    with pytest.raises(ResourceError) as unwritable:
+        export_confirmed(frame, other / "confirmed.gpkg")
+    assert unwritable.value.code == "E601"
+    assert export_confirmed(frame.iloc[:1], export, overwrite=True) == 1
+    assert len(gpd.read_file(export)) == 1
+    with closing(sqlite3.connect(export)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (10200,), (
+            "QGIS 3.22 warns of a later one"
+        )

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from landslide_map.errors import UsageError
 from landslide_map.products import LANDSLIDES
 from landslide_map.products import columns as names
-from landslide_map.products.geopackage import clock, readable
+from landslide_map.products.geopackage import NEW_FILE, clock, readable
 from landslide_map.untrusted.validation import first_problem
 from landslide_map.untrusted.yaml_text import YamlError, read_yaml
 
@@ -125,7 +125,14 @@ def _write_layers(profile: Profile, rows: dict[str, pd.DataFrame], crs: pyproj.C
         if isinstance(frame, gpd.GeoDataFrame):
             table = gpd.GeoDataFrame(table, geometry=frame.geometry, crs=frame.crs).to_crs(crs)
         options = {"geometry_type": "MultiPolygon"} if isinstance(table, gpd.GeoDataFrame) else {}
-        pyogrio.write_dataframe(table, path, layer=name, driver="GPKG", append=number > 0, **options)
+        pyogrio.write_dataframe(
+            *(table, path),
+            layer=name,
+            driver="GPKG",
+            append=number > 0,
+            dataset_options=None if number else NEW_FILE,
+            **options,
+        )
 
 
 def _rows_of(path: Path) -> dict[str, pd.DataFrame]:
