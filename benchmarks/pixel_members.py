@@ -106,14 +106,14 @@ def train(folder: Path, name: str, minutes: float) -> dict[str, Any]:
 def compare(folder: Path, name: str) -> dict[str, PixelCounts]:
     """Return pixel counts on the unseen events: of outlines by source, and of the member above one half."""
     joined = _joined(folder, name)
-    total = dict.fromkeys((*SOURCES, name), PixelCounts())
+    total: dict[str, PixelCounts] = {}
     for seed in TEST_SEEDS:
         out = _mapped(folder, name, seed, joined)
         truth = _burnt(folder / f"s{seed}" / "landslides_truth.gpkg", None, out)
-        for source, drawn in _outlined(out, SOURCES).items():
-            total[source] += PixelCounts.of(drawn, truth)
         with rasterio.open(out / PIXEL_PROBABILITY) as source_file:
-            total[name] += PixelCounts.of(source_file.read(1) > 0.5, truth)
+            each = {**_outlined(out, SOURCES), name: source_file.read(1) > 0.5}
+        for source, drawn in each.items():
+            total[source] = total.get(source, PixelCounts()) + PixelCounts.of(drawn, truth)
     return total
 
 

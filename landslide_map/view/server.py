@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -49,9 +51,15 @@ def serve(app: ASGIApp, port: int, opened: Callable[[str], object]) -> None:
             h11_max_incomplete_event_size=_MOST_HEADERS,
             timeout_graceful_shutdown=2,
         )
+        logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
         opened(f"http://{HOST}:{number}/{token}/")
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """Whether a record is no request that Ctrl-C broke off: its trace would look like a fault."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def _listening(port: int) -> socket.socket:

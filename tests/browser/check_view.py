@@ -227,6 +227,8 @@ def main() -> None:
             review_result(page, result, pictures)
             check(not troubles, f"the console is quiet and nothing is asked from elsewhere {troubles}")
             edited_elsewhere(page, result)
+            for context in browser.contexts:  # a request that Ctrl-C breaks off is no trouble
+                context.close()
         troubles.clear()
         files = sorted(path for path in patches.iterdir() if path.suffix in (".h5", ".npy", ".tif"))
         with served("--bundle", str(bundle)) as address:
