@@ -161,8 +161,13 @@ def test_programs_are_told_in_json_and_people_where_the_time_went(
 
     verbose = command(corner, "--out", tmp_path / "out", "--overwrite", "--quiet", "-v")
     table = verbose.stderr[verbose.stderr.index("wall s") :]
-    for row in ("classify windows", "align", "member all.xgboost", "peak memory"):
+    for row in ("classify windows", "in all", "peak memory"):
         assert row in table, row
+    assert "align" not in table  # kinds of work, which -vv adds
+    thorough = command(corner, "--out", tmp_path / "out", "--overwrite", "--quiet", "-vv")
+    work = thorough.stderr[thorough.stderr.index("work, in any thread") :]
+    for row in ("align", "member all.xgboost", "peak memory"):
+        assert row in work, row
 
 
 def test_an_existing_result_is_kept_without_overwrite(corner: Path, result: Path) -> None:
