@@ -11,18 +11,23 @@ import json
 import random
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NoReturn
 
 import click
+import geopandas as gpd
 import numpy as np
 import rasterio
+import shapely
 from affine import Affine
 
 from landslide_map.errors import LandslideMapError
@@ -182,6 +187,217 @@ def _read_ids(path: Path) -> object:
     return read_ids(path)
 
 
+def _read_raster(path: Path) -> object:
+    from landslide_map.raster.nodata import read_valid
+    from landslide_map.raster.open import open_band, opened
+
+    band = open_band(path)
+    with opened(path) as dataset:
+        return read_valid(dataset, band)
+
+
+def _read_polygons(path: Path) -> object:
+    from landslide_map.vector.inventory import read_polygons
+
+    return read_polygons(path)
+
+
+def _read_reviews(path: Path) -> object:
+    """Read a GeoPackage as the layer of a map, as a record of it, and as one with verdicts."""
+    from landslide_map.products.reviews import previous_reviews
+    from landslide_map.runtime.own_files import file_record
+
+    try:
+        record = file_record(path)
+    except (OSError, sqlite3.Error):
+        record = {}
+    return previous_reviews(path), record
+
+
+def _read_catalogue(path: Path) -> object:
+    from landslide_map.search.area import Area
+    from landslide_map.search.catalogues import Found, search
+    from landslide_map.search.network import Network
+
+    found = Found()
+    search(str(path), Area.of_box(121.2, 23.9, 121.5, 24.1), {}, Network(lambda _: None), found)
+    return found
+
+
+def _read_store(path: Path) -> object:
+    from landslide_map.inputs.sentinel2.image import open_optical
+    from landslide_map.raster.open import opened
+    from landslide_map.scene.model import OpticalSpec
+
+    image, *_ = open_optical(OpticalSpec(path=path), datetime(2025, 9, 30, tzinfo=UTC))
+    for band in image.bands.values():
+        with opened(band.path) as dataset:
+            dataset.read(1)
+    return image
+
+
+def _read_profile(path: Path) -> object:
+    from landslide_map.products.exchange import load_profile
+
+    return load_profile(path)
+
+
+def _read_manifest(path: Path) -> object:
+    from landslide_map.products.compare import compare_results
+
+    return compare_results(path.parent, path.parent)
+
+
+def _outlines() -> gpd.GeoDataFrame:
+    boxes = [shapely.box(3e5 + 100 * i, 2.69e6, 3e5 + 100 * i + 70, 2.69e6 + 50) for i in range(20)]
+    columns = {
+        "id": range(20),
+        "uid": [f"{i:08x}" for i in range(20)],
+        "review": ["confirmed", "rejected", "unseen", "", "added"] * 4,
+        "comment": ["seen in the field"] * 20,
+    }
+    return gpd.GeoDataFrame(columns, geometry=boxes, crs=32651)
+
+
+def _vector(name: str, **options: str) -> Callable[[Path], bytes]:
+    def make(folder: Path) -> bytes:
+        path = folder / f"made_{name}"
+        frame = _outlines()
+        if name.endswith("json"):
+            frame = frame.to_crs(4326)
+        frame.to_file(path, engine="pyogrio", **options)
+        return path.read_bytes()
+
+    return make
+
+
+def _shapefile(folder: Path) -> bytes:
+    _outlines().to_file(folder / "a.shp", engine="pyogrio")
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for ending in (".shp", ".shx", ".dbf", ".prj"):
+            archive.write(folder / f"a{ending}", f"a{ending}")
+    return out.getvalue()
+
+
+def _raster(folder: Path) -> bytes:
+    _bands(folder / "s2.tif")
+    return (folder / "s2.tif").read_bytes()
+
+
+def _vrt(folder: Path) -> bytes:
+    _bands(folder / "s2.tif")
+    band = (
+        '<VRTRasterBand dataType="UInt16" band="1"><NoDataValue>0</NoDataValue><SimpleSource>'
+        '<SourceFilename relativeToVRT="1">s2.tif</SourceFilename><SourceBand>1</SourceBand>'
+        '<SrcRect xOff="0" yOff="0" xSize="64" ySize="64"/><DstRect xOff="0" yOff="0" xSize="64" ySize="64"/>'
+        "</SimpleSource></VRTRasterBand>"
+    )
+    return (
+        '<VRTDataset rasterXSize="64" rasterYSize="64"><SRS>EPSG:32651</SRS>'
+        f"<GeoTransform>300000,10,0,2700000,0,-10</GeoTransform>{band}</VRTDataset>"
+    ).encode()
+
+
+def _catalogue(_folder: Path) -> bytes:
+    corners = [[120.9, 23.4], [122.0, 23.4], [122.0, 24.4], [120.9, 24.4], [120.9, 23.4]]
+    shared = {
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "geometry": {"type": "Polygon", "coordinates": [corners]},
+    }
+    optical = {
+        "id": "S2B_MSIL2A_20240410T022529_R046_T51RUH_20240410T082529",
+        "collection": "sentinel-2-l2a",
+        "properties": {
+            "datetime": "2024-04-10T02:25:29.024000Z",
+            "platform": "Sentinel-2B",
+            "s2:mgrs_tile": "51RUH",
+            "s2:processing_baseline": "05.10",
+            "sat:relative_orbit": 46,
+            "eo:cloud_cover": 5.0,
+        },
+        "assets": {band: {"href": f"./{band}.tif"} for band in ("B02", "B03", "B04", "B08")},
+    }
+    radar = {
+        "id": "S1A_IW_GRDH_1SDV_20240405T215218_20240405T215243_053303_067680_rtc",
+        "collection": "sentinel-1-rtc",
+        "properties": {
+            "datetime": "2024-04-05T21:52:30Z",
+            "start_datetime": "2024-04-05T21:52:18Z",
+            "end_datetime": "2024-04-05T21:52:43Z",
+            "platform": "SENTINEL-1A",
+            "sat:orbit_state": "descending",
+            "sat:relative_orbit": 105,
+            "sat:absolute_orbit": 53303,
+        },
+        "assets": {name: {"href": f"./{name}.tif"} for name in ("vv", "vh")},
+    }
+    return json.dumps({"type": "FeatureCollection", "features": [shared | optical, shared | radar]}).encode()
+
+
+def _store(folder: Path) -> Path:
+    """Write an EOPF product of version 2, its chunks packed by zlib; return its folder."""
+    from landslide_map.inputs.sentinel2.eopf import ARRAYS
+
+    store = folder / _STORE
+    discovered = {"id": store.stem, "properties": {"start_datetime": "2025-10-08T10:00:41.024Z"}}
+    entries: dict[str, object] = {".zgroup": {"zarr_format": 2}, ".zattrs": {"stac_discovery": discovered}}
+    rng = np.random.default_rng(0)
+    for band, array in ARRAYS.items():
+        edge, pixel = (32, 20) if band == "scl" else (64, 10)
+        values = np.full((edge, edge), 4, "<u2") if band == "scl" else rng.normal(2500, 90, (edge, edge))
+        for parent in [p.as_posix() for p in Path(array).parents if p.as_posix() != "."]:
+            entries[f"{parent}/.zgroup"] = {"zarr_format": 2}
+        entries[f"{array}/.zarray"] = {
+            **{"zarr_format": 2, "shape": [edge, edge], "chunks": [edge, edge], "dtype": "<u2"},
+            **{"compressor": {"id": "zlib", "level": 1}, "fill_value": 0, "filters": None, "order": "C"},
+        }
+        entries[f"{array}/.zattrs"] = {
+            **{"_ARRAY_DIMENSIONS": ["y", "x"], "proj:epsg": 32651, "scale_factor": 1e-4},
+            **{"add_offset": -0.1, "proj:transform": [pixel, 0, 300000, 0, -pixel, 2700000, 0, 0, 1]},
+        }
+        (store / array).mkdir(parents=True)
+        (store / array / "0.0").write_bytes(zlib.compress(values.astype("<u2").tobytes()))
+    for name, content in entries.items():
+        (store / name).parent.mkdir(parents=True, exist_ok=True)
+        (store / name).write_text(json.dumps(content))
+    document = {"zarr_consolidated_format": 1, "metadata": entries}
+    (store / ".zmetadata").write_text(json.dumps(document))
+    return store
+
+
+def _of_store(name: str) -> Callable[[Path], bytes]:
+    """Return what writes a store and returns one of its files."""
+
+    def make(folder: Path) -> bytes:
+        return (_store(folder) / name).read_bytes()
+
+    return make
+
+
+def _zipped_store(folder: Path) -> bytes:
+    store = _store(folder)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for file in sorted(store.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(store))
+    return out.getvalue()
+
+
+def _profile(_folder: Path) -> bytes:
+    from landslide_map.products.exchange import PROFILES
+
+    return PROFILES["cems"].read_bytes()
+
+
+def _manifest(_folder: Path) -> bytes:
+    inputs = [{"path": "/data/B04.tif", "bytes": 7, "header_sha256": "00"}]
+    document = {"configuration": {"stride": 64}, "versions": {"a": "1"}, "inputs": inputs, "bundle": {}}
+    return json.dumps(document, indent=1).encode()
+
+
 def _windows(_folder: Path) -> bytes:
     out = io.BytesIO()
     np.save(out, np.zeros((2, 64, 64, 12), np.float32))
@@ -211,6 +427,8 @@ def _of_product(name: str) -> Callable[[Path], bytes]:
     return lambda folder: next(_safe(folder).rglob(name)).read_bytes()
 
 
+_STORE: Final = "S2A_MSIL2A_20251008T100041_N0511_R122_T51RUH_20251008T122613.zarr"
+_CHUNK: Final = "measurements/reflectance/r10m/b02/0.0"
 _PERCEPTRON: Final = "ascending.short-perceptron.fold0.npz"
 _XGBOOST: Final = "optical.xgboost.fold0.ubj"
 _LIGHTGBM: Final = "ascending.short-lightgbm.fold0.txt"
@@ -233,6 +451,19 @@ KINDS: Final[dict[str, tuple[str, Callable[[Path], bytes], Read]]] = {
     "bundle.json": ("bundle.json", _document, _read_bundle),
     "npy": ("a.npy", _windows, _read_windows),
     "csv": ("a.csv", _table, _read_table),
+    "tif": ("a.tif", _raster, _read_raster),
+    "vrt": ("a.vrt", _vrt, _read_raster),
+    "gpkg": ("a.gpkg", _vector("a.gpkg", layer="landslides"), _read_polygons),
+    "reviews": ("landslides.gpkg", _vector("a.gpkg", layer="landslides"), _read_reviews),
+    "geojson": ("a.geojson", _vector("a.geojson"), _read_polygons),
+    "kml": ("a.kml", _vector("a.kml", driver="KML"), _read_polygons),
+    "shapefile": ("a.zip", _shapefile, _read_polygons),
+    "catalogue": ("items.json", _catalogue, _read_catalogue),
+    "zarr": (f"{_STORE}/.zmetadata", _of_store(".zmetadata"), lambda path: _read_store(path.parent)),
+    "chunk": (f"{_STORE}/{_CHUNK}", _of_store(_CHUNK), lambda path: _read_store(path.parents[4])),
+    "zarr.zip": (f"{_STORE}.zip", _zipped_store, _read_store),
+    "profile": ("own.yaml", _profile, _read_profile),
+    "run.json": ("run.json", _manifest, _read_manifest),
     "ids": ("ids.csv", lambda _folder: b"ID,label\n" + b"".join(b"w%d,1\n" % i for i in range(9)), _read_ids),
 }
 """What is damaged -> its name, what makes it whole in a folder, and what reads it."""

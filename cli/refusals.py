@@ -31,6 +31,7 @@ _EXTRAS: Final = {
     "h5py": "networks",
 }
 """Optional package -> extra of ours that brings it."""
+_NOT_WRITABLE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,17 @@ def refusal_of(error: BaseException) -> Refusal:
         )
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return Refusal(6, "E602", "out of memory; close other programs or map a smaller area (grid: aoi)")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in _NOT_WRITABLE:
         where = error.filename or "standard output"
-        return Refusal(6, "E601", f"{where}: cannot be written ({error.strerror}). Free some space.")
+        return Refusal(
+            6,
+            "E601",
+            f"{where}: cannot be written ({error.strerror}). Free some space there, change its permissions, "
+            "or choose another place.",
+        )
+    if isinstance(error, PermissionError):
+        advice = "Change its permissions, or give another path"
+        return Refusal(6, "E601", f"{error.filename or 'a file'}: {error.strerror}. {advice}.")
     if was_stopped():
         return refusal_of(KeyboardInterrupt())
     return _of_a_bug(error)

@@ -143,19 +143,21 @@ def _train_on_statistics(
 
 
 def _from_table(table: Path, recipe: str, seed: int | None, progress: Report) -> TrainedBundle:
-    from hashlib import sha256
+    from hashlib import file_digest
 
     from landslide_map.datasets.statistics_table import read_statistics_table
     from landslide_map.training.statistics.train import train_on_statistics
 
     known = read_statistics_table(table)
+    with table.open("rb") as file:
+        digest = file_digest(file, "sha256").hexdigest()
     return train_on_statistics(
         known.statistics,
         known.labels,
         recipe=recipe,
         seed=seed,
         ids=known.ids,
-        provenance={"table_sha256": sha256(table.read_bytes()).hexdigest()},
+        provenance={"table_sha256": digest},
         progress=progress,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from landslide_map.features.ready_windows import eighteen_channels
 from landslide_map.features.window_statistics import array_statistics
 from landslide_map.grid import RESOLUTION_M
 from landslide_map.runtime.progress import Report, Stage, counter, silent
+from landslide_map.untrusted.json_text import read_json
 
 READING: Final = Stage("reading windows", "windows")
 
@@ -112,8 +112,8 @@ def _columns(parts: Sequence[LabelledWindows], names: list[str]) -> pd.DataFrame
 def _described(folder: Path) -> str | None:
     """Return one line about windows that this package cut."""
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        record = read_json(folder / RECORD)
+    except (OSError, ValueError):
         return None
     if not isinstance(record, dict) or not all(
         isinstance(record.get(k, {}), dict) for k in ("rule", "inventory")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,13 @@ import numpy.typing as npt
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from landslide_map.datasets.pixel_arrays import as_mask, check_any_positive, read_h5
+from landslide_map.datasets.pixel_arrays import LARGEST_FILE, as_mask, check_any_positive, read_h5
 from landslide_map.errors import InputError
 from landslide_map.models.published import ganerod, landslide4sense
 from landslide_map.models.segmentation.channels import PIXEL_CHANNELS
 from landslide_map.raster.dataset import open_dataset
+from landslide_map.untrusted.arrays import open_npy
+from landslide_map.untrusted.json_text import read_json
 
 Layout = Literal["ganerod", "l4s", "tiles"]
 TILES: Final = "tiles.json"
@@ -123,7 +124,7 @@ def _l4s(folder: Path) -> PixelData:
 
 def _tiles(folder: Path) -> PixelData:
     try:
-        record = json.loads((folder / TILES).read_text(encoding="utf-8"))
+        record = read_json(folder / TILES)
         channels, scene = tuple(map(str, record["channels"])), str(record["scene"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
@@ -163,11 +164,10 @@ def _read(
 
 
 def _npy(path: Path) -> npt.NDArray[Any]:
-    try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError("E180", f"{path}: cannot be read as an .npy array ({str(error)[:200]}).") from error
-    return np.asarray(found)
+    found = open_npy(path, "E180")
+    if found.dtype.kind not in "biuf" or found.nbytes > LARGEST_FILE:
+        raise InputError("E180", f"{path}: is no image of numbers, or larger than tiles are.")
+    return np.array(found)
 
 
 def _tif(path: Path) -> npt.NDArray[Any]:

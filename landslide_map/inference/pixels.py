@@ -14,9 +14,7 @@ from landslide_map.datasets.pixel_arrays import Layout, PixelArrays, open_arrays
 from landslide_map.errors import (
     BundleError,
     InputError,
-    LandslideMapError,
     OutputExistsError,
-    ResourceError,
     UsageError,
 )
 from landslide_map.models.bundle.load import Bundle
@@ -127,18 +125,12 @@ def score_pixels_of_file(
     arrays = open_arrays(path, band_choices(bundle, members), layout=layout)
     shape = (len(arrays), *arrays.shape)
     progress("score", 0, len(arrays))
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(out) as partial:
-            written = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
-            for i, image in enumerate(score_pixels(arrays, members, options)):
-                written[i] = image
-                progress("score", i + 1, len(arrays))
-            written.flush()
-    except OSError as error:
-        if isinstance(error, LandslideMapError):
-            raise
-        raise ResourceError("E601", f"{out}: cannot be written ({error}).") from error
+    with whole_file(out) as partial:
+        written = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
+        for i, image in enumerate(score_pixels(arrays, members, options)):
+            written[i] = image
+            progress("score", i + 1, len(arrays))
+        written.flush()
     return len(arrays), [own.name for own in members]
 
 

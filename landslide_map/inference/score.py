@@ -14,7 +14,7 @@ import xarray as xr
 
 from landslide_map.bands import CHANNELS, GROUPS
 from landslide_map.datasets.window_arrays import Windows, checked_chunks
-from landslide_map.errors import InputError, Notice, ResourceError
+from landslide_map.errors import InputError, Notice
 from landslide_map.features.ready_windows import eighteen_channels
 from landslide_map.features.window_statistics import array_statistics
 from landslide_map.models.bundle.load import Bundle, load_bundle
@@ -135,13 +135,8 @@ def check_output(path: str | PathLike[str], *, overwrite: bool, inputs: Iterable
 
 def write_csv(table: pd.DataFrame, path: str | PathLike[str]) -> None:
     """Write a table; the file appears complete or not at all (E601 where it cannot be written)."""
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as staged:
-            table.to_csv(staged, index=False)
-    except OSError as error:
-        raise ResourceError("E601", f"{path}: cannot be written ({error}).") from error
+    with whole_file(Path(path)) as staged:
+        table.to_csv(staged, index=False)
 
 
 def chunk_statistics(bundle: Bundle, chunk: npt.NDArray[np.floating]) -> xr.DataArray:

@@ -19,7 +19,7 @@ from hashlib import sha256
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
-from zipfile import BadZipFile
+from zipfile import ZIP_STORED
 
 import numpy as np
 
@@ -28,7 +28,10 @@ from landslide_map.delineation.pixels import Strip
 from landslide_map.errors import LandslideMapError, Notice, ResourceError, UsageError
 from landslide_map.inference.rows import RowPredictor, RowResult, Tick
 from landslide_map.mapping.identity import InputFiles, differences
-from landslide_map.runtime.atomic import whole_file
+from landslide_map.runtime.atomic import whole_file, writable
+from landslide_map.untrusted.arrays import ARRAY_ERRORS
+from landslide_map.untrusted.files import read_bytes
+from landslide_map.untrusted.json_text import read_json
 from landslide_map.window_record import WindowRecord
 
 FOLDER: Final = ".landslide-map-journal"
@@ -38,6 +41,8 @@ _ROWS: Final = "row-*.npz"
 _OWN_NAME: Final = re.compile(
     r"\.?(journal\.json|row-\d+-[0-9a-f]{64}\.npz|(after|before|descending|ascending)-\d+-[0-9a-f]{64}\.tif)(\.part)?"
 )
+_MOST_BYTES: Final = 8 * 2**30
+"""Of a file of a row: a row of blocks of the largest grid."""
 _AFRESH: Final = "start afresh with --overwrite, or choose another --out."
 
 
@@ -173,7 +178,7 @@ class Checkpoint:
         names = {name: path.name.encode() for path, (name, _) in display.items()}
         content = _packed(replace(row, display=names))
         document = self.folder / _DOCUMENT
-        try:
+        with writable(self.folder, "Make room, or choose another --out"):
             self.folder.mkdir(exist_ok=True)
             if not document.exists():
                 with whole_file(document) as path:
@@ -182,28 +187,25 @@ class Checkpoint:
                 path.write_bytes(shown)  # compared with its name before it is used again
             with whole_file(self.folder / f"row-{row.block_row:05}-{self._digest(content)}.npz") as path:
                 path.write_bytes(content)
-        except OSError as error:
-            raise ResourceError(
-                "E601", f"{self.folder}: cannot be written ({error}). Make room, or choose another --out."
-            ) from error
 
     def _has_display(self, row: RowResult) -> bool:
         """Whether a row's pixels for display are as they were written; note their files."""
         paths = {name: self.folder / Path(file.decode()).name for name, file in row.display.items()}
         try:
-            whole = all(path.stem.endswith(self._digest(path.read_bytes())) for path in paths.values())
-        except OSError:
+            contents = ((path, read_bytes(path, _MOST_BYTES)) for path in paths.values())
+            whole = all(path.stem.endswith(self._digest(content)) for path, content in contents)
+        except (OSError, ValueError):
             return False
         self._display[row.block_row] = paths
         return whole
 
     def _read(self, path: Path) -> RowResult | None:
         try:
-            content = path.read_bytes()
+            content = read_bytes(path, _MOST_BYTES)
             if not path.stem.endswith(self._digest(content)):
                 return None
             return _unpacked(content)
-        except (OSError, BadZipFile, ValueError, KeyError, TypeError):
+        except (*ARRAY_ERRORS, AttributeError, IndexError):
             return None
 
     def _digest(self, content: bytes) -> str:
@@ -233,8 +235,8 @@ def _kept(folder: Path) -> str:
     """Say how much of a run is kept; nothing if nothing is."""
     count = len(list(folder.glob(_ROWS)))
     try:
-        total = json.loads((folder / _DOCUMENT).read_bytes())["rows_of_blocks"]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        total = read_json(folder / _DOCUMENT)["rows_of_blocks"]
+    except (OSError, ValueError, LookupError, TypeError):
         return ""
     return (
         f"{count} of {total} rows of blocks are kept in {folder}; the same command continues" if count else ""
@@ -271,7 +273,7 @@ def _goes_on(folder: Path, document: Mapping[str, Any]) -> bool:
 
 def _read_document(path: Path) -> dict[str, Any]:
     try:
-        begun: dict[str, Any] = json.loads(path.read_bytes())
+        begun: dict[str, Any] = read_json(path)
         version, software = begun["format_version"], begun["software"]
         if (version, software) == (FORMAT_VERSION, __version__) and (
             begun["identity_sha256"] != _hash(begun["identity"]).hex()
@@ -279,7 +281,7 @@ def _read_document(path: Path) -> dict[str, Any]:
             raise ValueError("it was changed")
         if (version, software) == (FORMAT_VERSION, __version__):
             _ = begun["overwrite"], int(begun["rows_of_blocks"])  # read later
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise UsageError(
             "E412",
             f"{path} cannot be read ({error}), and the finished rows of blocks beside it are of no use "
@@ -328,6 +330,8 @@ def _packed(row: RowResult) -> bytes:
 
 def _unpacked(content: bytes) -> RowResult:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        if any(member.compress_type != ZIP_STORED for member in arrays.zip.infolist()):
+            raise ValueError("no run packs its rows")  # a few bytes could stand for gigabytes
         kinds = ("record", "sample", "strip", "cells", "display")
         parts: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
         for name in arrays.files:

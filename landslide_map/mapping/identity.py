@@ -162,7 +162,7 @@ def file_identity(path: Path) -> dict[str, Any]:
             return file_record(path)
         return {**input_identity(path), "mtime_ns": status.st_mtime_ns, "end_sha256": _end_hash(path)}
     except OSError as error:
-        raise InputError("E101", f"{path}: cannot be read ({error.strerror}).") from error
+        raise InputError("E101", f"{path}: cannot be read ({error.strerror or error}).") from error
 
 
 def _end_hash(path: Path) -> str:

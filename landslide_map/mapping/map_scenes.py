@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -39,6 +38,7 @@ from landslide_map.runtime.byte_size import amount
 from landslide_map.runtime.own_files import Kind, tree_records
 from landslide_map.runtime.progress import Report, Stage, counter, silent
 from landslide_map.runtime.transaction import outputs, refuse_unfit
+from landslide_map.untrusted.json_text import read_json
 
 MERGED: Final = Kind(
     SCENES, (LANDSLIDES, PROJECT, *FORMAT_FILES, *(f"{Path(name).stem}.vrt" for name in RASTERS), SCENES)
@@ -212,7 +212,7 @@ def _finished(scene: Path, out: Path, prediction: PredictionOptions, run: RunOpt
     Input files that are gone are taken to be what they were: users may delete them once the map exists.
     """
     try:
-        written = json.loads((out / MANIFEST).read_bytes())
+        written = read_json(out / MANIFEST)
         inputs = {identity["path"]: identity for identity in written["inputs"]}
         then = {
             **written["configuration"],
@@ -221,7 +221,7 @@ def _finished(scene: Path, out: Path, prediction: PredictionOptions, run: RunOpt
             "inputs": inputs,
         }
         counts, notes = written["counts"], written["notices"]
-    except (ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise OutputExistsError(
             "E401", f"{out / MANIFEST} is not what this version writes ({error!r}). {_AFRESH}"
         ) from None

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 import shapely
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pyproj.exceptions import ProjError
 from rasterio.errors import RasterioError
 
@@ -19,6 +19,7 @@ from landslide_map.products.columns import LANDSLIDES as LAYER
 from landslide_map.products.geopackage import read_layer
 from landslide_map.raster.dataset import open_dataset
 from landslide_map.untrusted.files import read_bytes
+from landslide_map.untrusted.validation import first_problem
 
 _RASTERS: Final = (PROBABILITY, CLASSES, "outline_probability.tif")
 _SAME_OVERLAP: Final = 0.5
@@ -74,6 +75,9 @@ def compare_results(a: Path, b: Path, tolerance: float = 0.0) -> list[Difference
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
         found = _Manifest.model_validate_json(read_bytes(folder / MANIFEST, _LONGEST)).model_dump()
+    except ValidationError as error:
+        wrong = first_problem(error, _Manifest, MANIFEST).text
+        raise InputError("E160", f"{folder}: {wrong}; expected the folder of a finished map.") from None
     except (OSError, ValueError) as error:
         raise InputError(
             "E160", f"{folder}: {MANIFEST} cannot be read ({error}); expected the folder of a finished map."

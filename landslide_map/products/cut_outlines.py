@@ -32,7 +32,7 @@ def outline_layer(path: Path) -> str | None:
 
 def cut_out(drawn: gpd.GeoDataFrame, mask: gpd.GeoSeries, min_area_m2: float) -> gpd.GeoDataFrame:
     """Take the inside of a mask off outlines, and measure what is left."""
-    shapes = projected(mask, drawn.crs).make_valid()
+    shapes = _placed(mask, drawn.crs).make_valid()
     hit = np.unique(drawn.sindex.query(shapes, predicate="intersects")[1])
     if not len(hit):
         return drawn
@@ -58,8 +58,14 @@ def _polygons(shape: Any) -> shapely.MultiPolygon:
 
 def new_ones(drawn: gpd.GeoDataFrame, earlier: gpd.GeoSeries) -> gpd.GeoDataFrame:
     """Leave out outlines of which at least half was outlined earlier."""
-    shapes = projected(earlier, drawn.crs).make_valid().to_numpy()
+    shapes = _placed(earlier, drawn.crs).make_valid().to_numpy()
     theirs, mine = drawn.sindex.query(shapes, predicate="intersects")
     shared = shapely.area(shapely.intersection(drawn.geometry.to_numpy()[mine], shapes[theirs]))
     known = np.bincount(mine, shared, minlength=len(drawn)) >= 0.5 * drawn.geometry.area.to_numpy()
     return drawn[~known].reset_index(drop=True)
+
+
+def _placed(shapes: gpd.GeoSeries, crs: Any) -> gpd.GeoSeries:
+    """Return shapes in the projection of a map, without those that it cannot hold."""
+    placed = projected(shapes, crs)
+    return placed[np.isfinite(placed.bounds).all(axis=1)]

@@ -23,6 +23,7 @@ from landslide_map.products.columns import titles_of
 from landslide_map.products.exchange import PROFILES, load_profile, write_exchange
 from landslide_map.runtime.own_files import Kind, sealed, tree_records
 from landslide_map.runtime.transaction import outputs
+from landslide_map.untrusted.json_text import read_json
 
 _WGS84: Final = "EPSG:4326"
 _DBF_NAME: Final = 10
@@ -86,7 +87,7 @@ def add_formats(result: Path, formats: Iterable[str]) -> tuple[str, ...]:
 def name_in(manifest: Path, stage: Path, gone: Iterable[str] = ()) -> None:
     """Write the manifest of a result anew into `stage`, with the files there named in it and none `gone`."""
     try:
-        document = json.loads(manifest.read_bytes())
+        document = read_json(manifest)
         document["outputs"] |= tree_records(stage)
         document["outputs"] = {name: own for name, own in document["outputs"].items() if name not in gone}
     except (OSError, ValueError, LookupError, TypeError):

@@ -28,6 +28,7 @@ from landslide_map.products.columns import (
 )
 from landslide_map.products.vector_styles import style_document
 from landslide_map.vector.dataset import UNREADABLE, refuse_foreign
+from landslide_map.vector.layers import check_coordinates
 
 _LAYERS: Final = {
     INVENTORY: ("Known landslides", "Polygons that the map was compared with; not made by this map."),
@@ -147,6 +148,7 @@ def read_layer(path: Path, layer: str) -> tuple[gpd.GeoDataFrame, dict[str, str]
         frame = pyogrio.read_dataframe(path, layer=layer)
         if not isinstance(frame, gpd.GeoDataFrame):
             raise DataLayerError(f"layer {layer} has no shapes")
+        check_coordinates(frame.geometry.to_numpy())
         metadata = dict(pyogrio.read_info(path, layer=layer)["layer_metadata"] or {})
     for name in frame.columns.drop("geometry"):
         if frame[name].dtype.kind == "M":  # without a row, GDAL cannot tell that they are UTC

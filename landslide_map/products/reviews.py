@@ -30,6 +30,7 @@ from landslide_map.products.columns import (
 )
 from landslide_map.runtime.edit_session import refuse_edited
 from landslide_map.vector.dataset import UNREADABLE, refuse_foreign
+from landslide_map.vector.layers import check_coordinates
 
 _EDITED: Final = "edited"
 LEAST_OVERLAP: Final = 0.5
@@ -136,6 +137,7 @@ def _read(path: Path, wanted: Sequence[str]) -> gpd.GeoDataFrame:
 def _outlines(path: Path, layer: str) -> gpd.GeoDataFrame:
     """Return a layer with all review columns as text; one without them has no verdicts."""
     frame = pyogrio.read_dataframe(path, layer=layer)
+    check_coordinates(frame.geometry.to_numpy())
     frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty].reset_index(drop=True)
     identified = "uid" in frame
     for column in ("uid", *REVIEW_COLUMNS):

@@ -90,7 +90,7 @@ def _install_into(profile: Path) -> Path:
     stage = Path(tempfile.mkdtemp(prefix=f".{PLUGIN}-", dir=plugins))
     try:
         with resources.as_file(resources.files("landslide_map.qgis") / "plugin") as source:
-            shutil.copytree(source, stage / PLUGIN, ignore=shutil.ignore_patterns("__pycache__"))
+            _copy(source, stage / PLUGIN)
         (stage / PLUGIN / "command.json").write_text(json.dumps(COMMAND), encoding="utf-8")
         target = plugins / PLUGIN
         if target.exists():
@@ -104,6 +104,16 @@ def _install_into(profile: Path) -> Path:
         with whole_file(settings) as partial:
             partial.write_bytes(enabled(text).encode("utf-8", "surrogateescape"))
     return target
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy the plugin with the permissions of new files, not those of the installed ones."""
+    target.mkdir()
+    for path in source.iterdir():
+        if path.is_dir() and path.name != "__pycache__":
+            _copy(path, target / path.name)
+        elif path.is_file():
+            shutil.copyfile(path, target / path.name)
 
 
 def enabled(settings: str) -> str:

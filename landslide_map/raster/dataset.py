@@ -25,7 +25,7 @@ from landslide_map.raster.ground_range.product import GROUND_RANGE, ground_range
 from landslide_map.raster.ground_range.raster import GroundRangeRaster
 from landslide_map.raster.joined import PREFIX, joined_document, joined_files
 from landslide_map.raster.vrt import local_sources
-from landslide_map.raster.zarr_arrays import ZarrRaster, metadata_of
+from landslide_map.raster.zarr_arrays import ZarrRaster, check_version_2, metadata_of
 from landslide_map.runtime.byte_size import gigabytes
 from landslide_map.runtime.memory_limit import MOST_SOURCE_BLOCK, source_block
 from landslide_map.runtime.read_limit import timed_read
@@ -127,14 +127,18 @@ def _open(path: str | Path) -> DatasetReader:
         return cast("DatasetReader", GroundRangeRaster(geocoded, open_dataset))
     place = netcdf_file(path) or plain_path(path)
     checked = _checked(place, *_state(place), 0)
-    if checked.block > source_block():
+    _check_memory(place, checked.block)
+    return rasterio.open(gdal_path(path if netcdf_file(path) else place), driver=checked.driver)
+
+
+def _check_memory(place: Path, block: int) -> None:
+    if block > source_block():
         raise ResourceError(
             "E640",
-            f"{place}: stores its pixels in blocks of {gigabytes(checked.block)}, each of which is decoded "
-            f"whole; the memory limit leaves {gigabytes(source_block())} for one. Write it in tiles "
-            f"(gdal_translate -co TILED=YES), or give the run {gigabytes(checked.block * 16)}",
+            f"{place}: stores its pixels in blocks of {gigabytes(block)}, each of which is decoded whole; "
+            f"the memory limit leaves {gigabytes(source_block())} for one. Write it in tiles "
+            f"(gdal_translate -co TILED=YES), or give the run {gigabytes(block * 16)}",
         )
-    return rasterio.open(gdal_path(path if netcdf_file(path) else place), driver=checked.driver)
 
 
 def _open_joined(parts: Sequence[str]) -> DatasetReader:
@@ -205,8 +209,18 @@ def _open_array(name: str, array: ZarrArray) -> DatasetReader:
     if not array.store.exists():
         raise InputError("E101", f"{array.store}: no such store; correct the path in scene.yaml")
     if metadata_of(array.place, array.name) is not None:
-        return cast("DatasetReader", ZarrRaster(array.place, array.name))
-    return rasterio.open(name, driver="Zarr")
+        opened = cast("DatasetReader", ZarrRaster(array.place, array.name))
+    else:
+        check_version_2(array.place, array.name)
+        opened = rasterio.open(name, driver="Zarr")
+    try:
+        block = _largest_block(opened)
+        _check_size(array.place / array.name, opened, block)
+        _check_memory(array.place / array.name, block)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 def _state(place: Path) -> tuple[int, int]:
@@ -252,12 +266,7 @@ def _checked(place: Path, changed: int, size: int, depth: int) -> _Checked:
     with rasterio.open(gdal_path(place), driver=driver) as dataset:
         tags = {key.upper(): value for key, value in dataset.tags(ns="OVERVIEWS").items()}
         block = _largest_block(dataset)
-        if dataset.width * dataset.height > MOST_PIXELS or block > MOST_SOURCE_BLOCK:
-            raise InputError(
-                "E112",
-                f"{place}: has {dataset.width:,} x {dataset.height:,} pixels, blocks of {gigabytes(block)}; "
-                "no image is as large. Cut it with gdalwarp -te, and write it in tiles",
-            )
+        _check_size(place, dataset, block)
     if elsewhere := tags.get("OVERVIEW_FILE"):
         raise InputError(
             "E113",
@@ -265,6 +274,15 @@ def _checked(place: Path, changed: int, size: int, depth: int) -> _Checked:
             "write it anew with gdal_translate",
         )
     return _Checked(driver, max(block, *(part.block for part in parts.values()), 0), reads)
+
+
+def _check_size(place: Path, dataset: DatasetReader, block: int) -> None:
+    if dataset.width * dataset.height > MOST_PIXELS or block > MOST_SOURCE_BLOCK:
+        raise InputError(
+            "E112",
+            f"{place}: has {dataset.width:,} x {dataset.height:,} pixels, blocks of {gigabytes(block)}; no "
+            "image is as large. Cut it with gdalwarp -te, and write it in tiles",
+        )
 
 
 def _largest_block(dataset: DatasetReader) -> int:

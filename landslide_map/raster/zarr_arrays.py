@@ -5,7 +5,6 @@ It needs the package ``zarr`` (``pip install 'landslide-map[zarr]'``). Only code
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,15 +19,19 @@ from rasterio.windows import Window
 
 from landslide_map.errors import InputError, ResourceError
 from landslide_map.untrusted.files import ZIP_ERRORS, Member, read_bytes, read_member
+from landslide_map.untrusted.json_text import parse_json
 
 METADATA: Final = "zarr.json"
 CODECS: Final = frozenset({"bytes", "blosc", "zstd", "gzip", "crc32c", "sharding_indexed"})
 """What chunks may be packed with."""
+CONSOLIDATED: Final = ".zmetadata"
+COMPRESSORS: Final = frozenset({"blosc", "zstd", "gzip", "zlib", "lz4", "lzma"})
+"""The same, in version 2."""
 _LIMIT: Final = 64 << 20
 """Longest metadata file that is read, bytes."""
 
 
-def metadata_of(store: Path, name: str) -> Mapping[str, Any] | None:
+def metadata_of(store: Path, name: str, file: str = METADATA) -> Mapping[str, Any] | None:
     """Return the metadata of a group or array of version 3; None where there are none.
 
     Parameters
@@ -37,6 +40,8 @@ def metadata_of(store: Path, name: str) -> Mapping[str, Any] | None:
         A folder, or a zip; of a zip with a top folder, the path of that inside it.
     name : str
         Path in the store, empty for its root.
+    file : str
+        Name of the metadata, for those of version 2.
 
     Raises
     ------
@@ -44,22 +49,50 @@ def metadata_of(store: Path, name: str) -> Mapping[str, Any] | None:
         E101 where they are damaged.
     """
     zip_file, top = in_zip(store)
-    inner = "/".join(part for part in (top, name, METADATA) if part)
+    inner = "/".join(part for part in (top, name, file) if part)
     try:
         if zip_file is None:
-            path = store / name / METADATA
+            path = store / name / file
             if not path.is_file():
                 return None
             text = read_bytes(path, _LIMIT)
         else:
             text = read_member(Member(zip_file, inner), _LIMIT)
-        found = json.loads(text)
+        found = parse_json(text)
     except KeyError:
         return None
-    except (*ZIP_ERRORS, RecursionError) as error:
-        stated = f"{store}: its {name or 'root'}/{METADATA} cannot be read ({error}); fetch the product again"
+    except ZIP_ERRORS as error:
+        stated = f"{store}: its {name or 'root'}/{file} cannot be read ({error}); fetch the product again"
         raise InputError("E101", stated) from None
     return found if isinstance(found, dict) else None
+
+
+def check_version_2(store: Path, name: str) -> None:
+    """Refuse an array of version 2 that GDAL would find in other files, or unpack in ways that are not read.
+
+    Raises
+    ------
+    InputError
+        E101 where it is packed otherwise or damaged; E113 where the store refers to other files.
+    """
+    if not (store.is_dir() or in_zip(store)[0]):
+        raise InputError("E113", f"{store}: is no folder and no zip; expected a Zarr store")
+    consolidated = metadata_of(store, "", CONSOLIDATED) or {}
+    if "record_size" in consolidated:
+        raise InputError(
+            "E113", f"{store}: holds references to other files (kerchunk), which are not followed"
+        )
+    together = consolidated.get("metadata")
+    listed = together.get(f"{name}/.zarray") if isinstance(together, Mapping) else None
+    described = [one for one in (metadata_of(store, name, ".zarray"), listed) if isinstance(one, Mapping)]
+    if not described:
+        raise InputError("E101", f"{store}: has no array {name}; fetch the product again")
+    if other := sorted({name for stated in described for name in _packed_with(stated)} - COMPRESSORS):
+        raise InputError(
+            "E101",
+            f"{store}: {name} is packed with {', '.join(other)[:80]}, which is not read; take the SAFE "
+            "product",
+        )
 
 
 def in_zip(store: Path) -> tuple[Path | None, str]:
@@ -72,6 +105,16 @@ def in_zip(store: Path) -> tuple[Path | None, str]:
     if zip_file is None or zip_file.is_dir():
         return None, ""
     return zip_file, store.relative_to(zip_file).as_posix().removeprefix(".")
+
+
+def _packed_with(stated: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of compressor and filters of an array of version 2, and of an odd separator."""
+    filters = stated.get("filters") or []
+    for one in (stated.get("compressor"), *(filters if isinstance(filters, list) else [filters])):
+        if one:
+            yield str(one.get("id") if isinstance(one, Mapping) else one)
+    if (separator := stated.get("dimension_separator", ".")) not in (".", "/"):
+        yield f"chunks named with {separator!r}"  # which could lead out of the store
 
 
 class ZarrRaster:

@@ -63,6 +63,8 @@ class Area:
         shapes = projected(table.geometry, "EPSG:4326")
         if table.crs.is_geographic and table.crs != shapes.crs:
             shapes = shapes.to_crs("EPSG:4326")
+        if not np.isfinite(shapes.bounds.to_numpy()).all():
+            raise UsageError("E704", f"{path}: holds shapes where its projection has no place on the Earth.")
         parts = shapely.get_parts(shapes.to_numpy())
         first = _middle(parts[0])
         return cls._checked(shapely.union_all([unwrapped(part, first) for part in parts]), str(path))

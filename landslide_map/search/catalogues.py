@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from landslide_map.search.area import Area
 from landslide_map.search.candidates import Candidate, Optical, Rejected, Slice
 from landslide_map.search.items import Source, read_item
 from landslide_map.search.network import Network, parsed, shown
+from landslide_map.untrusted.json_text import read_json
 
 PAGE: Final = 200
 """Items asked for at once."""
@@ -296,10 +296,8 @@ def _local(path: Path) -> Iterator[tuple[Any, Source]]:
     files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
     for file in files[:MOST_DOCUMENTS]:
         try:
-            if file.stat().st_size > _DOCUMENT_LIMIT:
-                continue
-            document = json.loads(file.read_bytes())
-        except (ValueError, OSError, RecursionError):
+            document = read_json(file, _DOCUMENT_LIMIT)
+        except (ValueError, OSError):
             continue  # other programs keep JSON files too
         if isinstance(document, list):
             document = {"type": "FeatureCollection", "features": document}

@@ -16,8 +16,10 @@ from typing import Any, Final
 import requests
 
 from landslide_map.errors import ResourceError, SearchError
+from landslide_map.runtime.atomic import writable
 from landslide_map.runtime.progress import Report, Stage
 from landslide_map.search.network import Network, looks_like_html, shown
+from landslide_map.untrusted.json_text import read_json
 
 PARALLEL: Final = 4
 """Files that are downloaded at once: what the Copernicus Data Space allows an account."""
@@ -135,7 +137,11 @@ class _Fetch:
 
     def run(self) -> None:
         """Fetch the file; a broken connection is continued as long as anything arrives."""
-        self.one.target.parent.mkdir(parents=True, exist_ok=True)
+        with writable(self.one.target):
+            self.one.target.parent.mkdir(parents=True, exist_ok=True)
+            self._run()
+
+    def _run(self) -> None:
         idle = wrong = 0
         problem = ""
         while idle < self.network.attempts:
@@ -266,7 +272,7 @@ class _Fetch:
 
     def _tag(self) -> str | None:
         try:
-            note: Any = json.loads(_note(self.one).read_text())
+            note: Any = read_json(_note(self.one))
             tag = note["etag"] if note["url"] == shown(self.one.url) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None

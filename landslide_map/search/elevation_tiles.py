@@ -14,7 +14,9 @@ import rasterio.merge
 import rasterio.warp
 from affine import Affine
 from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
 
+from landslide_map.errors import InputError
 from landslide_map.raster.dataset import open_dataset
 from landslide_map.runtime.atomic import whole_file
 from landslide_map.search.area import Area
@@ -90,12 +92,18 @@ def join_tiles(tiles: list[Path], area: Area, target: Path) -> None:
     """
     west, south, east, north = area.shape.bounds
     bounds = (west - MARGIN_DEG, south - MARGIN_DEG, east + MARGIN_DEG, north + MARGIN_DEG)
-    target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target) as partial:
-        if bounds[0] >= -180 and bounds[2] <= 180:
-            _in_degrees(tiles, bounds, partial)
-        else:
-            _in_utm(tiles, area, partial)
+        try:
+            if bounds[0] >= -180 and bounds[2] <= 180:
+                _in_degrees(tiles, bounds, partial)
+            else:
+                _in_utm(tiles, area, partial)
+        except RasterioError as error:
+            raise InputError(
+                "E101",
+                f"{target}: cannot be made of elevation tiles ({error}); one of them is damaged, or the disk "
+                "is full. Remove the tiles beside it, make room and run the same command again",
+            ) from error
 
 
 def _in_degrees(tiles: list[Path], bounds: tuple[float, float, float, float], target: Path) -> None:

@@ -22,6 +22,7 @@ from landslide_map.search.elevation_tiles import ElevationTiles
 from landslide_map.search.find_images import Query, fetch_files, find_images, write_selection
 from landslide_map.search.network import Network
 from landslide_map.search.selection import Selection
+from landslide_map.untrusted.json_text import read_json
 
 STATE: Final = "event.json"
 IMAGES: Final = "images"
@@ -219,7 +220,7 @@ def _written(query: Query, selection: Selection, folder: Path, images: Path) -> 
 def _read(query: Query, folder: Path, images: Path) -> Plan:
     path = folder / STATE
     try:
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
+        document: Any = read_json(path)
         same = document["query"] == _query_json(query)
         plan = Plan(
             folder,

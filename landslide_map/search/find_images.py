@@ -161,7 +161,6 @@ def write_selection(
             "E401", f"{scene}: exists; choose another --out, or replace it with --overwrite."
         )
     folder = scene.parent
-    folder.mkdir(parents=True, exist_ok=True)
     texts = {
         folder / "area.geojson": json.dumps(selection.area.geojson()),
         folder / "selection.json": json.dumps(selection.as_json(), indent=1),

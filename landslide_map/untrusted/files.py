@@ -59,7 +59,7 @@ def unreadable_kind(path: Path) -> str | None:
 def refuse_waiting(path: Path) -> None:
     """Raise OSError for what is no plain file, where reading could wait for ever."""
     if kind := unreadable_kind(path):
-        raise OSError(None, f"it is {kind}")
+        raise OSError(f"it is {kind}")
 
 
 def read_bytes(path: Path, most: int) -> bytes:

@@ -10,6 +10,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -45,6 +46,9 @@ _SQL: Final = re.compile(
 _PARTS: Final = {".shp", ".shx", ".dbf", ".prj", ".cpg", ".gpkg", ".geojson", ".json", ".kml", ".fgb"}
 """What is taken out of a zip."""
 _MAIN: Final = _PARTS - {".shx", ".dbf", ".prj", ".cpg"}
+_STEPS: Final = 100_000
+_MOST_WORK: Final = 300
+"""Times :data:`_STEPS` steps of SQLite, for the views of a file: a second."""
 _HEADER: Final = 2**16
 _MOST_UNPACKED: Final = 2**29
 
@@ -172,8 +176,26 @@ def _check_sql(path: Path, shown: Path) -> None:
             for (sql,) in database.execute(query):
                 if _SQL.search(sql or b""):
                     raise _elsewhere(shown, sql.decode(errors="replace"))
+            _check_views(database)
     except sqlite3.Error as error:
         raise NoVectorFileError(f"its database cannot be read: {error}") from None
+
+
+def _check_views(database: sqlite3.Connection) -> None:
+    """Refuse views that have no end, or that stand for more rows than any file holds."""
+    views = database.execute("SELECT name FROM sqlite_master WHERE type = 'view'").fetchall()
+    work = count()
+    database.set_progress_handler(lambda: int(next(work) > _MOST_WORK), _STEPS)
+    for (name,) in views:
+        quoted = name.replace(b'"', b'""').decode(errors="replace")
+        try:
+            for _ in database.execute(f'SELECT * FROM "{quoted}"'):
+                pass
+        except sqlite3.Error as error:
+            raise NoVectorFileError(
+                f"its view {quoted[:40]!r} cannot be read, or has no end ({error}); export it as a table"
+            ) from None
+    database.set_progress_handler(None, 0)
 
 
 def _elsewhere(path: Path, what: str) -> InputError:

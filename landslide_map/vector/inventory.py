@@ -17,7 +17,7 @@ from landslide_map.array_types import Floats, Shapes
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Grid
 from landslide_map.vector.dataset import readable
-from landslide_map.vector.layers import spatial_layers, unclosed_rings
+from landslide_map.vector.layers import check_coordinates, spatial_layers, unclosed_rings
 from landslide_map.vector.reproject import no_degrees, projected
 from landslide_map.windows import WindowPlan
 
@@ -145,6 +145,8 @@ def _read(path: Path, layer: str | None, columns: Sequence[str]) -> gpd.GeoDataF
         with readable(path) as local, unclosed_rings():
             first = layer or next(iter(spatial_layers(local)), None)
             table = pyogrio.read_dataframe(local, layer=first, columns=list(columns))
+            if isinstance(table, gpd.GeoDataFrame):
+                check_coordinates(table.geometry.to_numpy())
     except InputError:
         raise
     except (DataSourceError, DataLayerError, ValueError, shapely.errors.ShapelyError) as error:

@@ -6,8 +6,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pyogrio
+import shapely
+
+from landslide_map.vector.dataset import NoVectorFileError
+
+_FARTHEST: Final = 1e9
+"""Of coordinates in any unit: the Earth is 130 million feet round."""
 
 
 def spatial_layers(path: Path) -> list[str]:
@@ -24,6 +33,17 @@ def spatial_layers(path: Path) -> list[str]:
     """
     with unclosed_rings():
         return [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+
+
+def check_coordinates(shapes: npt.NDArray[Any]) -> None:
+    """Refuse shapes with coordinates that are not finite, or far off the Earth: GEOS fails on them.
+
+    Raises
+    ------
+    NoVectorFileError
+    """
+    if not (np.abs(shapely.get_coordinates(shapes)) <= _FARTHEST).all():
+        raise NoVectorFileError("it holds coordinates that are no numbers, or lie far off the Earth")
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -20,6 +22,7 @@ from cli.main import cli
 from landslide_map.check.check_scene import check_scene
 from landslide_map.errors import LandslideMapError
 from landslide_map.scene.model import load_scene
+from tests.support.killed_process import changes_below
 from tests.support.loopback import Loopback, loopback
 from tests.support.stac_items import sentinel1, sentinel2
 
@@ -148,6 +151,17 @@ def test_without_download_the_scene_names_files_that_are_still_to_come(catalogue
     assert scene.s1 is not None
     assert [len(track.pre) for track in scene.s1.tracks.values()] == [1, 1]
     assert not (tmp_path / "images").exists()
+
+
+@pytest.mark.parametrize("place", ["scene", "images"])
+def test_a_disk_that_is_read_only_is_refused_with_a_code(catalogue: Loopback, tmp_path: Path, place: str):
+    (tmp_path / "scene").mkdir()
+    failing = OSError(errno.EROFS, os.strerror(errno.EROFS))
+    with changes_below(tmp_path / place, 0, error=failing) as changes:
+        result = find(catalogue, tmp_path / "scene", "--download", str(tmp_path / "images"), "--yes")
+    assert changes.seen
+    assert isinstance(result.exception, LandslideMapError)
+    assert result.exception.code == "E601"
 
 
 def test_more_than_was_allowed_is_not_downloaded(catalogue: Loopback, tmp_path: Path):

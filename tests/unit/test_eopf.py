@@ -203,3 +203,40 @@ def test_a_decoded_band_keeps_its_place(tmp_path: Path):
     store = read_store(write_store(tmp_path))
     array, grid = store.arrays["red"]
     assert open_band(array, placed=grid).grid == grid
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"chunks": [100_000, 100_000]}, "E112"),
+        ({"chunks": [10**9, 10**9]}, "E112"),
+        ({"chunks": [0, 0]}, "E101"),
+        ({"compressor": {"id": "pickle"}}, "E101"),
+        ({"compressor": {"id": [1]}}, "E101"),
+        ({"compressor": {"id": "zstd", "level": 1}}, "E101"),
+        ({"filters": [{"id": "zlib"}, {"id": "json2"}]}, "E101"),
+        ({"dimension_separator": "/../"}, "E101"),
+        ({"fill_value": "hello"}, "E101"),
+        ({"dtype": "|O"}, "E101"),
+    ],
+)
+def test_odd_arrays_are_refused(tmp_path: Path, fields: dict[str, Any], code: str):
+    store = write_store(tmp_path)
+    document = json.loads((store / ".zmetadata").read_text())
+    for array in ARRAYS.values():
+        own = document["metadata"][f"{array}/.zarray"]
+        own |= fields
+        (store / array / ".zarray").write_text(json.dumps(own))
+    (store / ".zmetadata").write_text(json.dumps(document))
+    with pytest.raises(InputError) as caught:
+        open_optical(OpticalSpec(path=store), EVENT)
+    assert caught.value.code == code
+
+
+def test_references_to_other_files_are_not_followed(tmp_path: Path):
+    store = write_store(tmp_path)
+    document = json.loads((store / ".zmetadata").read_text())
+    (store / ".zmetadata").write_text(json.dumps({**document, "record_size": 1000}))
+    with pytest.raises(InputError) as caught:
+        open_optical(OpticalSpec(path=store), EVENT)
+    assert caught.value.code == "E113"

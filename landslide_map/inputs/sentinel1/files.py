@@ -119,11 +119,14 @@ def inspect_file(path: Path) -> RadarFile:
         scaled = [s != 1 for s in dataset.scales] + [o != 0 for o in dataset.offsets]
         geocoded = bool(dataset.crs)  # a raw GRD is refused by open_band, in better words
     if geocoded and (any(scaled) or any(kind.startswith("uint") for kind in kinds)):
-        what = "scaled values" if any(scaled) else f"raw digital numbers ({kinds[0]})"
+        what, way_out = f"raw digital numbers ({kinds[0]})", "calibrate it (SNAP), or fetch it as RTC"
+        if any(scaled):
+            what = "scaled values"
+            way_out = f"write them plainly with gdal_translate -unscale -ot Float32 {path.name} plain.tif"
         raise InputError(
             "E301",
             f"{path}: holds {what}; expected calibrated backscatter as plain floating-point dB, power or "
-            "amplitude",
+            f"amplitude: {way_out}",
         )
     recorded = (("tags", from_tags(tags)), ("name", identify(names)), ("README", beside(path)))
     identity = reduce(Identity.completed, (one for _, one in recorded))

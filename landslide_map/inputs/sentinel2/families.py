@@ -6,7 +6,6 @@ one file for each band. A folder with a SAFE product in it is that product.
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import Any, Final
 from landslide_map.bands import BANDS_20M, FURTHER_BANDS
 from landslide_map.errors import InputError
 from landslide_map.scene.model import OpticalSpec
+from landslide_map.untrusted.files import read_bytes
+from landslide_map.untrusted.json_text import read_json
 
 MOST_FILES: Final = 20_000
 """Names of a folder that are looked at."""
@@ -134,15 +135,13 @@ def _sensed(files: list[Path]) -> datetime | None:
     """Return when the tile was sensed, by AWS's and ESA's metadata of tiles; None where they are absent."""
     for path in files:
         try:
-            if path.stat().st_size > _METADATA_LIMIT:
-                continue
             if path.name == "tileInfo.json":
-                return _utc(str(json.loads(path.read_bytes())["timestamp"]))
+                return _utc(str(read_json(path, _METADATA_LIMIT)["timestamp"]))
             if path.name.lower() not in {"metadata.xml", "mtd_tl.xml", "granule_metadata.xml"}:
                 continue
-            if recorded := _SENSED.search(path.read_text("utf-8", "replace")):
+            if recorded := _SENSED.search(read_bytes(path, _METADATA_LIMIT).decode("utf-8", "replace")):
                 return _utc(recorded.group(1))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             continue
     return None
 

@@ -22,6 +22,7 @@ from landslide_map.models.bundle.format import (
 from landslide_map.runtime.own_files import Kind, sealed
 from landslide_map.runtime.transaction import outputs, refuse_unfit
 from landslide_map.untrusted.files import TooLargeError, read_bytes, unreadable_kind
+from landslide_map.untrusted.json_text import parse_json
 from landslide_map.untrusted.validation import first_problem
 
 DOCUMENT: Final = "bundle.json"
@@ -97,8 +98,8 @@ def read_document(folder: Path) -> bytes:
 def parse(content: bytes, folder: Path) -> BundleDocument:
     """Return the description that `content` is (E503 another format version, E505 not valid)."""
     try:
-        raw = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        raw = parse_json(content)
+    except ValueError as error:
         raise BundleError("E505", f"{folder / DOCUMENT}: is not JSON ({error}).") from None
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise BundleError(
@@ -136,7 +137,7 @@ def verified(folder: Path, document: BundleDocument) -> dict[str, bytes | Path]:
         data: bytes | Path
         try:
             if kind := unreadable_kind(folder / name):
-                raise OSError(None, f"it is {kind}")
+                raise OSError(f"it is {kind}")
             if (size := (folder / name).stat().st_size) != entry.bytes:
                 data, read = b"", FileEntry(sha256="0" * 64, bytes=size)  # as large as said, or not read
             elif name in large:

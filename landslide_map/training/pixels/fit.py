@@ -231,11 +231,8 @@ def _save(
         "samples": samples.rng.bit_generator.state,
         "torch": torch.get_rng_state(),
     }
-    try:
-        with whole_file(path) as staged:
-            torch.save(content, staged)
-    except OSError as error:
-        raise ResourceError("E601", f"{path}: cannot be written ({error}). Make room and go on.") from error
+    with whole_file(path, "Make room and run the same command again to go on") as staged:
+        torch.save(content, staged)
 
 
 def _resume(

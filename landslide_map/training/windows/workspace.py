@@ -14,8 +14,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.errors import ResourceError, UsageError
-from landslide_map.runtime.atomic import whole_file
+from landslide_map.errors import UsageError
+from landslide_map.runtime.atomic import whole_file, writable
+from landslide_map.untrusted.arrays import open_npy
+from landslide_map.untrusted.json_text import read_json
 
 CONFIGURATION: Final = "configuration.json"
 _FIRST_NAME: Final = re.compile(rf"\.{CONFIGURATION}\.part")
@@ -50,13 +52,11 @@ class Workspace:
         """
         space = cls(work_folder(out))
         own = json.loads(json.dumps(configuration))
-        try:
+        with writable(space.folder):
             space._refuse_foreign()
             if restart:
                 space.remove()
             space.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ResourceError("E601", f"{space.folder}: cannot be written ({error}).") from error
         begun = space._configuration()
         if begun is None:
             space.write(CONFIGURATION, (json.dumps(own, indent=1) + "\n").encode())
@@ -77,10 +77,7 @@ class Workspace:
 
     def finished(self, fold: str) -> dict[str, Any] | None:
         """Return what was recorded of a finished fold, if it is."""
-        try:
-            record: dict[str, Any] = json.loads((self.folder / f"{fold}.json").read_text())
-        except FileNotFoundError:
-            return None
+        record: dict[str, Any] | None = self._read(f"{fold}.json")
         return record
 
     def finish(
@@ -100,8 +97,7 @@ class Workspace:
 
     def votes(self, fold: str) -> npt.NDArray[np.float64]:
         """Return the votes of a finished fold on the windows left out."""
-        votes: npt.NDArray[np.float64] = np.load(self.folder / f"{fold}.npy", allow_pickle=False)
-        return votes
+        return np.array(open_npy(self.folder / f"{fold}.npy", "E531"), np.float64)
 
     def checkpoint(self, fold: str) -> Path:
         """Return the file of an unfinished fold's last epoch."""
@@ -109,19 +105,12 @@ class Workspace:
 
     def write(self, name: str, content: bytes | Callable[[Path], None]) -> None:
         """Write a file, whole or not at all; E601 where that fails."""
-        path = self.folder / name
-        try:
-            with whole_file(path) as staged:
-                if isinstance(content, bytes):
-                    staged.write_bytes(content)
-                else:
-                    content(staged)
-        except OSError as error:
-            raise ResourceError(
-                "E601",
-                f"{path}: cannot be written ({error}). Finished folds are kept; make room and run the same "
-                "command again to go on.",
-            ) from error
+        advice = "Finished folds are kept; make room and run the same command again to go on"
+        with whole_file(self.folder / name, advice) as staged:
+            if isinstance(content, bytes):
+                staged.write_bytes(content)
+            else:
+                content(staged)
 
     def remove(self) -> None:
         """Remove the folder, the record of what it is last: the bundle is complete."""
@@ -146,10 +135,20 @@ class Workspace:
             )
 
     def _configuration(self) -> Any:
+        return self._read(CONFIGURATION)
+
+    def _read(self, name: str) -> Any:
+        """Return a document; None where there is none."""
         try:
-            return json.loads((self.folder / CONFIGURATION).read_text())
+            return read_json(self.folder / name)
         except FileNotFoundError:
             return None
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                "E531",
+                f"{self.folder / name}: cannot be read ({error}). Throw the work there away with "
+                "--restart, or choose another --out.",
+            ) from None
 
 
 def work_folder(out: Path) -> Path:
