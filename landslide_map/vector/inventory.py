@@ -142,7 +142,7 @@ def _read(path: Path, layer: str | None, columns: Sequence[str]) -> gpd.GeoDataF
     if not path.exists():
         raise InputError("E150", f"{path}: no such file; expected an inventory of polygons.")
     try:
-        with readable(path) as local, unclosed_rings():
+        with readable(path) as local, unclosed_rings(), np.errstate(invalid="ignore"):
             first = layer or next(iter(spatial_layers(local)), None)
             table = pyogrio.read_dataframe(local, layer=first, columns=list(columns))
             if isinstance(table, gpd.GeoDataFrame):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
-import numpy as np
 import pyproj
 import pytest
 import shapely
@@ -60,13 +59,14 @@ def geopackage(path: Path, *statements: str) -> Path:
 
 @pytest.mark.parametrize("reader", sorted(READERS))
 def test_coordinates_that_are_no_numbers_are_refused(reader: str, tmp_path: Path) -> None:
-    shape = shapely.box(310000, 2690000, 310900, 2690900)
-    with np.errstate(invalid="ignore"):
-        ring = shapely.transform(shape, lambda points: np.where(points == 2690900, np.nan, points))
-    frame = gpd.GeoDataFrame({"a": [1]}, geometry=[ring], crs=32651)
-    frame.to_file(tmp_path / "a.gpkg", layer="landslides", engine="pyogrio")
+    ring = "121.0,24.0 121.1,24.0 121.1,nan 121.0,24.0"
+    (tmp_path / "a.kml").write_text(
+        '<kml xmlns="http://www.opengis.net/kml/2.2"><Document><Placemark><name>a</name><Polygon>'
+        f"<outerBoundaryIs><LinearRing><coordinates>{ring}</coordinates></LinearRing></outerBoundaryIs>"
+        "</Polygon></Placemark></Document></kml>"
+    )
     with pytest.raises(LandslideMapError) as caught:
-        READERS[reader](tmp_path / "a.gpkg")
+        READERS[reader](tmp_path / "a.kml")
     assert caught.value.code == "E150"
 
 
