@@ -35,6 +35,8 @@ from landslide_map.windows import plan_windows
 
 CHIPS, CHIP_PIXELS = 4, 128
 """The distribution of every channel is taken from this many chips along each axis, of this edge."""
+FILE_BLOCK: Final = 512
+"""Edge of the blocks in which large files are usually compressed; of JPEG 2000 twice that."""
 
 
 _SENTINEL_2: Final = re.compile(
@@ -209,5 +211,9 @@ def _chips(grid: Grid) -> Iterator[Grid]:
 
 
 def _starts(length: int) -> list[int]:
+    """Return where chips begin; in large grids inside of a block of a file each, which is decoded whole."""
     last = max(length - CHIP_PIXELS, 0)
-    return sorted({round(last * (i + 0.5) / CHIPS) for i in range(CHIPS)})
+    starts = [round(last * (i + 0.5) / CHIPS) for i in range(CHIPS)]
+    if length > CHIPS * FILE_BLOCK:
+        starts = [start // FILE_BLOCK * FILE_BLOCK + CHIP_PIXELS for start in starts]
+    return sorted({min(start, last) for start in starts})

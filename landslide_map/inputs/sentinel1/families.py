@@ -21,6 +21,7 @@ from landslide_map.inputs.sentinel1.dimap import read_dimap
 from landslide_map.inputs.sentinel1.files import RadarFile, inspect_file, polarisation_of
 from landslide_map.inputs.sentinel1.ground_range import identity_of, not_geocoded, rough_grid
 from landslide_map.inputs.sentinel1.metadata import Identity, identify, relative_orbit
+from landslide_map.inputs.sentinel1.sentinel_hub import is_response
 from landslide_map.inputs.shards import shards_of
 from landslide_map.raster.ground_range.geometry import has_sarsen
 from landslide_map.raster.ground_range.product import is_ground_range
@@ -106,6 +107,8 @@ def products_in(path: Path) -> list[Product]:
             if recorded.count("vv") == 1 and recorded.count("vh") == 1:
                 numbers = RadarBands(vv=recorded.index("vv") + 1, vh=recorded.index("vh") + 1)
                 both.append(_product({"vv": file, "vh": file}, numbers))
+            elif len(recorded) == 2 and not any(recorded) and is_response(raster):
+                both.append(_product({"vv": file, "vh": file}, RadarBands(vv=1, vh=2)))
     return sorted([*both, *map(_pair, pairs.values())], key=lambda p: (p.acquired, str(p.files["vv"])))
 
 
@@ -212,7 +215,8 @@ def _without(name: str) -> str:
 
 def _may_hold_both(raster: Path) -> bool:
     """Whether a raster with another name may be an export of both bands: one named after a SAFE product."""
-    return identify([raster.name]).acquired is not None and not _OPTICAL.search(raster.name)
+    named = identify([raster.name]).acquired is not None or is_response(raster)
+    return named and not _OPTICAL.search(raster.name)
 
 
 def _rasters(path: Path) -> Iterator[Path]:

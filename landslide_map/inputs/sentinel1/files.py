@@ -25,6 +25,7 @@ from landslide_map.inputs.sentinel1.metadata import (
     identify,
     is_monthly_mosaic,
 )
+from landslide_map.inputs.sentinel1.sentinel_hub import requested
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.dataset import check_image_size
 from landslide_map.raster.ground_range.product import ground_range_band
@@ -128,7 +129,12 @@ def inspect_file(path: Path) -> RadarFile:
             f"{path}: holds {what}; expected calibrated backscatter as plain floating-point dB, power or "
             f"amplitude: {way_out}",
         )
-    recorded = (("tags", from_tags(tags)), ("name", identify(names)), ("README", beside(path)))
+    recorded = (
+        ("request.json", requested(path)),
+        ("tags", from_tags(tags)),
+        ("name", identify(names)),
+        ("README", beside(path)),
+    )
     identity = reduce(Identity.completed, (one for _, one in recorded))
     return RadarFile(path, identity, tuple(text or "" for text in descriptions), recorded=recorded)
 

@@ -57,6 +57,8 @@ def compared(images: Sequence[OpticalImage], after: OpticalImage | None, grid: G
     InputError
         E211 an image lies beside the grid: it is of another tile.
     """
+    if not images:
+        return []
     notices: list[Notice] = []
     green = None if after is None else _condition(after)[2]
     for image in images:
