@@ -9,7 +9,7 @@ only: the same on every run.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -33,6 +33,8 @@ WINDOW_EDGE: Final = 64
 """Edge of the windows of :func:`sample_bands`, pixels."""
 MOST_SEARCHED: Final = 10**10
 """Pixels of a raster that is read as a whole where no window has a value: some 80 tiles."""
+_MUCH: Final = 4
+"""A band of more than so many times the pixels of windows is read window by window."""
 MIXED: Final = 2
 """So far from missing pixels those of levels may be mixed with them: the reach of a wavelet, in pixels."""
 
@@ -141,6 +143,18 @@ def sample_windows(shape: tuple[int, int], edge: int) -> list[Window]:
         for length in shape
     )
     return [Window(col, row, edge, edge) for row in rows for col in cols]
+
+
+def read_windows(dataset: DatasetReader, band: RasterBand, windows: Sequence[Window]) -> npt.NDArray[Any]:
+    """Return the pixels of windows of one size, one window below the other, as :func:`read_valid` does.
+
+    A band that is not much larger is read at once: a call takes as long as reading some 10,000 pixels.
+    """
+    pixels = sum(window.height * window.width for window in windows)
+    if band.grid.height * band.grid.width > _MUCH * pixels:
+        return np.concatenate([read_valid(dataset, band, window) for window in windows])
+    whole = read_valid(dataset, band)
+    return np.concatenate([whole[window.toslices()] for window in windows])
 
 
 def valid_at(

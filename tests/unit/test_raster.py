@@ -18,10 +18,10 @@ from rasterio.enums import ColorInterp
 
 from landslide_map.errors import InputError
 from landslide_map.grid import Block
-from landslide_map.inputs.sentinel1.files import sample
+from landslide_map.inputs.sentinel1.files import EDGE, sample
 from landslide_map.raster.open import files_of, gdal_path, open_band
 from landslide_map.raster.resample import read_block
-from landslide_map.raster.sampling import decimated, valid_at
+from landslide_map.raster.sampling import decimated, sample_windows, valid_at
 
 VALUES = np.arange(100 * 80, dtype=np.float32).reshape(100, 80)
 TRANSFORM = Affine(10, 0, 500000, 0, -10, 5000000)
@@ -211,3 +211,18 @@ def test_a_look_at_a_large_band_is_thin_and_unbiased(tmp_path: Path) -> None:
     assert look.size <= 1_100_000
     assert np.median(look) == pytest.approx(1199.5, abs=3)
     assert set(np.unique(look)) <= set(range(2400))  # pixels are picked, not averaged
+
+
+@pytest.mark.parametrize("shape", [(600, 700), (1000, 900)], ids=["read at once", "window by window"])
+def test_windows_of_a_sample_hold_the_pixels_where_they_lie(tmp_path: Path, shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(1, 2**15, shape, dtype=np.uint16)
+    pixels[100:300, 200:500] = 0
+    band = open_band(write(tmp_path / "band.tif", pixels, nodata=0))
+    found, integer = sample(band)
+    windows = sample_windows(shape, EDGE)
+    assert integer
+    assert found.shape == (len(windows) * EDGE, EDGE)
+    for i, window in enumerate(windows):
+        expected = pixels[window.toslices()].astype(np.float64)
+        expected[expected == 0] = np.nan
+        np.testing.assert_array_equal(found[i * EDGE : (i + 1) * EDGE], expected)

@@ -31,7 +31,7 @@ from landslide_map.raster.dataset import check_image_size
 from landslide_map.raster.ground_range.product import ground_range_band
 from landslide_map.raster.nodata import alpha_bands, read_valid
 from landslide_map.raster.open import open_band, opened
-from landslide_map.raster.sampling import PLACES, decimated, refuse_to_search, sample_windows
+from landslide_map.raster.sampling import PLACES, decimated, read_windows, refuse_to_search, sample_windows
 from landslide_map.scene.model import RadarSpec
 from landslide_map.untrusted.files import ZIP_ERRORS, inside_zip, member_header, read_bytes
 
@@ -233,7 +233,7 @@ def sample(band: RasterBand) -> tuple[npt.NDArray[np.float64], bool]:
             pixels = read_valid(dataset, band)
         else:
             windows = sample_windows((height, width), min(EDGE, height, width))
-            pixels = np.concatenate([read_valid(dataset, band, window) for window in windows])
+            pixels = read_windows(dataset, band, windows)
     return pixels.astype(np.float64), bool(integer)
 
 

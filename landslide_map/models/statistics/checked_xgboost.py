@@ -180,8 +180,9 @@ def _numbers(values: Any, count: int) -> npt.NDArray[np.float32]:
     array = np.asarray(values)
     if array.shape != (count,) or array.dtype.kind not in "iuf":
         raise ValueError(f"an array of {array.shape} {array.dtype}; expected {count} numbers")
-    with np.errstate(over="ignore"):
-        array = array.astype(np.float32)
+    if array.dtype != np.float32:
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32)
     if not (np.abs(array) < _LARGEST).all():
         raise ValueError("a number that is not finite, or very large")
     return array
