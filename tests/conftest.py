@@ -13,6 +13,9 @@ for _name in ("SIGINT", "SIGHUP", "SIGTERM"):
     if (_number := getattr(signal, _name, None)) is not None and signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL)
 
+# Processes that tests start would compile the package's source anew, each for a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Threads of several processes that wait for each other on the same cores are slower than none.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

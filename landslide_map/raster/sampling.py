@@ -33,8 +33,6 @@ WINDOW_EDGE: Final = 64
 """Edge of the windows of :func:`sample_bands`, pixels."""
 MOST_SEARCHED: Final = 10**10
 """Pixels of a raster that is read as a whole where no window has a value: some 80 tiles."""
-_MUCH: Final = 4
-"""A band of more than so many times the pixels of windows is read window by window."""
 MIXED: Final = 2
 """So far from missing pixels those of levels may be mixed with them: the reach of a wavelet, in pixels."""
 
@@ -148,10 +146,9 @@ def sample_windows(shape: tuple[int, int], edge: int) -> list[Window]:
 def read_windows(dataset: DatasetReader, band: RasterBand, windows: Sequence[Window]) -> npt.NDArray[Any]:
     """Return the pixels of windows of one size, one window below the other, as :func:`read_valid` does.
 
-    A band that is not much larger is read at once: a call takes as long as reading some 10,000 pixels.
+    A small band is read at once: a call takes as long as reading some 10,000 pixels.
     """
-    pixels = sum(window.height * window.width for window in windows)
-    if band.grid.height * band.grid.width > _MUCH * pixels:
+    if band.grid.height * band.grid.width > SAMPLE_PIXELS:
         return np.concatenate([read_valid(dataset, band, window) for window in windows])
     whole = read_valid(dataset, band)
     return np.concatenate([whole[window.toslices()] for window in windows])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import metadata
 from typing import Final
 
@@ -9,6 +10,7 @@ _DISTRIBUTIONS: Final = {"xgboost": ("xgboost-cpu", "xgboost")}
 """Import name -> distributions that hold it; the one that is required first."""
 
 
+@cache
 def package_version(name: str) -> str:
     """Return the version of the library that is imported as `name`.
 

@@ -8,14 +8,15 @@ without pits; slopes are limited to an angle of stability, as hillslopes on whic
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 
+from landslide_map.runtime.jit import compiled
 from sample_scenes.simulator.noise import Field, power_law_field, smoothstep
 
 PIXEL_M = 10.0
@@ -49,8 +50,8 @@ class Relief:
         return np.asarray(down), np.asarray(right)
 
 
-@numba.njit(cache=False)
-def _erode(z, receiver, distance, order, limit, erodibility):  # type: ignore[no-untyped-def]
+@compiled
+def _erode(z: Any, receiver: Any, distance: Any, order: Any, limit: Any, erodibility: Any) -> Any:
     """Lower `z` in place by one implicit step; return the drained area in cells."""
     area = np.ones(z.size)
     for i in order[::-1]:  # from the top down

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -74,8 +74,24 @@ PREDICTORS: Final[dict[str, Callable[[bytes], Predictor]]] = {
     "perceptron": perceptron_predictor,
 }
 """Kind of member -> how one fold's file becomes a predictor."""
+_KEPT, _KEPT_BYTES = 128, 2**20
+"""Folds whose predictors are kept, and the size of the largest of them."""
 ENDING: Final = {"lightgbm": "txt", "xgboost": "ubj", "perceptron": "npz"}
 """Kind of member -> ending of such a file's name."""
+
+
+def predictor_of(kind: str, content: bytes) -> Predictor:
+    """Return the predictor of one fold's file, a key of :data:`PREDICTORS` tells which.
+
+    Those of the last folds are kept for the same bytes: parsing takes most of the time in which the second
+    small scene of a process is classified.
+    """
+    return _kept_predictor(kind, content) if len(content) <= _KEPT_BYTES else PREDICTORS[kind](content)
+
+
+@lru_cache(_KEPT)
+def _kept_predictor(kind: str, content: bytes) -> Predictor:
+    return PREDICTORS[kind](content)
 
 
 def mean_vote(predictors: Sequence[Predictor], features: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
@@ -110,7 +126,7 @@ class ParsedFolds:
     def predictors(self) -> tuple[Predictor, ...]:
         """One for each fold; E506 where a file is no model, or none of a window's features."""
         try:
-            made = tuple(PREDICTORS[self.kind](content) for content in self.folds)
+            made = tuple(predictor_of(self.kind, content) for content in self.folds)
             for predict in made:
                 if not 0 <= float(predict(self.one_window)[0]) <= 1:
                     raise ValueError("its vote is no probability")
