@@ -32,7 +32,7 @@ def inputs(tmp_path) -> SceneInputs:
         for name in OPTICAL
     }
     optical = OpticalImage(
-        bands, 1.0, 0.0, "baseline 05.09", datetime(2024, 4, 5, tzinfo=UTC), None, "S2A_TEST"
+        bands, 1.0, 0.0, "baseline 05.09", datetime(2024, 4, 5, tzinfo=UTC), product="S2A_TEST"
     )
     images = {}
     for side, day in (("pre", 1), ("post", 9)):

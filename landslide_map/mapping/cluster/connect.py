@@ -22,12 +22,16 @@ from distributed.versions import VersionMismatchWarning
 from landslide_map.errors import ResourceError, UsageError
 from landslide_map.mapping.cluster import worker
 from landslide_map.mapping.cluster.client import Cluster
-from landslide_map.mapping.cluster.tls import TlsFiles
+from landslide_map.mapping.cluster.tls import TlsFiles, refusal
 
 CONNECT_S: Final = 10.0
 """Seconds to try to reach a scheduler."""
 GREETINGS: Final = 5
 """How often to try anew where a scheduler greets a client along with other messages."""
+_NOT_ACCEPTED: Final = (
+    "the certificates are not accepted ({}). Scheduler, workers and client need certificates that one "
+    "authority signed, and the file of that authority."
+)
 
 
 @contextmanager
@@ -99,6 +103,9 @@ def client_of(address: str, timeout: float | None = None, tls: TlsFiles | None =
     security = None if tls is None else tls.security()
     client, failure = _begun(address, CONNECT_S if timeout is None else timeout, security)
     if client is None:
+        refused = None if tls is None else refusal(address, tls, CONNECT_S)
+        if refused is not None:
+            raise ResourceError("E636", f"{address}: {_NOT_ACCEPTED.format(refused)}")
         raise ResourceError(
             "E630",
             f"no scheduler answers at {address} ({failure}). Start one with: dask scheduler; give the "
@@ -143,7 +150,4 @@ def _reason(error: Exception) -> str:
             f"the address and the certificates do not fit ({error}). With certificates (--tls-ca, "
             "--tls-cert, --tls-key) the address begins with tls://; without, with tcp://."
         )
-    return (
-        f"the certificates are not accepted ({error.__cause__ or error}). Scheduler, workers and client need "
-        "certificates that one authority signed, and the file of that authority."
-    )
+    return _NOT_ACCEPTED.format(error.__cause__ or error)

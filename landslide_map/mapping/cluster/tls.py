@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from distributed.security import Security
 
@@ -49,6 +51,38 @@ class TlsFiles:
             tls_client_key=str(self.key),
             require_encryption=True,
         )
+
+
+def refusal(address: str, files: TlsFiles, timeout: float) -> str | None:
+    """Return why what answers at an address ends an encrypted connection, or None if it does not.
+
+    In TLS 1.3 a server reads the client's certificate after the client's own handshake is over. The refusal
+    then reaches dask as a stream that closed, the same as a scheduler that is gone.
+
+    Parameters
+    ----------
+    address : str
+        ``tls://host:port``.
+    timeout : float
+        Seconds.
+    """
+    where = urlsplit(address)
+    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=files.ca)
+    context.check_hostname = False
+    context.load_cert_chain(files.certificate, files.key)
+    try:
+        plain = socket.create_connection((where.hostname, where.port or 0), timeout)
+    except (OSError, ValueError):
+        return None
+    with plain:
+        try:
+            with context.wrap_socket(plain) as encrypted:
+                greeting = encrypted.recv(1)
+        except TimeoutError:
+            return None
+        except OSError as error:  # its ssl.SSLError, or a connection that it resets
+            return str(error)
+    return None if greeting else "it closes the connection"
 
 
 def _tried(path: Path, what: str, load: Callable[[], object], *others: Path) -> None:
