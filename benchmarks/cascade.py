@@ -46,15 +46,15 @@ NETWORKS = ("optical", "change")
 LANDSLIDE = LabelRule(positive=0.05, between="negative")
 """A twentieth of a window. Every window has a label: the evidence is of windows as scenes have them."""
 MODES: dict[str, dict[str, Any]] = {
-    "everybody asked": {},
+    "all members": {},
     "`--exact-early-exit`": {"exact_early_exit": True},
     "`--cascade`": {"cascade": True},
     "both": {"exact_early_exit": True, "cascade": True},
 }
 
 
-WITHOUT_EXIT = {"`--exact-early-exit`": "everybody asked", "both": "`--cascade`"}
-"""Mode -> the one that must say the same."""
+WITHOUT_EXIT = {"`--exact-early-exit`": "all members", "both": "`--cascade`"}
+"""Mode -> the one with the same classes."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def rows(scene: Path, bundle: Bundle) -> Iterator[str]:
         without = WITHOUT_EXIT.get(name, name)
         if (found[name] != found[without]).any() or (pixels[name] != pixels[without]).any():
             raise AssertionError(f"{name}: classes differ from those without exact early exit")
-        full, share = found["everybody asked"], covered(scene, result.classes)
+        full, share = found["all members"], covered(scene, result.classes)
         kinds = share >= LANDSLIDE.positive, (share > 0) & (share < LANDSLIDE.positive), share == 0
         lost = (f"{(full & ~found[name] & kind).sum()} of {(full & kind).sum()}" for kind in kinds)
         yield (
@@ -169,7 +169,7 @@ def report(folder: Path) -> Iterator[str]:
     """Learn and map; yield the lines of the report."""
     begin, known = time.process_time(), (folder / "bundle").exists()
     bundle = learned(folder)
-    took = "before" if known else f"in {time.process_time() - begin:.0f} processor seconds"
+    took = "before" if known else f"in {time.process_time() - begin:.0f} CPU seconds"
     scenario, training = bundle.scenarios[0], bundle.document.training
     yield (
         f"Learned from {training['windows']} windows of {len(LEARNED)} events ({training['landslides']} with "

@@ -1,4 +1,4 @@
-"""The compact recipe on simulated events: learn from some, be judged on others, on two processor cores.
+"""The compact recipe on simulated events: train on some, test on others, on two CPU cores.
 
 ``python -m benchmarks.compact_network [--out FOLDER]`` prints one JSON object. Simulated figures are not real
 accuracy. They show that windows, labels, learning, bundle and scoring fit together, and how long it takes.
@@ -33,7 +33,7 @@ THREADS = 2
 
 @contextmanager
 def measured(seconds: dict[str, dict[str, float]], stage: str) -> Iterator[None]:
-    """Add wall-clock and processor seconds of a stage."""
+    """Add wall-clock and CPU seconds of a stage."""
     begin, own = time.perf_counter(), time.process_time()
     yield
     seconds[stage] = {"wall": time.perf_counter() - begin, "cpu": time.process_time() - own}

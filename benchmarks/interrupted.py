@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.interrupted [--kills 100] [--scene scene.yaml]`` prints JSON and a sentence.
 One run that nobody disturbs keeps its files. Then the same command is started and killed, again and again in
-the same output folder: half of the times when it has spent so much processor time, drawn evenly from what the
+the same output folder: half of the times when it has spent so much CPU time, drawn evenly from what the
 undisturbed run spent (a busy machine stretches wall time at random), half of the times as soon as it has kept
 one more row of blocks, as most of a short run is spent before the first. When a run ends, every file but
 ``run.json`` must have the bytes of the undisturbed one, and a new folder is begun; so is it where a kill came
@@ -41,7 +41,7 @@ class Endurance:
     """What became of a run that was killed again and again."""
 
     run_cpu_seconds: float
-    """Processor time of a run that nobody disturbed."""
+    """CPU time of an undisturbed run."""
     rows: int
     """Rows of blocks of the scene."""
     kills: dict[str, int] = field(default_factory=dict)
@@ -131,7 +131,7 @@ def _kept(out: Path) -> int:
 
 
 def _cpu(run: subprocess.Popen[bytes]) -> float:
-    """Return the processor time that a child, not yet waited for, has spent so far."""
+    """Return the CPU time that a child, not yet waited for, has spent so far."""
     after_name = Path(f"/proc/{run.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -153,9 +153,9 @@ def main(scene: Path | None, kills: int, seed: int) -> None:
     click.echo(json.dumps(asdict(found), indent=1))
     told = ", ".join(f"{count} with {stage}" for stage, count in sorted(found.kills.items()))
     click.echo(
-        f"\n{kills} kills of a run of {found.run_cpu_seconds:.1f} processor seconds over {found.rows} rows "
+        f"\n{kills} kills of a run of {found.run_cpu_seconds:.1f} CPU seconds over {found.rows} rows "
         f"of blocks: {told}. All {found.finished} runs that ended have the bytes of the undisturbed one; "
-        f"{found.resumed} rows of blocks were not judged again."
+        f"{found.resumed} rows of blocks were not predicted again."
     )
 
 

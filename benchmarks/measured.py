@@ -1,4 +1,4 @@
-"""Programs run and measured: wall time, processor time and memory of each, and what the machine was doing.
+"""Programs run and measured: wall time, CPU time and memory of each, and what the machine was doing.
 
 This module and who imports it stay small: a program that is started begins with its parent's peak memory, as
 Linux counts it.

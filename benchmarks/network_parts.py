@@ -16,7 +16,7 @@ from landslide_map.models.published.nasios import NETWORKS
 
 
 def measure_stems(version: str, repeats: int = 5) -> dict[str, float] | None:
-    """Return processor milliseconds of the enlargement and patch embedding of one image, plain and folded."""
+    """Return CPU milliseconds of the enlargement and patch embedding of one image, plain and folded."""
     spec = NETWORKS[version]
     encoder, *others = encoders(build_network(spec)).values()
     count = 1 + len(others)
@@ -41,7 +41,7 @@ def measure_stems(version: str, repeats: int = 5) -> dict[str, float] | None:
 
 
 def measure_products(repeats: int = 9) -> dict[str, float] | None:
-    """Return the float32 GFLOP per processor second of a layer of v20 on one window in its four flips."""
+    """Return the float32 GFLOP per CPU second of a layer of v20 on one window in its four flips."""
     if not available():
         return None
     layer = torch.nn.Linear(512, 2048)

@@ -51,7 +51,7 @@ AGREE, CLOSE = 1e-4, 0.01
 
 
 def timed(work: Callable[[], Floats]) -> tuple[Floats, dict[str, float]]:
-    """Return what `work` returns and its wall and processor seconds."""
+    """Return what `work` returns and its wall and CPU seconds."""
     wall, processor = time.perf_counter(), time.process_time()
     found = work()
     return found, {"wall": time.perf_counter() - wall, "cpu": time.process_time() - processor}
@@ -135,7 +135,7 @@ def table(report: dict[str, Any]) -> str:
     lines = [
         f"{report['device']}, {report['threads']} threads, load average {report['load_average']:.1f}, "
         f"{report['windows']} windows, enlarged by {report['enlarged_by']} in the plain procedure; "
-        "seconds for one window, fold and flip: wall (processor).",
+        "seconds for one window, fold and flip: wall (CPU).",
         "",
         f"| member | GFLOP | {' | '.join(whole)} |",
         "|---" * (2 + len(whole)) + "|",
@@ -154,12 +154,12 @@ def table(report: dict[str, Any]) -> str:
     lines.append(f"| probability apart | | {' | '.join(f'{apart[way]:.1g}' for way in whole)} |")
     stems = {name: own["stem"] for name, own in report["members"].items() if own["stem"]}
     if stems:
-        lines += ["", "| processor ms an image | enlarge, then embed | folded |", "|---|---|---|"]
+        lines += ["", "| CPU ms an image | enlarge, then embed | folded |", "|---|---|---|"]
         lines += [f"| {name} | {own['plain']:.2f} | {own['folded']:.2f} |" for name, own in stems.items()]
     if products := report["products"]:
         lines += [
             "",
-            f"A matrix product: {products['plain']:.0f} GFLOP per processor second with weights as they are, "
+            f"A matrix product: {products['plain']:.0f} GFLOP per CPU second with weights as they are, "
             f"{products['packed']:.0f} with packed weights.",
         ]
     return "\n".join(lines)

@@ -51,7 +51,7 @@ def drawn(knots: npt.NDArray[np.float32], count: int) -> Features:
 
 
 def per_window(work: Work, windows: Features, count: int) -> float:
-    """Return microseconds of the processor for a window."""
+    """Return CPU microseconds for a window."""
     work(windows[:64])  # compiles
     begin = time.process_time()
     for start in range(0, count, BATCH):

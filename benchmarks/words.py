@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.words [TREE]`` prints a table. ``--worst docs`` lists the sentences of one kind of
 prose that are too long, ``--forbidden`` those with words that are kept for people. ``tests/test_words.py``
-holds README, docs, help and messages to the rule.
+holds all of it to the rule.
 """
 
 from __future__ import annotations

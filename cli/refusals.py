@@ -48,12 +48,12 @@ class Refusal:
 
 
 def refusal_of(error: BaseException) -> Refusal:
-    """Return what to say of any error."""
+    """Return exit status, code and message of any error."""
     if isinstance(error, click.ClickException):
         return Refusal(error.exit_code, None, error.format_message())
     if isinstance(error, KeyboardInterrupt | click.Abort):
         stop = error.__cause__ if isinstance(error, click.Abort) else error  # click turns Ctrl-C into Abort
-        # Whoever keeps something says so; what all commands write is whole or not there.
+        # A command that keeps something adds a message; what all commands write is whole or not there.
         kept = str(stop or "")
         return Refusal(INTERRUPTED, None, f"interrupted: {kept or 'nothing is left half-written'}")
     if isinstance(error, LandslideMapError):

@@ -1,4 +1,4 @@
-"""Prose is short and plain: README, docs, help, messages and decisions."""
+"""Prose is short and plain: README, docs, help, messages, decisions, docstrings and comments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from benchmarks.words import AVERAGE, LONG, Sentence, forbidden, prose
 
 ROOT = Path(__file__).parents[1]
-READ = ("README", "docs", "help", "messages", "decisions")
+READ = ("README", "docs", "help", "messages", "decisions", "docstrings", "comments")
 
 
 @cache

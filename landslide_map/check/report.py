@@ -46,14 +46,14 @@ def _optical(image: dict[str, Any] | None) -> Iterator[str]:
     if image["acquired"]:
         when = f"{image['acquired']}, {image['days_after_event']:g} days after the event"
     yield f"Sentinel-2  {image['product']}"
-    said = image["sources"].get
-    yield f"    {when} ({said('acquired', '-')})"
+    source = image["sources"].get
+    yield f"    {when} ({source('acquired', '-')})"
     known = [("", "platform"), ("relative orbit ", "relative_orbit"), ("baseline ", "baseline")]
-    told = [f"{title}{image[key]} ({said(key, '-')})" for title, key in known if image[key] is not None]
-    yield f"    {', '.join(told) or 'baseline unknown'}"
+    shown = [f"{title}{image[key]} ({source(key, '-')})" for title, key in known if image[key] is not None]
+    yield f"    {', '.join(shown) or 'baseline unknown'}"
     yield f"    DN = stored * {image['scale']:g} {image['offset']:+g} ({image['offset_reason']})"
     for name, band in image["bands"].items():
-        yield f"    {name:6}{_file(band, said('nodata'))}"
+        yield f"    {name:6}{_file(band, source('nodata'))}"
     if image["scene_classification"]:
         yield f"    SCL   {_file(image['scene_classification'])}"
 

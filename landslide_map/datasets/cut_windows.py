@@ -137,7 +137,7 @@ def cut_windows(
     InputError
         E150 to E153 for the inventory, E154 if no window is left; and those of the scene.
     OutputExistsError
-        E401 if `out` holds something else, or windows and `overwrite` is false; E404 if something there is
+        E401 if `out` holds something else, or windows and `overwrite` is false. E404 if something there is
         not of windows that were cut, or was changed since.
     """
     rule = rule or LabelRule()

@@ -51,7 +51,7 @@ def read_labelled_windows(
     Raises
     ------
     InputError
-        E140 windows missing or of another shape, E142 IDs repeated or without a window, E122 labels other
+        E140 windows missing or of another shape, E142 IDs repeated or without a window. E122 labels other
         than 0 and 1 or all the same, E144 no or unreadable labels.
     """
     path = Path(path)

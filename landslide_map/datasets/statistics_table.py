@@ -1,9 +1,10 @@
 """Reader of the published table of window statistics.
 
-The table has one row per labelled 64 x 64 window: ``ID``, ``label`` and, for twelve bands and two indices,
-mean, std, min, max, kurt and skew. Its ``ndvi`` is that of band 1, which is blue (docs/decisions/0020), and
-lacks the + 0.5 of the published index formula; its ``ndwi = (G - NIR) / (G + NIR)`` is the mirror image of
-GNDVI. Both are turned into the channels that a map run computes, so that one model serves both.
+The table has one row per labelled 64 x 64 window: ``ID``, ``label`` and six statistics of twelve bands and
+two indices. The statistics are mean, std, min, max, kurt and skew. The column ``ndvi`` is the index of
+band 1, which is blue (docs/decisions/0020), without the + 0.5 of the published formula. The column
+``ndwi = (G - NIR) / (G + NIR)`` is the mirror image of GNDVI. Both become the channels that a map run
+computes: one model serves both.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ def read_statistics_table(path: str | Path) -> LabelledStatistics:
     Raises
     ------
     InputError
-        E120 missing, unreadable or of another layout; E121 missing or infinite values;
-        E122 labels other than 0 and 1, or one class only; E123 an ID more than once.
+        E120 missing, unreadable or of another layout. E121 missing or infinite values.
+        E122 labels other than 0 and 1, or one class only. E123 an ID more than once.
     """
     path = Path(path)
     table = _read_csv(path)

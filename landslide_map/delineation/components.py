@@ -141,8 +141,8 @@ def shapes_of(runs: Runs, cols: npt.NDArray[np.int32], top: int) -> npt.NDArray[
     Returns
     -------
     int64 array, (component, 12)
-        Pixels; sums of row, column, row**2, column**2 and row * column; runs; shared edges between rows;
-        and row and column least and greatest.
+        Pixels. Sums of row, column, row**2, column**2 and row * column. Runs, and shared edges between
+        rows. Least and greatest row and column.
     """
     return _shapes(cols, runs.first, runs.stop, runs.row + top, runs.component, runs.touching, runs.count)
 

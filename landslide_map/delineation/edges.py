@@ -1,7 +1,7 @@
 """Edges of objects: pixels in and around each, and whether they belong to it by what lies beside them.
 
 A limit of bareness is one height for a whole outline. Pixels of an edge are mixed, and how bare half a
-pixel is depends on the object. The neighbours of a pixel tell more than any limit.
+pixel is depends on the object. The neighbours of a pixel decide better than any limit.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ EDGE_FEATURES: Final = (
     "log_pixels",
     "share",
 )
-"""Of a pixel, bareness: its own; means of the four pixels beside it, of the four at its corners and of the
-sixteen around these; the greatest of the 25; how far it stands out from the eight, and against the greatest.
-Whether it is inside, how many of 9 and of 25 are, and how many of 25 are candidates. Contrast of red, and its
-mean over 9. Of its object: mean bareness, that of the pixel against it, level, logarithm of the pixels,
-expected share."""
+"""Features of a pixel. Bareness: its own, means of the four pixels beside it, of the four at its corners and
+of the sixteen around these. The greatest bareness of the 25, contrast with the eight, and ratio to the
+greatest. Whether it is inside, how many of 9 and of 25 are, and how many of 25 are candidates. Contrast of
+red, and its mean over 9. Features of its object: mean bareness, that of the pixel against it, level,
+logarithm of the pixels, expected share."""
 
 
 def zones(strip: Strip, group: npt.NDArray[np.int64], owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -27,12 +27,12 @@ from landslide_map.delineation.tree import Tree, levels_of, tree_of
 from landslide_map.runtime.jit import compiled
 
 _COSTS: Final = (1.0, 0.6, 0.3)
-"""Parts of the share from which an outline is worth drawing that are asked of what is chosen first, second
-and third: what is chosen later is not drawn, but kept as a candidate."""
+"""Least shares of landslide of the outlines chosen first, second and third, as parts of the share from which
+an outline is worth drawing. Outlines chosen later are not drawn, but kept as candidates."""
 
 
 class Score(Protocol):
-    """Says of candidates what share of them is landslide."""
+    """Estimate of the share of candidates that is landslide."""
 
     def shares(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Return the share that each model expects, ``(candidate, model)``, of ``(candidate, feature)``."""
@@ -201,7 +201,7 @@ def near(
     around: Surroundings,
     sensors: Sequence[str],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Return the pixels in and near the chosen nodes, and what tells which belong to these.
+    """Return the pixels in and near the chosen nodes, and the features that decide which belong to these.
 
     Returns
     -------

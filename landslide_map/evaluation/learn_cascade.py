@@ -115,7 +115,7 @@ def _refuse_without_need(bundle: Bundle) -> None:
     raise BundleError(
         "E541",
         f"{bundle.path}: no scenario in which all members need to vote has both networks and members on "
-        "statistics, so there is nothing that those could spare.",
+        "statistics, so no network could be skipped.",
     )
 
 

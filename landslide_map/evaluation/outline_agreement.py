@@ -14,7 +14,7 @@ from landslide_map.evaluation.overlaps import MIN_SHARED_M2, overlapping_pairs
 TOLERANCES_M: Final = (0.0, 10.0, 20.0)
 """None, one and two pixels: masks drawn by hand are seldom better."""
 BODY_M2: Final = 2000.0
-"""Twenty pixels: the least landslide that an outline of 10 m pixels is asked to hold."""
+"""Twenty pixels: the least landslide that an outline of 10 m pixels should hold."""
 A_THIRD: Final = 1 / 3
 _STEP_M: Final = 5.0
 """Between the points of a border that distances are taken at."""

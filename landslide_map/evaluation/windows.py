@@ -87,16 +87,16 @@ def evaluate(
     Returns
     -------
     dict
-        Plain JSON values, ``level`` with each set of figures: ``n`` windows scored, ``unscored`` windows in
-        which no member could vote, ``threshold`` (a number where all windows share it), what
-        :func:`landslide_map.metrics.scores` returns, ``operating_points`` of the most frequent scenario,
-        ``threshold_curve``, ``reliability``, ``members``, ``member_correlation``, and with `all_members`
-        ``scenarios`` and ``profiles``.
+        Plain JSON values, ``level`` with each set of figures, and what
+        :func:`landslide_map.metrics.scores` returns. ``n`` counts windows scored, ``unscored`` those in which
+        no member could vote. ``threshold`` is a number where all windows share it. ``operating_points`` are
+        of the most frequent scenario. Further keys are ``threshold_curve``, ``reliability``, ``members`` and
+        ``member_correlation``; with `all_members` also ``scenarios`` and ``profiles``.
 
     Raises
     ------
     InputError
-        E122 labels other than 0 and 1 or all the same, E140 or E141 windows that cannot be used, E142
+        E122 labels other than 0 and 1 or all the same, E140 or E141 windows that cannot be used. E142
         another number of labels than windows, E145 no window with a prediction.
     """
     prediction = with_fields(prediction, given)
@@ -244,8 +244,8 @@ def _members(predicted: LabelledPredictions) -> dict[str, Any]:
     """Return the figures of every member that voted.
 
     Members are not calibrated. They are scored at the ensemble's threshold where that is not calibrated
-    either, and at even odds otherwise; the best F1 any threshold gives *on these very windows* says what the
-    choice costs, and flatters.
+    either, and at even odds otherwise. The best F1 of any threshold *on these very windows* shows what the
+    choice costs; it is too good.
     """
     plain = {s.threshold for s in predicted.bundle.scenarios if s.calibration == IDENTITY}
     limit = plain.pop() if len(plain) == 1 else _EVEN

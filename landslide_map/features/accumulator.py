@@ -17,7 +17,7 @@ from landslide_map.windows import WindowPlan
 
 
 class PixelWindows:
-    """Pixels of consecutive windows, ``(window, y, x, band)``; each is cut out when it is asked for.
+    """Pixels of consecutive windows, ``(window, y, x, band)``; each is cut out when it is indexed.
 
     Overlapping windows share their pixels until then: what is in memory is the strip that they lie in.
     """

@@ -1,9 +1,9 @@
 """Numba kernels of central moments of cells, and of their exact merging into windows.
 
-A *cell* is a rectangle of pixels that no window edge cuts. Its moments are computed in two passes
-over its pixels, so nothing cancels however large the mean is against the spread; the moments of a
-window are those of its cells, merged by the pairwise formulas of Pébay (2008), first along x, then
-along y. All sums are float64, in an order that depends on nothing but the cell.
+A *cell* is a rectangle of pixels that no window edge cuts. Its moments are computed in two passes over
+its pixels, so nothing cancels, however large the mean is against the spread. The pairwise formulas of
+Pébay (2008) merge the cells of a window, first along x, then along y. All sums are float64, in an order
+that depends on nothing but the cell.
 
 References
 ----------
@@ -78,9 +78,9 @@ def cell_moments(plane: Plane, row_edges: Indices, col_edges: Indices) -> Floats
     return cells
 
 
-# Sums run down the columns: neighbouring columns are independent, so the compiler can vectorise
-# without changing the order of any sum, and every machine gives the same bits. Each inner loop
-# writes two arrays at most: with more, LLVM gives up proving that they do not overlap.
+# Sums run down the columns. Neighbouring columns are independent: the compiler can vectorise without
+# changing the order of any sum, and every machine gives the same bits. Each inner loop writes two
+# arrays at most: with more, LLVM gives up proving that they do not overlap.
 
 
 @compiled

@@ -29,7 +29,7 @@ PIXEL_SLAB: Final = 512
 """Windows predicted at once where pixels are needed: 200 kB each; weights are read again for each slab."""
 
 MEDIAN: Final = "median"
-"""Follows :data:`~landslide_map.features.moments.STATISTICS` where it is asked for."""
+"""Follows :data:`~landslide_map.features.moments.STATISTICS` where it is requested."""
 
 SLAB: Final = 65_536
 """Windows yielded at once, unless one row of windows is more."""
@@ -107,7 +107,7 @@ def statistics_and_pixels(
         Windows yielded at once, at least one row of windows.
     block_rows : range, optional
         Yield the windows that end in these rows of blocks (:attr:`WindowPlan.block_rows`), by default all.
-        Only the pixels above that such windows share are read besides; the result has the same bits.
+        Of the pixels above only those that such windows share are read, too; the result has the same bits.
     read_ahead : bool
         Read the next row of blocks while the windows of the last one are in use.
     computed : collection of str
@@ -131,7 +131,7 @@ def statistics_and_pixels(
     top, bottom = int(plan.row_starts[first]), min(rows.stop * BLOCK, plan.shape[0])
     # Cells end at the edges of blocks in every cut of chunks, so that chunks never show in a result.
     block_edges = (top, *range((top // BLOCK + 1) * BLOCK, bottom, BLOCK), bottom)
-    # Asking for all bands would have dask cut the chunks along the band axis anew.
+    # Selecting all bands would have dask cut the chunks along the band axis anew.
     read = [name for name in available if name in names or name in computed] if computed else names
     names = [name for name in read if name in names]
     bands = stack if read == available else stack.sel(band=read)
@@ -167,7 +167,7 @@ def array_statistics(
     windows : array, (window, row, col, channel) or (window, channel, row, col)
         Pixels that are not finite do not count.
     channels : sequence of str
-        Their number tells which axis holds them.
+        The axis with as many entries holds them.
     median : bool
         Whether to append the median.
 
@@ -233,8 +233,8 @@ def _reduce(
 ) -> tuple[list[list[Floats]], list[list[npt.NDArray[Any]]]]:
     """Read one row of blocks.
 
-    Returns per channel its cells block by block, ``(cell row, 7, cell column)``, and of each block the pixels
-    of the channels that are kept: its chunks along the channel axis, ``(channel, row, col)``.
+    Returns the cells of each channel, block by block, ``(cell row, 7, cell column)``. Returns also the pixels
+    of the channels that are kept, for each block its chunks along the channel axis, ``(channel, row, col)``.
     """
     tasks = []
     left = 0
@@ -251,8 +251,8 @@ def _reduce(
             ]
         )
         left += width
-    # Said outright: for any name dask would import `distributed` to look for a client, which must not do it,
-    # and it would start more threads where the caller is not the main one.
+    # Given as a function: for a name, dask imports `distributed` and hands the work to any client it finds.
+    # It would also start more threads where the caller is not the main one.
     threads = config.get("num_workers", CPU_COUNT) if workers is None else workers
     (reduced,) = compute(tasks, scheduler=threaded.get, num_workers=threads)  # type: ignore[no-untyped-call]
     by_block = [[cells for part, _ in parts for cells in part] for parts in reduced]

@@ -147,7 +147,7 @@ def score_pixels(
     InputError
         E180 if an image holds no finite pixel, E181 if values are of other units than the members read.
     UsageError
-        E402 if logits of several networks are asked for.
+        E402 if logits of several networks are requested.
     """
     options = options or PixelOptions()
     if options.logits and (len(members) != 1 or len(members[0].files) != 1):

@@ -63,11 +63,11 @@ def score(
     Returns
     -------
     DataFrame
-        ``id``; ``probability``, calibrated, NaN where no member could vote; ``landslide``, 1 where it is
-        above the threshold and NA where it is NaN; one ``p_<member>`` for each member, uncalibrated, NaN
+        ``id``. ``probability``, calibrated, NaN where no member could vote. ``landslide``, 1 where it is
+        above the threshold and NA where it is NaN. One ``p_<member>`` for each member, uncalibrated, NaN
         where it did not vote. If votes may be skipped, also ``probability_low`` and
         ``probability_high``, between which the vote of all lies. ``attrs["notices"]`` are the notices,
-        window level, and ``attrs["votes"]`` says in how many windows each member voted and was skipped.
+        window level. ``attrs["votes"]`` counts the windows in which each member voted and was skipped.
 
     Raises
     ------

@@ -20,9 +20,9 @@ from landslide_map.raster.sampling import decimated, has_levels, valid_at
 from landslide_map.runtime.threads import in_threads
 
 POINTS: Final = 64
-"""Points of the grid asked along each axis."""
+"""Points of the grid tested along each axis."""
 STEP: Final = 9
-"""Every ninth point is asked first: 17 km apart on a Sentinel-2 tile."""
+"""Every ninth point is tested first: 17 km apart on a Sentinel-2 tile."""
 WHOLE: Final = 0.99
 """From this share on, a source counts as covering the grid."""
 

@@ -65,7 +65,7 @@ class _Image:
         return f"{self.path.name}, taken {self.acquired:{form}}"
 
     def dated(self, event_time: datetime) -> bool:
-        """Return whether it can be told on which side of the event the image is."""
+        """Return whether it is known on which side of the event the image is."""
         return self.acquired is not None and not (self.by_day and self.acquired.date() == event_time.date())
 
 
@@ -86,7 +86,7 @@ def describe_folder(folder: Path, event_time: datetime | None, out: Path) -> Des
     ----------
     folder : Path
     event_time : datetime, optional
-        UTC; without it, images before and after cannot be told apart.
+        UTC; without it, images before and after cannot be distinguished.
     out : Path
         Where scene.yaml will be: paths are relative to its folder.
 
@@ -192,8 +192,8 @@ def _image_lines(key: str, image: _Image, event_time: datetime, base: Path) -> l
     lines = [f"  {key}:", *(f"    {band}: {_text(path, base)}" for band, path in image.files.items())]
     if not image.dated(event_time):
         return [*lines, "    # datetime: YYYY-MM-DDThh:mm:ssZ    # when it was taken; its names do not tell"]
-    told = "; by its names, the time of day is unknown" if image.by_day else ""
-    return [*lines, f"    datetime: {image.acquired:%Y-%m-%dT%H:%M:%SZ}    # {when}{told}"]
+    remark = "; by its names, the time of day is unknown" if image.by_day else ""
+    return [*lines, f"    datetime: {image.acquired:%Y-%m-%dT%H:%M:%SZ}    # {when}{remark}"]
 
 
 def _radar_lines(tracks: dict[str, TrackSpec], base: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Bands that only pixel members read, each opened when asked for: 20 m, 60 m, Level-1C, incidence."""
+"""Bands that only pixel members read, each opened when it is read: 20 m, 60 m, Level-1C, incidence."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def decide_grid(spec: GridSpec | None, optical: OpticalImage | None, tracks: dic
     Raises
     ------
     InputError
-        E102 not a 10 m projected north-up grid of usable size, E107 nothing to decide it from, E101 an
+        E102 not a 10 m projected north-up grid of usable size. E107 nothing to decide it from, E101 an
         area of interest that cannot be read.
     """
     image = None if optical is None else next(iter(optical.bands.values()))

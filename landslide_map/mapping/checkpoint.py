@@ -1,8 +1,8 @@
 """Finished rows of blocks on disk: a run that was killed, at any moment, goes on where it was.
 
-A hidden folder in the output folder holds one file per finished row, and beside it its pixels for display. A
-name tells a hash of the content and of the run's identity (:mod:`landslide_map.mapping.identity`), so that a
-torn or changed file, or one of another run, is never taken for this run's. The folder goes as the result
+A hidden folder in the output folder holds one file per finished row, and beside it its pixels for display.
+The name of a file has a hash of its content, and of the run's identity
+(:mod:`landslide_map.mapping.identity`). So a torn or changed file, or one of another run, is never taken for this run's. The folder goes as the result
 appears (:mod:`landslide_map.runtime.transaction`).
 """
 

@@ -129,8 +129,8 @@ def map_scenes(
     Raises
     ------
     LandslideMapError
-        Before any work: E401 `out` holds a result of one scene, E402 two scenes have the same name, E440
-        `memory` is no amount, E403 somebody edits the merged GeoPackage. Errors of scenes are in the
+        Before any work: E401 `out` holds a result of one scene, E402 two scenes have the same name. E403 the
+        merged GeoPackage is being edited, E440 `memory` is no memory size. Errors of scenes are in the
         outcomes.
     """
     prediction, run = split_fields(prediction, run, given)

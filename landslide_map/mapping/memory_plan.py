@@ -1,9 +1,9 @@
 """Memory plan: the few settings that keep a run below a memory limit.
 
-What a run needs is worked out before it begins (:class:`MemoryEstimate`): from what is in memory already,
-from the size of the scene's rows of blocks, and from costs that were measured. The limit then chooses
-(:func:`plan_memory`) how many threads read, how much GDAL keeps decoded, and whether the next row of blocks
-is read while the last one is voted on. None of these decides a bit of the result.
+The memory that a run needs is estimated before it begins (:class:`MemoryEstimate`). The estimate adds the
+memory in use already, the size of the scene's rows of blocks, and costs that were measured. The limit then
+chooses (:func:`plan_memory`) how many threads read, how much GDAL keeps decoded, and whether the next row of
+blocks is read while the last one is voted on. None of these decides a bit of the result.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from landslide_map.window_record import bytes_of
 from landslide_map.windows import WindowPlan
 
 # Measured on a full tile (10980 x 10980) with the default bundle, one to eight threads on 2 cores, strides 8
-# to 64, so that no peak is above what is worked out (docs/decisions/0040-memory.md).
+# to 64. No peak is above the estimate (docs/decisions/0040-memory.md).
 THREAD: Final = 80 * MIB
 """A thread that reads one block of a sensor: 13 planes of 4 MiB, and what converting one takes."""
 CACHED: Final = 9 / 8

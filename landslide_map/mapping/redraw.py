@@ -111,7 +111,7 @@ def redraw(
     min_area_m2 : float, optional
         Smaller outlines are left out; by default those that the run left out.
     mask : path, optional
-        Polygons, in any CRS, to cut out of the outlines: water, say.
+        Polygons, in any CRS, to cut out of the outlines, such as water.
     subtract : path, optional
         A GeoPackage of an earlier result, or polygons in any CRS: outlines of which at least half was there
         already are left out.
@@ -133,8 +133,8 @@ def redraw(
         E402 no such format, E431 the threshold is not in (0, 1), E432 neither `out` nor `overwrite`, E433 no
         such stride.
     InputError
-        E174 the folder holds no objects of this version, E175 a file of it was changed since the run, E176
-        it holds nothing to draw from `source`, E150 to E152 polygons that are unusable.
+        E150 to E152 polygons that are unusable, E174 the folder holds no objects of this version. E175 a file
+        of it was changed since the run, E176 it holds nothing to draw from `source`.
     """
     results = Path(results).absolute()
     out = results if out is None else Path(out).absolute()

@@ -24,7 +24,7 @@ from landslide_map.windows import SIZE
 
 MEASURE: Final = Stage("time members", "members")
 LONG_S: Final = 60.0
-"""Nothing is said of less, seconds."""
+"""Shorter work gets no notice, seconds."""
 WORTHWHILE: Final = 100
 """Windows x folds of a network from which measuring takes no more than a few hundredths of the work."""
 STATISTICS: Final = 1024
@@ -36,7 +36,7 @@ QUICKER: Final = ("fastest-network", "boosters")
 def network_notice(
     bundle: Bundle, windows: int, rest_seconds: float, report: Report = silent
 ) -> Notice | None:
-    """Say how long networks will take, if that is long and on a CPU; and which profile is quicker.
+    """Return a notice of how long networks will take, if that is long and on a CPU, with quicker profiles.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def network_notice(
     rest_seconds : float
         What the work takes without any member.
     report : callable
-        Told of the members that are measured, each on a few windows: seconds, where the work takes hours.
+        Called with the number of members measured, each on a few windows (seconds for hours of work).
 
     Returns
     -------
@@ -69,11 +69,11 @@ def network_notice(
         if (seconds := _with(profile, bundle, per_window, windows, rest_seconds)) is not None
         and seconds < whole / 2
     ]
-    quicker = ", ".join([*offers, "a graphics card"])
+    quicker = ", ".join([*offers, "a GPU"])
     return Notice(
         "I610",
         f"predicting {windows} windows with networks ({len(networks)} of them) takes {duration(whole)} at "
-        f"most on this processor, as measured on a few windows. Quicker: {quicker}",
+        f"most on this CPU, as measured on a few windows. Quicker: {quicker}",
     )
 
 
@@ -85,7 +85,7 @@ def seconds_per_window(members: Sequence[Member], report: Report = silent) -> di
     members : sequence of Member
         Networks of equal architecture are measured once.
     report : callable
-        Told of the members measured so far.
+        Called with the number of members measured so far.
     """
     one_fold: dict[Any, float] = {}
     found = {}

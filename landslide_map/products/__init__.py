@@ -19,10 +19,10 @@ OUTLINE_MANIFEST: Final = "outline.json"
 """Beside outlines drawn anew: names the run that they are from."""
 WINDOWS: Final = "windows.nc"
 MANIFEST: Final = "run.json"
-"""Appears last and disappears first: its presence says that the result is complete."""
+"""Appears last and disappears first: its presence means that the result is complete."""
 
 SCENES: Final = "scenes.json"
-"""What became of every scene; its presence says that the polygons beside it are merged ones."""
+"""Outcome of every scene; its presence means that the polygons beside it are merged ones."""
 
 PROJECT: Final = "landslides.qgz"
 QUICKLOOK: Final = "quicklook.png"
@@ -38,7 +38,7 @@ FORMAT_FILES: Final = (
     "landslides_coolr.gpkg",
     "landslides_exchange.gpkg",
 )
-"""Outlines in other formats, written when asked for."""
+"""Outlines in other formats, written on request."""
 IMAGE_AFTER: Final = "image_after.tif"
 IMAGE_BEFORE: Final = "image_before.tif"
 

@@ -51,10 +51,11 @@ def merged_landslides(parts: Mapping[str, gpd.GeoDataFrame], crs: pyproj.CRS) ->
     Returns
     -------
     GeoDataFrame
-        The same columns and `scenes`. Of one that was merged, the outline is the union; `prob_max` the
-        highest; `prob_mean` and `unlike_training` the means weighted by the areas of the parts; `windows` and
-        `windows_above` the sums over the parts; `scenario` that of most windows above; dates those next to
-        the event; `area_m2` that of the union on the ellipsoid. One that stayed alone keeps what it had.
+        The same columns and `scenes`. A merged one has the union as its outline and the highest `prob_max`.
+        `prob_mean` and `unlike_training` are means weighted by the areas of the parts. `windows` and
+        `windows_above` are sums over the parts. `scenario` is that of most windows above, dates are those
+        next to the event. `area_m2` is that of the union on the ellipsoid. One that stayed alone keeps its
+        values.
     """
     return _merged(parts, crs, LANDSLIDE_COLUMNS, "prob_max", _united)
 

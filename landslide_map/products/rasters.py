@@ -90,7 +90,7 @@ def classify(
     [[0, 1, 251, 255]]
     """
     unanalysed = np.where(np.isin(reason, _REASONS), reason, Reason.NO_DATA)
-    # As stored: whoever compares the file with the threshold finds the same class.
+    # As stored: comparing the file with the threshold gives the same class.
     probability = np.asarray(probability, dtype=np.float32)
     above = probability > np.asarray(threshold, dtype=np.float32)
     return np.where(np.isnan(probability), unanalysed, above).astype(np.uint8)
@@ -190,7 +190,7 @@ def _painted(values: npt.NDArray[Any], mosaic: WindowMosaic, grid: Grid, layer: 
 
 @timings.work("write rasters")
 def _write(path: Path, grid: Grid, layer: _Layer, tags: Mapping[str, str], strips: Strips) -> None:
-    """Paint a plain GeoTIFF, finish it as a COG, and compare; `strips` is asked for twice."""
+    """Paint a plain GeoTIFF, finish it as a COG, and compare; `strips` is called twice."""
     temporary = path.with_name(f".{path.stem}.plain.tif")
     try:
         with cog.explained(Path(path.name)):

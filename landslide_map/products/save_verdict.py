@@ -77,7 +77,7 @@ def save_verdict(folder: Path, verdict: Verdict) -> None:
     Raises
     ------
     UsageError
-        E455 for a comment that is too long, E403 while a run or an edit session holds the file, E453 if the
+        E455 for a comment that is too long, E403 while a run or an edit session holds the file. E453 if the
         row is another one or got another verdict since it was shown. Nothing is saved then.
     InputError
         E170 if the file is no GeoPackage with verdicts, E171 for other words than the verdicts.

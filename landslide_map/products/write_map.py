@@ -81,7 +81,7 @@ def write_map(
     drawing : PixelDrawing, optional
         How the outlines in the layer ``landslides`` are drawn from pixels, instead of objects.
     progress : callable
-        Told the files written so far.
+        Called with the number of files written so far.
     """
     tags = {**tags, **decided(record)}
     mosaic = window_mosaic(plan)
@@ -114,7 +114,7 @@ def write_map(
     styles.write_side_files(folder, lowest, objects=as_objects)
     event_time = dates["event_time"]
     assert event_time is not None
-    # Only now: what fails for want of space is told so by the space that is left, and the rasters free some.
+    # Written last: a failure counts as "disk full" only if little space is left; finished rasters free some.
     with timings.work("write polygons"):
         drawn = found
         if as_objects:
@@ -158,7 +158,7 @@ def _painted(
     with timings.work("paint"):
         probability = mean_over(record.probability, plan)
         # A place counts as analysed as soon as one window over it was, in the fullest scenario of these
-        # windows; this agrees with the probability, which is the mean of the analysed windows only.
+        # windows. That agrees with the probability: it is the mean of the analysed windows only.
         codes = least_over(record.codes, plan)
         return probability, codes, rasters.classify(probability, mean_over(record.threshold, plan), codes)
 

@@ -1,8 +1,8 @@
 """Geoid above the ellipsoid: from heights above the sea, as elevation models have them, to ellipsoidal ones.
 
-EGM96 every half degree, in ``egm96.tif``. Between nodes it is 0.1 m off on average, 4 m at most; EGM2008, to
-which Copernicus GLO-30 refers, differs from EGM96 by half a metre on average. PROJ without its grids says
-nothing and takes the geoid for the ellipsoid.
+EGM96 every half degree, in ``egm96.tif``. Between nodes it is 0.1 m off on average, 4 m at most. Copernicus
+GLO-30 refers to EGM2008, which differs from EGM96 by half a metre on average. PROJ without its grids takes
+the geoid for the ellipsoid, without a warning.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def geoid_height(longitude: npt.ArrayLike, latitude: npt.ArrayLike) -> npt.NDArr
 
 
 def is_ellipsoidal(crs: CRS) -> bool:
-    """Return whether a reference system tells that its heights are above the ellipsoid.
+    """Return whether a reference system declares its heights as above the ellipsoid.
 
-    Most elevation models tell nothing of their heights; these are above the sea.
+    Most elevation models declare nothing of their heights; these are above the sea.
 
     >>> is_ellipsoidal(CRS.from_epsg(4979)), is_ellipsoidal(CRS.from_string("EPSG:4326+3855"))
     (True, False)

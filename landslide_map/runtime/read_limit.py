@@ -1,7 +1,7 @@
-"""Time limit of reads: what reads a file says so here, and a watcher sees which read does not come to an end.
+"""Time limit of reads: reads register here, and a watcher finds one that does not come to an end.
 
-Native code cannot be stopped from Python. So a read that takes too long ends the process, with a code: the
-command line does that (``cli/signals.py``), and a library that other programs use does not.
+Native code cannot be stopped from Python. So a read that takes too long ends the process, with a code. Only
+the command line does that (``cli/signals.py``): a library must not end the program that uses it.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ _NEARLY_FULL = 1 << 20
 _LARGEST_JOURNAL = 16 << 20
 
 _Mark = list[int]
-"""What tells a file from every other one, wherever it is moved: its number, and of a file size and time."""
+"""Identity of a file or folder, wherever it is moved: its number, and of a file size and time."""
 
 
 @contextmanager
@@ -73,10 +73,10 @@ def outputs(
     ------
     OutputExistsError
         E401, before any work: `out` holds a result and `overwrite` is false. E404, before any work and again
-        at the end: a file is in the way that is not of a result of ours, or was changed since.
+        at the end: a file in the way is not of a result of ours, or was changed since.
     UsageError
-        E402 if `out` is not a folder; E403 if another run writes there or a file of the result is open; E405
-        if what a killed run left cannot be undone.
+        E402 if `out` is not a folder. E403 if another run writes there or a file of the result is open. E405
+        if an installation that a killed run began cannot be undone.
     ResourceError
         E601: the disk is full, or `out` is not writable.
     """
@@ -425,7 +425,7 @@ def _not_undone(stage: Path, why: str) -> UsageError:
 
 
 def _mark(path: Path) -> _Mark:
-    """Return what tells a file or folder from every other one; a rename keeps it, a copy has another."""
+    """Return the identity of a file or folder; a rename keeps it, a copy has another."""
     try:
         status = path.lstat()
     except OSError:

@@ -55,7 +55,7 @@ def _mistaken_for_a_scene(path: Path) -> str | None:
 
 
 def explain(error: ValidationError, path: Path, root: type[BaseModel]) -> SceneError:
-    """Return the one error that says best what is wrong with a scene."""
+    """Return the one error that explains best what is wrong with a scene."""
     found = first_problem(error, root, "scene")
     code = "E002" if found.unknown_key else "E390" if found.kind == NAIVE_TIME else "E003"
     return SceneError(code, f"{path}: {found.text}")

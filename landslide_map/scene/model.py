@@ -1,7 +1,7 @@
-"""``scene.yaml`` as a strict model: what the user says, checked before any raster is opened.
+"""``scene.yaml`` as a strict model, checked before any raster is opened.
 
 Unknown keys are refused with the nearest valid key, paths resolve against the file's folder and
-times must say their zone. What the files themselves hold is the readers' business.
+times need a zone. The content of the files is checked by `inputs`.
 """
 
 from __future__ import annotations
@@ -294,7 +294,7 @@ class Output(_Model):
 
 
 class Scene(_Model):
-    """Everything a run is told; no `grid` is the Sentinel-2 tile, no `bundle` the default one."""
+    """All settings of a run; no `grid` means the Sentinel-2 tile, no `bundle` the default one."""
 
     event: Event
     grid: Annotated[GridSpec | None, none_for("s2")] = None
@@ -340,12 +340,12 @@ def load_scene(
     path : str or Path
         The YAML file; relative paths inside it resolve against its folder.
     bundle, stride, threshold, operating_point, outline : optional
-        What the command line says instead of the file; a relative `bundle` resolves against the
+        Values of the command line, instead of the file's; a relative `bundle` resolves against the
         working directory.
     coregister : bool
-        Correct displaced images, whatever the file says.
+        Correct displaced images, also where the file does not ask for it.
     everywhere : bool
-        Compute pixel members on the whole grid, whatever the file says.
+        Compute pixel members on the whole grid, also where the file does not ask for it.
 
     Raises
     ------
@@ -362,8 +362,8 @@ def load_scene(
         document = {
             key: value for key, value in document.items() if key not in {"threshold", "operating_point"}
         }
-    said = {"stride": stride, "threshold": threshold, "operating_point": operating_point}
-    document |= {key: value for key, value in said.items() if value is not None}
+    given = {"stride": stride, "threshold": threshold, "operating_point": operating_point}
+    document |= {key: value for key, value in given.items() if value is not None}
     drawn = {"outline": outline, "pixels": "everywhere" if everywhere else None}
     drawn = {key: value for key, value in drawn.items() if value is not None}
     if drawn and isinstance(output := document.get("output", {}), dict | None):

@@ -66,7 +66,7 @@ class PlanetaryComputer:
 class CopernicusDataSpace:
     """Tokens for the Copernicus Data Space: `CDSE_USERNAME` and `CDSE_PASSWORD` of the environment.
 
-    A token lives ten minutes and is refreshed, not asked for anew: sessions are limited.
+    A token lives ten minutes and is refreshed, not requested anew: sessions are limited.
     """
 
     login: str = "https://identity.dataspace.copernicus.eu/auth/realms/CDSE/protocol/openid-connect/token"

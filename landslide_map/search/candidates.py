@@ -1,4 +1,4 @@
-"""Candidates of a search: Sentinel-2 tiles and Sentinel-1 slices, whatever catalogue they come from."""
+"""Candidates of a search: Sentinel-2 tiles and Sentinel-1 slices, from any catalogue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Asset:
     href: str
     """Address, or path on this machine."""
     size: int | None = None
-    """Bytes; None where the catalogue does not say."""
+    """Bytes; None where the catalogue has no size."""
     checksum: str | None = None
     """As the catalogue writes it: a multihash, or MD5 in hexadecimal."""
 

@@ -21,7 +21,7 @@ from landslide_map.search.network import Network, parsed, shown
 from landslide_map.untrusted.json_text import read_json
 
 PAGE: Final = 200
-"""Items asked for at once."""
+"""Items of one request."""
 MOST_ITEMS: Final = 5000
 """Items read from one catalogue at most."""
 MOST_DOCUMENTS: Final = 5000
@@ -179,7 +179,7 @@ def _query_one(
     found: Found,
     source: Source,
 ) -> None:
-    """Ask a STAC API, page by page."""
+    """Search a STAC API, page by page."""
     href, method = api
     for box in area.boxes():
         query = ItemSearch(

@@ -19,7 +19,7 @@ BEFORE: Final = timedelta(days=60)
 MOST_INSPECTED: Final = 12
 """How many images, the nearest to the event, have their clouds counted inside the area."""
 MOST_CLOUD: Final = 90.0
-"""Cloud cover of a tile from which on it is not looked at, percent."""
+"""Cloud cover of a tile from which on it is left out, percent."""
 CLOUDY: Final = 60.0
 """Cost above which an image is called a poor one."""
 CLOUDY_BEFORE: Final = 40.0
@@ -162,7 +162,7 @@ def _ranked(
     a_day: float,
     snow_before: float | None = None,
 ) -> tuple[list[Ranked], list[Rejected]]:
-    """Return images with their costs, the best first, and those that are not worth a look."""
+    """Return images with their costs, the best first, and the rejected ones."""
     covered = {image.id: area.covered(image.footprint) for image in images}
     rejected = [Rejected(i.id, "its footprint misses the area") for i in images if covered[i.id] == 0]
     rejected += [

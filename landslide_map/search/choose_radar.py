@@ -26,7 +26,7 @@ _ENOUGH_BEFORE: Final = 3
 _APART: Final = timedelta(days=2)
 """Passes nearer than this, of two satellites on one track, count as one date."""
 _ONE_PASS: Final = timedelta(minutes=20)
-"""Slices of one pass follow each other within this, where no orbit number tells."""
+"""Slices of one pass follow each other within this, where no orbit number is known."""
 _SAME_PRODUCT: Final = 62
 """Length of a Sentinel-1 product name up to its datatake; what follows differs between catalogues."""
 
@@ -232,7 +232,7 @@ def _remarks(track: Track) -> list[Notice]:
 
 
 def _missing(state: str, passes: Sequence[Pass], event: EventTime) -> Notice:
-    """Say why a direction has no track."""
+    """Return the notice why a direction has no track."""
     before = any(event.before(p.end) for p in passes)
     after = any(event.after(p.start) for p in passes)
     why = "no pass"
@@ -246,7 +246,7 @@ def _missing(state: str, passes: Sequence[Pass], event: EventTime) -> Notice:
 
 
 def _gaps(raw: Sequence[Pass], usable: Sequence[Pass], event: EventTime) -> list[Notice]:
-    """Say which passes exist, but not as geocoded products: a neighbouring track is no replacement."""
+    """Return notices of passes without geocoded products: a neighbouring track is no replacement."""
     have = {(p.first.platform, p.first.absolute_orbit) for p in usable}
     gone = [
         p for p in raw if (p.first.platform, p.first.absolute_orbit) not in have and p.covered >= COVERED[-1]

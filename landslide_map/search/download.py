@@ -24,7 +24,7 @@ from landslide_map.untrusted.json_text import read_json
 PARALLEL: Final = 4
 """Files that are downloaded at once: what the Copernicus Data Space allows an account."""
 ASK_ABOVE: Final = 5_000_000_000
-"""Bytes above which a person is asked first."""
+"""Bytes above which the user must confirm the download."""
 _CHUNK: Final = 1 << 16
 """Bytes written at once: so much of a broken connection is lost at most."""
 _MB: Final = 1_000_000
@@ -51,7 +51,7 @@ class Download:
 
 
 def with_sizes(downloads: Iterable[Download], network: Network) -> list[Download]:
-    """Return downloads with the sizes that servers tell where the catalogue did not."""
+    """Return downloads with the sizes from the servers where the catalogue has none."""
 
     def sized(one: Download) -> Download:
         if one.size is not None or one.target.exists():
@@ -79,7 +79,7 @@ def fetch(
     Raises
     ------
     SearchError
-        E700 no answer, E708 broken off too often, E709 another checksum or size, E710 access denied, E713 a
+        E700 no answer, E708 broken off too often, E709 another checksum or size, E710 access denied. E713 a
         file of another size is there, E714 a web page instead of a file.
     ResourceError
         E601 not enough space.
@@ -177,7 +177,7 @@ class _Fetch:
         )
 
     def _continue(self) -> None:
-        """Ask for what is missing, and append it."""
+        """Request the missing bytes, and append them."""
         have, tag = self._have(), self._tag()
         headers = {"Accept-Encoding": "identity"}
         if have and (tag or self.one.checksum):

@@ -128,7 +128,7 @@ def follow(
     every : timedelta, optional
         Time between two searches; None searches once.
     say, sleep, clock : callable
-        What is told, how to wait, and what time it is.
+        Called with each message, to wait, and for the time.
     """
     end = query.event.latest + AFTER
     while True:
@@ -189,7 +189,7 @@ def _next(out: Path) -> Path:
 
 
 def _written(query: Query, selection: Selection, folder: Path, images: Path) -> Plan:
-    """Write scene.yaml and its companions, and last the plan that says they are complete."""
+    """Write scene.yaml and its companions, and last the plan: its presence means that they are complete."""
     write_selection(selection, folder / "scene.yaml", images)
     plan = Plan(
         folder,

@@ -48,7 +48,7 @@ def find_images(query: Query, network: Network, folder: Path, progress: Report =
     query : Query
     network : Network
     folder : Path
-        Where scene classifications are kept that are looked at.
+        Folder for the scene classifications.
     progress : Report
 
     Raises
@@ -120,7 +120,7 @@ def _elevation(query: Query, network: Network, images: bool) -> tuple[list[str],
 
 
 def _nothing(found: Found, event: EventTime, area: Area, notices: tuple[Notice, ...]) -> SearchError:
-    """Say what there is where nothing can be mapped."""
+    """Return the refusal of a search without a mappable image; it names those that exist."""
     candidates: list[Candidate] = [*found.optical, *found.radar]
     hits = [one for one in candidates if area.covered(one.footprint) > 0]
     before = [one for one in hits if event.before(one.end)]

@@ -1,4 +1,4 @@
-"""STAC items as candidates: the property and asset names of each catalogue, and what an item must tell.
+"""STAC items as candidates: the property and asset names of each catalogue, and what an item must have.
 
 Names differ between Earth Search, the Planetary Computer and the Copernicus Data Space; product names are the
 same everywhere and fill the gaps.
@@ -45,7 +45,7 @@ _TAKEN: Final = re.compile(r"(\d{8}T\d{6}_\d{6})")
 
 
 class UnusableItemError(ValueError):
-    """An item that lacks or contradicts what is needed; the text says what."""
+    """An item that lacks or contradicts a needed property; the text names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def read_item(item: Any, area: Area, source: Source) -> Candidate | Rejected | N
     Parameters
     ----------
     item : object
-        Parsed JSON, of whatever shape a server sent.
+        Parsed JSON of any shape, as a server sent it.
     area : Area
     source : Source
     """
@@ -147,7 +147,7 @@ def _radar(item: Mapping[str, Any], names: list[str], area: Area, source: Source
     assets = _assets(item, _RADAR_ASSETS, source)
     identity = identify([*(one.href.split("?")[0].rsplit("/", 1)[-1] for one in assets.values()), *names])
     rtc = "rtc" in f"{item.get('collection')} {item['id']}".lower() or identity.quantity == "gamma0_rtc"
-    # Raw products are only reported, whatever the address of their files.
+    # Raw products are only reported, with any address of their files.
     missing = sorted({"vv", "vh"} - set(assets)) if rtc else []
     if missing or not {"VV", "VH"} <= set(properties.get("sar:polarizations", ("VV", "VH"))):
         raise UnusableItemError(f"it lacks {' and '.join(missing).upper() or 'VV or VH'}")
@@ -246,7 +246,7 @@ def _assets(
 
 
 def _href(asset: Mapping[str, Any], source: Source) -> str | None:
-    """Return an address that can be asked, the alternative over HTTPS where the first is none.
+    """Return an address that can be requested, the alternative over HTTPS where the first is none.
 
     A file on this machine counts only for a catalogue on this machine, and only inside its folder.
     """

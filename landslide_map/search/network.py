@@ -1,4 +1,4 @@
-"""Requests to other machines: time-outs, retries, refusals by code; each host is named before it is asked."""
+"""Requests to other machines: time-outs, retries, refusals by code. Each host is named before the first."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONNECT_S: Final = 10.0
 ATTEMPTS: Final = 6
 """How often one request is tried at most."""
 LONGEST_PAUSE_S: Final = 120.0
-"""Longest pause that a server may ask for with Retry-After, seconds."""
+"""Longest pause that a server may request with Retry-After, seconds."""
 TEXT_LIMIT: Final = 64 << 20
 """Longest answer of a catalogue that is read, bytes."""
 _AGAIN: Final = {408, 425, 429, 500, 502, 503, 504}
@@ -40,7 +40,7 @@ class Access(Protocol):
         """Whether `url` is of this provider."""
 
     def signed(self, url: str, network: Network) -> tuple[str, dict[str, str]]:
-        """Return the address and the headers to ask with."""
+        """Return the address and the headers of a request."""
 
     def renew(self, url: str) -> None:
         """Forget a permission that was refused."""
@@ -73,7 +73,7 @@ class Network:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Names of the machines that were asked, sorted."""
+        """Names of the machines that requests were sent to, sorted."""
         return tuple(sorted(self._hosts))
 
     def text(self, url: str, method: str = "GET", **what: Any) -> str:
@@ -92,7 +92,7 @@ class Network:
         return parsed(self.text(url, method, **what), url)
 
     def size(self, url: str) -> int | None:
-        """Return how many bytes a file has; None where the server does not say."""
+        """Return the size of a file, bytes; None where the server sends none."""
         with self.answer(url, "HEAD") as answer:
             length = answer.headers.get("Content-Length", "")
         return int(length) if length.isdigit() else None
@@ -120,7 +120,7 @@ class Network:
         method : str
         headers : mapping, optional
         also : set of int
-            Status codes that are an answer besides 200 and 206.
+            Status codes that are an answer, in addition to 200 and 206.
         what
             Goes to :mod:`requests`.
 
@@ -148,7 +148,7 @@ class Network:
                 problem, pause = _reason(error), _backoff(attempt)
                 continue
             except (requests.RequestException, ValueError) as error:
-                raise SearchError("E702", f"{shown(url)}: cannot be asked ({_reason(error)}).") from None
+                raise SearchError("E702", f"{shown(url)}: cannot be requested ({_reason(error)}).") from None
             status = response.status_code
             if status in {200, 206} | also:
                 return response
@@ -171,14 +171,14 @@ class Network:
         self, url: str, method: str, headers: dict[str, str], what: dict[str, Any]
     ) -> requests.Response:
         self._name(url)
-        asked = url
+        address = url
         extra: dict[str, str] = {}
         for access in self.access:
             if access.covers(url):
-                asked, extra = access.signed(url, self)
+                address, extra = access.signed(url, self)
         response = self._session().request(
             method,
-            asked,
+            address,
             headers={**headers, **extra},
             timeout=(CONNECT_S, self.read_s),
             stream=True,
@@ -195,7 +195,7 @@ class Network:
         return bool(covering)
 
     def _name(self, url: str) -> None:
-        """Say which machine is asked; refuse what is no web address."""
+        """Name the machine of a request, once; refuse what is no web address."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise SearchError(
@@ -219,7 +219,7 @@ class Network:
 
 
 def parsed(text: str, url: str) -> Any:
-    """Return `text` parsed as JSON, or refuse it (E701) in words that say what it is."""
+    """Return `text` parsed as JSON, or refuse it (E701) with its kind, such as a web page."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -273,15 +273,15 @@ def _body(answer: requests.Response, url: str) -> str:
     return b"".join(pieces).decode("utf-8", "replace")
 
 
-def _pause(asked: str | None, attempt: int) -> float:
-    """Return how long to wait, seconds: what the server asks for, in seconds or as a date, else a guess."""
-    if asked is None:
+def _pause(retry_after: str | None, attempt: int) -> float:
+    """Return the time to wait, seconds: the server's Retry-After (seconds or a date), else by `attempt`."""
+    if retry_after is None:
         return _backoff(attempt)
-    if asked.strip().isdigit():
-        seconds = float(asked)
+    if retry_after.strip().isdigit():
+        seconds = float(retry_after)
     else:
         try:
-            seconds = (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds()
+            seconds = (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds()
         except (ValueError, TypeError):
             return _backoff(attempt)
     return min(max(seconds, 0.0), LONGEST_PAUSE_S)

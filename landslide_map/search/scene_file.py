@@ -1,4 +1,4 @@
-"""The scene.yaml of a selection, with comments that say where each image comes from."""
+"""The scene.yaml of a selection, with the origin of each image as comments."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Selection:
         }
 
     def table(self) -> list[str]:
-        """Return lines that say what was chosen, what was not and why."""
+        """Return lines with the images chosen, those rejected, and why."""
         lines = ["taken:"]
         for side, ranked in self.images:
             image, clear = ranked.image, ranked.clearness

@@ -106,7 +106,7 @@ def _read_optical(image: OpticalImage, name: str, place: _Place) -> Floats32:
     """One optical band as training DN, interpolated in DN."""
     scale, offset = np.float32(image.scale), np.float32(image.offset)
     values = place.read(image.bands[name])
-    # Products with the offset cannot hold less than 1 (0 is "no data"); products without it can, in deep
+    # Products with the offset cannot hold less than 1 (0 is "no data"). Products without it can, in deep
     # shade, and the models' ratios have a pole there.
     dn: Floats32 = np.maximum(values * scale + offset, np.float32(1))
     return dn
@@ -237,7 +237,7 @@ def _read_backscatter(band: RasterBand, units: BackscatterUnits, place: _Place) 
 
 
 def _read_composite(composite: RadarComposite, side: str, pol: str, place: _Place) -> Floats32:
-    """Post-event backscatter of a composite, or what its difference says was there before."""
+    """Post-event backscatter of a composite, or the pre-event one that its difference implies."""
     post = _read_backscatter(composite.bands[f"post_{pol}"], "db", place)
     if side == "post":
         return post

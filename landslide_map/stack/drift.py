@@ -20,10 +20,10 @@ DRIFT_SHIFT, DRIFT_SPREAD = 0.5, (0.4, 2.5)
 alone, where speckle sets the range; one forest is narrower than the forests of the world."""
 DIFFERENCE_STEP_DB: Final = 3.0
 QUIET: Final = 0.53
-"""Range of VV differences, over that of the training data, below which speckle was filtered or averaged: 1.8
-of 3.4 dB for the middle half (docs/decisions/0013). Asked on the grid, so that our own resampling counts."""
+"""Range of VV differences, over that of the training data. Speckle was filtered or averaged below it: 1.8 of
+3.4 dB for the middle half (docs/decisions/0013). Measured on the grid, so that our own resampling counts."""
 ENOUGH: Final = 100
-"""Fewer valid pixels than this tell nothing."""
+"""Fewer valid pixels than this show nothing."""
 
 
 class Distribution(TypedDict):

@@ -63,7 +63,7 @@ def unavailable(inputs: SceneInputs, names: Sequence[str]) -> list[str]:
 
 
 def _unopened(inputs: SceneInputs, name: str) -> tuple[UnopenedBand, ...]:
-    """Return the bands of a channel that are opened when it is asked for; none where there are none.
+    """Return the bands of a channel that are opened when it is read; none where there are none.
 
     They are opened once here, so that a damaged one is refused before hours of work.
     """

@@ -1,4 +1,4 @@
-"""Bytes of a foreign file: plain files only, and never more than the reader asked for."""
+"""Bytes of a foreign file: plain files only, and never more than the reader's limit."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _GEOJSON: Final = re.compile(
 _PIPELINE: Final = re.compile(
     rb"gdal_streamed_alg|command_line|gdal_virtual|conformsTo|\"links\"\s*:", re.IGNORECASE
 )
-"""In JSON: commands of GDAL, and services that are asked for more pages."""
+"""In JSON: commands of GDAL, and services that GDAL would request more pages from."""
 _SQL: Final = re.compile(
     rb"virtual(ogr|shape|dbf|xl|text)|geocode|gdal_|load_extension|/vsi|https?:", re.IGNORECASE
 )

@@ -49,7 +49,7 @@ def read_inventory(
     Raises
     ------
     InputError
-        E150 missing, unreadable or empty, E151 without CRS or not in the degrees it promises, E152 other
+        E150 missing, unreadable or empty, E151 without CRS or not in the degrees that it declares. E152 other
         shapes than polygons, E153 no polygon on the grid.
     """
     held, notices = read_polygons(path, layer)

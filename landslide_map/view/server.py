@@ -1,4 +1,4 @@
-"""Server of the page: the loopback address only, a token in the address, until it is told to stop."""
+"""Server of the page: the loopback address only, a token in the address, until it is stopped."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ EPSG, ULX, ULY = 32651, 800_040.0, 2_660_040.0
 OPTICAL_PASS, POST_DELAY = timedelta(minutes=-65), timedelta(days=14)
 """From the event's time to the hour of Sentinel-2, and to the first clear image after it."""
 CLOUD_SHARE = (0.02, 0.10)
-"""Of the map, where clouds are asked for."""
+"""Share of the map, where clouds are requested."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,7 +282,7 @@ def test_windows_that_a_member_may_have_seen_prove_nothing(trained: Path, tmp_pa
     assert learned.notices == ()
     with pytest.raises(UsageError, match="labels"):
         learn_cascade(trained, tmp_path / "other", fresh, out_of_fold=True)
-    with pytest.raises(BundleError, match="nothing that those could spare") as caught:
+    with pytest.raises(BundleError, match="no network could be skipped") as caught:
         learn_cascade(None, tmp_path / "other", fresh)
     assert caught.value.code == "E541"
 

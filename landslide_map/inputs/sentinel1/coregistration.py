@@ -13,9 +13,9 @@ from scipy.ndimage import gaussian_filter, uniform_filter
 Pixels = npt.NDArray[np.float32]
 
 REACH: Final = 32
-"""The largest shift that is looked for, pixels."""
+"""The largest shift that is searched, pixels."""
 REFUSED_PX: Final = 2
-"""Smaller ones are within what orbits and terrain models leave, and what speckle lets be told."""
+"""Smaller ones are within the errors of orbits and terrain models, and of the measurement in speckle."""
 CLEAR, DISTINCT, NOWHERE_ELSE = 0.3, 1.4, 6
 """Correlation of a peak that tells, how many times that of all others it is, and from how many pixels away
 others count; docs/decisions/0041 has what right pairs and chance reach."""

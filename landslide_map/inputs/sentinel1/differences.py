@@ -15,8 +15,8 @@ from landslide_map.inputs.sentinel1.units import ENOUGH, Pixels, share_negative
 FILTERED_IQR_DB: Final = 1.8
 """Inter-quartile range of post - pre: 3.1 unfiltered at 30 m, 0.6 after total-variation filtering."""
 REVERSED: Final = -0.15
-"""Correlation of fine structure in post and post - pre: 0.44 to 0.77 in real pairs, from 0.20 on in filtered
-ones, and as much below 0 in post and pre - post."""
+"""Correlation of fine structure in post and post - pre. It is 0.44 to 0.77 in real pairs, from 0.20 on in
+filtered ones, and as much below 0 in post and pre - post."""
 CONFIRMED: Final = 0.15
 """From this correlation on the sign is right."""
 APART: Final = 2
@@ -24,7 +24,7 @@ APART: Final = 2
 
 
 def check_change(pre_db: Pixels, post_db: Pixels, where: str) -> list[Notice]:
-    """Judge post - pre of two images sampled at the same places.
+    """Check post - pre of two images sampled at the same places.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def check_differ(one: Pixels, other: Pixels, where: str) -> None:
 
 
 def check_difference(change: Pixels, where: str) -> list[Notice]:
-    """Judge valid differences post - pre, dB; see :func:`check_change`."""
+    """Check valid differences post - pre, dB; see :func:`check_change`."""
     if change.size < ENOUGH:
         return []
     same = float(np.mean(change == 0))
@@ -82,7 +82,7 @@ def check_difference(change: Pixels, where: str) -> list[Notice]:
 
 
 def check_composite(change: Pixels, name: str, where: str) -> list[Notice]:
-    """Judge a stored difference band of a composite: dB, post - pre, around zero.
+    """Check a stored difference band of a composite: dB, post - pre, around zero.
 
     Raises
     ------

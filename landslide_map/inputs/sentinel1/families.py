@@ -32,7 +32,7 @@ from landslide_map.untrusted.files import ZIP_ERRORS, zip_names
 SAME_PASS_S: Final = 600.0
 """Slices, bursts and frames of one pass over a scene start within this time."""
 MOST_FILES: Final = 20_000
-"""Names of a folder or zip that are looked at."""
+"""Names of a folder or zip that are read."""
 _RASTER: Final = re.compile(r"\.(tif|tiff|dim)$", re.IGNORECASE)
 _COMPANION: Final = re.compile(
     r"(?:^|[_.-])(?:ls_map|inc_map|area|dem|rgb|mask|angle|lia|local_incidence_angle|diff\w*|composite)\.tiff?$",
@@ -66,7 +66,7 @@ class Product:
 
     @property
     def relative_orbit(self) -> int | None:
-        """Track, as told or by the absolute orbit."""
+        """Track, as declared or by the absolute orbit."""
         recorded = self.identity
         return recorded.relative_orbit or relative_orbit(recorded.platform, recorded.absolute_orbit)
 

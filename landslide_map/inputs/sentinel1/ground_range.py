@@ -44,9 +44,9 @@ def not_geocoded(path: Path) -> InputError:
 
 
 def identity_of(product: Path) -> Identity:
-    """Return what the annotation and the name of a product say."""
+    """Return the properties in the annotation and the name of a product."""
     annotation = annotation_of(product, "vv")
-    told = Identity(
+    annotated = Identity(
         platform=annotation.platform if re.fullmatch(r"S1[ABCD]", annotation.platform) else None,
         absolute_orbit=annotation.absolute_orbit,
         orbit=annotation.direction if annotation.direction in {"ascending", "descending"} else None,
@@ -55,7 +55,7 @@ def identity_of(product: Path) -> Identity:
         quantity="sigma0",
         filtered=False,
     )
-    return told.completed(identify([product.name]))
+    return annotated.completed(identify([product.name]))
 
 
 def recorded_of(band: GroundRangeBand) -> Recorded:
@@ -155,7 +155,7 @@ def _covers(product: Path, grid: Grid) -> bool:
 
 
 def _orbit_notice(product: Path) -> Notice:
-    """Say (I324) that a product is geocoded here, and by which orbit."""
+    """Return the notice (I324) that a product is geocoded here, and by which orbit."""
     orbit = orbit_file_of(product, annotation_of(product, "vv"))
     by = (
         f"the orbit file {orbit.name}"

@@ -16,7 +16,7 @@ from landslide_map.options import BackscatterUnits, Quantity
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What one source of metadata knows about a Sentinel-1 image; None where it says nothing."""
+    """Properties of a Sentinel-1 image from one source of metadata; None where it lacks them."""
 
     acquired: datetime | None = None
     """UTC start of sensing."""
@@ -27,8 +27,8 @@ class Identity:
     orbit: str | None = None
     """``ascending`` or ``descending``."""
     family: str | None = None
-    """Who made the product: ``GRD, OPERA, HyP3, Planetary Computer, AWS RTC``; GRD is the Earth Engine
-    or SNAP kind, named after the SAFE it was made from."""
+    """Producer: ``GRD, OPERA, HyP3, Planetary Computer, AWS RTC``. GRD is the Earth Engine or SNAP kind,
+    named after the SAFE it was made from."""
     units: BackscatterUnits | None = None
     quantity: Quantity | None = None
     filtered: bool | None = None
@@ -43,11 +43,11 @@ class Identity:
 
 
 Recorded = tuple[tuple[str, Identity], ...]
-"""Sources of metadata with what each says, the most trusted first."""
+"""Sources of metadata and the properties from each, the most trusted first."""
 
 
 def sources_of(recorded: Recorded) -> dict[str, str]:
-    """Return which source each property comes from: the first that says anything about it.
+    """Return the source of each property: the first that has it.
 
     >>> tags, name = Identity(platform="S1A"), Identity(platform="S1B", relative_orbit=7)
     >>> sources_of((("tags", tags), ("name", name)))
@@ -98,7 +98,7 @@ _SCALES: Final[dict[str, BackscatterUnits]] = {"p": "power", "d": "db", "a": "am
 
 
 def identify(names: Iterable[str]) -> Identity:
-    """Return what the names of a file and its folders say.
+    """Return the properties that the names of a file and its folders declare.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def _of_pyrosar(found: re.Match[str]) -> Identity:
 
 
 def from_text(text: str) -> Identity:
-    """Return what a text beside a product says of the granule that it was made from (HyP3's README).
+    """Return the granule that a product was made from, by the text beside it (HyP3's README).
 
     >>> made_from = "made from S1A_IW_GRDH_1SDV_20210809T173953_20210809T174018_039156_049F13_6FF8"
     >>> from_text(made_from).absolute_orbit, from_text(made_from).platform
@@ -199,7 +199,7 @@ def from_text(text: str) -> Identity:
 
 
 def from_tags(tags: Mapping[str, str]) -> Identity:
-    """Return what the GDAL tags of a file say (OPERA, AWS ``sentinel-s1-rtc-indigo``, STAC-like).
+    """Return the properties in the GDAL tags of a file (OPERA, AWS ``sentinel-s1-rtc-indigo``, STAC-like).
 
     The TIFF tag ``DateTime`` is left alone: it is when the file was written.
 
@@ -283,7 +283,7 @@ def local_solar_hour(acquired: datetime, longitude: float) -> float:
 
 
 def direction(acquired: datetime, longitude: float, latitude: float) -> str | None:
-    """Return the orbit direction that the local solar time implies, or None where it cannot tell.
+    """Return the orbit direction that the local solar time implies, or None where it implies none.
 
     Sentinel-1 crosses the equator northwards at 18:00 and southwards at 06:00 local time; above 70 degrees
     the swath spans too many hours.
@@ -308,7 +308,7 @@ def seconds_of_day(moment: datetime) -> float:
 
 
 def has_time_of_day(moment: datetime) -> bool:
-    """Whether `moment` says more than a date; exactly 00:00:00 is how a mere date is written."""
+    """Whether `moment` is more than a date; exactly 00:00:00 is how a mere date is written."""
     return seconds_of_day(moment) != 0
 
 

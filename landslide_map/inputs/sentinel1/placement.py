@@ -1,7 +1,7 @@
 """Placement of the images of one track: checked on the pixels, corrected, or trusted, as scene.yaml says.
 
 The difference of two images that are displaced shows every ridge and river bank as change, and a map of it is
-plausible. Distributors have published such images; no metadata tell (docs/decisions/0041).
+plausible. Distributors have published such images, and no metadata show it (docs/decisions/0041).
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def placed(orbit: str, pre: Images, post: Images, how: Registration) -> tuple[Im
     pre, post : tuple of RadarImage
         With ``correct``, those that are displaced have their grids moved: pixels are not resampled here.
     notices : list of Notice
-        W331 where two images show much, and nothing of it in common; I331 for each that was moved, W332 for
-        those whose displacement is not known; I330 where nothing was checked.
+        W331 where two images show much, and nothing of it in common. I331 for each that was moved, W332 for
+        each with an unknown displacement. I330 where nothing was checked.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Response of the Sentinel Hub Process API: what the request beside it says of its pixels.
+"""Response of the Sentinel Hub Process API: the properties of its pixels, from the request beside it.
 
-The Python package of Sentinel Hub keeps ``request.json`` beside ``response.tiff``. Without it scene.yaml says
-all that. Defaults are those of the API: gamma0 of the ellipsoid, and no orthorectification.
+The Python package of Sentinel Hub keeps ``request.json`` beside ``response.tiff``. Without it scene.yaml must
+declare them. Defaults are those of the API: gamma0 of the ellipsoid, and no orthorectification.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LIMIT: Final = 4 << 20
 _DEEPEST: Final = 4
 """The payload lies in the document of the package, or is it."""
 _CONVERTS: Final = re.compile(r"log|sqrt|pow|\*\*|db", re.IGNORECASE)
-"""What scripts convert power with; the pixels tell the units then."""
+"""Names by which scripts convert power; the units then come from the pixels."""
 _TYPE: Final = re.compile(r"sentinel-1-grd|S1GRD", re.IGNORECASE)
 _QUANTITIES: Final[Mapping[str, Quantity]] = {
     "SIGMA0_ELLIPSOID": "sigma0",
@@ -43,7 +43,7 @@ def is_response(path: Path) -> bool:
 
 
 def requested(path: Path) -> Identity:
-    """Return what the request beside a raster says: quantity, direction and date; nothing without one.
+    """Return quantity, direction and date from the request beside a raster; nothing without one.
 
     Raises
     ------
@@ -53,8 +53,8 @@ def requested(path: Path) -> Identity:
     source = _source(path) if _RESPONSE.fullmatch(path.name) else None
     if source is None:
         return Identity()
-    asked, converted = source
-    processing = _mapping(asked.get("processing"))
+    request, converted = source
+    processing = _mapping(request.get("processing"))
     coefficient = str(processing.get("backCoeff") or "GAMMA0_ELLIPSOID").upper()
     if coefficient not in _QUANTITIES:
         raise InputError(
@@ -67,7 +67,7 @@ def requested(path: Path) -> Identity:
             f"{path}: was requested without terrain correction, hundreds of metres off in mountains; request "
             "it with orthorectify: true",
         )
-    filters = _mapping(asked.get("dataFilter"))
+    filters = _mapping(request.get("dataFilter"))
     direction = str(filters.get("orbitDirection") or "").lower()
     speckle = str(_mapping(processing.get("speckleFilter")).get("type") or "NONE").upper()
     return Identity(

@@ -70,10 +70,10 @@ def open_track(
     Raises
     ------
     InputError
-        E101-E108 files, E301 units, E302 dates, E303 direction, E304 tracks, E305 polarisations, E306 same
-        image twice, E307 differences the wrong way round, E309 unknown date, E310 mosaics, E311 and E320 not
-        geocoded, E315 radiometries mixed, E316 slices of different passes, E331 displaced, E350
-        undeclared nodata.
+        E101-E108 files, E301 units, E302 dates, E303 direction, E304 tracks, E305 polarisations. E306 same
+        image twice, E307 differences the wrong way round, E309 unknown date, E310 mosaics. E311 and E320 not
+        geocoded, E315 radiometries mixed, E316 slices of different passes. E331 displaced, E350 undeclared
+        nodata.
     """
     if spec.composite is not None:
         composite, notices = _open_composite(orbit, spec.composite)

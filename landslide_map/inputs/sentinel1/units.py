@@ -35,7 +35,7 @@ RATIO_REFUSED_DB, RATIO_DOUBTFUL_DB = -2.0, 2.0
 
 
 def fill_values(pixels: Pixels, where: str, integer: bool = False) -> tuple[tuple[float, ...], list[Notice]]:
-    """Find the values that mean "no data" although no tag says so.
+    """Find the values that mean "no data" although no tag declares them.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def infer_units(vv: Pixels, vh: Pixels, where: str) -> tuple[BackscatterUnits, N
     Raises
     ------
     InputError
-        E301: power and amplitude cannot be told apart safely, so they must be declared.
+        E301: power and amplitude cannot be distinguished safely, so they must be declared.
     """
     medians = [float(np.median(band[np.isfinite(band)])) for band in (vv, vh) if np.isfinite(band).any()]
     if medians and max(share_negative(vv), share_negative(vh)) > 0.95 and min(medians) > -50:
@@ -133,7 +133,7 @@ def check_units(vv: Pixels, vh: Pixels, units: BackscatterUnits, where: str) -> 
     Raises
     ------
     InputError
-        E301, saying what the pixels look like.
+        E301, with the units that the pixels look like.
     """
     for name, band in (("VV", vv), ("VH", vh)):
         finite = band[np.isfinite(band)]
@@ -163,7 +163,7 @@ def check_units(vv: Pixels, vh: Pixels, units: BackscatterUnits, where: str) -> 
 
 
 def _check_band_units(finite: Pixels, name: str, units: BackscatterUnits, where: str) -> None:
-    """Judge one band, at least ENOUGH finite values."""
+    """Check one band, at least ENOUGH finite values."""
     median = float(np.median(finite))
     span = f"{name} {finite.min():.4g} to {finite.max():.4g}, median {median:.4g}"
     negative = share_negative(finite)

@@ -1,8 +1,8 @@
 """Sentinel-2 Level-2A products as ESA's EOPF Zarr (versions 2 and 3) and GeoZarr, folder or zip.
 
 The arrays hold the digital numbers of the SAFE product; those of GeoZarr hold reflectance without the
-offset. Their attributes tell the projection, which GDAL does not find; the bounding box of the product is
-written east before west, and that of GeoZarr holds zeros: neither is used.
+offset. Their attributes hold the projection, which GDAL does not find. Bounding boxes are not used: that of
+the product is written east before west, and that of GeoZarr holds zeros.
 """
 
 from __future__ import annotations

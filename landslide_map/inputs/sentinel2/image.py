@@ -63,8 +63,8 @@ def open_optical(
     Raises
     ------
     InputError
-        E101 to E109 unusable files, E201 Level-1C, E204 offset, E205 units, E206 band order,
-        E208 acquired before the event; E210 not acquired before it, where it has to be.
+        E101 to E109 unusable files, E201 Level-1C, E204 offset, E205 units, E206 band order.
+        E208 acquired before the event, E210 not acquired before it, where it has to be.
     """
     stated = spec
     spec, *more = whole(spec)
@@ -271,7 +271,7 @@ def _look_at_pixels(
         raise InputError("E106", f"{name}: no pixel has a value in all bands; the image is empty")
     checks.check_bands_differ(name, sample)
     checks.check_units(name, spec.units, sample)
-    # Numbers are often divided by 10000 with the offset still in them: pixels are asked here, too.
+    # Numbers are often divided by 10000 with the offset still in them: the pixels decide here, too.
     reflectance = OffsetDecision(bands.DN_PER_REFLECTANCE, bands.DN_OFFSET, "reflectance, as scene.yaml says")
     metadata = reflectance if spec.units == "reflectance" and not found.reflectance else found.offset
     decision = offset.decide_offset(name, spec.offset, metadata, sample)

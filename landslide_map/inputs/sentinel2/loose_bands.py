@@ -56,10 +56,10 @@ def _image(files: dict[str, Path]) -> LooseBands:
 
 
 def _day_in(names: Iterable[str]) -> datetime | None:
-    """Return the one day that every name tells, as its beginning."""
-    told = [_DAY.findall(name) for name in names]
-    days = {day for each in told for day in each}
-    if len(days) != 1 or not all(told):
+    """Return the beginning of the one day that every name has."""
+    found = [_DAY.findall(name) for name in names]
+    days = {day for each in found for day in each}
+    if len(days) != 1 or not all(found):
         return None
     try:
         year, month, day = map(int, days.pop())

@@ -1,9 +1,9 @@
 """Offset of a Sentinel-2 image, read from its pixels. Pure, arrays in.
 
-The offset is read from vegetation, because plants are dark in blue and red everywhere: a pixel whose
-NIR exceeds its red by 0.15 in reflectance is vegetated, and that difference does not depend on
-the offset. Dark quantiles of the whole image can prove that the offset is absent, but not that it is
-present: bare, bright or snowy land has no dark pixels (docs/decisions/0012).
+The offset is read from vegetation, because plants are dark in blue and red everywhere. A pixel is
+vegetated where NIR exceeds red by 0.15 in reflectance; that difference does not depend on the offset.
+Dark quantiles of the whole image can prove that the offset is absent, but not that it is present.
+Bare, bright or snowy land has no dark pixels (docs/decisions/0012).
 """
 
 from __future__ import annotations

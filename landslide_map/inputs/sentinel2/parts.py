@@ -24,7 +24,7 @@ SAME_PASS_S: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What files and metadata say, before the pixels are asked."""
+    """Files and metadata of an image, before its pixels are read."""
 
     name: str
     rasters: dict[str, RasterBand]

@@ -90,8 +90,8 @@ class Cluster:
         Raises
         ------
         LandslideMapError
-            E630 a scheduler that is gone, here or during prediction; E633 a worker without the bundle,
-            E634 without the inputs; E502, E610, E612, E640 as in a local run; E613 a worker on which the
+            E630 a scheduler that is gone, here or during prediction. E633 a worker without the bundle,
+            E634 without the inputs. E502, E610, E612, E640 as in a local run. E613 a worker on which the
             reduced precision is wrong. Those of workers name the worker.
         """
         identities = tuple(input_identities(inputs.files))

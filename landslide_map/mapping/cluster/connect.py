@@ -48,7 +48,7 @@ def connected(address: str, tls: TlsFiles | None = None) -> Iterator[Cluster]:
     Raises
     ------
     ResourceError
-        E630 no answer from there, E631 it has no worker, E632 a worker or the scheduler has another version,
+        E630 no answer from there, E631 it has no worker, E632 a worker or the scheduler has another version.
         E636 certificates are missing or not accepted.
     UsageError
         E402 certificates with an address that is not ``tls://``.
@@ -70,7 +70,7 @@ def local_workers(count: int) -> Iterator[Cluster]:
     importing it.
     """
     threads = max(1, CPU_COUNT // count)
-    # Dask would give the libraries in a worker one thread, as it runs one task for each of its threads; here
+    # Dask would give the libraries in a worker one thread, as it runs one task for each of its threads. Here
     # one task uses all of them. Products of matrices keep one: their rounding depends on it.
     environment = {"distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": threads}
     with (

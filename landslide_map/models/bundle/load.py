@@ -69,7 +69,7 @@ class Bundle:
     early_exit: bool = False
     """Whether members are skipped where their vote cannot change a class."""
     cascade: bool = False
-    """Whether scenarios' rules call windows no landslide without asking the networks."""
+    """Whether scenarios' rules call windows no landslide without the networks."""
     notices: tuple[Notice, ...] = ()
     """What the user must know of how its networks are computed (W613)."""
     pixel_members: tuple[SegmentationMember, ...] = ()
@@ -121,7 +121,7 @@ class Bundle:
         number = {self.members[i].name: i for i in all_members if i not in cheap}
         networks = [number[entry.name] for entry in by_cost(self.document.members) if entry.name in number]
         others = [[i] for i in networks] if self.early_exit else [networks]
-        return [stage for stage in (cheap, *others) if stage]
+        return [numbers for numbers in (cheap, *others) if numbers]
 
     @property
     def needs_median(self) -> bool:
@@ -138,7 +138,7 @@ class Bundle:
         constants_are_fill: bool = True,
         stop: StopRule | None = None,
     ) -> WindowRecord:
-        """Judge windows; see :func:`landslide_map.models.voting.ensemble.vote`. `stop` is for early exit.
+        """Predict windows; see :func:`landslide_map.models.voting.ensemble.vote`. `stop` is for early exit.
 
         `unlike_training` is there if a member stores the range of its training windows. Where votes may be
         skipped, `probability_low` and `probability_high` bound the vote of all members.
@@ -194,7 +194,7 @@ def load_bundle(path: str | PathLike[str] | None = None, *, pixel_members_suffic
     ------
     BundleError
         E501 missing or incomplete, E502 changed, E503 of another format version, E504 with a file
-        that is not listed, E505 not a valid description, E506 a file that cannot be loaded, E555 without
+        that is not listed. E505 not a valid description, E506 a file that cannot be loaded, E555 without
         members for windows.
     """
     folder = DEFAULT if path is None else Path(path)
@@ -234,7 +234,7 @@ def load_bundle(path: str | PathLike[str] | None = None, *, pixel_members_suffic
 
 
 def window_hash(name: str) -> str:
-    """Return a short hash of a window's name: tells the same window, but not its name."""
+    """Return a short hash of a window's name: equal for the same window, without its name."""
     return sha256(name.encode()).hexdigest()[:12]
 
 

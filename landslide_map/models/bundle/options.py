@@ -54,7 +54,7 @@ class PredictionOptions:
         Raises
         ------
         LandslideMapError
-            E402 unknown profile or operating point, E501 to E506 the bundle, E523 no such members, E525 no
+            E402 unknown profile or operating point, E501 to E506 the bundle, E523 no such members. E525 no
             such operating point, E540 no rule for a cascade, E610 no such device.
         """
         return self.apply(load_bundle(self.bundle), report)

@@ -78,7 +78,7 @@ class NetworkMember:
         BundleError
             E506 if weights do not fit the network.
         ResourceError
-            E611 if the GPU has no memory for a single window, E613 if the reduced precision is
+            E611 if the GPU has no memory for a single window. E613 if the reduced precision is
             wrong on this device, or its numbers grow too large.
         """
         if found := self.fault():

@@ -1,7 +1,7 @@
 """Reduced precision that is checked first: stems stay in float32, other products are compared with float32.
 
-Libraries choose other kernels on other processors, and some of them were wrong: oneDNN's bfloat16 convolution
-of few channels gave errors as large as its values on processors with AMX (docs/decisions/0043).
+Libraries choose other kernels on other CPUs, and some of them were wrong. On CPUs with AMX, oneDNN's bfloat16
+convolution of few channels gave errors as large as its values (docs/decisions/0043).
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class ComparedProducts(TorchFunctionMode):
         self._seen: set[str] = set()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Compute what is asked for, and look at it where it is a product not yet seen."""
+        """Compute a function, and check its result where it is a product not yet checked."""
         options = kwargs or {}
         found = func(*args, **options)
         if func in _PRODUCTS and found.dtype is self._kind and self.fault is None:

@@ -81,7 +81,7 @@ def import_segmentation(
     ------
     BundleError
         E550 nothing to import, E551 statistics or channel map missing or invalid, E552 a file with calls of
-        programs, E553 an unknown network, E521 a file of another architecture, E524 a damaged file.
+        programs. E553 an unknown network, E521 a file of another architecture, E524 a damaged file.
     OutputExistsError
         E401 if `out` holds something already.
     """

@@ -1,4 +1,4 @@
-"""From the author's weight files to a bundle: nothing is unpickled unless the user says so."""
+"""Import of the author's weight files as a bundle: nothing is unpickled unless the user allows it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def import_nasios(
     overwrite: bool = False,
     report: Report = silent,
 ) -> ImportReport:
-    """Read the published weight files in `folder` and write a bundle of whatever is there.
+    """Read the published weight files in `folder` and write a bundle of those that are there.
 
     Parameters
     ----------
@@ -61,12 +61,12 @@ def import_nasios(
     overwrite : bool
         Replace an existing bundle.
     report : Report
-        Told of every file.
+        Called with every file.
 
     Raises
     ------
     BundleError
-        E520 if there is nothing to import, E521 if a state dict is not of its architecture, E522 if a file
+        E520 if there is nothing to import, E521 if a state dict is not of its architecture. E522 if a file
         would have to be unpickled, E524 if a file is damaged.
     OutputExistsError
         E401 if `out` holds something already.

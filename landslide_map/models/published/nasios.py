@@ -58,9 +58,9 @@ MILLISECONDS: Final = {
     "v39": 2.53,
     "v46": 1.96,
 }
-"""Network -> time of that pass on a GPU (RTX 3090, mixed precision): of its encoders in timm's own
-table ``results/benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv``, v39's scaled from 224 to 256 px.
-Operations alone mislead: v10 has the fewest and is slower than four others."""
+"""Network -> time of that pass on a GPU (RTX 3090, mixed precision). The times are those of its encoders in
+timm's own table ``results/benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv``, v39's scaled from 224 to
+256 px. Operations alone mislead: v10 has the fewest and is slower than four others."""
 PUBLISHED_F1: Final = {
     "v10": 0.8744,
     "v20": 0.8496,

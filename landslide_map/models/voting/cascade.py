@@ -74,7 +74,7 @@ class Cascade(_Strict):
     """Why no member had seen them."""
     rules: tuple[Rule, ...] = Field(min_length=1)
     labelled: bool = False
-    """Whether labels said which windows found are landslides: the others need not be kept."""
+    """Whether it was learned with labels: of the windows found only landslides must be kept then."""
 
     def at(self, threshold: float) -> Rule | None:
         """Return the rule for a threshold; None if none was learned for it."""
@@ -83,7 +83,7 @@ class Cascade(_Strict):
     def in_words(self, rule: Rule) -> str:
         """Return a rule and its evidence, in a sentence."""
         return (
-            f"where the mean of {', '.join(self.first)} is below {rule.below:.4g}, they alone say no "
+            f"where the mean of {', '.join(self.first)} is below {rule.below:.4g}, the class is no "
             f"landslide. On {self.windows} windows ({self.evidence}) that skipped {rule.skipped} and lost "
             f"{rule.lost} of the {rule.found} {'landslides found' if self.labelled else 'found'} "
             f"({rule.recall_lost:.2%}); with 95 % confidence it loses at most {rule.at_most:.2%} "

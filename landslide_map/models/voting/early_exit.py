@@ -1,8 +1,8 @@
 """Early exit: windows with a certain class, alone and for the pixels they share.
 
-What counts of a window is its *margin*, probability minus threshold. A pixel is a landslide where the mean
-probability of the windows over it exceeds the mean of their thresholds: where their margins sum to more than
-0. So the sums of bounds of margins bound the answer of a pixel. Windows that are not analysed add nothing.
+The *margin* of a window is its probability minus its threshold. A pixel is a landslide where the mean
+probability of the windows over it exceeds the mean of their thresholds. Their margins then sum to more than
+0. So the sums of bounds of margins bound the class of a pixel. Windows that are not analysed add nothing.
 """
 
 from __future__ import annotations

@@ -76,11 +76,11 @@ def train_on_statistics(
         Instead of the recipe's. The same seed, data and library versions give the same bundle on any number
         of cores. Models are trained on one thread each, several at a time.
     ids : iterable of str, optional
-        Names of the windows; their hashes are kept, so that an evaluation on the same windows can be told.
+        Names of the windows. Their hashes are kept, so that an evaluation on the same windows is recognised.
     provenance : mapping, optional
         Where the labels come from (e.g. the table's hash), kept in the bundle.
     progress : callable
-        Told how many models are done.
+        Called with the number of models done.
     """
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     seed = recipe.seed if seed is None else seed

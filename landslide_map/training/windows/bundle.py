@@ -27,7 +27,7 @@ from landslide_map.training.windows.recipe import Division, ScenarioRecipe, Wind
 from landslide_map.training.windows.workspace import Workspace
 
 VOTES: Final = "out-of-fold.csv"
-"""File of the bundle: what each member said of the windows it had not learned from."""
+"""File of the bundle: each member's votes on the windows that it was not trained on."""
 _MIDDLE: Final = 0.5
 
 
@@ -201,7 +201,7 @@ def _scenario(trained: Trained, scenario: ScenarioRecipe) -> dict[str, Any]:
 
 
 def softened(labels: Labels) -> Floats:
-    """Return Platt's targets, a little inside 0 and 1: few windows told apart wholly must not promise all."""
+    """Return Platt's targets, a little inside 0 and 1: few separable windows keep a finite slope."""
     landslides = int(labels.sum())
     others = len(labels) - landslides
     return np.where(labels == 1, (landslides + 1) / (landslides + 2), 1 / (others + 2))

@@ -1,4 +1,4 @@
-"""Training one fold of one network, epoch by epoch, from wherever a checkpoint says."""
+"""Training of one fold of one network, epoch by epoch, from a checkpoint if there is one."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Examples:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What is told after each epoch; window level."""
+    """Figures of one epoch; window level."""
 
     member: str
     fold: int
@@ -85,15 +85,15 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a network is trained, and who is told."""
+    """Device that a network is trained on, and callables that report it."""
 
     device: torch.device
     precision: str
     stepped: Callable[[str, int], None]
-    """Told the member and the windows learned from, after every batch."""
+    """Called with the member and the windows learned from, after every batch."""
     report_epoch: Callable[[Epoch], None]
     report_halved: Callable[[str, int], None]
-    """Told the member and the new batch size."""
+    """Called with the member and the new batch size."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 BOOSTERS: Final = Stage("training boosters", "models")
 _HELD_OUT_COST: Final = 1 / 3
-"""Judging a window costs about a third of learning from it."""
+"""Predicting a window costs about a third of learning from it."""
 _PREPARED_AT_ONCE: Final = 64
 
 
@@ -132,7 +132,7 @@ def train_networks(
 
     def halved(member: str, batch: int) -> None:
         notices.append(
-            Notice("W531", f"{member}: the graphics card's memory allowed batches of {batch} windows only.")
+            Notice("W531", f"{member}: the memory of the GPU allowed batches of {batch} windows only.")
         )
         _log.info(str(notices[-1]))
 
@@ -157,7 +157,7 @@ def train_networks(
 
 
 def _costs(recipe: WindowRecipe) -> dict[str, float]:
-    """Work of one window, relative to each other; equal where a recipe does not say."""
+    """Work of one window, relative to each other; equal where a recipe gives none."""
     known = [network.gflop for network in recipe.networks.values()]
     return {n: own.gflop if own.gflop and all(known) else 1.0 for n, own in recipe.networks.items()}
 

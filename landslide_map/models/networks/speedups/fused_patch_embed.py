@@ -54,8 +54,8 @@ def fold_stem(encoder: nn.Module, image_size: int) -> bool:
     Returns
     -------
     bool
-        False, and nothing is changed, where the encoder does not begin with a patch embedding or where
-        a patch is no whole number of window pixels.
+        False if nothing was changed: the encoder does not begin with a patch embedding, or a patch is no
+        whole number of window pixels.
     """
     embedding = getattr(encoder, "patch_embed", None)
     stem = getattr(embedding, "proj", None)
@@ -91,7 +91,8 @@ def folded_kernel(kernel: Tensor, image_size: int) -> Tensor:
     Returns
     -------
     Tensor, (feature, plane, step + 2, step + 2), float32
-        For the window pixels of a patch and those around it; `step` is their distance from patch to patch.
+        Weights of the window pixels of a patch, and of those around it. `step` is the distance of two
+        patches.
     """
     share = _shares(kernel.shape[-1], image_size // SIZE)
     folded = torch.einsum("fpyx,yr,xc->fprc", kernel.double(), share, share)
