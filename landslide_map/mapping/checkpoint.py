@@ -2,8 +2,8 @@
 
 A hidden folder in the output folder holds one file per finished row, and beside it its pixels for display.
 The name of a file has a hash of its content, and of the run's identity
-(:mod:`landslide_map.mapping.identity`). So a torn or changed file, or one of another run, is never taken for this run's. The folder goes as the result
-appears (:mod:`landslide_map.runtime.transaction`).
+(:mod:`landslide_map.mapping.identity`). So a torn or changed file, or one of another run, is never taken for
+this run's. The folder goes as the result appears (:mod:`landslide_map.runtime.transaction`).
 """
 
 from __future__ import annotations
