@@ -91,24 +91,24 @@ def cut_tiles(
     corners = [(top, left) for top in _starts(grid.height, size) for left in _starts(grid.width, size)]
     title, files = name or scene.absolute().parent.name, OpenFiles()
     kept = positive = 0
-    with outputs(out, CUT_TILES, overwrite=overwrite) as stage:
+    with outputs(out, CUT_TILES, overwrite=overwrite) as staging:
         for folder in ("img", "mask"):
-            (stage / folder).mkdir()
+            (staging / folder).mkdir()
         for done, (top, left) in enumerate(corners):
             progress(STAGE, done, len(corners))
             pixels = read_pixel_channels(inputs, channels, Block(top, left, size, size), files)
             if np.isfinite(pixels).mean() < LEAST_VALID:
                 continue
             own = mask[top : top + size, left : left + size]
-            np.save(stage / "img" / f"{title}_{top:05d}_{left:05d}.npy", pixels)
-            np.save(stage / "mask" / f"{title}_{top:05d}_{left:05d}.npy", own)
+            np.save(staging / "img" / f"{title}_{top:05d}_{left:05d}.npy", pixels)
+            np.save(staging / "mask" / f"{title}_{top:05d}_{left:05d}.npy", own)
             kept, positive = kept + 1, positive + int(own.sum())
         if not kept:
             raise InputError("E154", f"{scene}: no tile has valid pixels in half of its channels.")
         progress(STAGE, len(corners), len(corners))
         record = _record(scene, labels, title, channels, size, grid)
-        document = sealed({**record, "outputs": tree_records(stage)})
-        (stage / TILES).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        document = sealed({**record, "outputs": tree_records(staging)})
+        (staging / TILES).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return CutTiles(out, kept, positive, (*inputs.notices, *notices))
 
 

@@ -142,7 +142,7 @@ def cut_windows(
     """
     rule = rule or LabelRule()
     out, scene = Path(out), Path(scene)
-    with outputs(out, CUT_WINDOWS, overwrite=overwrite) as stage:
+    with outputs(out, CUT_WINDOWS, overwrite=overwrite) as staging:
         settings = load_scene(scene, stride=stride)
         inputs = open_inputs(settings)
         grid, plan = inputs.grid, plan_windows(inputs.grid.shape, stride)
@@ -152,7 +152,7 @@ def cut_windows(
         table = _window_table(plan, grid, _clean(name or settings.event.name or scene.absolute().parent.name))
         table["covered"], table["label"], notices = _labels(labels, layer, rule, mapped, (plan, grid))
         table["group"] = _groups(table, grid, group_km)
-        folder = stage / FOLDERS[0]
+        folder = staging / FOLDERS[0]
         folder.mkdir(parents=True)
         complete = np.zeros(plan.count, dtype=np.bool_)
         wanted = (table["label"] != UNLABELLED).to_numpy()
@@ -171,7 +171,7 @@ def cut_windows(
         kept = table[wanted & complete]
         _check_labels(kept, int(wanted.sum()), scene)
         columns = ["ID", "label", "group", "scene", "row", "col", "x", "y", "covered"]
-        kept[columns].to_csv(stage / LABELS, index=False)
+        kept[columns].to_csv(staging / LABELS, index=False)
         record = {"event": settings.event.name} | _record(
             scene,
             labels.source if isinstance(labels, Verdicts) else Path(labels),
@@ -180,8 +180,8 @@ def cut_windows(
             rule,
             group_km,
         )
-        document = sealed({**record, "outputs": tree_records(stage)})
-        (stage / RECORD).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        document = sealed({**record, "outputs": tree_records(staging)})
+        (staging / RECORD).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return CutWindows(
         out=out,
         windows=len(kept),

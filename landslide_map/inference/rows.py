@@ -99,13 +99,20 @@ def predict_rows(
     excluded = outside_training_domain(inputs)
     wanted = [name for name in ensemble.channels if group(name) in inputs.sensors]
     wanted = [name for name in wanted if name not in excluded]
-    for run in _runs(block_rows):
+    for numbers in _consecutive(block_rows):
         parts: list[WindowRecord] = []
-        waiting = list(run)
+        waiting = list(numbers)
         sample = PixelSample(MODEL_BANDS)
         collectors = kept.collectors(inputs)
         for first, statistics, pixels in described_windows(
-            inputs, plan, ensemble, wanted, run, read_ahead=read_ahead, sample=sample, collectors=collectors
+            inputs,
+            plan,
+            ensemble,
+            wanted,
+            numbers,
+            read_ahead=read_ahead,
+            sample=sample,
+            collectors=collectors,
         ):
             count = statistics.sizes["window"]
             rows = range(first, first + count // plan.grid_shape[1])
@@ -214,8 +221,8 @@ def _valid_fraction(statistics: xr.DataArray, names: Sequence[str]) -> npt.NDArr
     return fractions
 
 
-def _runs(numbers: Sequence[int]) -> Iterator[range]:
-    """Split increasing numbers into runs without a gap."""
+def _consecutive(numbers: Sequence[int]) -> Iterator[range]:
+    """Split increasing numbers into ranges without a gap."""
     start = 0
     for i, number in enumerate(numbers):
         if i + 1 == len(numbers) or numbers[i + 1] != number + 1:

@@ -141,22 +141,25 @@ def write_pixels(
     """
     with cog.explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{out.stem}-", dir=out.parent))
+        staging = Path(tempfile.mkdtemp(prefix=f".{out.stem}-", dir=out.parent))
     try:
         about = {
             "software": f"landslide-map {__version__}",
             **tags,
             "members": ", ".join(own.name for own in members),
         }
-        with cog.explained(out), cog.plain(stage / "blocks.tif", inputs.grid, 1, "float32", np.nan) as target:
+        with (
+            cog.explained(out),
+            cog.plain(staging / "blocks.tif", inputs.grid, 1, "float32", np.nan) as target,
+        ):
             target.set_band_description(1, "landslide probability, pixel level")
             cog.tag(target, about)
             counts = _write(inputs, members, wanted, target, block, device, progress)
         with cog.explained(out), cog.small_cache():
-            cog.finish(stage / "blocks.tif", stage / "cog.tif", overviews="AVERAGE", predictor=True)
-            (stage / "cog.tif").replace(out)
+            cog.finish(staging / "blocks.tif", staging / "cog.tif", overviews="AVERAGE", predictor=True)
+            (staging / "cog.tif").replace(out)
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
     return counts
 
 

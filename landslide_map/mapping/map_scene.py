@@ -22,7 +22,7 @@ from landslide_map.mapping.provenance import write_manifest
 from landslide_map.mapping.report_facts import report_facts
 from landslide_map.mapping.result import MapResult
 from landslide_map.mapping.retry import retrying
-from landslide_map.mapping.setup import Run, prepare_run, resolved_settings
+from landslide_map.mapping.setup import PreparedRun, prepare_run, resolved_settings
 from landslide_map.mapping.views import write_views
 from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.models.run_time import network_notice
@@ -95,7 +95,7 @@ def map_scene(
             obsolete=(checkpoint.FOLDER,),
             carried=(LANDSLIDES,),
             left=(PROJECT,),
-        ) as stage,
+        ) as staging,
     ):
         with timings.stage(CHECK), reporting.step(progress, CHECK):
             refuse_added(previous, RESULT)
@@ -110,23 +110,23 @@ def map_scene(
         objects = _find_objects(ready, result.record, progress)
         tags = provenance.tags(settings, ready.inputs, ready.ensemble) | decided(result.record)
         tags |= provenance.unlike_tags(result.record)
-        objects, tags = _add_pixel_members(ready, result.record, objects, stage, tags, progress)
+        objects, tags = _add_pixel_members(ready, result.record, objects, staging, tags, progress)
         with timings.stage(WRITE):
             reviews = previous_reviews(previous)
-            landslides = _write_map(ready, result.record, objects, stage, tags, reviews, progress)
-            take_over_styles(previous, stage / LANDSLIDES, RESULT)
+            landslides = _write_map(ready, result.record, objects, staging, tags, reviews, progress)
+            take_over_styles(previous, staging / LANDSLIDES, RESULT)
             facts = report_facts(ready.inputs, ready.notices.about_scene)
             ready.notices.about_run += write_views(
-                stage, Path(out), ready.inputs.grid, tags, facts, ready.checkpoint.display
+                staging, Path(out), ready.inputs.grid, tags, facts, ready.checkpoint.display
             )
         timed = provenance.timings(ready, spent, limit, inference_seconds=spent.stages[CLASSIFY].seconds)
-        manifest = provenance.manifest(ready, result, landslides, timed, started, stage)
-        write_manifest(stage / MANIFEST, manifest)
+        manifest = provenance.manifest(ready, result, landslides, timed, started, staging)
+        write_manifest(staging / MANIFEST, manifest)
         refuse_new_verdicts(previous, reviews)
     return MapResult(Path(out), landslides, manifest["counts"]["windows"], ready.notices.all, spent.seconds)
 
 
-def _announce_duration(ready: Run, progress: reporting.Report) -> None:
+def _announce_duration(ready: PreparedRun, progress: reporting.Report) -> None:
     """Announce the duration if networks make it long."""
     without_networks = expected_seconds(ready.inputs, ready.plan, ready.kept)
     forecast = network_notice(ready.ensemble, ready.plan.count, without_networks, progress)
@@ -134,7 +134,7 @@ def _announce_duration(ready: Run, progress: reporting.Report) -> None:
         ready.notices.announce(forecast)
 
 
-def _predict_windows(ready: Run, progress: reporting.Report) -> SceneResult:
+def _predict_windows(ready: PreparedRun, progress: reporting.Report) -> SceneResult:
     """Return the result of all windows: rows of blocks come from the checkpoint or the predictor."""
     predictor = retrying(ready.predictor, ready.notices.about_run.append)
     tick = reporting.counter(progress, CLASSIFY, ready.plan.count)
@@ -144,7 +144,7 @@ def _predict_windows(ready: Run, progress: reporting.Report) -> SceneResult:
     return result
 
 
-def _find_objects(ready: Run, record: WindowRecord, progress: reporting.Report) -> ObjectMap | None:
+def _find_objects(ready: PreparedRun, record: WindowRecord, progress: reporting.Report) -> ObjectMap | None:
     """Return the landslide objects, if the scene asks for them and has the image that they need."""
     if not ready.kept.outlines:
         return None
@@ -153,10 +153,10 @@ def _find_objects(ready: Run, record: WindowRecord, progress: reporting.Report) 
 
 
 def _add_pixel_members(
-    ready: Run,
+    ready: PreparedRun,
     record: WindowRecord,
     objects: ObjectMap | None,
-    stage: Path,
+    staging: Path,
     tags: dict[str, str],
     progress: reporting.Report,
 ) -> tuple[ObjectMap | None, dict[str, str]]:
@@ -170,7 +170,7 @@ def _add_pixel_members(
         return window_outlines(record, ready.plan, ready.inputs.grid, output.min_area_m2)
 
     layer = write_pixel_layer(
-        stage,
+        staging,
         ready.inputs,
         ready.ensemble,
         None if output.pixels == "everywhere" or (objects is None and output.outline in KINDS) else outlines,
@@ -179,14 +179,14 @@ def _add_pixel_members(
         progress=progress,
     )
     tags |= layer.tags
-    return None if objects is None else with_pixels(objects, layer, stage), tags
+    return None if objects is None else with_pixels(objects, layer, staging), tags
 
 
 def _write_map(
-    ready: Run,
+    ready: PreparedRun,
     record: WindowRecord,
     objects: ObjectMap | None,
-    stage: Path,
+    staging: Path,
     tags: dict[str, str],
     reviews: gpd.GeoDataFrame | None,
     progress: reporting.Report,
@@ -194,7 +194,7 @@ def _write_map(
     """Write rasters, outlines and windows; return the number of landslides."""
     outline = ready.settings.output.outline
     landslides, notices = write_map(
-        stage,
+        staging,
         record,
         ready.plan,
         ready.inputs.grid,

@@ -269,24 +269,24 @@ def _write_merged(out: Path, outcomes: Sequence[Outcome]) -> int:
     event_time = min(datetime.fromisoformat(own["event_time"]) for own in tags)
     threshold = min(float(own["threshold_lowest"]) for own in tags)
     about = {**common, "scenes": "; ".join(results)}
-    with outputs(out, MERGED, overwrite=True, carried=(LANDSLIDES,), left=(PROJECT,)) as stage:
+    with outputs(out, MERGED, overwrite=True, carried=(LANDSLIDES,), left=(PROJECT,)) as staging:
         layers, _ = reviewed_layers(landslides, reviews)
         if objects:
             windows = {name: read_layer(result.polygons, WINDOWS)[0] for name, result in results.items()}
             layers[WINDOWS] = merged_landslides(windows, crs)
         layers[ANALYSED] = merged_areas(analysed, crs, list(scenarios))
-        write_geopackage(stage / LANDSLIDES, layers, event_time, about, threshold)
-        take_over_styles(out / LANDSLIDES, stage / LANDSLIDES, MERGED)
+        write_geopackage(staging / LANDSLIDES, layers, event_time, about, threshold)
+        take_over_styles(out / LANDSLIDES, staging / LANDSLIDES, MERGED)
         folders = {name: result.out for name, result in results.items()}
-        mosaics = write_mosaics(stage, folders, RASTERS)
+        mosaics = write_mosaics(staging, folders, RASTERS)
         write_project(
-            *(stage / PROJECT, out),
+            *(staging / PROJECT, out),
             mosaics=mosaics,
             threshold=threshold,
             tags=about,
             event_time=event_time,
         )
-        write_manifest(stage / SCENES, _account(outcomes, len(landslides), stage))
+        write_manifest(staging / SCENES, _account(outcomes, len(landslides), staging))
         refuse_new_verdicts(out / LANDSLIDES, merged_before)
     return len(landslides)
 

@@ -52,7 +52,7 @@ class PixelLayer:
 
 
 def write_pixel_layer(
-    stage: Path,
+    staging: Path,
     inputs: SceneInputs,
     bundle: Bundle,
     near: Callable[[], gpd.GeoSeries] | None,
@@ -65,7 +65,7 @@ def write_pixel_layer(
 
     Parameters
     ----------
-    stage : path
+    staging : path
         Folder for the file.
     inputs : SceneInputs
     bundle : Bundle
@@ -91,16 +91,16 @@ def write_pixel_layer(
         return PixelLayer()
     wanted = None if near is None else map_pixels.near_shapes(near(), inputs.grid)
     _forecast(inputs, members, wanted, notices.announce)
-    path = stage / PIXEL_PROBABILITY
+    path = staging / PIXEL_PROBABILITY
     map_pixels.write_pixels(inputs, members, wanted, path, BLOCK, tags=tags, progress=progress)
     return PixelLayer(tuple(own.name for own in members), bundle.pixel_scenarios[0].fusion)
 
 
-def with_pixels(objects: ObjectMap, layer: PixelLayer, stage: Path) -> ObjectMap:
+def with_pixels(objects: ObjectMap, layer: PixelLayer, staging: Path) -> ObjectMap:
     """Return the objects with what the pixel members say of each, where they computed."""
     if not layer.members:
         return objects
-    return objects.with_pixels(region_means(strips_of(stage / PIXEL_PROBABILITY), objects.objects))
+    return objects.with_pixels(region_means(strips_of(staging / PIXEL_PROBABILITY), objects.objects))
 
 
 def _forecast(

@@ -21,7 +21,7 @@ from landslide_map.inference.gather import SceneResult
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.file_hashes import versions
 from landslide_map.mapping.report_facts import report_facts
-from landslide_map.mapping.setup import Run
+from landslide_map.mapping.setup import PreparedRun
 from landslide_map.models.bundle import skipped
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import PredictionOptions
@@ -138,12 +138,14 @@ def thresholds_used(record: WindowRecord) -> dict[str, float]:
     return {name: round(float(values[0]), 6) for name, values in used.items() if len(values)}
 
 
-def timings(run: Run, spent: Timings, limit: int | None, *, inference_seconds: float) -> dict[str, Any]:
+def timings(
+    run: PreparedRun, spent: Timings, limit: int | None, *, inference_seconds: float
+) -> dict[str, Any]:
     """Return where the time went, for ``run.json``.
 
     Parameters
     ----------
-    run : Run
+    run : PreparedRun
     spent : Timings
         Of the whole run.
     limit : int, optional
@@ -160,7 +162,7 @@ def timings(run: Run, spent: Timings, limit: int | None, *, inference_seconds: f
 
 
 def manifest(
-    run: Run,
+    run: PreparedRun,
     result: SceneResult,
     landslides: int,
     timings: Mapping[str, Any],
@@ -171,7 +173,7 @@ def manifest(
 
     Parameters
     ----------
-    run : Run
+    run : PreparedRun
     result : SceneResult
     landslides : int
         Polygons.

@@ -155,25 +155,25 @@ def redraw(
     again = _formats_again(results, parent, formats) if in_place else _Formats(tuple(formats))
     kind = Kind(MANIFEST, (*FILES, PROJECT, ITEM, *again.files), adds=True) if in_place else _ELSEWHERE
     refuse_added(out / LANDSLIDES, kind)
-    with outputs(out, kind, overwrite=overwrite, carried=(LANDSLIDES,), left=(PROJECT,)) as stage:
+    with outputs(out, kind, overwrite=overwrite, carried=(LANDSLIDES,), left=(PROJECT,)) as staging:
         kept, of_reviews = reviewed_layers(unreviewed(drawn), reviews)
         notices += [*of_reviews, *again.notices]
         kept |= _windows(results, parent, tags, stride)
         event_time, lowest = datetime.fromisoformat(tags["event_time"]), float(tags["threshold_lowest"])
-        write_geopackage(stage / LANDSLIDES, kept, event_time, tags, lowest)
-        take_over_styles(out / LANDSLIDES, stage / LANDSLIDES, kind)
+        write_geopackage(staging / LANDSLIDES, kept, event_time, tags, lowest)
+        take_over_styles(out / LANDSLIDES, staging / LANDSLIDES, kind)
         of_scene = [notice for notice in facts.notices if notice.code not in _OF_OUTLINES]
         facts = ReportFacts(facts.images, [*of_scene, *notices])
         with _readable_rasters(results):
             if in_place:
-                notices += write_pages(stage, results, out, tags, facts)
+                notices += write_pages(staging, results, out, tags, facts)
             else:
-                write_pictures(stage, results, tags, facts)
-        write_formats(stage, again.wanted)
+                write_pictures(staging, results, tags, facts)
+        write_formats(staging, again.wanted)
         account = {**_account(results, parent), **changes.account(), "landslides": len(drawn)}
-        write_manifest(stage / REDRAWN, {**account, "outputs": tree_records(stage)})
+        write_manifest(staging / REDRAWN, {**account, "outputs": tree_records(staging)})
         if in_place:
-            name_in(results / MANIFEST, stage, again.gone)
+            name_in(results / MANIFEST, staging, again.gone)
         refuse_new_verdicts(out / LANDSLIDES, own_reviews)
     return Redrawn(out, len(drawn), before, tuple(notices))
 

@@ -33,7 +33,7 @@ from landslide_map.windows import WindowPlan, plan_windows
 
 
 @dataclass(frozen=True)
-class Run:
+class PreparedRun:
     """All that mapping a scene needs, checked."""
 
     settings: Scene
@@ -90,7 +90,7 @@ def prepare_run(
     limit: int | None,
     progress: Report,
     announce: Callable[[Notice], object],
-) -> Run:
+) -> PreparedRun:
     """Load the bundle, open the inputs and the checkpoint of an interrupted run, choose the predictor.
 
     Parameters
@@ -138,7 +138,7 @@ def prepare_run(
         predictor = predictor if limit is None else with_heap_trimmed(predictor)
     else:
         predictor = cluster.predictor(inputs, prediction, ensemble, plan, valid, progress, limit, kept=kept)
-    return Run(
+    return PreparedRun(
         settings=settings,
         prediction=prediction,
         ensemble=ensemble,

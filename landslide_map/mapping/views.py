@@ -20,7 +20,7 @@ from landslide_map.runtime import timings
 
 
 def write_views(
-    stage: Path,
+    staging: Path,
     out: Path,
     grid: Grid,
     tags: Mapping[str, str],
@@ -31,7 +31,7 @@ def write_views(
 
     Parameters
     ----------
-    stage : Path
+    staging : Path
         Folder with the files of the map.
     out : Path
         Folder that they will move to; a project there that a person has saved is kept (I431).
@@ -45,18 +45,18 @@ def write_views(
         Pixels that images are made of, where there are to be any.
     """
     if display:
-        write_images(stage, grid, display, tags)
-    return write_pages(stage, stage, out, tags, facts)
+        write_images(staging, grid, display, tags)
+    return write_pages(staging, staging, out, tags, facts)
 
 
 def write_pages(
-    stage: Path, rasters: Path, out: Path, tags: Mapping[str, str], facts: ReportFacts
+    staging: Path, rasters: Path, out: Path, tags: Mapping[str, str], facts: ReportFacts
 ) -> tuple[Notice, ...]:
-    """Write project, quicklook, report and catalogue item of the outlines in `stage`; return notices.
+    """Write project, quicklook, report and catalogue item of the outlines in `staging`; return notices.
 
     Parameters
     ----------
-    stage : Path
+    staging : Path
         Folder with ``landslides.gpkg``.
     rasters : Path
         Folder with the images and rasters.
@@ -68,26 +68,26 @@ def write_pages(
         For the report.
     """
     event_time = datetime.fromisoformat(tags["event_time"])
-    write_pictures(stage, rasters, tags, facts)
+    write_pictures(staging, rasters, tags, facts)
     if kept := saved_by_person(out / PROJECT):
         message = f"{PROJECT} was saved by a person and is kept; move it away to get a new one"
     else:
         threshold = float(tags["threshold_lowest"])
         with timings.work("write project"):
-            write_project(stage / PROJECT, rasters, threshold=threshold, tags=tags, event_time=event_time)
-    write_item(stage / ITEM, rasters, tags=tags, event_time=event_time, outlines=stage / LANDSLIDES)
+            write_project(staging / PROJECT, rasters, threshold=threshold, tags=tags, event_time=event_time)
+    write_item(staging / ITEM, rasters, tags=tags, event_time=event_time, outlines=staging / LANDSLIDES)
     return (Notice("I431", message),) if kept else ()
 
 
-def write_pictures(stage: Path, rasters: Path, tags: Mapping[str, str], facts: ReportFacts) -> None:
-    """Write quicklook and report of the outlines in `stage`; parameters as of :func:`write_pages`."""
+def write_pictures(staging: Path, rasters: Path, tags: Mapping[str, str], facts: ReportFacts) -> None:
+    """Write quicklook and report of the outlines in `staging`; parameters as of :func:`write_pages`."""
     threshold = float(tags["threshold_lowest"])
     title = title_of(tags, datetime.fromisoformat(tags["event_time"]))
-    outlines = stage / LANDSLIDES
+    outlines = staging / LANDSLIDES
     with timings.work("write quicklook"):
         write_quicklook(
-            *(rasters, stage / QUICKLOOK), threshold=threshold, tags=tags, title=title, outlines=outlines
+            *(rasters, staging / QUICKLOOK), threshold=threshold, tags=tags, title=title, outlines=outlines
         )
     with timings.work("write report"):
         text = ReportText(title, tags, threshold, facts.images, facts.notices)
-        write_report(stage / REPORT, rasters, text, outlines)
+        write_report(staging / REPORT, rasters, text, outlines)

@@ -76,24 +76,24 @@ def add_formats(result: Path, formats: Iterable[str]) -> tuple[str, ...]:
     if not files:
         return ()
     manifest = next((name for name in (MANIFEST, SCENES) if (result / name).is_file()), MANIFEST)
-    with outputs(result, Kind(manifest, files, adds=True), overwrite=True) as stage:
-        shutil.copyfile(result / LANDSLIDES, stage / LANDSLIDES)
-        written = write_formats(stage, wanted)
-        (stage / LANDSLIDES).unlink()
-        name_in(result / manifest, stage)
+    with outputs(result, Kind(manifest, files, adds=True), overwrite=True) as staging:
+        shutil.copyfile(result / LANDSLIDES, staging / LANDSLIDES)
+        written = write_formats(staging, wanted)
+        (staging / LANDSLIDES).unlink()
+        name_in(result / manifest, staging)
     return written
 
 
-def name_in(manifest: Path, stage: Path, gone: Iterable[str] = ()) -> None:
-    """Write the manifest of a result anew into `stage`, with the files there named in it and none `gone`."""
+def name_in(manifest: Path, staging: Path, gone: Iterable[str] = ()) -> None:
+    """Write the manifest of a result anew into `staging`, naming the files there and none `gone`."""
     try:
         document = read_json(manifest)
-        document["outputs"] |= tree_records(stage)
+        document["outputs"] |= tree_records(staging)
         document["outputs"] = {name: own for name, own in document["outputs"].items() if name not in gone}
     except (OSError, ValueError, LookupError, TypeError):
         return  # no manifest of ours, which nothing changes then
     text = json.dumps(sealed(document), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    (stage / manifest.name).write_text(text + "\n", encoding="utf-8")
+    (staging / manifest.name).write_text(text + "\n", encoding="utf-8")
 
 
 def check_formats(formats: Iterable[str]) -> None:

@@ -64,18 +64,18 @@ def show_inventory(
     threshold, event_time = float(tags["threshold_lowest"]), datetime.fromisoformat(tags["event_time"])
     several = not (results / MANIFEST).is_file()
     kind = Kind(SCENES if several else MANIFEST, (INVENTORY, *([] if kept else [PROJECT])), adds=True)
-    with outputs(results, kind, overwrite=True) as stage:
-        write_geopackage(stage / INVENTORY, {names.INVENTORY: frame}, event_time, tags, threshold)
+    with outputs(results, kind, overwrite=True) as staging:
+        write_geopackage(staging / INVENTORY, {names.INVENTORY: frame}, event_time, tags, threshold)
         if not kept:
-            shutil.copyfile(results / LANDSLIDES, stage / LANDSLIDES)
+            shutil.copyfile(results / LANDSLIDES, staging / LANDSLIDES)
             mosaics = mosaics_in(results, RASTERS) if several else None
             write_project(
-                *(stage / PROJECT, results),
+                *(staging / PROJECT, results),
                 mosaics=mosaics,
                 threshold=threshold,
                 tags=tags,
                 event_time=event_time,
             )
-            (stage / LANDSLIDES).unlink()
-        name_in(results / kind.manifest, stage)
+            (staging / LANDSLIDES).unlink()
+        name_in(results / kind.manifest, staging)
     return tuple(notices)

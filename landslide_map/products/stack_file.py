@@ -113,24 +113,24 @@ def write_stack(
     refuse_unfit_file(path, overwrite=overwrite, signs=(b"LANDSLIDE_MAP_EVENT_TIME",), inputs=inputs.files)
     with cog.explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
+        staging = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
     try:
-        checksums = _write_blocks(inputs, stage / "blocks.tif", path, chunk, progress)
+        checksums = _write_blocks(inputs, staging / "blocks.tif", path, chunk, progress)
         with cog.explained(path), cog.small_cache():
             cog.finish(
-                stage / "blocks.tif",
-                stage / "stack.tif",
+                staging / "blocks.tif",
+                staging / "stack.tif",
                 overviews="AVERAGE",
                 predictor=True,
                 statistics="YES",
                 threads=THREADS,
             )
-            _compare(stage / "stack.tif", path, checksums)
-            (stage / "stack.tif").replace(path)
+            _compare(staging / "stack.tif", path, checksums)
+            (staging / "stack.tif").replace(path)
             # Statistics that a viewer kept of the file that was here before would be shown for this one.
             path.with_name(f"{path.name}.aux.xml").unlink(missing_ok=True)
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
     return path
 
 

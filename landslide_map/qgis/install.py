@@ -87,17 +87,17 @@ def _install_into(profile: Path) -> Path:
     """Replace the plugin of one profile and enable it."""
     plugins = profile / "python" / "plugins"
     plugins.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(prefix=f".{PLUGIN}-", dir=plugins))
+    staging = Path(tempfile.mkdtemp(prefix=f".{PLUGIN}-", dir=plugins))
     try:
         with resources.as_file(resources.files("landslide_map.qgis") / "plugin") as source:
-            _copy(source, stage / PLUGIN)
-        (stage / PLUGIN / "command.json").write_text(json.dumps(COMMAND), encoding="utf-8")
+            _copy(source, staging / PLUGIN)
+        (staging / PLUGIN / "command.json").write_text(json.dumps(COMMAND), encoding="utf-8")
         target = plugins / PLUGIN
         if target.exists():
-            target.replace(stage / "old")
-        (stage / PLUGIN).replace(target)
+            target.replace(staging / "old")
+        (staging / PLUGIN).replace(target)
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
     for settings in sorted((profile / "QGIS").glob("QGIS*.ini")) or [profile / "QGIS" / "QGIS3.ini"]:
         settings.parent.mkdir(parents=True, exist_ok=True)
         text = settings.read_bytes().decode("utf-8", "surrogateescape") if settings.exists() else ""

@@ -27,7 +27,7 @@ from landslide_map.runtime.own_files import UNKNOWN, Kind, foreign, is_unsealed,
 
 HIDDEN_PREFIX = ".landslide-map-"
 """Of all names in an output folder that come and go with a run."""
-STAGE_PREFIX = f"{HIDDEN_PREFIX}stage-"
+STAGING_PREFIX = f"{HIDDEN_PREFIX}stage-"
 _NEW, _OLD, _JOURNAL = "new", "old", "journal.json"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 _DENIED = {errno.EACCES, errno.EPERM}
@@ -86,10 +86,10 @@ def outputs(
     created: list[Path] = []
     try:
         _create(out, created)
-        # Explained first: once the stage is removed, a disk that was full no longer is.
-        with locked(out), _stage(out, kind, overwrite, carried, left) as (stage, seen), _explained(out):
-            yield stage / _NEW
-            _install(stage, out, kind, overwrite, obsolete, left, seen)
+        # Explained first: once the staging folder is removed, a disk that was full no longer is.
+        with locked(out), _staging(out, kind, overwrite, carried, left) as (staging, seen), _explained(out):
+            yield staging / _NEW
+            _install(staging, out, kind, overwrite, obsolete, left, seen)
     except BaseException:
         for folder in reversed(created):
             with suppress(OSError):
@@ -226,7 +226,7 @@ def _in_the_way(out: Path, kind: Kind, present: Iterable[str], staged: Iterable[
     known = top_level(known_files(out, kind))
     unknown = {name: UNKNOWN for name in present if name in staged and name not in known}
     found = unknown | foreign(out, kind)
-    return {name: why for name, why in found.items() if not name.startswith(STAGE_PREFIX)}
+    return {name: why for name, why in found.items() if not name.startswith(STAGING_PREFIX)}
 
 
 def _refuse_existing(out: Path, kind: Kind, present: list[str], wrong: Mapping[str, str]) -> None:
@@ -300,30 +300,30 @@ def locked(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _stage(
+def _staging(
     out: Path, kind: Kind, overwrite: bool, carried: tuple[str, ...], left: tuple[str, ...]
 ) -> Iterator[tuple[Path, dict[str, _Mark]]]:
-    """Clear what killed runs left, check that `out` may be written, and yield a fresh stage.
+    """Clear what killed runs left, check that `out` may be written, and yield a fresh staging folder.
 
     Beside it come the marks of the files that are `carried`.
     """
     with _explained(out):
-        for leftover in sorted(out.glob(STAGE_PREFIX + "*")):
+        for leftover in sorted(out.glob(STAGING_PREFIX + "*")):
             _discard(leftover, out)
         refuse_unfit(out, kind, overwrite=overwrite, carried=carried, left=left)
         seen = {name: _mark(out / name) for name in carried}
-        stage = Path(tempfile.mkdtemp(prefix=STAGE_PREFIX, dir=out))
+        staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=out))
     try:
         with _explained(out):
-            (stage / _NEW).mkdir()
-            (stage / _OLD).mkdir()
-        yield stage, seen
+            (staging / _NEW).mkdir()
+            (staging / _OLD).mkdir()
+        yield staging, seen
     finally:
-        _discard(stage, out)
+        _discard(staging, out)
 
 
 def _install(
-    stage: Path,
+    staging: Path,
     out: Path,
     kind: Kind,
     overwrite: bool,
@@ -332,7 +332,7 @@ def _install(
     seen: Mapping[str, _Mark],
 ) -> None:
     """Move the staged files to `out`, the manifest last, the previous result's manifest away first."""
-    staged = sorted((path.name for path in (stage / _NEW).iterdir()), key=_manifest_last(kind))
+    staged = sorted((path.name for path in (staging / _NEW).iterdir()), key=_manifest_last(kind))
     refuse_unfit(out, kind, overwrite=overwrite, carried=seen, left=left, staged=staged)
     _refuse_changed_again(out, seen)
     stay = {name for name in foreign(out, kind) if name in left}
@@ -340,20 +340,24 @@ def _install(
     previous = (*kind.names, kind.manifest, *staged, *known_files(out, kind))
     aside = [n for n in top_level(previous) if n not in stay and os.path.lexists(out / n)]
     aside = [*sorted(aside, key=_manifest_last(kind), reverse=True), *obsolete]
-    _flush_all(stage / _NEW)
-    journal = {"stage": _mark(stage), "aside": aside, "staged": {n: _mark(stage / _NEW / n) for n in staged}}
-    partial = (stage / _JOURNAL).with_suffix(".tmp")
+    _flush_all(staging / _NEW)
+    journal = {
+        "stage": _mark(staging),
+        "aside": aside,
+        "staged": {n: _mark(staging / _NEW / n) for n in staged},
+    }
+    partial = (staging / _JOURNAL).with_suffix(".tmp")
     partial.write_text(json.dumps(journal), encoding="utf-8")
     _flush(partial)
-    partial.replace(stage / _JOURNAL)
-    _flush(stage)
+    partial.replace(staging / _JOURNAL)
+    _flush(staging)
     for name in aside:
         with suppress(FileNotFoundError):
-            (out / name).replace(stage / _OLD / name)
+            (out / name).replace(staging / _OLD / name)
     for name in staged:
-        (stage / _NEW / name).replace(out / name)
+        (staging / _NEW / name).replace(out / name)
     _flush(out)
-    (stage / _JOURNAL).unlink()
+    (staging / _JOURNAL).unlink()
 
 
 def _refuse_changed_again(out: Path, seen: Mapping[str, _Mark]) -> None:
@@ -366,38 +370,38 @@ def _refuse_changed_again(out: Path, seen: Mapping[str, _Mark]) -> None:
             )
 
 
-def _discard(stage: Path, out: Path) -> None:
-    """Undo an installation that did not finish, then remove the stage; may itself be interrupted.
+def _discard(staging: Path, out: Path) -> None:
+    """Undo an installation that did not finish, then remove the staging folder; may itself be interrupted.
 
     Raises
     ------
     UsageError
         E405 if it cannot be undone; everything is then where it was.
     """
-    if stage.is_symlink() or not stage.is_dir():
-        return  # only what looks like a stage: no run made this
-    if os.path.lexists(stage / _JOURNAL):
-        _undo(stage, out, _read_journal(stage))
-        (stage / _JOURNAL).unlink()
-    shutil.rmtree(stage, ignore_errors=True)
+    if staging.is_symlink() or not staging.is_dir():
+        return  # only what looks like a staging folder: no run made this
+    if os.path.lexists(staging / _JOURNAL):
+        _undo(staging, out, _read_journal(staging))
+        (staging / _JOURNAL).unlink()
+    shutil.rmtree(staging, ignore_errors=True)
 
 
-def _undo(stage: Path, out: Path, journal: Mapping[str, Any]) -> None:
-    moved_in = [n for n in journal["staged"] if not os.path.lexists(stage / _NEW / n)]
+def _undo(staging: Path, out: Path, journal: Mapping[str, Any]) -> None:
+    moved_in = [n for n in journal["staged"] if not os.path.lexists(staging / _NEW / n)]
     own = [name for name in moved_in if _mark(out / name) == journal["staged"][name]]
-    moved_aside = [name for name in journal["aside"] if os.path.lexists(stage / _OLD / name)]
+    moved_aside = [name for name in journal["aside"] if os.path.lexists(staging / _OLD / name)]
     blocked = [name for name in moved_aside if os.path.lexists(out / name) and name not in own]
     if blocked:
-        raise _not_undone(stage, f"{_listed(blocked)} in {out} is of neither")
+        raise _not_undone(staging, f"{_listed(blocked)} in {out} is of neither")
     for name in own:
-        (out / name).rename(stage / _NEW / name)
+        (out / name).rename(staging / _NEW / name)
     for name in reversed(moved_aside):
-        (stage / _OLD / name).rename(out / name)
+        (staging / _OLD / name).rename(out / name)
 
 
-def _read_journal(stage: Path) -> dict[str, Any]:
-    """Return the journal of a stage if this very folder is the one it was written for."""
-    path = stage / _JOURNAL
+def _read_journal(staging: Path) -> dict[str, Any]:
+    """Return the journal of a staging folder if this very folder is the one it was written for."""
+    path = staging / _JOURNAL
     try:
         if not stat.S_ISREG(path.lstat().st_mode) or path.stat().st_size > _LARGEST_JOURNAL:
             raise ValueError("it is no file that a run wrote")
@@ -405,19 +409,19 @@ def _read_journal(stage: Path) -> dict[str, Any]:
         names = (*journal["aside"], *journal["staged"])
         if any(name in ("", ".", "..") or Path(name).name != name for name in names):
             raise ValueError("it names files elsewhere")
-        if journal["stage"] != _mark(stage):
+        if journal["stage"] != _mark(staging):
             raise ValueError("it was written for another folder, or this one was copied")
-        if any((stage / part).is_symlink() for part in (_NEW, _OLD)):
+        if any((staging / part).is_symlink() for part in (_NEW, _OLD)):
             raise ValueError("a folder in it is a link")
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise _not_undone(stage, f"{_JOURNAL} there: {error}") from None
+        raise _not_undone(staging, f"{_JOURNAL} there: {error}") from None
     return journal
 
 
-def _not_undone(stage: Path, why: str) -> UsageError:
+def _not_undone(staging: Path, why: str) -> UsageError:
     return UsageError(
         "E405",
-        f"{stage} is what a run left that was killed while it put its files in place, and that cannot be "
+        f"{staging} is what a run left that was killed while it put its files in place, and that cannot be "
         f"undone safely ({why}). Its folder {_OLD} holds files of the previous result, {_NEW} of the new "
         "one. Move back what you want to keep, remove the folder and run the command again; or choose "
         "another --out.",
@@ -474,7 +478,7 @@ def _explained(out: Path) -> Iterator[None]:
             reason, advice = "the disk is full or read-only", "Free some space or choose another --out"
         elif number in _DENIED and where.startswith(str(out)):
             reason, advice = "the folder is not writable", "Change its permissions or choose another --out"
-        elif number is not None and STAGE_PREFIX in where:
+        elif number is not None and STAGING_PREFIX in where:
             reason, advice = "it cannot be written", "Choose another --out"
         else:
             raise

@@ -75,24 +75,24 @@ def _blob(land: Land, rng: Rng, radius: tuple[float, float], where: Field) -> Fi
 
 def pasture(land: Land, rng: Rng) -> Land:
     """Return land with a third of its slopes grazed: slides in grass."""
-    patch = power_law_field(land.shape, rng, exponent=1.5, longest=90)
-    patch += 0.2 * power_law_field(land.shape, rng, exponent=0.7, longest=10)
-    return land.painted("grass", 0.92 * smoothstep(patch, 0.35, 0.6))
+    mottle = power_law_field(land.shape, rng, exponent=1.5, longest=90)
+    mottle += 0.2 * power_law_field(land.shape, rng, exponent=0.7, longest=10)
+    return land.painted("grass", 0.92 * smoothstep(mottle, 0.35, 0.6))
 
 
 def bare_rock(land: Land, rng: Rng) -> Land:
     """Return land with rock on high and steep slopes: slides that hardly differ from it."""
     height = land.relief.elevation
     high = (height - np.quantile(height, 0.8)) / height.std()
-    patch = power_law_field(land.shape, rng, exponent=1.0, longest=30)
-    return land.painted("rock", 0.85 * smoothstep(high + (land.slope - 30) / 20 + 0.4 * patch, 0.4, 1.2))
+    mottle = power_law_field(land.shape, rng, exponent=1.0, longest=30)
+    return land.painted("rock", 0.85 * smoothstep(high + (land.slope - 30) / 20 + 0.4 * mottle, 0.4, 1.2))
 
 
 def bare_fields(land: Land, rng: Rng) -> Land:
     """Return land with farmed gentle slopes; a third of the fields is bare after the event."""
     owner, border = parcels(land.shape, rng, rng.uniform(90, 220))
-    patch = power_law_field(land.shape, rng, exponent=1.5, longest=100)
-    fit = _per_parcel(smoothstep(0.7 * patch + (17 - land.slope) / 6, -0.3, 0.7), owner)
+    mottle = power_law_field(land.shape, rng, exponent=1.5, longest=100)
+    fit = _per_parcel(smoothstep(0.7 * mottle + (17 - land.slope) / 6, -0.3, 0.7), owner)
     farmed = fit > 0.6
     bare = rng.uniform(size=fit.size) < 0.35
     worked = rng.uniform(size=fit.size) < 0.35  # between the images, as the season goes
@@ -197,11 +197,11 @@ def river_bars(land: Land, rng: Rng) -> Land:
     """Return land with gravel along the rivers; floods laid some of it bare after the first image."""
     water = ndimage.gaussian_filter(land.relief.water, 1)
     near = smoothstep(ndimage.gaussian_filter((land.relief.water > 0.3).astype(float), 3.0), 0.04, 0.2)
-    patch = power_law_field(land.shape, rng, exponent=1.1, longest=30)
+    mottle = power_law_field(land.shape, rng, exponent=1.1, longest=30)
     gentle = smoothstep(-land.slope, -16, -8) * (1 - water)
     flood = rng.uniform(0.0, 0.6)
-    share = near * gentle * smoothstep(patch, 0.3, 0.6)
-    wider = near * gentle * smoothstep(patch, 0.3 - flood, 0.6 - flood)
+    share = near * gentle * smoothstep(mottle, 0.3, 0.6)
+    wider = near * gentle * smoothstep(mottle, 0.3 - flood, 0.6 - flood)
     return land.painted("gravel", 0.95 * share, 0.95 * wider)
 
 
@@ -211,8 +211,8 @@ def snow(land: Land, rng: Rng) -> Land:
     down, right = land.relief.gradient(smooth=5)
     north = down / (np.hypot(down, right) + 0.1)  # the ground rises southwards
     high = (height - np.quantile(height, 0.96)) / height.std()
-    patch = 0.4 * power_law_field(land.shape, rng, exponent=1.5, longest=25)
-    likely = high + 0.4 * north + patch
+    mottle = 0.4 * power_law_field(land.shape, rng, exponent=1.5, longest=25)
+    likely = high + 0.4 * north + mottle
     level = rng.uniform(0.4, 0.8)
     return land.painted(
         "snow", smoothstep(likely, level, level + 0.2), smoothstep(likely, level + 0.2, level + 0.4)

@@ -15,7 +15,7 @@ from sample_scenes.simulator import optical, radar
 from sample_scenes.simulator.confusers import PAINTERS, make_land
 from sample_scenes.simulator.cover import Cover, make_cover
 from sample_scenes.simulator.files import (
-    Lattice,
+    PixelGrid,
     SceneText,
     write_elevation,
     write_outlines,
@@ -97,11 +97,11 @@ def simulate_event(folder: str | Path, options: EventOptions) -> Path:
     streams = iter(np.random.default_rng(options.seed).spawn(12))
     world = make_world(options, streams)
     inner = _inner(options.size)
-    lattice = _lattice(EPSG, options.size)
+    grid = _pixel_grid(EPSG, options.size)
     write_outlines(
-        out / "landslides_truth.gpkg", world.scars.label[inner] > 0, lattice, _grounds(world.before, inner)
+        out / "landslides_truth.gpkg", world.scars.label[inner] > 0, grid, _grounds(world.before, inner)
     )
-    write_elevation(out / "dem.tif", world.relief.elevation[inner], lattice)
+    write_elevation(out / "dem.tif", world.relief.elevation[inner], grid)
     sky = next(streams)
     post = _write_image(out, world, options, options.time + OPTICAL_PASS + POST_DELAY, sky)
     pre = [
@@ -145,26 +145,26 @@ def _grounds(before: Cover, inner: tuple[slice, slice]) -> dict[str, Field]:
     return {name: fraction[inner] for name, fraction in before.fractions.items()}
 
 
-def _lattice(epsg: int, size: int) -> Lattice:
+def _pixel_grid(epsg: int, size: int) -> PixelGrid:
     """Return the scene's own grid, or in another zone the 10 m grid that covers it with 3 pixels more."""
     if epsg == EPSG:
-        return Lattice(epsg, Affine(PIXEL_M, 0, ULX, 0, -PIXEL_M, ULY), size, size)
+        return PixelGrid(epsg, Affine(PIXEL_M, 0, ULX, 0, -PIXEL_M, ULY), size, size)
     edge = size * PIXEL_M
     left, bottom, right, top = Transformer.from_crs(EPSG, epsg, always_xy=True).transform_bounds(
         ULX, ULY - edge, ULX + edge, ULY, densify_pts=21
     )
     x0, y0 = (np.floor(left / PIXEL_M) - 3) * PIXEL_M, (np.ceil(top / PIXEL_M) + 3) * PIXEL_M
     width, height = int((right - x0) / PIXEL_M) + 4, int((y0 - bottom) / PIXEL_M) + 4
-    return Lattice(epsg, Affine(PIXEL_M, 0, x0, 0, -PIXEL_M, y0), width, height)
+    return PixelGrid(epsg, Affine(PIXEL_M, 0, x0, 0, -PIXEL_M, y0), width, height)
 
 
-def _positions(lattice: Lattice) -> tuple[Field, Field]:
-    """Return row and column in the simulated map (with margin) of every pixel centre of `lattice`."""
-    col, row = np.meshgrid(np.arange(lattice.width) + 0.5, np.arange(lattice.height) + 0.5)
-    x = lattice.transform.c + col * lattice.transform.a
-    y = lattice.transform.f + row * lattice.transform.e
-    if lattice.epsg != EPSG:
-        x, y = Transformer.from_crs(lattice.epsg, EPSG, always_xy=True).transform(x, y)
+def _positions(grid: PixelGrid) -> tuple[Field, Field]:
+    """Return row and column in the simulated map (with margin) of every pixel centre of `grid`."""
+    col, row = np.meshgrid(np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5)
+    x = grid.transform.c + col * grid.transform.a
+    y = grid.transform.f + row * grid.transform.e
+    if grid.epsg != EPSG:
+        x, y = Transformer.from_crs(grid.epsg, EPSG, always_xy=True).transform(x, y)
     return (ULY - y) / PIXEL_M - 0.5 + MARGIN, (x - ULX) / PIXEL_M - 0.5 + MARGIN
 
 
@@ -187,17 +187,17 @@ def _write_image(
     names = (
         {band: band for band in optical.BANDS} if slid else {b: f"{time:%Y%m%d}_{b}" for b in optical.BANDS}
     )
-    lattice, stamp = _lattice(EPSG, options.size), f"{time:%Y-%m-%dT%H:%M:%SZ}"
+    grid, stamp = _pixel_grid(EPSG, options.size), f"{time:%Y-%m-%dT%H:%M:%SZ}"
     for band, image in zip(optical.BANDS, optical.digital_numbers(seen), strict=True):
         write_raster(
             out / "s2" / f"{names[band]}.tif",
             image[inner],
-            lattice,
+            grid,
             description=f"{band} 10000 * reflectance + 1000",
             DATETIME=stamp,
         )
     scl = "s2/SCL.tif" if slid else f"s2/{time:%Y%m%d}_SCL.tif"
-    write_raster(out / scl, classes, lattice.coarser(2), description="scene classification", DATETIME=stamp)
+    write_raster(out / scl, classes, grid.coarser(2), description="scene classification", DATETIME=stamp)
     return {band: f"s2/{name}.tif" for band, name in names.items()} | {"SCL": scl, "datetime": stamp}
 
 
@@ -206,8 +206,8 @@ def _write_track(
 ) -> dict[str, list[dict[str, str]]]:
     """Write all acquisitions of one track; return what scene.yaml lists under ``pre`` and ``post``."""
     shape = world.relief.elevation.shape
-    lattice = _lattice(track.epsg, options.size)
-    where = _positions(lattice)
+    grid = _pixel_grid(track.epsg, options.size)
+    where = _positions(grid)
     geometry = radar.Geometry(track.orbit, track.incidence, world.relief.elevation)
     lasting = radar.texture(shape, rng)
     debris = radar.DEBRIS_DB * power_law_field(shape, rng, exponent=0.7, longest=12)
@@ -228,7 +228,7 @@ def _write_track(
             write_raster(
                 out / files[polarisation],
                 image,
-                lattice,
+                grid,
                 description=f"{polarisation.upper()} sigma0 dB",
                 DATETIME=f"{stamp:%Y-%m-%dT%H:%M:%SZ}",
                 ORBIT=track.orbit,

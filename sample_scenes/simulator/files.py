@@ -25,7 +25,7 @@ STEP_DB = 1 / 8
 
 
 @dataclass(frozen=True, slots=True)
-class Lattice:
+class PixelGrid:
     """Where a raster lies."""
 
     epsg: int
@@ -33,9 +33,9 @@ class Lattice:
     width: int
     height: int
 
-    def coarser(self, times: int) -> Lattice:
+    def coarser(self, times: int) -> PixelGrid:
         """Return the grid of pixels so many times as large."""
-        return Lattice(
+        return PixelGrid(
             self.epsg, self.transform @ Affine.scale(times), self.width // times, self.height // times
         )
 
@@ -43,7 +43,7 @@ class Lattice:
 def write_raster(
     path: Path,
     image: npt.NDArray[np.float32] | npt.NDArray[np.uint16] | npt.NDArray[np.uint8],
-    lattice: Lattice,
+    grid: PixelGrid,
     *,
     description: str,
     **tags: str,
@@ -57,10 +57,10 @@ def write_raster(
         driver="GTiff",
         dtype=image.dtype,
         count=1,
-        width=lattice.width,
-        height=lattice.height,
-        crs=rasterio.crs.CRS.from_epsg(lattice.epsg),
-        transform=lattice.transform,
+        width=grid.width,
+        height=grid.height,
+        crs=rasterio.crs.CRS.from_epsg(grid.epsg),
+        transform=grid.transform,
         nodata=np.nan if floating else 0,
         tiled=True,
         blockxsize=256,
@@ -75,15 +75,15 @@ def write_raster(
         out.update_tags(TIFFTAG_IMAGEDESCRIPTION=SIMULATED, **tags)
 
 
-def write_elevation(path: Path, elevation: npt.NDArray[np.float64], lattice: Lattice) -> None:
+def write_elevation(path: Path, elevation: npt.NDArray[np.float64], grid: PixelGrid) -> None:
     """Write an elevation model in whole decimetres, which need little room."""
-    write_raster(path, np.round(elevation, 1).astype(np.float32), lattice, description="elevation before, m")
+    write_raster(path, np.round(elevation, 1).astype(np.float32), grid, description="elevation before, m")
 
 
 def write_outlines(
     path: Path,
     slid: npt.NDArray[np.bool_],
-    lattice: Lattice,
+    grid: PixelGrid,
     grounds: dict[str, npt.NDArray[np.float64]],
 ) -> None:
     """Write the true outlines, layer ``landslides_truth``: slides that ran together are one polygon.
@@ -93,12 +93,12 @@ def write_outlines(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     parts, _ = ndimage.label(without_crumbs(slid))
-    shapes = features.shapes(parts.astype(np.int32), mask=parts > 0, transform=lattice.transform)
+    shapes = features.shapes(parts.astype(np.int32), mask=parts > 0, transform=grid.transform)
     outlines = {int(number): as_shape(geometry) for geometry, number in shapes}
     index = np.arange(1, parts.max() + 1)
     covered = {name: ndimage.mean(share, parts, index) for name, share in grounds.items()}
     most = np.argmax(np.stack(list(covered.values())), axis=0) if index.size else []
-    frame = gpd.GeoDataFrame(geometry=[outlines[number] for number in index], crs=f"EPSG:{lattice.epsg}")
+    frame = gpd.GeoDataFrame(geometry=[outlines[number] for number in index], crs=f"EPSG:{grid.epsg}")
     frame["area_m2"] = frame.area
     frame["ground"] = [list(covered)[number] for number in most]
     frame["origin"] = "simulated"

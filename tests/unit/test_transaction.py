@@ -180,14 +180,14 @@ def test_the_next_run_restores_what_a_killed_run_had_moved(tmp_path, renames):
     command = [sys.executable, "-c", KILLED, str(tmp_path), str(renames)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     assert subprocess.run(command, check=False, env=environment).returncode == 9
-    assert any(name.name.startswith(transaction.STAGE_PREFIX) for name in tmp_path.iterdir())
+    assert any(name.name.startswith(transaction.STAGING_PREFIX) for name in tmp_path.iterdir())
     with pytest.raises(OutputExistsError), outputs(tmp_path, RESULT):
         pass
     assert content(tmp_path) == OLD
 
 
 def test_leftovers_of_killed_runs_go_and_similar_names_stay(tmp_path):
-    fill(tmp_path / (transaction.STAGE_PREFIX + "abc") / "new", NEW)
+    fill(tmp_path / (transaction.STAGING_PREFIX + "abc") / "new", NEW)
     fill(tmp_path, {".landslide-map-notes": "mine"})
     with outputs(tmp_path, RESULT) as stage:
         fill(stage, NEW)
@@ -427,12 +427,12 @@ SECRET = "../home/secret.txt"
 def test_a_journal_that_no_run_of_this_folder_wrote_moves_nothing(tmp_path, journal):
     fill(tmp_path / "home", {"secret.txt": "mine"})
     out = fill(tmp_path / "out", {"notes.txt": "mine"})
-    stage = out / f"{transaction.STAGE_PREFIX}x"
+    stage = out / f"{transaction.STAGING_PREFIX}x"
     fill(stage / "new", {})
     fill(stage / "old", {"probability.tif": "planted"})
     fill(stage, {"journal.json": journal})
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UsageError, match=transaction.STAGE_PREFIX) as refusal, outputs(out, RESULT):
+    with pytest.raises(UsageError, match=transaction.STAGING_PREFIX) as refusal, outputs(out, RESULT):
         pass
     assert refusal.value.code == "E405"
     assert sorted(tmp_path.rglob("*")) == before
@@ -470,7 +470,7 @@ def test_what_a_user_saved_over_an_unfinished_result_is_not_undone(tmp_path):
 def test_a_link_that_looks_like_a_stage_is_left_alone(tmp_path):
     elsewhere = fill(tmp_path / "photos", {"journal.json": "[]", "a.jpg": "mine"})
     out = fill(tmp_path / "out", {})
-    (out / f"{transaction.STAGE_PREFIX}x").symlink_to(elsewhere)
+    (out / f"{transaction.STAGING_PREFIX}x").symlink_to(elsewhere)
     with outputs(out, RESULT) as stage:
         fill(stage, NEW)
     assert content(elsewhere) == {"journal.json": "[]", "a.jpg": "mine"}

@@ -208,7 +208,7 @@ def outlines(path: Path, match: Match) -> None:
 
 
 def _patch(shapes: Shapes, **style: Any) -> PathPatch:
-    """Return polygons with their holes as one patch."""
+    """Return polygons with their holes as one shape of matplotlib."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path as Line
 

@@ -66,38 +66,38 @@ def write_window_report(
         E601 if it cannot be written, E612 without matplotlib.
     """
     plots.require_matplotlib()
-    with outputs(folder, REPORT, overwrite=overwrite) as stage:
-        _window_plots(stage, result, predicted)
+    with outputs(folder, REPORT, overwrite=overwrite) as staging:
+        _window_plots(staging, result, predicted)
         if ablation := result.get("ablation"):
-            _ablation_plots(stage, ablation)
-        _write(stage, result, window_text(result, {path.name for path in stage.iterdir()}))
+            _ablation_plots(staging, ablation)
+        _write(staging, result, window_text(result, {path.name for path in staging.iterdir()}))
 
 
 def write_object_report(folder: str | PathLike[str], match: Match, *, overwrite: bool = False) -> None:
     """Write the report of a map against an inventory; parameters and errors as above."""
     plots.require_matplotlib()
     result = match.figures
-    with outputs(folder, REPORT, overwrite=overwrite) as stage:
+    with outputs(folder, REPORT, overwrite=overwrite) as staging:
         classes = result["size_classes"]
         notes = [f"{own['hit']} of {own['landslides']}" for own in classes]
         plots.bars(
-            stage / "hit_rate.png",
+            staging / "hit_rate.png",
             "Landslides found, by size, object level",
             "Hit rate",
             {own["name"]: own["hit_rate"] for own in classes},
             notes,
         )
-        plots.outlines(stage / "outlines.png", match)
-        _write(stage, result, object_text(result))
+        plots.outlines(staging / "outlines.png", match)
+        _write(staging, result, object_text(result))
 
 
-def _write(stage: Path, result: Mapping[str, Any], text: str) -> None:
-    (stage / MARKDOWN).write_text(text, encoding="utf-8")
-    document = sealed({**result, "outputs": tree_records(stage)})
-    (stage / JSON).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+def _write(staging: Path, result: Mapping[str, Any], text: str) -> None:
+    (staging / MARKDOWN).write_text(text, encoding="utf-8")
+    document = sealed({**result, "outputs": tree_records(staging)})
+    (staging / JSON).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _window_plots(stage: Path, result: Mapping[str, Any], predicted: LabelledPredictions) -> None:
+def _window_plots(staging: Path, result: Mapping[str, Any], predicted: LabelledPredictions) -> None:
     probability, _, _ = predicted.combine_predictions(predicted.bundle.scenarios)
     voted = np.isfinite(probability)
     truth, probability = predicted.labels[voted] == 1, probability[voted]
@@ -108,28 +108,28 @@ def _window_plots(stage: Path, result: Mapping[str, Any], predicted: LabelledPre
         all_members[name] = (predicted.labels[own] == 1, predictions[own])
     figures = {name: scores(t.astype(int), p, p > 1) for name, (t, p) in all_members.items()}
     plots.roc(
-        stage / "roc.png",
+        staging / "roc.png",
         {name: roc_curve(t, p) for name, (t, p) in all_members.items()},
         {name: own["auc"] for name, own in figures.items()},
     )
     plots.precision_recall(
-        stage / "precision_recall.png",
+        staging / "precision_recall.png",
         {name: precision_recall_curve(t, p) for name, (t, p) in all_members.items()},
         {name: own["average_precision"] for name, own in figures.items()},
         float(truth.mean()),
         result,
     )
-    plots.reliability(stage / "reliability.png", reliability_curve(truth, probability), result["ece"])
+    plots.reliability(staging / "reliability.png", reliability_curve(truth, probability), result["ece"])
     curve = {
         name: np.array([np.nan if v is None else v for v in values])
         for name, values in result["threshold_curve"].items()
         if isinstance(values, list)
     }
-    plots.thresholds(stage / "thresholds.png", curve, _marks(result))
+    plots.thresholds(staging / "thresholds.png", curve, _marks(result))
     correlation = result["member_correlation"]
     if len(correlation["members"]) > 1:
         matrix = np.array([[np.nan if v is None else v for v in row] for row in correlation["error"]])
-        plots.correlation(stage / "member_correlation.png", correlation["members"], matrix)
+        plots.correlation(staging / "member_correlation.png", correlation["members"], matrix)
 
 
 def _drawn(predicted: LabelledPredictions) -> list[str]:
@@ -151,7 +151,7 @@ def _marks(result: Mapping[str, Any]) -> dict[str, float]:
     return marks
 
 
-def _ablation_plots(stage: Path, ablation: Mapping[str, Any]) -> None:
+def _ablation_plots(staging: Path, ablation: Mapping[str, Any]) -> None:
     for kind, group, title in (
         ("modalities", "without_modality", "Loss of average precision without a modality, window level"),
         ("statistics", "without_statistic", "Loss of average precision without a statistic, window level"),
@@ -159,7 +159,7 @@ def _ablation_plots(stage: Path, ablation: Mapping[str, Any]) -> None:
         own = ablation[group]
         if own:
             plots.bars(
-                stage / f"ablation_{kind}.png",
+                staging / f"ablation_{kind}.png",
                 title,
                 f"Loss against {ablation['all']['average_precision']:.3f} with everything",
                 {name: figures["average_precision_loss"] for name, figures in own.items()},

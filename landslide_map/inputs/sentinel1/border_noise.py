@@ -37,7 +37,7 @@ def border_noise_notices(images: Sequence[tuple[str, Pixels]], across: int | Non
     images : sequence of (str, ndarray)
         Name and VV, dB, NaN = no data, of images on one grid: the same places of each.
     across : int, optional
-        None where the pixels are the whole image. Else they are square patches of it, one below the other,
+        None where the pixels are the whole image. Else they are squares of it, one below the other,
         row by row, so many in a row.
 
     Returns
@@ -88,7 +88,7 @@ def _median_of(dates: Sequence[Medians]) -> Medians:
 
 
 def _near_edge(medians: Medians, across: int | None) -> npt.NDArray[np.bool_]:
-    """Return which squares lie near missing ones or an end of the image; of patches, those beside such."""
+    """Return which squares lie near missing ones or an end of the image; of squares, those beside such."""
     missing = np.isnan(medians)
     if across is None:
         return _around(missing, REACH)

@@ -296,7 +296,7 @@ def _look_at_pixels(
 
 
 def _cloudy(sample: BandSample) -> bool:
-    """Return whether so much is cloud that patches at full resolution may show little else."""
+    """Return whether so much is cloud that samples at full resolution may show little else."""
     return sample.classes is not None and bool(np.isin(sample.classes, offset.CLOUD_CLASSES).mean() > CLOUDY)
 
 

@@ -59,19 +59,19 @@ def save_bundle(
         E505 if the document is not valid.
     """
     folder = Path(folder)
-    with outputs(folder, BUNDLE, overwrite=overwrite) as stage:
+    with outputs(folder, BUNDLE, overwrite=overwrite) as staging:
         for name, content in contents.items():
             if isinstance(content, bytes):
-                (stage / name).write_bytes(content)
+                (staging / name).write_bytes(content)
             else:
-                content(stage / name)
-        files = {name: _entry(stage / name) for name in contents}
+                content(staging / name)
+        files = {name: _entry(staging / name) for name in contents}
         try:
             checked = BundleDocument.model_validate({**document, "files": files})
         except ValidationError as error:
             raise _invalid(folder, error) from None
         text = json.dumps(sealed(checked.model_dump(mode="json")), indent=1, allow_nan=False) + "\n"
-        (stage / DOCUMENT).write_text(text, encoding="utf-8")
+        (staging / DOCUMENT).write_text(text, encoding="utf-8")
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:

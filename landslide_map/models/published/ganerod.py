@@ -58,7 +58,7 @@ Partly read off the published figures: +-0.004, one member +-0.01.
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class PublishedRun:
     """One of the 90 trained networks of a setting."""
 
     number: int
@@ -67,7 +67,7 @@ class Run:
     learning_rate: float
 
 
-def run(number: int) -> Run:
+def run(number: int) -> PublishedRun:
     """Return the run of a published number, ``10 * network + 2 * loss + learning rate``.
 
     Raises
@@ -79,7 +79,7 @@ def run(number: int) -> Run:
         raise ValueError(f"run {number} is not from 0 to {RUNS - 1}")
     network, rest = divmod(number, 10)
     loss, rate = divmod(rest, 2)
-    return Run(number, tuple(NETWORKS)[network], LOSSES[loss], LEARNING_RATES[rate])
+    return PublishedRun(number, tuple(NETWORKS)[network], LOSSES[loss], LEARNING_RATES[rate])
 
 
 def setting_of(planes: int) -> str:

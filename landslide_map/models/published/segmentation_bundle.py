@@ -33,7 +33,7 @@ class Published:
     spec: SegmentationSpec
     system: System
     setting: str | None = None
-    run: ganerod.Run | None = None
+    run: ganerod.PublishedRun | None = None
     score: float | None = None
     """By which networks are ranked: best validation F1, or the F1 of the published table."""
 

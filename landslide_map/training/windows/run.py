@@ -46,7 +46,7 @@ _PREPARED_AT_ONCE: Final = 64
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """What is to be done, and with which windows."""
 
     recipe: WindowRecipe
@@ -97,7 +97,7 @@ def tried_precision(
 
 
 def train_networks(
-    run: Run,
+    run: TrainingRun,
     start: Mapping[str, Mapping[str, Any]],
     device: torch.device,
     precision: str,
@@ -107,7 +107,7 @@ def train_networks(
 
     Parameters
     ----------
-    run : Run
+    run : TrainingRun
     start : mapping
         Encoder -> options for its pretrained weights.
     device, precision
@@ -162,12 +162,12 @@ def _costs(recipe: WindowRecipe) -> dict[str, float]:
     return {n: own.gflop if own.gflop and all(known) else 1.0 for n, own in recipe.networks.items()}
 
 
-def _work(run: Run, name: str, fold: int) -> float:
+def _work(run: TrainingRun, name: str, fold: int) -> float:
     learned, held_out = run.rows(name, fold)
     return run.recipe.networks[name].epochs * (len(learned) + len(held_out) * _HELD_OUT_COST)
 
 
-def _prepared(run: Run, name: str) -> Tensor:
+def _prepared(run: TrainingRun, name: str) -> Tensor:
     """Return all windows as a network wants them, not yet enlarged; ``(window, plane, y, x)`` float32."""
     spec = run.recipe.spec(name)
     wanted = planes(spec)
@@ -180,7 +180,7 @@ def _prepared(run: Run, name: str) -> Tensor:
     return out
 
 
-def train_boosters(run: Run) -> None:
+def train_boosters(run: TrainingRun) -> None:
     """Train every unfinished fold of the boosters, several at a time."""
     pending = run.pending(run.recipe.boosters)
     if not pending:
@@ -193,7 +193,7 @@ def train_boosters(run: Run) -> None:
             run.progress(BOOSTERS, done, len(pending))
 
 
-def _train_booster(run: Run, name: str, fold: int) -> None:
+def _train_booster(run: TrainingRun, name: str, fold: int) -> None:
     recipe = run.recipe.boosters[name]
     learned, held_out = run.rows(name, fold)
     content = fit_published(recipe, run.features[learned], run.labels[learned])
@@ -207,7 +207,7 @@ def _write_bytes(content: bytes, path: Path) -> None:
     path.write_bytes(content)
 
 
-def collected_votes(run: Run) -> dict[str, Floats]:
+def collected_votes(run: TrainingRun) -> dict[str, Floats]:
     """Return every member's out-of-fold votes, NaN where it could not predict; ``(window,)``."""
     votes = {name: np.full(len(run.labels), np.nan) for name in run.recipe.members}
     for name, predictions in votes.items():

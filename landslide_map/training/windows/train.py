@@ -34,7 +34,7 @@ from landslide_map.training.windows.bundle import Trained, bundle_contents, bund
 from landslide_map.training.windows.pretrained import starting_weights
 from landslide_map.training.windows.recipe import Division, WindowRecipe, parse_window_recipe
 from landslide_map.training.windows.run import (
-    Run,
+    TrainingRun,
     collected_votes,
     train_boosters,
     train_networks,
@@ -178,7 +178,7 @@ def train(
         "precision": precision,
     }
     workspace = Workspace.open(out, configuration, restart=restart)
-    run = Run(recipe, source, known, folds, missing, features, workspace, progress)
+    run = TrainingRun(recipe, source, known, folds, missing, features, workspace, progress)
     _check_classes(run)
     train_networks(run, start, machine_device, precision, notices)
     train_boosters(run)
@@ -246,7 +246,7 @@ def _survey(source: Windows, with_features: bool, report: Report) -> tuple[Bools
     return np.concatenate(missing), np.concatenate(features[1:] or features), digest.hexdigest()
 
 
-def _check_classes(run: Run) -> None:
+def _check_classes(run: TrainingRun) -> None:
     """Refuse, before any training, a fold in which some member would see one class only."""
     for member in run.recipe.members:
         for fold in range(len(run.folds)):
