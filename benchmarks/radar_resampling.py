@@ -1,6 +1,6 @@
 """Effect of resampling kernels on the speckle of real radar: ``python -m benchmarks.radar_resampling``.
 
-Prints the tables of ``docs/decisions/0050-radar-by-nearest-pixels.md``: real geocoded pixels are put into
+Prints the tables of ``docs/decisions/0052-radar-by-nearest-pixels.md``: real geocoded pixels are put into
 degrees as SNAP does, and read back into their own grid by both kernels. Needs the shared data folder
 (``LANDSLIDE_MAP_DATA``).
 """

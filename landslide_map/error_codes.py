@@ -245,6 +245,7 @@ CODES: Final[dict[str, str]] = {
     "I610": "how long networks will take on this CPU, and what is quicker",
     "I611": "how long pixel members will take here",
     "I380": "windows of flat ground were not analysed",
+    "I421": "outlines were moved, because the Sentinel-2 image lies beside the changes of backscatter",
     "I420": "landslide areas below output.min_area_m2 are left out of the outlines",
     "I430": "verdicts of reviewers were carried over from the previous result",
     "I431": "a QGIS project that a person has saved is kept",

@@ -243,6 +243,7 @@ CURES: Final[dict[str, str]] = {
     "I350": "Nothing; write `nodata` to declare it yourself",
     "I380": "Leave out `dem` if flat ground matters",
     "I410": "Nothing: the work of the interrupted run is used",
+    "I421": "Nothing; see in the message how far outlines were moved",
     "I420": "Lower `output.min_area_m2`, or see `candidates.gpkg`",
     "I430": "Nothing; see the layer `reviews_kept` for reviews without an outline",
     "I431": "Remove or rename `landslides.qgz` if you want the new project",

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from landslide_map.delineation.displacement import Displacement, moved_back
 from landslide_map.delineation.edges import core, edge_features, groups, parts, shapes, zones
 from landslide_map.delineation.evidence import (
     COLUMNS,
@@ -43,8 +44,8 @@ class Score(Protocol):
     def redraws(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
         """Return which candidates have their edges drawn anew, ``(candidate,)``; the others stay as cut."""
 
-    def belongs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        """Return which pixels belong to the object near them, of ``(pixel, edge feature)``."""
+    def belongs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return how far pixels are of the object near them, of ``(pixel, edge feature)``: from a half on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,7 @@ def find_objects(
     windows: WindowLayers | None,
     sensors: Sequence[str],
     score: Score,
+    displacement: Displacement | None = None,
 ) -> Objects:
     """Return the objects of a scene.
 
@@ -79,8 +81,10 @@ def find_objects(
         As of :func:`evidence.evidence`.
     score : Score
         The models.
+    displacement : Displacement, optional
+        Of the image; pixels of the objects are moved back by it.
     """
-    return _joined(list(_by_strip(strips, around, windows, sensors, score)))
+    return _joined(list(_by_strip(strips, around, windows, sensors, score, displacement)))
 
 
 def _by_strip(
@@ -89,6 +93,7 @@ def _by_strip(
     windows: WindowLayers | None,
     sensors: Sequence[str],
     score: Score,
+    displacement: Displacement | None,
 ) -> Iterator[Objects]:
     held: Strip | None = None
     coming = iter(strips)
@@ -98,7 +103,7 @@ def _by_strip(
         whole = below(held, strip)
         tree, sums = measured(whole, around, windows, sensors)
         open_nodes = _held(tree, whole) if after is not None else np.zeros(len(tree.level), bool)
-        yield _objects(whole, tree, sums, open_nodes, score, around, sensors)
+        yield _objects(whole, tree, sums, open_nodes, score, around, sensors, displacement)
         kept = tree.pixel_node >= 0
         kept[kept] = open_nodes[tree.pixel_node[kept]]
         held = part_of(whole, kept)
@@ -171,6 +176,7 @@ def _objects(
     score: Score,
     around: Surroundings,
     sensors: Sequence[str],
+    displacement: Displacement | None,
 ) -> Objects:
     size = tree.shape[:, 0]
     allowed = (size >= LEAST_PIXELS) & (size <= MOST_PIXELS) & ~held & ~_with_parents(tree.parent, held)
@@ -181,15 +187,47 @@ def _objects(
     chosen = partition(tree, shares.mean(axis=1), score.costs(features), allowed)
     nodes = np.flatnonzero(chosen)
     owner, zone, edges = near(strip, tree, chosen, features, shares.mean(axis=1), around, sensors)
-    member = np.where(zone >= 0, zone, -1)
-    inside = np.flatnonzero(zone >= 0)
-    member[inside[~(score.belongs(edges) | core(edges))]] = -1
+    value = (owner >= 0).astype(np.float32)
     as_cut = np.append(~score.redraws(features[nodes]), True)  # the last one for pixels near none
-    member = np.where(as_cut[zone], owner, member)
-    part, of_object = parts(strip, owner, member)
-    runs = _runs(strip, part)
+    drawn_anew = np.where(core(edges), np.float32(1), score.belongs(edges))
+    value[zone >= 0] = np.where(as_cut[zone[zone >= 0]], value[zone >= 0], drawn_anew)
+    member = np.where(as_cut[zone], owner, zone)
+    if displacement:
+        ground, owner, member = _moved_back(strip, owner, member, value, displacement)
+    else:
+        ground, member = strip, np.where(value >= 0.5, member, -1)
+    part, of_object = parts(ground, owner, member)
+    runs = _runs(ground, part)
     nodes = nodes[of_object]
     return Objects(shapes(runs, len(nodes)), *runs, features=features[nodes], shares=shares[nodes])
+
+
+def _moved_back(
+    strip: Strip,
+    owner: npt.NDArray[np.int64],
+    member: npt.NDArray[np.int64],
+    value: npt.NDArray[np.float32],
+    displacement: Displacement,
+) -> tuple[Strip, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the pixels of the ground that objects lie on, and which objects."""
+    by, width = (displacement.down, displacement.right), displacement.shape[1]
+    found = []
+    for number, share in ((owner, np.ones_like(value)), (member, value)):
+        rows, cols, own = moved_back(
+            strip.starts, strip.cols, number, share, strip.top, displacement.shape, by
+        )
+        found.append((rows * width + cols, own))
+    places = np.union1d(found[0][0], found[1][0])
+    numbers = np.full((2, len(places)), -1, np.int64)
+    for target, (place, own) in zip(numbers, found, strict=True):
+        target[np.searchsorted(places, place)] = own
+    rows, cols = np.divmod(places, width)
+    top = int(rows.min(initial=strip.top))
+    last = int(rows.max(initial=top))
+    starts = np.searchsorted(rows, np.arange(top, last + 2)).astype(np.int64)
+    codes = np.empty((len(places), 0), np.uint8)
+    ground = Strip(top, starts, cols.astype(np.uint16), codes, (), strip.cells, strip.match)
+    return ground, numbers[0], numbers[1]
 
 
 def near(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from landslide_map.delineation.bareness import INDEX_LAYERS, may_be_bare, may_count_brightness
 from landslide_map.delineation.cells import CELL, REACH, cells_of, surroundings
 from landslide_map.delineation.codes import FIRST, LAYERS, NDVI_LEAST, NDVI_STEP, Codes
+from landslide_map.delineation.displacement import match_sums
 
 LEAST: Final = 120
 """Bareness, thousandths of NDVI, from which a pixel may belong to a landslide."""
@@ -36,6 +37,8 @@ class Strip:
     """Names of the layers, of :data:`codes.LAYERS`."""
     cells: Mapping[str, Codes]
     """As from :func:`cells.cells_of`."""
+    match: npt.NDArray[np.int64]
+    """As from :func:`displacement.match_sums`."""
 
     @property
     def rows(self) -> npt.NDArray[np.int64]:
@@ -71,7 +74,7 @@ def strip_of(layers: Mapping[str, Codes], top: int, *, open_above: bool, open_be
     rows, cols = np.nonzero(keep)
     starts = np.searchsorted(rows, np.arange(keep.shape[0] + 1)).astype(np.int64)
     kept = np.stack([layers[name][rows, cols] for name in names], axis=1)
-    return Strip(top, starts, cols.astype(np.uint16), kept, names, cells)
+    return Strip(top, starts, cols.astype(np.uint16), kept, names, cells, match_sums(layers, cells))
 
 
 def below(above: Strip | None, strip: Strip) -> Strip:
@@ -85,6 +88,7 @@ def below(above: Strip | None, strip: Strip) -> Strip:
         np.concatenate([above.codes, strip.codes]),
         strip.layers,
         strip.cells,
+        strip.match,
     )
 
 
@@ -101,4 +105,5 @@ def part_of(strip: Strip, chosen: npt.NDArray[np.bool_]) -> Strip | None:
         strip.codes[chosen],
         strip.layers,
         strip.cells,
+        strip.match,
     )

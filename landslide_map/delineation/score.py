@@ -98,12 +98,11 @@ class OutlineModel:
         found: npt.NDArray[np.bool_] = self.variant_of(features) == RADAR
         return found
 
-    def belongs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        """Return which pixels belong to the object near them, of ``(pixel, edge feature)``."""
+    def belongs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return how far pixels are of the object near them, of ``(pixel, edge feature)``: from a half on."""
         if not len(features):
-            return np.zeros(0, bool)
-        inside: npt.NDArray[np.bool_] = self.edge(features) >= self.edge_least
-        return inside
+            return np.zeros(0, np.float32)
+        return np.clip(self.edge(features) - self.edge_least + 0.5, 0, 1).astype(np.float32)
 
     def probability(
         self, shares: npt.NDArray[np.float64], features: npt.NDArray[np.float32]

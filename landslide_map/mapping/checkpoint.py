@@ -35,7 +35,7 @@ from landslide_map.untrusted.json_text import read_json
 from landslide_map.window_record import WindowRecord
 
 FOLDER: Final = ".landslide-map-journal"
-FORMAT_VERSION: Final = 5
+FORMAT_VERSION: Final = 6
 _DOCUMENT: Final = "journal.json"
 _ROWS: Final = "row-*.npz"
 _OWN_NAME: Final = re.compile(
@@ -318,7 +318,7 @@ def _packed(row: RowResult) -> bytes:
     """
     parts: dict[str, dict[str, Any]] = {"record": row.record.arrays(), "sample": row.sample}
     if row.strip is not None:
-        parts["strip"] = {name: getattr(row.strip, name) for name in ("starts", "cols", "codes")}
+        parts["strip"] = {name: getattr(row.strip, name) for name in ("starts", "cols", "codes", "match")}
         parts["strip"] |= {"top": np.array(row.strip.top), "layers": np.array(row.strip.layers)}
         parts["cells"] = dict(row.strip.cells)
     parts["display"] = {name: np.array(file.decode()) for name, file in row.display.items()}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from landslide_map.delineation.displacement import displacement_of
 from landslide_map.delineation.evidence import Surroundings, WindowLayers
 from landslide_map.delineation.objects import Objects, find_objects
 from landslide_map.delineation.pixels import Strip
@@ -33,6 +34,8 @@ def object_map(
     plan: WindowPlan,
     inputs: SceneInputs,
     model: OutlineModel | None = None,
+    *,
+    as_it_lies: bool = False,
 ) -> ObjectMap | None:
     """Return the objects of a scene; None where it has no optical image, and so no outlines.
 
@@ -46,17 +49,23 @@ def object_map(
     inputs : SceneInputs
     model : OutlineModel, optional
         By default the one that the package brings.
+    as_it_lies : bool
+        Leave outlines on the Sentinel-2 image, wherever this lies.
     """
     model = model or default_model()
     if inputs.optical is None:
         return None
     with timings.work("outline"):
-        around = Surroundings.of(strip.cells for strip in strips())
-        objects = find_objects(strips(), around, window_layers(record.probability, plan), EVIDENCE, model)
+        found = [(strip.cells, strip.match) for strip in strips()]
+        around = Surroundings.of(cells for cells, _ in found)
+        sums = [] if as_it_lies else [match for _, match in found]
+        displacement = displacement_of(sums, inputs.grid.shape)
+        windows = window_layers(record.probability, plan)
+        objects = find_objects(strips(), around, windows, EVIDENCE, model, displacement)
         heights, unlike = _heights(objects, inputs), _unlike(objects, record, plan)
-        found, order = candidates(objects, model, inputs.grid, acquisition_dates(inputs), heights, unlike)
+        table, order = candidates(objects, model, inputs.grid, acquisition_dates(inputs), heights, unlike)
     thresholds = {name: round(variant.threshold, 3) for name, variant in model.variants.items()}
-    return ObjectMap(found, objects.only(order), thresholds, model.name)
+    return ObjectMap(table, objects.only(order), thresholds, model.name, displacement)
 
 
 def _unlike(objects: Objects, record: WindowRecord, plan: WindowPlan) -> npt.NDArray[np.float64] | None:

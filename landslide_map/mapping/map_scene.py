@@ -149,7 +149,12 @@ def _find_objects(ready: PreparedRun, record: WindowRecord, progress: reporting.
     if not ready.kept.outlines:
         return None
     with timings.stage(OUTLINE), reporting.step(progress, OUTLINE):
-        return object_map(ready.checkpoint.strips, record, ready.plan, ready.inputs)
+        s1 = ready.settings.s1
+        trusted = s1 is not None and s1.registration == "trust"
+        objects = object_map(ready.checkpoint.strips, record, ready.plan, ready.inputs, as_it_lies=trusted)
+    if objects is not None:
+        ready.notices.about_scene += objects.notices
+    return objects
 
 
 def _add_pixel_members(

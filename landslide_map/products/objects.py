@@ -19,6 +19,7 @@ from landslide_map.delineation.attributes import (
     evidence_columns,
     lengths_and_widths,
 )
+from landslide_map.delineation.displacement import Displacement
 from landslide_map.delineation.objects import Objects
 from landslide_map.delineation.polygons import outlines, paint
 from landslide_map.delineation.score import OutlineModel
@@ -71,11 +72,25 @@ class ObjectMap:
     """Variant of the model, the last word of `method` -> probability from which an outline is drawn."""
     model: str
     """Name of the model."""
+    displacement: Displacement
+    """Of the image; outlines are moved back by it."""
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """A notice (I421) that outlines were moved, and how far, if they were."""
+        if not self.displacement:
+            return ()
+        message = (
+            f"the Sentinel-2 image lies {_way(self.displacement)} of where backscatter changed; outlines are "
+            "moved back by so much, and images are shown as they are"
+        )
+        return (Notice("I421", message),)
 
     @property
     def tags(self) -> dict[str, str]:
         """Tags that say by which model outlines were drawn, and from which probability."""
-        return {"delineation": self.model, **threshold_tags(self.thresholds)}
+        own = {"delineation": self.model, DISPLACEMENT_TAG: _way(self.displacement)}
+        return {**own, **threshold_tags(self.thresholds)}
 
     def with_pixels(self, means: npt.NDArray[np.float64]) -> ObjectMap:
         """Return the map with the pixel members' mean probability ``(object,)`` beside the own evidence."""
@@ -90,6 +105,13 @@ class ObjectMap:
         paint(runs.run_row, runs.run_first, runs.run_stop, probability[runs.run_object], start, target)
 
 
+def _way(displacement: Displacement) -> str:
+    """Return how far the image lies beside the ground, in pixels of the grid."""
+    down, right = displacement.down, displacement.right
+    vertical, horizontal = "south" if down >= 0 else "north", "east" if right >= 0 else "west"
+    return f"{abs(down):.2f} px {vertical} and {abs(right):.2f} px {horizontal}"
+
+
 def threshold_tags(thresholds: Mapping[str, float]) -> dict[str, str]:
     """Return tags with the probability from which each variant of the model draws an outline."""
     return {f"{THRESHOLD_TAG}{name}": f"{value:g}" for name, value in thresholds.items()}
@@ -97,11 +119,12 @@ def threshold_tags(thresholds: Mapping[str, float]) -> dict[str, str]:
 
 def without_outlines(tags: Mapping[str, str]) -> dict[str, str]:
     """Return the tags that do not depend on how outlines are drawn: those of windows alone."""
-    own = ("outline", "delineation")
+    own = ("outline", "delineation", DISPLACEMENT_TAG)
     return {k: v for k, v in tags.items() if k not in own and not k.startswith(THRESHOLD_TAG)}
 
 
 THRESHOLD_TAG: Final = "outline_threshold_"
+DISPLACEMENT_TAG: Final = "image_displacement"
 LEAST_AREA_TAG: Final = "outline_least_area_m2"
 LEAST_PROBABILITY: Final = 0.1
 """Candidates below this are forgotten, unless they are water."""

@@ -127,7 +127,7 @@ def keeps_looks(source: Grid, grid: Grid) -> bool:
     """Return whether radar of `source` is taken by nearest pixels: its own are about as large as the grid's.
 
     Interpolation averages neighbours and so their speckle; models know the speckle of pixels that were not
-    averaged (docs/decisions/0050). Degrees are narrower in one direction; the other counts. Where both are
+    averaged (docs/decisions/0052). Degrees are narrower in one direction; the other counts. Where both are
     finer, pixels are averaged, and where they are coarser interpolated: nearest ones would be doubled.
     """
     return LIKE[0] <= min(density(source, grid)) <= LIKE[1]

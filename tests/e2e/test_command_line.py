@@ -93,7 +93,8 @@ def test_every_file_says_what_the_run_decided(result: Path) -> None:
     """One namespace: the same names and values, in rasters with a prefix."""
     package = pyogrio.read_info(result / "landslides.gpkg", layer="landslides")["layer_metadata"]
     decided = {"stride", "thresholds", "threshold_lowest", "operating_point", "scenarios", "versions"}
-    decided |= {"delineation", "outline", "outline_threshold_radar", "bundle", "bundle_sha256", "event_time"}
+    of_outlines = {"delineation", "outline", "outline_threshold_radar", "image_displacement"}
+    decided |= {*of_outlines, "bundle", "bundle_sha256", "event_time"}
     expected = {name: package[name] for name in decided}
     assert expected["delineation"].startswith("objects-")
     assert "numpy" in expected["versions"]
@@ -102,7 +103,7 @@ def test_every_file_says_what_the_run_decided(result: Path) -> None:
         assert {name: found.get(name) for name in decided} == expected, layer
     found = pyogrio.read_info(result / "candidates.gpkg", layer="candidates")["layer_metadata"]
     assert {name: found.get(name) for name in decided} == expected
-    of_windows = decided - {"delineation", "outline", "outline_threshold_radar"}  # the same without objects
+    of_windows = decided - of_outlines  # the same without objects
     with xr.open_dataset(result / "windows.nc", engine="scipy") as windows:
         found = {name: windows.attrs[name] for name in decided & set(windows.attrs)}
     assert found == {name: expected[name] for name in of_windows}
@@ -147,7 +148,7 @@ def test_programs_are_told_in_json_and_people_where_the_time_went(
     planned = json.loads((result / "run.json").read_text())["counts"]["windows"]["planned"]
     assert (windows[0]["done"], windows[-1]["done"]) == (0, planned)
     assert {(event["total"], event["unit"]) for event in windows} == {(planned, "windows")}
-    assert {event["code"] for event in events if event["event"] == "notice"} == {"I213"}
+    assert {event["code"] for event in events if event["event"] == "notice"} == {"I213", "I421"}
     last = events[-1]
     assert (last["event"], last["exit_status"]) == ("finished", 0)
     assert Path(last["manifest"]).read_text()

@@ -39,6 +39,7 @@ def any_row(number: int) -> RowResult:
             codes=np.arange(6, dtype=np.uint8).reshape(3, 2),
             layers=("ndvi", "red"),
             cells={"ndvi": np.full((1, 1), 7, np.uint8), "cloud": np.zeros((1, 1), np.uint8)},
+            match=np.full((2, 3), number, np.int64),
         ),
         {"after": b"pixels %d" % number, "ascending": b"change"},
     )

@@ -1,6 +1,6 @@
 """Sigma0 of a GRD product on a map grid, read as a raster of one band.
 
-A pixel takes the nearest sample of the image (docs/decisions/0050-radar-by-nearest-pixels.md). Thermal noise
+A pixel takes the nearest sample of the image (docs/decisions/0052-radar-by-nearest-pixels.md). Thermal noise
 is removed and calibrated with the annotation; border noise is left out. The value of a pixel does not
 depend on the part that is read. Nodes of the geometry belong to squares of the grid that never move.
 """
