@@ -86,6 +86,12 @@ SHOWN_BEFORE: Final = {name: f"{name}_before" for name in OPTICAL}
 WATER_CLASS: Final = "water_class"
 """Water by the scene classification (0 or 1, NaN where there is none); never an input of a member."""
 
+CLOUD_CLASS: Final = "cloud_class"
+SNOW_CLASS: Final = "snow_class"
+SHADOW_CLASS: Final = "shadow_class"
+HIDING_CLASSES: Final = (CLOUD_CLASS, SNOW_CLASS, SHADOW_CLASS)
+"""What hides the ground by the scene classification (0 or 1, NaN without one); never an input of a member."""
+
 BACKSCATTER: Final = tuple(backscatter(orbit, pol) for orbit in ORBITS for pol in POLARISATIONS)
 """Channels in absolute backscatter: outside the training domain for terrain-flattened products."""
 DIFFERENCES: Final = tuple(difference(orbit, pol) for orbit in ORBITS for pol in POLARISATIONS)

@@ -95,6 +95,21 @@ class WindowRecord:
         Floats | None, Number("highest probability that skipped members could have made of it")
     ] = None
 
+    snow_or_cloud_fraction: Annotated[
+        Floats | None, Number("fraction of the window's optical pixels that are snow or cloud by colour")
+    ] = None
+    """As the vote takes it; NaN where the optical image is missing."""
+    cloud_fraction: Annotated[
+        Floats | None, Number("fraction of the window that is cloud by the scene classification")
+    ] = None
+    """Of the pixels that are classified, as of snow and shadow; NaN where none is."""
+    snow_fraction: Annotated[
+        Floats | None, Number("fraction of the window that is snow by the scene classification")
+    ] = None
+    shadow_fraction: Annotated[
+        Floats | None, Number("fraction of the window that is cloud shadow by the scene classification")
+    ] = None
+
     unlike_training: Annotated[
         Floats | None, Number("distance of the window's features from the range of the training windows")
     ] = None

@@ -30,14 +30,6 @@ class ObjectHeights:
         angle = ellipse(objects.shape)[2]
         self._axis = np.column_stack([np.cos(angle), np.sin(angle)])
 
-    def blocks(self, size: int) -> list[tuple[int, int]]:
-        """Return the blocks, of `size` pixels, in which an object has pixels: row and column, sorted."""
-        runs = self._objects
-        first, last = runs.run_first // size, (runs.run_stop - 1) // size
-        found = set(zip((runs.run_row // size).tolist(), first.tolist(), strict=True))
-        found |= set(zip((runs.run_row // size).tolist(), last.tolist(), strict=True))
-        return sorted(found)
-
     def add(self, elevation: npt.NDArray[np.float32], block: Block) -> None:
         """Take the elevation (m, NaN = missing) of one block, ``(row, col)``."""
         runs = self._objects

@@ -10,15 +10,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
 from landslide_map.bands import (
+    CLOUD_CLASS,
     GROUPS,
+    HIDING_CLASSES,
     INDEX_PAIRS,
     MODEL_BANDS,
+    SHADOW_CLASS,
+    SNOW_CLASS,
     SNOW_OR_CLOUD,
     STEEP,
     group,
@@ -32,10 +37,18 @@ from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.voting.early_exit import decided_windows_and_pixels
 from landslide_map.models.voting.schedule import Pixels
-from landslide_map.stack.channels import model_stack, outside_training_domain
+from landslide_map.stack.channels import is_classified, model_stack, outside_training_domain
 from landslide_map.stack.pixel_sample import PixelSample, Sampled
 from landslide_map.window_record import WindowRecord, joined
 from landslide_map.windows import WindowPlan
+
+_FRACTIONS = {
+    "snow_or_cloud_fraction": SNOW_OR_CLOUD,
+    "cloud_fraction": CLOUD_CLASS,
+    "snow_fraction": SNOW_CLASS,
+    "shadow_fraction": SHADOW_CLASS,
+}
+"""Number of a window -> the channel of which it is the mean."""
 
 Tick = Callable[[int], None]
 """Called with the number of windows predicted since its last call."""
@@ -125,9 +138,8 @@ def predict_rows(
                     decided_windows_and_pixels, plan=plan, rows=rows, elsewhere=ensemble.widest_margin
                 ),
             )
-            parts.append(
-                replace(part, valid_fraction=_valid_fraction(statistics, wanted), groups=tuple(GROUPS))
-            )
+            valid = _valid_fraction(statistics, wanted)
+            parts.append(replace(part, valid_fraction=valid, groups=tuple(GROUPS), **_fractions(statistics)))
             tick(count)
             if rows.stop == plan.ending_in(waiting[0]).stop:
                 number = waiting.pop(0)
@@ -174,6 +186,7 @@ def described_windows(
     bands = [name for name in MODEL_BANDS if name in made_of]
     positions = [MODEL_BANDS.index(name) for name in bands]
     described = {*channels, *bands, SNOW_OR_CLOUD, STEEP}
+    described |= set(HIDING_CLASSES) if is_classified(inputs) else set()
     read = described if collectors is None else described | collectors.channels
     halo = 0 if block_rows is None else int(plan.row_starts[plan.ended_by(block_rows.start * BLOCK)])
     lazy = model_stack(inputs, read, halo)
@@ -219,6 +232,13 @@ def _valid_fraction(statistics: xr.DataArray, names: Sequence[str]) -> npt.NDArr
         if own := [name for name in names if group(name) == sensor]:
             fractions[:, i] = statistics.sel(channel=own, statistic="valid_fraction").values.min(axis=1)
     return fractions
+
+
+def _fractions(statistics: xr.DataArray) -> dict[str, Any]:
+    """Return the fractions of windows that quality channels tell, ``(window,)`` each."""
+    there = set(statistics["channel"].values.tolist())
+    means = statistics.sel(statistic="mean")
+    return {name: means.sel(channel=of).values for name, of in _FRACTIONS.items() if of in there}
 
 
 def _consecutive(numbers: Sequence[int]) -> Iterator[range]:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
+from landslide_map.bands import HIDING_CLASSES
 from landslide_map.delineation.displacement import displacement_of
 from landslide_map.delineation.evidence import Surroundings, WindowLayers
 from landslide_map.delineation.objects import Objects, find_objects
 from landslide_map.delineation.pixels import Strip
 from landslide_map.delineation.score import OutlineModel, default_model
+from landslide_map.delineation.shares import ObjectShares
 from landslide_map.delineation.terrain import ObjectHeights
-from landslide_map.grid import BLOCK, Block
+from landslide_map.grid import BLOCK, Block, Grid
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.provenance import acquisition_dates
 from landslide_map.products.objects import ObjectMap, candidates
 from landslide_map.products.painting import least_over, mean_over, window_mosaic
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.runtime import timings
+from landslide_map.stack.channels import is_classified, read_channels
 from landslide_map.stack.slope import elevation_block
 from landslide_map.window_record import WindowRecord
 from landslide_map.windows import WindowPlan
@@ -63,7 +66,8 @@ def object_map(
         windows = window_layers(record.probability, plan)
         objects = find_objects(strips(), around, windows, EVIDENCE, model, displacement)
         heights, unlike = _heights(objects, inputs), _unlike(objects, record, plan)
-        table, order = candidates(objects, model, inputs.grid, acquisition_dates(inputs), heights, unlike)
+        dates, hidden = acquisition_dates(inputs), _hidden(objects, inputs)
+        table, order = candidates(objects, model, inputs.grid, dates, heights, unlike, hidden)
     thresholds = {name: round(variant.threshold, 3) for name, variant in model.variants.items()}
     return ObjectMap(table, objects.only(order), thresholds, model.name, displacement)
 
@@ -100,8 +104,29 @@ def _heights(objects: Objects, inputs: SceneInputs) -> ObjectHeights | None:
     if inputs.dem is None:
         return None
     heights, files, grid = ObjectHeights(objects), OpenFiles(), inputs.grid
-    for row, col in heights.blocks(BLOCK):
-        top, left = row * BLOCK, col * BLOCK
-        block = Block(top, left, min(BLOCK, grid.height - top), min(BLOCK, grid.width - left))
+    for block in _blocks(objects, grid):
         heights.add(elevation_block(inputs.dem, grid, block, files), block)
     return heights
+
+
+def _hidden(objects: Objects, inputs: SceneInputs) -> Mapping[str, npt.NDArray[np.float64]] | None:
+    """Return how much of every object is cloud, snow and cloud shadow; None without classification."""
+    if not is_classified(inputs):
+        return None
+    found, files = ObjectShares(objects, HIDING_CLASSES), OpenFiles()
+    for block in _blocks(objects, inputs.grid):
+        found.add(read_channels(inputs, HIDING_CLASSES, block, files), block)
+    return found.shares
+
+
+def _blocks(objects: Objects, grid: Grid) -> Iterator[Block]:
+    """Yield the blocks of a grid in which an object has pixels, from the top left on."""
+    ends = (objects.run_first, objects.run_stop - 1)
+    places = {
+        place
+        for end in ends
+        for place in zip((objects.run_row // BLOCK).tolist(), (end // BLOCK).tolist(), strict=True)
+    }
+    for row, col in sorted(places):
+        top, left = row * BLOCK, col * BLOCK
+        yield Block(top, left, min(BLOCK, grid.height - top), min(BLOCK, grid.width - left))

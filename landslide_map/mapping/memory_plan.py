@@ -15,7 +15,7 @@ from typing import Final
 from dask import config
 from dask.system import CPU_COUNT
 
-from landslide_map.bands import GROUPS
+from landslide_map.bands import GROUPS, HIDING_CLASSES
 from landslide_map.errors import ResourceError
 from landslide_map.features.window_statistics import PIXEL_SLAB, row_bytes
 from landslide_map.grid import BLOCK
@@ -103,7 +103,7 @@ def estimate_memory(ensemble: Bundle, plan: WindowPlan, *, kept: Kept = NOTHING)
     """Return the memory estimate of mapping `plan` with an ensemble, including the pixels kept."""
     networks = [member for member in ensemble.members if member.input == "pixels"]
     seen = {name for member in networks for name in member.channels}
-    channels = len(ensemble.channels) + 2  # the quality channels
+    channels = len(ensemble.channels) + 2 + len(HIDING_CLASSES)  # the quality channels
     cells, merged, statistics = row_bytes(plan, channels, channels if ensemble.needs_median else len(seen))
     # Pixels of the windows predicted at once are cut out, put in the model's order, scaled.
     pixels = 3 * PIXEL_SLAB * plan.size**2 * 4 * 12 if networks else 0

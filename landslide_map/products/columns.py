@@ -80,6 +80,12 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
             "Mean probability of the bundle's pixel members over the outline; not part of that of an object",
         ),
         "water_share": ("Water", "Share of the outline that is water by index, 0 to 1"),
+        "cloud_share": ("Cloud", "Share of the outline that is cloud by the scene classification (SCL)"),
+        "snow_share": ("Snow", "Share of the outline that is snow by the scene classification (SCL)"),
+        "shadow_share": (
+            "Cloud shadow",
+            "Share of the outline in the shadow of a cloud by the scene classification (SCL)",
+        ),
         "window_probability": ("Probability of windows", "Mean probability of the windows that cover it"),
         "unlike_training": (
             "Unlike training",

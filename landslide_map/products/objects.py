@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from landslide_map.bands import CLOUD_CLASS, SHADOW_CLASS, SNOW_CLASS
 from landslide_map.delineation.attributes import (
     axis_direction,
     column,
@@ -50,6 +51,9 @@ OBJECT_COLUMNS: Final = {
     "evidence_ascending": "float64",
     "evidence_vegetation": "float64",
     "water_share": "float64",
+    "cloud_share": "float64",
+    "snow_share": "float64",
+    "shadow_share": "float64",
     "window_probability": "float64",
     "unlike_training": "float64",
     "method": "str",
@@ -131,6 +135,13 @@ LEAST_PROBABILITY: Final = 0.1
 WATER: Final = 0.5
 """Share of water from which a candidate is kept, so that it can be seen what was left out there."""
 
+_HIDDEN_SHARES: Final = {
+    "cloud_share": CLOUD_CLASS,
+    "snow_share": SNOW_CLASS,
+    "shadow_share": SHADOW_CLASS,
+}
+"""Column -> the channel of which it tells the share."""
+
 
 def candidates(
     objects: Objects,
@@ -139,6 +150,7 @@ def candidates(
     dates: Mapping[str, datetime | None],
     heights: ObjectHeights | None = None,
     unlike: npt.NDArray[np.float64] | None = None,
+    hidden: Mapping[str, npt.NDArray[np.float64]] | None = None,
 ) -> tuple[gpd.GeoDataFrame, npt.NDArray[np.int64]]:
     """Return all objects of at least :data:`LEAST_PROBABILITY`, and those in water, the most probable first.
 
@@ -155,6 +167,8 @@ def candidates(
         Where there is an elevation model.
     unlike : float, (object,), optional
         Mean `unlike_training` of the windows that cover each object.
+    hidden : mapping of str to float, (object,), optional
+        Share of each object in the channels of :data:`bands.HIDING_CLASSES`, with a scene classification.
 
     Returns
     -------
@@ -198,6 +212,10 @@ def candidates(
             "elevation_max_m": most.round(),
             **{name: values.round(3) for name, values in evidence.items()},
             "water_share": column(some.features, "water").astype(np.float64).round(3),
+            **{
+                name: missing if hidden is None else hidden[channel][order].round(3)
+                for name, channel in _HIDDEN_SHARES.items()
+            },
             "window_probability": column(some.features, "window_mean").astype(np.float64).round(3),
             "unlike_training": missing if unlike is None else unlike[order].round(3),
             "method": [f"{model.name} {variant}" for variant in model.variant_of(some.features)],

@@ -23,6 +23,7 @@ from landslide_map.array_types import Floats32
 from landslide_map.bands import (
     ACQUISITIONS,
     GROUPS,
+    HIDING_CLASSES,
     INDEX_PAIRS,
     NDVI_BEFORE,
     OPTICAL,
@@ -46,7 +47,7 @@ from landslide_map.runtime import timings
 from landslide_map.stack.acquisitions import read_acquisition, read_ndvi_before, read_optical_before
 from landslide_map.stack.indices import normalised_difference
 from landslide_map.stack.slope import slope_block, steep_block
-from landslide_map.stack.snow_cloud import SCL_WATER, snow_or_cloud_pixels
+from landslide_map.stack.snow_cloud import SCL_HIDING, SCL_NOTHING, SCL_WATER, snow_or_cloud_pixels
 
 Chunks: TypeAlias = int | tuple[int | tuple[int, ...], int | tuple[int, ...]]
 """Edge of square chunks, or the edges along rows and along columns; pixels."""
@@ -70,7 +71,7 @@ _TOGETHER: Final = {
     "optical": (*GROUPS["optical"], SNOW_OR_CLOUD),
     **{orbit: (*GROUPS[orbit], *_of_orbit(orbit)) for orbit in ORBITS},
     "before": (NDVI_BEFORE, *SHOWN_BEFORE.values()),
-    "classes": (WATER_CLASS,),
+    "classes": (WATER_CLASS, *HIDING_CLASSES),
     "terrain": (STEEP, SLOPE),
 }
 """Sensor -> acquisitions and channels, quality channels among them, that are made of what it measured."""
@@ -81,7 +82,7 @@ _MADE_OF: Final[Mapping[str, tuple[str, ...]]] = {
     SNOW_OR_CLOUD: OPTICAL,
     NDVI_BEFORE: (),
     **dict.fromkeys(SHOWN_BEFORE.values(), ()),
-    WATER_CLASS: (),
+    **dict.fromkeys((WATER_CLASS, *HIDING_CLASSES), ()),
     STEEP: (),
     SLOPE: (),
 }
@@ -160,6 +161,8 @@ def read_channels(
     before: dict[str, Floats32] = {}
     if not _AFTER_OF.keys().isdisjoint(names):
         before = read_optical_before(inputs.optical_before, inputs.grid, block, files)
+    of_classes = set(names) & set(_TOGETHER["classes"])
+    classes = _read_classes(inputs, block, files) if of_classes else None
     made = np.empty((len(names), block.height, block.width), np.float32)
     for plane, name in zip(made, names, strict=True):
         if name in _OF_TERRAIN:
@@ -170,7 +173,9 @@ def read_channels(
         elif name in _AFTER_OF:
             plane[:] = before.get(_AFTER_OF[name], np.nan)
         elif name == WATER_CLASS:
-            plane[:] = _read_water(inputs, block, files)
+            plane[:] = _water(inputs, classes, block, files)
+        elif name in SCL_HIDING:
+            plane[:] = np.nan if classes is None else _one_of(classes, SCL_HIDING[name])
         elif name == SNOW_OR_CLOUD:
             plane[:] = _read_quality(inputs, acquired, block, files)
         else:
@@ -201,28 +206,43 @@ def _combine(formula: Callable[[Floats32, Floats32], Floats32], a: Floats32, b: 
 def _read_quality(
     inputs: SceneInputs, acquired: Mapping[str, Floats32], block: Block, files: OpenFiles | None
 ) -> Floats32:
+    classes = _read_classes(inputs, block, files)
     layers = [acquired[name] for name in OPTICAL]
-    scl = inputs.optical.scene_classification if inputs.optical else None
-    if scl is not None:
-        layers.append(read_block(scl, inputs.grid, block, nearest=True, files=files))
-    return _quality(*layers)
+    return _quality(*layers, *([] if classes is None else [classes]))
+
+
+def is_classified(inputs: SceneInputs) -> bool:
+    """Return whether a scene has a scene classification."""
+    return inputs.optical is not None and inputs.optical.scene_classification is not None
 
 
 def tells_water(inputs: SceneInputs) -> bool:
     """Return whether a scene has a water mask or a scene classification."""
-    classified = inputs.optical is not None and inputs.optical.scene_classification is not None
-    return classified or inputs.water is not None
+    return is_classified(inputs) or inputs.water is not None
 
 
-def _read_water(inputs: SceneInputs, block: Block, files: OpenFiles | None) -> Floats32:
+def _read_classes(inputs: SceneInputs, block: Block, files: OpenFiles | None) -> Floats32 | None:
+    """Return the codes of the scene classification, NaN = missing; None where there is none."""
+    scl = inputs.optical.scene_classification if inputs.optical else None
+    if scl is None:
+        return None
+    return read_block(scl, inputs.grid, block, nearest=True, files=files)
+
+
+def _one_of(classes: Floats32, codes: Sequence[int]) -> Floats32:
+    """Return 1 where a code is one of `codes`, 0 for others, NaN where there is none."""
+    found = np.isin(classes, np.asarray(codes, np.float32)).astype(np.float32)
+    found[np.isnan(classes) | (classes == SCL_NOTHING)] = np.nan
+    return found
+
+
+def _water(inputs: SceneInputs, classes: Floats32 | None, block: Block, files: OpenFiles | None) -> Floats32:
     """Return water by the mask or by the scene classification: either is enough."""
     found = np.full((block.height, block.width), np.nan, np.float32)
     if inputs.water is not None:
         found = read_water(inputs.water, inputs.grid, block, files)
-    scl = inputs.optical.scene_classification if inputs.optical else None
-    if scl is None:
+    if classes is None:
         return found
-    classes = read_block(scl, inputs.grid, block, nearest=True, files=files)
     by_class = np.where(np.isnan(classes), classes, np.float32(classes == SCL_WATER))
     water: Floats32 = np.fmax(found, by_class)
     return water

@@ -7,7 +7,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.bands import DN_OFFSET, DN_PER_REFLECTANCE, OPTICAL
+from landslide_map.bands import (
+    CLOUD_CLASS,
+    DN_OFFSET,
+    DN_PER_REFLECTANCE,
+    OPTICAL,
+    SHADOW_CLASS,
+    SNOW_CLASS,
+)
 
 BRIGHT: Final = 0.18
 """Reflectance that snow and cloud exceed in red, green and blue alike; fresh scars rarely do in blue."""
@@ -22,6 +29,10 @@ SHADED_SNOW: Final = 0.12
 SCL_CLOUD: Final = (8, 9, 10)
 SCL_SNOW: Final = 11
 SCL_WATER: Final = 6
+SCL_SHADOW: Final = 3
+SCL_NOTHING: Final = 0
+SCL_HIDING: Final = {CLOUD_CLASS: SCL_CLOUD, SNOW_CLASS: (SCL_SNOW,), SHADOW_CLASS: (SCL_SHADOW,)}
+"""Channel -> codes of the scene classification that are 1 in it."""
 
 
 def snow_or_cloud_pixels(

@@ -5,17 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pytest
+import rasterio
+import xarray as xr
+from rasterio.features import rasterize
 
 from landslide_map import map_scene
 from sample_scenes.make_scene import make_scene
+
+CLASSES = {3: np.s_[:, 10:30], 9: np.s_[20:45, 35:60], 11: np.s_[60:70, :], 0: np.s_[80:, 80:]}
+"""Code of the scene classification -> rows and columns of 20 m that get it."""
 
 
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("outline")
     scene = make_scene(folder / "scene", seed=11, size=192)
+    with rasterio.open(scene.parent / "s2" / "SCL.tif", "r+") as file:
+        classes = file.read(1)
+        for code, part in CLASSES.items():
+            classes[part] = code
+        file.write(classes, 1)
     for outline in ("objects", "windows"):
         map_scene(scene, folder / outline, outline=outline)
     return {outline: folder / outline for outline in ("objects", "windows")}
@@ -40,3 +52,21 @@ def test_landslides_of_windows_alone_are_the_layer_windows_beside_objects(maps: 
     )
     assert not (maps["windows"] / "candidates.gpkg").exists()
     assert not (maps["windows"] / "outline_probability.tif").exists()
+
+
+def test_windows_and_outlines_tell_how_much_of_them_is_cloud_snow_and_shadow(maps: dict[str, Path]) -> None:
+    with rasterio.open(maps["objects"].parent / "scene" / "s2" / "SCL.tif") as file:
+        classes = np.kron(file.read(1), np.ones((2, 2), int))
+        place = {"out_shape": classes.shape, "transform": file.transform @ file.transform.scale(0.5)}
+    masks = {"cloud": np.isin(classes, (8, 9, 10)), "snow": classes == 11, "shadow": classes == 3}
+    record = xr.load_dataset(maps["objects"] / "windows.nc", engine="scipy")
+    found = gpd.read_file(maps["objects"] / "candidates.gpkg", layer="candidates")
+    inside = [rasterize([shape], **place).astype(bool) & (classes != 0) for shape in found.geometry]
+    for name, mask in masks.items():
+        tiles = [np.split(row, 3, axis=1) for row in np.split(np.where(classes == 0, np.nan, mask), 3)]
+        expected = [[np.nanmean(tile) for tile in row] for row in tiles]
+        np.testing.assert_allclose(record[f"{name}_fraction"], expected, atol=1e-6)
+        shares = [mask[own].mean() if own.any() else np.nan for own in inside]
+        np.testing.assert_allclose(found[f"{name}_share"], shares, atol=6e-4)
+        assert found[f"{name}_share"].max() > 0
+    assert float(record["snow_or_cloud_fraction"].max()) < 0.5
