@@ -11,8 +11,8 @@ from typing import Final
 from landslide_map.errors import InputError
 from landslide_map.grid import Grid
 from landslide_map.raster.coordinates import window_over
-from landslide_map.raster.joined import joined_name
 from landslide_map.raster.open import open_band
+from landslide_map.raster.tiles import tiles_name
 
 _TILE: Final = re.compile(r"\.(tif|tiff|hgt|dt[012]|asc|img)$", re.IGNORECASE)
 _GLO_30: Final = re.compile(
@@ -25,7 +25,7 @@ _BAD: Final = {"E101", "E103", "E104", "E108", "E113", "E311"}
 
 
 def elevation_name(paths: Sequence[Path], grid: Grid) -> str:
-    """Return the one name of the files that cover the grid.
+    """Return the one name of the files that cover the grid; their pixels may have different widths.
 
     Parameters
     ----------
@@ -39,15 +39,16 @@ def elevation_name(paths: Sequence[Path], grid: Grid) -> str:
     InputError
         E101 where no raster of a folder covers any of the grid.
     """
-    files: list[Path] = []
+    tiles: list[tuple[Path, Grid]] = []
     for path in paths:
-        files += _covering(path, grid) if path.is_dir() else [path]
-    return joined_name(files)
+        tiles += _covering(path, grid) if path.is_dir() else [(path, open_band(path).grid)]
+    return tiles_name(tiles)
 
 
-def _covering(folder: Path, grid: Grid) -> list[Path]:
+def _covering(folder: Path, grid: Grid) -> list[tuple[Path, Grid]]:
     """Return the tiles in a folder, and in its folders, that cover some of the grid."""
-    seen, found = 0, []
+    seen = 0
+    found: list[tuple[Path, Grid]] = []
     for path in _rasters(folder):
         seen += 1
         try:
@@ -57,7 +58,7 @@ def _covering(folder: Path, grid: Grid) -> list[Path]:
                 continue  # another file that came along
             raise
         if window_over(own, grid) is not None:
-            found.append(path)
+            found.append((path, own))
     if not found:
         what = f"none of its {seen} rasters covers" if seen else "holds no raster that covers"
         raise InputError(

@@ -24,6 +24,7 @@ from landslide_map.errors import InputError, ResourceError
 from landslide_map.raster.ground_range.product import GROUND_RANGE, ground_range_band, source_paths
 from landslide_map.raster.ground_range.raster import GroundRangeRaster
 from landslide_map.raster.joined import PREFIX, joined_document, joined_files
+from landslide_map.raster.tiles import TILES, TileRaster, tile_sheets
 from landslide_map.raster.vrt import local_sources
 from landslide_map.raster.zarr_arrays import ZarrRaster, check_version_2, metadata_of
 from landslide_map.runtime.byte_size import gigabytes
@@ -84,7 +85,7 @@ def gdal_path(path: str | Path) -> str:
     '/vsizip//data/S2.zip/S2.SAFE/B04.jp2'
     """
     text = str(path)
-    if text.startswith((_ZARR, PREFIX, _NETCDF, GROUND_RANGE)):
+    if text.startswith((_ZARR, PREFIX, _NETCDF, GROUND_RANGE, TILES)):
         return text
     return f"/vsizip/{text}" if not text.startswith("/vsizip/") and inside_zip(text) else text
 
@@ -123,6 +124,8 @@ def _open(path: str | Path) -> DatasetReader:
         return _open_array(str(path), array)
     if parts := joined_files(path):
         return _open_joined(parts)
+    if tile_sheets(path):
+        return cast("DatasetReader", TileRaster(str(path), open_dataset))
     if geocoded := ground_range_band(path):
         return cast("DatasetReader", GroundRangeRaster(geocoded, open_dataset))
     place = netcdf_file(path) or plain_path(path)
@@ -167,7 +170,7 @@ def variable_name(file: Path, subdataset: str) -> tuple[str, str]:
 
 def files_in(name: str | Path) -> tuple[Path, ...]:
     """Return the files on disk behind a name that GDAL opens: zips, stores and parts."""
-    if parts := joined_files(name):
+    if parts := tile_sheets(name) or joined_files(name):
         return tuple(file for part in parts for file in files_in(part))
     if array := zarr_array(name):
         return (array.store if array.store.is_file() else array.store / array.name,)

@@ -143,6 +143,46 @@ def test_tiles_of_a_folder_that_cover_the_grid_are_joined(tmp_path):
     assert np.isfinite(inner).mean() > 0.9
 
 
+def copernicus_tile(path: Path, west: float, south: float, rows: int, cols: int, edge: float) -> Path:
+    """Heights that rise to the north-east; half a pixel off whole degrees, as GLO-30 lies."""
+    dx, dy = edge / cols, edge / rows
+    transform = Affine(dx, 0, west - dx / 2, 0, -dy, south + edge + dy / 2)
+    lon, lat = (np.arange(n) + 0.5 for n in (cols, rows))
+    heights = rising(*np.meshgrid(transform.c + lon * dx, transform.f - lat * dy)).astype(np.float32)
+    with rasterio.open(
+        path, "w", driver="GTiff", width=cols, height=rows, count=1, dtype="float32", crs="EPSG:4326",
+        transform=transform,
+    ) as file:  # fmt: skip
+        file.write(heights, 1)
+    return path
+
+
+def rising(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
+    return 500 + 20_000 * (lon - 121) + 10_000 * (lat - 24)
+
+
+def test_tiles_of_different_pixel_widths_are_joined_without_a_seam(tmp_path):
+    """As north and south of 50, 60, 70 and 80 degrees."""
+    right, bottom = LEFT + 10 * COLS, TOP - 10 * ROWS
+    lon, lat = (np.array(at) for at in rasterio.warp.transform(
+        f"EPSG:{EPSG}", "EPSG:4326", [(LEFT + right) / 2, LEFT], [(TOP + bottom) / 2, TOP]))  # fmt: skip
+    folder, edge = tmp_path / "dem", 0.02
+    folder.mkdir()
+    for i, west in enumerate((lon[0] - edge, lon[0])):
+        copernicus_tile(folder / f"south{i}.tif", west, lat[0] - edge, 72, 72, edge)
+        copernicus_tile(folder / f"north{i}.tif", west, lat[0], 72, 48, edge)
+    for given in (str(folder), [str(path) for path in sorted(folder.iterdir())]):
+        inputs = opened(tmp_path / str(type(given)), dem=given)
+        assert inputs.dem is not None
+        assert len([path for path in inputs.files if path.parent == folder]) == 4
+        found = elevation_block(inputs.dem, inputs.grid, Block(0, 0, ROWS, COLS))
+        cols, rows = np.meshgrid(LEFT + 10 * (np.arange(COLS) + 0.5), TOP - 10 * (np.arange(ROWS) + 0.5))
+        at = rasterio.warp.transform(f"EPSG:{EPSG}", "EPSG:4326", cols.ravel(), rows.ravel())
+        np.testing.assert_allclose(found.ravel(), rising(*map(np.array, at)), atol=0.05)
+        halves = [elevation_block(inputs.dem, inputs.grid, Block(r, 0, ROWS // 2, COLS)) for r in (0, 64)]
+        assert np.concatenate(halves).tobytes() == found.tobytes()
+
+
 def test_a_folder_without_a_tile_of_the_scene_is_refused(tmp_path):
     tile(tmp_path / "dem", "far.tif", LEFT + 600_000)
     with pytest.raises(InputError) as refused:
