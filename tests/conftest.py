@@ -1,7 +1,8 @@
-"""Signals of the test process, as a terminal has them, and the number of processes that tests run in."""
+"""Signals and collector of the test process, and the number of processes that tests run in."""
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -19,6 +20,16 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Threads of several processes that wait for each other on the same cores are slower than none.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+# Imports make no garbage, and the collector would look through them again and again.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leave modules and tests out of all that the collector looks through from here on."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
