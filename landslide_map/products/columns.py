@@ -31,6 +31,8 @@ VERDICTS: Final[Mapping[str, str]] = {
     ADDED: "drawn by hand",
 }
 """Value of `review` -> words for a person."""
+EVIDENCE: Final = "evidence_"
+"""Start of the columns that say how far each sensor supports an outline."""
 CONFIDENCES: Final = ("high", "medium", "low")
 """Values of `confidence`, best first."""
 
@@ -97,7 +99,11 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "windows_above": ("Windows above", "Those whose own probability is above the threshold"),
         "scenario": ("Scenario", "Set of channels that most of the windows above used"),
         "event_time": ("Event", "Time of the event, UTC"),
-        "s2_post": ("Sentinel-2 after", "Time of the Sentinel-2 image, UTC"),
+        "s2_pre": (
+            "Sentinel-2 before",
+            "Time of the (first) Sentinel-2 image before the event, UTC",
+        ),
+        "s2_post": ("Sentinel-2 after", "Time of the Sentinel-2 image after the event, UTC"),
         "descending_pre": ("Descending before", "Last descending image before the event, UTC"),
         "descending_post": ("Descending after", "First descending image after the event, UTC"),
         "ascending_pre": ("Ascending before", "Last ascending image before the event, UTC"),

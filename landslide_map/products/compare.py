@@ -36,6 +36,7 @@ class _Input(BaseModel):
 class _Manifest(BaseModel):
     """What is compared of a manifest, which may come from another machine."""
 
+    format_version: int | None = None
     configuration: dict[str, Any]
     versions: dict[str, Any] = {}
     inputs: list[_Input] = []
@@ -110,6 +111,8 @@ def _options(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]
         left, right = (side.get(key) for side in sides)
         if left != right and not _is_path(left) and not _is_path(right):
             yield Difference("options", f"{key}: {left} and {right}")
+    if a["format_version"] != b["format_version"]:
+        yield Difference("versions", f"format of {MANIFEST}: {a['format_version']} and {b['format_version']}")
     for name in sorted(a["versions"].keys() | b["versions"].keys()):
         left, right = (side["versions"].get(name) for side in (a, b))
         if left != right:

@@ -27,7 +27,7 @@ from landslide_map.products.columns import (
     titles_of,
 )
 from landslide_map.products.vector_styles import style_document
-from landslide_map.vector.dataset import UNREADABLE, refuse_foreign
+from landslide_map.vector.dataset import UNREADABLE, absent_tables, refuse_foreign
 from landslide_map.vector.layers import check_coordinates
 
 _LAYERS: Final = {
@@ -165,7 +165,8 @@ def readable(path: Path) -> Iterator[None]:
     """Turn what GDAL and SQLite say of an unreadable file into E170; refuse what leads elsewhere."""
     try:
         refuse_foreign(path)
-        yield
+        with absent_tables():
+            yield
     except LandslideMapError:
         raise
     except (*UNREADABLE, sqlite3.Error, OSError) as error:

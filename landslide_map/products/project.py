@@ -296,7 +296,8 @@ def _notes(tags: Mapping[str, str]) -> list[str]:
         f"{words} {tags[key][:10]}"
         for key, words in {
             "event_time": "Event",
-            "s2_post": "Sentinel-2 after",
+            "s2_pre": "Sentinel-2 before",
+            "s2_post": "Sentinel-2 after" if not tags.get("s2_pre") else "after",
             "descending_pre": "Sentinel-1 descending before",
             "descending_post": "after",
             "ascending_pre": "ascending before",

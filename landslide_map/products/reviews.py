@@ -28,8 +28,8 @@ from landslide_map.products.columns import (
     UNSEEN,
     VERDICTS,
 )
+from landslide_map.products.geopackage import readable
 from landslide_map.runtime.edit_session import refuse_edited
-from landslide_map.vector.dataset import UNREADABLE, refuse_foreign
 from landslide_map.vector.layers import check_coordinates
 
 _EDITED: Final = "edited"
@@ -113,16 +113,11 @@ def all_outlines(path: Path) -> gpd.GeoDataFrame:
 
 def _read(path: Path, wanted: Sequence[str]) -> gpd.GeoDataFrame:
     """Return the outlines of those layers that there are; refuse words that are no verdicts."""
-    try:
-        refuse_foreign(path)
+    with readable(path):
         layers = {str(name) for name, _ in pyogrio.list_layers(path)}
         if LANDSLIDES not in layers:
             raise InputError("E170", f"{path} has no layer {LANDSLIDES}; found {', '.join(sorted(layers))}.")
         frames = [_outlines(path, layer) for layer in wanted if layer in layers]
-    except (*UNREADABLE, OSError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError("E170", f"{path} cannot be read as a GeoPackage ({error}).") from error
     frame = frames[0] if len(frames) == 1 else _stacked(frames)
     unknown = sorted(set(frame[REVIEW]) - set(VERDICTS))
     if unknown:

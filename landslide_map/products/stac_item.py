@@ -20,8 +20,8 @@ from landslide_map.products import columns as names
 VERSION: Final = "1.1.0"
 EXTENSIONS: Final = (
     "https://stac-extensions.github.io/projection/v1.1.0/schema.json",
-    "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
-    "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
+    "https://stac-extensions.github.io/raster/v1.0.0/schema.json",
+    "https://stac-extensions.github.io/processing/v1.1.0/schema.json",
     "https://stac-extensions.github.io/ml-model/v1.0.0/schema.json",
 )
 _TYPES: Final = {
@@ -136,7 +136,7 @@ def stac_item(
     }
 
 
-_DATES: Final = ("s2_post", "descending_pre", "descending_post", "ascending_pre", "ascending_post")
+_DATES: Final = ("s2_pre", "s2_post", "descending_pre", "descending_post", "ascending_pre", "ascending_post")
 
 
 def _footprint(crs: pyproj.CRS, bounds: Any) -> shapely.Polygon:

@@ -14,6 +14,7 @@ from landslide_map.products.columns import (
     ADDED,
     ANALYSED,
     CONFIDENCES,
+    EVIDENCE,
     INVENTORY,
     LANDSLIDES,
     REVIEW,
@@ -35,7 +36,7 @@ FAR: Final = 100_000
 _CASING: Final = "255,255,255,200"
 _HIDDEN: Final = ("fid", "uid")
 _TRACKS: Final = ("descending_pre", "descending_post", "ascending_pre", "ascending_post")
-_TIMES: Final = ("event_time", "s2_post", *_TRACKS)
+_TIMES: Final = ("event_time", "s2_pre", "s2_post", *_TRACKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,6 +436,6 @@ def _map_tip(name: str, columns: Sequence[str]) -> str:
 
 def _evidence_lines(columns: Iterable[str]) -> Iterable[str]:
     for column in columns:
-        if column.startswith("evidence_"):
+        if column.startswith(EVIDENCE):
             value = f"coalesce(format_number(\"{column}\", 2), 'no data')"
             yield f"evidence, {column.removeprefix('evidence_')}: [% {value} %]"

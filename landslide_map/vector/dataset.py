@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import count
@@ -85,7 +86,16 @@ def readable(path: Path) -> Iterator[Path]:
             yield inner
     else:
         _check(path, path)
-        yield path
+        with absent_tables():
+            yield path
+
+
+@contextmanager
+def absent_tables() -> Iterator[None]:
+    """Leave a layer that a GeoPackage names and lacks to our own errors: without GDAL's warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*in gpkg_contents, but does not exist", RuntimeWarning)
+        yield
 
 
 def refuse_foreign(path: Path) -> None:

@@ -16,6 +16,7 @@ from landslide_map import map_scene
 from landslide_map.errors import LandslideMapError
 from landslide_map.mapping.redraw import REDRAWN, redraw
 from landslide_map.products import FILES
+from landslide_map.products.columns import titles_of
 from landslide_map.products.formats import add_formats
 from landslide_map.products.project import write_zipped
 from landslide_map.runtime.own_files import Kind, foreign
@@ -164,6 +165,12 @@ def test_a_verdict_whose_outline_is_gone_is_kept_and_told(results: Path, tmp_pat
     assert [notice.code for notice in made.notices] == ["I430"]
     assert made.before == len(old) > made.landslides
     assert layer(folder, "reviews_kept")["id"].tolist() == [last]
+
+
+def test_every_column_is_explained_and_the_report_gives_the_evidence(results: Path) -> None:
+    columns = pyogrio.read_info(results / "landslides.gpkg", layer="landslides")["fields"]
+    assert set(titles_of("landslides", columns)) == set(columns)
+    assert "; evidence: optical 0." in (results / "report.html").read_text()
 
 
 SHOWING = ("report.html", "quicklook.png", "landslides.qgz", "item.json", "landslides.geojson")

@@ -169,6 +169,11 @@ def test_a_result_without_the_layer_or_the_columns(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="something") as refusal:
         read_reviews(other)
     assert refusal.value.code == "E170"
+    with closing(sqlite3.connect(older)) as database, database:
+        database.execute("DROP TABLE landslides")
+    with pytest.raises(InputError) as refusal:
+        read_reviews(older)
+    assert refusal.value.code == "E170"
 
 
 def test_an_edit_session_is_noticed_and_one_that_ended_is_tidied(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ _SIZES: Final = ((0, 1000), (1000, 10_000), (10_000, 100_000), (100_000, float("
 _LONGEST: Final = (1400, 1100, 850, 600)
 """Longest side of the images, pixels: the next smaller one where the page would be too large."""
 _MOST_BYTES: Final = 2_800_000
-_MOST_OUTLINE_BYTES: Final = 700_000
+_MOST_OUTLINE_BYTES: Final = 1_000_000
 _LIMITS: Final = (
     "An outline says where to look. It is not a survey, and a probability is not a certainty.",
     "Ground that was not analysed is not ground without landslides.",
@@ -177,7 +177,17 @@ def _line(row: Mapping[Hashable, Any], probability: str) -> str:
     confidence = f", {row['confidence']} confidence" if row.get("confidence") else ""
     review = row.get("review", "")
     verdict = f", {names.VERDICTS.get(review, review)}" if review and review != names.UNSEEN else ""
-    return f"Number {int(row['id'])}: {chance}{confidence}, {_area(row['area_m2'])}{verdict}"
+    return f"Number {int(row['id'])}: {chance}{confidence}, {_area(row['area_m2'])}{verdict}{_evidence(row)}"
+
+
+def _evidence(row: Mapping[Hashable, Any]) -> str:
+    """Return the evidence for an outline by sensor, after a semicolon; nothing where it has none."""
+    found = [
+        f"{str(key).removeprefix(names.EVIDENCE)} {value:.2f}"
+        for key, value in row.items()
+        if str(key).startswith(names.EVIDENCE) and np.isfinite(value)
+    ]
+    return f"; evidence: {', '.join(found)}" if found else ""
 
 
 def _area(square_metres: float) -> str:
