@@ -172,7 +172,7 @@ EXTENSION_RULES = {
 }
 """What the schemas of the four extensions ask of the fields that an item has: no package has the schemas."""
 SCHEMAS = os.environ.get("LANDSLIDE_MAP_STAC_SCHEMAS")
-"""Folder with the published schemas, as ``projection/v1.1.0/schema.json``, to validate the item by them too."""
+"""Folder with the published schemas, as ``projection/v1.1.0/schema.json``, to validate by them too."""
 
 
 def test_the_item_is_valid_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
