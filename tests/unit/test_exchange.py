@@ -35,7 +35,11 @@ def test_the_copernicus_package_has_its_layers_in_hectares_and_degrees(tmp_path:
     assert set(found["area"]) == ({3.0} if count else set())
     assert set(found["event_type"]) == ({"6 - Mass movement"} if count else set())
     area = pyogrio.read_dataframe(path, layer="areaOfInterestA")
-    assert area["area"].tolist() == [4200.0]
+    assert tuple(area.columns[:-1]) == ("emsr_id", "glide_no", "area_id", "locality", "map_type")
+    assert len(area) == 1
+    parts = pyogrio.read_dataframe(path, layer="imageFootprintA")
+    assert parts["obj_type"].tolist() == ["Image Footprint"]
+    assert "or_src_id" in parts
 
 
 def test_a_verdict_decides_method_and_place_in_the_package(tmp_path: Path) -> None:
