@@ -50,7 +50,8 @@ def open_inputs(scene: Scene) -> SceneInputs:
         if has_ground_range(specs):
             target = decide_grid(scene.grid, None if image is None else image.result()[0], {})
             heights = None if scene.dem is None else elevation_name(scene.dem, target)
-            specs, found = on_grid(specs, target, heights)
+            orbits = (scene.s1.orbits if scene.s1 else None) or ()
+            specs, found = on_grid(specs, target, heights, orbits)
             notices += found
         opening = {
             orbit: submit(open_track, orbit, spec, scene.event.time, scene.s1.registration)

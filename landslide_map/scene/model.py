@@ -270,6 +270,8 @@ class Radar(_Model):
     folder: FilePath | None = None
     """Products that are sorted by direction, track and side of the event."""
     registration: Registration = "check"
+    orbits: FilePaths | None = None
+    """Orbit files of GRD products, or folders of such files."""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:

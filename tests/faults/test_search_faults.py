@@ -13,6 +13,7 @@ import pytest
 
 from landslide_map.errors import LandslideMapError
 from landslide_map.runtime.progress import silent
+from landslide_map.search import catalogues
 from landslide_map.search.access import CopernicusDataSpace, PlanetaryComputer
 from landslide_map.search.area import Area
 from landslide_map.search.catalogues import Found, Window, search
@@ -344,6 +345,17 @@ def test_a_catalogue_that_pages_is_read_to_its_end(server: Loopback, network: Ne
     assert len(server.searches) == 7
 
 
+def test_a_catalogue_without_end_is_read_up_to_a_limit(
+    server: Loopback, network: Network, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(catalogues, "MOST_ITEMS", 5)
+    server.items = [sentinel2(utc("2024-03-01T02:25") + timedelta(days=i)) for i in range(25)]
+    server.page = 4
+    found = searched(server, network)
+    assert {notice.code for notice in found.notices} == {"W700"}
+    assert len(found.optical) == 8
+
+
 def test_a_catalogue_that_pages_in_circles_is_left(server: Loopback, network: Network):
     server.items = [sentinel2(utc("2024-03-01T02:25")), sentinel2(utc("2024-03-06T02:25"))]
     server.circular = True
@@ -452,6 +464,14 @@ def test_images_of_one_side_of_the_event_only(server: Loopback, network: Network
     with pytest.raises(LandslideMapError) as error:
         choose(server, network, tmp_path, sentinel1(utc(day), orbit=orbit))
     assert code_of(error) == "E707"
+
+
+def test_an_area_of_images_without_elevation(server: Loopback, network: Network, tmp_path: Path):
+    from landslide_map.search.elevation_tiles import ElevationTiles
+
+    server.items = [sentinel2(utc("2024-04-10T02:25"))]
+    query = Query(EVENT, AREA, (f"{server.url}/api",), elevation=ElevationTiles(f"{server.url}/dem"))
+    assert "W707" in {notice.code for notice in find_images(query, network, tmp_path).notices}
 
 
 def test_an_area_at_sea(server: Loopback, network: Network, tmp_path: Path):

@@ -138,6 +138,30 @@ def moved(rows: int, cols: int) -> Callable[[np.ndarray], np.ndarray]:
     return lambda band: np.roll(band, (rows, cols), (0, 1))
 
 
+def of_product(*sides: str, **declared: str) -> Edit:
+    """Name the images of some sides of the ascending track as HyP3 names its products, in dB."""
+
+    def spoil(folder: Path, document: Document) -> None:
+        track = document["s1"]["ascending"]
+        for one in (*track["pre"], *track["post"]):
+            one.update({"quantity": "gamma0_rtc", **declared})
+        for one in (one for side in sides for one in track[side]):
+            when = f"{one['datetime']:%Y%m%dT%H%M%S}"
+            for name in ("vv", "vh"):
+                new = f"s1/S1A_IW_{when}_DVP_RTC10_G_gdunem_0A1B_{name.upper()}.tif"
+                (folder / one[name]).rename(folder / new)
+                one[name] = new
+
+    return spoil
+
+
+def pre_of_a_third(folder: Path, document: Document) -> None:
+    for path in sorted(folder.glob("s2/20240731_*.tif")):
+        with rasterio.open(path) as source:
+            wide = source.width // 3
+        edited(path, lambda band, wide=wide: band[:, :wide])
+
+
 def composite(sign: float, smooth: float = 0.0, other: bool = False) -> Edit:
     """Give the ascending track as a composite; its differences are of this sign."""
 
@@ -226,6 +250,13 @@ SPOILED: dict[str, tuple[Edit, str]] = {
     "one date 6 dB up": (pixels("s1/asc_20240805_*.tif", lambda b: b + 6), "W341"),
     "one date 6 dB up in VH only": (pixels("s1/asc_20240805_vh.tif", lambda b: b + 5.5), "W341"),
     "the image after 6 dB down": (pixels("s1/asc_20240829_*.tif", lambda b: b - 6), "W341"),
+    "another radiometry before": (
+        lambda f, d: [one.update(quantity="gamma0_rtc") for one in d["s1"]["ascending"]["pre"]],
+        "E315",
+    ),
+    "products of another make before": (of_product("pre"), "W307"),
+    "radiometry that the product denies": (of_product("pre", "post", quantity="sigma0"), "W316"),
+    "image before the event of a third of the grid": (pre_of_a_third, "W218"),
     "one date 5 px off": (pixels("s1/asc_20240805_*.tif", moved(0, 5)), "E331"),
     "one date upside down": (pixels("s1/asc_20240805_*.tif", np.flipud), "W331"),
     "one date of other pixels, 40 m off": (

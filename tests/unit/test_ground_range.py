@@ -267,7 +267,21 @@ def test_an_orbit_file_beside_the_product_is_used(tmp_path):
     (tmp_path / name.format("RES")).write_text("damaged")
     (tmp_path / name.format("POE")).write_text(f"<Earth_Explorer_File>{vectors}</Earth_Explorer_File>")
     np.testing.assert_array_equal(sigma0(product, dem), own)
-    (tmp_path / name.format("POE")).unlink()
+    elsewhere = tmp_path / "orbits" / "2024" / name.format("POE")
+    elsewhere.parent.mkdir(parents=True)
+    (tmp_path / name.format("POE")).rename(elsewhere)
+    before = BEFORE.write(tmp_path / "before")
+    listed = {
+        "descending": {"pre": [str(before)], "post": [str(product)]},
+        "orbits": [str(tmp_path / "orbits")],
+    }
+    inputs = scene(tmp_path, before, product, dem=str(dem), s1=listed)
+    assert elsewhere in inputs.files
+    told = [notice.message for notice in inputs.notices if notice.code == "I324"]
+    assert sum(elsewhere.name in message for message in told) == 1
+    with pytest.raises(InputError) as refused:
+        scene(tmp_path, before, product, dem=str(dem), s1={**listed, "orbits": [str(dem)]})
+    assert refused.value.code == "E101"
     with pytest.raises(InputError, match="RESORB") as refused:
         sigma0(product, dem)
     assert refused.value.code == "E101"
@@ -319,8 +333,9 @@ def test_a_damaged_product_is_refused(tmp_path, file, text):
 
 
 def test_a_name_tells_its_band():
-    band = GroundRangeBand(Path("/a/S1A.SAFE"), "vh", 'JOIN:"/d/1.tif":"/d/2.tif"', grid())
-    assert ground_range_band(Path(band.name)) == band
+    for orbit in (None, Path("/o/S1A_OPER_AUX_POEORB.EOF")):
+        band = GroundRangeBand(Path("/a/S1A.SAFE"), "vh", 'JOIN:"/d/1.tif":"/d/2.tif"', grid(), orbit)
+        assert ground_range_band(Path(band.name)) == band
     assert ground_range_band("/a/S1A.SAFE") is None
 
 

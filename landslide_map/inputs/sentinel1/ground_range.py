@@ -24,6 +24,7 @@ from landslide_map.raster.ground_range.product import (
     annotation_of,
     is_ground_range,
     orbit_file_of,
+    orbit_files,
 )
 from landslide_map.scene.model import RadarSpec, TrackSpec
 
@@ -79,7 +80,7 @@ def has_ground_range(tracks: Mapping[str, TrackSpec]) -> bool:
 
 
 def on_grid(
-    tracks: Mapping[str, TrackSpec], grid: Grid, dem: str | None
+    tracks: Mapping[str, TrackSpec], grid: Grid, dem: str | None, orbits: Sequence[Path] = ()
 ) -> tuple[dict[str, TrackSpec], list[Notice]]:
     """Return tracks with the bands of GRD products on the grid in place of the products.
 
@@ -90,13 +91,17 @@ def on_grid(
         That of the scene.
     dem : str, optional
         What opens its elevation model.
+    orbits : sequence of Path
+        Orbit files, or folders of such, beside those that lie beside a product.
 
     Raises
     ------
     InputError
-        E322 without an elevation model; E105 where no product of a side covers any of the grid.
+        E322 without an elevation model; E105 where no product of a side covers any of the grid; E101 where
+        `orbits` holds no orbit file.
     """
     notices: dict[Notice, None] = {}
+    given = orbit_files(orbits)
 
     def side(specs: Sequence[RadarSpec] | None) -> tuple[RadarSpec, ...] | None:
         raw = [one.path for one in specs or () if one.path is not None and is_ground_range(one.path)]
@@ -113,9 +118,10 @@ def on_grid(
             raise InputError(
                 "E105", f"{raw[0]}: lies beside the grid, as do all GRD products of its list; take others"
             )
-        notices.update(dict.fromkeys(_orbit_notice(path) for path in sorted(covering)))
+        orbit_of = {path: orbit_file_of(path, annotation_of(path, "vv"), given) for path in sorted(covering)}
+        notices.update(dict.fromkeys(_orbit_notice(*one) for one in orbit_of.items()))
         return tuple(
-            _banded(one, grid, dem)
+            _banded(one, grid, dem, orbit_of)
             for one in specs or ()
             if one.path is None or not is_ground_range(one.path) or one.path in covering
         )
@@ -132,11 +138,12 @@ def _items(tracks: Mapping[str, TrackSpec]) -> Iterator[RadarSpec]:
         yield from (*(track.pre or ()), *(track.post or ()))
 
 
-def _banded(spec: RadarSpec, grid: Grid, dem: str) -> RadarSpec:
+def _banded(spec: RadarSpec, grid: Grid, dem: str, orbit_of: Mapping[Path, Path | None]) -> RadarSpec:
     """Return an item with its bands on the grid in place of the product."""
     product = spec.path
     assert product is not None
-    names = {pol: (Path(GroundRangeBand(product, pol, dem, grid).name),) for pol in POLARISATIONS}
+    bands = {pol: GroundRangeBand(product, pol, dem, grid, orbit_of[product]) for pol in POLARISATIONS}
+    names = {pol: (Path(band.name),) for pol, band in bands.items()}
     return spec.model_copy(update={"path": None, "bands": None, **names})
 
 
@@ -154,12 +161,7 @@ def _covers(product: Path, grid: Grid) -> bool:
     return bool(swath.intersects(area))
 
 
-def _orbit_notice(product: Path) -> Notice:
+def _orbit_notice(product: Path, orbit: Path | None) -> Notice:
     """Return the notice (I324) that a product is geocoded here, and by which orbit."""
-    orbit = orbit_file_of(product, annotation_of(product, "vv"))
-    by = (
-        f"the orbit file {orbit.name}"
-        if orbit
-        else "the orbit of the product, as no orbit file lies beside it"
-    )
+    by = f"the orbit file {orbit.name}" if orbit else "the orbit of the product, as no orbit file covers it"
     return Notice("I324", f"{product.name}: is geocoded on the grid with the dem and {by}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -40,7 +40,7 @@ _MOST_ORBIT: Final = 64 * 2**20
 _MOST_FILES: Final = 5_000
 GROUND_RANGE: Final = "GRD:"
 _NAME: Final = re.compile(
-    r'GRD:"(?P<product>[^"]+)":"(?P<dem>.+)":(?P<polarisation>vv|vh):(?P<left>[^,:]+),(?P<top>[^,:]+),'
+    r'GRD:"(?P<product>[^"]+)":"(?P<orbit>[^"]*)":"(?P<dem>.+)":(?P<polarisation>vv|vh):(?P<left>[^,:]+),(?P<top>[^,:]+),'
     r"(?P<width>\d+),(?P<height>\d+):(?P<crs>.+)",
     re.DOTALL,
 )
@@ -55,13 +55,16 @@ class GroundRangeBand:
     dem: str
     """What opens the elevation model."""
     grid: Grid
+    orbit: Path | None = None
+    """The orbit file; None for one beside the product, or else the orbit of the product."""
 
     @property
     def name(self) -> str:
         """What :func:`~landslide_map.raster.dataset.open_dataset` opens."""
         t, g = self.grid.transform, self.grid
         place = f"{t.c!r},{t.f!r},{g.width},{g.height}"
-        return f'GRD:"{self.product}":"{self.dem}":{self.polarisation}:{place}:{g.crs.to_string()}'
+        orbit = "" if self.orbit is None else str(self.orbit)
+        return f'GRD:"{self.product}":"{orbit}":"{self.dem}":{self.polarisation}:{place}:{g.crs.to_string()}'
 
 
 def ground_range_band(name: str | Path) -> GroundRangeBand | None:
@@ -70,7 +73,8 @@ def ground_range_band(name: str | Path) -> GroundRangeBand | None:
         return None
     transform = Affine(RESOLUTION_M, 0, float(found["left"]), 0, -RESOLUTION_M, float(found["top"]))
     grid = Grid(CRS.from_string(found["crs"]), transform, int(found["width"]), int(found["height"]))
-    return GroundRangeBand(Path(found["product"]), found["polarisation"], found["dem"], grid)
+    orbit = Path(found["orbit"]) if found["orbit"] else None
+    return GroundRangeBand(Path(found["product"]), found["polarisation"], found["dem"], grid, orbit)
 
 
 def is_ground_range(path: Path) -> bool:
@@ -125,7 +129,7 @@ def product_files(product: Path, polarisation: str) -> ProductFiles:
 def source_paths(band: GroundRangeBand) -> tuple[Path, ...]:
     """Return the files on disk that a band is made from, but the elevation model: of a zip, the zip."""
     files = product_files(band.product, band.polarisation)
-    orbit = orbit_file_of(band.product, annotation_of(band.product, band.polarisation))
+    orbit = band.orbit or orbit_file_of(band.product, annotation_of(band.product, band.polarisation))
     own = (files.measurement, files.annotation, files.calibration, files.noise)
     return (*((band.product,) if band.product.is_file() else own), *((orbit,) if orbit else ()))
 
@@ -142,19 +146,47 @@ def annotation_of(product: Path, polarisation: str) -> Annotation:
     return _annotation(product, files, _state(product))
 
 
-def orbit_file_of(product: Path, annotation: Annotation) -> Path | None:
-    """Return the orbit file beside a product that covers it: a precise one before a restituted one."""
+def orbit_files(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the orbit files among files and folders, by their names.
+
+    Raises
+    ------
+    InputError
+        E101 for a file of another name, and for a folder without any.
+    """
+    found: list[Path] = []
+    for path in paths:
+        own = sorted(path.rglob("S1*.EOF")) if path.is_dir() else [path]
+        named = [one for one in own if _ORBIT_FILE.fullmatch(one.name)]
+        if not named:
+            raise InputError(
+                "E101",
+                f"{path}: {'holds' if path.is_dir() else 'is'} no orbit file; expected "
+                "S1A_OPER_AUX_POEORB_OPOD_....EOF or S1A_OPER_AUX_RESORB_OPOD_....EOF, unpacked",
+            )
+        found += named
+    return tuple(found)
+
+
+def orbit_file_of(product: Path, annotation: Annotation, others: Sequence[Path] = ()) -> Path | None:
+    """Return the orbit file that covers a product: a precise one before a restituted one.
+
+    Parameters
+    ----------
+    others : sequence of Path
+        Orbit files beside those that lie beside the product.
+    """
     timing = annotation.timing
     first = timing.first_line.astype("datetime64[s]")
     last = first + np.timedelta64(int(timing.lines * timing.line_s) + 1, "s")
     found = []
-    for path in sorted(product.parent.glob("S1*.EOF")):
+    for path in (*sorted(product.parent.glob("S1*.EOF")), *others):
         one = _ORBIT_FILE.fullmatch(path.name)
         if one and one["platform"].upper() == annotation.platform:
             start, stop = (_compact(one[key]) for key in ("start", "stop"))
             if start <= first and last <= stop:
                 found.append((one["kind"].upper(), path))
-    return min(found)[1] if found else None
+    return min(found, key=lambda one: one[0])[1] if found else None
 
 
 def state_vectors(path: Path) -> StateVectors:

@@ -72,7 +72,7 @@ class GroundRangeRaster:
         require_sarsen(band.product)
         self._band, self._open = band, open_raster
         self._annotation = annotation_of(band.product, band.polarisation)
-        orbit = orbit_file_of(band.product, self._annotation)
+        orbit = band.orbit or orbit_file_of(band.product, self._annotation)
         changed = tuple(path.stat().st_mtime_ns for path in (band.product, orbit) if path is not None)
         self._geometry = _geometry(band.product, band.polarisation, orbit, changed)
         self._image = open_raster(str(product_files(band.product, band.polarisation).measurement))
