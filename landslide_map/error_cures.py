@@ -186,7 +186,7 @@ CURES: Final[dict[str, str]] = {
     "W308": "Nothing, if no other pass exists; differences are a little noisier",
     "W312": "Take products of 10 m; small slides are lost",
     "W313": "Nothing: absolute backscatter is not used, or is off by a known amount; differences are used",
-    "W314": "Take products without speckle filter",
+    "W314": "Geocode to UTM at 10 m at once, by nearest neighbour, unfiltered; or lower `--threshold`",
     "W316": "Correct `quantity` in scene.yaml if the product is terrain-flattened",
     "W317": "Correct `datetime` in scene.yaml; the declared value is used",
     "W318": "Write `datetime` with the time of day, in UTC",

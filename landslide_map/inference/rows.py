@@ -38,7 +38,7 @@ from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.voting.early_exit import decided_windows_and_pixels
 from landslide_map.models.voting.schedule import Pixels
 from landslide_map.stack.channels import is_classified, model_stack, outside_training_domain
-from landslide_map.stack.pixel_sample import PixelSample, Sampled
+from landslide_map.stack.pixel_sample import PixelSample, Sampled, sampling_step
 from landslide_map.window_record import WindowRecord, joined
 from landslide_map.windows import WindowPlan
 
@@ -115,7 +115,7 @@ def predict_rows(
     for numbers in _consecutive(block_rows):
         parts: list[WindowRecord] = []
         waiting = list(numbers)
-        sample = PixelSample(MODEL_BANDS)
+        sample = PixelSample(MODEL_BANDS, sampling_step(inputs.grid.shape))
         collectors = kept.collectors(inputs)
         for first, statistics, pixels in described_windows(
             inputs,

@@ -19,7 +19,7 @@ from landslide_map.grid import RESOLUTION_M, Grid
 from landslide_map.inputs.scene_inputs import OpticalImage, RadarTrack
 from landslide_map.raster.band import RasterBand
 from landslide_map.scene.model import GridSpec
-from landslide_map.vector.dataset import NoVectorFileError, readable
+from landslide_map.vector.dataset import UNREADABLE, readable
 from landslide_map.vector.layers import spatial_layers, unclosed_rings
 from landslide_map.vector.reproject import no_degrees, on_one_turn, projected
 
@@ -142,7 +142,6 @@ def _crs(epsg: int | None) -> CRS:
 def _around(aoi: Path, epsg: int | None, image: RasterBand | None) -> Grid:
     """Return the smallest grid around an area of interest, on the image's lattice where it has one."""
     import geopandas as gpd
-    from pyogrio.errors import DataLayerError, DataSourceError
 
     if not aoi.exists():
         raise InputError("E101", f"{aoi}: no such file; correct grid.aoi in scene.yaml")
@@ -156,7 +155,7 @@ def _around(aoi: Path, epsg: int | None, image: RasterBand | None) -> Grid:
                     "alone, export it to a file of its own",
                 )
             area = gpd.read_file(local, layer=next(iter(layers), None))
-    except (NoVectorFileError, DataSourceError, DataLayerError, shapely.errors.ShapelyError) as error:
+    except (*UNREADABLE, shapely.errors.ShapelyError) as error:
         raise InputError("E101", f"{aoi}: cannot be read as an area of interest ({error})") from None
     outline = area.geometry[~(area.geometry.isna() | area.geometry.is_empty)] if len(area.columns) else area
     if not len(outline):

@@ -225,6 +225,7 @@ def _content(path: Path) -> tuple[str, dict[str, Record]]:
     found: dict[str, Record] = {}
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     with closing(sqlite3.connect(uri, uri=True)) as database:
+        database.text_factory = lambda text: text.decode(errors="backslashreplace")  # a damaged file's
         tables = database.execute(
             "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' "
             "ORDER BY name"

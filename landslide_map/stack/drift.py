@@ -5,7 +5,7 @@ A wrong unit, sign or product that no metadata tell still shows here: the number
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, TypedDict
 
 import numpy as np
@@ -19,9 +19,9 @@ DRIFT_SHIFT, DRIFT_SPREAD = 0.5, (0.4, 2.5)
 5-95 % range, or if its own range, over theirs, is outside these limits. The lower limit is for radar
 alone, where speckle sets the range; one forest is narrower than the forests of the world."""
 DIFFERENCE_STEP_DB: Final = 3.0
-QUIET: Final = 0.53
-"""Range of VV differences, over that of the training data. Speckle was filtered or averaged below it: 1.8 of
-3.4 dB for the middle half (docs/decisions/0013). Measured on the grid, so that our own resampling counts."""
+QUIET_DB: Final = 2.95
+"""Range of the middle half of VV differences below which windows with landslides are lost: 3.2 to 3.7 in the
+training data. Measured on the grid, so that our own resampling counts (docs/decisions/0052)."""
 ENOUGH: Final = 100
 """Fewer valid pixels than this show nothing."""
 
@@ -33,38 +33,59 @@ class Distribution(TypedDict):
     """Share of the pixels looked at."""
     scene: list[float] | None
     """Quantiles 5, 50, 95 %, in the unit of the model band; None if too few pixels are valid."""
+    middle_half: float | None
+    """From the 25 % to the 75 % quantile of `scene`."""
     training: list[float]
 
 
 def distribution(name: str, pixels: npt.NDArray[np.float32]) -> Distribution:
     """Return the distribution of the pixels of model band `name`, NaN = missing."""
     valid = pixels[np.isfinite(pixels)]
+    told = valid.size >= ENOUGH
+    low, first, middle, third, high = (
+        np.quantile(valid, (0.05, 0.25, 0.5, 0.75, 0.95)).tolist() if told else [0] * 5
+    )
     return {
         "valid": round(valid.size / max(pixels.size, 1), 4),
-        "scene": np.quantile(valid, (0.05, 0.5, 0.95)).tolist() if valid.size >= ENOUGH else None,
+        "scene": [low, middle, high] if told else None,
+        "middle_half": third - first if told else None,
         "training": list(bands.TRAINING_QUANTILES[name]),
     }
 
 
 def drift_notices(found: Mapping[str, Distribution]) -> list[Notice]:
-    """Return a notice (W340) for each band with a distribution far from the training data's."""
-    notices = []
+    """Return notices of bands far from the training data (W340) and of quiet differences (W314)."""
+    notices, quiet = [], []
     for name, numbers in found.items():
         if numbers["scene"] is None:
             continue
         (low, middle, high), (t_low, t_middle, t_high) = numbers["scene"], numbers["training"]
         shift, spread = (middle - t_middle) / (t_high - t_low), (high - low) / (t_high - t_low)
-        quiet = name in bands.DIFFERENCES and name.endswith("vv") and spread < QUIET
-        stepped = name in bands.DIFFERENCES and abs(middle) > DIFFERENCE_STEP_DB
-        if stepped:
+        if name in bands.DIFFERENCES and abs(middle) > DIFFERENCE_STEP_DB:
             why = f"its median is {middle:+.1f} dB: wet snow, a calibration step or different tracks?"
         elif abs(shift) > DRIFT_SHIFT:
             why = f"its median {middle:.4g} is far from {t_middle:.4g} in the training data"
-        elif quiet or spread > DRIFT_SPREAD[1] or (spread < DRIFT_SPREAD[0] and name not in bands.OPTICAL):
+        elif _is_quiet(name, numbers):
+            quiet.append(f"{name} {numbers['middle_half']:.1f} dB")
+            continue
+        elif spread > DRIFT_SPREAD[1] or (spread < DRIFT_SPREAD[0] and name not in bands.OPTICAL):
             why = f"its 5-95 % range is {spread:.2g} times that of the training data"
         else:
             continue
-        if quiet and not stepped:
-            why += ": speckle seems filtered or strongly averaged, probabilities may be off"
-        notices.append(Notice("W314" if quiet and not stepped else "W340", f"{name}: {why}"))
-    return notices
+        notices.append(Notice("W340", f"{name}: {why}"))
+    return notices + ([_quiet_notice(quiet)] if quiet else [])
+
+
+def _is_quiet(name: str, numbers: Distribution) -> bool:
+    middle_half = numbers["middle_half"]
+    is_vv = name in bands.DIFFERENCES and name.endswith("vv")
+    return is_vv and middle_half is not None and middle_half < QUIET_DB
+
+
+def _quiet_notice(measured: Sequence[str]) -> Notice:
+    return Notice(
+        "W314",
+        f"differences span in their middle half {', '.join(measured)} (training: 3.2 to 3.7 dB). "
+        "Interpolation, a filter or many dates averaged the speckle, and slides get lower probabilities. "
+        "Geocode radar to UTM at 10 m at once, by nearest neighbour and unfiltered, or lower --threshold",
+    )

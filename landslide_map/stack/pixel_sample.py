@@ -1,4 +1,4 @@
-"""Sample of every 32nd pixel in each direction, taken while a scene is read once.
+"""Sample of pixels at even steps in each direction, taken while a scene is read once.
 
 The distribution of a scene's values is known only from its pixels, and these are never in memory together.
 The sample starts at the corner of each block, so it is the same for every cut of the work.
@@ -15,11 +15,27 @@ import xarray as xr
 
 from landslide_map.grid import BLOCK
 
-STEP: Final = 32
-"""118,000 pixels of a full tile, 256 of a scene of 512 x 512; a divisor of ``BLOCK``."""
+LONGEST: Final = 32
+"""Between the pixels of a large grid: 118,000 of a full tile; a divisor of ``BLOCK``."""
+ENOUGH: Final = 2**14
+"""Pixels that a smaller grid is sampled for: the middle half of differences is then known to 0.03 dB."""
 
 Sampled = dict[str, npt.NDArray[np.float32]]
 """Band -> ``(pixel,)`` in any fixed order, NaN = missing."""
+
+
+def sampling_step(shape: tuple[int, int]) -> int:
+    """Return the longest step, a power of two, with enough pixels of a grid of `shape`; 1 in the smallest.
+
+    Examples
+    --------
+    >>> sampling_step((10980, 10980)), sampling_step((704, 704)), sampling_step((64, 64))
+    (32, 4, 1)
+    """
+    step = LONGEST
+    while step > 1 and (shape[0] // step) * (shape[1] // step) < ENOUGH:
+        step //= 2
+    return step
 
 
 class PixelSample:
@@ -29,9 +45,12 @@ class PixelSample:
     ----------
     bands : collection of str
         Those that are sampled; the others pass by.
+    step : int
+        Between sampled pixels, see :func:`sampling_step`.
     """
 
-    def __init__(self, bands: Collection[str]) -> None:
+    def __init__(self, bands: Collection[str], step: int = LONGEST) -> None:
+        self._step = step
         self._bands = frozenset(bands)
         self._kept: dict[tuple[int, int, str], npt.NDArray[np.float32]] = {}
 
@@ -51,7 +70,7 @@ class PixelSample:
             if top % BLOCK == 0:
                 for name, plane in zip(names[first:], chunk, strict=False):
                     if name in self._bands:
-                        sample = plane[::STEP, ::STEP].astype(np.float32).ravel()
+                        sample = plane[:: self._step, :: self._step].astype(np.float32).ravel()
                         self._kept[top // BLOCK, left, name] = sample
             return chunk
 

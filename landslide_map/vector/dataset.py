@@ -50,6 +50,8 @@ _MAIN: Final = _PARTS - {".shx", ".dbf", ".prj", ".cpg"}
 _STEPS: Final = 100_000
 _MOST_WORK: Final = 300
 """Times :data:`_STEPS` steps of SQLite, for the views of a file: a second."""
+_UNKNOWN: Final = re.compile(r"no such function: (\w+)$")
+_MOST_FUNCTIONS: Final = 50
 _HEADER: Final = 2**16
 _MOST_UNPACKED: Final = 2**29
 
@@ -58,8 +60,14 @@ class NoVectorFileError(ValueError):
     """A file is in no format that is read."""
 
 
-UNREADABLE: Final = (NoVectorFileError, DataSourceError, DataLayerError, UnicodeDecodeError)
-"""What reading a vector file raises; the last for text that is not UTF-8."""
+UNREADABLE: Final = (
+    NoVectorFileError,
+    DataSourceError,
+    DataLayerError,
+    UnicodeDecodeError,
+    UnboundLocalError,
+)
+"""What reading a vector file raises; the last two for text that is not UTF-8, pyogrio's for a projection."""
 
 
 @contextmanager
@@ -73,6 +81,15 @@ def readable(path: Path) -> Iterator[Path]:
     InputError
         E113 if it leads away.
     """
+    with _opened(path) as local:
+        try:
+            yield local
+        except UnboundLocalError as error:
+            raise NoVectorFileError("its projection is no text in UTF-8") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Path]:
     if kind := unreadable_kind(path):
         raise NoVectorFileError(f"it is {kind}")
     if path.is_dir():
@@ -199,13 +216,37 @@ def _check_views(database: sqlite3.Connection) -> None:
     for (name,) in views:
         quoted = name.replace(b'"', b'""').decode(errors="replace")
         try:
-            for _ in database.execute(f'SELECT * FROM "{quoted}"'):
-                pass
+            _read_through(database, f'SELECT * FROM "{quoted}"')
         except sqlite3.Error as error:
             raise NoVectorFileError(
                 f"its view {quoted[:40]!r} cannot be read, or has no end ({error}); export it as a table"
             ) from None
     database.set_progress_handler(None, 0)
+
+
+def _read_through(database: sqlite3.Connection, query: str) -> None:
+    """Read all rows of a query; functions that only SpatiaLite and OGR know (ST_Area ...) are all 1 here.
+
+    A query that calls itself may end by such a function alone, so it is refused.
+    """
+    for _ in range(_MOST_FUNCTIONS):
+        try:
+            for _ in database.execute(query):
+                pass
+        except sqlite3.OperationalError as error:
+            unknown = _UNKNOWN.match(str(error))
+            if unknown is None or _calls_itself(database):
+                raise
+            database.create_function(unknown[1], -1, lambda *_: 1)
+        else:
+            return
+    raise sqlite3.OperationalError(f"more than {_MOST_FUNCTIONS} functions are unknown")
+
+
+def _calls_itself(database: sqlite3.Connection) -> bool:
+    """Return whether any view of a database is recursive."""
+    query = "SELECT count(*) FROM sqlite_master WHERE type = 'view' AND sql LIKE '%recursive%'"
+    return bool(database.execute(query).fetchone()[0])
 
 
 def _elsewhere(path: Path, what: str) -> InputError:

@@ -11,12 +11,11 @@ import geopandas as gpd
 import numpy as np
 import pyogrio
 import shapely
-from pyogrio.errors import DataLayerError, DataSourceError
 
 from landslide_map.array_types import Floats, Shapes
 from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Grid
-from landslide_map.vector.dataset import readable
+from landslide_map.vector.dataset import UNREADABLE, readable
 from landslide_map.vector.layers import check_coordinates, spatial_layers, unclosed_rings
 from landslide_map.vector.reproject import no_degrees, projected
 from landslide_map.windows import WindowPlan
@@ -149,7 +148,7 @@ def _read(path: Path, layer: str | None, columns: Sequence[str]) -> gpd.GeoDataF
                 check_coordinates(table.geometry.to_numpy())
     except InputError:
         raise
-    except (DataSourceError, DataLayerError, ValueError, shapely.errors.ShapelyError) as error:
+    except (*UNREADABLE, ValueError, shapely.errors.ShapelyError) as error:
         raise InputError("E150", f"{path}: cannot be read as a vector file ({error}).") from error
     if not isinstance(table, gpd.GeoDataFrame):
         raise InputError("E150", f"{path}: is a table without shapes; expected polygons.")

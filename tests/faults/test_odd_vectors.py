@@ -81,6 +81,7 @@ MANY = ", ".join(f"(select 1 union all select 2) as t{i}" for i in range(40))
         f"create view v as {ENDLESS} select x as fid, (select geom from landslides) as geom from c",
         f"create view v as select 1 as fid, geom from landslides, {MANY}",
         "create view v as select fid, no_such_function(geom) as geom from landslides",
+        f"create view v as {ENDLESS[:-1]} where ST_Area(1) = 1) select x as fid, geom from c, landslides",
     ],
 )
 def test_views_without_end_are_refused(reader: str, view: str, tmp_path: Path) -> None:
@@ -101,6 +102,16 @@ def test_plain_views_and_triggers_are_no_harm(reader: str, tmp_path: Path) -> No
         geopackage(
             tmp_path / "a.gpkg",
             "create view v as select * from landslides where a > 0",
+            "create view w as select fid, ST_Area(geom) / ST_Length(geom) as width from landslides",
             "create trigger t after update on landslides begin select load_extension('/tmp/x'); end",
         )
     )
+
+
+def test_a_projection_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    gpd.read_file(geopackage(tmp_path / "a.gpkg")).to_file(tmp_path / "a.shp")
+    projection = (tmp_path / "a.prj").read_bytes()
+    (tmp_path / "a.prj").write_bytes(projection.replace(b'PROJCS["', b'PROJCS["\xd9'))
+    with pytest.raises(LandslideMapError) as caught:
+        read_inventory(tmp_path / "a.shp", GRID)
+    assert caught.value.code == "E150"

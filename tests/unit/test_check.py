@@ -19,7 +19,7 @@ from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.models.bundle.load import load_bundle
 from landslide_map.scene.model import Scene
-from landslide_map.stack.drift import drift_notices
+from landslide_map.stack.drift import distribution, drift_notices
 from tests.support.radar_files import passes
 from tests.support.rasters import grid_at, write_band
 from tests.support.safe_product import land, write_product
@@ -90,6 +90,7 @@ def test_the_distribution_is_that_of_the_model_bands(tmp_path: Path) -> None:
     assert found["desc_vv"] == {
         "valid": 0,
         "scene": None,
+        "middle_half": None,
         "training": [-23.84737916, -10.2171109, 2.51268458],
     }
 
@@ -125,7 +126,14 @@ def test_a_grid_wider_than_the_chips_is_sampled_on_its_own_pixels(tmp_path: Path
     ],
 )
 def test_drift_is_noticed(name: str, scene: list[float] | None, said: str | None) -> None:
-    quantiles = {name: {"valid": 1.0, "scene": scene, "training": list(bands.TRAINING_QUANTILES[name])}}
+    quantiles = {
+        name: {
+            "valid": 1.0,
+            "scene": scene,
+            "middle_half": None,
+            "training": list(bands.TRAINING_QUANTILES[name]),
+        }
+    }
     messages = [str(notice) for notice in drift_notices(quantiles)]
     assert len(messages) == (said is not None)
     assert said is None or (said in messages[0] and messages[0].startswith(f"W340: {name}"))
@@ -133,12 +141,12 @@ def test_drift_is_noticed(name: str, scene: list[float] | None, said: str | None
 
 def test_quiet_differences_are_told_on_the_grid() -> None:
     """Pixels that were interpolated twice pass every check of the files."""
-    training = list(bands.TRAINING_QUANTILES["asc_diff_vv"])
-    half = (training[2] - training[0]) / 2
-    for share, codes in ((0.5, ["W314"]), (0.6, [])):
-        scene = [-share * half, 0.0, share * half]
-        found = drift_notices({"asc_diff_vv": {"valid": 1.0, "scene": scene, "training": training}})
-        assert [notice.code for notice in found] == codes
+    speckle = np.random.default_rng(5).normal(0, 3.12 / 1.349, 2**14).astype(np.float32)
+    for share, codes in ((0.5, ["W314"]), (0.89, ["W314"]), (1.0, [])):
+        found = {name: distribution(name, speckle * share) for name in ("asc_diff_vv", "asc_vh")}
+        assert found["asc_diff_vv"]["middle_half"] == pytest.approx(3.12 * share, abs=0.1)
+        told = drift_notices({"asc_diff_vv": found["asc_diff_vv"]})
+        assert [notice.code for notice in told] == codes
 
 
 def test_check_reports_everything_without_mapping(scene_file: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from landslide_map.stack.pixel_sample import PixelSample
+from landslide_map.stack.pixel_sample import PixelSample, sampling_step
 
 ROWS, COLUMNS = 2100, 1100
 
@@ -57,3 +57,15 @@ def test_a_band_that_is_not_there_stays_one_value() -> None:
     sample = PixelSample(["red"])
     sample.of(stack).compute()
     assert np.isnan(sample.taken(0)["red"]).all()
+
+
+def test_a_small_grid_is_sampled_densely_enough() -> None:
+    for rows, cols in ((10980, 10980), (2048, 2048), (704, 704), (320, 320), (64, 64), (1024, 64)):
+        step = sampling_step((rows, cols))
+        sample = PixelSample(["red"], step)
+        assert step in (1, 2, 4, 8, 16, 32)
+        assert -(-rows // step) * -(-cols // step) >= min(2**14, rows * cols)
+    sample.of(
+        xr.DataArray(da.ones((1, 1024, 64), chunks=1024), dims=("band", "y", "x"), coords={"band": ["red"]})
+    ).compute()
+    assert sample.taken(0)["red"].size == (1024 // step) * (64 // step)
