@@ -86,14 +86,18 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _unlabelled(folder: Path, dem: bool, options: dict[str, Any]) -> None:
-    click.echo("| scene without known landslides | outlines | polygons | share outlined |\n|---|---|---|---|")
+def unlabelled(*, dem: bool = False) -> dict[str, Callable[[Path], Path]]:
+    """Return what writes each real scene without known landslides into a folder, by name."""
     writers: dict[str, Callable[[Path], Path]] = {
         name: partial(write_scene, name=name, dem=dem) for name in (*TERRAMIND, *BIGEARTHNET)
     }
-    writers[mosaic.FLOOD] = mosaic.write_flood
+    return {**writers, mosaic.FLOOD: mosaic.write_flood}
+
+
+def _unlabelled(folder: Path, dem: bool, options: dict[str, Any]) -> None:
+    click.echo("| scene without known landslides | outlines | polygons | share outlined |\n|---|---|---|---|")
     total: dict[str, list[float]] = {layer: [0.0, 0.0] for layer in LAYERS}
-    for name, write in writers.items():
+    for name, write in unlabelled(dem=dem).items():
         own = folder / name
         own.mkdir()
         scene = _or_none(partial(write, own))
