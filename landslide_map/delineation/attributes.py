@@ -10,7 +10,7 @@ import shapely
 from scipy.special import erf
 
 from landslide_map.bands import DIFFERENCES
-from landslide_map.delineation.features import FEATURES, TRACKS, ellipse
+from landslide_map.delineation.features import BESIDE_IMAGE, FEATURES, TRACKS, ellipse
 from landslide_map.delineation.objects import Objects
 from landslide_map.delineation.regions import Regions
 from landslide_map.delineation.score import OutlineModel
@@ -25,17 +25,6 @@ CHANGED: Final = 0.9
 """Evidence of change that an outline of high confidence has from at least one track, or from vegetation."""
 MEDIUM: Final = 0.6
 """Probability of an outline of medium confidence."""
-_NOT_OPTICAL: Final = (
-    *(f"{name}_{part}" for name in DIFFERENCES for part in ("mean", "signal", "spread", "excess")),
-    *(f"has_{name}" for name in TRACKS),
-    "window_mean",
-    "window_least",
-    "window_most",
-    "loss",
-    "has_loss",
-    "slope",
-    "has_slope",
-)
 
 
 def column(features: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.float32]:
@@ -57,7 +46,7 @@ def evidence_columns(objects: Objects, model: OutlineModel) -> dict[str, Floats]
     """
     features = objects.features
     image = features.copy()
-    image[:, [FEATURES.index(name) for name in _NOT_OPTICAL]] = 0
+    image[:, [FEATURES.index(name) for name in BESIDE_IMAGE]] = 0
     found = {"evidence_optical": model.probability(model.shares(image).mean(axis=1), image)}
     for prefix, orbit in TRACKS.items():
         signals = [

@@ -23,6 +23,18 @@ COLOURS: Final = {
 TRACKS: Final = {"desc": "descending", "asc": "ascending"}
 SHAPES: Final = ("log_pixels", "elongation", "length", "width", "box_fill", "ellipse_fill", "compactness")
 NESTING: Final = ("level", "deeper", "much_deeper", "growth", "mean_depth")
+BESIDE_IMAGE: Final = (
+    *(f"{name}_{part}" for name in DIFFERENCES for part in ("mean", "signal", "spread", "excess")),
+    *(f"has_{name}" for name in TRACKS),
+    "window_mean",
+    "window_least",
+    "window_most",
+    "loss",
+    "has_loss",
+    "slope",
+    "has_slope",
+)
+"""Features from other sources than the image after the event."""
 FEATURES: Final = (
     "drop",
     "bareness",
@@ -36,15 +48,7 @@ FEATURES: Final = (
     "surrounding_spread",
     "surrounding_mosaic",
     CLOUDY,
-    *(f"{name}_{part}" for name in DIFFERENCES for part in ("mean", "signal", "spread", "excess")),
-    *(f"has_{name}" for name in TRACKS),
-    "window_mean",
-    "window_least",
-    "window_most",
-    "loss",
-    "has_loss",
-    "slope",
-    "has_slope",
+    *BESIDE_IMAGE,
     *SHAPES,
     *NESTING,
 )

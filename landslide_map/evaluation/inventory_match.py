@@ -30,7 +30,8 @@ from landslide_map.evaluation.outline_agreement import (
     inside_shares,
     summary,
 )
-from landslide_map.evaluation.overlaps import MIN_SHARED_M2, Clipped, areal_scale, clipped, overlapping_pairs
+from landslide_map.evaluation.overlaps import MIN_SHARED_M2, Clipped, clipped, overlapping_pairs
+from landslide_map.vector.areas import areal_scales
 from landslide_map.vector.inventory import read_polygons
 from landslide_map.vector.reproject import projected
 
@@ -200,7 +201,7 @@ def match(
         the ellipsoid, by the areal scale at the centre of `area`; distances are on the grid. A figure that is
         not defined is None.
     """
-    scale = areal_scale(area, crs)
+    scale = 1.0 if area.is_empty else float(areal_scales([area], crs)[0])
     truth, found = clipped(known, area), clipped(mapped, area)
     pair_known, pair_mapped, shared = overlapping_pairs(truth.parts, found.parts, MIN_SHARED_M2 * scale)
     hit = np.isin(np.arange(len(truth.parts)), pair_known)

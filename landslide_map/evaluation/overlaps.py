@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import pyproj
 import shapely
 
 from landslide_map.array_types import Bools, Floats, Rows, Shapes
@@ -54,12 +53,3 @@ def overlapping_pairs(known: Shapes, mapped: Shapes, least: float) -> tuple[Rows
     smaller = np.minimum(shapely.area(known[a]), shapely.area(mapped[b]))
     enough = areas >= np.minimum(least, smaller / 2)
     return a[enough], b[enough], areas[enough]
-
-
-def areal_scale(area: shapely.Geometry, crs: pyproj.CRS) -> float:
-    """Return square metres on the grid per square metre on the ellipsoid, at the centre of `area`."""
-    centre = shapely.centroid(area)
-    if centre.is_empty:
-        return 1.0
-    to_degrees = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
-    return float(pyproj.Proj(crs).get_factors(*to_degrees.transform(centre.x, centre.y)).areal_scale)

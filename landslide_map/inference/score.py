@@ -24,6 +24,7 @@ from landslide_map.models.run_time import network_notice
 from landslide_map.models.voting.early_exit import decided_windows
 from landslide_map.runtime import timings
 from landslide_map.runtime.atomic import whole_file
+from landslide_map.runtime.notices import Notices
 from landslide_map.runtime.progress import Report, Stage, counter, silent
 from landslide_map.runtime.transaction import refuse_unfit_file
 from landslide_map.window_record import WindowRecord, joined
@@ -83,8 +84,9 @@ def score(
     prediction = with_fields(prediction, given)
     loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle or prediction.bundle)
     ready = prediction.apply(loaded, progress)
+    notices = Notices(announce, [*ready.notices])
     if forecast := network_notice(ready, len(source.ids), SECONDS_PER_WINDOW * len(source.ids), progress):
-        announce(forecast)
+        notices.announce(forecast)
     tick = counter(progress, SCORE, len(source.ids))
     parts = []
     with timings.stage(SCORE):
@@ -93,7 +95,8 @@ def score(
             tick(len(ids))
     record = joined(parts)
     table = _table(source.ids, record)
-    table.attrs["notices"] = [*ready.notices, *_notices(ready, record), *skipped_notices(ready, record)]
+    notices.about_inputs += [*_missing_votes(ready, record), *skipped_notices(ready, record)]
+    table.attrs["notices"] = list(notices.all)
     table.attrs["votes"] = vote_counts(ready, record)
     return table
 
@@ -160,19 +163,18 @@ def _table(ids: Sequence[str], record: WindowRecord) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _notices(bundle: Bundle, record: WindowRecord) -> list[Notice]:
-    """Say how many windows lack a vote of the bundle's first choice, which every complete window has."""
+def _missing_votes(bundle: Bundle, record: WindowRecord) -> list[Notice]:
+    """Return a notice (W141) of windows without a vote that every complete window has."""
     predicted = np.isfinite(record.probability)
     wanted = [member.name in bundle.scenarios[0].weights for member in bundle.members]
     some = (np.isnan(record.member_probability) & ~record.skipped)[:, wanted].any(axis=1)
-    fewer, nobody = int((some & predicted).sum()), int((~predicted).sum())
-    if not fewer and not nobody:
+    fewer, none = int((some & predicted).sum()), int((~predicted).sum())
+    if not fewer and not none:
         return []
     return [
         Notice(
             "W141",
             f"of {len(predicted)} windows {fewer} are predicted by fewer or other members than complete "
-            f"ones and "
-            f"{nobody} by none: a sensor ({', '.join(GROUPS)}) has no data there.",
+            f"ones and {none} by none: a sensor ({', '.join(GROUPS)}) has no data there.",
         )
     ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,6 +31,7 @@ from landslide_map.options import Precision
 from landslide_map.products import CANDIDATES, LANDSLIDES, cog
 from landslide_map.raster.handles import OpenFiles
 from landslide_map.runtime import progress as reporting
+from landslide_map.runtime.atomic import folder_beside
 from landslide_map.scene.model import load_scene
 from landslide_map.stack.pixel_channels import check_available, read_pixel_channels
 from landslide_map.vector.inventory import read_polygons
@@ -139,10 +138,7 @@ def write_pixels(
         About the run, beside the members' names.
     progress : callable
     """
-    with cog.explained(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{out.stem}-", dir=out.parent))
-    try:
+    with folder_beside(out) as staging:
         about = {
             "software": f"landslide-map {__version__}",
             **tags,
@@ -158,8 +154,6 @@ def write_pixels(
         with cog.explained(out), cog.small_cache():
             cog.finish(staging / "blocks.tif", staging / "cog.tif", overviews="AVERAGE", predictor=True)
             (staging / "cog.tif").replace(out)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return counts
 
 

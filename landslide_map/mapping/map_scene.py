@@ -115,7 +115,7 @@ def map_scene(
             reviews = previous_reviews(previous)
             landslides = _write_map(ready, result.record, objects, staging, tags, reviews, progress)
             take_over_styles(previous, staging / LANDSLIDES, RESULT)
-            facts = report_facts(ready.inputs, ready.notices.about_scene)
+            facts = report_facts(ready.inputs, ready.notices.about_inputs)
             ready.notices.about_run += write_views(
                 staging, Path(out), ready.inputs.grid, tags, facts, ready.checkpoint.display
             )
@@ -140,7 +140,7 @@ def _predict_windows(ready: PreparedRun, progress: reporting.Report) -> SceneRes
     tick = reporting.counter(progress, CLASSIFY, ready.plan.count)
     rows = ready.checkpoint.completed(predictor, ready.plan.block_rows, tick, ready.files)
     result = assemble_result(rows, ready.ensemble, ready.plan)
-    ready.notices.about_scene += result.notices
+    ready.notices.about_inputs += result.notices
     return result
 
 
@@ -212,5 +212,5 @@ def _write_map(
         drawing=PixelDrawing.of(outline, tags) if outline in KINDS else None,
         progress=progress,
     )
-    ready.notices.about_scene += notices
+    ready.notices.about_inputs += notices
     return landslides

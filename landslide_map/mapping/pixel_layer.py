@@ -87,7 +87,7 @@ def write_pixel_layer(
         said = (
             f"{len(lacking)} channel(s) are lacking, first {lacking[0]}; {PIXEL_PROBABILITY} is not written"
         )
-        notices.about_scene.append(Notice("W553", f"pixel members were left out: {said}."))
+        notices.about_inputs.append(Notice("W553", f"pixel members were left out: {said}."))
         return PixelLayer()
     wanted = None if near is None else map_pixels.near_shapes(near(), inputs.grid)
     _forecast(inputs, members, wanted, notices.announce)

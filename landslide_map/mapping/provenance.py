@@ -205,7 +205,7 @@ def manifest(
         },
         "bands": result.distributions,
         "notices": run.notices.all,
-        "report": report_facts(run.inputs, run.notices.about_scene),
+        "report": report_facts(run.inputs, run.notices.about_inputs),
         "timings": timings,
         "versions": versions(),
         "outputs": tree_records(outputs),

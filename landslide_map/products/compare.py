@@ -20,6 +20,7 @@ from landslide_map.products.geopackage import read_layer
 from landslide_map.raster.dataset import open_dataset
 from landslide_map.untrusted.files import read_bytes
 from landslide_map.untrusted.validation import first_problem
+from landslide_map.vector.areas import overlaps
 
 _RASTERS: Final = (PROBABILITY, CLASSES, "outline_probability.tif")
 _SAME_OVERLAP: Final = 0.5
@@ -179,10 +180,7 @@ def _outlines(a: Path, b: Path) -> Iterator[Difference]:
     except (ProjError, ValueError) as error:
         raise InputError("E170", f"{a} and {b}: their projections cannot be compared ({error}).") from error
     left, right = (frame.geometry.make_valid().to_numpy() for frame in (first, second))
-    mine, theirs = shapely.STRtree(right).query(left, predicate="intersects")
-    shared = shapely.area(shapely.intersection(left[mine], right[theirs]))
-    union = shapely.area(left[mine]) + shapely.area(right[theirs]) - shared
-    overlap = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    mine, theirs, overlap = overlaps(left, right)
     pairs: dict[int, int] = {}
     for index in np.argsort(-overlap, kind="stable"):
         i, j = int(mine[index]), int(theirs[index])

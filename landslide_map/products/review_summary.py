@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from landslide_map.products import LANDSLIDES
 from landslide_map.products.columns import ADDED, REVIEW, UNSEEN, VERDICTS
 from landslide_map.products.geopackage import NEW_FILE
 from landslide_map.products.reviews import Tally, all_outlines
+from landslide_map.runtime.atomic import whole_file
 from landslide_map.runtime.edit_session import refuse_edited
 
 _SURE: Final = ("confirmed", ADDED)
@@ -89,22 +90,18 @@ def export_confirmed(frame: gpd.GeoDataFrame, path: Path, *, overwrite: bool = F
                 "another name.",
             )
     sure = frame[frame[REVIEW].isin(_SURE)].drop(columns="edited", errors="ignore")
-    partial = path.with_name(f".{path.name}.part.gpkg")
     try:
-        pyogrio.write_dataframe(
-            *(sure, partial),
-            layer="landslides",
-            driver="GPKG",
-            geometry_type="MultiPolygon",
-            dataset_options=NEW_FILE,
-            layer_options={"DESCRIPTION": _EXPORTED},
-        )
-        partial.replace(path)
-    except (DataSourceError, OSError) as error:
+        with whole_file(path, ending=".gpkg") as partial:
+            pyogrio.write_dataframe(
+                *(sure, partial),
+                layer="landslides",
+                driver="GPKG",
+                geometry_type="MultiPolygon",
+                dataset_options=NEW_FILE,
+                layer_options={"DESCRIPTION": _EXPORTED},
+            )
+    except DataSourceError as error:
         raise ResourceError("E601", f"{path} could not be written ({error}).") from error
-    finally:
-        with suppress(OSError):  # on a read-only disk there is none, and none can be removed
-            partial.unlink(missing_ok=True)
     return len(sure)
 
 

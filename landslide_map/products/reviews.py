@@ -30,6 +30,7 @@ from landslide_map.products.columns import (
 )
 from landslide_map.products.geopackage import readable
 from landslide_map.runtime.edit_session import refuse_edited
+from landslide_map.vector.areas import overlaps
 from landslide_map.vector.layers import check_coordinates
 
 _EDITED: Final = "edited"
@@ -211,10 +212,7 @@ def _pairs_by_uid(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame) -> dict[int, int
 def _pairs_by_overlap(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, taken: dict[int, int]) -> dict[int, int]:
     """Return new position -> old position, the greatest overlap first, each outline once."""
     shapes, others = new.geometry.to_numpy(), old.geometry.make_valid().to_numpy()
-    theirs, mine = shapely.STRtree(shapes).query(others, predicate="intersects")
-    shared = shapely.area(shapely.intersection(shapes[mine], others[theirs]))
-    union = shapely.area(shapes[mine]) + shapely.area(others[theirs]) - shared
-    share = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    theirs, mine, share = overlaps(others, shapes)
     used_new, used_old = set(taken), set(taken.values())
     pairs: dict[int, int] = {}
     for index in np.lexsort((theirs, mine, -share)):

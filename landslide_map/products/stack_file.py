@@ -9,8 +9,6 @@ read back and compared; the result appears by a rename.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import zlib
 from os import PathLike
 from pathlib import Path
@@ -29,6 +27,7 @@ from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import RadarTrack, SceneInputs
 from landslide_map.products import cog
 from landslide_map.runtime import progress as reporting
+from landslide_map.runtime.atomic import folder_beside
 from landslide_map.runtime.progress import Report, silent
 from landslide_map.runtime.transaction import refuse_unfit_file
 from landslide_map.scene.model import load_scene
@@ -111,10 +110,7 @@ def write_stack(
     """
     path = Path(out).absolute()
     refuse_unfit_file(path, overwrite=overwrite, signs=(b"LANDSLIDE_MAP_EVENT_TIME",), inputs=inputs.files)
-    with cog.explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
-    try:
+    with folder_beside(path) as staging:
         checksums = _write_blocks(inputs, staging / "blocks.tif", path, chunk, progress)
         with cog.explained(path), cog.small_cache():
             cog.finish(
@@ -129,8 +125,6 @@ def write_stack(
             (staging / "stack.tif").replace(path)
             # Statistics that a viewer kept of the file that was here before would be shown for this one.
             path.with_name(f"{path.name}.aux.xml").unlink(missing_ok=True)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return path
 
 

@@ -7,14 +7,13 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Final
 
 from landslide_map.errors import ResourceError, UsageError
-from landslide_map.runtime.atomic import whole_file
+from landslide_map.runtime.atomic import folder_beside, whole_file
 
 PLUGIN: Final = "landslide_map_qgis"
 _VERSIONS: Final = ("QGIS3", "QGIS4")
@@ -86,18 +85,14 @@ def install(profile: Path | None = None) -> list[Path]:
 def _install_into(profile: Path) -> Path:
     """Replace the plugin of one profile and enable it."""
     plugins = profile / "python" / "plugins"
-    plugins.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{PLUGIN}-", dir=plugins))
-    try:
+    target = plugins / PLUGIN
+    with folder_beside(target) as staging:
         with resources.as_file(resources.files("landslide_map.qgis") / "plugin") as source:
             _copy(source, staging / PLUGIN)
         (staging / PLUGIN / "command.json").write_text(json.dumps(COMMAND), encoding="utf-8")
-        target = plugins / PLUGIN
         if target.exists():
             target.replace(staging / "old")
         (staging / PLUGIN).replace(target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     for settings in sorted((profile / "QGIS").glob("QGIS*.ini")) or [profile / "QGIS" / "QGIS3.ini"]:
         settings.parent.mkdir(parents=True, exist_ok=True)
         text = settings.read_bytes().decode("utf-8", "surrogateescape") if settings.exists() else ""

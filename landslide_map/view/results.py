@@ -26,7 +26,7 @@ from landslide_map.grid import Grid
 from landslide_map.mapping.redraw import redraw
 from landslide_map.products import columns as names
 from landslide_map.products.formats import FORMATS
-from landslide_map.products.geopackage import read_layer
+from landslide_map.products.geopackage import read_layer, read_tags
 from landslide_map.products.outline_classes import classes_of
 from landslide_map.products.pixel_outlines import KINDS, PixelDrawing, pixel_outlines
 from landslide_map.products.project import title_of
@@ -53,7 +53,7 @@ _FACTS: Final = (
     "window_probability",
     "method",
 )
-"""Columns that the page tells of an outline, where there are any."""
+"""Columns that the page shows of an outline, where there are any."""
 _ROWS: Final = 2**63
 """Rows that a table of SQLite can number."""
 _ANY_THRESHOLD: Final = "outline_threshold_"
@@ -138,7 +138,7 @@ class ResultView:
 
     def _outlines(self, at: float | None) -> dict[str, Any]:
         rows = rows_to_review(self.folder)
-        tags = read_layer(self.folder / products.LANDSLIDES, names.LANDSLIDES)[1]
+        tags = read_tags(self.folder / products.LANDSLIDES, names.LANDSLIDES)
         threshold = _lowest_threshold(tags)
         entries = self._entries(rows, threshold, drawn=True)
         path, kind = self.folder / products.CANDIDATES, tags.get("outline", "")

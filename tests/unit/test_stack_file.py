@@ -131,5 +131,5 @@ def test_a_file_that_does_not_read_back_is_not_kept(inputs, tmp_path, monkeypatc
 
 def test_a_folder_that_cannot_be_made_is_said_in_words(inputs, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ResourceError, match=r"stack\.tif could not be written"):
+    with pytest.raises(ResourceError, match=r"stack\.tif: cannot be written"):
         write_stack(replace(inputs, tracks={}), tmp_path / "file" / "stack.tif")

@@ -35,6 +35,7 @@ from landslide_map.models.published.segmentation_options import (
 from landslide_map.models.published.torch_archive import read_tensors
 from landslide_map.models.segmentation.architecture import misfits
 from landslide_map.models.segmentation.spec import SIX_CHANNEL
+from landslide_map.runtime.notices import Notices
 from landslide_map.runtime.progress import Report, silent
 
 _CHECKPOINT: Final = re.compile(r"epoch_\d+\.ckpt")
@@ -87,10 +88,11 @@ def import_segmentation(
     """
     options = options or ImportOptions()
     check_free(out, overwrite=overwrite)
-    published, notices = _found(source, options)
+    published, left_out = _found(source, options)
+    notices = Notices(about_inputs=left_out)
     ranked, known = _ranked(published)
     if not known and len(ranked) > 1 and ranked[0].system == "ganerod":
-        notices.append(
+        notices.about_inputs.append(
             Notice(
                 "W551", f"{source}: no event file says how good the networks are; only their mean is offered."
             )
@@ -100,9 +102,9 @@ def import_segmentation(
     for i, own in enumerate(ranked):
         done = partial(progress, "import", i + 1, len(ranked))
         contents[f"{own.name}.safetensors"] = partial(_convert, own, done)
-    notices += _unlike_published(ranked)
+    notices.about_inputs += _unlike_published(ranked)
     save_bundle(out, bundle_document(ranked, known), contents, overwrite=overwrite)
-    return SegmentationImport(tuple(own.name for own in ranked), tuple(notices))
+    return SegmentationImport(tuple(own.name for own in ranked), notices.all)
 
 
 def _found(source: Path, options: ImportOptions) -> tuple[list[Published], list[Notice]]:

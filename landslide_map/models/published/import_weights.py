@@ -23,6 +23,7 @@ from landslide_map.models.published import nasios
 from landslide_map.models.published.bundle import Sources, bundle_document, file_name
 from landslide_map.models.published.nasios import BOOSTERS, FOLDS, MEMBERS
 from landslide_map.models.published.unpickle import converted_booster
+from landslide_map.runtime.notices import Notices
 from landslide_map.runtime.progress import Report, silent
 
 _NETWORK_FILE: Final = re.compile(r"Landslide_Class_S2S1_(v\d+\w*)_Fold(\d+)_last\.pt")
@@ -73,7 +74,8 @@ def import_nasios(
     """
     folder, out = Path(folder), Path(out)
     check_free(out, overwrite=overwrite)
-    networks, boosters, notices = _find(folder)
+    networks, boosters, found_unknown = _find(folder)
+    notices = Notices(about_inputs=found_unknown)
     if boosters and not trust_pickles:
         files = [path.name for folds in boosters.values() for path in folds.values()]
         refused = (
@@ -82,7 +84,7 @@ def import_nasios(
         )
         if not networks:
             raise BundleError("E522", refused + " Nothing else is here to import.")
-        notices.append(Notice("W521", refused))
+        notices.about_inputs.append(Notice("W521", refused))
         boosters = {}
     if not networks and not boosters:
         raise BundleError(
@@ -92,7 +94,7 @@ def import_nasios(
         )
     found = {**networks, **boosters}
     present = {version: found[version] for version in MEMBERS if version in found}
-    notices += _missing(present)
+    notices.about_inputs += _missing(present)
     contents: dict[str, bytes | Callable[[Path], None]] = {}
     total = sum(map(len, present.values()))
     for version, folds in present.items():
@@ -101,7 +103,7 @@ def import_nasios(
             contents[file_name(version, fold)] = partial(_convert, version, path, done)
     report("import", 0, total)
     save_bundle(out, bundle_document(present), contents, overwrite=overwrite)
-    return ImportReport({v: tuple(folds) for v, folds in present.items()}, tuple(notices))
+    return ImportReport({v: tuple(folds) for v, folds in present.items()}, notices.all)
 
 
 def _check_tensors(found: Mapping[str, Any], spec: NetworkSpec, where: str) -> None:

@@ -23,6 +23,7 @@ from landslide_map.errors import Notice
 from landslide_map.models.networks.preprocessing import planes, scale
 from landslide_map.models.statistics.boosters import ENDING, PREDICTORS
 from landslide_map.options import Precision
+from landslide_map.runtime.notices import Notices
 from landslide_map.runtime.progress import Report, Stage
 from landslide_map.training.windows.boosters import fit_published
 from landslide_map.training.windows.network import (
@@ -80,12 +81,12 @@ class TrainingRun:
 
 
 def tried_precision(
-    recipe: WindowRecipe, device: torch.device, precision: Precision, notices: list[Notice]
+    recipe: WindowRecipe, device: torch.device, precision: Precision, notices: Notices
 ) -> Precision:
     """Return the precision that a recipe's networks can be trained in on a device; `notices` are added to."""
     for name in recipe.networks:
         if fault := precision_fault(recipe.spec(name), device, precision):
-            notices.append(
+            notices.about_run.append(
                 Notice(
                     "W613",
                     f"{name} cannot be computed in {precision} on this {device.type}: {fault}. All networks "
@@ -101,7 +102,7 @@ def train_networks(
     start: Mapping[str, Mapping[str, Any]],
     device: torch.device,
     precision: str,
-    notices: list[Notice],
+    notices: Notices,
 ) -> None:
     """Train every unfinished fold of the networks; `notices` are added to.
 
@@ -131,10 +132,9 @@ def train_networks(
         )
 
     def halved(member: str, batch: int) -> None:
-        notices.append(
-            Notice("W531", f"{member}: the memory of the GPU allowed batches of {batch} windows only.")
-        )
-        _log.info(str(notices[-1]))
+        notice = Notice("W531", f"{member}: the memory of the GPU allowed batches of {batch} windows only.")
+        notices.about_run.append(notice)
+        _log.info(str(notice))
 
     machine = Machine(device, precision, pace.stepped, report_epoch, halved)
     labels = torch.from_numpy(run.labels.astype(np.float32))

@@ -27,6 +27,7 @@ from landslide_map.models.bundle.options import with_fields
 from landslide_map.models.networks.runtime import Runtime
 from landslide_map.models.statistics.published_boosters import published_features
 from landslide_map.options import Device, Precision
+from landslide_map.runtime.notices import Notices
 from landslide_map.runtime.package_versions import package_version
 from landslide_map.runtime.progress import Report, counter, silent
 from landslide_map.training.statistics.recipe import recipe_content
@@ -163,7 +164,7 @@ def train(
         if division == "grouped"
         else "Use spatially grouped folds, or cut windows with a stride of 64 px."
     )
-    notices = overlap_notices(origin, folds, cure)
+    notices = Notices(about_inputs=overlap_notices(origin, folds, cure))
     precision = tried_precision(recipe, machine_device, options.precision, notices)
     missing, features, digest = _survey(source, bool(recipe.boosters), progress)
     learned_before = _pretrained(recipe)
@@ -193,13 +194,13 @@ def train(
             "configuration_sha256": workspace.identity,
             "precision": precision,
             "encoders_start": _start_in_words(recipe, options.weights),
-            "notices": [str(notice) for notice in notices],
+            "notices": [str(notice) for notice in notices.all],
         },
         packages={name: package_version(name) for name in ("torch", "timm", "lightgbm", "xgboost", "numpy")},
     )
     save_bundle(out, document, bundle_contents(trained, document, table), overwrite=overwrite)
     workspace.remove()
-    return TrainedWindows(out, document, table, tuple(notices))
+    return TrainedWindows(out, document, table, notices.all)
 
 
 def _chosen(recipe: str | WindowRecipe, options: TrainingOptions) -> WindowRecipe:
