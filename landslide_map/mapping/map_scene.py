@@ -153,7 +153,7 @@ def _find_objects(ready: PreparedRun, record: WindowRecord, progress: reporting.
         trusted = s1 is not None and s1.registration == "trust"
         objects = object_map(ready.checkpoint.strips, record, ready.plan, ready.inputs, as_it_lies=trusted)
     if objects is not None:
-        ready.notices.about_scene += objects.notices
+        ready.notices.about_inputs += objects.notices
     return objects
 
 
