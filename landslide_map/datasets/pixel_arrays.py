@@ -10,14 +10,14 @@ from typing import Any, Final, Literal, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.errors import InputError, ResourceError
-from landslide_map.raster.dataset import open_dataset
+from landslide_map.errors import InputError
+from landslide_map.raster.dataset import open_unplaced
 from landslide_map.untrusted.arrays import open_npy
+from landslide_map.untrusted.hdf5 import read_h5
 
 Layout = Literal["auto", "channels-first", "channels-last"]
 LARGEST_FILE: Final = 2**30
 """Bytes of the largest file that is read at once; larger ``.npy`` files are read in parts."""
-_H5_FILTERS: Final = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def open_arrays(path: Path, choices: Sequence[tuple[str, ...]], *, layout: Layou
     if suffix == ".npy":
         array = open_npy(path, "E180")
     elif suffix in (".h5", ".hdf5"):
-        array = read_h5(path, "img")
+        array = read_h5(path, "img", LARGEST_FILE)
     elif suffix in (".tif", ".tiff"):
         array = _load_tif(path)
     else:
@@ -105,45 +105,6 @@ def of_array(
     return PixelArrays(images, counts[images.shape[3 if last else 1]], last, where)
 
 
-def read_h5(path: Path, dataset: str) -> npt.NDArray[Any]:
-    """Return a dataset of an HDF5 file: a plain one, stored in the file itself.
-
-    Raises
-    ------
-    InputError
-        E180 unreadable or without the dataset, E185 too large, E186 links to other files, stored outside, or
-        with filters that would load a plugin.
-    ResourceError
-        E612 if h5py is not installed.
-    """
-    try:
-        import h5py
-    except ModuleNotFoundError as error:
-        raise ResourceError(
-            "E612",
-            f"{path}: reading .h5 needs the package 'h5py'. Install it with: pip install "
-            "'landslide-map[networks]'",
-        ) from error
-    _check_size(path)
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            link = file.get(dataset, getlink=True)
-            if link is None:
-                names = ", ".join(list(file)[:5])
-                raise InputError("E180", f"{path}: has no dataset {dataset!r}; found {names or 'nothing'}.")
-            if not isinstance(link, h5py.HardLink):
-                _not_plain(path, f"{dataset!r} is a link elsewhere")
-            found = file[dataset]
-            if not isinstance(found, h5py.Dataset):
-                raise InputError("E180", f"{path}: {dataset!r} is a group; expected a dataset.")
-            _check_h5(found, path, dataset)
-            return np.asarray(found[()])
-    except InputError:
-        raise
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise InputError("E180", f"{path}: cannot be read as HDF5 ({str(error)[:200]}).") from error
-
-
 def as_mask(values: npt.NDArray[Any], shape: tuple[int, ...], where: str) -> npt.NDArray[np.bool_]:
     """Return a mask as booleans.
 
@@ -175,31 +136,12 @@ def check_any_positive(masks: Iterable[npt.NDArray[Any]], where: str) -> None:
         )
 
 
-def _check_h5(found: Any, path: Path, dataset: str) -> None:
-    if found.is_virtual or found.external:
-        _not_plain(path, f"{dataset!r} is stored in other files")
-    properties = found.id.get_create_plist()
-    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
-    if others := [number for number in filters if number not in _H5_FILTERS]:
-        _not_plain(path, f"{dataset!r} needs filter {others[0]}, which would load a plugin")
-    if found.dtype.kind not in "fiu":
-        raise InputError("E180", f"{path}: {dataset!r} holds {found.dtype}; expected real numbers.")
-    if found.nbytes > LARGEST_FILE:
-        _too_large(path, found.nbytes)
-
-
-def _not_plain(path: Path, reason: str) -> NoReturn:
-    raise InputError(
-        "E186", f"{path}: {reason}. Only plain datasets are read; copy the data into a file of its own."
-    )
-
-
 def _load_tif(path: Path) -> npt.NDArray[Any]:
     from rasterio.errors import RasterioError
 
     _check_size(path)
     try:
-        with open_dataset(path) as raster:
+        with open_unplaced(path) as raster:
             size = raster.count * raster.height * raster.width * 4
             if size > LARGEST_FILE:
                 _too_large(path, size)
@@ -223,7 +165,7 @@ def _check_size(path: Path) -> None:
 def _too_large(path: Path, size: int) -> NoReturn:
     raise InputError(
         "E185",
-        f"{path}: {size / 1e9:.1f} GB of pixels; files of at most {LARGEST_FILE / 1e9:.1f} GB are read. Cut "
+        f"{path}: {size / 1e6:.0f} MB of pixels; files of at most {LARGEST_FILE / 1e6:.0f} MB are read. Cut "
         "it into parts, or save it as .npy, which is read in parts.",
     )
 

@@ -12,12 +12,13 @@ import numpy.typing as npt
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from landslide_map.datasets.pixel_arrays import LARGEST_FILE, as_mask, check_any_positive, read_h5
+from landslide_map.datasets.pixel_arrays import LARGEST_FILE, as_mask, check_any_positive
 from landslide_map.errors import InputError
 from landslide_map.models.published import ganerod, landslide4sense
 from landslide_map.models.segmentation.channels import PIXEL_CHANNELS
-from landslide_map.raster.dataset import open_dataset
+from landslide_map.raster.dataset import open_unplaced
 from landslide_map.untrusted.arrays import open_npy
+from landslide_map.untrusted.hdf5 import read_h5
 from landslide_map.untrusted.json_text import read_json
 
 Layout = Literal["ganerod", "l4s", "tiles"]
@@ -153,7 +154,8 @@ def _read(
     layout: Layout, image: Path, mask: Path, channels: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     if layout == "l4s":
-        pixels, label = np.moveaxis(read_h5(image, "img"), -1, 0), read_h5(mask, "mask")
+        pixels = np.moveaxis(read_h5(image, "img", LARGEST_FILE), -1, 0)
+        label = read_h5(mask, "mask", LARGEST_FILE)
     elif layout == "tiles":
         pixels, label = _npy(image), _npy(mask)
     else:
@@ -172,7 +174,7 @@ def _npy(path: Path) -> npt.NDArray[Any]:
 
 def _tif(path: Path) -> npt.NDArray[Any]:
     try:
-        with open_dataset(path) as raster:
+        with open_unplaced(path) as raster:
             window = Window(0, 0, raster.width, raster.height)
             found = raster.read(window=window, masked=True).astype(np.float32).filled(np.nan)
     except (RasterioError, OSError) as error:

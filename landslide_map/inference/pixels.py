@@ -34,8 +34,17 @@ LARGEST_WHOLE: Final = 512
 BLOCK: Final = 1024
 _DN: Final = 50.0
 """Median of optical values above which they are DN and not DN divided by about 1000."""
+_DARKEST: Final = 0.25
+"""Median of divided blue and green bands below which they are reflectances: air alone scatters more."""
+_STEEPEST: Final = 4.5
+"""Divided slope of 90 degrees, and a little."""
+_HIGHEST: Final = 12.0
+"""Divided elevation of the highest mountain, and a little."""
 _FAR: Final = 1.5
 _NEAR: Final = 0.75
+_ELSEWHERE: Final = 5.0
+"""Distance from the training data that a third of the channels never has in the same units."""
+_MOST_FLAT: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +177,13 @@ def _one(
 ) -> npt.NDArray[np.float64]:
     each = []
     for own in members:
-        chosen = image[[arrays.bands.index(name) for name in own.channels]]
-        _check_values(chosen, own, arrays.bands, arrays.where, options)
+        # An array on disk stays there where no channel has to move.
+        same = arrays.bands == own.channels
+        chosen = image if same else image[[arrays.bands.index(name) for name in own.channels]]
+        if not any(np.isfinite(plane).any() for plane in chosen):
+            raise InputError("E180", f"{arrays.where}: holds no finite pixel.")
+        step = max(1, max(chosen.shape[1:]) // LARGEST_WHOLE)
+        _check_values(chosen[:, ::step, ::step], own, arrays.bands, arrays.where, options)
         if options.logits:
             each.append(np.asarray(_whole(chosen, own, options), dtype=np.float64))
         else:
@@ -239,8 +253,6 @@ def _check_values(
     where: str,
     options: PixelOptions,
 ) -> None:
-    if not np.isfinite(chosen).any():
-        raise InputError("E180", f"{where}: holds no finite pixel.")
     if options.scaled:
         if own.spec.scaling.kind == "six-channel" and bands != own.channels:
             raise InputError(
@@ -251,19 +263,38 @@ def _check_values(
     elif own.spec.scaling.kind == "standard":
         _check_physical(chosen, own, where)
     elif own.spec.channels[0] in L4S_BANDS:
-        optical = [i for i, name in enumerate(own.channels) if name.startswith("l4s_b") and name != "l4s_b10"]
-        if _median(chosen[optical]) > _DN:
-            raise InputError(
-                "E181",
-                f"{where}: median {_median(chosen[optical]):.0f} of the optical bands is of DN; expected DN "
-                "divided as in Landslide4Sense, about 1. Give --raw to have them divided.",
-            )
+        _check_divided(dict(zip(own.channels, chosen, strict=True)), where)
     else:
         raise InputError(
             "E181",
             f"{where}: member {own.name} was imported without channel statistics and reads scaled numbers "
             "only. Give --scaled if these are.",
         )
+
+
+def _check_divided(bands: dict[str, npt.NDArray[Any]], where: str) -> None:
+    """Refuse Landslide4Sense bands that are DN, reflectances, degrees or metres, not about 1."""
+    optical = [name for name in bands if name.startswith("l4s_b") and name != "l4s_b10"]
+    if (level := _median(_values(bands, optical))) > _DN:
+        raise InputError(
+            "E181",
+            f"{where}: median {level:.0f} of the optical bands is of DN; expected DN divided as in "
+            "Landslide4Sense, about 1. Give --raw to have them divided.",
+        )
+    blue = _values(bands, [name for name in optical if name in ("l4s_b01", "l4s_b02", "l4s_b03")])
+    if 0 < (level := _median(blue[blue != 0])) < _DARKEST:
+        raise InputError(
+            "E181",
+            f"{where}: median {level:.2g} of the blue and green bands is of reflectances; expected DN "
+            "divided as in Landslide4Sense, about 1. Give DN with --raw.",
+        )
+    for name, highest in (("l4s_slope", _STEEPEST), ("l4s_elevation", _HIGHEST)):
+        if name in bands and (level := _almost_largest(bands[name])) > highest:
+            raise InputError(
+                "E181",
+                f"{where}: {name} reaches {level:.0f}, which is of degrees or metres; expected it divided as "
+                "in Landslide4Sense. Divide it as the other bands are.",
+            )
 
 
 def _check_scaled(chosen: npt.NDArray[Any], where: str) -> None:
@@ -281,25 +312,39 @@ def _check_physical(chosen: npt.NDArray[Any], own: SegmentationMember, where: st
     with np.errstate(invalid="ignore"):
         finite = np.where(np.isfinite(chosen), chosen, np.nan).reshape(len(chosen), -1)
     known = np.isfinite(finite).any(axis=1)
+    if not known.any():
+        return
     centre, spread = np.nanmean(finite[known], axis=1), np.nanstd(finite[known], axis=1) + 1e-9
-    as_units = _distance((centre - mean[known]) / std[known], spread / std[known])
-    as_scaled = _distance(centre, spread)
+    each = _distances((centre - mean[known]) / std[known], spread / std[known])
+    as_units, as_scaled = np.median(each), np.median(_distances(centre, spread))
     if as_units > _FAR and as_scaled < _NEAR:
         raise InputError(
             "E181",
             f"{where}: values lie about 0 with a spread of about 1, but channels of member {own.name} have "
             f"means of {mean.min():.3g} to {mean.max():.3g}. They look scaled already. Give --scaled if so.",
         )
-    if _median(np.abs(finite[known] - mean[known, None]) / std[known, None]) > _DN:
+    odd = np.flatnonzero(known)[each > _ELSEWHERE]
+    if 3 * len(odd) > np.count_nonzero(known):
         raise InputError(
             "E181",
-            f"{where}: values lie {_DN:.0f} standard deviations and more from the training data of member "
-            f"{own.name}; they are of other units.",
+            f"{where}: {own.channels[odd[0]]} has mean {np.nanmean(finite[odd[0]]):.3g}, and {len(odd)} of "
+            f"{len(each)} channels lie as far from the training data of member {own.name}; expected about "
+            f"{mean[odd[0]]:.3g} +- {std[odd[0]]:.3g}. Give them in its units, such as dB in place of power.",
         )
 
 
-def _distance(centre: npt.NDArray[Any], spread: npt.NDArray[Any]) -> float:
-    return float(np.median(np.abs(centre) + np.abs(np.log(spread))))
+def _distances(centre: npt.NDArray[Any], spread: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return how unlike standardised numbers each channel is; a constant one is only so unlike."""
+    return np.asarray(np.abs(centre) + np.minimum(np.abs(np.log(spread)), _MOST_FLAT))
+
+
+def _values(bands: dict[str, npt.NDArray[Any]], names: Sequence[str]) -> npt.NDArray[Any]:
+    return np.concatenate([np.zeros(0), *(bands[name].ravel() for name in names)])
+
+
+def _almost_largest(values: npt.NDArray[Any]) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.percentile(finite, 99)) if finite.size else 0.0
 
 
 def _median(values: npt.NDArray[Any]) -> float:

@@ -8,6 +8,7 @@ a file. What the file leads to (sources, overviews, masks) goes through the same
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Final, cast
 import numpy as np
 import rasterio
 from rasterio.enums import Interleaving
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 
 from landslide_map.errors import InputError, ResourceError
@@ -117,6 +119,13 @@ def open_dataset(path: str | Path) -> DatasetReader:
     """
     with timed_read(path):
         return _open(path)
+
+
+def open_unplaced(path: str | Path) -> DatasetReader:
+    """Open a raster that may lie nowhere on the ground, as patches do; see :func:`open_dataset`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return open_dataset(path)
 
 
 def _open(path: str | Path) -> DatasetReader:

@@ -32,7 +32,7 @@ from landslide_map.models.published.landslide4sense import BANDS as L4S_BANDS
 from landslide_map.models.segmentation.member import SegmentationMember
 from landslide_map.models.segmentation.scaling import L4S_DIVISOR
 from landslide_map.products import cog
-from landslide_map.raster.dataset import open_dataset
+from landslide_map.raster.dataset import open_unplaced
 from landslide_map.vector.areas import ellipsoidal_areas
 from landslide_map.view.tiles import Rgba, png
 
@@ -300,7 +300,7 @@ def _placed(path: Path) -> Place | None:
     """Return where a GeoTIFF lies; other files do not say."""
     if path.suffix.lower() not in (".tif", ".tiff"):
         return None
-    with open_dataset(path) as source:
+    with open_unplaced(path) as source:
         if source.crs is None or source.transform.is_identity:
             return None
         return Place(source.crs, source.transform)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,14 @@ from landslide_map.models.bundle.verify import verify_members  # noqa: E402
 from landslide_map.models.published.import_segmentation import import_segmentation  # noqa: E402
 from landslide_map.models.published.segmentation_options import ImportOptions  # noqa: E402
 from landslide_map.models.published.torch_archive import read_tensors  # noqa: E402
-from tests.support.published_segmentation import Evil, write_checkpoint, write_events, write_l4s  # noqa: E402
+from tests.support.published_segmentation import (  # noqa: E402
+    Call,
+    Evil,
+    short_encoder,
+    write_checkpoint,
+    write_events,
+    write_l4s,
+)
 
 SCALED = ImportOptions(scaled_inputs=True)
 
@@ -35,6 +44,12 @@ def refused(code: str, *arguments: Any, **options: Any) -> LandslideMapError:
         import_segmentation(*arguments, **options)
     assert caught.value.code == code, caught.value
     return caught.value
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_encoder() -> Iterator[None]:
+    with short_encoder():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +75,7 @@ def ganerod(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ganerod") / "sentinel2_ensemble"
     for number, network, score in ((62, "pspnet", 0.4), (30, "linknet", 0.45)):
         write_checkpoint(folder / f"{number}/checkpoints/epoch_012.ckpt", network, "s2", number)
-        write_checkpoint(folder / f"{number}/checkpoints/last.ckpt", network, "s2", 1)
+        (folder / f"{number}/checkpoints/last.ckpt").write_bytes(b"another epoch, which is not read")
         events = folder / f"{number}/tensorboard/version_0/events.out.tfevents.1.host"
         write_events(events, "val/f1_best", [0.027, score, 0.1])
     return folder
@@ -221,6 +236,44 @@ def test_a_checkpoint_with_a_program_in_it_is_refused_and_not_run(tmp_path: Path
     assert not marker.exists()
 
 
+@pytest.mark.parametrize("kind", ["pickle", "text pickle", "before torch 1.6", "other program"])
+def test_programs_are_found_in_every_kind_of_file(tmp_path: Path, kind: str) -> None:
+    path, marker, tensor = tmp_path / "evil.pth", tmp_path / "ran", torch.zeros(1)
+    evil = Evil(marker)
+    if kind == "before torch 1.6":
+        torch.save({"a": tensor, "b": evil}, path, _use_new_zipfile_serialization=False)
+    elif kind == "other program":
+        torch.save({"a": tensor, "b": Call(torch.hub.load, "somewhere/else", "network")}, path)
+    else:
+        path.write_bytes(pickle.dumps(evil, protocol=0 if kind == "text pickle" else 4))
+    with pytest.raises(BundleError) as caught:
+        read_tensors(path)
+    assert caught.value.code == "E552"
+    assert not marker.exists()
+
+
+def test_pickles_without_programs_are_no_archives(tmp_path: Path) -> None:
+    for name in ("plain.pth", "old.pth", "reserving.pth"):
+        path = tmp_path / name
+        if name == "plain.pth":
+            path.write_bytes(pickle.dumps({"a": 1}))
+        elif name == "old.pth":
+            torch.save({"a": torch.zeros(1)}, path, _use_new_zipfile_serialization=False)
+        else:
+            path.write_bytes(pickle.PROTO + b"\x05" + pickle.BYTEARRAY8 + (2**40).to_bytes(8, "little"))
+        with pytest.raises(BundleError) as caught:
+            read_tensors(path)
+        assert caught.value.code == "E524"
+
+
+def test_tensors_that_share_their_numbers_cannot_fill_the_memory(tmp_path: Path) -> None:
+    numbers = torch.zeros(2**18)
+    torch.save({str(i): numbers[i:] for i in range(20)}, tmp_path / "shared.pth")
+    with pytest.raises(BundleError) as caught:
+        read_tensors(tmp_path / "shared.pth")
+    assert caught.value.code == "E524"
+
+
 def test_objects_of_unknown_classes_stay_inert(tmp_path: Path) -> None:
     path = tmp_path / "x/checkpoints/epoch_1.ckpt"
     made = write_checkpoint(path, "linknet", "s2")
@@ -274,6 +327,8 @@ def test_values_in_other_units(l4s: tuple[Path, dict[str, Any]]) -> None:
         (dn, PixelOptions()),
         (divided, PixelOptions(raw=True)),
         (divided, PixelOptions(scaled=True)),
+        (dn / 10_000, PixelOptions()),
+        (np.concatenate([divided[:, :12], dn[:, 12:]], axis=1), PixelOptions()),
         (np.full((1, 14, 64, 64), np.nan), PixelOptions()),
     ):
         with pytest.raises(LandslideMapError) as caught:
@@ -294,9 +349,16 @@ def test_scaled_values_for_physical_members_and_the_reverse(ganerod: Path, tmp_p
     bundle = load_bundle(tmp_path / "bundle", pixel_members_suffice=True)
     members = members_of(bundle, None, None)
     standard = np.random.default_rng(2).normal(size=(1, 2, 64, 64))
-    for array, given in ((standard, PixelOptions()), (1000 * standard, PixelOptions(scaled=True))):
+    decibels = standard * np.array([4.0, 5.0])[:, None, None] + np.array([-12.0, -18.0])[:, None, None]
+    choices = band_choices(bundle, members)
+    list(score_pixels(of_array(decibels, choices), members))
+    for array, given in (
+        (standard, PixelOptions()),
+        (10 ** (decibels / 10), PixelOptions()),
+        (1000 * standard, PixelOptions(scaled=True)),
+    ):
         with pytest.raises(LandslideMapError) as caught:
-            list(score_pixels(of_array(array, band_choices(bundle, members)), members, given))
+            list(score_pixels(of_array(array, choices), members, given))
         assert caught.value.code == "E181"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from landslide_map.datasets.pixel_arrays import (
 )
 from landslide_map.errors import InputError
 from landslide_map.models.published.landslide4sense import BANDS
+from landslide_map.untrusted.hdf5 import read_h5
 
 h5py = pytest.importorskip("h5py")
 
@@ -88,12 +91,41 @@ def test_hostile_h5_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     with h5py.File(tmp_path / "bomb.h5", "w") as file:
         file.create_dataset("img", (40000, 40000, 14), "f4", chunks=(100, 100, 14), compression="gzip")
     refused("E185", open_arrays, tmp_path / "bomb.h5", [BANDS])
+    with h5py.File(tmp_path / "loop.h5", "w") as file:
+        file["img"], file["b"] = h5py.SoftLink("/b"), h5py.SoftLink("/img")
+    refused("E186", open_arrays, tmp_path / "loop.h5", [BANDS])
+    with h5py.File(tmp_path / "filter.h5", "w") as file:
+        file.create_dataset("img", data=np.ones((8, 8, 14), np.int32), scaleoffset=0)
+    refused("E186", open_arrays, tmp_path / "filter.h5", [BANDS])
+    os.mkfifo(tmp_path / "pipe.h5")
+    refused("E180", open_arrays, tmp_path / "pipe.h5", [BANDS])
     with h5py.File(tmp_path / "empty.h5", "w") as file:
         file.create_group("img")
         file["other"] = 1
     refused("E180", open_arrays, tmp_path / "empty.h5", [BANDS])
     monkeypatch.setattr(pixel_arrays, "LARGEST_FILE", 100)
     refused("E185", open_arrays, secret, [BANDS])
+
+
+def test_chunks_that_unpack_to_more_than_they_say(tmp_path: Path) -> None:
+    """HDF5 unpacks gzip until it ends: this chunk of 14 kB would have 16 MB."""
+    with h5py.File(tmp_path / "chunk.h5", "w") as file:
+        made = file.create_dataset("img", (8, 8, 14), "f4", chunks=(8, 8, 14), compression="gzip")
+        made.id.write_direct_chunk((0, 0, 0), zlib.compress(bytes(2**24)))
+        large = {"maxshape": (None, None, None), "chunks": (4096, 4096, 4), "compression": "gzip"}
+        file.create_dataset("large", (8, 8, 14), "f4", **large)
+        file.create_dataset("cut", (8, 8, 14), "f4", chunks=(8, 8, 14), compression="gzip")
+        file["cut"].id.write_direct_chunk((0, 0, 0), zlib.compress(bytes(3584))[:-8])
+    refused("E186", read_h5, tmp_path / "chunk.h5", "img", 2**30)
+    refused("E185", read_h5, tmp_path / "chunk.h5", "large", 2**30)
+    refused("E180", read_h5, tmp_path / "chunk.h5", "cut", 2**30)
+
+
+def test_a_file_of_a_gigabyte_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    for name in ("large.h5", "large.tif"):
+        (tmp_path / name).write_bytes(b"")
+        os.truncate(tmp_path / name, 2**30 + 1)
+        refused("E185", open_arrays, tmp_path / name, [BANDS])
 
 
 def test_masks() -> None:

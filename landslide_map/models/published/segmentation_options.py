@@ -16,7 +16,7 @@ from landslide_map.errors import BundleError
 from landslide_map.models.published import ganerod
 from landslide_map.models.segmentation.channels import PIXEL_CHANNELS
 from landslide_map.models.segmentation.scaling import channel_statistics
-from landslide_map.raster.dataset import open_dataset
+from landslide_map.raster.dataset import open_unplaced
 
 _ROWS: Final = 256
 
@@ -117,7 +117,7 @@ def _blocks(path: Path) -> Iterator[npt.NDArray[Any]]:
     from rasterio.windows import Window
 
     try:
-        with open_dataset(path) as raster:
+        with open_unplaced(path) as raster:
             if raster.count != ganerod.BANDS:
                 raise BundleError("E551", f"{path}: has {raster.count} bands, expected {ganerod.BANDS}.")
             for top in range(0, raster.height, _ROWS):

@@ -8,20 +8,39 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, BinaryIO, ClassVar, Final, NoReturn
 
 import torch
 from torch import Tensor
 
 from landslide_map.errors import BundleError
+from landslide_map.untrusted.files import refuse_waiting
 
 _LARGEST_PICKLE: Final = 64 * 2**20
+_MOST_SHARED: Final = 4
+"""Tensors may share their numbers. A file of little else would fill the memory."""
+_MOST_PICKLES: Final = 6
+"""Pickles after each other in a file of torch before 1.6: five, then the numbers."""
+_PICKLE_ERRORS: Final = (
+    pickle.UnpicklingError,
+    struct.error,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,  # recursion, an encrypted member
+)
+"""What an unpickler raises on bytes that are no pickle, or a damaged one."""
 _DTYPES: Final = {
     "FloatStorage": torch.float32,
     "DoubleStorage": torch.float64,
@@ -37,13 +56,16 @@ _DTYPES: Final = {
 _PROGRAM_MODULES: Final = frozenset(
     {
         "asyncio",
+        "cloudpickle",
         "code",
         "codeop",
         "commands",
         "ctypes",
+        "dill",
         "ftplib",
         "http",
         "importlib",
+        "joblib",
         "marshal",
         "multiprocessing",
         "nt",
@@ -64,7 +86,13 @@ _PROGRAM_MODULES: Final = frozenset(
         "webbrowser",
     }
 )
-_PROGRAM_BUILTINS: Final = frozenset({"eval", "exec", "compile", "open", "__import__", "input", "breakpoint"})
+_PROGRAMS: Final = {
+    "builtins": {"eval", "exec", "compile", "open", "__import__", "input", "breakpoint"},
+    "numpy": {"load", "fromfile", "memmap"},
+    "torch": {"load", "hub", "jit", "package", "ops"},
+    "types": {"CodeType", "FunctionType"},
+}
+"""Package -> what of it runs programs, or loads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +138,18 @@ class _Inert:
         """Take nothing."""
 
 
+def _is_program(module: str, name: str) -> bool:
+    """Whether a pickle names a function that runs programs; no network or loss needs one."""
+    package, _, within = f"{module}.{name}".partition(".")
+    package = "builtins" if package == "__builtin__" else package
+    return package in _PROGRAM_MODULES or within.partition(".")[0] in _PROGRAMS.get(package, ())
+
+
 class _InertUnpickler(pickle._Unpickler):
     """The slow unpickler in Python: unlike the compiled one it cannot be made to reserve memory."""
 
-    def __init__(self, content: bytes, path: Path) -> None:
-        super().__init__(io.BytesIO(content), encoding="utf-8")
+    def __init__(self, content: BinaryIO, path: Path) -> None:
+        super().__init__(content, encoding="utf-8")
         self.path = path
 
     def find_class(self, module: str, name: str) -> Any:
@@ -125,10 +160,7 @@ class _InertUnpickler(pickle._Unpickler):
             return _REBUILD[name]
         if module == "torch" and name in _DTYPES:
             return _DTYPES[name]
-        root = module.partition(".")[0]
-        if root in _PROGRAM_MODULES or (
-            root in ("builtins", "__builtin__") and name.partition(".")[0] in _PROGRAM_BUILTINS
-        ):
+        if _is_program(module, name):
             raise BundleError(
                 "E552",
                 f"{self.path}: holds a call of {module}.{name}, which no checkpoint needs. Nothing of it "
@@ -138,10 +170,19 @@ class _InertUnpickler(pickle._Unpickler):
 
     def persistent_load(self, pid: Any) -> _Storage:
         """Return the description of a storage."""
-        kind, dtype, key, _location, length = pid
+        kind, dtype, key, _location, length, *_view = pid
         if kind != "storage" or not isinstance(dtype, torch.dtype):
             raise pickle.UnpicklingError(f"unknown storage {str(pid)[:80]}")
         return _Storage(str(key), dtype, int(length))
+
+    def refuse_reserving(self) -> NoReturn:
+        """Refuse the one kind of object that takes memory before its bytes are read."""
+        raise pickle.UnpicklingError("a bytearray, which no checkpoint holds")
+
+    dispatch: ClassVar[dict[int, Any]] = {
+        **pickle._Unpickler.dispatch,
+        pickle.BYTEARRAY8[0]: refuse_reserving,
+    }
 
 
 def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_rest: Any) -> _StoredTensor:
@@ -173,14 +214,41 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         no state dict.
     """
     try:
+        refuse_waiting(path)
+        if not zipfile.is_zipfile(path):
+            _refuse_pickle(path)
         with zipfile.ZipFile(path) as archive:
             return _tensors(archive, path)
-    except (zipfile.BadZipFile, pickle.UnpicklingError, OSError, EOFError, KeyError, ValueError) as error:
-        if isinstance(error, BundleError):
-            raise
+    except BundleError:
+        raise
+    except (zipfile.BadZipFile, OSError) as error:
         _damaged(path, str(error) or type(error).__name__)
-    except (TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
-        _damaged(path, f"its pickle is malformed: {error}")
+    except _PICKLE_ERRORS as error:
+        _damaged(path, f"its pickle is malformed: {error or type(error).__name__}")
+
+
+def _refuse_pickle(path: Path) -> None:
+    """Refuse a file that is no archive: E552 where it is a pickle, or several, with calls of programs.
+
+    Torch before 1.6 wrote several pickles after each other; pickle itself writes one.
+    """
+    with path.open("rb") as file:
+        content = io.BytesIO(file.read(_LARGEST_PICKLE))
+    read = 0
+    try:
+        while read < _MOST_PICKLES:
+            _InertUnpickler(content, path).load()
+            read += 1
+    except BundleError:
+        raise
+    except _PICKLE_ERRORS:
+        pass  # the numbers after the pickles, or no pickle at all
+    if read:
+        raise BundleError(
+            "E524",
+            f"{path}: is a pickle, or was written by torch before 1.6; expected a torch archive. Save its "
+            "state_dict() with a newer torch.",
+        )
 
 
 def _tensors(archive: zipfile.ZipFile, path: Path) -> dict[str, Tensor]:
@@ -198,7 +266,7 @@ def _tensors(archive: zipfile.ZipFile, path: Path) -> dict[str, Tensor]:
     names = {entry.filename for entry in entries}
     if f"{folder}/byteorder" in names and archive.read(f"{folder}/byteorder").strip() != b"little":
         _damaged(path, "its numbers are big-endian")
-    root = _InertUnpickler(archive.read(pickles[0]), path).load()
+    root = _InertUnpickler(io.BytesIO(archive.read(pickles[0])), path).load()
     state = root.get("state_dict", root) if isinstance(root, Mapping) else root
     if (
         not isinstance(state, Mapping)
@@ -210,6 +278,9 @@ def _tensors(archive: zipfile.ZipFile, path: Path) -> dict[str, Tensor]:
             f"{path}: holds no state dict (names and tensors), by itself or under 'state_dict'. Save the "
             "network's state_dict().",
         )
+    size = sum(prod(own.size) * own.storage.dtype.itemsize for own in state.values())
+    if size > _MOST_SHARED * path.stat().st_size:
+        _damaged(path, f"its tensors have {size} bytes, {_MOST_SHARED} times as many as the file")
     storages: dict[str, Tensor] = {}
     return {key: _read(archive, folder, value, storages, path) for key, value in state.items()}
 
