@@ -89,7 +89,7 @@ _PROGRAM_MODULES: Final = frozenset(
 _PROGRAMS: Final = {
     "builtins": {"eval", "exec", "compile", "open", "__import__", "input", "breakpoint"},
     "numpy": {"load", "fromfile", "memmap"},
-    "torch": {"load", "hub", "jit", "package", "ops"},
+    "torch": {"load", "serialization", "hub", "jit", "package", "ops"},
     "types": {"CodeType", "FunctionType"},
 }
 """Package -> what of it runs programs, or loads them."""
