@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -56,10 +57,11 @@ def spectra(chips: Sequence[Pixels]) -> Spectra:
     """Return the spectra of chips, for several :func:`cross_correlation`."""
     found: Spectra = []
     for chip in chips:
-        if np.isfinite(chip).mean() < VALID:
+        valid = np.isfinite(chip)
+        if valid.mean() < VALID:
             found.append(None)
             continue
-        texture = _texture(chip)
+        texture = _texture(chip, valid)
         found.append((fft.rfft2(texture), float((texture**2).sum())))
     return found
 
@@ -137,11 +139,17 @@ def much_to_see(vv: Sequence[Pixels], vh: Sequence[Pixels]) -> bool:
     return common is not None and bool(common[len(common) // 2, len(common) // 2] >= SEEN)
 
 
-def _texture(decibels: Pixels) -> Pixels:
+def _texture(decibels: Pixels, valid: npt.NDArray[np.bool_]) -> Pixels:
     """Return what is finer than some 20 pixels and coarser than speckle, faded out towards the edges."""
-    valid = np.isfinite(decibels)
-    filled = np.where(valid, decibels, np.median(decibels[valid])).astype(np.float32)
+    whole = bool(valid.all())  # as most chips are: nothing need be filled or masked then
+    filled = decibels if whole else np.where(valid, decibels, np.median(decibels[valid])).astype(np.float32)
     fine = gaussian_filter(filled, 1.0) - uniform_filter(filled, 21)
-    limit = 3 * 1.4826 * np.median(np.abs(fine[valid]))
-    fade = np.hanning(len(fine)).astype(np.float32)
-    return np.where(valid, np.clip(fine, -limit, limit), np.float32(0)) * fade[:, None] * fade
+    limit = 3 * 1.4826 * np.median(np.abs(fine if whole else fine[valid]))
+    clipped = np.clip(fine, -limit, limit)
+    fade = _fade(len(fine))
+    return (clipped if whole else np.where(valid, clipped, np.float32(0))) * fade[:, None] * fade
+
+
+@cache
+def _fade(edge: int) -> Pixels:
+    return np.hanning(edge).astype(np.float32)

@@ -26,11 +26,13 @@ from landslide_map.inputs.sentinel1.coregistration import (
     REACH,
     REFUSED_PX,
     Pixels,
-    correlation,
+    Spectra,
+    cross_correlation,
     displacement,
     exact_displacement,
     much_to_see,
     nothing_in_common,
+    spectra,
 )
 from landslide_map.options import Registration
 from landslide_map.raster.band import RasterBand
@@ -53,6 +55,8 @@ TOGETHER_PX: Final = 1.0
 Images = tuple[RadarImage, ...]
 Place = npt.NDArray[np.float64]
 """Rows and columns."""
+Known = dict[tuple[RasterBand, tuple[Window, ...]], Spectra]
+"""Band and places of its chips -> their spectra: all images of a track are compared with one."""
 
 
 def placed(orbit: str, pre: Images, post: Images, how: Registration) -> tuple[Images, Images, list[Notice]]:
@@ -83,14 +87,18 @@ def placed(orbit: str, pre: Images, post: Images, how: Registration) -> tuple[Im
         return pre, post, [Notice("I330", f"{orbit}: {message}")]
     others, reference = (*pre, *post[:-1]), post[-1]
     if how == "check":
-        return pre, post, [notice for one in others for notice in check_same_ground(one, reference)][:1]
+        known: Known = {}
+        return pre, post, [notice for one in others for notice in check_same_ground(one, reference, known)][:1]
     moved, notices = _corrected(orbit, others, reference)
     return moved[: len(pre)], moved[len(pre) :], notices
 
 
-def check_same_ground(before: RadarImage, after: RadarImage) -> list[Notice]:
-    """Compare where two images of one track show the ground; see :func:`placed` for what comes of it."""
-    found = _compared(before, after)
+def check_same_ground(before: RadarImage, after: RadarImage, known: Known | None = None) -> list[Notice]:
+    """Compare where two images of one track show the ground; see :func:`placed` for what comes of it.
+
+    Spectra of the second image that are not in `known` are added to it.
+    """
+    found = _compared(before, after, {} if known is None else known)
     if found.common is None:
         return []
     rows, columns = displacement(found.common) or (0, 0)
@@ -118,13 +126,14 @@ class _Compared:
     """Pixels from which a displacement is refused: two of the coarser image."""
 
 
-def _compared(before: RadarImage, after: RadarImage) -> _Compared:
+def _compared(before: RadarImage, after: RadarImage, known: Known) -> _Compared:
     pairs = list(product(before.bands["vv"], after.bands["vv"]))
     one, other = next((pair for pair in pairs if pair[0].grid == pair[1].grid), pairs[0])
     places = _same_ground(one.grid, other.grid)
-    common = correlation(
-        _read_chips(one, before, other.grid, places), _read_chips(other, after, other.grid, places)
-    )
+    own = other, tuple(places)
+    if own not in known:
+        known[own] = spectra(_read_chips(other, after, other.grid, places))
+    common = cross_correlation(spectra(_read_chips(one, before, other.grid, places)), known[own])
     finer = min(density(one.grid, other.grid)) if places else 1.0
     return _Compared(one, other, places, common, round(REFUSED_PX * max(1.0, 1 / finer)))
 
@@ -152,7 +161,8 @@ def _other_ground(before: RadarImage, after: RadarImage, found: _Compared) -> li
 
 def _corrected(orbit: str, others: Images, reference: RadarImage) -> tuple[Images, list[Notice]]:
     """Move images onto the ground of most of them, or onto the reference where as many lie on it."""
-    compared = [_compared(one, reference) for one in others]
+    known: Known = {}
+    compared = [_compared(one, reference, known) for one in others]
     places = [*map(_place, compared), np.zeros(2)]
     known = [place for place in places if place is not None]
     datum = _datum(known)
@@ -174,7 +184,7 @@ def _corrected(orbit: str, others: Images, reference: RadarImage) -> tuple[Image
     if not notices:
         message = f"{len(known)} images lie on each other to within {off:.1f} pixels; none was moved"
         notices.append(Notice("I331", f"{orbit}: {message}"))
-    left = [notice for one in out[:-1] for notice in check_same_ground(one, out[-1])]
+    left = [notice for one in out[:-1] for notice in check_same_ground(one, out[-1], known)]
     return tuple(out), [*notices, *left[:1]]
 
 

@@ -18,7 +18,14 @@ from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Block, Grid
 from landslide_map.inputs.scene_inputs import OpticalImage, RadarImage
 from landslide_map.inputs.sentinel1.backscatter import to_db, to_power
-from landslide_map.inputs.sentinel1.coregistration import REFUSED_PX, Pixels, correlation, displacement
+from landslide_map.inputs.sentinel1.coregistration import (
+    REFUSED_PX,
+    Pixels,
+    Spectra,
+    cross_correlation,
+    displacement,
+    spectra,
+)
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.resample import read_block
 from landslide_map.raster.sampling import decimated
@@ -61,9 +68,10 @@ def turned_band_notices(name: str, bands: Mapping[str, RasterBand]) -> list[Noti
     places = _places(bands["nir"].grid)
     red, green, blue = (_read_chips(bands[band], places) for band in ("red", "green", "blue"))
     excess = [2 * g - r - b for r, g, b in zip(red, green, blue, strict=True)]
+    visible = [spectra(view) for view in (green, excess)]
     for turn, how in {"": _RIGHT, **TURNS}.items():
-        nir = _read_chips(bands["nir"], places, how)
-        shifts = [shift for view in (green, excess) if (shift := _shift(view, nir)) is not None]
+        nir = spectra(_read_chips(bands["nir"], places, how))
+        shifts = [shift for view in visible if (shift := _shift(view, nir)) is not None]
         if shifts and not turn and all(max(map(abs, shift)) >= REFUSED_PX for shift in shifts):
             rows, columns = shifts[0]
             raise InputError(
@@ -91,9 +99,9 @@ def beside_radar_notices(image: OpticalImage, radar: Sequence[RadarImage]) -> li
     places = _places(grid)
     if not places or not {"red", "nir"} <= image.bands.keys():
         return []
-    backscatter = [chips for one in radar if _some(chips := _backscatter(one, grid, places))]
+    backscatter = [spectra(chips) for one in radar if _some(chips := _backscatter(one, grid, places))]
     for turn, how in {"": _RIGHT, **TURNS}.items():
-        views = list(_views(image, places, how)) if backscatter else []
+        views = [spectra(view) for view in _views(image, places, how)] if backscatter else []
         found = [_shift(view, seen) for seen in backscatter for view in views]
         shifts = [shift for shift in found if shift is not None]
         if not shifts:
@@ -123,8 +131,8 @@ def _places(grid: Grid) -> list[Window]:
     return [Window(left, top, edge, edge) for top in tops for left in lefts]
 
 
-def _shift(one: Sequence[Pixels], other: Sequence[Pixels]) -> tuple[int, int] | None:
-    common = correlation(one, other)
+def _shift(one: Spectra, other: Spectra) -> tuple[int, int] | None:
+    common = cross_correlation(one, other)
     return None if common is None else displacement(np.abs(common))
 
 
