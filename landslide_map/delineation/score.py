@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, Final
@@ -31,12 +31,18 @@ class Variant:
 
     columns: tuple[int, ...]
     """Positions in :data:`features.FEATURES` of what the trees read."""
-    predictors: Sequence[Predictor]
+    models: tuple[bytes, ...] = field(repr=False)
+    """Files of LightGBM, parsed at first use: most scenes need one variant."""
     slope: float
     """Of the logit of the probability over that of the expected share of landslide."""
     intercept: float
     cost: float
     """Share of landslide from which an outline is worth drawing."""
+
+    @cached_property
+    def predictors(self) -> tuple[Predictor, ...]:
+        """One for each model."""
+        return tuple(map(lightgbm_predictor, self.models))
 
     def shares(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Return the share of landslide that each model expects, ``(model, candidate)``."""
@@ -82,7 +88,7 @@ class OutlineModel:
             Columns :data:`features.FEATURES`.
         """
         own = self.variant_of(features)
-        found = np.zeros((len(features), len(self.variants[IMAGE].predictors)))
+        found = np.zeros((len(features), len(self.variants[IMAGE].models)))
         for name, variant in self.variants.items():
             if (of_it := own == name).any():
                 found[of_it] = variant.shares(features[of_it]).T
@@ -133,8 +139,8 @@ def read_model(folder: Traversable) -> OutlineModel:
     variants = {}
     for name, about in document["variants"].items():
         columns = tuple(FEATURES.index(feature) for feature in about["features"])
-        predictors = tuple(lightgbm_predictor((folder / file).read_bytes()) for file in about["models"])
-        variants[name] = Variant(columns, predictors, about["slope"], about["intercept"], about["cost"])
+        models = tuple((folder / file).read_bytes() for file in about["models"])
+        variants[name] = Variant(columns, models, about["slope"], about["intercept"], about["cost"])
     edge = document["edge"]
     if edge["features"] != list(EDGE_FEATURES):
         raise ValueError("the edges were learned on other features")

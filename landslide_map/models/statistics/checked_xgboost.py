@@ -140,33 +140,26 @@ def _tree(tree: dict[str, Any], number: int, features: int) -> dict[str, Any]:
 
 
 def _check_shape(held: dict[str, npt.NDArray[Any]], number: int, features: int) -> None:
-    """Refuse nodes that are no tree: every child inside, with one parent, and reached once."""
+    """Refuse nodes that are no tree: every child inside, and of one parent. Then none leads back to the root."""
     left, right, parents = held["left_children"], held["right_children"], held["parents"]
-    nodes = len(left)
     inner = left >= 0
-    children = np.concatenate([left[inner], right[inner]])
-    above = np.concatenate([np.flatnonzero(inner)] * 2)
+    above = np.flatnonzero(inner)
+    lefts, rights = left[above], right[above]
     if (
-        ((left < 0) != (right < 0)).any()
-        or (children >= nodes).any()
-        or (children < 1).any()
-        or (left < -1).any()
-        or (right < -1).any()
-        or len(np.unique(children)) != len(children)
-        or (parents[children] != above).any()
+        min(left.min(), right.min()) < -1
+        or np.any(inner != (right >= 0))
+        or (len(above) and not 1 <= min(lefts.min(), rights.min()))
+        or (len(above) and not max(lefts.max(), rights.max()) < len(left))
+        or np.any(lefts == rights)
+        or np.any(parents[lefts] != above)
+        or np.any(parents[rights] != above)
         or parents[0] != _NO_PARENT
     ):
         raise ValueError(f"tree {number} is no tree: a child is missing, or has several parents")
-    reached, level = 0, np.array([0])
-    while len(level):
-        reached += len(level)
-        level = level[inner[level]]
-        level = np.concatenate([left[level], right[level]])
-        if reached > nodes:
-            raise ValueError(f"tree {number} goes in a circle")
-    if ((held["split_indices"] < 0) | (held["split_indices"] >= features))[inner].any():
+    split_on = held["split_indices"][above]
+    if len(above) and not 0 <= split_on.min() <= split_on.max() < features:
         raise ValueError(f"tree {number} splits on a feature that there is not")
-    held["split_indices"] = np.where(inner, held["split_indices"], 0).astype(np.int32)
+    held["split_indices"] = np.where(inner, held["split_indices"], 0).astype(np.int32, copy=False)
 
 
 def _integers(values: Any, count: int) -> npt.NDArray[np.int64]:

@@ -169,10 +169,10 @@ def _fields(text: str) -> dict[str, str]:
 def _grown(tree: Mapping[str, str], columns: int) -> _Tree:
     """Return a tree of LightGBM; ValueError if it cannot be."""
     votes, thresholds = (
-        [float(word) for word in tree.get(name, "").split()] for name in ("leaf_value", "threshold")
+        list(map(float, tree.get(name, "").split())) for name in ("leaf_value", "threshold")
     )
     features, kinds, left, right = (
-        [int(word) for word in tree.get(name, "").split()]
+        list(map(int, tree.get(name, "").split()))
         for name in ("split_feature", "decision_type", "left_child", "right_child")
     )
     if (
@@ -180,9 +180,9 @@ def _grown(tree: Mapping[str, str], columns: int) -> _Tree:
         or int(tree["num_leaves"]) != len(votes)
         or {len(part) for part in (features, thresholds, kinds, left, right)} != {len(votes) - 1}
         or tree.get("is_linear", "0") != "0"
-        or any(kind & ~_DEFAULT_LEFT for kind in kinds)
+        or set(kinds) - {0, _DEFAULT_LEFT}
         or not all(map(math.isfinite, [*votes, *thresholds]))
-        or not all(0 <= feature < columns for feature in features)
+        or (features and not 0 <= min(features) <= max(features) < columns)
     ):
         raise ValueError("trees of another kind")
     return _masked(features, thresholds, left, right, votes)
@@ -228,25 +228,29 @@ def _masked(
     return features, thresholds, masks, by_slot
 
 
-def leaves_under(left: Sequence[int], right: Sequence[int]) -> tuple[dict[int, int], dict[int, int]]:
+def leaves_under(left: Sequence[int], right: Sequence[int]) -> tuple[list[int], list[int]]:
     """Return the first leaf under each split or leaf, counted from the left, and how many there are.
 
-    Splits have numbers from 0, the root; leaves -1, -2 ... ValueError where these are no children of a tree.
+    Splits have numbers from 0, the root; leaves -1, -2 ..., which count both lists from their ends. ValueError
+    where these are no children of a tree.
     """
     splits = len(left)
-    children = list(zip(left, right, strict=True))
     each_once = sorted([*left, *right]) == [*range(-splits - 1, 0), *range(1, splits)]
-    downwards = all(child < 0 or child > split for split, pair in enumerate(children) for child in pair)
-    if splits and not (each_once and downwards):
+    if splits and not (each_once and _downwards(left) and _downwards(right)):
         raise ValueError("no tree")
-    count = dict.fromkeys(range(-splits - 1, 0), 1)
-    for split in reversed(range(splits)):
+    count = [1] * (2 * splits + 1)
+    for split in range(splits - 1, -1, -1):
         count[split] = count[left[split]] + count[right[split]]
-    first = {0 if splits else -1: 0}
+    first = [0] * (2 * splits + 1)
     for split in range(splits):
         first[left[split]] = first[split]
         first[right[split]] = first[split] + count[left[split]]
     return first, count
+
+
+def _downwards(children: Sequence[int]) -> bool:
+    """Return whether every child is a leaf, or a later split than its parent."""
+    return not any(0 <= child <= split for split, child in enumerate(children))
 
 
 @compiled
