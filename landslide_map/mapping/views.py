@@ -17,6 +17,7 @@ from landslide_map.products.report.html_report import ReportText, write_report
 from landslide_map.products.saved_project import saved_by_person
 from landslide_map.products.stac_item import write_item
 from landslide_map.runtime import timings
+from landslide_map.runtime.threads import reading_threads
 
 
 def write_views(
@@ -84,10 +85,16 @@ def write_pictures(staging: Path, rasters: Path, tags: Mapping[str, str], facts:
     threshold = float(tags["threshold_lowest"])
     title = title_of(tags, datetime.fromisoformat(tags["event_time"]))
     outlines = staging / LANDSLIDES
-    with timings.work("write quicklook"):
-        write_quicklook(
-            *(rasters, staging / QUICKLOOK), threshold=threshold, tags=tags, title=title, outlines=outlines
-        )
-    with timings.work("write report"):
-        text = ReportText(title, tags, threshold, facts.images, facts.notices)
-        write_report(staging / REPORT, rasters, text, outlines)
+    text = ReportText(title, tags, threshold, facts.images, facts.notices)
+
+    def quicklook() -> None:
+        with timings.work("write quicklook"):
+            write_quicklook(
+                *(rasters, staging / QUICKLOOK), threshold=threshold, tags=tags, title=title, outlines=outlines
+            )
+
+    with reading_threads() as submit:
+        drawn = submit(quicklook)
+        with timings.work("write report"):
+            write_report(staging / REPORT, rasters, text, outlines)
+        drawn.result()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -23,7 +24,8 @@ from landslide_map.products import columns as names
 from landslide_map.products.imagery import read_small
 from landslide_map.products.outline_classes import OutlineClass, classes_of, present_classes
 from landslide_map.products.quicklook import background
-from landslide_map.products.report.pictures import chip, data_uri, differences, rings
+from landslide_map.products.report.pictures import chips, data_uri, differences, rings
+from landslide_map.runtime.threads import in_threads
 
 LARGEST: Final = 12
 """Outlines shown with chips."""
@@ -351,11 +353,12 @@ def _chips(folder: Path, found: gpd.GeoDataFrame) -> str:
     probability = names.probability_column(found.columns)
     cards = []
     largest = found.iloc[order]
-    for shape, row in zip(largest.geometry, largest.drop(columns="geometry").to_dict("records"), strict=True):
+    drawn = in_threads(partial(chips, shapes=list(largest.geometry)), images.values())
+    for place, row in enumerate(largest.drop(columns="geometry").to_dict("records")):
         pictures = "".join(
-            f'<figure><img alt="{escape(image.title)}" src="{chip(path, shape)}"><figcaption>'
+            f'<figure><img alt="{escape(image.title)}" src="{own[place]}"><figcaption>'
             f"{escape(_short(image.title))}</figcaption></figure>"
-            for image, path in images.items()
+            for image, own in zip(images, drawn, strict=True)
         )
         number = int(row["id"])
         cards.append(

@@ -13,6 +13,7 @@ import rasterio
 from affine import Affine
 from PIL import Image, ImageDraw
 from rasterio.enums import Resampling
+from rasterio.io import DatasetReader
 from rasterio.windows import Window
 from shapely.geometry.base import BaseGeometry
 
@@ -29,12 +30,18 @@ def data_uri(pixels: Any, quality: int) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def chip(path: Path, shape: BaseGeometry, *, edge_px: int = 176, least_m: float = 400.0) -> str:
+def chips(path: Path, shapes: Sequence[BaseGeometry]) -> list[str]:
+    """Return a :func:`chip` of an image for each outline."""
+    with rasterio.open(path) as source:
+        return [chip(source, shape) for shape in shapes]
+
+
+def chip(source: DatasetReader, shape: BaseGeometry, *, edge_px: int = 176, least_m: float = 400.0) -> str:
     """Return a square of an image around an outline, the outline drawn on it, as a URI.
 
     Parameters
     ----------
-    path : Path
+    source : DatasetReader
         An image in the CRS of `shape`.
     shape : geometry
         The outline.
@@ -46,10 +53,9 @@ def chip(path: Path, shape: BaseGeometry, *, edge_px: int = 176, least_m: float 
     west, south, east, north = shape.bounds
     edge_m = max(1.3 * max(east - west, north - south), least_m)
     left, top = (west + east) / 2 - edge_m / 2, (south + north) / 2 + edge_m / 2
-    with rasterio.open(path) as source:
-        t = source.transform
-        pixels = _square(source, (left - t.c) / t.a, (top - t.f) / t.e, edge_m / t.a, edge_px)
-        transform = scaled(Affine(t.a, 0, left, 0, t.e, top), edge_m / t.a / edge_px)
+    t = source.transform
+    pixels = _square(source, (left - t.c) / t.a, (top - t.f) / t.e, edge_m / t.a, edge_px)
+    transform = scaled(Affine(t.a, 0, left, 0, t.e, top), edge_m / t.a / edge_px)
     shown = np.where((pixels == 0).all(axis=0)[None], 232, pixels).astype(np.uint8)
     picture = Image.fromarray(np.ascontiguousarray(np.moveaxis(shown, 0, 2)))
     draw = ImageDraw.Draw(picture)
