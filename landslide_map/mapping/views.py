@@ -89,9 +89,8 @@ def write_pictures(staging: Path, rasters: Path, tags: Mapping[str, str], facts:
 
     def quicklook() -> None:
         with timings.work("write quicklook"):
-            write_quicklook(
-                *(rasters, staging / QUICKLOOK), threshold=threshold, tags=tags, title=title, outlines=outlines
-            )
+            target = staging / QUICKLOOK
+            write_quicklook(rasters, target, threshold=threshold, tags=tags, title=title, outlines=outlines)
 
     with reading_threads() as submit:
         drawn = submit(quicklook)

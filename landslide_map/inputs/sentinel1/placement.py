@@ -88,7 +88,8 @@ def placed(orbit: str, pre: Images, post: Images, how: Registration) -> tuple[Im
     others, reference = (*pre, *post[:-1]), post[-1]
     if how == "check":
         known: Known = {}
-        return pre, post, [notice for one in others for notice in check_same_ground(one, reference, known)][:1]
+        found = [notice for one in others for notice in check_same_ground(one, reference, known)]
+        return pre, post, found[:1]
     moved, notices = _corrected(orbit, others, reference)
     return moved[: len(pre)], moved[len(pre) :], notices
 

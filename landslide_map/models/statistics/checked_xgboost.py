@@ -140,7 +140,10 @@ def _tree(tree: dict[str, Any], number: int, features: int) -> dict[str, Any]:
 
 
 def _check_shape(held: dict[str, npt.NDArray[Any]], number: int, features: int) -> None:
-    """Refuse nodes that are no tree: every child inside, and of one parent. Then none leads back to the root."""
+    """Refuse nodes that are no tree: every child is inside, and of one parent.
+
+    The root has none. So no way from it leads to a node twice.
+    """
     left, right, parents = held["left_children"], held["right_children"], held["parents"]
     inner = left >= 0
     above = np.flatnonzero(inner)
@@ -148,8 +151,8 @@ def _check_shape(held: dict[str, npt.NDArray[Any]], number: int, features: int) 
     if (
         min(left.min(), right.min()) < -1
         or np.any(inner != (right >= 0))
-        or (len(above) and not 1 <= min(lefts.min(), rights.min()))
-        or (len(above) and not max(lefts.max(), rights.max()) < len(left))
+        or (len(above) and min(lefts.min(), rights.min()) < 1)
+        or (len(above) and max(lefts.max(), rights.max()) >= len(left))
         or np.any(lefts == rights)
         or np.any(parents[lefts] != above)
         or np.any(parents[rights] != above)

@@ -168,9 +168,7 @@ def _fields(text: str) -> dict[str, str]:
 
 def _grown(tree: Mapping[str, str], columns: int) -> _Tree:
     """Return a tree of LightGBM; ValueError if it cannot be."""
-    votes, thresholds = (
-        list(map(float, tree.get(name, "").split())) for name in ("leaf_value", "threshold")
-    )
+    votes, thresholds = (list(map(float, tree.get(name, "").split())) for name in ("leaf_value", "threshold"))
     features, kinds, left, right = (
         list(map(int, tree.get(name, "").split()))
         for name in ("split_feature", "decision_type", "left_child", "right_child")
@@ -231,7 +229,7 @@ def _masked(
 def leaves_under(left: Sequence[int], right: Sequence[int]) -> tuple[list[int], list[int]]:
     """Return the first leaf under each split or leaf, counted from the left, and how many there are.
 
-    Splits have numbers from 0, the root; leaves -1, -2 ..., which count both lists from their ends. ValueError
+    Splits have numbers from 0, the root; leaves -1, -2 ...: places in both lists, from the end. ValueError
     where these are no children of a tree.
     """
     splits = len(left)
