@@ -66,11 +66,11 @@ def write_windows(path: Path, dataset: xr.Dataset) -> None:
     """
     floats = [name for name, variable in dataset.variables.items() if variable.dtype.kind == "f"]
     encoding = {name: {"_FillValue": None if name in ("x", "y") else np.nan} for name in floats}
-    writer = ArrayWriter()
+    writer = ArrayWriter()  # type: ignore[no-untyped-call]
     store = xr.backends.ScipyDataStore(str(path), mode="w", format="NETCDF3_64BIT", lock=False)
     with closing(store), config.set(scheduler=threaded.get):
         dataset.dump_to_store(store, writer=writer, encoding=encoding)
-        writer.sync()
+        writer.sync()  # type: ignore[no-untyped-call]
 
 
 def _coordinates(plan: WindowPlan, grid: Grid) -> dict[str, Any]:

@@ -162,8 +162,8 @@ def _other_ground(before: RadarImage, after: RadarImage, found: _Compared) -> li
 
 def _corrected(orbit: str, others: Images, reference: RadarImage) -> tuple[Images, list[Notice]]:
     """Move images onto the ground of most of them, or onto the reference where as many lie on it."""
-    known: Known = {}
-    compared = [_compared(one, reference, known) for one in others]
+    spectra_of: Known = {}
+    compared = [_compared(one, reference, spectra_of) for one in others]
     places = [*map(_place, compared), np.zeros(2)]
     known = [place for place in places if place is not None]
     datum = _datum(known)
@@ -185,7 +185,7 @@ def _corrected(orbit: str, others: Images, reference: RadarImage) -> tuple[Image
     if not notices:
         message = f"{len(known)} images lie on each other to within {off:.1f} pixels; none was moved"
         notices.append(Notice("I331", f"{orbit}: {message}"))
-    left = [notice for one in out[:-1] for notice in check_same_ground(one, out[-1], known)]
+    left = [notice for one in out[:-1] for notice in check_same_ground(one, out[-1], spectra_of)]
     return tuple(out), [*notices, *left[:1]]
 
 
