@@ -281,8 +281,9 @@ def _layouts(project: Project, tags: Mapping[str, str]) -> Callable[[Element], N
             theme=_AFTER,
             legend=legend,
             subtitle=(
-                f"{count()} outlines: {count('confirmed')} confirmed, {count('rejected')} rejected, "
-                f"{count('unseen')} not looked at. Probabilities are not a survey."
+                f"{count()} outlines: {count('confirmed')} confirmed, {count(names.ADDED)} drawn by hand, "
+                f"{count('rejected')} rejected, {count('unsure')} unsure, "
+                f"{count(names.UNSEEN)} not looked at. Probabilities are not a survey."
             ),
             notes=_notes(tags),
         )
