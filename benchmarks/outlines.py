@@ -17,18 +17,25 @@ from typing import Any, Final
 
 import click
 import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
 import rasterio
+from affine import Affine
+from rasterio.features import rasterize
 from ruamel.yaml import YAML
 
 from landslide_map import map_scene
 from landslide_map.evaluation.inventory_match import compare
 from landslide_map.evaluation.match_inputs import read_map
+from landslide_map.inputs.sentinel2.offset import CLOUD_CLASSES
 from sample_scenes.simulator import CONFUSERS, EventOptions, simulate_event, varied
 
 FOUR: Final = ("bare_fields", "clear_cuts", "roads", "clouds")
 REPORT_SEEDS: Final = (9001, 9002, 9003)
 TUNING_SEEDS: Final = (2001, 2002, 2003)
 LAYERS: Final = ("windows", "objects")
+HIDDEN: Final = 0.5
+"""Share of a body under cloud or shadow, from which it is not in clear sight."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +73,17 @@ class Total:
     touching: int = 0
     bodies: int = 0
     held: int = 0
+    clear: int = 0
+    """Bodies with less than half of their pixels under cloud or its shadow."""
+    clear_held: int = 0
     by_event: dict[str, list[float]] = field(default_factory=dict)
     """IoU, bodies held, polygons that touch and area outlined, event by event, where they are defined."""
 
     def add(self, compared: dict[str, Any]) -> None:
         """Add what one event gave."""
         area, bodies = compared["area"], compared["bodies"]
+        self.clear += compared["clear"]["landslides"]
+        self.clear_held += compared["clear"]["held"]
         self.analysed_m2 += area["analysed_m2"]
         self.known_m2 += area["inventory_m2"]
         self.mapped_m2 += area["mapped_m2"]
@@ -84,6 +96,7 @@ class Total:
         parts = {
             "iou": (area["shared_m2"], union if bodies["landslides"] else 0),
             "held": (bodies["held"], bodies["landslides"]),
+            "clear_held": (compared["clear"]["held"], compared["clear"]["landslides"]),
             "touching": (compared["mapped"]["right"], compared["mapped"]["landslides"]),
             "outlined": (area["mapped_m2"], area["analysed_m2"]),
         }
@@ -103,6 +116,7 @@ class Total:
             _share(self.shared_m2, self.mapped_m2),
             _share(self.shared_m2, self.known_m2),
             _share(self.held, self.bodies) + self._worst("held"),
+            _share(self.clear_held, self.clear) + self._worst("clear_held"),
             f"{_share(self.touching, self.polygons)}{self._worst('touching')} of {self.polygons}",
             outlined + self._most(),
         ]
@@ -186,13 +200,37 @@ def _grid(event: Path) -> dict[str, Any]:
         }
 
 
-def judged(results: Path, truth: Path) -> dict[str, dict[str, Any]]:
-    """Return what :func:`compare` says of each layer of a finished map: ``windows`` and ``objects``."""
+def judged(event: Path, results: Path) -> dict[str, dict[str, Any]]:
+    """Return what :func:`compare` says of each layer of a finished map: ``windows`` and ``objects``.
+
+    Under ``clear``: of the bodies that clouds do not hide.
+    """
     found = read_map(results)
-    known = gpd.read_file(truth).to_crs(found.crs).geometry.to_numpy()
-    return {
-        name: compare(shapes, known, found.analysed, found.crs) for name, shapes in found.outlines.items()
-    }
+    known = gpd.read_file(event / "landslides_truth.gpkg").to_crs(found.crs).geometry.to_numpy()
+    clear = known[hidden(event / "s2" / "SCL.tif", known) < HIDDEN]
+    compared = {}
+    for name, shapes in found.outlines.items():
+        compared[name] = compare(shapes, known, found.analysed, found.crs)
+        compared[name]["clear"] = compare(shapes, clear, found.analysed, found.crs)["bodies"]
+    return compared
+
+
+def hidden(classes: Path, shapes: npt.NDArray[np.object_]) -> npt.NDArray[np.float64]:
+    """Return the share of each shape that the scene classification calls cloud or shadow."""
+    with rasterio.open(classes) as source:
+        codes, transform = source.read(1), source.transform
+    if not len(shapes):
+        return np.zeros(0)
+    fine = np.repeat(np.repeat(np.isin(codes, CLOUD_CLASSES), 2, 0), 2, 1)  # 10 m
+    numbers = rasterize(
+        ((shape, n + 1) for n, shape in enumerate(shapes)),
+        fine.shape,
+        transform=transform @ Affine.scale(0.5),
+        dtype="int32",
+    )
+    count = np.bincount(numbers.ravel(), minlength=len(shapes) + 1)[1:]
+    covered = np.bincount(numbers[fine], minlength=len(shapes) + 1)[1:]
+    return covered / np.maximum(count, 1)
 
 
 def measured(
@@ -209,14 +247,15 @@ def measured(
             out = event / "results"
             shutil.rmtree(out, ignore_errors=True)
             map_scene(scene_of(event, setting), out, **setting.options)
-            for layer, compared in judged(out, event / "landslides_truth.gpkg").items():
+            for layer, compared in judged(event, out).items():
                 totals.setdefault(layer, Total()).add(compared)
         yield case, totals
 
 
 HEADER: Final = (
     "| scene | outlines | IoU | area precision | area recall | bodies with a third inside "
-    "| polygons that touch a slide | share outlined |\n|---|---|---|---|---|---|---|---|"
+    "| of those in clear sight | polygons that touch a slide | share outlined |\n"
+    "|---|---|---|---|---|---|---|---|---|"
 )
 
 
