@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -141,6 +142,35 @@ def snap(
         (folder / f"{stem}.dim").write_text(text)
 
 
+def with_tag(path: Path, tag: int, text: bytes) -> None:
+    """Write the first directory of a TIFF anew, at its end, with one more tag."""
+    old = path.read_bytes()
+    (place,) = struct.unpack("<I", old[4:8])
+    (count,) = struct.unpack("<H", old[place : place + 2])
+    entries = old[place + 2 : place + 2 + 12 * count]
+    added = struct.pack("<HHII", tag, 2, len(text), len(old))
+    directory = struct.pack("<H", count + 1) + entries + added + bytes(4)
+    begin = len(old) + len(text)
+    path.write_bytes(old[:4] + struct.pack("<I", begin) + old[8:] + text + directory)
+
+
+def snap_geotiff(folder: Path, name: str = "Sigma0", **spoiled: str) -> None:
+    """Write GeoTIFFs as SNAP does: no names of bands, no nodata; the XML is in a tag."""
+    for side, day in (("pre", "15-MAR-2024 10:00:00"), ("post", "08-APR-2024 10:00:01")):
+        decibel = [decibels(land(base + (side == "post"), mean)) for base, mean in ((20, -16.5), (10, -10.0))]
+        decibel[0][:5] = decibel[1][:5] = 0
+        path = write(folder / f"subset_{side}.tif", *(band.astype(np.float32) for band in decibel))
+        bands = "".join(
+            BAND.format(i, f"{name}_{pol}_db", "intensity_db") for i, pol in enumerate(("VH", "VV"))
+        )
+        text = DIM.format(
+            wkt="", files="", bands=bands, product=SAFE[side], time=day, operator="Terrain-Correction"
+        )
+        for before, after in spoiled.items():
+            text = text.replace(before, after)
+        with_tag(path, 65000, text.encode() + b"\0")
+
+
 def earth_engine_shards(folder: Path) -> None:
     for seed, side in enumerate(TIMES):
         vv, vh = (decibels(land(base + seed, mean)) for base, mean in ((10, -10.0), (20, -16.5)))
@@ -162,6 +192,7 @@ FAMILIES = {
     "Earth Engine": (earth_engine, "db", "sigma0", 68),
     "Earth Engine shards": (earth_engine_shards, "db", "sigma0", 68),
     "SNAP": (snap, "db", "sigma0", 68),
+    "SNAP GeoTIFF": (snap_geotiff, "db", "sigma0", 68),
 }
 
 
@@ -303,6 +334,31 @@ def test_pixels_of_snap_are_read_as_stored_and_its_false_zeros_are_no_data(tmp_p
     assert np.isnan(pixels[:5]).all(), "0, as the product says"
     assert np.isnan(pixels[10, 10]), "-1e-30"
     assert pixels[20, 20] == pytest.approx(decibels(land(10, -10.0))[20, 20], abs=1e-4)
+
+
+def test_bands_of_a_geotiff_of_snap_are_told_by_its_header(tmp_path: Path):
+    snap_geotiff(tmp_path)
+    image = inputs(str(tmp_path)).tracks["ascending"].post[0]
+    assert (image.bands["vv"][0].index, image.bands["vh"][0].index) == (2, 1)
+    assert image.sources["units"] == "header of SNAP"
+    band = image.bands["vv"][0]
+    with opened(band.path) as dataset:
+        assert np.isnan(read_valid(dataset, band)[:5]).all(), "0, as the header says"
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "code"),
+    [
+        ({"<?xml": "<!DOCTYPE a><?xml"}, "E101"),
+        ({"Sigma0": "Beta0"}, "E301"),
+        ({"Sigma0_VH": "Sigma0_HH"}, "E305"),
+    ],
+)
+def test_a_spoiled_header_of_snap_has_its_code(tmp_path: Path, spoiled: dict[str, str], code: str):
+    snap_geotiff(tmp_path, **spoiled)
+    with pytest.raises(InputError) as error:
+        inputs({"ascending": {side: [{"path": str(tmp_path / f"subset_{side}.tif")}] for side in TIMES}})
+    assert error.value.code == code
 
 
 def test_both_shards_are_one_image_without_a_seam(tmp_path: Path):

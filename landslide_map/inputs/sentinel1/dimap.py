@@ -1,12 +1,13 @@
 """A Sentinel-1 product of SNAP (BEAM-DIMAP): ``X.dim``, an XML, and ``X.data``, a folder of rasters.
 
-The rasters do not tell where they lie, what they measure, or which value is no data; the XML does.
+The rasters do not tell where they lie, what they measure, or which value is no data; the XML does. A GeoTIFF
+of SNAP holds the same XML in a tag of its own.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -21,6 +22,7 @@ from landslide_map.grid import Grid
 from landslide_map.inputs.sentinel1.metadata import Identity
 from landslide_map.options import BackscatterUnits, Quantity
 from landslide_map.untrusted.files import read_bytes
+from landslide_map.untrusted.tiff_tag import tiff_text
 from landslide_map.untrusted.xml_tree import MOST_BYTES, parse_xml
 
 ZERO_DB: Final = -1e-30
@@ -30,6 +32,8 @@ _BAND: Final = re.compile(
 )
 _MONTHS: Final = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _ABSENT: Final = {"", "-", "99999"}
+HEADER_TAG: Final = 65000
+"""Tag of a GeoTIFF in which SNAP writes the XML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def read_dimap(path: Path) -> dict[str, DimapBand]:
     if next(root.iter("Spectral_Band_Info"), None) is None:
         return _by_names(path, identity)
     grid = _grid(root, path)
-    flattened = "Terrain-Flattening" in {(node.text or "").strip() for node in root.iter("operator")}
+    flattened = _is_flattened(root)
     files = _files(root, path)
     found: dict[str, DimapBand] = {}
     for band in root.iter("Spectral_Band_Info"):
@@ -86,6 +90,60 @@ def read_dimap(path: Path) -> dict[str, DimapBand]:
             files[index], grid, _nodata(band, decibels), _of_band(identity, recorded, decibels, flattened)
         )
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class DimapHeader:
+    """What the XML in a GeoTIFF of SNAP tells."""
+
+    identity: Identity
+    descriptions: tuple[str, ...]
+    """Names of the bands."""
+    nodata: tuple[float, ...]
+
+
+def dimap_header(path: Path, bands: int) -> DimapHeader | None:
+    """Return what SNAP wrote into a GeoTIFF; None where it wrote nothing, or not of VV and VH.
+
+    Parameters
+    ----------
+    path : Path
+        A file; of one in a zip the tag is not read.
+    bands : int
+        Bands of the file.
+
+    Raises
+    ------
+    InputError
+        E101 the XML is damaged, E301 numbers that are scaled, beta0 or made by an expression.
+    """
+    try:
+        text = tiff_text(path, HEADER_TAG, MOST_BYTES)
+        root = None if text is None else parse_xml(text.rstrip(b"\0"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "E101", f"{path}: its header cannot be read ({error}); write it again with SNAP"
+        ) from None
+    listed = [] if root is None else list(root.iter("Spectral_Band_Info"))
+    if root is None or len(listed) != bands:
+        return None
+    listed.sort(key=lambda band: int(_text(band, "BAND_INDEX") or 0))
+    names = [_text(band, "BAND_NAME") for band in listed]
+    measured = [
+        (band, recorded) for band, name in zip(listed, names, strict=True) if (recorded := _BAND.search(name))
+    ]
+    if not measured:
+        return None
+    for band, recorded in measured:
+        _check_plain(band, recorded[0], path)
+    band, recorded = measured[0]
+    decibels = recorded["db"] is not None or _text(band, "PHYSICAL_UNIT").lower().endswith("db")
+    known = _of_band(_identity(root), recorded, decibels, _is_flattened(root))
+    return DimapHeader(replace(known, polarisation=None), tuple(names), _nodata(band, decibels))
+
+
+def _is_flattened(root: Element) -> bool:
+    return "Terrain-Flattening" in {(node.text or "").strip() for node in root.iter("operator")}
 
 
 def _by_names(path: Path, identity: Identity) -> dict[str, DimapBand]:

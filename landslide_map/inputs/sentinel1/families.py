@@ -17,7 +17,7 @@ from typing import Final
 
 from landslide_map.errors import InputError
 from landslide_map.grid import Grid
-from landslide_map.inputs.sentinel1.dimap import read_dimap
+from landslide_map.inputs.sentinel1.dimap import HEADER_TAG, read_dimap
 from landslide_map.inputs.sentinel1.files import RadarFile, inspect_file, polarisation_of
 from landslide_map.inputs.sentinel1.ground_range import identity_of, not_geocoded, rough_grid
 from landslide_map.inputs.sentinel1.metadata import Identity, identify, relative_orbit
@@ -28,6 +28,8 @@ from landslide_map.raster.ground_range.product import is_ground_range
 from landslide_map.raster.open import open_band
 from landslide_map.scene.model import RadarBands, RadarSpec
 from landslide_map.untrusted.files import ZIP_ERRORS, zip_names
+from landslide_map.untrusted.tiff_tag import tiff_text
+from landslide_map.untrusted.xml_tree import MOST_BYTES
 
 SAME_PASS_S: Final = 600.0
 """Slices, bursts and frames of one pass over a scene start within this time."""
@@ -216,7 +218,15 @@ def _without(name: str) -> str:
 def _may_hold_both(raster: Path) -> bool:
     """Whether a raster with another name may be an export of both bands: one named after a SAFE product."""
     named = identify([raster.name]).acquired is not None or is_response(raster)
-    return named and not _OPTICAL.search(raster.name)
+    return (named or _is_of_snap(raster)) and not _OPTICAL.search(raster.name)
+
+
+def _is_of_snap(raster: Path) -> bool:
+    """Whether a GeoTIFF has the header of SNAP, whatever it describes."""
+    try:
+        return tiff_text(raster, HEADER_TAG, MOST_BYTES) is not None
+    except OSError:
+        return False  # said of the file when it is opened
 
 
 def _rasters(path: Path) -> Iterator[Path]:

@@ -16,6 +16,7 @@ from landslide_map.errors import InputError, Notice
 from landslide_map.grid import Grid
 from landslide_map.inputs.scene_inputs import RadarImage
 from landslide_map.inputs.sentinel1 import units
+from landslide_map.inputs.sentinel1.dimap import dimap_header
 from landslide_map.inputs.sentinel1.ground_range import not_geocoded, recorded_of
 from landslide_map.inputs.sentinel1.metadata import (
     Identity,
@@ -129,13 +130,17 @@ def inspect_file(path: Path) -> RadarFile:
             f"{path}: holds {what}; expected calibrated backscatter as plain floating-point dB, power or "
             f"amplitude: {way_out}",
         )
+    header = dimap_header(path, len(kinds))
     recorded = (
         ("request.json", requested(path)),
+        ("header of SNAP", Identity() if header is None else header.identity),
         ("tags", from_tags(tags)),
         ("name", identify(names)),
         ("README", beside(path)),
     )
     identity = reduce(Identity.completed, (one for _, one in recorded))
+    if header is not None:
+        return RadarFile(path, identity, header.descriptions, None, header.nodata, recorded)
     return RadarFile(path, identity, tuple(text or "" for text in descriptions), recorded=recorded)
 
 
