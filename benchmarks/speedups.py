@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -30,7 +31,7 @@ SEED = 11
 SOME = ("v10", "v20", "v31", "v39", "v46")
 """One network of each architecture."""
 REACH = {
-    "v10": {"batchnorm", "activations", "chunked stages", "packed products"},
+    "v10": {"batchnorm", "activations", "packed products"},
     "v20": {"early pooling", "patch embedding", "activations", "packed products"},
     "v31": {"early pooling", "patch embedding", "parallel blocks", "packed products"},
     "v33": {"early pooling", "patch embedding", "parallel blocks", "packed products"},
@@ -109,7 +110,8 @@ def main(members: tuple[str, ...], names: tuple[str, ...], rounds: int) -> None:
     for member in members:
         windows = torch.randn((1, 18, 64, 64), generator=torch.Generator().manual_seed(SEED))
         rows = [name for name in (*SPEEDUPS, MEMORY) if name in {*REACH[member], MEMORY} & {*(names or ALL)}]
-        least = least_seconds(ways_of(member, rows, windows), rounds)
+        with ThreadPoolExecutor(1) as pool:  # as networks vote: a thread has a heap of its own
+            least = pool.submit(least_seconds, ways_of(member, rows, windows), rounds).result()
         plain, whole = least["plain", ""], least["all", ""]
         for name in rows:
             alone, others = least["alone", name], least["others", name]

@@ -12,22 +12,22 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, Interleaving, MaskFlags, Resampling
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from landslide_map.array_types import Floats, Floats32, Indices
+from landslide_map.array_types import Floats, Floats32, Indices, Rows
 from landslide_map.errors import InputError
 from landslide_map.grid import Grid
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.coordinates import horizontal
 from landslide_map.raster.joined import joined_name
 from landslide_map.raster.nodata import read_valid
+from landslide_map.raster.one_band import OneBand
 
 TILES: Final = "TILES:"
 GROUND_M: Final = (-500.0, 9000.0)
@@ -117,23 +117,10 @@ def _between(at: Floats, count: int) -> tuple[Indices, Floats]:
     return first, np.where(inside, at - first, np.nan)
 
 
-class TileRaster:
-    """Sheets of tiles as one band, with the part of rasterio's ``DatasetReader`` that readers here use."""
+class TileRaster(OneBand):
+    """Sheets of tiles as one band."""
 
     driver = "TILES"
-    count = 1
-    gcps: tuple[list[Any], None] = ([], None)
-    descriptions = ("",)
-    scales = (1.0,)
-    offsets = (0.0,)
-    units = (None,)
-    dtypes = ("float32",)
-    nodatavals = (None,)
-    block_shapes = ((512, 512),)
-    colorinterp = (ColorInterp.gray,)
-    mask_flag_enums = ([MaskFlags.all_valid],)
-    interleaving = Interleaving.band
-    files: tuple[str, ...] = ()
 
     def __init__(self, name: str, open_raster: Callable[[str], DatasetReader]) -> None:
         self.name = name
@@ -159,50 +146,19 @@ class TileRaster:
         self.width, self.height = last_col - first_col, last_row - first_row
         self.shape = (self.height, self.width)
 
-    def read(
-        self,
-        index: int,
-        window: Window | None = None,
-        out_shape: tuple[int, int] | None = None,
-        resampling: Resampling = Resampling.nearest,
-    ) -> Floats32:
-        """Return heights in a window, or so many of them by nearest pixels; NaN where no tile has any."""
-        del index, resampling
-        window = window or Window(0, 0, self.width, self.height)
-        rows, cols = (
-            ((np.arange(count) + 0.5) * length / count + start).astype(np.intp)
-            for count, length, start in zip(
-                out_shape or (round(window.height), round(window.width)),
-                (window.height, window.width),
-                (window.row_off, window.col_off),
-                strict=True,
-            )
-        )
+    def pixels(self, rows: Rows, cols: Rows) -> Floats32:
+        """Return heights, NaN where no tile has any."""
         t = self.transform
         out = np.full((rows.size, cols.size), np.nan, np.float32)
+        x, y = t.c + (cols.astype(np.float64) + 0.5) * t.a, t.f + (rows.astype(np.float64) + 0.5) * t.e
         for sheet in self._sheets:
-            sheet.fill(out, t.c + (cols + 0.5) * t.a, t.f + (rows + 0.5) * t.e)
+            sheet.fill(out, x, y)
         return out
-
-    def overviews(self, index: int) -> list[int]:
-        """Return no level."""
-        del index
-        return []
-
-    def tags(self, *_: Any, **__: Any) -> dict[str, str]:
-        """Return none."""
-        return {}
 
     def close(self) -> None:
         """Close all tiles."""
         for sheet in self._sheets:
             sheet.dataset.close()
-
-    def __enter__(self) -> TileRaster:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _sheet(name: str, dataset: DatasetReader) -> _Sheet:

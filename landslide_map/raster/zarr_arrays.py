@@ -12,12 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from affine import Affine
-from rasterio.enums import ColorInterp, Interleaving, MaskFlags, Resampling
 from rasterio.errors import RasterioIOError
-from rasterio.windows import Window
 
+from landslide_map.array_types import Rows
 from landslide_map.errors import InputError, ResourceError
+from landslide_map.raster.one_band import OneBand
 from landslide_map.untrusted.files import ZIP_ERRORS, Member, read_bytes, read_member
 from landslide_map.untrusted.json_text import parse_json
 
@@ -117,22 +116,10 @@ def _packed_with(stated: Mapping[str, Any]) -> Iterator[str]:
         yield f"chunks named with {separator!r}"  # which could lead out of the store
 
 
-class ZarrRaster:
-    """One array, with the part of rasterio's ``DatasetReader`` that readers here use."""
+class ZarrRaster(OneBand):
+    """One array."""
 
     driver = "Zarr"
-    count = 1
-    crs = None
-    gcps: tuple[list[Any], None] = ([], None)
-    transform = Affine(1, 0, 0, 0, 1, 0)
-    descriptions = ("",)
-    scales = (1.0,)
-    offsets = (0.0,)
-    units = (None,)
-    colorinterp = (ColorInterp.gray,)
-    mask_flag_enums = ([MaskFlags.all_valid],)
-    interleaving = Interleaving.band
-    files: tuple[str, ...] = ()
 
     def __init__(self, store: Path, name: str) -> None:
         self._array, self._store = _opened(store, name)
@@ -144,25 +131,8 @@ class ZarrRaster:
         self.nodatavals = (None if math.isnan(fill) else fill,)
         self.block_shapes = (tuple(self._array.chunks),)
 
-    def read(
-        self,
-        index: int,
-        window: Window | None = None,
-        out_shape: tuple[int, int] | None = None,
-        resampling: Resampling = Resampling.nearest,
-    ) -> npt.NDArray[Any]:
-        """Return pixels of a window, or so many of them by nearest pixels."""
-        del index, resampling  # one band, nearest pixels
-        window = window or Window(0, 0, self.width, self.height)
-        rows, cols = (
-            ((np.arange(count) + 0.5) * length / count + start).astype(np.intp)
-            for count, length, start in zip(
-                out_shape or (round(window.height), round(window.width)),
-                (window.height, window.width),
-                (window.row_off, window.col_off),
-                strict=True,
-            )
-        )
+    def pixels(self, rows: Rows, cols: Rows) -> npt.NDArray[Any]:
+        """Return the numbers stored."""
         if not (rows.size and cols.size):
             return np.empty((rows.size, cols.size), self._array.dtype)
         top, left = int(rows[0]), int(cols[0])
@@ -174,24 +144,9 @@ class ZarrRaster:
             ) from error
         return seen if seen.shape == (rows.size, cols.size) else seen[np.ix_(rows - top, cols - left)]
 
-    def overviews(self, index: int) -> list[int]:
-        """Return no level: other resolutions are other arrays."""
-        del index
-        return []
-
-    def tags(self, *_: Any, **__: Any) -> dict[str, str]:
-        """Return none."""
-        return {}
-
     def close(self) -> None:
         """Close the zip, where the array lies in one."""
         self._store.close()
-
-    def __enter__(self) -> ZarrRaster:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _opened(store: Path, name: str) -> tuple[Any, Any]:

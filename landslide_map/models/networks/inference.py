@@ -18,7 +18,6 @@ from landslide_map.models.networks.architecture import build_network, encoders
 from landslide_map.models.networks.preprocessing import enlarge, logits, planes
 from landslide_map.models.networks.reduced_precision import fault, keep_stems_in_float32, some_windows
 from landslide_map.models.networks.spec import NetworkSpec
-from landslide_map.models.networks.speedups.chunked_stages import part_early_stages
 from landslide_map.models.networks.speedups.early_pooling import average_early
 from landslide_map.models.networks.speedups.fused_batchnorm import fold_norms
 from landslide_map.models.networks.speedups.fused_patch_embed import KERNEL, FoldedStem, fold_stem
@@ -34,7 +33,6 @@ SPEEDUPS: Final = (
     "early pooling",
     "patch embedding",
     "activations",
-    "chunked stages",
     "parallel blocks",
     "packed products",
 )
@@ -45,7 +43,6 @@ ON_CPU: Final = frozenset(SPEEDUPS[3:])
 _OF_ENCODERS: Final[dict[str, Callable[[nn.Module], object]]] = {
     "early pooling": average_early,
     "activations": lean_activations,
-    "chunked stages": part_early_stages,
 }
 
 

@@ -10,18 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, Interleaving, MaskFlags, Resampling
 from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from landslide_map.array_types import Floats, Floats32
+from landslide_map.array_types import Floats, Floats32, Rows
 from landslide_map.errors import InputError
 from landslide_map.grid import BLOCK, Block, Grid
 from landslide_map.raster.band import RasterBand
@@ -38,6 +37,7 @@ from landslide_map.raster.ground_range.product import (
     state_vectors,
 )
 from landslide_map.raster.nodata import read_valid
+from landslide_map.raster.one_band import OneBand
 from landslide_map.raster.resample_kernels import bilinear
 from landslide_map.runtime.jit import compiled
 
@@ -51,22 +51,11 @@ _MOST_SAMPLES: Final = 64_000_000
 """Of the image that one read may take."""
 
 
-class GroundRangeRaster:
-    """One polarisation on a grid, with the part of rasterio's ``DatasetReader`` that readers here use."""
+class GroundRangeRaster(OneBand):
+    """One polarisation on a grid."""
 
     driver = "GRD"
-    count = 1
-    gcps: tuple[list[Any], None] = ([], None)
-    scales = (1.0,)
-    offsets = (0.0,)
-    units = (None,)
-    dtypes = ("float32",)
-    nodatavals = (None,)
     block_shapes = ((SQUARE, SQUARE),)
-    colorinterp = (ColorInterp.gray,)
-    mask_flag_enums = ([MaskFlags.all_valid],)
-    interleaving = Interleaving.band
-    files: tuple[str, ...] = ()
 
     def __init__(self, band: GroundRangeBand, open_raster: Callable[[str], DatasetReader]) -> None:
         require_sarsen(band.product)
@@ -90,25 +79,8 @@ class GroundRangeRaster:
         self.height, self.width = self.shape = band.grid.shape
         self.descriptions = (band.polarisation.upper(),)
 
-    def read(
-        self,
-        index: int,
-        window: Window | None = None,
-        out_shape: tuple[int, int] | None = None,
-        resampling: Resampling = Resampling.nearest,
-    ) -> Floats32:
-        """Return sigma0 in a window, or so many pixels of it: power, NaN where nothing was seen."""
-        del index, resampling
-        window = window or Window(0, 0, self.width, self.height)
-        rows, cols = (
-            ((np.arange(count) + 0.5) * length / count + start).astype(np.intp)
-            for count, length, start in zip(
-                out_shape or (round(window.height), round(window.width)),
-                (window.height, window.width),
-                (window.row_off, window.col_off),
-                strict=True,
-            )
-        )
+    def pixels(self, rows: Rows, cols: Rows) -> Floats32:
+        """Return sigma0 as power, NaN where nothing was seen."""
         out = np.full((rows.size, cols.size), np.nan, np.float32)
         for top in np.unique(rows // SQUARE):
             for left in np.unique(cols // SQUARE):
@@ -182,25 +154,10 @@ class GroundRangeRaster:
         start, stop = edges[:, lines]
         return np.asarray((samples >= start[:, None]) & (samples < stop[:, None]))
 
-    def overviews(self, index: int) -> list[int]:
-        """Return no level."""
-        del index
-        return []
-
-    def tags(self, *_: Any, **__: Any) -> dict[str, str]:
-        """Return none."""
-        return {}
-
     def close(self) -> None:
         """Close the image and the elevation model."""
         self._image.close()
         self._dem.close()
-
-    def __enter__(self) -> GroundRangeRaster:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def noise_and_calibration(annotation: Annotation, window: Window) -> tuple[Floats, Floats]:
