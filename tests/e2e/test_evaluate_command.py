@@ -16,8 +16,8 @@ from landslide_map.metrics import scores
 from landslide_map.models.bundle.load import load_bundle
 from tests.support.filled_weights import synthetic_windows
 from tests.support.labelled import tiny_bundle, write_table
+from tests.support.sample_scene import cut_sample
 
-ROOT = Path(__file__).parents[2]
 LABELS = np.arange(8) % 2
 
 
@@ -100,10 +100,12 @@ def test_a_report_is_written_with_everything(run, data: Path, tmp_path: Path) ->
 
 def test_a_run_decides_at_an_operating_point(run, tmp_path: Path) -> None:
     """At recall90 more windows are above, at precision90 fewer, and probabilities stay."""
-    scene = ROOT / "sample_scenes" / "simulated_event" / "scene.yaml"
+    scene = cut_sample(tmp_path / "scene", (192, 0), (256, 256))
     above = {}
     for point in ("recall90", "precision90"):
-        status, _, err = run(scene, "--out", tmp_path / point, "--operating-point", point, "-q")
+        status, _, err = run(
+            scene, "--out", tmp_path / point, "--operating-point", point, "-q", "--outline", "windows"
+        )
         assert status == 0, err
         with xr.open_dataset(tmp_path / point / "windows.nc", engine="scipy") as record:
             above[point] = int((record.probability > record.threshold).sum())

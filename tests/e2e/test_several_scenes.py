@@ -24,17 +24,20 @@ from landslide_map.mapping.map_scenes import Outcome, SeveralResult, map_scenes,
 from landslide_map.models.bundle.load import Bundle, load_bundle
 from landslide_map.products.columns import ANALYSED, LANDSLIDES
 from landslide_map.products.geopackage import read_layer
+from tests.support.sample_scene import cut_sample
 
-SCENE = Path(__file__).parents[2] / "sample_scenes" / "simulated_event" / "scene.yaml"
-LEFT, TOP, ROWS, COLS = 798_760, 2_658_120, 256, 512  # a part, and 128 columns without data on the left
+LEFT, TOP, ROWS, COLS, EMPTY = 798_760, 2_658_120, 256, 320, 128
+"""A part, and so many columns without data on the left."""
 CUT = 128
 """Windows of 64 pixels do not cross it, landslides do."""
 THRESHOLD = 0.6
 
 
 def rows(folder: Path, name: str, first: int, stop: int) -> Path:
-    """Write the sample scene of some rows of pixels only."""
-    text = re.sub(r"(?<=[ :])(s[12]/)", f"{SCENE.parent}/\\1", SCENE.read_text())
+    """Write the scene of some rows of pixels only; files are cut once for each folder."""
+    files = folder / "files"
+    cut = files / "scene.yaml" if files.exists() else cut_sample(files, (192, 0), (ROWS, COLS - EMPTY))
+    text = re.sub(r"(?<=[ :])(s[12]/)", f"{files}/\\1", cut.read_text())
     grid = f"{{epsg: 32651, ulx: {LEFT}, uly: {TOP - 10 * first}, width: {COLS}, height: {stop - first}}}"
     path = folder / f"{name}.yaml"
     path.write_text(f"{text}grid: {grid}\n")
@@ -53,6 +56,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def halves(folder: Path) -> list[Path]:
     return [rows(folder, "north", 0, CUT), rows(folder, "south", CUT, ROWS)]
+
+
+@pytest.fixture(scope="module")
+def small(folder: Path) -> list[Path]:
+    """Two scenes of three windows each, without images."""
+    scenes = [rows(folder, "a", 0, 64), rows(folder, "b", 64, CUT)]
+    for scene in scenes:
+        scene.write_text(f"{scene.read_text()}output: {{images: false}}\n")
+    return scenes
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +149,9 @@ def mapped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_failing_scene_costs_itself_and_the_command_goes_on_from_there(
-    halves: list[Path], both: SeveralResult, tmp_path: Path, mapped: list[str]
+    folder: Path, halves: list[Path], both: SeveralResult, tmp_path: Path, mapped: list[str]
 ) -> None:
-    broken = rows(tmp_path, "broken", 0, CUT)
+    broken = rows(folder, "broken", 0, CUT)
     good = broken.read_text()
     broken.write_text(good.replace("B04.tif", "absent.tif"))
     reported: list[Outcome] = []
@@ -189,14 +201,14 @@ def test_a_finished_scene_is_kept_only_if_it_is_the_same(
     assert not replaced.failures
 
 
-def test_bundles_are_loaded_once(halves: list[Path], tmp_path: Path) -> None:
+def test_bundles_are_loaded_once(small: list[Path], tmp_path: Path) -> None:
     loaded: list[Path | None] = []
 
     def spied(path: Path | None) -> Bundle:
         loaded.append(path)
         return load_bundle(path)
 
-    map_scenes(halves, tmp_path / "out", load=spied)
+    map_scenes(small, tmp_path / "out", outline="windows", load=spied)
     assert loaded == [None]
 
 
@@ -218,21 +230,21 @@ def test_the_folder_of_a_single_result_is_refused_before_any_work(
 
 
 def test_an_interruption_says_what_is_finished(
-    halves: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(scene: Path, out: Path, **options: object) -> MapResult:
-        if out.name == "south":
+        if out.name == "b":
             raise KeyboardInterrupt("3 of 9 rows")
         return map_scene(scene, out, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(several, "map_scene", interrupted)
-    with pytest.raises(KeyboardInterrupt, match=r"1 of 2 scenes are finished.*south.*3 of 9 rows"):
-        map_scenes(halves, tmp_path / "out")
-    assert (tmp_path / "out" / "north" / "run.json").exists()
+    with pytest.raises(KeyboardInterrupt, match=r"1 of 2 scenes are finished.*b.*3 of 9 rows"):
+        map_scenes(small, tmp_path / "out", outline="windows")
+    assert (tmp_path / "out" / "a" / "run.json").exists()
 
 
 def test_an_interruption_while_polygons_are_merged_says_that_all_scenes_are_finished(
-    halves: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -240,10 +252,10 @@ def test_an_interruption_while_polygons_are_merged_says_that_all_scenes_are_fini
     with monkeypatch.context() as broken:
         broken.setattr(several, "write_geopackage", interrupted)
         with pytest.raises(KeyboardInterrupt) as stop:
-            map_scenes(halves, tmp_path / "out")
+            map_scenes(small, tmp_path / "out", outline="windows")
     assert str(stop.value) == "2 of 2 scenes are finished; the same command merges their polygons"
     assert not (tmp_path / "out" / "scenes.json").exists()
-    assert all(outcome.kept for outcome in map_scenes(halves, tmp_path / "out").outcomes)
+    assert all(outcome.kept for outcome in map_scenes(small, tmp_path / "out", outline="windows").outcomes)
     assert (tmp_path / "out" / "scenes.json").exists()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,10 +14,10 @@ import numpy as np
 import pytest
 
 from landslide_map.runtime.own_files import tree_records
-from tests.e2e.test_command_line import SCENE, edited_scene
 from tests.support.command import command
 from tests.support.killed_process import changes_below
 from tests.support.labelled import tiny_bundle, tiny_recipe, write_table
+from tests.support.sample_scene import SAMPLE, dense_corner
 
 Call = Callable[[Path, Path], list[object]]
 """Arguments of a command, of the folder of its inputs and of that to write in."""
@@ -29,7 +30,7 @@ CALLS: dict[str, Call] = {
     "outline in place": lambda _, out: ["outline", out / "results", "--threshold", "0.6", "--overwrite"],
     "stack": lambda inputs, out: ["stack", inputs / "scene.yaml", "--out", out / "stack.tif"],
     "windows": lambda inputs, out: [
-        *("windows", inputs / "scene.yaml", "--labels", SCENE.parent / "landslides_truth.gpkg"),
+        *("windows", inputs / "scene.yaml", "--labels", SAMPLE / "landslides_truth.gpkg"),
         *("--out", out / "windows"),
     ],
     "train": lambda inputs, out: [
@@ -58,8 +59,8 @@ WRITES_NOTHING = {"compare"}
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("inputs")
-    edited_scene(folder)
-    (folder / "b.yaml").write_bytes((folder / "scene.yaml").read_bytes())
+    for name in ("scene.yaml", "b.yaml"):
+        shutil.copy(dense_corner(), folder / name)
     assert command(folder / "scene.yaml", "--stride", 64, "--out", folder / "results").returncode == 0
     write_table(folder / "table.csv")
     (folder / "tiny.yaml").write_text(tiny_recipe().model_dump_json())

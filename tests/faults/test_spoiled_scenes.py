@@ -17,13 +17,12 @@ import pytest
 import rasterio
 import yaml
 from affine import Affine
-from rasterio.warp import transform_bounds
-from rasterio.windows import Window
 from scipy.ndimage import gaussian_filter
 
 from landslide_map.errors import InputError
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.scene.model import load_scene
+from tests.support.sample_scene import cut_sample
 
 Document = dict[str, Any]
 Edit = Callable[[Path, Document], object]
@@ -34,35 +33,7 @@ CORNER, SIZE = (336, 336), 256
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a part of the sample scene where it shows fields and slopes."""
-    sample, folder = (
-        Path(__file__).parents[2] / "sample_scenes" / "simulated_event",
-        tmp_path_factory.mktemp("base"),
-    )
-    with rasterio.open(sample / "s2" / "B04.tif") as red:
-        left, top = red.transform.c + CORNER[1] * 10, red.transform.f - CORNER[0] * 10
-        part, crs = (left, top - SIZE * 10, left + SIZE * 10, top), red.crs
-    for path in sample.rglob("*.tif"):
-        with rasterio.open(path) as source:
-            t, ends = source.transform, transform_bounds(crs, source.crs, *part)
-            first, last = (
-                ((ends[0] - t.c) / t.a, (t.f - ends[3]) / t.a),
-                ((ends[2] - t.c) / t.a, (t.f - ends[1]) / t.a),
-            )
-            beyond = 0 if source.crs == crs else 12
-            col, row = (max(round(at) - beyond, 0) for at in first)
-            width, height = (round(end) + beyond - at for end, at in zip(last, (col, row), strict=True))
-            kept = {key: source.profile[key] for key in ("driver", "dtype", "nodata", "count", "crs")}
-            kept |= {
-                "width": width,
-                "height": height,
-                "transform": Affine(t.a, 0, t.c + col * t.a, 0, t.e, t.f + row * t.e),
-            }
-            copy = folder / path.relative_to(sample)
-            copy.parent.mkdir(exist_ok=True)
-            with rasterio.open(copy, "w", **kept) as out:
-                out.write(source.read(window=Window(col, row, width, height)))
-    shutil.copy(sample / "scene.yaml", folder)
-    return folder
+    return cut_sample(tmp_path_factory.mktemp("base"), CORNER, (SIZE, SIZE)).parent
 
 
 def reported(base: Path, folder: Path, spoil: Edit) -> set[str]:
