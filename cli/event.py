@@ -13,7 +13,7 @@ from .feedback import Console, feedback
 from .find import asking, network_of, prepared, require_search, search_options
 from .grouped_help import command
 
-_MAP_OPTIONS = ("bundle", "stride", "operating_point", "profile", "memory")
+_MAP_OPTIONS = ("bundle", "stride", "operating_point", "profile", "members", "memory")
 
 
 @command(short_help="Find, download, check and map the images of an event.")
@@ -35,6 +35,7 @@ _MAP_OPTIONS = ("bundle", "stride", "operating_point", "profile", "memory")
 @shared_options.stride
 @shared_options.operating_point
 @shared_options.profile
+@shared_options.members
 @click.option("--memory", help="Keep the run below this, e.g. 2GB.")
 @feedback
 def event(out: Path, yes: bool, watch: bool, every: float, console: Console, **options: Any) -> None:

@@ -11,6 +11,7 @@ _MESSAGES: Final = "Progress and messages"
 _HEADINGS: Final = {
     "bundle": "Model and inputs",
     "profile": "Model and inputs",
+    "members": "Model and inputs",
     "stride": "Model and inputs",
     "coregister": "Model and inputs",
     "everywhere": "Model and inputs",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 @shared_options.formats
 @shared_options.bundle_of_scene
 @shared_options.profile
+@shared_options.members
 @shared_options.stride
 @shared_options.coregister
 @click.option(

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from landslide_map.options import OperatingPoint
+from landslide_map.options import OperatingPoint, Voters
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -23,6 +23,11 @@ coregister = click.option(
     "--coregister",
     is_flag=True,
     help="Move displaced Sentinel-1 images of a track onto each other, where pixels tell the displacement.",
+)
+members = click.option(
+    "--members",
+    type=click.Choice(get_args(Voters)),
+    help="Members that vote on terrain-flattened backscatter: those trained for it (fitting), or all.",
 )
 profile = click.option(
     "--profile", help="Members that vote: all, networks, boosters, fastest-network, optical-only, sar-only."

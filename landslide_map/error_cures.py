@@ -185,7 +185,7 @@ CURES: Final[dict[str, str]] = {
     "W307": "Use one kind of product before and after the event",
     "W308": "Nothing, if no other pass exists; differences are a little noisier",
     "W312": "Take products of 10 m; small slides are lost",
-    "W313": "Nothing: absolute backscatter is not used, or is off by a known amount; differences are used",
+    "W313": "Nothing: absolute backscatter is used with `--members all` only, or is off by a known amount",
     "W314": "Geocode to UTM at 10 m at once, by nearest neighbour, unfiltered; or lower `--threshold`",
     "W316": "Correct `quantity` in scene.yaml if the product is terrain-flattened",
     "W317": "Correct `datetime` in scene.yaml; the declared value is used",

@@ -20,6 +20,9 @@ members, or this joined with the probability of objects."""
 Pixels = Literal["near", "everywhere"]
 """Where the pixel members of a bundle compute: near candidates, or on the whole grid."""
 
+Voters = Literal["fitting", "all"]
+"""Members that vote on terrain-flattened backscatter: those that their training fits, or all."""
+
 OperatingPoint = Literal["f1", "recall90", "precision90"]
 
 OPERATING_POINTS: Final[dict[OperatingPoint, str]] = {

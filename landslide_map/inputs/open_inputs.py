@@ -99,6 +99,7 @@ def open_inputs(scene: Scene) -> SceneInputs:
         optical_before=before,
         optical_l1c=level_1c,
         water=water,
+        every_member=scene.members == "all",
         files=tuple(dict.fromkeys(files)),
         notices=tuple(notices),
     )

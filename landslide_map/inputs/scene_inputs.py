@@ -168,6 +168,8 @@ class SceneInputs:
     optical_l1c: LevelOneImage | None = None
     """Only pixel members read it."""
     water: WaterMask | None = None
+    every_member: bool = False
+    """Whether members also vote on channels unlike those that they were trained on."""
     files: tuple[Path, ...] = ()
     """Every file on disk that is read, for the manifest."""
     notices: tuple[Notice, ...] = field(default=())

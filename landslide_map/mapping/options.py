@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from landslide_map.models.bundle.load import Bundle, load_bundle
 from landslide_map.models.bundle.options import PredictionFields, PredictionOptions, with_fields
-from landslide_map.options import Outline
+from landslide_map.options import Outline, Voters
 
 if TYPE_CHECKING:
     from landslide_map.mapping.cluster.client import Cluster
@@ -23,6 +23,8 @@ class RunOptions:
     """Step between windows, pixels; the scene's own if not given."""
     outline: Outline | None = None
     """What the outlines are, ``objects`` or ``windows``; as the scene says if not given."""
+    members: Voters | None = None
+    """Members that vote on terrain-flattened backscatter; as the scene says if not given."""
     coregister: bool = False
     """Move displaced Sentinel-1 images of a track onto each other."""
     everywhere: bool = False
@@ -43,6 +45,7 @@ class RunFields(PredictionFields, total=False):
 
     stride: int | None
     outline: Outline | None
+    members: Voters | None
     coregister: bool
     everywhere: bool
     memory: str | int | None

@@ -70,6 +70,7 @@ def resolved_settings(
         threshold=prediction.threshold,
         operating_point=prediction.operating_point,
         outline=run.outline,
+        members=run.members,
         coregister=run.coregister,
         everywhere=run.everywhere,
     )

@@ -21,7 +21,15 @@ from pydantic import (
 
 from landslide_map.bands import FURTHER_BANDS
 from landslide_map.errors import UsageError
-from landslide_map.options import BackscatterUnits, OperatingPoint, Outline, Pixels, Quantity, Registration
+from landslide_map.options import (
+    BackscatterUnits,
+    OperatingPoint,
+    Outline,
+    Pixels,
+    Quantity,
+    Registration,
+    Voters,
+)
 from landslide_map.scene.fields import (
     FilePath,
     FilePaths,
@@ -309,6 +317,7 @@ class Scene(_Model):
     threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
     operating_point: OperatingPoint | None = None
     min_valid_fraction: Annotated[float, Field(gt=0, le=1)] = 0.75
+    members: Voters = "fitting"
     output: Output = Output()
 
     @model_validator(mode="after")
@@ -332,6 +341,7 @@ def load_scene(
     threshold: float | None = None,
     operating_point: OperatingPoint | None = None,
     outline: Outline | None = None,
+    members: Voters | None = None,
     coregister: bool = False,
     everywhere: bool = False,
 ) -> Scene:
@@ -341,7 +351,7 @@ def load_scene(
     ----------
     path : str or Path
         The YAML file; relative paths inside it resolve against its folder.
-    bundle, stride, threshold, operating_point, outline : optional
+    bundle, stride, threshold, operating_point, outline, members : optional
         Values of the command line, instead of the file's; a relative `bundle` resolves against the
         working directory.
     coregister : bool
@@ -364,7 +374,7 @@ def load_scene(
         document = {
             key: value for key, value in document.items() if key not in {"threshold", "operating_point"}
         }
-    given = {"stride": stride, "threshold": threshold, "operating_point": operating_point}
+    given = {"stride": stride, "threshold": threshold, "operating_point": operating_point, "members": members}
     document |= {key: value for key, value in given.items() if value is not None}
     drawn = {"outline": outline, "pixels": "everywhere" if everywhere else None}
     drawn = {key: value for key, value in drawn.items() if value is not None}

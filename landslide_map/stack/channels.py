@@ -284,6 +284,11 @@ def model_stack(inputs: SceneInputs, channels: Collection[str], from_row: int = 
 
 
 def outside_training_domain(inputs: SceneInputs) -> frozenset[str]:
-    """Return the channels no member may use: absolute backscatter of terrain-flattened tracks."""
+    """Return the channels no member may use: absolute backscatter of terrain-flattened tracks.
+
+    None where the scene lets every member vote.
+    """
+    if inputs.every_member:
+        return frozenset()
     flattened = [orbit for orbit, track in inputs.tracks.items() if track.quantity == "gamma0_rtc"]
     return frozenset(backscatter(orbit, pol) for orbit in flattened for pol in POLARISATIONS)

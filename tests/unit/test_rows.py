@@ -20,6 +20,7 @@ from landslide_map.models.bundle.load import load_bundle
 from landslide_map.scene.model import load_scene
 from landslide_map.stack import acquisitions
 from landslide_map.stack.channels import model_stack, outside_training_domain
+from landslide_map.stack.pixel_sample import sampling_step
 from landslide_map.windows import plan_windows
 from tests.support.tall_scene import write_tall_scene
 
@@ -42,7 +43,8 @@ def test_rows_of_blocks_judged_alone_have_the_same_bits(inputs: SceneInputs, str
     gap = list(predict_rows(inputs, ensemble, plan, 0.75, [0, 2]))
     assert [row.block_row for row in together] == [0, 1, 2]
     for name in MODEL_BANDS:
-        pixels = model_stack(inputs, [name]).isel(band=0, y=slice(None, None, 32), x=slice(None, None, 32))
+        every = slice(None, None, sampling_step(inputs.grid.shape))
+        pixels = model_stack(inputs, [name]).isel(band=0, y=every, x=every)
         sampled = np.concatenate([row.sample[name] for row in together])
         np.testing.assert_array_equal(np.sort(sampled), np.sort(pixels.to_numpy().ravel()))
     assert [row.block_row for row in gap] == [0, 2]
@@ -57,7 +59,8 @@ def test_a_run_says_which_bands_are_far_from_the_training_data(inputs: SceneInpu
     rows = list(predict_rows(inputs, ensemble, plan, 0.75, plan.block_rows))
     reported = assemble_result(rows, ensemble, plan)
     assert list(reported.distributions) == list(MODEL_BANDS)
-    some = model_stack(inputs, ["red"]).to_numpy()[0, ::32, ::32]
+    step = sampling_step(inputs.grid.shape)
+    some = model_stack(inputs, ["red"]).to_numpy()[0, ::step, ::step]
     found = reported.distributions["red"]
     assert found["scene"] == pytest.approx(np.nanquantile(some, (0.05, 0.5, 0.95)))
     assert found["valid"] == pytest.approx(np.isfinite(some).mean(), abs=1e-4)
@@ -90,6 +93,7 @@ def test_absolute_backscatter_of_a_terrain_flattened_track_is_read_by_nobody(
     for usable in (track, level):  # gamma0 of the ellipsoid is one decibel off, W313, not another measure
         assert not outside_training_domain(replace(inputs, tracks={**inputs.tracks, "descending": usable}))
     assert outside_training_domain(scene) == {"desc_vv", "desc_vh"}
+    assert not outside_training_domain(replace(scene, every_member=True))
     if not composite:
         ensemble, plan = load_bundle(), plan_windows(inputs.grid.shape, 64)
         (row,) = predict_rows(scene, ensemble, plan, 0.75, [0])
@@ -97,6 +101,8 @@ def test_absolute_backscatter_of_a_terrain_flattened_track_is_read_by_nobody(
         assert readers
         assert np.isnan(row.record.member_probability[:, readers]).all()
         assert np.isfinite(row.record.probability).any()
+        (row,) = predict_rows(replace(scene, every_member=True), ensemble, plan, 0.75, [0])
+        assert np.isfinite(row.record.member_probability[:, readers]).any()
 
 
 def test_every_window_is_counted_once(inputs: SceneInputs) -> None:

@@ -88,7 +88,7 @@ def product_notices(orbit: str, quantity: Quantity, grids: Iterable[Grid]) -> li
             Notice(
                 "W313",
                 f"{orbit}: {quantity} is not the ellipsoid sigma0 of training; absolute backscatter of "
-                "terrain-flattened images is not used, only the differences"
+                "terrain-flattened images is not used, only the differences, unless --members all says so"
                 if quantity == "gamma0_rtc"
                 else f"{orbit}: gamma0 is 0.6-1.6 dB above the sigma0 of training in absolute backscatter; "
                 "differences are unaffected",
