@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import random
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol, Self
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
@@ -46,6 +48,25 @@ class Access(Protocol):
         """Forget a permission that was refused."""
 
 
+class _Session(requests.Session):
+    """Connections whose redirects are judged before they are followed."""
+
+    def __init__(self, judge: Callable[[str], None]) -> None:
+        super().__init__()
+        self._judge = judge
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return where an answer leads, or raise as `judge` does."""
+        target = super().get_redirect_target(resp)
+        if target is not None:
+            try:
+                self._judge(urljoin(resp.url, target))
+            except SearchError:
+                resp.close()
+                raise
+        return target
+
+
 @dataclass
 class Network:
     """A client for one command: hosts are named once, before the first request to each."""
@@ -58,6 +79,8 @@ class Network:
     attempts: int = ATTEMPTS
     sleep: Callable[[float], object] = time.sleep
     _hosts: set[str] = field(default_factory=set)
+    _begins_here: bool | None = None
+    """Whether the first request went to this machine itself; else nothing may lead to it."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _local: threading.local = field(default_factory=threading.local)
 
@@ -148,6 +171,8 @@ class Network:
                 problem, pause = _reason(error), _backoff(attempt)
                 continue
             except (requests.RequestException, ValueError) as error:
+                if (left := getattr(error, "response", None)) is not None:
+                    left.close()  # the last of too many redirects
                 raise SearchError("E702", f"{shown(url)}: cannot be requested ({_reason(error)}).") from None
             status = response.status_code
             if status in {200, 206} | also:
@@ -185,7 +210,6 @@ class Network:
             allow_redirects=True,
             **what,
         )
-        self._name(response.url)
         return response
 
     def _renew(self, url: str) -> bool:
@@ -195,7 +219,7 @@ class Network:
         return bool(covering)
 
     def _name(self, url: str) -> None:
-        """Name the machine of a request, once; refuse what is no web address."""
+        """Name the machine of a request, once; refuse what is no web address, or leads to this machine."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise SearchError(
@@ -203,6 +227,16 @@ class Network:
             )
         with self._lock:
             new = parts.hostname not in self._hosts
+            if new:
+                here = _is_this_machine(parts.hostname)
+                if self._begins_here is None:
+                    self._begins_here = here
+                if here and not self._begins_here:
+                    raise SearchError(
+                        "E702",
+                        f"{shown(url)}: the catalogue leads to this machine itself, which no image on the "
+                        "network does; tell the provider, or take another catalogue.",
+                    )
             self._hosts.add(parts.hostname)
         if new:
             self.say(f"network: asking {parts.hostname}")
@@ -211,11 +245,27 @@ class Network:
         """Return the session of this thread: sessions are not made for several."""
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = requests.Session()
+            session = self._local.session = _Session(self._name)
             self._sessions.append(session)
             session.max_redirects = _MOST_REDIRECTS
             session.headers["User-Agent"] = "landslide-map"
         return session
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether a name stands for this machine, or for addresses that no router passes on."""
+    try:
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return False  # perhaps a proxy knows it
+    addresses = [ipaddress.ip_address(address.partition("%")[0]) for address in found]
+    return any(
+        address.is_loopback
+        or address.is_link_local
+        or address.is_unspecified
+        or ((mapped := getattr(address, "ipv4_mapped", None)) is not None and mapped.is_loopback)
+        for address in addresses
+    )
 
 
 def parsed(text: str, url: str) -> Any:

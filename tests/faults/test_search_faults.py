@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -252,6 +253,24 @@ def test_a_redirect_to_a_file_of_this_machine_is_not_followed(server: Loopback, 
     assert code_of(error) == "E702"
 
 
+def test_redirects_end(server: Loopback, network: Network):
+    server.fail("/x", *[Fault(302, {"Location": "/x"})] * 50)
+    with pytest.raises(LandslideMapError) as error:
+        network.text(f"{server.url}/x")
+    assert code_of(error) == "E702"
+    assert server.count("/x") < 10
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254"])
+def test_nothing_elsewhere_leads_to_this_machine(server: Loopback, network: Network, host: str):
+    with pytest.raises(LandslideMapError):
+        network.text("http://255.255.255.255:9/")  # no machine has this address
+    with pytest.raises(LandslideMapError) as error:
+        network.text(f"http://{host}:{urlsplit(server.url).port}/a.tif")
+    assert code_of(error) == "E702"
+    assert server.count("/a.tif") == 0
+
+
 def test_every_machine_is_named_before_it_is_asked(server: Loopback):
     reported: list[str] = []
     with Network(reported.append) as network:
@@ -260,6 +279,14 @@ def test_every_machine_is_named_before_it_is_asked(server: Loopback):
     assert len(reported) == 1
     assert "127.0.0.1" in reported[0]
     assert network.hosts == ("127.0.0.1",)
+
+
+def test_a_redirect_is_named_before_it_is_followed(server: Loopback, network: Network):
+    other = f"http://localhost:{urlsplit(server.url).port}"
+    server.fail("/x", Fault(302, {"Location": f"{other}/a.tif"}))
+    with network.answer(f"{server.url}/x") as answer:
+        assert answer.url == f"{other}/a.tif"
+    assert network.hosts == ("127.0.0.1", "localhost")
 
 
 # Permission
