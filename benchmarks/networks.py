@@ -81,7 +81,7 @@ def published_batches() -> dict[str, int]:
 def measure_member(
     bundle: Bundle, version: str, windows: Floats, plain_ways: dict[str, int], device: Device, repeats: int
 ) -> tuple[dict[str, Any], dict[str, Floats]]:
-    """Return what one network takes, seconds for one pass of one window, and what it said."""
+    """Return what one network takes, seconds for one pass of one window, and its votes."""
     spec = NETWORKS[version]
     network = build_network(spec).eval().to(device)
     network.load_state_dict(filled(network.state_dict(), SEED))
@@ -95,29 +95,29 @@ def measure_member(
         for way, batch in plain_ways.items()
     }
     ways |= {"float32": scored, "bfloat16": lambda: scored(precision="bfloat16")}
-    score(windows[:1], own, device=device)  # whatever is made only once
-    said: dict[str, Floats] = {}
+    score(windows[:1], own, device=device)  # the first call makes what is made only once
+    voted: dict[str, Floats] = {}
     seconds: dict[str, dict[str, float]] = {}
     for _ in range(repeats):
         for way, work in ways.items():
-            said[way], took = timed(work)
+            voted[way], took = timed(work)
             took = {clock: value / len(windows) / 4 for clock, value in took.items()}
             before = seconds.get(way, took)
             seconds[way] = {clock: min(value, before[clock]) for clock, value in took.items()}
     for way in ways:
         if way != "bfloat16":
-            np.testing.assert_allclose(said[way], said["float32"], atol=AGREE, rtol=0)
-    return {"gflop": flop_of(spec) / 1e9, "seconds_per_pass": seconds}, said
+            np.testing.assert_allclose(voted[way], voted["float32"], atol=AGREE, rtol=0)
+    return {"gflop": flop_of(spec) / 1e9, "seconds_per_pass": seconds}, voted
 
 
-def summary(members: dict[str, Any], said: dict[str, dict[str, Floats]]) -> dict[str, Any]:
+def summary(members: dict[str, Any], voted: dict[str, dict[str, Floats]]) -> dict[str, Any]:
     """Return figures of the ensemble of the measured members: sums of time, means of probability."""
-    ways = list(next(iter(said.values())))
+    ways = list(next(iter(voted.values())))
     total = {
         way: {c: sum(m["seconds_per_pass"][way][c] for m in members.values()) for c in ("wall", "cpu")}
         for way in ways
     }
-    mean = {way: np.mean([own[way] for own in said.values()], axis=0) for way in ways}
+    mean = {way: np.mean([own[way] for own in voted.values()], axis=0) for way in ways}
     return {
         "seconds_per_pass": total,
         "speedup_over": {
@@ -193,12 +193,12 @@ def main(
     described, published = machine(), published_batches()
     pixels = synthetic_windows(SEED, windows)
     found: dict[str, Any] = {}
-    said: dict[str, dict[str, Floats]] = {}
+    voted: dict[str, dict[str, Floats]] = {}
     with tempfile.TemporaryDirectory(prefix="landslide-map-benchmark-") as folder:
         bundle = written(Path(folder), chosen)
         for version in chosen:
             ways = {f"plain, {size} at a time": size for size in batches} or {"plain": published[version]}
-            found[version], said[version] = measure_member(bundle, version, pixels, ways, device, repeats)
+            found[version], voted[version] = measure_member(bundle, version, pixels, ways, device, repeats)
             found[version]["plain_batches"] = ways
             found[version]["stem"] = measure_stems(version)
             click.echo(f"{version}: {found[version]['seconds_per_pass']}", err=True)
@@ -215,7 +215,7 @@ def main(
         "flips": 4,
         "members": found,
         "products": measure_products(),
-        "ensemble": summary(found, said),
+        "ensemble": summary(found, voted),
     }
     assert report["ensemble"]["greatest_difference"]["bfloat16"] < CLOSE
     click.echo(table(report), err=True)

@@ -1,4 +1,4 @@
-"""``landslide-map check``: validate a scene and say what was understood, without mapping it."""
+"""``landslide-map check``: validate a scene and print what was understood, without mapping it."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def _windows(
         result["importance"] = feature_importance(predicted.bundle)
         write_window_report(options["report"], result, predicted, overwrite=options["overwrite"])
     if result["trained_on"] and not options["out_of_fold"]:
-        console.say(
+        console.show(
             f"note: the bundle was trained on {result['trained_on_windows']} of these windows, so these "
             "figures flatter it; --out-of-fold gives honest ones"
         )
@@ -188,7 +188,7 @@ def _open(
     assert windows is not None
     known = read_labelled_windows(windows, labels)
     if known.unlabelled:
-        console.say(f"note: {known.unlabelled} windows have no label and are left out")
+        console.show(f"note: {known.unlabelled} windows have no label and are left out")
     return known.windows, known.labels, known.windows.ids, known.folds
 
 

@@ -10,7 +10,7 @@ import click
 
 from . import shared_options
 from .feedback import Console, feedback
-from .find import asking, network_of, prepared, require_search, search_options
+from .find import confirming, network_of, prepared, require_search, search_options
 from .grouped_help import command
 
 _MAP_OPTIONS = ("bundle", "stride", "operating_point", "profile", "members", "memory")
@@ -56,12 +56,12 @@ def event(out: Path, yes: bool, watch: bool, every: float, console: Console, **o
     with network_of(console) as network:
 
         def finish(plan: Plan) -> None:
-            asking(
+            confirming(
                 lambda allowed: fetch_plan(plan, query, network, console.progress, allowed=allowed), yes=yes
             )
             results = plan.folder / "results"
             if (results / MANIFEST).exists():
-                console.say(f"{results}: mapped before")
+                console.show(f"{results}: mapped before")
                 return
             map_one(plan.scene, results, console, **mapping)
 
@@ -71,5 +71,5 @@ def event(out: Path, yes: bool, watch: bool, every: float, console: Console, **o
             network,
             finish,
             every=timedelta(hours=every) if watch else None,
-            say=console.say,
+            show=console.show,
         )

@@ -34,7 +34,7 @@ class Console:
     _log: logging.Handler
     _shown: set[str] = field(default_factory=set)
 
-    def say(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """Print one line of status, unless `quiet` is set."""
         if not self.quiet:
             self._write("message", text, text=text)
@@ -76,11 +76,11 @@ class Console:
 class _Lines(logging.Handler):
     """Log records as lines between the progress bars."""
 
-    say: Callable[[str], object] = staticmethod(lambda _: None)
+    show: Callable[[str], object] = staticmethod(lambda _: None)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record."""
-        self.say(record.getMessage())
+        self.show(record.getMessage())
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def _feedback(quiet: bool, verbose: int, as_json: bool, log_file: Path | None) -
         elif not quiet:
             report = display.enter_context(progress.on_stderr())
         console = Console(report, spent, as_json, quiet, verbose, display.close, shown)
-        shown.say = console.say
+        shown.show = console.show
         try:
             yield console
         except click.exceptions.Exit:

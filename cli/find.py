@@ -120,7 +120,7 @@ def find(
             fetching = partial(
                 download, selection, query, folder, network, console.progress, image_before=image_before
             )
-            asking(lambda allowed: fetching(allowed=allowed), yes=yes)
+            confirming(lambda allowed: fetching(allowed=allowed), yes=yes)
     if folder is not None:
         click.echo(f"next: landslide-map check {out}")
     else:
@@ -133,7 +133,7 @@ def network_of(console: Console) -> Network:
     from landslide_map.search.access import CopernicusDataSpace, PlanetaryComputer
     from landslide_map.search.network import Network
 
-    return Network(console.say, (PlanetaryComputer(), CopernicusDataSpace()))
+    return Network(console.show, (PlanetaryComputer(), CopernicusDataSpace()))
 
 
 def prepared(options: dict[str, Any]) -> Query:
@@ -160,15 +160,15 @@ def _area(aoi: Path | None, bbox: tuple[float, float, float, float] | None) -> A
     return Area.of_file(aoi) if aoi is not None else Area.of_box(*bbox or (0, 0, 0, 0))
 
 
-def asking(fetching: Callable[[int], None], *, yes: bool) -> None:
+def confirming(fetching: Callable[[int], None], *, yes: bool) -> None:
     """Call `fetching` with the bytes it may download; at a terminal, more needs a confirmation."""
     import sys
 
     from landslide_map.errors import SearchError
-    from landslide_map.search.download import ASK_ABOVE
+    from landslide_map.search.download import CONFIRM_ABOVE
 
     try:
-        fetching(_ANYTHING if yes else ASK_ABOVE)
+        fetching(_ANYTHING if yes else CONFIRM_ABOVE)
     except SearchError as error:
         if error.code != "E711" or not sys.stdin.isatty() or not click.confirm(error.message + " Go on?"):
             raise

@@ -1,4 +1,4 @@
-"""``landslide-map models``: bring in, look at and verify bundles."""
+"""``landslide-map models``: import, describe and verify bundles."""
 
 from __future__ import annotations
 

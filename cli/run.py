@@ -123,7 +123,7 @@ def _map_several(scenes: tuple[Path, ...], out: Path, console: Console, **option
         for notice in outcome.result.notices:
             console.notice(Notice(notice.code, f"{outcome.name}: {notice.message}"))
         what = "kept, mapped before" if outcome.kept else outcome.result.summary()
-        console.say(f"{outcome.name}: {what}")
+        console.show(f"{outcome.name}: {what}")
 
     result = map_scenes(
         scenes, out, progress=console.progress, announce=console.notice, on_outcome=on_outcome, **options

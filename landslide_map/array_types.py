@@ -1,4 +1,4 @@
-"""Names for types of arrays that many modules take; the docstring of a function says what its axes are."""
+"""Names for types of arrays that many modules take; the docstring of each function names its axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors and notices: everything the tool says when an input is not what it should be.
+"""Errors and notices: refusals of inputs that cannot be used, and doubts about those that can.
 
 Every refusal is a :class:`LandslideMapError` with a documented code (``docs/error-codes.md``)
 and the exit status of the command line. What does not stop a run but changes how its result
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 class LandslideMapError(Exception):
     """Base of every refusal; `code` is documented, `exit_status` is what the command returns.
 
-    The message says what was found, what was expected, where, and what to do.
+    The message has what was found, what was expected, where, and what to do.
     """
 
     exit_status = 1
@@ -43,7 +43,7 @@ class SceneError(LandslideMapError, ValueError):
 
 
 class InputError(LandslideMapError, ValueError):
-    """A file does not hold what the scene says, or cannot be used (exit 4)."""
+    """A file does not hold what the scene declares, or cannot be used (exit 4)."""
 
     exit_status = 4
 

@@ -1,4 +1,4 @@
-"""From a scene and an inventory to tiles with masks, to train pixel members with."""
+"""Tiles with masks, cut from a scene and an inventory, to train pixel members with."""
 
 from __future__ import annotations
 

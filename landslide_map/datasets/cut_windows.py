@@ -1,4 +1,4 @@
-"""From a scene and an inventory to labelled windows on disk, in the layout of the competition."""
+"""Labelled windows on disk, cut from a scene and an inventory, in the layout of the competition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dividing labelled windows into folds."""
+"""Division of labelled windows into folds."""
 
 from __future__ import annotations
 

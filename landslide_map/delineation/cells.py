@@ -1,6 +1,6 @@
 """Surroundings of every pixel: medians of 160 m cells, and of these over 800 m.
 
-Cells lie on the fixed lattice of the grid, so surroundings do not depend on blocks, threads or memory.
+Cells lie at fixed places of the grid, so surroundings do not depend on blocks, threads or memory.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ _CHOICES: Final = np.arange(0.05, 0.96, 0.01).round(2)
 """Thresholds that are tried."""
 
 
-def _counts(results: Path, known: Path, members: Sequence[str], say: Callable[[Notice], object]) -> Counts:
+def _counts(results: Path, known: Path, members: Sequence[str], add: Callable[[Notice], object]) -> Counts:
     """Return how often each pair of probabilities occurs, on landslide and elsewhere."""
     named = read_layer(results / CANDIDATES, LAYER)[1].get(MEMBERS_TAG, "")
     if named != ", ".join(members):
@@ -105,7 +105,7 @@ def _counts(results: Path, known: Path, members: Sequence[str], say: Callable[[N
         grid = Grid(source.crs, source.transform, source.width, source.height)
     shapes, notices = read_inventory(known, grid)
     for notice in notices:
-        say(notice)
+        add(notice)
     truth = rasterize(list(shapes), out_shape=grid.shape, transform=grid.transform, dtype="uint8")
     found, top = np.zeros((2, STEPS + 1, STEPS + 1), np.int64), 0
     for pixels, outlines in zip(

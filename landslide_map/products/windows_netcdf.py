@@ -26,12 +26,12 @@ _COORDINATES: Final = ("y", "x", "row_start", "col_start", "member", "group", "s
 def windows_dataset(
     record: WindowRecord, plan: WindowPlan, grid: Grid, attributes: Mapping[str, str]
 ) -> xr.Dataset:
-    """Return the record as a CF-like Dataset over (row, col) of the window lattice.
+    """Return the record as a CF-like Dataset over (row, col) of the windows.
 
     Parameters
     ----------
     record : WindowRecord
-        On the lattice of `plan`.
+        Of all windows of `plan`, ``plan.grid_shape``.
     plan : WindowPlan
     grid : Grid
         Where the pixels lie; `y` and `x` are the centres of the windows in its CRS.

@@ -23,7 +23,7 @@ from landslide_map.untrusted.json_text import read_json
 
 PARALLEL: Final = 4
 """Files that are downloaded at once: what the Copernicus Data Space allows an account."""
-ASK_ABOVE: Final = 5_000_000_000
+CONFIRM_ABOVE: Final = 5_000_000_000
 """Bytes above which the user must confirm the download."""
 _CHUNK: Final = 1 << 16
 """Bytes written at once: so much of a broken connection is lost at most."""

@@ -108,7 +108,7 @@ def follow(
     finish: Finish,
     *,
     every: timedelta | None = None,
-    say: Callable[[str], object] = lambda _text: None,
+    show: Callable[[str], object] = lambda _text: None,
     sleep: Callable[[float], object] = time.sleep,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Plan:
@@ -127,7 +127,7 @@ def follow(
         Downloads and maps.
     every : timedelta, optional
         Time between two searches; None searches once.
-    say, sleep, clock : callable
+    show, sleep, clock : callable
         Called with each message, to wait, and for the time.
     """
     end = query.event.latest + AFTER
@@ -138,22 +138,22 @@ def follow(
         except SearchError as error:
             if every is None or error.code not in WAIT_FOR | _PASSING or clock() > end:
                 raise
-            say(f"{error.code}: {error.message} Searching again in {every}.")
+            show(f"{error.code}: {error.message} Searching again in {every}.")
             sleep(every.total_seconds())
     finish(plan)
     while every is not None and not plan.worth.best and clock() <= end:
-        say(f"waiting for a better image; searching again in {every}")
+        show(f"waiting for a better image; searching again in {every}")
         sleep(every.total_seconds())
         try:
             selection = find_images(query, network, out / IMAGES)
         except SearchError as error:
             if error.code not in WAIT_FOR | _PASSING:
                 raise
-            say(f"{error.code}: {error.message}")
+            show(f"{error.code}: {error.message}")
             continue
         if worth_of(selection).better_than(plan.worth):
             plan = _written(query, selection, _next(out), out / IMAGES)
-            say(f"better images: {plan.scene}")
+            show(f"better images: {plan.scene}")
             finish(plan)
     return plan
 

@@ -71,7 +71,7 @@ class _Session(requests.Session):
 class Network:
     """A client for one command: hosts are named once, before the first request to each."""
 
-    say: Callable[[str], object] = lambda _text: None
+    show: Callable[[str], object] = lambda _text: None
     """Called with one line of text."""
     access: tuple[Access, ...] = ()
     read_s: float = 60.0
@@ -239,7 +239,7 @@ class Network:
                     )
             self._hosts.add(parts.hostname)
         if new:
-            self.say(f"network: asking {parts.hostname}")
+            self.show(f"network: requesting from {parts.hostname}")
 
     def _session(self) -> requests.Session:
         """Return the session of this thread: sessions are not made for several."""

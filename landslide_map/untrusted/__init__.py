@@ -1,1 +1,1 @@
-"""Foreign files, read with bounds: a file tells its size before it is read, and leads nowhere else."""
+"""Foreign files, read with bounds: sizes are checked before reading, and no file leads elsewhere."""

@@ -92,7 +92,7 @@ def watched(
             network,
             plans.append,
             every=timedelta(days=every),
-            say=reported.append,
+            show=reported.append,
             sleep=days.sleep,
             clock=lambda: days.now,
         )

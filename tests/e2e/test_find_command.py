@@ -125,7 +125,7 @@ def test_found_downloaded_and_checked(catalogue: Loopback, tmp_path: Path):
     assert (tmp_path / "footprints.png").read_bytes()[1:4] == b"PNG"
     report = check_scene(tmp_path / "scene.yaml")
     assert not [n for n in report["notices"] if n["code"].startswith("E")]
-    assert "network: asking 127.0.0.1" in result.stderr
+    assert "network: requesting from 127.0.0.1" in result.stderr
 
 
 def test_the_same_command_again_downloads_nothing_and_replaces_nothing(catalogue: Loopback, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""Layover and shadow: where a radar image says nothing of the slope that it shows, by masks of products."""
+"""Layover and shadow: pixels of a radar image that measure nothing of their slope, by masks of products."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HYP3: Final = re.compile(rf"(?P<stem>S1[ABCD]_.+_RTC\d\d_G_.+){_BAND}", re.IGNO
 OPERA_CODES: Final = (1.0, 2.0, 3.0)
 """Shadow, layover, both; 255 is beyond the burst (OPERA RTC-S1 product specification)."""
 HYP3_CODES: Final = tuple(float(code) for code in range(32) if code & (2 | 4 | 8 | 16))
-"""Bits of layover (2, 4) and shadow (8, 16); bit 1 says that a pixel was tested (ASF's RTC product guide)."""
+"""Bits of layover (2, 4) and shadow (8, 16); bit 1: a pixel was tested (ASF's RTC product guide)."""
 
 
 def hidden_ground(path: Path) -> HiddenGround | None:
@@ -40,7 +40,7 @@ def hidden_ground(path: Path) -> HiddenGround | None:
 
 
 def hidden_notices(orbit: str, masks: Sequence[HiddenGround | None]) -> list[Notice]:
-    """Say (I322) that layover and shadow are left out, and how much of an image that is at most."""
+    """Return the notice (I322) that layover and shadow are left out, with their greatest share."""
     shares = [float(np.isin(sample(one.mask)[0], one.codes).mean()) for one in masks if one is not None]
     if not shares:
         return []

@@ -127,7 +127,7 @@ def decide_offset(
     stated : str
         ``offset`` of scene.yaml.
     metadata : OffsetDecision or None
-        What baseline or BOA_ADD_OFFSET say, if anything.
+        By baseline or BOA_ADD_OFFSET, if there is any.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Runs the installed command in a process of its own, and tells QGIS how far it is.
+"""Process of the installed command, with its progress shown in QGIS.
 
 QGIS brings another Python than the one that landslide-map is installed in, so nothing of it is imported here.
 """

@@ -1,7 +1,7 @@
 """Places on the ground in a Sentinel-1 image: range and Doppler equations, by sarsen.
 
 Reference: Guide to Sentinel-1 Geocoding, UZH-S1-GC-AD. The equations are solved exactly at the nodes of a
-lattice, at some heights; line and sample between them are smooth, and are interpolated.
+mesh, at some heights; line and sample between them are smooth, and are interpolated.
 """
 
 from __future__ import annotations

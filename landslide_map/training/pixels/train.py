@@ -1,4 +1,4 @@
-"""From images with masks to a bundle of pixel members: one network, or the published grid of ninety."""
+"""Training of pixel members on images with masks: one network, or the published grid of ninety."""
 
 from __future__ import annotations
 

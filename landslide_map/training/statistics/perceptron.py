@@ -1,4 +1,4 @@
-"""Training small networks on window statistics, in numpy: the default recipe needs no torch."""
+"""Training of small networks on window statistics, in numpy: the default recipe needs no torch."""
 
 from __future__ import annotations
 

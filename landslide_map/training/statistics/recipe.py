@@ -1,4 +1,4 @@
-"""Recipes: readable files that say which members a bundle has and how they are trained."""
+"""Recipes: readable files with the members of a bundle and how they are trained."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Recipe(_Strict):
 def recipe_content(name: str | Path) -> tuple[Path, Any]:
     """Return the file of a recipe, by name or path, and what it holds; E510 where there is none.
 
-    A recipe may say ``extends: <recipe>``: it then changes that one. Mappings are joined, key by key;
+    A recipe with ``extends: <recipe>`` changes that one. Mappings are joined, key by key;
     anything else takes the place of what it had.
     """
     path, content = _read_content(name)

@@ -1,4 +1,4 @@
-"""From labelled window statistics to a bundle: folds, members, calibration, thresholds, figures."""
+"""Training of a bundle on labelled window statistics: folds, members, calibration, thresholds, figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training boosters and writing them small: text for LightGBM, UBJ for XGBoost."""
+"""Training of boosters, and their small files: text for LightGBM, UBJ for XGBoost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training the two published boosters on 126 features, with their libraries' own parameters."""
+"""Training of the two published boosters on 126 features, with their libraries' own parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From labelled windows to a bundle of networks and boosters, fold by fold, surviving kills."""
+"""Training of a bundle of networks and boosters on labelled windows, fold by fold, surviving kills."""
 
 from __future__ import annotations
 
