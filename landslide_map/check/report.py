@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from landslide_map.raster.dataset import short_name
 from landslide_map.runtime.progress import duration
 
 
@@ -92,7 +92,7 @@ def _file(band: dict[str, Any], source: str | None = None) -> str:
     nodata = ", ".join(f"{value:g}" for value in band["nodata"]) or "NaN"
     number = f" band {band['band']}" if band["band"] != 1 else ""
     return (
-        f"{Path(band['path']).name}{number}: {band['crs'][:40]}, pixel {band['pixel']:.6g}, nodata {nodata}"
+        f"{short_name(band['path'])}{number}: {band['crs'][:40]}, pixel {band['pixel']:.6g}, nodata {nodata}"
         f"{f' ({source})' if source else ''}"
     )
 

@@ -177,6 +177,20 @@ def variable_name(file: Path, subdataset: str) -> tuple[str, str]:
     return name, f'{_NETCDF}{file}":{name}'
 
 
+def short_name(name: str | Path) -> str:
+    """Return what a report calls the files behind a name: without folders, of several the first.
+
+    >>> short_name("/data/B04.tif"), short_name('JOIN:"/data/a.tif":"/data/b.tif"')
+    ('B04.tif', 'a.tif and 1 more')
+    """
+    if parts := tile_sheets(name) or joined_files(name):
+        more = len(files_in(name)) - 1
+        return f"{short_name(parts[0]).partition(' and ')[0]} and {more} more"
+    if geocoded := ground_range_band(name):
+        return f"{geocoded.product.name} ({geocoded.polarisation.upper()})"
+    return Path(name).name
+
+
 def files_in(name: str | Path) -> tuple[Path, ...]:
     """Return the files on disk behind a name that GDAL opens: zips, stores and parts."""
     if parts := tile_sheets(name) or joined_files(name):

@@ -19,6 +19,7 @@ from landslide_map.errors import InputError
 from landslide_map.grid import Block
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import SceneInputs
+from landslide_map.raster.dataset import short_name
 from landslide_map.scene.model import Scene
 from landslide_map.stack.channels import read_channels, tells_water
 from landslide_map.stack.slope import elevation_block
@@ -175,6 +176,7 @@ def test_tiles_of_different_pixel_widths_are_joined_without_a_seam(tmp_path):
         inputs = opened(tmp_path / str(type(given)), dem=given)
         assert inputs.dem is not None
         assert len([path for path in inputs.files if path.parent == folder]) == 4
+        assert short_name(inputs.dem.path) == "north0.tif and 3 more"
         found = elevation_block(inputs.dem, inputs.grid, Block(0, 0, ROWS, COLS))
         cols, rows = np.meshgrid(LEFT + 10 * (np.arange(COLS) + 0.5), TOP - 10 * (np.arange(ROWS) + 0.5))
         at = rasterio.warp.transform(f"EPSG:{EPSG}", "EPSG:4326", cols.ravel(), rows.ravel())
