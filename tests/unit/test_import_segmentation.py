@@ -197,6 +197,13 @@ def test_files_that_are_not_what_they_should_be(ganerod: Path, tmp_path: Path) -
     out = tmp_path / "bundle"
     single = ganerod / "30/checkpoints/epoch_012.ckpt"
     refused("E550", tmp_path / "absent", out)
+    (tmp_path / "trained_models.zip").write_bytes(b"PK")
+    refused("E550", tmp_path / "trained_models.zip", out)
+    for setting in ("sentinel1_ensemble", "sentinel2_ensemble"):
+        run = tmp_path / "trained_models" / setting / "0/checkpoints"
+        run.mkdir(parents=True)
+        (run / "epoch_001.ckpt").touch()
+    refused("E550", tmp_path / "trained_models", out, SCALED)
     (tmp_path / "empty").mkdir()
     refused("E550", tmp_path / "empty", out)
     refused("E553", single, out, SCALED)

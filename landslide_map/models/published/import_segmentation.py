@@ -108,6 +108,8 @@ def import_segmentation(
 
 
 def _found(source: Path, options: ImportOptions) -> tuple[list[Published], list[Notice]]:
+    if source.suffix.lower() == ".zip":
+        raise BundleError("E550", f"{source}: is a zip file; expected a folder. Unpack it first.")
     if source.is_file():
         return _single(source, options)
     if not source.is_dir():
@@ -144,6 +146,11 @@ def _single(path: Path, options: ImportOptions) -> tuple[list[Published], list[N
 def _checkpoints(
     source: Path, paths: list[Path], options: ImportOptions
 ) -> tuple[list[Published], list[Notice]]:
+    named = [name for name in ganerod.FOLDERS.values() if any(name in path.parts for path in paths)]
+    if len(named) > 1:
+        raise BundleError(
+            "E550", f"{source}: holds {' and '.join(named)}; expected one setting. Give one of these folders."
+        )
     runs: dict[int, Path] = {}
     notices: list[Notice] = []
     for folder in sorted({path.parent.parent for path in paths}):
