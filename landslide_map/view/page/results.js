@@ -124,7 +124,9 @@
   const isShown = (o) => isAbove(o) && !hidden.has(keyOf(o));
 
   async function load() {
-    const found = await getJson(data.pixels && threshold !== null ? `outlines?threshold=${threshold}` : "outlines");
+    const asked = threshold;
+    const found = await getJson(data.pixels && asked !== null ? `outlines?threshold=${asked}` : "outlines");
+    if (threshold !== asked) return; // the slider moved on meanwhile
     outlines = found.outlines.map((entry) => Object.assign(entry, pathOf(entry.r)));
     told(found.tally);
     count();
@@ -240,9 +242,11 @@
   };
   byId("threshold").onchange = async () => {
     if (!data.pixels) return;
-    threshold = Number(byId("threshold").value);
-    await load();
-    changed(threshold);
+    const before = threshold, asked = Number(byId("threshold").value);
+    threshold = asked;
+    byId("shown").textContent = `drawing at ${asked.toFixed(2)} …`;
+    try { await load(); } catch { threshold = before; }
+    if (threshold === asked || threshold === before) changed(threshold);
   };
   byId("as-stored").onclick = () => { byId("threshold").value = data.lowest; changed(null); };
   byId("redraw").onclick = async () => {
