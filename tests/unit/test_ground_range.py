@@ -25,6 +25,7 @@ from landslide_map.raster.ground_range.product import GroundRangeBand, annotatio
 from landslide_map.raster.ground_range.raster import FLOOR_POWER
 from landslide_map.scene.model import Scene
 from landslide_map.stack.acquisitions import read_acquisition
+from landslide_map.stack.pixel_channels import read_pixel_channels, unavailable
 from tests.support.ground_range_product import (
     LINES,
     SAMPLES,
@@ -232,6 +233,19 @@ def test_products_of_a_scene_are_read_as_a_track(tmp_path):
     vv, vh = (read_acquisition(inputs, f"desc_post_{pol}", block) for pol in ("vv", "vh"))
     assert -10.6 < np.nanmedian(vv) < -9.4
     assert 5.0 < np.nanmedian(vv) - np.nanmedian(vh) < 7.0
+    check_angles(inputs, block)
+
+
+def check_angles(inputs: SceneInputs, block: Block) -> None:
+    """Compare with the annotation at the sample where another way sees a pixel."""
+    (found,) = read_pixel_channels(inputs, ["desc_incidence"], block)
+    rows, cols = np.mgrid[: block.height : 13, : block.width : 13]
+    t = grid().transform
+    lon, lat = FROM_GRID.transform(t.c + 10 * (cols + block.col + 0.5), t.f - 10 * (rows + block.row + 0.5))
+    heights = hill(lon, lat) + geoid_height(lon, lat)
+    sample = np.array([seen_at(*one)[1] for one in zip(lon.flat, lat.flat, heights.flat, strict=True)])
+    np.testing.assert_allclose(found[rows, cols].ravel(), 38 + sample / 900, atol=0.002)
+    assert unavailable(inputs, ["desc_incidence", "desc_local_incidence"])[0].startswith("desc_local")
 
 
 @needs_sarsen

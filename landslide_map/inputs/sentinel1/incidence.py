@@ -10,6 +10,7 @@ from typing import Final
 
 from landslide_map.inputs.scene_inputs import RadarImage, RadarTrack, UnopenedBand
 from landslide_map.raster.dataset import files_in, plain_path
+from landslide_map.raster.ground_range.product import INCIDENCE, ground_range_band
 from landslide_map.scene.model import TrackSpec
 from landslide_map.untrusted.files import ZIP_ERRORS, inside_zip, zip_names
 
@@ -42,7 +43,7 @@ def angles(
     ----------
     kind : {"incidence", "local_incidence"}
         From the normal of the ellipsoid (HyP3 ``inc_map_ell``, OPERA ``incidence_angle``) or of the ground
-        (HyP3 ``inc_map``, OPERA ``local_incidence_angle``).
+        (HyP3 ``inc_map``, OPERA ``local_incidence_angle``). GRD products have the first in their annotation.
     listed : sequence of Path, optional
         What scene.yaml lists: instead of what lies beside the bands.
     images : sequence of RadarImage
@@ -50,7 +51,12 @@ def angles(
     """
     if listed is not None:
         return tuple(UnopenedBand(str(path)) for path in listed)
-    files = [plain_path(band.path) for image in images[:1] for band in image.bands.get("vv", ())]
+    bands = [band for image in images[:1] for band in image.bands.get("vv", ())]
+    geocoded = [one for band in bands if (one := ground_range_band(band.path))]
+    if geocoded:
+        own = geocoded if kind == "incidence" else []
+        return tuple(UnopenedBand(replace(one, polarisation=INCIDENCE).name) for one in own)
+    files = [plain_path(band.path) for band in bands]
     found = dict.fromkeys(path for file in files for path in _beside(file, kind))
     return tuple(UnopenedBand(str(path)) for path in found)
 

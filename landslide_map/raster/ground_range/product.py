@@ -39,8 +39,10 @@ _ORBIT_FILE: Final = re.compile(
 _MOST_ORBIT: Final = 64 * 2**20
 _MOST_FILES: Final = 5_000
 GROUND_RANGE: Final = "GRD:"
+INCIDENCE: Final = "incidence"
+"""In place of a polarisation: angles from the normal of the ellipsoid, which the annotation of VV has."""
 _NAME: Final = re.compile(
-    r'GRD:"(?P<product>[^"]+)":"(?P<orbit>[^"]*)":"(?P<dem>.+)":(?P<polarisation>vv|vh):(?P<left>[^,:]+),(?P<top>[^,:]+),'
+    r'GRD:"(?P<product>[^"]+)":"(?P<orbit>[^"]*)":"(?P<dem>.+)":(?P<polarisation>vv|vh|incidence):(?P<left>[^,:]+),(?P<top>[^,:]+),'
     r"(?P<width>\d+),(?P<height>\d+):(?P<crs>.+)",
     re.DOTALL,
 )
@@ -52,11 +54,17 @@ class GroundRangeBand:
 
     product: Path
     polarisation: str
+    """``vv``, ``vh``, or :data:`INCIDENCE`."""
     dem: str
     """What opens the elevation model."""
     grid: Grid
     orbit: Path | None = None
     """The orbit file; None for one beside the product, or else the orbit of the product."""
+
+    @property
+    def annotated(self) -> str:
+        """Polarisation of the annotation that it is made with."""
+        return "vv" if self.polarisation == INCIDENCE else self.polarisation
 
     @property
     def name(self) -> str:
@@ -128,8 +136,8 @@ def product_files(product: Path, polarisation: str) -> ProductFiles:
 
 def source_paths(band: GroundRangeBand) -> tuple[Path, ...]:
     """Return the files on disk that a band is made from, but the elevation model: of a zip, the zip."""
-    files = product_files(band.product, band.polarisation)
-    orbit = band.orbit or orbit_file_of(band.product, annotation_of(band.product, band.polarisation))
+    files = product_files(band.product, band.annotated)
+    orbit = band.orbit or orbit_file_of(band.product, annotation_of(band.product, band.annotated))
     own = (files.measurement, files.annotation, files.calibration, files.noise)
     return (*((band.product,) if band.product.is_file() else own), *((orbit,) if orbit else ()))
 

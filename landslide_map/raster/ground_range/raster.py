@@ -1,4 +1,4 @@
-"""Sigma0 of a GRD product on a map grid, read as a raster of one band.
+"""Sigma0 or incidence angles of a GRD product on a map grid, read as a raster of one band.
 
 A pixel takes the nearest sample of the image (docs/decisions/0052-radar-by-nearest-pixels.md). Thermal noise
 is removed and calibrated with the annotation; border noise is left out. The value of a pixel does not
@@ -19,6 +19,7 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
+from scipy.interpolate import RegularGridInterpolator
 
 from landslide_map.array_types import Floats, Floats32, Rows
 from landslide_map.errors import InputError
@@ -30,6 +31,7 @@ from landslide_map.raster.ground_range.annotation import Annotation
 from landslide_map.raster.ground_range.border import valid_samples
 from landslide_map.raster.ground_range.geometry import HEIGHTS_M, RangeDoppler, require_sarsen
 from landslide_map.raster.ground_range.product import (
+    INCIDENCE,
     GroundRangeBand,
     annotation_of,
     orbit_file_of,
@@ -60,11 +62,11 @@ class GroundRangeRaster(OneBand):
     def __init__(self, band: GroundRangeBand, open_raster: Callable[[str], DatasetReader]) -> None:
         require_sarsen(band.product)
         self._band, self._open = band, open_raster
-        self._annotation = annotation_of(band.product, band.polarisation)
+        self._annotation = annotation_of(band.product, band.annotated)
         orbit = band.orbit or orbit_file_of(band.product, self._annotation)
         changed = tuple(path.stat().st_mtime_ns for path in (band.product, orbit) if path is not None)
-        self._geometry = _geometry(band.product, band.polarisation, orbit, changed)
-        self._image = open_raster(str(product_files(band.product, band.polarisation).measurement))
+        self._geometry = _geometry(band.product, band.annotated, orbit, changed)
+        self._image = open_raster(str(product_files(band.product, band.annotated).measurement))
         self._dem = open_raster(band.dem)
         timing = self._annotation.timing
         if self._image.shape != (timing.lines, timing.samples):
@@ -80,14 +82,15 @@ class GroundRangeRaster(OneBand):
         self.descriptions = (band.polarisation.upper(),)
 
     def pixels(self, rows: Rows, cols: Rows) -> Floats32:
-        """Return sigma0 as power, NaN where nothing was seen."""
+        """Return sigma0 as power, or angles in degrees, NaN where nothing was seen."""
         out = np.full((rows.size, cols.size), np.nan, np.float32)
+        values = self._angles if self._band.polarisation == INCIDENCE else self._sigma0
         for top in np.unique(rows // SQUARE):
             for left in np.unique(cols // SQUARE):
                 here = np.ix_(rows // SQUARE == top, cols // SQUARE == left)
                 inside = np.ix_(rows[rows // SQUARE == top] % SQUARE, cols[cols // SQUARE == left] % SQUARE)
                 line, sample = self._square(int(top), int(left))
-                out[here] = self._sigma0(line[inside], sample[inside])
+                out[here] = values(line[inside], sample[inside])
         return out
 
     def _square(self, top: int, left: int) -> tuple[Floats, Floats]:
@@ -144,6 +147,24 @@ class GroundRangeRaster(OneBand):
         power = np.maximum((numbers * numbers - noise) / (sigma * sigma), FLOOR_POWER)
         power[(numbers == 0) | ~self._valid(window)] = np.nan
         out[seen] = power[row - first[0], col - first[1]]
+        return out
+
+    def _angles(self, line: Floats, sample: Floats) -> Floats32:
+        """Return angles from the normal of the ellipsoid, bilinear between the points of the annotation."""
+        timing, points = self._annotation.timing, self._annotation.tie_points
+        lines, samples = np.unique(points.line), np.unique(points.sample)
+        if lines.size < 2 or samples.size < 2 or lines.size * samples.size != points.line.size:
+            raise InputError(
+                "E101",
+                f"{self._band.product}: its grid of incidence angles has gaps; fetch the product again",
+            )
+        table = points.incidence[np.lexsort((points.sample, points.line))].reshape(lines.size, samples.size)
+        with np.errstate(invalid="ignore"):
+            seen = (line >= -0.5) & (line < timing.lines - 0.5)
+            seen &= (sample >= -0.5) & (sample < timing.samples - 0.5)
+        at = (np.clip(line[seen], *lines[[0, -1]]), np.clip(sample[seen], *samples[[0, -1]]))
+        out = np.full(line.shape, np.nan, np.float32)
+        out[seen] = RegularGridInterpolator((lines, samples), table)(at)
         return out
 
     def _valid(self, window: Window) -> npt.NDArray[np.bool_]:
