@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from functools import lru_cache, partial
 from pathlib import Path
@@ -18,7 +18,6 @@ from landslide_map.models.networks.architecture import build_network, encoders
 from landslide_map.models.networks.preprocessing import enlarge, logits, planes
 from landslide_map.models.networks.reduced_precision import fault, keep_stems_in_float32, some_windows
 from landslide_map.models.networks.spec import NetworkSpec
-from landslide_map.models.networks.speedups.early_pooling import average_early
 from landslide_map.models.networks.speedups.fused_batchnorm import fold_norms
 from landslide_map.models.networks.speedups.fused_patch_embed import KERNEL, FoldedStem, fold_stem
 from landslide_map.models.networks.speedups.inplace_activations import lean_activations
@@ -30,7 +29,6 @@ from landslide_map.windows import SIZE
 Weights = dict[str, Tensor]
 SPEEDUPS: Final = (
     "batchnorm",
-    "early pooling",
     "patch embedding",
     "activations",
     "parallel blocks",
@@ -38,16 +36,12 @@ SPEEDUPS: Final = (
 )
 """Rewrites of a network's arithmetic with the same numbers to rounding, each with a figure of its own in
 docs/benchmarks.md (``python -m benchmarks.speedups``)."""
-ON_CPU: Final = frozenset(SPEEDUPS[3:])
+ON_CPU: Final = frozenset(SPEEDUPS[2:])
 """Those for CPUs in float32."""
-_OF_ENCODERS: Final[dict[str, Callable[[nn.Module], object]]] = {
-    "early pooling": average_early,
-    "activations": lean_activations,
-}
 
 
 class Fold(Protocol):
-    """A change of a network that asks for a change of its weights."""
+    """A change of a network that needs a change of its weights."""
 
     def fold(self, weights: Weights) -> None:
         """Turn the state dict of the network as it was into that of the network as it is."""
@@ -84,9 +78,8 @@ class VotingNetwork:
         network = build_network(spec).eval().requires_grad_(False)
         self._folds: list[Fold] = [*fold_norms(network)] if "batchnorm" in used else []
         for prefix, encoder in encoders(network).items():
-            for name, rewrite in _OF_ENCODERS.items():
-                if name in used:
-                    rewrite(encoder)
+            if "activations" in used:
+                lean_activations(encoder)
             if "patch embedding" in used and fold_stem(encoder, spec.image_size):
                 self._folds.append(FoldedStem(prefix + KERNEL, spec.image_size))
             elif spec.image_size != SIZE:

@@ -54,7 +54,6 @@ class PartedBlock(nn.Module):
         self.in_norm = old.in_norm
         self.hidden = nn.Linear(width, old.in_split[0])
         self.qkv = nn.Linear(width, 3 * width)
-        self.drop = old.mlp_drop  # in evaluation nothing, or in the last block the mean over tokens
         self.attn_out_proj = old.attn_out_proj
         self.mlp_out_proj = old.mlp_out_proj
         self.ls = old.ls
@@ -65,11 +64,11 @@ class PartedBlock(nn.Module):
         count, tokens, width = x.shape
         normal = self.in_norm(x)
         hidden = torch.ops.aten.gelu_(self.hidden(normal))
-        added = self.mlp_out_proj(self.drop(hidden))
+        added = self.mlp_out_proj(hidden)
         parts = self.qkv(normal).view(count, tokens, 3, self._heads, width // self._heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         attended = scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(x.shape)
-        added = self.attn_out_proj(self.drop(attended)).add_(added)
+        added = self.attn_out_proj(attended).add_(added)
         return x + torch.as_tensor(self.ls(added))
 
 
