@@ -9,6 +9,7 @@ from pathlib import Path
 from landslide_map import errors
 from landslide_map.error_codes import CODES, as_markdown
 from landslide_map.error_cures import CURES
+from tests.support.raised import documented_exit_statuses
 
 ROOT = Path(__file__).parents[1]
 USED = {
@@ -57,13 +58,6 @@ def _raised() -> list[tuple[str, int]]:
 
 
 def test_the_page_of_codes_says_the_exit_status_of_each() -> None:
-    documented: dict[str, int] = {}
-    status = None
-    for line in as_markdown().splitlines():
-        reported = re.findall(r"exit status (\d)", line)
-        if line.startswith("## "):
-            status = int(reported[0]) if reported else None
-        elif (code := line[2:6]) in CODES and line.startswith("| "):
-            documented[code] = int(reported[0]) if reported else status
+    documented = documented_exit_statuses()
     wrong = [(code, status) for code, status in _raised() if documented.get(code) != status]
     assert wrong == [], "code and exit status of the source, which the page does not say"

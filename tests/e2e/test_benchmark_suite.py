@@ -14,6 +14,8 @@ from click.testing import CliRunner
 from benchmarks import measured, suite, tables
 from benchmarks.floor import flop_of
 from landslide_map.models.networks.spec import NetworkSpec
+from tests.support import messages
+from tests.support.raised import raised
 
 ROOT = Path(__file__).parents[2]
 
@@ -207,7 +209,7 @@ def test_tables_go_between_the_markers_of_the_document(tmp_path: Path) -> None:
     assert docs.read_text() == f"before\n{tables.BEGIN}\n\nnewer table\n\n{tables.END}\nafter\n"
     assert tables.DOCS.read_text().count(tables.BEGIN) == tables.DOCS.read_text().count(tables.END) == 1
     docs.write_text("no markers")
-    with pytest.raises(ValueError, match="lacks the line"):
+    with raised(ValueError, messages.LACKS_THE_LINE):
         tables.put_into_docs("new", docs)
 
 
@@ -219,7 +221,7 @@ def test_a_measured_program_has_its_own_time_and_memory() -> None:
     assert spent.seconds >= spent.cpu_seconds * 0.9
     assert 0.2 <= spent.cpu_seconds < 1
     assert spent.peak_memory_bytes >= 80 << 20
-    with pytest.raises(measured.FailedError, match=r"ended with 3: what went wrong"):
+    with raised(measured.FailedError, "ended with 3: what went wrong"):
         measured.run([sys.executable, "-c", "import sys; sys.stderr.write('what went wrong'); sys.exit(3)"])
 
 

@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +34,10 @@ from landslide_map.scene.model import load_scene
 from landslide_map.training.windows.train import train
 from landslide_map.windows import WindowPlan, plan_windows
 from sample_scenes.make_scene import make_scene
+from tests.support import messages
 from tests.support.dask_processes import PATIENCE_S, DaskProcesses
 from tests.support.network_recipes import labelled_windows, tiny_window_recipe
+from tests.support.raised import raised
 from tests.support.result_files import made
 from tests.support.tall_scene import write_tall_scene
 
@@ -313,56 +314,57 @@ def test_a_greeting_along_with_other_messages_is_asked_for_anew(rude: int, tmp_p
                 assert client.scheduler_info()["workers"] == {}
         else:
             with (
-                pytest.raises(LandslideMapError, match="along with other messages") as caught,
+                raised("E630", messages.ALONG_WITH_OTHER_MESSAGES),
                 client_of(processes.address),
             ):
                 pass
-            assert caught.value.code == "E630"
     assert len((tmp_path / "tries").read_text()) == connect.GREETINGS
 
 
-@contextmanager
-def another_version(dask: DaskProcesses, package: str, answer: str) -> Iterator[None]:
-    """Have a worker named "other" that answers for the version of `package` as told."""
-    lie = f"""
+LIAR = """
 from importlib import metadata
+from pathlib import Path
 
 def dask_setup(worker):
     real = metadata.version
 
     def version(name):
-        if name == "{package}":
-            {answer}
-        return real(name)
+        lie = Path(f"{name} of other")
+        if not lie.exists():
+            return real(name)
+        if answer := lie.read_text():
+            return answer
+        raise metadata.PackageNotFoundError
 
     metadata.version = version
 """
-    other = dask.worker("other", preload=lie)
+"""Answers for the version of a package as a file of its folder says; an empty one denies the package."""
+
+
+def test_a_worker_of_another_version_is_refused_by_name_and_other_libraries_are_remarked_on(
+    dask: DaskProcesses,
+) -> None:
+    other = dask.worker("other", preload=LIAR)
     try:
         dask.await_workers("a", "b", "other")
-        yield
+        for answer, said in (("9.9", "9.9"), ("", "no landslide-map")):
+            lie = dask.folder / "landslide-map of other"
+            lie.write_text(answer)
+            with pytest.raises(LandslideMapError) as caught, connected(dask.address):
+                pass
+            assert caught.value.code == "E632"
+            assert re.search(f"worker other .* has .*{said}", caught.value.message)
+            lie.unlink()
+        lie = dask.folder / "numpy of other"
+        lie.write_text("1.0")
+        with connected(dask.address) as workers:
+            (notice,) = workers.notices
+        lie.unlink()
+        with connected(dask.address) as workers:
+            assert workers.notices == ()
     finally:
         other.kill()
         dask.await_workers("a", "b")
-
-
-@pytest.mark.parametrize(
-    ("answer", "said"),
-    [("return '9.9'", "9.9"), ("raise metadata.PackageNotFoundError", "no landslide-map")],
-)
-def test_a_worker_of_another_version_is_refused_by_name(answer: str, said: str, dask: DaskProcesses) -> None:
-    with (
-        another_version(dask, "landslide-map", answer),
-        pytest.raises(LandslideMapError, match=f"worker other .* has .*{said}") as caught,
-        connected(dask.address),
-    ):
-        pass
-    assert caught.value.code == "E632"
-
-
-def test_other_libraries_are_remarked_on(dask: DaskProcesses) -> None:
-    with another_version(dask, "numpy", "return '1.0'"), connected(dask.address) as workers:
-        (notice,) = workers.notices
     assert notice.code == "W630"
     assert re.search(r"^worker other \(tcp.*\) has numpy 1\.0 \(here \d", notice.message)
 
@@ -420,7 +422,7 @@ def test_networks_run_where_the_graphics_card_is_and_the_rest_elsewhere(
     """Workers a and b have none; the third one says that it has."""
     train(*labelled_windows(16), tmp_path / "bundle", recipe=tiny_window_recipe())
     scene = make_scene(tmp_path / "scene", seed=5, size=160)
-    options = {"bundle": tmp_path / "bundle", "stride": 48, "device": "cpu"}
+    options = {"bundle": tmp_path / "bundle", "stride": 48, "device": "cpu", "outline": "windows"}
     here = map_scene(scene, tmp_path / "here", **options)
     for mark in dask.folder.glob("* on *"):
         mark.unlink()

@@ -186,15 +186,15 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_scene(tmp_path_factory.mktemp("scene"), seed=5, size=256)
+    return make_scene(tmp_path_factory.mktemp("scene"), seed=5, size=192)
 
 
-@pytest.mark.parametrize("stride", [64, 48])
 def test_a_map_of_networks_keeps_its_classes_and_outlines_and_says_what_it_did(
-    networks: Path, scene: Path, tmp_path: Path, stride: int
+    networks: Path, scene: Path, tmp_path: Path
 ) -> None:
     # Where one sure vote of three is enough; these networks hardly ever agree.
-    options: dict[str, Any] = {"bundle": networks, "stride": stride, "device": "cpu", "threshold": 0.2}
+    options: dict[str, Any] = {"bundle": networks, "stride": 48, "device": "cpu", "threshold": 0.2}
+    options["outline"] = "windows"
     full = map_scene(scene, tmp_path / "full", **options)
     quick = map_scene(scene, tmp_path / "quick", **options, exact_early_exit=True)
     with rasterio.open(full.classes) as a, rasterio.open(quick.classes) as b:

@@ -13,7 +13,6 @@ import xarray as xr
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.datasets.cut_windows import LabelRule, cut_windows
 from landslide_map.datasets.labelled_windows import read_labelled_windows
-from landslide_map.errors import ResourceError
 from landslide_map.features.window_statistics import statistics_and_pixels
 from landslide_map.inference import rows as predicting
 from landslide_map.inference.score import score
@@ -25,7 +24,9 @@ from landslide_map.scene.model import load_scene
 from landslide_map.training.windows.train import train
 from landslide_map.windows import plan_windows
 from sample_scenes.make_scene import make_scene
+from tests.support import messages
 from tests.support.network_recipes import labelled_windows, tiny_window_recipe
+from tests.support.raised import raised
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +96,8 @@ def test_cuda_that_is_absent_is_refused_before_anything_is_read(
     scene: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ResourceError, match="no CUDA device") as caught:
+    with raised("E610", messages.NO_CUDA_DEVICE):
         map_scene(scene, tmp_path / "map", bundle=bundle, device="cuda")
-    assert caught.value.code == "E610"
     assert not (tmp_path / "map").exists()
 
 

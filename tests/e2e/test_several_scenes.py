@@ -24,6 +24,8 @@ from landslide_map.mapping.map_scenes import Outcome, SeveralResult, map_scenes,
 from landslide_map.models.bundle.load import Bundle, load_bundle
 from landslide_map.products.columns import ANALYSED, LANDSLIDES
 from landslide_map.products.geopackage import read_layer
+from tests.support import messages
+from tests.support.raised import raised
 from tests.support.sample_scene import cut_sample
 
 LEFT, TOP, ROWS, COLS, EMPTY = 798_760, 2_658_120, 256, 320, 128
@@ -215,9 +217,8 @@ def test_bundles_are_loaded_once(small: list[Path], tmp_path: Path) -> None:
 def test_names_come_from_files_and_folders_and_must_differ() -> None:
     assert list(scene_names(["x/a.yaml", "x/b/scene.yaml", "c.d.yml"])) == ["a", "b", "c.d"]
     for clash in (["x/a.yaml", "y/a.yaml"], ["a/scene.yaml", "x/a.yaml"], ["a.yaml", "a.yaml"]):
-        with pytest.raises(LandslideMapError, match="Rename one of them") as caught:
+        with raised("E402", messages.RENAME_ONE_OF_THEM):
             scene_names(clash)
-        assert caught.value.code == "E402"
 
 
 def test_the_folder_of_a_single_result_is_refused_before_any_work(
@@ -238,7 +239,7 @@ def test_an_interruption_says_what_is_finished(
         return map_scene(scene, out, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(several, "map_scene", interrupted)
-    with pytest.raises(KeyboardInterrupt, match=r"1 of 2 scenes are finished.*b.*3 of 9 rows"):
+    with raised(KeyboardInterrupt, "1 of 2 scenes are finished", "b (3 of 9 rows)"):
         map_scenes(small, tmp_path / "out", outline="windows")
     assert (tmp_path / "out" / "a" / "run.json").exists()
 

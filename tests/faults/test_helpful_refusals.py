@@ -12,7 +12,9 @@ from landslide_map_cli.main import cli
 from landslide_map.errors import InputError, SceneError, UsageError
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.scene.model import Scene, load_scene
+from tests.support import messages
 from tests.support.radar_files import passes
+from tests.support.raised import raised
 from tests.support.safe_product import land, write_product
 
 EVENT = "event: {time: 2024-04-02T23:58:00Z}\n"
@@ -54,9 +56,8 @@ def test_sentinel_2_of_another_area_is_blamed_itself(tmp_path: Path) -> None:
             "s1": {"ascending": passes(tmp_path)},
         }
     )
-    with pytest.raises(InputError, match="different areas") as caught:
+    with raised("E105", messages.DIFFERENT_AREAS) as caught:
         open_inputs(scene)
-    assert caught.value.code == "E105"
     assert "the Sentinel-2 image lies at" in caught.value.message
 
 
@@ -67,14 +68,13 @@ def test_what_is_given_as_a_scene_is_named(name: str, tmp_path: Path) -> None:
         path.write_bytes(b"II*\0" + b"\xff" * 99)
     else:
         path.mkdir()
-    with pytest.raises(SceneError, match=r"scene\.yaml") as caught:
+    with raised("E001", "scene.yaml"):
         load_scene(path)
-    assert caught.value.code == "E001"
 
 
 def test_a_folder_with_a_scene_names_it(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(EVENT)
-    with pytest.raises(SceneError, match=r"mine\.yaml"):
+    with raised("E001", "mine.yaml"):
         load_scene(tmp_path)
 
 

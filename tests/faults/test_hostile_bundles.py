@@ -27,7 +27,9 @@ from landslide_map.models.statistics.boosters import (
 from landslide_map.models.statistics.checked_lightgbm import checked_lightgbm
 from landslide_map.models.statistics.checked_xgboost import checked_xgboost
 from landslide_map.models.statistics.ubjson import read_ubjson, write_ubjson
+from tests.support import messages
 from tests.support.labelled import made_up_statistics, tiny_bundle
+from tests.support.raised import raised
 
 XGBOOST, LIGHTGBM, PERCEPTRON = (
     "both.xgboost.fold0.ubj",
@@ -268,5 +270,5 @@ def test_models_of_xgboost_with_pruned_nodes_pass() -> None:
 
 
 def test_an_encoder_is_never_fetched() -> None:
-    with pytest.raises(ValueError, match="no name of an encoder"):
+    with raised(ValueError, messages.NO_NAME_OF_AN_ENCODER):
         NetworkSpec("single", ("hf-hub:somebody/model",), (("red",),), "standard")

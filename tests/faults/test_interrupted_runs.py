@@ -20,7 +20,7 @@ import pytest
 import rasterio
 
 from benchmarks.interrupted import THRESHOLD, endure
-from landslide_map.errors import LandslideMapError, ResourceError
+from landslide_map.errors import LandslideMapError
 from landslide_map.mapping import checkpoint
 from landslide_map.mapping import map_scene as pipeline
 from landslide_map.mapping.checkpoint import Checkpoint
@@ -32,6 +32,7 @@ from landslide_map.products import FILES, MANIFEST
 from landslide_map.runtime.own_files import sealed, tree_records
 from tests.support.any_rows import any_row
 from tests.support.killed_process import changes_below
+from tests.support.raised import raised
 from tests.support.result_files import made
 from tests.support.tall_scene import write_tall_scene
 
@@ -178,7 +179,7 @@ def test_killed_while_the_result_is_put_in_place(undisturbed: Path, tmp_path: Pa
     previous = content(out)
 
     def undone() -> None:
-        with pytest.raises(LandslideMapError, match="E401"):  # which first undoes what was done
+        with raised("E401"):  # which first undoes what was done
             resumed(undisturbed, out)
         assert content(out) == previous
         assert len(kept(out)) == ROWS
@@ -195,7 +196,7 @@ def test_killed_while_the_result_is_put_in_place(undisturbed: Path, tmp_path: Pa
     with changes_below(out, "os.remove journal.json") as changes:
         resumed(undisturbed, out, overwrite=True)
     assert changes.ended
-    with pytest.raises(LandslideMapError, match="E401"):
+    with raised("E401"):
         resumed(undisturbed, out)
     assert content_is_that_of(out, undisturbed)
     assert rows(out) == {"predicted": 0, "resumed": ROWS}
@@ -354,7 +355,7 @@ def test_a_disk_that_is_full_while_a_row_is_kept_costs_no_finished_row(
         fsync(handle)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ResourceError, match=rf"E601.* 1 of {ROWS} rows of blocks are kept") as refused:
+    with raised("E601", f"1 of {ROWS} rows of blocks are kept") as refused:
         resumed(undisturbed, out)
     assert os.strerror(number) in refused.value.message
     assert [path.name for path in out.iterdir()] == [checkpoint.FOLDER]
@@ -375,7 +376,7 @@ def test_a_quota_too_small_for_the_map_costs_no_finished_row(undisturbed: Path, 
     for quota in (37_000, 60_000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (quota, before[1]))
         try:
-            with pytest.raises(ResourceError, match=rf"E601.* {ROWS} of {ROWS} rows of blocks are kept"):
+            with raised("E601", f"{ROWS} of {ROWS} rows of blocks are kept"):
                 resumed(scene, out, outline="windows")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -446,9 +447,7 @@ def test_an_input_that_changes_while_it_is_read_is_refused(
         with rasterio.open(path, "r+") as raster:
             raster.write(raster.read(1)[::-1], 1)
 
-    with pytest.raises(
-        LandslideMapError, match=r"E111: .*B04\.tif was changed while the run read it"
-    ) as refused:
+    with raised("E111", "B04.tif was changed while the run read it") as refused:
         resumed(scene, out, progress=once_kept(out, 1, change))
     assert f"1 of {ROWS} rows of blocks are kept" in refused.value.message
     path.write_bytes(original)

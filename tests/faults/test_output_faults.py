@@ -15,7 +15,6 @@ import rasterio
 import shapely
 from rasterio.crs import CRS
 
-from landslide_map.errors import ResourceError
 from landslide_map.grid import Grid
 from landslide_map.products import RESULT, cog, rasters
 from landslide_map.products.geopackage import write_geopackage
@@ -27,6 +26,8 @@ from landslide_map.runtime.own_files import sealed
 from landslide_map.runtime.transaction import outputs
 from landslide_map.window_record import WindowRecord
 from landslide_map.windows import WindowPlan, plan_windows
+from tests.support import messages
+from tests.support.raised import raised
 
 GRID = Grid.covering(CRS.from_epsg(32632), (500000, 5000000, 513000, 5012000))
 NOISE = np.random.default_rng(0).random(GRID.shape, dtype=np.float32)
@@ -65,7 +66,7 @@ def test_a_disk_that_fills_up_leaves_the_previous_result(small_disk, size):
     disk = small_disk(size)
     (disk / "run.json").write_text(old := json.dumps(sealed({"outputs": {}})))
     with (
-        pytest.raises(ResourceError, match="disk") as refusal,
+        raised("E601", "disk") as refusal,
         outputs(disk, RESULT, overwrite=True) as stage,
     ):
         write_probability(stage)
@@ -97,9 +98,8 @@ def write_record(folder):
 @pytest.mark.parametrize("write", [write_polygons, write_record])
 def test_every_writer_survives_a_full_disk(small_disk, write):
     disk = small_disk("1m")
-    with pytest.raises(ResourceError, match="disk") as refusal, outputs(disk, RESULT) as stage:
+    with raised("E601", "disk"), outputs(disk, RESULT) as stage:
         write(stage)
-    assert refusal.value.code == "E601"
     assert list(disk.iterdir()) == []
 
 
@@ -125,9 +125,8 @@ def write_noisy_map(folder):
 @pytest.mark.parametrize("size", ["60k", "140k", "260k", "380k", "420k", "660k"])
 def test_whichever_file_of_a_map_meets_a_full_disk_nothing_is_left(small_disk, size):
     disk = small_disk(size)
-    with pytest.raises(ResourceError, match="disk") as refusal, outputs(disk, RESULT) as stage:
+    with raised("E601", "disk"), outputs(disk, RESULT) as stage:
         write_noisy_map(stage)
-    assert refusal.value.code == "E601"
     assert list(disk.iterdir()) == []
 
 
@@ -142,11 +141,10 @@ def test_a_disk_that_is_large_enough_is_enough(small_disk):
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
 def test_a_full_disk_reported_by_the_system_is_a_resource_error(tmp_path, number):
     with (
-        pytest.raises(ResourceError, match="full or read-only") as refusal,
+        raised("E601", messages.FULL_OR_READ_ONLY),
         outputs(tmp_path / "out", RESULT),
     ):
         raise OSError(number, os.strerror(number))
-    assert refusal.value.code == "E601"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -155,7 +153,7 @@ def test_a_folder_without_permission_is_a_resource_error(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied", str(Path(dir) / prefix))
 
     monkeypatch.setattr(transaction.tempfile, "mkdtemp", denied)
-    with pytest.raises(ResourceError, match="not writable"), outputs(tmp_path, RESULT):
+    with raised("E601", messages.NOT_WRITABLE), outputs(tmp_path, RESULT):
         pass
 
 
@@ -174,7 +172,6 @@ def test_a_raster_that_reads_back_differently_is_refused(tmp_path, monkeypatch):
         finish(source, path, **options)
 
     monkeypatch.setattr(cog, "finish", lossy)
-    with pytest.raises(ResourceError, match="does not read back") as refusal:
+    with raised("E601", messages.DOES_NOT_READ_BACK):
         write_probability(tmp_path)
-    assert refusal.value.code == "E601"
     assert list(tmp_path.iterdir()) == []

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from landslide_map.errors import InputError
 from landslide_map.inputs.sentinel2.image import open_optical
 from landslide_map.scene.model import OpticalSpec
+from tests.support.raised import raised
 from tests.support.rasters import grid_at, write_band
 from tests.support.safe_product import BANDS, land, write_product, zipped
 
@@ -20,9 +20,8 @@ GRID = grid_at(32651, 300000, 2700000, (128, 120))
 
 
 def refused(code: str, said: str, event: datetime = EVENT, **spec: object) -> str:
-    with pytest.raises(InputError, match=said) as caught:
+    with raised(code, said) as caught:
         open_optical(OpticalSpec(**spec), event)
-    assert caught.value.code == code
     assert caught.value.exit_status == 4
     assert "\n" not in caught.value.message
     return caught.value.message
@@ -68,13 +67,13 @@ def test_truncated_metadata(tmp_path: Path, name: str) -> None:
 def test_a_missing_band_in_a_product(tmp_path: Path) -> None:
     safe = write_product(tmp_path, land(1000))
     next(safe.rglob("*_B08_10m.jp2")).unlink()
-    refused("E101", r"B08_10m not found; looked for", path=safe)
+    refused("E101", "B08_10m not found; looked for", path=safe)
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_level_1c_by_its_metadata(tmp_path: Path, packed: bool) -> None:
     safe = write_product(tmp_path, land(1000), kind="S2MSI1C")
-    refused("E201", "Level-1C .* Level-2A is needed", path=zipped(safe) if packed else safe)
+    refused("E201", "Level-2A is needed", path=zipped(safe) if packed else safe)
 
 
 def test_level_1c_by_its_layout(tmp_path: Path) -> None:
@@ -175,7 +174,8 @@ def test_files_named_after_each_other_s_band(tmp_path: Path, one: str, other: st
     """Pixels do not tell red from green, or green from blue; names do."""
     files = band_files(tmp_path, land(1000), "T51RUH_20240410T022529_")
     files[one], files[other] = files[other], files[one]
-    refused("E206", f"its name says ({one}|{other});", **files)
+    said = refused("E206", "its name says", **files)
+    assert any(f"its name says {name};" in said for name in (one, other))
 
 
 def test_one_file_listed_as_two_bands(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_an_empty_image(tmp_path: Path) -> None:
 
 def test_a_multi_band_raster_whose_bands_are_unknown(tmp_path: Path) -> None:
     write_band(tmp_path / "s2.tif", land(1000)["red"], GRID)
-    refused("E101", r"bands: \{red: 1", path=tmp_path / "s2.tif")
+    refused("E101", "bands: {red: 1", path=tmp_path / "s2.tif")
 
 
 def test_a_band_number_that_does_not_exist(tmp_path: Path) -> None:

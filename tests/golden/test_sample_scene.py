@@ -20,6 +20,7 @@ from scipy import stats
 
 from landslide_map.scene.model import load_scene
 from sample_scenes.make_scene import make_scene
+from tests.support.raised import raised
 
 ROOT = Path(__file__).resolve().parents[2] / "sample_scenes"
 FOLDER = ROOT / "simulated_event"
@@ -239,5 +240,5 @@ def test_the_same_seed_makes_the_same_files(tmp_path: Path) -> None:
 
 
 def test_a_size_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="size=130 px must be a multiple of 4"):
+    with raised(ValueError, "size=130 px must be a multiple of 4"):
         make_scene(tmp_path, size=130)

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from landslide_map.errors import UsageError
 from landslide_map.evaluation.ablation import MODALITIES, permuted_ablation, retrained_ablation
 from landslide_map.evaluation.importance import feature_importance
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.statistics.features import feature_table
+from tests.support import messages
 from tests.support.labelled import CHANGE, made_up_statistics, tiny_bundle
+from tests.support.raised import raised
 
 QUICK = {"trees": 20, "learning_rate": 0.2, "num_leaves": 4, "min_data_in_leaf": 5}
 
@@ -72,9 +73,8 @@ def test_windows_of_different_sensors_are_not_shuffled(bundle: Bundle) -> None:
     statistics.loc[{"channel": list(CHANGE), "statistic": "valid_fraction"}] = np.where(
         np.arange(60) < 20, 0, 1
     )[:, None]
-    with pytest.raises(UsageError, match="different sensors") as refusal:
+    with raised("E402", messages.DIFFERENT_SENSORS):
         permuted_ablation(statistics, labels, bundle)
-    assert refusal.value.code == "E402"
 
 
 def test_modalities_are_the_channels_they_name() -> None:

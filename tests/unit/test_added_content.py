@@ -23,6 +23,8 @@ from landslide_map.products.geopackage import read_layer, write_geopackage
 from landslide_map.products.reviews import read_reviews, with_review_columns
 from landslide_map.runtime.own_files import SEAL, Kind, tree_records
 from landslide_map.runtime.transaction import outputs
+from tests.support import messages
+from tests.support.raised import raised
 
 KIND = Kind("run.json", (LANDSLIDES,))
 EVENT = datetime(2024, 4, 2, 23, 58, tzinfo=UTC)
@@ -129,11 +131,10 @@ def test_a_result_of_an_earlier_version_is_not_replaced(overwrite: bool, code: s
     manifest.write_text(json.dumps({k: v for k, v in json.loads(manifest.read_text()).items() if k != SEAL}))
     before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
     with (
-        pytest.raises(OutputExistsError, match="earlier version") as caught,
+        raised(code, messages.EARLIER_VERSION),
         outputs(path.parent, KIND, overwrite=overwrite, carried=(LANDSLIDES,)),
     ):
         pass
-    assert caught.value.code == code
     assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
 
 

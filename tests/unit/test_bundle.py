@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from landslide_map.bands import BACKSCATTER
-from landslide_map.errors import BundleError, OutputExistsError
 from landslide_map.models.bundle.folder import save_bundle
 from landslide_map.models.bundle.load import DEFAULT, Bundle, load_bundle
 from landslide_map.models.statistics.perceptron import Perceptron
 from landslide_map.training.statistics.train import train_on_statistics
+from tests.support import messages
 from tests.support.labelled import CHANGE, OPTICAL, made_up_statistics, tiny_bundle, tiny_recipe
+from tests.support.raised import raised
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_an_existing_bundle_is_replaced_only_on_demand(tmp_path: Path) -> None:
     trained = train_on_statistics(statistics, labels, recipe=tiny_recipe())
     save_bundle(tmp_path / "b", trained.document, trained.contents)
     before = load_bundle(tmp_path / "b").sha256
-    with pytest.raises(OutputExistsError, match="--overwrite"):
+    with raised("E401", "--overwrite"):
         save_bundle(tmp_path / "b", trained.document, trained.contents)
     changed = {**trained.document, "version": "0.2"}
     save_bundle(tmp_path / "b", changed, trained.contents, overwrite=True)
@@ -64,13 +65,13 @@ def test_an_existing_bundle_is_replaced_only_on_demand(tmp_path: Path) -> None:
 def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "thesis.txt").write_text("precious")
-    with pytest.raises(OutputExistsError, match="does not hold a bundle"):
+    with raised("E401", messages.DOES_NOT_HOLD_A_BUNDLE):
         save_bundle(tmp_path / "b", {}, {}, overwrite=True)
     assert (tmp_path / "b" / "thesis.txt").read_text() == "precious"
 
 
 def test_an_invalid_document_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="E505"):
+    with raised("E505"):
         save_bundle(tmp_path / "b", {"name": "x"}, {})
     assert not list(tmp_path.iterdir())
 

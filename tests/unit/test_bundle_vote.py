@@ -16,6 +16,8 @@ from landslide_map.models.voting.calibration import Calibration
 from landslide_map.models.voting.ensemble import vote
 from landslide_map.models.voting.scenario import Scenario
 from landslide_map.reasons import Reason
+from tests.support import messages
+from tests.support.raised import raised
 
 STATISTICS = ("valid_fraction", "mean", "std", "min", "max", "skew", "kurtosis")
 
@@ -159,7 +161,7 @@ def test_members_that_judge_pixels_get_them_and_are_refused_without() -> None:
     scenario = (Scenario("s", {"network": 1}, threshold=0.5),)
     pixels = np.zeros((3, 64, 64, 12), dtype=np.float32)
     assert vote((member,), scenario, windows(3), pixels=pixels).probability.tolist() == [0.7] * 3
-    with pytest.raises(ValueError, match="network reads pixels"):
+    with raised(ValueError, messages.NETWORK_READS_PIXELS):
         vote((member,), scenario, windows(3))
 
 

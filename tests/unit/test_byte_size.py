@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from landslide_map.errors import UsageError
 from landslide_map.runtime.byte_size import amount
+from tests.support.raised import raised
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,6 @@ def test_byte_size(text: str | int, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "2", "2G", "GB", "-2GB", "0GB", "2 gigabytes", "1e3MB", "2GB!", 0, -5])
 def test_what_is_no_amount_is_refused_with_an_example(text: str | int) -> None:
-    with pytest.raises(UsageError, match=r"E440.*2GB") as refused:
+    with raised("E440", "2GB") as refused:
         amount(text)
     assert repr(text) in str(refused.value)

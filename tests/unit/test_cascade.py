@@ -15,7 +15,6 @@ from landslide_map_cli.main import cli
 from scipy.stats import binomtest
 
 from landslide_map.datasets.window_arrays import Windows
-from landslide_map.errors import BundleError, UsageError
 from landslide_map.evaluation.learn_cascade import learn_cascade
 from landslide_map.inference.score import score
 from landslide_map.models.bundle.folder import save_bundle
@@ -28,7 +27,9 @@ from landslide_map.models.voting.cascade import CASCADES, Cascade, Rule, cascade
 from landslide_map.models.voting.scenario import Scenario
 from landslide_map.training.cascade import learned_cascade, learned_rule
 from landslide_map.training.windows.train import train
+from tests.support import messages
 from tests.support.network_recipes import labelled_windows, tiny_window_recipe
+from tests.support.raised import raised
 
 THRESHOLD = 0.4
 ALL = np.ones(6, dtype=np.bool_)
@@ -204,14 +205,13 @@ def test_a_window_not_asked_on_never_shows_a_landslide(trained: Path, tmp_path: 
 
 
 def test_a_cascade_is_refused_where_there_is_no_evidence_for_it(trained: Path) -> None:
-    with pytest.raises(BundleError, match="learn-cascade") as caught:
+    with raised("E540", "learn-cascade"):
         skipping(load_bundle(), cascade=True)
-    assert caught.value.code == "E540"
     bundle = load_bundle(trained)
     assert skipping(bundle, cascade=True).cascade
-    with pytest.raises(BundleError, match=r"other thresholds than this run's \(0\.4"):
+    with raised("E540", "other thresholds than this run's (0.4"):
         skipping(decided_at(bundle, 0.123), cascade=True)
-    with pytest.raises(BundleError, match="E540"):
+    with raised("E540"):
         skipping(with_profile(bundle, "networks"), cascade=True)
 
 
@@ -238,9 +238,8 @@ def test_a_file_of_cascades_that_makes_no_sense_is_refused(
     rule = b'{"threshold": 0.4, "below": 0.1, "found": 3, "lost": 0, "skipped": 1}'
     contents[CASCADES] = content.replace(b"R", rule)
     save_bundle(tmp_path / "bundle", known.document.model_dump(mode="json"), contents)
-    with pytest.raises(BundleError, match=said) as caught:
+    with raised("E505", said):
         load_bundle(tmp_path / "bundle")
-    assert caught.value.code == "E505"
 
 
 def test_a_bundle_learns_from_the_votes_that_it_keeps(trained: Path, tmp_path: Path) -> None:
@@ -261,9 +260,8 @@ def test_a_bundle_learns_from_the_votes_that_it_keeps(trained: Path, tmp_path: P
 
 def test_windows_that_a_member_may_have_seen_prove_nothing(trained: Path, tmp_path: Path) -> None:
     windows, labels = labelled_windows(40, seed=9)
-    with pytest.raises(BundleError, match="was trained on 36 of these 40 windows") as caught:
+    with raised("E541", "was trained on 36 of these 40 windows"):
         learn_cascade(trained, tmp_path / "new", Windows.of_array(windows))
-    assert caught.value.code == "E541"
     fresh = Windows.of_array(windows, [f"fresh {i}" for i in range(40)])
     learned = learn_cascade(trained, tmp_path / "new", fresh)
     table = score(windows, trained)
@@ -280,11 +278,10 @@ def test_windows_that_a_member_may_have_seen_prove_nothing(trained: Path, tmp_pa
     )
     assert learned.cascades["all"].evidence == "not trained on"
     assert learned.notices == ()
-    with pytest.raises(UsageError, match="labels"):
+    with raised("E402", "labels"):
         learn_cascade(trained, tmp_path / "other", fresh, out_of_fold=True)
-    with pytest.raises(BundleError, match="no network could be skipped") as caught:
+    with raised("E541", messages.NO_NETWORK_COULD_BE_SKIPPED):
         learn_cascade(None, tmp_path / "other", fresh)
-    assert caught.value.code == "E541"
 
 
 def test_a_bundle_of_unknown_training_is_believed_and_that_is_said(trained: Path, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 import landslide_map
-from landslide_map.errors import BundleError, InputError, UsageError
 from landslide_map.evaluation.member_votes import collect_votes
 from landslide_map.evaluation.out_of_fold import VOTES, training_folds
 from landslide_map.evaluation.windows import evaluate, figures, kept_predictions, predict_labelled
@@ -18,8 +17,10 @@ from landslide_map.models.bundle.folder import save_bundle
 from landslide_map.models.bundle.load import Bundle, load_bundle
 from landslide_map.models.published.import_weights import import_nasios
 from landslide_map.training.statistics.train import train_on_statistics
+from tests.support import messages
 from tests.support.filled_weights import synthetic_windows
 from tests.support.labelled import CHANGE, made_up_statistics, tiny_bundle, tiny_recipe
+from tests.support.raised import raised
 from tests.support.tiny_ensemble import use_tiny_encoders, write_weights
 
 FIGURES = ("f1", "precision", "recall", "auc", "average_precision", "brier", "ece")
@@ -103,12 +104,11 @@ def test_out_of_fold_votes_are_those_of_the_model_left_out(bundle: Bundle) -> No
 
 def test_other_windows_than_those_of_the_training_have_no_out_of_fold_figures(bundle: Bundle) -> None:
     statistics, labels = made_up_statistics(90)
-    with pytest.raises(UsageError, match="the very windows of its training") as refusal:
+    with raised("E526", messages.THE_VERY_WINDOWS_OF_ITS_TRAINING):
         evaluate(statistics, labels, bundle=bundle, out_of_fold=True)
-    assert refusal.value.code == "E526"
     given = np.arange(90) // 3 % 3
     assert evaluate(statistics, labels, bundle=bundle, out_of_fold=True, folds=given)["n"] == 90
-    with pytest.raises(UsageError, match="names fold 7"):
+    with raised("E526", "names fold 7"):
         evaluate(statistics, labels, bundle=bundle, out_of_fold=True, folds=given + 5)
 
 
@@ -130,9 +130,9 @@ def test_votes_that_a_bundle_keeps_are_evaluated_without_windows(bundle: Bundle,
     some = np.array([40, 3, 77])
     named = training_folds(kept, labels[some], [f"{i:03}" for i in some])
     np.testing.assert_array_equal(named, folds[some])
-    with pytest.raises(UsageError, match="was not trained on window x"):
+    with raised("E526", messages.WAS_NOT_TRAINED_ON_WINDOW_X):
         training_folds(kept, labels[:1], ["x"])
-    with pytest.raises(UsageError, match="keeps no out-of-fold votes"):
+    with raised("E526", messages.KEEPS_NO_OUT_OF_FOLD_VOTES):
         kept_predictions(bundle)
 
 
@@ -188,11 +188,11 @@ def test_networks_of_other_folds_are_silent_out_of_fold(
     assert found["confusion"] == scores(labels, mean, mean > 0.49)["confusion"]
     assert found["members"]["v10"]["threshold"] == 0.49
     assert found["profiles"]["optical-only"]["members"] == ["v10"]
-    with pytest.raises(UsageError, match="does not say which windows"):
+    with raised("E526", messages.DOES_NOT_SAY_WHICH_WINDOWS):
         predict_labelled(windows, labels, bundle=bundle, out_of_fold=True)
     (tmp_path / "w" / "Landslide_Class_S2S1_v10_Fold0_last.pt").unlink()
     import_nasios(tmp_path / "w", tmp_path / "less")
-    with pytest.raises(UsageError, match="lack folds"):
+    with raised("E526", messages.LACK_FOLDS):
         predict_labelled(
             windows, labels, bundle=load_bundle(tmp_path / "less"), out_of_fold=True, folds=folds
         )
@@ -209,17 +209,15 @@ def test_networks_of_other_folds_are_silent_out_of_fold(
 )
 def test_labels_that_are_none_are_refused(labels, code: str, words: str) -> None:
     statistics, _ = made_up_statistics(12)
-    with pytest.raises(InputError, match=words) as refusal:
+    with raised(code, words):
         evaluate(statistics, labels)
-    assert refusal.value.code == code
 
 
 def test_windows_that_nobody_can_judge_are_refused(bundle: Bundle) -> None:
     statistics, labels = made_up_statistics(12)
     statistics.loc[{"statistic": "valid_fraction"}] = 0.0
-    with pytest.raises(InputError, match="none of the 12 windows") as refusal:
+    with raised("E145", "none of the 12 windows"):
         evaluate(statistics, labels, bundle=bundle)
-    assert refusal.value.code == "E145"
 
 
 def test_thresholds_can_be_moved_but_not_twice(bundle: Bundle) -> None:
@@ -231,11 +229,10 @@ def test_thresholds_can_be_moved_but_not_twice(bundle: Bundle) -> None:
     found = evaluate(statistics, labels, bundle=bundle, operating_point="recall90")
     assert found["threshold"] == point
     assert found["confusion"] == scores(labels, votes.probability, votes.probability > point)["confusion"]
-    with pytest.raises(UsageError, match="not both"):
+    with raised("E402", messages.NOT_BOTH):
         evaluate(statistics, labels, bundle=bundle, operating_point="f1", threshold=0.5)
-    with pytest.raises(UsageError, match="no operating point 'f2'"):
+    with raised("E402", "no operating point 'f2'"):
         evaluate(statistics, labels, bundle=bundle, operating_point="f2")  # type: ignore[arg-type]
     without = replace(bundle, scenarios=tuple(replace(s, operating_points={}) for s in bundle.scenarios))
-    with pytest.raises(BundleError, match="has no operating point 'f1'") as refusal:
+    with raised("E525", "has no operating point 'f1'"):
         evaluate(statistics, labels, bundle=without, operating_point="f1")
-    assert refusal.value.code == "E525"

@@ -15,13 +15,14 @@ import pyogrio
 import pytest
 import rasterio
 
-from landslide_map.errors import InputError, UsageError
+from landslide_map.errors import InputError
 from landslide_map.mapping.redraw import redraw
 from landslide_map.products import FORMAT_FILES
 from landslide_map.products.compare import compare_results
 from landslide_map.products.formats import EXCHANGE, FORMATS, add_formats, check_formats, short_names
 from landslide_map.products.stac_item import EXTENSIONS, stac_item, write_item
 from landslide_map.runtime.own_files import sealed
+from tests.support.raised import raised
 from tests.unit.test_project import EVENT, GRID, TAGS, result
 
 
@@ -91,9 +92,8 @@ def test_names_are_cut_to_ten_letters_and_stay_apart() -> None:
 
 def test_an_unknown_format_is_refused_before_anything_is_done() -> None:
     check_formats(["gpkg", "kml"])
-    with pytest.raises(UsageError, match="dxf") as refusal:
+    with raised("E402", "dxf"):
         check_formats(["gpkg", "dxf"])
-    assert refusal.value.code == "E402"
 
 
 def test_the_item_says_where_and_when_and_names_files_that_exist(tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ import pytest
 import torch
 import xgboost
 
-from landslide_map.errors import BundleError, OutputExistsError
+from landslide_map.errors import OutputExistsError
 from landslide_map.models.bundle.load import load_bundle
 from landslide_map.models.bundle.verify import verify_members
 from landslide_map.models.published.import_weights import import_nasios
 from landslide_map.models.statistics.published_boosters import PublishedBooster
+from tests.support import messages
+from tests.support.raised import raised
 from tests.support.tiny_ensemble import use_tiny_encoders, write_weights
 
 
@@ -58,17 +60,16 @@ def test_whatever_is_there_becomes_a_bundle_and_the_rest_is_reported(weights: Pa
     assert any("v18b is missing" in message for message in said)
 
 
-def refuse(code: str, weights: Path, out: Path, match: str) -> None:
-    with pytest.raises(BundleError, match=match) as caught:
+def refuse(code: str, weights: Path, out: Path, *named: str) -> None:
+    with raised(code, *named):
         import_nasios(weights, out)
-    assert caught.value.code == code
     assert list(out.parent.glob("*bundle*")) == []
 
 
 def test_a_pickle_in_disguise_is_refused_and_not_run(weights: Path, tmp_path: Path) -> None:
     write_weights(weights, "v10", 0)
     torch.save({"a": Malicious()}, weights / "Landslide_Class_S2S1_v10_Fold1_last.pt")
-    refuse("E522", weights, tmp_path / "bundle", "v10_Fold1_last.pt.*would have to be unpickled")
+    refuse("E522", weights, tmp_path / "bundle", "v10_Fold1_last.pt", "would have to be unpickled")
 
 
 def test_a_whole_network_instead_of_its_state_dict_is_refused(weights: Path, tmp_path: Path) -> None:
@@ -85,7 +86,7 @@ def test_a_tensor_of_another_shape_is_named(weights: Path, tmp_path: Path) -> No
     path = write_weights(weights, "v10", 0)
     state = torch.load(path, weights_only=True)
     torch.save(state | {"head.weight": torch.zeros(2, 64)}, path)
-    refuse("E521", weights, tmp_path / "bundle", r"head.weight has shape \(2, 64\), expected \(1, 64\)")
+    refuse("E521", weights, tmp_path / "bundle", "head.weight has shape (2, 64), expected (1, 64)")
 
 
 def test_weights_that_are_not_numbers_are_refused(weights: Path, tmp_path: Path) -> None:
@@ -141,6 +142,5 @@ def test_a_changed_weight_file_is_noticed(weights: Path, tmp_path: Path) -> None
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(BundleError, match="differs from the hash") as caught:
+    with raised("E502", messages.DIFFERS_FROM_THE_HASH):
         load_bundle(tmp_path / "bundle")
-    assert caught.value.code == "E502"

@@ -25,7 +25,9 @@ from landslide_map.inputs.target_grid import decide_grid
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.open import open_band
 from landslide_map.scene.model import GridSpec, Scene
+from tests.support import messages
 from tests.support.radar_files import passes
+from tests.support.raised import raised
 from tests.support.rasters import grid_at, write_band
 from tests.support.safe_product import land, write_product
 
@@ -80,16 +82,14 @@ def test_an_explicit_grid_is_taken_as_it_is() -> None:
     ],
 )
 def test_an_unusable_target_is_refused(spec: GridSpec, said: str) -> None:
-    with pytest.raises(InputError, match=said) as caught:
+    with raised("E102", said):
         decide_grid(spec, None, {})
-    assert caught.value.code == "E102"
 
 
 @pytest.mark.parametrize("grid", [grid_at(4326, 10, 50, (80, 80), 1e-4), grid_at(32633, 0, 0, (80, 80), 20)])
 def test_an_image_that_cannot_be_the_target_is_refused(tmp_path: Path, grid: Grid) -> None:
-    with pytest.raises(InputError, match="projected north-up grid of 10 m") as caught:
+    with raised("E102", "projected north-up grid of 10 m"):
         decide_grid(None, image_on(grid, tmp_path), {})
-    assert caught.value.code == "E102"
 
 
 def test_an_area_in_degrees_is_wholly_inside_the_grid(tmp_path: Path) -> None:
@@ -195,9 +195,8 @@ def test_an_area_beyond_its_projection_is_refused(tmp_path: Path) -> None:
         (box(0, -89, 10, -88.9), None, "no UTM zone"),
         (box(107, 0, 107.1, 0.1), 32633, "is not defined"),
     ):
-        with pytest.raises(InputError, match=said) as caught:
+        with raised("E102", said):
             decide_grid(aoi(tmp_path, area).model_copy(update={"epsg": epsg}), None, {})
-        assert caught.value.code == "E102"
 
 
 @pytest.mark.parametrize(
@@ -209,9 +208,8 @@ def test_pixels_that_are_not_10_m_on_the_ground_are_refused(
 ) -> None:
     """Mercator stretches by 1 / cos(latitude): the models would see windows of 320 m at 60 degrees."""
     spec = aoi(tmp_path, box(15, latitude, 15.03, latitude + 0.02)).model_copy(update={"epsg": epsg})
-    with pytest.raises(InputError, match=f"{ground}.* on the ground") as caught:
+    with raised("E102", ground, messages.ON_THE_GROUND):
         decide_grid(spec, None, {})
-    assert caught.value.code == "E102"
 
 
 @pytest.mark.parametrize(("epsg", "latitude"), [(32633, 60.0), (3035, 60.0), (3413, 80.0), (3857, 5.0)])
@@ -236,9 +234,8 @@ def test_an_unusable_area_is_refused(tmp_path: Path) -> None:
     )
     cases.append((GridSpec(aoi=tmp_path / "open.geojson"), "E101", "do not form a closed linestring"))
     for spec, code, said in cases:
-        with pytest.raises(InputError, match=said) as caught:
+        with raised(code, said):
             decide_grid(spec, None, {})
-        assert caught.value.code == code
 
 
 @pytest.mark.parametrize("corner", [(801000, 2656000), (24.0, 125.9)], ids=["metres", "swapped"])
@@ -246,9 +243,8 @@ def test_an_area_that_is_not_in_the_degrees_it_promises(tmp_path: Path, corner: 
     """A GeoJSON is always in longitude and latitude, whatever the numbers in it."""
     path = tmp_path / "area.geojson"
     gpd.GeoDataFrame(geometry=[box(*corner, corner[0] + 0.1, corner[1] + 0.1)], crs=4326).to_file(path)
-    with pytest.raises(InputError, match="are no longitudes and latitudes") as caught:
+    with raised("E102", messages.ARE_NO_LONGITUDES_AND_LATITUDES):
         decide_grid(GridSpec(aoi=path), None, {})
-    assert caught.value.code == "E102"
 
 
 def test_an_area_beside_other_layers(tmp_path: Path) -> None:
@@ -259,18 +255,14 @@ def test_an_area_beside_other_layers(tmp_path: Path) -> None:
     pyogrio.write_dataframe(pd.DataFrame({"styleName": ["red"]}), path, layer="layer_styles", append=True)
     assert decide_grid(GridSpec(aoi=path), None, {}).shape == (300, 200)
     area.to_file(path, layer="roads")
-    with pytest.raises(InputError, match=r"2 layers \(area, roads\)") as caught:
+    with raised("E101", "2 layers (area, roads)"):
         decide_grid(GridSpec(aoi=path), None, {})
-    assert caught.value.code == "E101"
 
 
 def test_radar_alone_needs_a_grid_and_is_told_which(tmp_path: Path) -> None:
     track = passes(tmp_path)
-    with pytest.raises(
-        InputError, match=r"names no Sentinel-2 image.*for the grid of the ascending track"
-    ) as caught:
+    with raised("E107", "names no Sentinel-2 image", messages.FOR_THE_GRID_OF_THE_ASCENDING_TRACK) as caught:
         open_inputs(scene(s1={"ascending": track}))
-    assert caught.value.code == "E107"
     reported = caught.value.message.split("grid: {epsg: ")[-1]
     numbers = [float(part.split(": ")[-1].strip("}")) for part in f"epsg: {reported}".split(", ")]
     spec = dict(zip(("epsg", "ulx", "uly", "width", "height"), numbers, strict=True))
@@ -339,15 +331,13 @@ def open_with_dem(folder: Path, grid: Grid, values: float) -> SceneInputs:
 
 
 def test_a_source_beside_the_grid_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"dem\.tif: lies at .* beside the target grid") as caught:
+    with raised("E105", "dem.tif: lies at", messages.BESIDE_THE_TARGET_GRID):
         open_with_dem(tmp_path, grid_at(32651, 400000, 2700000, (50, 50)), 5)
-    assert caught.value.code == "E105"
 
 
 def test_a_source_without_values_on_the_grid_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"dem\.tif: has no valid pixel on the target grid") as caught:
+    with raised("E106", "dem.tif: has no valid pixel on the target grid"):
         open_with_dem(tmp_path, grid_at(32651, 300000, 2700000, (128, 120)), np.nan)
-    assert caught.value.code == "E106"
 
 
 def test_a_picture_of_elevation_is_none(tmp_path: Path) -> None:
@@ -356,9 +346,8 @@ def test_a_picture_of_elevation_is_none(tmp_path: Path) -> None:
     picture = {"width": 400, "height": 400, "count": 3, "dtype": "uint8", "transform": grid.transform}
     with rasterio.open(tmp_path / "dem.tif", "w", driver="GTiff", crs=grid.crs, **picture) as dataset:
         dataset.write(np.full((3, 400, 400), 100, np.uint8))
-    with pytest.raises(InputError, match=r"dem\.tif: has 3 bands; expected one, elevation") as caught:
+    with raised("E101", "dem.tif: has 3 bands; expected one, elevation"):
         open_inputs(scene(s2={"post": write_product(tmp_path, land(1000))}, dem=tmp_path / "dem.tif"))
-    assert caught.value.code == "E101"
 
 
 @pytest.mark.parametrize(("pixel", "warned"), [(30.0, False), (90.0, False), (250.0, True), (1000.0, True)])

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from landslide_map.datasets.labelled_windows import read_labelled_windows
-from landslide_map.errors import InputError
+from tests.support import messages
 from tests.support.filled_weights import synthetic_windows
+from tests.support.raised import raised
 
 WINDOWS = synthetic_windows(2, 4)
 NAMES = ["ID_b", "ID_a", "007", "ID_c"]
@@ -53,7 +54,7 @@ def test_an_array_and_its_table_are_in_one_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [
-        ("ID,label\nID_b,1\nnone,0\n", "E142", r"none.npy: no such window \(1 of 2"),
+        ("ID,label\nID_b,1\nnone,0\n", "E142", "none.npy: no such window (1 of 2"),
         ("ID,label\nID_b,1\nID_b,0\n", "E142", "occurs twice"),
         ("ID,label\nID_b,1\n,0\n", "E142", "row 2 has no ID"),
         ("ID,label\nID_b,1\nID_a,2\n", "E122", "1 of 2 labels are neither 0 nor 1"),
@@ -68,26 +69,21 @@ def test_an_array_and_its_table_are_in_one_order(tmp_path: Path) -> None:
 )
 def test_tables_of_labels_that_are_wrong(tmp_path: Path, text: str, code: str, words: str) -> None:
     folder_of_windows(tmp_path / "data")
-    with pytest.raises(InputError, match=words) as refusal:
+    with raised(code, words):
         read_labelled_windows(tmp_path / "data", table(tmp_path / "l.csv", text))
-    assert refusal.value.code == code
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file or folder") as refusal:
+    with raised("E140", messages.NO_SUCH_FILE_OR_FOLDER):
         read_labelled_windows(tmp_path / "nowhere")
-    assert refusal.value.code == "E140"
     folder_of_windows(tmp_path / "data")
-    with pytest.raises(InputError, match=r"has no Train\.csv") as refusal:
+    with raised("E144", "has no Train.csv"):
         read_labelled_windows(tmp_path / "data")
-    assert refusal.value.code == "E144"
-    with pytest.raises(InputError, match="no such file; expected a CSV") as refusal:
+    with raised("E144", messages.NO_SUCH_FILE_EXPECTED_A_CSV):
         read_labelled_windows(tmp_path / "data", tmp_path / "l.csv")
-    assert refusal.value.code == "E144"
 
 
 def test_another_number_of_windows_than_of_labels(tmp_path: Path) -> None:
     np.save(tmp_path / "w.npy", WINDOWS)
-    with pytest.raises(InputError, match="3 IDs for 4 windows") as refusal:
+    with raised("E142", "3 IDs for 4 windows"):
         read_labelled_windows(tmp_path / "w.npy", table(tmp_path / "l.csv", LABELS))
-    assert refusal.value.code == "E142"

@@ -11,13 +11,15 @@ import torch
 
 from landslide_map.bands import CHANNELS
 from landslide_map.datasets.folds import grouped_folds, overlapping_windows, shuffled_folds
-from landslide_map.errors import InputError, UsageError
+from landslide_map.errors import InputError
 from landslide_map.models.published.nasios import GFLOP, NETWORKS, THRESHOLD
 from landslide_map.training.statistics.recipe import read_recipe, recipe_content, trains_on_windows
 from landslide_map.training.windows.procedure import augmented, learning_rate, loss
 from landslide_map.training.windows.recipe import Augmentation, WindowRecipe, parse_window_recipe
 from landslide_map.training.windows.time_left import Pace
+from tests.support import messages
 from tests.support.network_recipes import tiny_window_recipe
+from tests.support.raised import raised
 
 TABLE = {  # epochs, batch, learning rate: the paper's table
     "v10": (20, 8, 1e-4),
@@ -59,12 +61,12 @@ def test_a_reduced_recipe_keeps_what_its_members_can_do() -> None:
     recipe = published_recipe().reduced(("v10", "v37"))
     assert recipe.members == ("v10", "v37")
     assert [list(scenario.weights) for scenario in recipe.scenarios] == [["v10", "v37"], ["v10"]]
-    with pytest.raises(UsageError, match="no member 'v11'"):
+    with raised("E510", "no member 'v11'"):
         published_recipe().reduced(("v11",))
 
 
 def test_wrong_recipes_are_explained() -> None:
-    with pytest.raises(UsageError, match="trains on pixels"):
+    with raised("E510", messages.TRAINS_ON_PIXELS):
         read_recipe("nasios-9")
     content = tiny_window_recipe().model_dump(mode="json")
     for change, said in (
@@ -72,9 +74,8 @@ def test_wrong_recipes_are_explained() -> None:
         ({"networks": {}, "boosters": {}}, "there is no member"),
         ({"epochz": 3}, "epochz"),
     ):
-        with pytest.raises(UsageError, match=said) as caught:
+        with raised("E510", said):
             parse_window_recipe(content | change, recipe_content("nasios-9")[0])
-        assert caught.value.code == "E510"
 
 
 @pytest.mark.parametrize("rows", [7147, 53, 5])
@@ -105,10 +106,9 @@ def test_groups_stay_whole_and_landslides_are_spread() -> None:
         assert not set(groups[fold]) & set(groups[others])
     counts = [labels[fold].sum() for fold in folds]
     assert max(counts) - min(counts) <= max(np.bincount(groups.astype(int), labels))
-    with pytest.raises(InputError, match="3 spatial groups") as caught:
+    with raised("E146", "3 spatial groups"):
         grouped_folds(["a", "b", "c"] * 9, np.arange(27) % 2, 4, 1)
-    assert caught.value.code == "E146"
-    with pytest.raises(InputError, match="9 landslides in 9 windows"):
+    with raised("E146", "9 landslides in 9 windows"):
         grouped_folds(["a", "b", "c"] * 9, np.arange(27) % 3 == 0, 3, 1)
 
 

@@ -12,7 +12,6 @@ import pytest
 import xarray as xr
 from rasterio._env import get_gdal_config
 
-from landslide_map.errors import ResourceError
 from landslide_map.features import window_statistics
 from landslide_map.inference.rows import Tick
 from landslide_map.mapping import memory_plan
@@ -31,6 +30,7 @@ from landslide_map.runtime import allocator
 from landslide_map.runtime.byte_size import MIB, amount
 from landslide_map.runtime.memory_limit import CACHE, MemoryPlan, memory_limited_to
 from landslide_map.windows import plan_windows
+from tests.support.raised import raised
 
 
 def test_a_row_of_blocks_is_counted_as_it_is_held() -> None:
@@ -121,7 +121,7 @@ def test_more_memory_is_never_slower(four_threads: int) -> None:
 
 def test_a_limit_that_is_too_small_says_what_would_do(four_threads: int) -> None:
     least = needed(SMALLEST, ESTIMATE, four_threads)
-    with pytest.raises(ResourceError, match="E640") as refused:
+    with raised("E640") as refused:
         plan_memory(least - 1, ESTIMATE)
     said = str(refused.value)
     asked = amount(said.partition("this run needs ")[2].partition(". ")[0])

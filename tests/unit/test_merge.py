@@ -28,6 +28,7 @@ from landslide_map.products.merge import (
 )
 from landslide_map.products.polygons import ANALYSED_COLUMNS, LANDSLIDE_COLUMNS, landslides
 from landslide_map.vector.areas import ellipsoidal_areas, small_areas
+from tests.support.raised import raised
 from tests.unit.test_polygons import DATES, UTM32, grid_of, pixel_patches, record_of
 
 ZONE32, ZONE33 = pyproj.CRS.from_epsg(32632), pyproj.CRS.from_epsg(32633)
@@ -273,7 +274,7 @@ def test_ground_is_analysed_once_in_the_fullest_scenario() -> None:
     assert [row["scenes"] for row in by_way.values()] == ["b", "a", "a", "b"]
     assert found["area_m2"].sum() == pytest.approx(3e6 / 0.9996**2, rel=1e-4)
     assert set(found["status"]) == {"analysed", "not analysed"}
-    with pytest.raises(ValueError, match="radar"):
+    with raised(ValueError, "radar"):
         merged_areas(
             {"a": layer({"geometry": left, "scenario": "radar"}, columns=ANALYSED_COLUMNS)}, ZONE32, []
         )

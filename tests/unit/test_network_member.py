@@ -13,7 +13,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from landslide_map.errors import BundleError
 from landslide_map.models.networks import device_worker, network_member
 from landslide_map.models.networks.batch import WindowPixels
 from landslide_map.models.networks.inference import VotingNetwork, voting_network
@@ -22,6 +21,7 @@ from landslide_map.models.networks.preprocessing import scale
 from landslide_map.models.networks.runtime import Runtime
 from landslide_map.models.networks.spec import NetworkSpec
 from tests.support.filled_weights import synthetic_windows
+from tests.support.raised import raised
 from tests.support.tiny_ensemble import TINY, network
 
 WINDOWS = synthetic_windows(8, 11)
@@ -160,11 +160,10 @@ def test_the_weights_go_when_the_voting_is_done(tmp_path: Path) -> None:
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     one = member(tmp_path)
     save_file(network(TINY["v20"], 1).state_dict(), one.folds[1])
-    with pytest.raises(BundleError, match=r"_1\.safetensors: these weights do not fit") as caught:
+    with raised("E506", "_1.safetensors: these weights do not fit"):
         one.predict(WINDOWS[:1])
-    assert caught.value.code == "E506"
     one.folds[0].write_bytes(b"no safetensors")
-    with pytest.raises(BundleError, match=r"_0\.safetensors: these weights do not fit"):
+    with raised("E506", "_0.safetensors: these weights do not fit"):
         one.predict(WINDOWS[:1])
 
 

@@ -16,6 +16,7 @@ from landslide_map.models.networks.architecture import build_network
 from landslide_map.models.networks.preprocessing import FLIPS, enlarge, logits, planes, scale
 from landslide_map.models.networks.spec import ENCODERS, Head, NetworkSpec
 from landslide_map.models.published.nasios import NETWORKS
+from tests.support.raised import raised
 
 OPTICAL = MODEL_BANDS[:4]
 ENCODER = "test_vit.r160_in1k"
@@ -161,11 +162,11 @@ def test_a_spec_survives_json() -> None:
     ],
 )
 def test_a_wrong_spec_is_refused(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with raised(ValueError, message):
         NetworkSpec.from_json(tiny("v2").as_json() | changes)
 
 
 def test_an_encoder_that_timm_lacks_is_refused() -> None:
     spec = NetworkSpec("single", ("vit_enormous",), (OPTICAL,), "robust")
-    with pytest.raises(ValueError, match="has no encoder 'vit_enormous'"):
+    with raised(ValueError, "has no encoder 'vit_enormous'"):
         build_network(spec)

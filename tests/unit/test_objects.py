@@ -15,11 +15,12 @@ from click.testing import CliRunner
 from landslide_map_cli.main import cli
 from shapely.geometry import LineString, MultiPolygon, Point, Polygon, box
 
-from landslide_map.errors import InputError
 from landslide_map.evaluation.inventory_match import compare, evaluate_map
 from landslide_map.evaluation.match_inputs import read_known
 from landslide_map.products.geopackage import write_geopackage
 from landslide_map.products.polygons import ANALYSED_COLUMNS, LANDSLIDE_COLUMNS
+from tests.support import messages
+from tests.support.raised import raised
 from tests.support.shared_data import shared_data
 
 CRS = pyproj.CRS.from_epsg(32651)
@@ -261,30 +262,28 @@ def test_outlines_that_cross_themselves_are_repaired_and_told(results: Path, tmp
     ],
 )
 def test_inventories_that_cannot_be_compared(results: Path, tmp_path: Path, make, code, words) -> None:
-    with pytest.raises(InputError, match=words) as refusal:
+    with raised(code, words):
         evaluate_map(results, make(tmp_path))
-    assert refusal.value.code == code
 
 
 def test_an_id_column_must_be_there_and_filled(results: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "known.gpkg", [square(0, 0, 9), square(99, 0, 9)], slide=["a", None])
-    with pytest.raises(InputError, match="no column 'name'"):
+    with raised("E150", "no column 'name'"):
         evaluate_map(results, path, id_column="name")
-    with pytest.raises(InputError, match="1 polygons have no value in column 'slide'"):
+    with raised("E150", "1 polygons have no value in column 'slide'"):
         evaluate_map(results, path, id_column="slide")
 
 
 def test_folders_without_a_map(results: Path, tmp_path: Path) -> None:
     known = write(tmp_path / "known.gpkg", [square(0, 0, 9)])
-    with pytest.raises(InputError, match="no such file") as refusal:
+    with raised("E160", messages.NO_SUCH_FILE):
         evaluate_map(tmp_path / "elsewhere", known)
-    assert refusal.value.code == "E160"
-    with pytest.raises(InputError, match="no map of landslide-map"):
+    with raised("E160", messages.NO_MAP_OF_LANDSLIDE_MAP):
         evaluate_map(known, known)
     blank = gpd.read_file(results / "landslides.gpkg", layer="analysed")
     blank["status"] = "not analysed"
     blank.to_file(results / "landslides.gpkg", layer="analysed")
-    with pytest.raises(InputError, match="nothing was analysed"):
+    with raised("E160", messages.NOTHING_WAS_ANALYSED):
         evaluate_map(results, known)
 
 

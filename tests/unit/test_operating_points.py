@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from landslide_map import score
-from landslide_map.errors import SceneError, UsageError
+from landslide_map.errors import SceneError
 from landslide_map.models.bundle.load import DEFAULT, load_bundle
 from landslide_map.models.bundle.options import decided_at
 from landslide_map.models.bundle.profiles import with_profile
@@ -18,8 +18,10 @@ from landslide_map.models.voting.scenario import Scenario
 from landslide_map.options import OPERATING_POINTS
 from landslide_map.scene.model import load_scene
 from landslide_map.training.calibrate import choose_threshold, operating_points
+from tests.support import messages
 from tests.support.filled_weights import synthetic_windows
 from tests.support.labelled import tiny_bundle
+from tests.support.raised import raised
 
 
 def test_points_keep_what_calibrated_probabilities_promise() -> None:
@@ -81,7 +83,7 @@ def test_scores_are_decided_at_the_point() -> None:
     np.testing.assert_array_equal(plain["probability"], moved["probability"])
     limit = load_bundle().scenarios[0].operating_points["recall90"]
     np.testing.assert_array_equal(moved["landslide"].to_numpy(dtype=int), plain["probability"] > limit)
-    with pytest.raises(UsageError, match="not both"):
+    with raised("E402", messages.NOT_BOTH):
         score(windows, operating_point="recall90", threshold=0.5)
 
 
@@ -107,5 +109,5 @@ def test_a_scene_names_a_point_or_a_threshold(tmp_path: Path) -> None:
         load_scene(path)
     assert refusal.value.code == "E003"
     path.write_text(SCENE + "operating_point: recall99\n")
-    with pytest.raises(SceneError, match="operating_point"):
+    with raised("E003", "operating_point"):
         load_scene(path)

@@ -5,6 +5,7 @@ import pytest
 
 from landslide_map.products.painting import WindowMosaic, least_over, mean_over, window_mosaic
 from landslide_map.windows import WindowPlan, offsets, plan_windows
+from tests.support.raised import raised
 
 NAN = float("nan")
 UNEQUAL = WindowMosaic(np.array([0, 1, 4]), np.array([0, 2, 3, 5]))
@@ -46,7 +47,7 @@ def test_rows_and_columns_are_not_swapped():
 
 def test_values_of_another_plan_are_refused():
     for over in (mean_over, least_over):
-        with pytest.raises(ValueError, match=r"shape \(1, 3\) are not one for each of \(1, 4\) windows"):
+        with raised(ValueError, "shape (1, 3) are not one for each of (1, 4) windows"):
             over(np.array([[1, 2, 4]]), row_plan(9, stride=2))
 
 
@@ -69,10 +70,10 @@ def test_painting_gives_every_pixel_the_value_of_its_patch():
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 5), (-1, 2), (2, 2), (3, 1)])
 def test_rows_outside_the_grid_are_refused(start, stop):
-    with pytest.raises(ValueError, match="not rows of a grid of 4"):
+    with raised(ValueError, "not rows of a grid of 4"):
         UNEQUAL.paint(NUMBERED, start, stop)
 
 
 def test_values_of_other_patches_are_refused():
-    with pytest.raises(ValueError, match=r"shape \(3, 2\) are not one for each of \(2, 3\) cells"):
+    with raised(ValueError, "shape (3, 2) are not one for each of (2, 3) cells"):
         UNEQUAL.paint(NUMBERED.T, 0, 4)

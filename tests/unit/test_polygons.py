@@ -16,6 +16,7 @@ from landslide_map.products.rasters import classify
 from landslide_map.reasons import Reason
 from landslide_map.window_record import WindowRecord
 from landslide_map.windows import WindowPlan
+from tests.support.raised import raised
 
 UTM32 = CRS.from_epsg(32632)
 DATES = {"event_time": datetime(2024, 4, 2, 23, 58, tzinfo=UTC), "s2_post": None}
@@ -226,7 +227,7 @@ def test_a_contradictory_record_is_refused(change, message):
         "scenarios": ("all",),
     }
     WindowRecord(**good)
-    with pytest.raises(ValueError, match=message):
+    with raised(ValueError, message):
         WindowRecord(**{**good, **change})
 
 

@@ -7,9 +7,9 @@ import weakref
 from collections.abc import Iterator
 from threading import Event, current_thread
 
-import pytest
-
 from landslide_map.runtime.prefetch import prefetch
+from tests.support import messages
+from tests.support.raised import raised
 
 
 def test_items_come_in_order_and_end() -> None:
@@ -43,7 +43,7 @@ def test_an_error_comes_where_its_item_would_have_come() -> None:
 
     ahead = prefetch(items())
     assert [next(ahead), next(ahead)] == [1, 2]
-    with pytest.raises(ValueError, match="the third"):
+    with raised(ValueError, messages.THE_THIRD):
         next(ahead)
 
 

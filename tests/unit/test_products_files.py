@@ -31,6 +31,7 @@ from landslide_map.reasons import Reason
 from landslide_map.runtime.own_files import tree_records
 from landslide_map.window_record import WindowRecord
 from landslide_map.windows import WindowPlan
+from tests.support.raised import raised
 
 GRID = Grid.covering(CRS.from_epsg(32651), (300000, 2699000, 301000, 2700000))
 EVENT = datetime(2024, 4, 2, 23, 58, tzinfo=UTC)
@@ -297,5 +298,5 @@ def test_manifest_refuses_what_json_cannot_say():
     assert provenance._plain({1: (date(2024, 1, 2), np.array([1.0, np.inf]), {3, 1})}) == {
         "1": ["2024-01-02", [1.0, None], [1, 3]]
     }
-    with pytest.raises(TypeError, match=r"no place in run\.json"):
+    with raised(TypeError, "no place in run.json"):
         provenance._plain({"a": object()})

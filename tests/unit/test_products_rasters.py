@@ -13,6 +13,8 @@ from landslide_map.grid import Grid
 from landslide_map.products import cog, rasters, styles
 from landslide_map.products.painting import WindowMosaic
 from landslide_map.reasons import Reason
+from tests.support import messages
+from tests.support.raised import raised
 
 GRID = Grid.covering(CRS.from_epsg(32651), (300000, 2690000, 311300, 2700000))  # 1130 x 1000 px
 TAGS = {"bundle": "default 1.0", "stride_m": "160", "TIFFTAG_SOFTWARE": "landslide-map 0.1.0"}
@@ -210,19 +212,19 @@ def test_only_above_the_threshold_is_a_landslide_in_the_precision_of_the_file():
 def test_a_value_that_is_no_probability_is_refused(tmp_path, bad):
     values = probabilities()
     values[500, 500] = bad
-    with pytest.raises(ValueError, match=r"not in \[0, 1\]"):
+    with raised(ValueError, "not in [0, 1]"):
         write_probability(tmp_path / "p.tif", values)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("shape", [(999, 1130), (1001, 1130), (1000, 1129)])
 def test_patches_of_another_grid_are_refused(tmp_path, shape):
-    with pytest.raises(ValueError, match=r"not of \(1000, 1130\)"):
+    with raised(ValueError, "not of (1000, 1130)"):
         write_classes(tmp_path / "c.tif", np.zeros(shape, np.uint8), pixels(shape))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_values_of_other_patches_are_refused_and_leave_nothing(tmp_path):
-    with pytest.raises(ValueError, match="not one for each"):
+    with raised(ValueError, messages.NOT_ONE_FOR_EACH):
         write_classes(tmp_path / "c.tif", np.zeros((999, 1130), np.uint8))
     assert list(tmp_path.iterdir()) == []

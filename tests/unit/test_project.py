@@ -30,6 +30,7 @@ from landslide_map.products.reviews import with_review_columns
 from landslide_map.products.saved_project import saved_by_person
 from landslide_map.products.vector_styles import MANY, style_document
 from landslide_map.stack.display import change_codes, display_planes, display_strips, shades
+from tests.support.raised import raised
 
 EVENT = datetime(2024, 4, 2, 23, 58, tzinfo=UTC)
 GRID = Grid(CRS.from_epsg(32651), Affine(10, 0, 300_000, 0, -10, 2_600_000), 700, 600)
@@ -203,7 +204,7 @@ def test_a_project_that_qgis_saved_is_told_from_ours(tmp_path: Path) -> None:
 
 
 def test_a_short_layer_id_is_refused_because_qgis_would_replace_it() -> None:
-    with pytest.raises(ValueError, match="fewer than 11"):
+    with raised(ValueError, "fewer than 11"):
         ProjectLayer("landslide", "x", "./x.tif", pyproj.CRS(32651), lambda _: None)
 
 

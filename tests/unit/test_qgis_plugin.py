@@ -13,6 +13,8 @@ import pytest
 
 from landslide_map.errors import UsageError
 from landslide_map.qgis.install import COMMAND, PLUGIN, enabled, install, profiles
+from tests.support import messages
+from tests.support.raised import raised
 
 PLUGIN_FILES = Path(__file__).parents[2] / "landslide_map" / "qgis" / "plugin"
 
@@ -134,7 +136,7 @@ def test_progress_warnings_and_results_are_passed_on(command: types.ModuleType) 
 
 def test_a_refusal_is_shown_with_its_code(command: types.ModuleType) -> None:
     failed = json.dumps({"event": "failed", "exit_status": 3, "code": "E001", "message": "no scene"})
-    with pytest.raises(RuntimeError, match="E001: no scene"):
+    with raised(RuntimeError, messages.NO_SCENE):
         command.run([f"print({failed!r}); raise SystemExit(3)"], Feedback())
 
 
@@ -149,7 +151,7 @@ def test_cancelling_ends_the_command_politely(command: types.ModuleType, tmp_pat
     # The command line itself holds the word, too: only what the process prints counts.
     feedback = Feedback("('pushInfo', 'ready')")
     feedback.isCanceled = lambda: ("pushInfo", "ready") in feedback.heard  # type: ignore[method-assign]
-    with pytest.raises(RuntimeError, match="cancelled"):
+    with raised(RuntimeError, "cancelled"):
         command.run([code], feedback)
     assert mark.exists()
     assert time.monotonic() - started < 30

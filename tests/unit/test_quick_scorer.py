@@ -14,6 +14,8 @@ from landslide_map.models.statistics.boosters import lightgbm_predictor, mean_vo
 from landslide_map.models.statistics.checked_xgboost import checked_document
 from landslide_map.models.statistics.quick_scorer import LEAVES, QuickScorer
 from landslide_map.models.statistics.ubjson import write_ubjson
+from tests.support import messages
+from tests.support.raised import raised
 
 RNG = np.random.default_rng(0)
 FEATURES = RNG.standard_normal((600, 6))
@@ -225,12 +227,12 @@ def test_a_text_that_is_not_whole_is_none_of_its_own(old: str, new: str) -> None
 
 
 def test_what_lightgbm_cannot_read_is_refused() -> None:
-    with pytest.raises(ValueError, match="no whole LightGBM model"):
+    with raised(ValueError, messages.NO_WHOLE_LIGHTGBM_MODEL):
         lightgbm_predictor(b"no trees")
 
 
 def test_another_number_of_features_is_refused() -> None:
-    with pytest.raises(ValueError, match="5 features, but the trees were grown on 6"):
+    with raised(ValueError, "5 features, but the trees were grown on 6"):
         lightgbm_predictor(grown().encode())(FEATURES[:, :5])
 
 

@@ -16,12 +16,12 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
-from landslide_map.errors import InputError
 from landslide_map.grid import Block
 from landslide_map.inputs.sentinel1.files import EDGE, sample
 from landslide_map.raster.open import files_of, gdal_path, open_band
 from landslide_map.raster.resample import read_block
 from landslide_map.raster.sampling import decimated, sample_windows, valid_at
+from tests.support.raised import raised
 
 VALUES = np.arange(100 * 80, dtype=np.float32).reshape(100, 80)
 TRANSFORM = Affine(10, 0, 500000, 0, -10, 5000000)
@@ -41,9 +41,8 @@ def write(
 
 
 def refused(code: str, said: str, *args: Any) -> None:
-    with pytest.raises(InputError, match=said) as caught:
+    with raised(code, said):
         open_band(*args)
-    assert caught.value.code == code
 
 
 def test_a_band_is_described_as_it_lies(tmp_path: Path) -> None:
@@ -85,7 +84,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, options: dict[str, Any], sh
     noise = np.random.default_rng(0).normal(size=(200, 200)).astype(np.float32)
     path = write(tmp_path / "a.tif", noise, **options)
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    refused("E101", r"a\.tif: cannot be read; it is truncated", path)
+    refused("E101", "a.tif: cannot be read; it is truncated", path)
 
 
 def test_what_is_no_raster_is_refused(tmp_path: Path) -> None:

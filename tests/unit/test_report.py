@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from landslide_map.errors import OutputExistsError, ResourceError
 from landslide_map.evaluation.inventory_match import match
 from landslide_map.evaluation.report import plots
 from landslide_map.evaluation.report.window_text import FIGURES, window_text
@@ -19,6 +18,7 @@ from landslide_map.evaluation.report.write import FILES, write_object_report, wr
 from landslide_map.evaluation.windows import LabelledPredictions, figures, predict_labelled
 from landslide_map.models.bundle.load import Bundle
 from tests.support.labelled import made_up_statistics, tiny_bundle
+from tests.support.raised import raised
 from tests.unit.test_objects import AREA, CRS, compared, square
 
 
@@ -115,26 +115,23 @@ def test_an_existing_report_is_replaced_only_on_request_and_nothing_else_is_touc
     shutil.copytree(written, folder)
     (folder / "notes.txt").write_text("mine")
     (folder / "probability.tif").write_text("a map")
-    with pytest.raises(OutputExistsError, match=r"holds report\.md") as refusal:
+    with raised("E401", "holds report.md"):
         write_window_report(folder, result, predicted)
-    assert refusal.value.code == "E401"
     write_window_report(folder, result | {"bundle": "another"}, predicted, overwrite=True)
     assert json.loads((folder / "evaluation.json").read_text())["bundle"] == "another"
     assert (folder / "notes.txt").read_text() == "mine"
     assert (folder / "probability.tif").read_text() == "a map"
     (folder / "roc.png").write_bytes(b"a picture of the user's own")
-    with pytest.raises(OutputExistsError, match=r"roc\.png") as refusal:
+    with raised("E404", "roc.png"):
         write_window_report(folder, result, predicted, overwrite=True)
-    assert refusal.value.code == "E404"
 
 
 def test_without_matplotlib_the_report_is_refused_before_anything_is_written(
     evaluated: tuple[dict, LabelledPredictions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ResourceError, match=r"landslide-map\[report\]") as refusal:
+    with raised("E612", "landslide-map[report]"):
         write_window_report(tmp_path / "r", *evaluated)
-    assert refusal.value.code == "E612"
     assert not (tmp_path / "r").exists()
 
 

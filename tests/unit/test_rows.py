@@ -22,6 +22,8 @@ from landslide_map.stack import acquisitions
 from landslide_map.stack.channels import model_stack, outside_training_domain
 from landslide_map.stack.pixel_sample import sampling_step
 from landslide_map.windows import plan_windows
+from tests.support import messages
+from tests.support.raised import raised
 from tests.support.tall_scene import write_tall_scene
 
 
@@ -116,7 +118,7 @@ def test_every_window_is_counted_once(inputs: SceneInputs) -> None:
 def test_a_missing_row_of_blocks_is_never_taken_for_no_landslide(inputs: SceneInputs) -> None:
     ensemble, plan = load_bundle(), plan_windows(inputs.grid.shape, 64)
     rows = list(predict_rows(inputs, ensemble, plan, 0.75, [0, 1]))
-    with pytest.raises(ValueError, match="rows of blocks"):
+    with raised(ValueError, messages.ROWS_OF_BLOCKS):
         assemble_result(rows, ensemble, plan)
 
 

@@ -14,6 +14,8 @@ from ruamel.yaml import YAML
 
 from landslide_map.errors import SceneError
 from landslide_map.scene.model import Scene, load_scene
+from tests.support import messages
+from tests.support.raised import raised
 
 MINIMAL = "event: {time: 2024-04-02T23:58:00Z}\ns2: {post: s2.tif}\n"
 RADAR = """\
@@ -146,12 +148,12 @@ def test_what_is_no_yaml_mapping_is_refused(tmp_path: Path, text: str, said: str
 
 
 def test_a_missing_file_a_folder_and_binary_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SceneError, match=r"no such file") as missing:
+    with raised("E001", messages.NO_SUCH_FILE) as missing:
         load_scene(tmp_path / "scene.yaml")
-    with pytest.raises(SceneError, match="is a folder") as folder:
+    with raised("E001", messages.IS_A_FOLDER) as folder:
         load_scene(tmp_path)
     (tmp_path / "binary.yaml").write_bytes(b"II*\x00\xff\xfe\x80")
-    with pytest.raises(SceneError, match="not UTF-8") as binary:
+    with raised("E001", "not UTF-8") as binary:
         load_scene(tmp_path / "binary.yaml")
     assert {missing.value.code, folder.value.code, binary.value.code} == {"E001"}
 

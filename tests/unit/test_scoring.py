@@ -15,12 +15,14 @@ from landslide_map_cli.score import score as score_command
 
 from landslide_map.bands import MODEL_BANDS
 from landslide_map.datasets.window_arrays import Windows, read_ids
-from landslide_map.errors import BundleError, InputError, OutputExistsError, ResourceError, UsageError
+from landslide_map.errors import OutputExistsError
 from landslide_map.inference.score import score, submission
 from landslide_map.models.networks.inference import VotingNetwork
 from landslide_map.models.networks.preprocessing import enlarge, planes, scale
 from landslide_map.models.published.import_weights import import_nasios
 from landslide_map.options import Precision
+from tests.support import messages
+from tests.support.raised import raised
 from tests.support.tiny_ensemble import TINY, WINDOWS, network, use_tiny_encoders, write_weights
 from tests.unit.test_import_nasios import write_boosters
 
@@ -105,7 +107,7 @@ def test_a_window_nobody_can_judge_has_no_label_and_no_submission(bundle: Path) 
     table = score(windows, bundle, profile="networks")
     assert np.isnan(table.loc[2, "probability"])
     assert pd.isna(table.loc[2, "landslide"])
-    with pytest.raises(InputError, match="window 2"):
+    with raised("E143", "window 2"):
         submission(table)
 
 
@@ -131,34 +133,33 @@ def test_a_profile_is_a_choice_of_members(bundle: Path, profile: str, members: s
 
 
 def test_profiles_that_do_not_fit_are_refused(bundle: Path) -> None:
-    with pytest.raises(BundleError, match=r"no members for profile 'sar-only'"):
+    with raised("E523", "no members for profile 'sar-only'"):
         score(WINDOWS, bundle, profile="sar-only")
-    with pytest.raises(UsageError, match=r"choose one of all, networks"):
+    with raised("E402", messages.CHOOSE_ONE_OF_ALL_NETWORKS):
         score(WINDOWS, bundle, profile="best")
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "code", "message"),
     [
-        (lambda w: w[..., :11], r"shape \(4, 64, 64, 11\); expected \(n, 64, 64, 12\)"),
-        (lambda w: w[0], r"shape \(64, 64, 12\)"),
-        (lambda w: w[:0], r"shape \(0, 64"),
-        (lambda w: np.where(np.arange(12) == 3, np.inf, w), "band nir holds infinite values"),
-        (lambda w: np.where(w > w.max() - 1, np.nan, w), "missing pixels"),
-        (lambda w: w * np.nan, "window 0: every pixel is NaN"),
-        (lambda w: w.astype(str), "expected real numbers"),
+        (lambda w: w[..., :11], "E140", "shape (4, 64, 64, 11); expected (n, 64, 64, 12)"),
+        (lambda w: w[0], "E140", "shape (64, 64, 12)"),
+        (lambda w: w[:0], "E140", "shape (0, 64"),
+        (lambda w: np.where(np.arange(12) == 3, np.inf, w), "E141", "band nir holds infinite values"),
+        (lambda w: np.where(w > w.max() - 1, np.nan, w), "E141", "missing pixels"),
+        (lambda w: w * np.nan, "E141", "window 0: every pixel is NaN"),
+        (lambda w: w.astype(str), "E140", "expected real numbers"),
     ],
 )
-def test_windows_that_cannot_be_scored_are_refused(change, message: str) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(InputError, match=message):
+def test_windows_that_cannot_be_scored_are_refused(change, code: str, message: str) -> None:  # type: ignore[no-untyped-def]
+    with raised(code, message):
         score(change(WINDOWS))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
 def test_cuda_asked_for_and_absent_is_said(bundle: Path) -> None:
-    with pytest.raises(ResourceError, match="no CUDA device") as caught:
+    with raised("E610", messages.NO_CUDA_DEVICE):
         score(WINDOWS, bundle, device="cuda")
-    assert caught.value.code == "E610"
 
 
 def test_exhausted_memory_halves_the_batch_and_then_says_so(
@@ -179,7 +180,7 @@ def test_exhausted_memory_halves_the_batch_and_then_says_so(
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert sizes[:3] == [4, 2, 2]
     limit = 0
-    with pytest.raises(ResourceError, match="not enough for one window of v10"):
+    with raised("E611", "not enough for one window of v10"):
         score(WINDOWS, bundle, profile="optical-only", batch_size=4)
 
 
@@ -196,7 +197,7 @@ def test_a_folder_and_a_file_give_the_same_scores(bundle: Path, tmp_path: Path) 
         of_folder, of_file.sort_values("id").reset_index(drop=True), atol=1e-6, check_exact=False
     )
     assert list(Windows.open(tmp_path / "windows", ids).ids) == ids
-    with pytest.raises(InputError, match=r"ID_X.npy: no such window \(1 of 2"):
+    with raised("E142", "ID_X.npy: no such window (1 of 2"):
         Windows.open(tmp_path / "windows", ["ID_A", "ID_X"])
 
 
@@ -204,7 +205,7 @@ def test_a_folder_and_a_file_give_the_same_scores(bundle: Path, tmp_path: Path) 
     ("ids", "message"), [(["a"], "1 IDs for 4 windows"), (["a", "b", "a", "c"], "'a' occurs twice")]
 )
 def test_ids_that_do_not_fit_are_refused(ids: list[str], message: str) -> None:
-    with pytest.raises(InputError, match=message):
+    with raised("E142", message):
         Windows.of_array(WINDOWS, ids)
 
 
@@ -212,13 +213,13 @@ def test_ids_come_from_the_competitions_table(tmp_path: Path) -> None:
     (tmp_path / "Test.csv").write_text("ID,x\nID_B,1\nID_A,2\n")
     assert read_ids(tmp_path / "Test.csv") == ["ID_B", "ID_A"]
     (tmp_path / "none.csv").write_text("name\nID_B\n")
-    with pytest.raises(InputError, match="expected a column ID"):
+    with raised("E142", messages.EXPECTED_A_COLUMN_ID):
         read_ids(tmp_path / "none.csv")
 
 
 def test_pickled_arrays_are_not_opened(tmp_path: Path) -> None:
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
-    with pytest.raises(InputError, match=r"cannot be read as an \.npy array"):
+    with raised("E140", "cannot be read as an .npy array"):
         Windows.open(tmp_path / "objects.npy")
 
 

@@ -14,7 +14,6 @@ import xarray as xr
 from pyproj import Transformer
 
 from landslide_map.bands import ACQUISITIONS, CHANNELS, DIFFERENCES, GROUPS, OPTICAL, SNOW_OR_CLOUD, STEEP
-from landslide_map.errors import InputError
 from landslide_map.grid import Block, Grid
 from landslide_map.inputs.scene_inputs import (
     OpticalImage,
@@ -29,6 +28,7 @@ from landslide_map.stack import channels as stack
 from landslide_map.stack.acquisitions import read_acquisition
 from landslide_map.stack.slope import steep_block
 from landslide_map.stack.snow_cloud import snow_or_cloud_pixels
+from tests.support.raised import raised
 from tests.support.rasters import grid_at, write_band
 
 # rioxarray builds its transforms with an operator that affine 3 deprecates.
@@ -383,7 +383,7 @@ def test_a_file_that_breaks_during_the_run_stops_it(full_scene):
     inputs, _ = full_scene
     path = Path(inputs.tracks["ascending"].post[0].bands["vh"][0].path)
     path.write_bytes(path.read_bytes()[:9000])
-    with pytest.raises(InputError, match=r"asc_post_vh\.tif: band 1 cannot be read"):
+    with raised("E101", "asc_post_vh.tif: band 1 cannot be read"):
         channels_of(inputs).compute()
 
 

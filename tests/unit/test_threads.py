@@ -11,6 +11,7 @@ import dask
 import pytest
 
 from landslide_map.runtime.threads import in_threads, reading_threads
+from tests.support.raised import raised
 
 
 def test_results_are_in_order_and_threads_are_kept() -> None:
@@ -42,7 +43,7 @@ def test_of_several_errors_the_first_item_s_is_raised_and_no_task_is_left() -> N
             if number == 1:
                 second_failed.set()
 
-    with dask.config.set(num_workers=2), pytest.raises(ValueError, match="item 0"):
+    with dask.config.set(num_workers=2), raised(ValueError, "item 0"):
         in_threads(task, range(500))
     assert sorted(begun) == sorted(ended)
     count = len(begun)

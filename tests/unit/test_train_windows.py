@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from landslide_map.datasets.folds import overlapping_windows
 from landslide_map.datasets.joined import read_training_data
 from landslide_map.datasets.labelled_windows import LABELS
-from landslide_map.errors import BundleError, InputError, OutputExistsError, ResourceError, UsageError
+from landslide_map.errors import InputError, OutputExistsError, UsageError
 from landslide_map.inference.score import score
 from landslide_map.models.bundle.load import load_bundle
 from landslide_map.models.bundle.verify import verify_members
@@ -28,7 +28,9 @@ from landslide_map.training.windows import network as fit_network
 from landslide_map.training.windows.bundle import VOTES, softened
 from landslide_map.training.windows.pretrained import starting_weights
 from landslide_map.training.windows.train import TrainedWindows, train
+from tests.support import messages
 from tests.support.network_recipes import ENCODER, labelled_windows, tiny_window_recipe
+from tests.support.raised import raised
 
 WINDOWS, KNOWN = labelled_windows()
 IDS = tuple(str(i) for i in range(len(KNOWN)))
@@ -126,12 +128,11 @@ def test_work_begun_otherwise_is_kept_and_refused(tmp_path: Path) -> None:
         ({"recipe": one_network(), "precision": "bfloat16"}, "precision"),
         ({"recipe": one_network(epochs=3)}, "recipe"),
     ):
-        with pytest.raises(UsageError, match=rf"\({changed} changed\)") as caught:
+        with raised("E531", f"({changed} changed)"):
             train(WINDOWS, KNOWN, tmp_path / "b", **arguments)
-        assert caught.value.code == "E531"
-    with pytest.raises(UsageError, match=r"\(labels changed\)"):
+    with raised("E531", messages.LABELS_CHANGED):
         train(WINDOWS, np.roll(KNOWN, 1), tmp_path / "b", recipe=one_network())
-    with pytest.raises(UsageError, match=r"\(windows changed\)"):
+    with raised("E531", messages.WINDOWS_CHANGED):
         train(WINDOWS + 1, KNOWN, tmp_path / "b", recipe=one_network())
     assert (tmp_path / "b.training" / "one_fold0.checkpoint").is_file()
     train(WINDOWS, KNOWN, tmp_path / "b", recipe=one_network(epochs=1), restart=True)
@@ -190,17 +191,15 @@ def test_too_little_memory_for_two_windows_is_an_error_that_keeps_finished_folds
         return real(network, images)
 
     monkeypatch.setattr(JoinedEncoders, "forward", hungry)
-    with pytest.raises(ResourceError, match="to train two on two windows") as caught:
+    with raised("E611", messages.TO_TRAIN_TWO_ON_TWO_WINDOWS):
         train(WINDOWS, KNOWN, tmp_path / "b", recipe=recipe)
-    assert caught.value.code == "E611"
     kept = {path.name for path in (tmp_path / "b.training").glob("*.safetensors")}
     assert kept == {"one_fold0.safetensors", "one_fold1.safetensors"}
 
 
 def test_a_network_that_diverges_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ResourceError, match="no number any more") as caught:
+    with raised("E621", messages.NO_NUMBER_ANY_MORE):
         train(WINDOWS, KNOWN, tmp_path / "b", recipe=one_network(learning_rate=1e30))
-    assert caught.value.code == "E621"
 
 
 def test_members_learn_from_the_windows_that_have_their_bands(tmp_path: Path) -> None:
@@ -224,7 +223,7 @@ def test_grouped_folds_keep_groups_whole_and_overlaps_are_told(tmp_path: Path) -
     assert notice.code == "W530"
     assert "beside the border" in notice.message
     assert notice.message in (tmp_path / "b" / "CARD.md").read_text()
-    with pytest.raises(UsageError, match="no groups"):
+    with raised("E402", messages.NO_GROUPS):
         train(WINDOWS, KNOWN, tmp_path / "c", recipe=one_network(), division="grouped")
 
 
@@ -275,9 +274,9 @@ def test_folders_are_joined(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.windows.read(2, 3)[0], WINDOWS[0])
     assert (data.groups, data.origin) == (None, None)
     (a / "train_data/train_data/a1.npy").unlink()
-    with pytest.raises(InputError, match=r"a1\.npy: no such window"):
+    with raised("E142", "a1.npy: no such window"):
         read_training_data([a])
-    with pytest.raises(InputError, match="'b0' occurs in two"):
+    with raised("E142", "'b0' occurs in two"):
         read_training_data([b, b])
 
 
@@ -323,23 +322,21 @@ def test_pretrained_weights_that_are_not_there_are_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "w").mkdir()
-    with pytest.raises(BundleError, match=f"no weights of {ENCODER}") as caught:
+    with raised("E530", f"no weights of {ENCODER}"):
         starting_weights([ENCODER], tmp_path / "w")
-    assert caught.value.code == "E530"
     with pytest.raises(UsageError):
         starting_weights([ENCODER], tmp_path / "absent")
     save_encoder(tmp_path / "w" / ENCODER, embed_dim=32)
-    with pytest.raises(BundleError, match=f"not the weights of {ENCODER}"):
+    with raised("E530", f"not the weights of {ENCODER}"):
         starting_weights([ENCODER], tmp_path / "w")
     (tmp_path / "w" / f"{ENCODER}.safetensors").write_bytes(b"no")
-    with pytest.raises(BundleError, match="cannot be read as tensors"):
+    with raised("E530", messages.CANNOT_BE_READ_AS_TENSORS):
         starting_weights([ENCODER], tmp_path / "w")
 
     def offline(*_: Any, **__: Any) -> None:
         raise ConnectionError("no route")
 
     monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(ResourceError, match=r"no route.*--weights.*--from-scratch") as refused:
+    with raised("E620", messages.NO_ROUTE, "--weights", "--from-scratch"):
         train(WINDOWS, KNOWN, tmp_path / "b", recipe=one_network(pretrained=True))
-    assert refused.value.code == "E620"
     assert not (tmp_path / "b.training").exists()

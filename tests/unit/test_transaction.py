@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from landslide_map.errors import OutputExistsError, ResourceError, UsageError
+from landslide_map.errors import OutputExistsError, UsageError
 from landslide_map.products import RESULT
 from landslide_map.runtime import transaction
 from landslide_map.runtime.own_files import Kind, changed_since, sealed, tree_records
 from landslide_map.runtime.transaction import outputs
+from tests.support import messages
+from tests.support.raised import raised
 
 
 def described(files: dict[str, str]) -> dict[str, str]:
@@ -74,7 +76,7 @@ def test_an_existing_result_is_refused_before_any_work(tmp_path):
     fill(tmp_path, OLD)
     worked = False
     with (
-        pytest.raises(OutputExistsError, match=r"probability\.tif, windows\.nc, run\.json") as refusal,
+        raised("E401", "probability.tif, windows.nc, run.json") as refusal,
         outputs(tmp_path, RESULT),
     ):
         worked = True
@@ -84,7 +86,7 @@ def test_an_existing_result_is_refused_before_any_work(tmp_path):
 
 def test_one_file_of_a_result_is_enough_to_be_refused(tmp_path):
     fill(tmp_path, {"landslides.gpkg": "edited by hand"})
-    with pytest.raises(OutputExistsError, match="--overwrite"), outputs(tmp_path, RESULT):
+    with raised("E401", "--overwrite"), outputs(tmp_path, RESULT):
         pass
 
 
@@ -97,7 +99,7 @@ def test_a_folder_with_foreign_files_is_used_and_they_stay(tmp_path):
 
 def test_a_foreign_file_in_the_way_is_not_replaced(tmp_path):
     fill(tmp_path, {"extra.tif": "mine"})
-    with pytest.raises(OutputExistsError, match=r"extra\.tif"), outputs(tmp_path, RESULT) as stage:
+    with raised("E401", "extra.tif"), outputs(tmp_path, RESULT) as stage:
         fill(stage, {"extra.tif": "new", **NEW})
     assert content(tmp_path) == {"extra.tif": "mine"}
 
@@ -198,9 +200,8 @@ def test_leftovers_of_killed_runs_go_and_similar_names_stay(tmp_path):
 def test_two_runs_into_one_folder_are_refused(tmp_path):
     with outputs(tmp_path, RESULT) as stage:
         fill(stage, NEW)
-        with pytest.raises(UsageError, match="another run") as refusal, outputs(tmp_path, RESULT):
+        with raised("E403", messages.ANOTHER_RUN), outputs(tmp_path, RESULT):
             pass
-        assert refusal.value.code == "E403"
         assert stage.is_dir()
     assert content(tmp_path) == NEW
 
@@ -208,20 +209,18 @@ def test_two_runs_into_one_folder_are_refused(tmp_path):
 def test_a_geopackage_open_in_qgis_is_not_replaced(tmp_path):
     fill(tmp_path, {**NEW, "landslides.gpkg-wal": "log"})
     with (
-        pytest.raises(UsageError, match="open in another program") as refusal,
+        raised("E403", messages.OPEN_IN_ANOTHER_PROGRAM),
         outputs(tmp_path, RESULT, overwrite=True),
     ):
         pass
-    assert refusal.value.code == "E403"
 
 
 def test_a_file_cannot_be_the_output_folder(tmp_path):
     fill(tmp_path, {"results": "text"})
-    with pytest.raises(UsageError, match="is a file") as refusal, outputs(tmp_path / "results", RESULT):
+    with raised("E402", messages.IS_A_FILE), outputs(tmp_path / "results", RESULT):
         pass
-    assert refusal.value.code == "E402"
     with (
-        pytest.raises(ResourceError, match="cannot be created"),
+        raised("E601", messages.CANNOT_BE_CREATED),
         outputs(tmp_path / "results" / "a", RESULT),
     ):
         pass
@@ -267,7 +266,7 @@ def test_a_link_is_never_replaced(tmp_path):
 def test_a_file_that_appears_during_the_run_is_not_replaced(tmp_path):
     fill(tmp_path, OLD)
     with (
-        pytest.raises(OutputExistsError, match=r"landslides\.gpkg"),
+        raised("E404", "landslides.gpkg"),
         outputs(tmp_path, RESULT, overwrite=True) as stage,
     ):
         fill(fill(stage, NEW).parents[1], {"landslides.gpkg": "mine"})
@@ -315,7 +314,7 @@ def test_a_changed_file_that_the_caller_carries_over_is_replaced_unless_it_chang
     geopackage(path, "of a person")
     carried = ("landslides.gpkg",)
     with (
-        pytest.raises(OutputExistsError, match="changed while the run worked"),
+        raised("E404", messages.CHANGED_WHILE_THE_RUN_WORKED),
         outputs(tmp_path / "out", RESULT, overwrite=True, carried=carried) as stage,
     ):
         geopackage(fill(stage, NEW).parents[1] / path.name, "of a person, later")
@@ -387,11 +386,10 @@ def test_foreign_files_stop_the_replacement_of_a_whole_folder(tmp_path, name):
         (tmp_path / name).write_text("mine")
     before = sorted(tmp_path.rglob("*"))
     with (
-        pytest.raises(OutputExistsError, match=name.rstrip("/")) as refusal,
+        raised("E404", name.rstrip("/")),
         outputs(tmp_path, WINDOWS, overwrite=True),
     ):
         pass
-    assert refusal.value.code == "E404"
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -432,9 +430,8 @@ def test_a_journal_that_no_run_of_this_folder_wrote_moves_nothing(tmp_path, jour
     fill(stage / "old", {"probability.tif": "planted"})
     fill(stage, {"journal.json": journal})
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UsageError, match=transaction.STAGING_PREFIX) as refusal, outputs(out, RESULT):
+    with raised("E405", transaction.STAGING_PREFIX), outputs(out, RESULT):
         pass
-    assert refusal.value.code == "E405"
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -449,9 +446,8 @@ def test_a_copied_stage_is_told_and_not_undone(tmp_path):
     killed_in_the_middle(tmp_path / "a")
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     before = sorted((tmp_path / "b").rglob("*"))
-    with pytest.raises(UsageError, match="copied") as refusal, outputs(tmp_path / "b", RESULT):
+    with raised("E405", "copied"), outputs(tmp_path / "b", RESULT):
         pass
-    assert refusal.value.code == "E405"
     assert sorted((tmp_path / "b").rglob("*")) == before
 
 
@@ -461,9 +457,8 @@ def test_what_a_user_saved_over_an_unfinished_result_is_not_undone(tmp_path):
     in_place = tmp_path / "probability.tif"
     assert in_place.read_text() == "new"
     in_place.write_text("mine")
-    with pytest.raises(UsageError, match=r"probability\.tif") as refusal, outputs(tmp_path, RESULT):
+    with raised("E405", "probability.tif"), outputs(tmp_path, RESULT):
         pass
-    assert refusal.value.code == "E405"
     assert in_place.read_text() == "mine"
 
 
@@ -482,7 +477,6 @@ def test_an_output_is_never_an_input(tmp_path, name):
     (tmp_path / name).write_text("mine")
     (tmp_path / "link.tif").symlink_to(tmp_path / name)
     for path in (tmp_path / name, tmp_path / "link.tif", tmp_path):
-        with pytest.raises(UsageError, match="input of this run") as refusal:
+        with raised("E402", messages.INPUT_OF_THIS_RUN):
             transaction.refuse_inputs(tmp_path, RESULT, [path])
-        assert refusal.value.code == "E402"
     transaction.refuse_inputs(tmp_path, RESULT, [tmp_path / "scene.tif", tmp_path.parent / "probability.tif"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from landslide_map.window_record import WindowRecord, bytes_of, joined
+from tests.support.raised import raised
 
 
 def record(count: int, seed: int = 0) -> WindowRecord:
@@ -43,7 +43,7 @@ def test_joined_parts_are_the_whole_and_arrays_bring_a_record_back() -> None:
 def test_records_of_other_members_or_numbers_are_not_joined() -> None:
     one = record(3)
     for other in (replace(one, members=("a", "c")), replace(one, probability_low=one.probability)):
-        with pytest.raises(ValueError, match="different"):
+        with raised(ValueError, "different"):
             joined([one, other])
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from landslide_map.error_codes import CODES
-from landslide_map.errors import InputError, UsageError
 from landslide_map.windows import intervals, offsets, plan_windows
+from tests.support.raised import raised
 
 
 @pytest.mark.parametrize(
@@ -24,12 +24,12 @@ def test_the_last_window_ends_with_the_axis(length, stride, expected):
 
 
 def test_a_stride_that_skips_pixels_is_refused():
-    with pytest.raises(ValueError, match="stride=65 px must be between 1 and size=64 px"):
+    with raised(ValueError, "stride=65 px must be between 1 and size=64 px"):
         offsets(200, 64, 65)
 
 
 def test_an_axis_shorter_than_a_window_is_refused():
-    with pytest.raises(ValueError, match="length=63 px is smaller than size=64 px"):
+    with raised(ValueError, "length=63 px is smaller than size=64 px"):
         offsets(63, 64, 64)
 
 
@@ -43,7 +43,7 @@ def test_a_plan_of_a_full_tile_has_the_known_number_of_windows():
 
 @pytest.mark.parametrize("stride", [7, 65, 0, -8])
 def test_a_stride_out_of_range_is_a_usage_error_with_a_documented_code(stride):
-    with pytest.raises(UsageError, match=rf"the stride is {stride} px; it must be from 8 to 64 px") as caught:
+    with raised("E430", f"the stride is {stride} px; it must be from 8 to 64 px") as caught:
         plan_windows((100, 100), stride)
     assert caught.value.code in CODES
     assert caught.value.exit_status == 2
@@ -51,9 +51,7 @@ def test_a_stride_out_of_range_is_a_usage_error_with_a_documented_code(stride):
 
 @pytest.mark.parametrize("shape", [(63, 500), (500, 63)])
 def test_a_grid_smaller_than_one_window_is_an_input_error_that_says_what_to_do(shape):
-    with pytest.raises(
-        InputError, match=rf"{shape[0]} rows and {shape[1]} columns.*64 x 64 px.*larger"
-    ) as caught:
+    with raised("E130", f"{shape[0]} rows and {shape[1]} columns", "64 x 64 px", "larger") as caught:
         plan_windows(shape, 64)
     assert caught.value.code in CODES
     assert caught.value.exit_status == 4
