@@ -62,8 +62,8 @@ def one_scenario() -> Recipe:
     return Recipe.model_validate({**content, "name": "verdicts"})
 
 
-def reviewed(scene: Path, truth: Path, folder: Path, count: int, rng: np.random.Generator) -> int:
-    """Map an event and judge `count` of its outlines by the truth; return how many are landslides."""
+def reviewed(scene: Path, truth: Path, folder: Path, count: int, rng: np.random.Generator) -> str:
+    """Map an event and judge up to `count` of its outlines by the truth; say how many are landslides."""
     map_scene(scene, folder)
     path = folder / LANDSLIDES
     frame = pyogrio.read_dataframe(path, layer="landslides")
@@ -72,7 +72,7 @@ def reviewed(scene: Path, truth: Path, folder: Path, count: int, rng: np.random.
     inside = frame.geometry.intersection(known).area / frame.geometry.area >= 0.5
     frame.loc[seen, "review"] = np.where(inside.iloc[seen], "confirmed", "rejected")
     pyogrio.write_dataframe(frame, path, layer="landslides", append=False)
-    return int(inside.iloc[seen].sum())
+    return f"{int(inside.iloc[seen].sum())} of {len(seen)}"
 
 
 def windows_of(folder: Path, bundle: Bundle) -> Known:
@@ -120,7 +120,7 @@ def figures(
     own, judged = windows_of(first / "windows", default), windows_of(second / "windows", default)
     for name, bundle in {
         "the table": work / "table",
-        f"the table and {count} verdicts": trained(table, own, work / f"{seed}-more"),
+        "the table and verdicts": trained(table, own, work / f"{seed}-more"),
     }.items():
         found = evaluate(judged.statistics, judged.labels, bundle=load_bundle(bundle))
         yield {
@@ -131,6 +131,11 @@ def figures(
             "judged": (len(judged.labels), int(judged.labels.sum())),
             **{key: found[key] for key in ("f1", "precision", "recall", "auc")},
         }
+
+
+def _figure(value: float | None) -> str:
+    """Return a figure, or a dash where no window is above the threshold."""
+    return "–" if value is None else f"{value:.3f}"
 
 
 @click.command()
@@ -153,8 +158,8 @@ def main(statistics: Path, count: int, size: int, seeds: tuple[int, ...]) -> Non
         for seed in seeds or SEEDS:
             for row in figures(seed, count, size, table, work):
                 of, positive = row["windows"]
-                cells = [seed, row["bundle"], f"{row['confirmed']} of {count}", f"{of}, {positive} landslide"]
-                cells += [f"{row[key]:.3f}" for key in ("f1", "precision", "recall", "auc")]
+                cells = [seed, row["bundle"], row["confirmed"], f"{of}, {positive} landslide"]
+                cells += [_figure(row[key]) for key in ("f1", "precision", "recall", "auc")]
                 click.echo("| " + " | ".join(map(str, cells)) + " |")
             shutil.rmtree(work / f"{seed}", ignore_errors=True)
 
