@@ -122,7 +122,7 @@ def as_mask(values: npt.NDArray[Any], shape: tuple[int, ...], where: str) -> npt
     if others.size:
         raise InputError(
             "E182",
-            f"{where}: {others.size} pixels of the mask are neither 0 nor 1, e.g. {others[0]}. Write 1 for "
+            f"{where}: {others.size} pixels of the mask are neither 0 nor 1, e.g. {others[0]:g}. Write 1 for "
             "landslide and 0 elsewhere.",
         )
     return np.asarray(squeezed == 1)
