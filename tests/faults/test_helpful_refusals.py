@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -120,3 +123,17 @@ def test_a_product_may_be_a_folder_named_as_a_zip(tmp_path: Path) -> None:
     found = open_inputs(scene)
     assert found.optical is not None
     assert np.isfinite(found.optical.offset)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no C locale")
+def test_an_ascii_terminal_opens_files_of_any_name(tmp_path: Path) -> None:
+    (tmp_path / "能登").mkdir()
+    path = tmp_path / "scene.yaml"
+    path.write_text("event: {time: 2024-04-02T23:58:00Z}\ns2: {post: 能登/B04.tif}\n", encoding="utf-8")
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    start = [sys.executable, "-c", "from landslide_map_cli.start import main; main()"]
+    done = subprocess.run(
+        [*start, "check", str(path)], env={**os.environ, **ascii_only}, capture_output=True, text=True
+    )
+    assert done.returncode == 4, done.stderr
+    assert "E101" in done.stderr
