@@ -14,8 +14,10 @@ from typing import Final
 
 from landslide_map.errors import ResourceError, UsageError
 from landslide_map.runtime.atomic import folder_beside, whole_file
+from landslide_map.runtime.own_files import UNKNOWN, Kind, foreign, sealed, tree_records
 
 PLUGIN: Final = "landslide_map_qgis"
+_KIND: Final = Kind("installed.json", holds="the plugin", exclusive=True)
 _VERSIONS: Final = ("QGIS3", "QGIS4")
 _SECTION: Final = "[PythonPlugins]"
 COMMAND: Final = (sys.executable, "-c", "from landslide_map_cli.main import main; main()")
@@ -58,7 +60,7 @@ def install(profile: Path | None = None) -> list[Path]:
     Raises
     ------
     UsageError
-        E402: there is no profile, or the folder is none.
+        E402: there is no profile, or the folder is none. E404: the plugin folder holds files of others.
     ResourceError
         E601: the profile cannot be written.
     """
@@ -77,9 +79,26 @@ def install(profile: Path | None = None) -> list[Path]:
                 "E402", "no profile of QGIS was found. Start QGIS once, or name a profile with --profile."
             )
     try:
+        for one in wanted:
+            _refuse_foreign(one / "python" / "plugins" / PLUGIN)
         return [_install_into(one) for one in wanted]
     except OSError as error:
         raise ResourceError("E601", f"the plugin cannot be written ({error}).") from error
+
+
+def _refuse_foreign(plugin: Path) -> None:
+    """Refuse to replace a folder with files of others, or changed ones; what Python compiled is nobody's."""
+    found = {plugin.name: UNKNOWN} if plugin.is_symlink() else {}
+    if plugin.is_dir() and not found:
+        found = {n: why for n, why in foreign(plugin, _KIND).items() if "__pycache__" not in n.split("/")}
+    if found:
+        name, why = next(iter(sorted(found.items())))
+        more = f" ({len(found) - 1} more like it)" if len(found) > 1 else ""
+        raise UsageError(
+            "E404",
+            f"{plugin}: {name} {why}{more}; nothing was replaced. Move what you want to keep elsewhere, and "
+            "remove the folder.",
+        )
 
 
 def _install_into(profile: Path) -> Path:
@@ -90,6 +109,8 @@ def _install_into(profile: Path) -> Path:
         with resources.as_file(resources.files("landslide_map.qgis") / "plugin") as source:
             _copy(source, staging / PLUGIN)
         (staging / PLUGIN / "command.json").write_text(json.dumps(COMMAND), encoding="utf-8")
+        manifest = sealed({"files": tree_records(staging / PLUGIN)})
+        (staging / PLUGIN / _KIND.manifest).write_text(json.dumps(manifest), encoding="utf-8")
         if target.exists():
             target.replace(staging / "old")
         (staging / PLUGIN).replace(target)

@@ -69,6 +69,23 @@ def test_a_folder_that_is_no_profile_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_update_replaces_only_what_was_installed(tmp_path: Path) -> None:
+    (folder,) = install(profile(tmp_path))
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "plugin.pyc").write_bytes(b"compiled by QGIS")
+    assert install(tmp_path) == [folder]
+    assert not (folder / "__pycache__").exists()
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"notes\.txt") as caught:
+        install(tmp_path)
+    assert caught.value.code == "E404"
+    (folder / "notes.txt").unlink()
+    (folder / "plugin.py").write_text("# my own change")
+    with pytest.raises(UsageError, match=r"plugin\.py"):
+        install(tmp_path)
+    assert (folder / "plugin.py").read_text() == "# my own change"
+
+
 def test_every_version_of_qgis_that_was_started_is_found(tmp_path: Path) -> None:
     base = tmp_path / ".local" / "share" / "QGIS"
     assert profiles({}, "linux", tmp_path) == []
