@@ -87,7 +87,7 @@ def install(profile: Path | None = None) -> list[Path]:
 
 
 def _refuse_foreign(plugin: Path) -> None:
-    """Refuse to replace a folder with files of others, or changed ones; what Python compiled is nobody's."""
+    """Refuse to replace a folder with files of others, or changed ones; compiled ones do not count."""
     found = {plugin.name: UNKNOWN} if plugin.is_symlink() else {}
     if plugin.is_dir() and not found:
         found = {n: why for n, why in foreign(plugin, _KIND).items() if "__pycache__" not in n.split("/")}
