@@ -113,6 +113,16 @@ def once_begun(act: Callable[[], None]) -> Callable[[str, int, int], None]:
     return once(lambda done: done > 0, act)
 
 
+def once_written(act: Callable[[], None]) -> Callable[[str, int, int], None]:
+    """Return one that acts when all rows of blocks are kept and files of the map are to be written."""
+
+    def progress(stage: str, _done: int, _total: int) -> None:
+        if stage == pipeline.WRITE:
+            act()
+
+    return progress
+
+
 def interrupt() -> None:
     raise KeyboardInterrupt
 
@@ -372,7 +382,9 @@ def test_a_quota_too_small_for_the_map_costs_no_finished_row(undisturbed: Path, 
     scene = undisturbed.with_name("without_images.yaml")  # pixels for display are larger than the files
     scene.write_text(f"{undisturbed.read_text()}\noutput: {{images: false}}\n")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # Bytes that a file may have: enough for a row of blocks, not for a raster, or not for the GeoPackage.
+    with pytest.raises(KeyboardInterrupt):
+        resumed(scene, out, outline="windows", progress=once_written(interrupt))
+    # Bytes that a file may have: not enough for a raster, or not for the GeoPackage.
     for quota in (37_000, 60_000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (quota, before[1]))
         try:
