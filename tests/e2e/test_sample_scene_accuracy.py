@@ -23,8 +23,10 @@ Windows = tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]
 @pytest.fixture(scope="module")
 def windows(tmp_path_factory: pytest.TempPathFactory) -> Windows:
     """Alarm and true scar fraction of every window, as (row, col) of windows."""
-    folder = make_scene(tmp_path_factory.mktemp("dense"), seed=7).parent
-    result = map_scene(folder / "scene.yaml", folder / "out", stride=STRIDE, outline="windows")
+    scene = make_scene(tmp_path_factory.mktemp("dense"), seed=7)
+    folder = scene.parent
+    scene.write_text(f"{scene.read_text()}output: {{images: false}}\n")
+    result = map_scene(scene, folder / "out", stride=STRIDE, outline="windows")
     with xr.open_dataset(result.window_record, engine="scipy") as record:
         alarm = (record.probability >= record.threshold).values
     with rasterio.open(folder / "s2" / "B02.tif") as image:

@@ -11,6 +11,7 @@ from landslide_map.error_codes import CODES
 from landslide_map.errors import BundleError
 from landslide_map.models.bundle.load import load_bundle
 from tests.support.labelled import made_up_statistics, tiny_bundle
+from tests.support.raised import raised
 
 MODEL = "both.lightgbm.fold0.txt"
 
@@ -102,6 +103,5 @@ def test_a_listed_file_that_is_no_model_is_refused_at_first_use(
     (folder / name).write_bytes(b"nonsense")
     entry = {"sha256": sha256(b"nonsense").hexdigest(), "bytes": 8}
     edit(folder, lambda d: d["files"].update({name: entry}))
-    with pytest.raises(BundleError, match=f"both.{kind}") as refusal:
+    with raised("E506", f"both.{kind}"):
         load_bundle(folder).vote(made_up_statistics(3)[0])
-    assert refusal.value.code == "E506"
