@@ -97,9 +97,12 @@ def run(
 def map_one(scene: Path, out: Path, console: Console, **options: Any) -> int:
     """Map one scene, and say what came of it."""
     with importing():
+        from landslide_map.mapping.compile_ahead import compiling_ahead
         from landslide_map.mapping.map_scene import map_scene
 
-    result = map_scene(scene, out, progress=console.progress, announce=console.notice, **options)
+    alone = options.get("cluster") is None and options.get("memory") is None
+    with compiling_ahead() if alone else nullcontext():
+        result = map_scene(scene, out, progress=console.progress, announce=console.notice, **options)
     console.notices(result.notices)
     files = ("out", "probability", "classes", "polygons", "window_record", "manifest")
     console.finished(
