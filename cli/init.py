@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -23,13 +24,13 @@ def init(folder: Path | None, event_time: str | None, out: Path) -> None:
     """Write a commented scene.yaml from the images in FOLDER, or a template without one.
 
     Sentinel-2 images and Sentinel-1 products are sorted by date, direction and track. A file that is there is
-    replaced only if `init` wrote it and no line was changed since.
+    never replaced: `--out -` prints, to compare with it.
     """
     from landslide_map.inputs.describe_folder import TEMPLATE, describe_folder
     from landslide_map.scene.fields import read_time
 
     if str(out) != "-":
-        _refuse_changed(out)
+        _refuse_existing(out)
     missing: tuple[str, ...]
     if folder is None:
         text, missing = TEMPLATE, ("your images and the time of the event: edit the file",)
@@ -49,26 +50,24 @@ def init(folder: Path | None, event_time: str | None, out: Path) -> None:
         click.echo(f"next: landslide-map check {out}")
 
 
-def _refuse_changed(out: Path) -> None:
+def _refuse_existing(out: Path) -> None:
     from landslide_map.errors import OutputExistsError
-    from landslide_map.runtime.own_files import is_sealed_text
 
-    if out.exists() and not is_sealed_text(out):
-        raise OutputExistsError("E401", f"{out}: exists and is not replaced; choose another --out.")
+    if os.path.lexists(out):
+        raise OutputExistsError(
+            "E401", f"{out}: exists and is never replaced. Choose another --out, or print with --out -."
+        )
 
 
 def _write(text: str, out: Path) -> None:
     from landslide_map.errors import ResourceError
     from landslide_map.runtime.atomic import whole_file
-    from landslide_map.runtime.own_files import sealed_text
-
-    replaced = out.exists()
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         with whole_file(out) as partial:
-            partial.write_text(sealed_text(text), encoding="utf-8")
+            partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ResourceError(
             "E601", f"{out} cannot be written ({error.strerror}). Choose another --out."
         ) from error
-    click.echo(f"{'replaced, as no line was changed' if replaced else 'written'}: {out}")
+    click.echo(f"written: {out}")

@@ -19,9 +19,6 @@ from typing import Any, Final, cast
 
 SEAL: Final = "seal"
 _LARGEST_MANIFEST: Final = 256 << 20
-_LARGEST_TEXT: Final = 1 << 20
-_TEXT_SEAL: Final = "# As it was written: "
-"""Begins the last line of a sealed text; the rest of the line is a hash of all before it."""
 UNKNOWN: Final = "was not written by a run of landslide-map"
 _CHANGED: Final = "was changed since a run wrote it"
 
@@ -68,22 +65,6 @@ def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
     bare = {key: value for key, value in document.items() if key != SEAL}
     text = json.dumps(bare, sort_keys=True, allow_nan=False)
     return {**bare, SEAL: sha256(text.encode()).hexdigest()}
-
-
-def sealed_text(text: str) -> str:
-    """Return lines, the last one ended, with a comment below that tells whether they were changed since."""
-    return f"{text}{_TEXT_SEAL}{sha256(text.encode()).hexdigest()[:16]}\n"
-
-
-def is_sealed_text(path: Path) -> bool:
-    """Return whether a file is a :func:`sealed_text` that was not changed since."""
-    try:
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST_TEXT:
-            return False
-        found = path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError):
-        return False
-    return found == sealed_text(found.rpartition(_TEXT_SEAL)[0])
 
 
 def records(folder: Path, manifest: str) -> dict[str, Record]:
