@@ -62,6 +62,7 @@ def _refuse_existing(out: Path) -> None:
 def _write(text: str, out: Path) -> None:
     from landslide_map.errors import ResourceError
     from landslide_map.runtime.atomic import whole_file
+
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         with whole_file(out) as partial:

@@ -136,7 +136,7 @@ def prepare_run(
         predictor: RowPredictor = partial(
             predict_rows, inputs, ensemble, plan, valid, read_ahead=memory.read_ahead, kept=kept
         )
-        predictor = predictor if limit is None else with_heap_trimmed(predictor)
+        predictor = with_heap_trimmed(predictor) if memory.one_heap else predictor
     else:
         predictor = cluster.predictor(inputs, prediction, ensemble, plan, valid, progress, limit, kept=kept)
     return PreparedRun(

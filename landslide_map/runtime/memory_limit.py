@@ -40,6 +40,8 @@ class MemoryPlan:
     """Whether the next row of blocks is read while the last one is voted on."""
     source_block: int = MOST_SOURCE_BLOCK
     """Bytes of the largest block in which a source file may store its pixels: each is decoded whole."""
+    one_heap: bool = False
+    """Whether threads share one heap: what is free of it goes back to the system after each row of blocks."""
 
 
 def source_block() -> int:
@@ -54,7 +56,7 @@ def memory_limited_to(memory: MemoryPlan) -> Iterator[None]:
     before, _source_block = _source_block, min(memory.source_block, _source_block)
     threads: dict[str, Any] = {} if memory.threads is None else {"num_workers": memory.threads}
     try:
-        with bounded_cache(memory.cache), config.set(threads), _one_heap(memory != MemoryPlan()):
+        with bounded_cache(memory.cache), config.set(threads), _one_heap(memory.one_heap):
             yield
     finally:
         _source_block = before

@@ -51,7 +51,7 @@ def test_limits_and_threads_change_no_byte(
     for module in ("mapping.map_scene", "mapping.setup"):
         monkeypatch.setattr(f"landslide_map.{module}.plan_memory", spied)
     free = map_scene(scene, tmp_path / "free", stride=STRIDE)
-    assert set(chosen) == {memory_plan.MemoryPlan()}
+    assert set(chosen) == {real(None)}
     estimate = memory_plan.estimate_memory(
         load_bundle(), plan_windows((ROWS, COLS), STRIDE), kept=Kept(outlines=True, display=True)
     )

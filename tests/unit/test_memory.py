@@ -72,8 +72,11 @@ def test_what_is_held_of_a_row_of_blocks_is_not_more_than_was_counted(
     assert 0.8 * statistics < max(slabs) <= statistics
 
 
-def test_without_a_limit_a_run_is_as_it_was() -> None:
-    assert plan_memory(None) == MemoryPlan(cache=CACHE, threads=None, read_ahead=True)
+def test_without_a_limit_a_run_takes_the_fastest_way_and_few_threads_share_a_heap() -> None:
+    for threads in (1, 4, 5, 64):
+        with dask.config.set(num_workers=threads):
+            fastest = MemoryPlan(cache=CACHE, threads=None, read_ahead=True, one_heap=threads <= 4)
+            assert plan_memory(None) == fastest
     with memory_limited_to(MemoryPlan()):
         assert dask.config.get("num_workers", None) is None
 
