@@ -257,15 +257,17 @@ def moved_back(
     weights = np.array([[(1 - y) * (1 - x), (1 - y) * x], [y * (1 - x), y * x]], np.float32)
     most = 4 * np.sum(number >= 0)
     rows, columns, numbers = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
-    own, values = np.empty((2, width), np.int64), np.zeros((2, width), np.float32)
+    own, values = np.full((2, width + 2), -1, np.int64), np.zeros((2, width + 2), np.float32)
     found = 0
     for row in range(max(top - down - 1, 0), min(top - down + starts.size - 1, height)):
         for n in range(2):
             _spread(own[n], values[n], starts, cols, number, value, row + down + n - top)
-        for c in range(max(-right - 1, 0), min(width - right, width)):
-            best = _number_at(own, values, weights, c + right)
+        for i in range(max(right + 1, 0), min(width + right + 1, width + 1)):
+            if own[0, i] < 0 and own[0, i + 1] < 0 and own[1, i] < 0 and own[1, i + 1] < 0:
+                continue
+            best = _number_at(own, values, weights, i)
             if best >= 0:
-                rows[found], columns[found], numbers[found] = row, c, best
+                rows[found], columns[found], numbers[found] = row, i - right - 1, best
                 found += 1
     return rows[:found], columns[:found], numbers[:found]
 
@@ -280,12 +282,12 @@ def _spread(
     value: npt.NDArray[np.float32],
     row: int,
 ) -> None:
-    """Write the numbers and values of the pixels of a row of a strip to their columns."""
+    """Write the numbers and values of the pixels of a row of a strip one right of their columns."""
     own[:] = -1
     if 0 <= row < starts.size - 1:
         for k in range(starts[row], starts[row + 1]):
-            own[cols[k]] = number[k]
-            values[cols[k]] = value[k]
+            own[cols[k] + 1] = number[k]
+            values[cols[k] + 1] = value[k]
 
 
 @compiled
@@ -296,16 +298,14 @@ def _number_at(
     left: int,
 ) -> int:
     """Return the number that more than half of a pixel between four belongs to, or -1."""
-    width = own.shape[1]
     for k in range(4):
-        c = left + k % 2
-        if not 0 <= c < width or own[k // 2, c] < 0:
+        number = own[k // 2, left + k % 2]
+        if number < 0:
             continue
         total = np.float32(0)
         for m in range(4):
-            other = left + m % 2
-            if 0 <= other < width and own[m // 2, other] == own[k // 2, c]:
-                total += weights[m // 2, m % 2] * values[m // 2, other]
+            if own[m // 2, left + m % 2] == number:
+                total += weights[m // 2, m % 2] * values[m // 2, left + m % 2]
         if total > np.float32(0.5):
-            return int(own[k // 2, c])
+            return int(number)
     return -1

@@ -118,14 +118,14 @@ def _grown(
     found = owner.copy()
     for r in range(starts.size - 1):
         for k in range(starts[r], starts[r + 1]):
-            if owner[k] >= 0 or group[k] < 0:
+            if owner[k] < 0:  # most: few pixels are in an object
                 continue
             for dr in range(-1, 2):
                 for dc in range(-1, 2):
                     n = _at(starts, cols, r + dr, int(cols[k]) + dc)
-                    beside = n >= 0 and owner[n] >= 0 and group[n] == group[k]
-                    if beside and (found[k] < 0 or owner[n] < found[k]):
-                        found[k] = owner[n]
+                    beside = n >= 0 and owner[n] < 0 and group[n] >= 0 and group[n] == group[k]
+                    if beside and (found[n] < 0 or owner[k] < found[n]):
+                        found[n] = owner[k]
     return found
 
 

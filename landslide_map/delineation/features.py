@@ -156,10 +156,8 @@ def _nesting(tree: Tree) -> dict[str, npt.NDArray[np.float64]]:
     pixels = np.maximum(tree.shape[:, 0], 1).astype(np.float64)
     count = len(pixels)
     has = tree.parent >= 0
-    deeper = np.zeros(count)
-    np.add.at(deeper, tree.parent[has], pixels[has])
-    much = np.zeros(count)
-    np.add.at(much, tree.parent[has], deeper[has])
+    deeper = np.bincount(tree.parent[has], pixels[has], count)
+    much = np.bincount(tree.parent[has], deeper[has], count)
     depth = np.zeros((count, 1), np.int64)
     depth[:, 0] = tree.shape[:, 0]
     tree.gather(depth)

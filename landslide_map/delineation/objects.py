@@ -26,6 +26,7 @@ from landslide_map.delineation.pixels import Strip, below, part_of
 from landslide_map.delineation.regions import Regions
 from landslide_map.delineation.tree import Tree, levels_of, tree_of
 from landslide_map.runtime.jit import compiled
+from landslide_map.runtime.prefetch import prefetch
 
 _COSTS: Final = (1.0, 0.6, 0.3)
 """Least shares of landslide of the outlines chosen first, second and third, as parts of the share from which
@@ -74,7 +75,7 @@ def find_objects(
     Parameters
     ----------
     strips : iterable of Strip
-        From the top downwards, without a gap; one is in memory at a time.
+        From the top downwards, without a gap; two are in memory at a time.
     around : Surroundings
         Of the whole scene.
     windows, sensors
@@ -84,17 +85,14 @@ def find_objects(
     displacement : Displacement, optional
         Of the image; pixels of the objects are moved back by it.
     """
-    return _joined(list(_by_strip(strips, around, windows, sensors, score, displacement)))
+    measures = prefetch(_measured_strips(strips, around, windows, sensors))
+    return _joined([_objects(*each, score, around, sensors, displacement) for each in measures])
 
 
-def _by_strip(
-    strips: Iterable[Strip],
-    around: Surroundings,
-    windows: WindowLayers | None,
-    sensors: Sequence[str],
-    score: Score,
-    displacement: Displacement | None,
-) -> Iterator[Objects]:
+def _measured_strips(
+    strips: Iterable[Strip], around: Surroundings, windows: WindowLayers | None, sensors: Sequence[str]
+) -> Iterator[tuple[Strip, Tree, npt.NDArray[np.int64], npt.NDArray[np.bool_]]]:
+    """Yield strips with their candidates, the sums of these, and which may go on in the next strip."""
     held: Strip | None = None
     coming = iter(strips)
     strip = next(coming, None)
@@ -103,10 +101,10 @@ def _by_strip(
         whole = below(held, strip)
         tree, sums = measured(whole, around, windows, sensors)
         open_nodes = _held(tree, whole) if after is not None else np.zeros(len(tree.level), bool)
-        yield _objects(whole, tree, sums, open_nodes, score, around, sensors, displacement)
         kept = tree.pixel_node >= 0
         kept[kept] = open_nodes[tree.pixel_node[kept]]
         held = part_of(whole, kept)
+        yield whole, tree, sums, open_nodes
         strip = after
 
 
