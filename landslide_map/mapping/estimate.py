@@ -26,8 +26,6 @@ _IMAGES: Final = 0.15
 """Writing images for display, per million grid pixels."""
 _OPENED: Final = 340 * MIB
 """What a process holds once a scene was opened."""
-_HEAPS: Final = 600 * MIB
-"""Without a limit each thread has a heap of its own, which keeps what it once needed most."""
 
 
 def expected_seconds(inputs: SceneInputs, plan: WindowPlan, kept: Kept = NOTHING) -> float:
@@ -50,4 +48,4 @@ def expected_memory(ensemble: Bundle, plan: WindowPlan, kept: Kept = NOTHING) ->
         Without a limit on 2 cores, and with the smallest limit that is enough.
     """
     estimate = estimate_memory(ensemble, plan, kept=kept)
-    return needed(MemoryPlan(threads=2), estimate, _OPENED) + _HEAPS, needed(SMALLEST, estimate, _OPENED)
+    return needed(MemoryPlan(threads=2), estimate, _OPENED), needed(SMALLEST, estimate, _OPENED)
