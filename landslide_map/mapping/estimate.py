@@ -24,7 +24,7 @@ _OUTLINES: Final = 0.12
 """Drawing outlines, per million grid pixels."""
 _IMAGES: Final = 0.15
 """Writing images for display, per million grid pixels."""
-_OPENED: Final = 340 * MIB
+_OPENED: Final = 400 * MIB
 """What a process holds once a scene was opened."""
 
 
