@@ -25,6 +25,8 @@ SPREAD: Final = "_spread"
 SPREAD_SCALE: Final = 4
 VARYING: Final = (NDVI, *DIFFERENCES)
 """Layers whose spread within cells is kept."""
+_LEAST_DEVIATION: Final = 4.0
+"""Code steps (0.5 dB): no change of backscatter is steadier."""
 _LEAST_SHARE: Final = 8
 """A cell has a median where one pixel in so many has a value."""
 
@@ -51,6 +53,13 @@ def cells_of(layers: Mapping[str, Codes]) -> dict[str, Codes]:
             found[name + SPREAD] = spread
     if NDVI in layers:
         found[CLOUDY] = _shares(layers[NDVI], CLOUD)
+    return found
+
+
+def deviations(spread: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the standard deviation of backscatter, code steps, of surroundings with that spread."""
+    scaled = spread * np.float32(1.25 / SPREAD_SCALE)
+    found: npt.NDArray[np.float32] = np.maximum(scaled, np.float32(_LEAST_DEVIATION))
     return found
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landslide_map.bands import DIFFERENCES
-from landslide_map.delineation.cells import CELL, SPREAD, SPREAD_SCALE, surroundings
+from landslide_map.delineation.cells import CELL, SPREAD, deviations, surroundings
 from landslide_map.delineation.codes import FIRST, NDVI, NDVI_STEP, Codes
 from landslide_map.runtime.jit import compiled
 
@@ -25,6 +25,8 @@ REACH: Final = 3
 """Greatest shift that is compared, pixels."""
 SIDE: Final = 2 * REACH + 1
 TILE: Final = 32
+_HALO: Final = REACH + 1
+"""Pixels around a tile: it is compared at every shift, blurred over one more."""
 GROUPS: Final = 32
 """Tiles are put into so many groups; how much the displacement depends on each tells how sure it is."""
 BARE: Final = 0.25
@@ -34,7 +36,6 @@ MOST_PIXELS: Final = 1 << 21
 _STEPS: Final = 10
 """Changes are counted in tenths of the variance of their surroundings, at most :data:`_MOST` of it."""
 _MOST: Final = 6
-_LEAST_DEVIATION: Final = 4.0
 _COLUMNS: Final = 2 * SIDE * SIDE + 1
 _NEAR: Final = 1.5
 """Deviation of the weight of a shift, pixels: the peak counts."""
@@ -81,8 +82,7 @@ def match_sums(layers: Mapping[str, Codes], cells: Mapping[str, Codes]) -> Sums:
         return found
     most = surroundings(cells[NDVI]) - np.float32(BARE / NDVI_STEP)
     near = np.stack([surroundings(cells[name]) for name in names])
-    spread = np.stack([surroundings(cells[name + SPREAD]) for name in names])
-    deviation = np.maximum(spread * np.float32(1.25 / SPREAD_SCALE), np.float32(_LEAST_DEVIATION))
+    deviation = deviations(np.stack([surroundings(cells[name + SPREAD]) for name in names]))
     changes = tuple(np.ascontiguousarray(layers[name]) for name in names)
     every = -(-layers[NDVI].size // MOST_PIXELS)
     _add(found, np.ascontiguousarray(layers[NDVI]), most, changes, near, deviation, every)
@@ -133,8 +133,7 @@ def _fit(sums: Sums) -> npt.NDArray[np.float64]:
     weight = np.exp(-(rows**2 + cols**2) / (4 * _NEAR**2)).ravel()
     columns = np.stack([np.ones(change.size), even.ravel(), down.ravel(), right.ravel()], axis=1)
     columns *= weight[:, np.newaxis]
-    level, strength, *moved = np.linalg.lstsq(columns, change.ravel() * weight, rcond=None)[0]
-    del level
+    _, strength, *moved = np.linalg.lstsq(columns, change.ravel() * weight, rcond=None)[0]
     if strength <= 0:
         return np.zeros(3)
     return np.array([moved[0] / strength, moved[1] / strength, strength])
@@ -151,8 +150,7 @@ def _add(
     every: int,
 ) -> None:
     rows, cols = ndvi.shape
-    halo = REACH + 1
-    edge = TILE + 2 * halo
+    edge = TILE + 2 * _HALO
     bare = np.zeros((edge, edge), np.int64)
     blurred = np.zeros((edge, edge), np.int64)
     change = np.zeros((edge, edge), np.int64)
@@ -161,12 +159,12 @@ def _add(
             if (i + j) % every:
                 continue
             top, left = i * TILE, j * TILE
-            inside = top >= halo and left >= halo and top + TILE + halo <= rows and left + TILE + halo <= cols
+            inside = min(top, left) >= _HALO and top + TILE + _HALO <= rows and left + TILE + _HALO <= cols
             if not inside or not _any_bare(ndvi, most, top, left):
                 continue
             for r in range(edge):
                 for c in range(edge):
-                    y, x = top - halo + r, left - halo + c
+                    y, x = top - _HALO + r, left - _HALO + c
                     code = ndvi[y, x]
                     bare[r, c] = code >= FIRST and code <= most[y // CELL, x // CELL]
                     change[r, c] = _change(changes, near, deviation, y, x)
@@ -212,9 +210,8 @@ def _change(
 def _add_tile(
     own: Sums, bare: npt.NDArray[np.int64], blurred: npt.NDArray[np.int64], change: npt.NDArray[np.int64]
 ) -> None:
-    halo = REACH + 1
-    for r in range(halo, halo + TILE):
-        for c in range(halo, halo + TILE):
+    for r in range(_HALO, _HALO + TILE):
+        for c in range(_HALO, _HALO + TILE):
             if not bare[r, c]:
                 continue
             own[-1] += 1

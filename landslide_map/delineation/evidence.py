@@ -15,8 +15,8 @@ from landslide_map.delineation.bareness import INDEX_LAYERS, THOUSAND, bareness
 from landslide_map.delineation.cells import (
     CLOUDY,
     SPREAD,
-    SPREAD_SCALE,
     at_pixels,
+    deviations,
     surrounding_means,
     surroundings,
 )
@@ -54,8 +54,6 @@ TENTH: Final = 8
 Z: Final = 64
 """Changes of backscatter are counted in 1/64 of the deviation of their surroundings."""
 Z_MOST: Final = 6.0
-_LEAST_DEVIATION: Final = 4.0
-"""Code steps (0.5 dB): no change of backscatter is steadier."""
 
 
 @dataclass(frozen=True)
@@ -217,8 +215,9 @@ def evidence(
     for name in DIFFERENCES:
         if name in codes and name.split("_")[0] in sensors:
             valid = codes[name] >= FIRST
-            deviation = np.maximum(near[name + SPREAD] * np.float32(1.25 / SPREAD_SCALE), _LEAST_DEVIATION)
-            z = np.clip((codes[name] - near[name]) / deviation, -Z_MOST, Z_MOST) * np.float32(Z)
+            z = np.clip(
+                (codes[name] - near[name]) / deviations(near[name + SPREAD]), -Z_MOST, Z_MOST
+            ) * np.float32(Z)
             whole = np.where(valid, np.rint(z), 0).astype(np.int32)
             put[name][:] = whole
             put[f"{name}_square"][:] = whole * whole

@@ -75,7 +75,7 @@ def find_objects(
     Parameters
     ----------
     strips : iterable of Strip
-        From the top downwards, without a gap; two are in memory at a time.
+        From the top downwards, without a gap; three are in memory at a time.
     around : Surroundings
         Of the whole scene.
     windows, sensors

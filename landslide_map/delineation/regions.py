@@ -12,6 +12,7 @@ import numpy.typing as npt
 from landslide_map.array_types import Floats32
 from landslide_map.delineation.components import joined_runs, shapes_of
 from landslide_map.delineation.partition import LEAST_PIXELS
+from landslide_map.grid import Block
 
 Ints = npt.NDArray[np.int64]
 
@@ -44,6 +45,11 @@ class Regions:
             run_stop=self.run_stop[kept],
             **self._columns(order),
         )
+
+    def runs_in(self, block: Block) -> npt.NDArray[np.bool_]:
+        """Return which runs have a pixel in a block, ``(run,)``."""
+        rows = (self.run_row >= block.row) & (self.run_row < block.row + block.height)
+        return rows & (self.run_first < block.col + block.width) & (self.run_stop > block.col)
 
     def _columns(self, _order: Ints) -> dict[str, npt.NDArray[np.floating]]:
         """Return what else is known of some regions, in this order."""

@@ -29,8 +29,7 @@ class ObjectShares:
     def add(self, planes: npt.NDArray[np.float32], block: Block) -> None:
         """Take the channels of one block, ``(channel, row, col)``, 0, 1 or NaN = missing."""
         runs = self._objects
-        inside = (runs.run_row >= block.row) & (runs.run_row < block.row + block.height)
-        inside &= (runs.run_first < block.col + block.width) & (runs.run_stop > block.col)
+        inside = runs.runs_in(block)
         row = runs.run_row[inside] - block.row
         first = np.clip(runs.run_first[inside] - block.col, 0, block.width)
         stop = np.clip(runs.run_stop[inside] - block.col, 0, block.width)

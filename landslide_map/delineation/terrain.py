@@ -33,8 +33,7 @@ class ObjectHeights:
     def add(self, elevation: npt.NDArray[np.float32], block: Block) -> None:
         """Take the elevation (m, NaN = missing) of one block, ``(row, col)``."""
         runs = self._objects
-        inside = (runs.run_row >= block.row) & (runs.run_row < block.row + block.height)
-        inside &= (runs.run_first < block.col + block.width) & (runs.run_stop > block.col)
+        inside = runs.runs_in(block)
         _add(
             elevation,
             block.row,

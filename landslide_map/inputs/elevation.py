@@ -20,14 +20,12 @@ from landslide_map.inputs.sentinel1.consistency import resolution_m
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.coordinates import window_over
 from landslide_map.raster.geoid import is_ellipsoidal
+from landslide_map.raster.heights import GROUND_M
 from landslide_map.raster.nodata import alpha_bands, read_valid
 from landslide_map.raster.open import open_band, opened
 
 Heights = npt.NDArray[np.floating[Any]]
 
-HEIGHTS_M: Final = (-500.0, 9000.0)
-"""From the Dead Sea to Everest. Anything else is fill, -9999 or -32768, which files often do not declare:
-taken as ground it would be flat."""
 WHOLE, STRIP, STRIPS = 2_500_000, 64, 12
 """So many pixels are looked at as a whole; of more, so many strips of this width along each axis."""
 CANDIDATES, LEVEL, ALL = 3, 0.005, 0.99
@@ -53,7 +51,7 @@ def open_elevation(path: str | Path) -> RasterBand:
         raise InputError(
             "E101", f"{path}: has {count} bands; expected one, elevation in metres; correct dem in scene.yaml"
         )
-    return replace(open_band(path), limits=HEIGHTS_M)
+    return replace(open_band(path), limits=GROUND_M)
 
 
 def without_fill(dem: RasterBand, grid: Grid) -> tuple[RasterBand, list[Notice]]:

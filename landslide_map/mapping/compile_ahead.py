@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, Final
 
+from dask.system import CPU_COUNT
 from numba.core.sigutils import normalize_signature
 
 _ROWS, _BYTES, _PIXELS, _BANDS = "int64[::1]", "uint8[:,::1]", "float32[:,::1]", "float32[:,:,::1]"
@@ -73,7 +73,7 @@ def compile_loop(file: str, name: str, types: str) -> Any:
 def compiling_ahead(needed: bool | None = None) -> Iterator[None]:
     """Compile in another process what this one needs later; by default if it is not in the cache."""
     process = None
-    if needed or (needed is None and _processors() > 1 and _is_new()):
+    if needed or (needed is None and CPU_COUNT > 1 and _is_new()):
         command = [sys.executable, "-m", __name__]
         with suppress(OSError):
             process = subprocess.Popen(
@@ -91,10 +91,6 @@ def _is_new() -> bool:
     """Return whether loops are compiled and kept, and the one for a test was not yet."""
     stats = compile_loop(*_PROBE).stats
     return stats.cache_path is not None and bool(stats.cache_misses)
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

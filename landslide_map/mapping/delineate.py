@@ -45,7 +45,7 @@ def object_map(
     Parameters
     ----------
     strips : callable
-        Yields the pixels kept, from the top downwards; called twice, one strip is in memory at a time.
+        Yields the pixels kept, from the top downwards; called twice; three are in memory at a time.
     record : WindowRecord
         Of all windows of `plan`.
     plan : WindowPlan

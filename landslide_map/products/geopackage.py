@@ -149,18 +149,23 @@ def read_layer(path: Path, layer: str) -> tuple[gpd.GeoDataFrame, dict[str, str]
         if not isinstance(frame, gpd.GeoDataFrame):
             raise DataLayerError(f"layer {layer} has no shapes")
         check_coordinates(frame.geometry.to_numpy())
+        tags = _tags(path, layer)
     for name in frame.columns.drop("geometry"):
         if frame[name].dtype.kind == "M":  # without a row, GDAL cannot tell that they are UTC
             frame[name] = pd.to_datetime(frame[name], utc=True).astype("datetime64[ms, UTC]")
         elif frame[name].dtype.kind == "O":
             frame[name] = frame[name].astype("str")
-    return frame, read_tags(path, layer)
+    return frame, tags
 
 
 def read_tags(path: Path, layer: str) -> dict[str, str]:
     """Return the metadata of a layer alone; errors as of :func:`read_layer`."""
     with readable(path):
-        metadata = dict(pyogrio.read_info(path, layer=layer)["layer_metadata"] or {})
+        return _tags(path, layer)
+
+
+def _tags(path: Path, layer: str) -> dict[str, str]:
+    metadata = dict(pyogrio.read_info(path, layer=layer)["layer_metadata"] or {})
     for own in ("IDENTIFIER", "DESCRIPTION"):
         metadata.pop(own, None)
     return metadata

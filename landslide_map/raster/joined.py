@@ -82,21 +82,33 @@ def joined_document(sources: Sequence[tuple[str, DatasetReader]]) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
+def same_pixels(ours: Affine, own: Affine) -> bool:
+    """Return whether pixels of two rasters have one size and direction."""
+    return all(math.isclose(getattr(ours, k), getattr(own, k), rel_tol=1e-6, abs_tol=1e-12) for k in "abde")
+
+
+def whole_pixels(ours: Affine, own: Affine) -> tuple[int, int] | None:
+    """Return how many columns and rows the second of two begins from the first; None between pixels."""
+    column, row = ~ours @ (own.c, own.f)
+    aligned = max(abs(column - round(column)), abs(row - round(row))) <= _MISALIGNED
+    return (round(column), round(row)) if aligned else None
+
+
 def _place(name: str, dataset: DatasetReader, first: DatasetReader) -> tuple[int, int]:
     """Return how many columns and rows a part begins right of and below the first one."""
     ours, own = first.transform, dataset.transform
     same = (
         dataset.crs == first.crs,
         (dataset.count, dataset.dtypes) == (first.count, first.dtypes),
-        all(math.isclose(getattr(ours, k), getattr(own, k), rel_tol=1e-6, abs_tol=1e-12) for k in "abde"),
+        same_pixels(ours, own),
     )
     unlike = [
         what for what, alike in zip(("projection", "bands", "pixel size"), same, strict=True) if not alike
     ]
     if not unlike:
-        column, row = ~ours @ (own.c, own.f)
-        if max(abs(column - round(column)), abs(row - round(row))) <= _MISALIGNED:
-            return round(column), round(row)
+        place = whole_pixels(ours, own)
+        if place is not None:
+            return place
         unlike = ["lattice of pixels"]
     raise InputError(
         "E109",

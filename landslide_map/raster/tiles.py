@@ -24,17 +24,13 @@ from landslide_map.array_types import Floats, Floats32, Indices, Rows
 from landslide_map.errors import InputError
 from landslide_map.grid import Grid
 from landslide_map.raster.band import RasterBand
-from landslide_map.raster.coordinates import horizontal
-from landslide_map.raster.joined import joined_name
+from landslide_map.raster.heights import height_band
+from landslide_map.raster.joined import joined_name, same_pixels, whole_pixels
 from landslide_map.raster.nodata import read_valid
 from landslide_map.raster.one_band import OneBand
 
 TILES: Final = "TILES:"
-GROUND_M: Final = (-500.0, 9000.0)
-"""From the Dead Sea to Everest: anything else is fill."""
 _SHEET: Final = re.compile(r"\{([^{}]+)\}")
-_ALIKE: Final = 1e-2
-"""Of a pixel: how far tiles of one sheet may lie from its lattice."""
 
 
 def tiles_name(tiles: Sequence[tuple[str | Path, Grid]]) -> str:
@@ -66,12 +62,8 @@ def tile_sheets(name: str | Path) -> tuple[str, ...]:
 
 
 def _one_lattice(a: Grid, b: Grid) -> bool:
-    ours, own = a.transform, b.transform
-    sizes = all(math.isclose(getattr(ours, k), getattr(own, k), rel_tol=1e-6) for k in "ae")
-    if a.crs != b.crs or not sizes:
-        return False
-    column, row = ~ours @ (own.c, own.f)
-    return bool(max(abs(column - round(column)), abs(row - round(row))) <= _ALIKE)
+    same = a.crs == b.crs and same_pixels(a.transform, b.transform)
+    return same and whole_pixels(a.transform, b.transform) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +116,8 @@ class TileRaster(OneBand):
 
     def __init__(self, name: str, open_raster: Callable[[str], DatasetReader]) -> None:
         self.name = name
-        self._sheets = [_sheet(sheet, open_raster(sheet)) for sheet in tile_sheets(name)]
+        opened = [(sheet, open_raster(sheet)) for sheet in tile_sheets(name)]
+        self._sheets = [_Sheet(dataset, height_band(sheet, dataset)) for sheet, dataset in opened]
         grids = [sheet.grid for sheet in self._sheets]
         self.crs: CRS = self._sheets[0].dataset.crs
         if other := next(
@@ -159,9 +152,3 @@ class TileRaster(OneBand):
         """Close all tiles."""
         for sheet in self._sheets:
             sheet.dataset.close()
-
-
-def _sheet(name: str, dataset: DatasetReader) -> _Sheet:
-    grid = Grid(horizontal(dataset.crs), dataset.transform, dataset.width, dataset.height)
-    nodata = tuple(value for value in dataset.nodatavals[:1] if value is not None)
-    return _Sheet(dataset, RasterBand(name, grid, nodata=nodata, limits=GROUND_M))

@@ -41,14 +41,14 @@ class Distribution(TypedDict):
 def distribution(name: str, pixels: npt.NDArray[np.float32]) -> Distribution:
     """Return the distribution of the pixels of model band `name`, NaN = missing."""
     valid = pixels[np.isfinite(pixels)]
-    told = valid.size >= ENOUGH
+    known = valid.size >= ENOUGH
     low, first, middle, third, high = (
-        np.quantile(valid, (0.05, 0.25, 0.5, 0.75, 0.95)).tolist() if told else [0] * 5
+        np.quantile(valid, (0.05, 0.25, 0.5, 0.75, 0.95)).tolist() if known else [0] * 5
     )
     return {
         "valid": round(valid.size / max(pixels.size, 1), 4),
-        "scene": [low, middle, high] if told else None,
-        "middle_half": third - first if told else None,
+        "scene": [low, middle, high] if known else None,
+        "middle_half": third - first if known else None,
         "training": list(bands.TRAINING_QUANTILES[name]),
     }
 

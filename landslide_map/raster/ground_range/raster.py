@@ -23,8 +23,7 @@ from rasterio.windows import Window
 from landslide_map.array_types import Floats, Floats32, Rows
 from landslide_map.errors import InputError
 from landslide_map.grid import BLOCK, Block, Grid
-from landslide_map.raster.band import RasterBand
-from landslide_map.raster.coordinates import STEP, density, horizontal, node_coordinates, source_coordinates
+from landslide_map.raster.coordinates import STEP, density, node_coordinates, source_coordinates
 from landslide_map.raster.geoid import geoid_height, is_ellipsoidal
 from landslide_map.raster.ground_range.annotation import Annotation
 from landslide_map.raster.ground_range.border import valid_samples
@@ -37,6 +36,7 @@ from landslide_map.raster.ground_range.product import (
     product_files,
     state_vectors,
 )
+from landslide_map.raster.heights import height_band
 from landslide_map.raster.nodata import read_valid
 from landslide_map.raster.one_band import OneBand
 from landslide_map.raster.resample_kernels import bilinear
@@ -46,7 +46,6 @@ SQUARE: Final = 256
 """Edge of the squares in which pixels are placed, a multiple of STEP."""
 FLOOR_POWER: Final = 1e-5
 """Sigma0 of samples that are not above their noise: -50 dB. Training pixels in shadow are as dark."""
-_GROUND_M: Final = (-500.0, 9000.0)
 _WGS84: Final = CRS.from_epsg(4326)
 _MOST_SAMPLES: Final = 64_000_000
 """Of the image that one read may take."""
@@ -104,12 +103,7 @@ class GroundRangeRaster(OneBand):
     def _heights(self, block: Block) -> Floats32:
         """Return heights above the sea, or the ellipsoid, whichever the elevation model has."""
         grid = self._band.grid
-        dem = RasterBand(
-            self._band.dem,
-            Grid(horizontal(self._dem.crs), self._dem.transform, self._dem.width, self._dem.height),
-            nodata=tuple(v for v in self._dem.nodatavals[:1] if v is not None),
-            limits=_GROUND_M,
-        )
+        dem = height_band(self._band.dem, self._dem)
         rows, cols = node_coordinates(dem.grid, grid, block)
         out = np.full((block.height, block.width), np.nan, np.float32)
         if not (np.isfinite(rows).all() and np.isfinite(cols).all()):
