@@ -124,7 +124,9 @@ def estimate_memory(ensemble: Bundle, plan: WindowPlan, *, kept: Kept = NOTHING)
     )
 
 
-def plan_memory(limit: int | None, estimate: MemoryEstimate = OPENING) -> MemoryPlan:
+def plan_memory(
+    limit: int | None, estimate: MemoryEstimate = OPENING, *, resident: int | None = None
+) -> MemoryPlan:
     """Return the fastest settings below a memory limit; without a limit, the fastest of all.
 
     Parameters
@@ -133,6 +135,8 @@ def plan_memory(limit: int | None, estimate: MemoryEstimate = OPENING) -> Memory
         Bytes that may be resident in this process.
     estimate : MemoryEstimate
         Of what is to come.
+    resident : int, optional
+        Bytes in memory before; measured by default.
 
     Raises
     ------
@@ -142,8 +146,7 @@ def plan_memory(limit: int | None, estimate: MemoryEstimate = OPENING) -> Memory
     most = config.get("num_workers", None) or CPU_COUNT
     if limit is None:
         return MemoryPlan(one_heap=most <= FEW_THREADS)
-    give_back()
-    resident = resident_memory() or 0
+    resident = _resident() if resident is None else resident
     for threads in range(most, 0, -1):
         for cache, read_ahead in _STEPS:
             memory = MemoryPlan(cache, threads, read_ahead, limit // BLOCKS_AT_ONCE, one_heap=True)
@@ -178,6 +181,23 @@ def needed(memory: MemoryPlan, estimate: MemoryEstimate, resident: int) -> int:
     return resident + estimate.models + estimate.votes + max(predicting, estimate.writing)
 
 
+def part_of_worker(limit: int, estimate: MemoryEstimate, workers: int, *, resident: int | None = None) -> int:
+    """Return the limit of each of some workers on this machine: the client takes what the map needs.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes that client and workers may have resident together.
+    estimate : MemoryEstimate
+        Of the whole run.
+    workers : int
+    resident : int, optional
+        Bytes in memory of the client before; measured by default.
+    """
+    held = _resident() if resident is None else resident
+    return max(limit - needed(SMALLEST, estimate.of_the_map(), held), 0) // workers
+
+
 def with_heap_trimmed(predictor: RowPredictor) -> RowPredictor:
     """Return a predictor that returns free memory to the system after every row of blocks.
 
@@ -190,6 +210,11 @@ def with_heap_trimmed(predictor: RowPredictor) -> RowPredictor:
             yield row
 
     return predicted
+
+
+def _resident() -> int:
+    give_back()
+    return resident_memory() or 0
 
 
 def _models(ensemble: Bundle) -> int:

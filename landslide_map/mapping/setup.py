@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +24,7 @@ from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.products import RESULT
 from landslide_map.products.pixel_outlines import BOTH, KINDS
+from landslide_map.runtime.byte_size import gigabytes
 from landslide_map.runtime.memory_limit import MemoryPlan
 from landslide_map.runtime.notices import Notices
 from landslide_map.runtime.progress import Report
@@ -30,6 +32,8 @@ from landslide_map.runtime.transaction import refuse_inputs
 from landslide_map.scene.model import Scene, load_scene
 from landslide_map.stack.pixel_channels import check_available
 from landslide_map.windows import WindowPlan, plan_windows
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,8 @@ def prepare_run(
     kept = Kept.of_scene(settings)
     estimate = estimate_memory(ensemble, plan, kept=kept)
     memory = plan_memory(limit, estimate if cluster is None else estimate.of_the_map())
+    if limit is not None:
+        _log.info("memory limit %s: %s", gigabytes(limit), memory)
     identity = run_identity(settings, prediction, ensemble, inputs, files, on_cluster=cluster is not None)
     notices = Notices(announce, [*ensemble.notices, *inputs.notices], [*(cluster.notices if cluster else ())])
     checkpoint = Checkpoint(

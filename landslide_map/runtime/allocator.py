@@ -18,7 +18,7 @@ TOP_PAD: Final = -2
 MMAP_THRESHOLD: Final = -3
 """Bytes from which on an array is mapped by itself, and given back when it is freed."""
 ARENA_MAX: Final = -8
-"""Heaps that threads share; 0 for as many as glibc likes."""
+"""Heaps that threads share. glibc reads it when the first thread needs a heap, and keeps to it."""
 
 
 def set_allocator(settings: Mapping[int, int]) -> None:

@@ -15,8 +15,6 @@ from landslide_map.runtime.allocator import ARENA_MAX, give_back, set_allocator
 MOST_SOURCE_BLOCK: Final = 2**31
 """Bytes of a block of a source file, decoded: a full tile of Sentinel-2 in one strip has 230 MiB."""
 _source_block = MOST_SOURCE_BLOCK
-_blocks_with_one_heap = 0
-"""Entered and not left: glibc does not tell what a setting was."""
 
 CACHE: Final = 256 * 2**20
 """Bytes of decoded blocks that GDAL keeps: enough for what neighbours along a row share; its own default
@@ -41,7 +39,12 @@ class MemoryPlan:
     source_block: int = MOST_SOURCE_BLOCK
     """Bytes of the largest block in which a source file may store its pixels: each is decoded whole."""
     one_heap: bool = False
-    """Whether threads share one heap: what is free of it goes back to the system after each row of blocks."""
+    """Whether threads share one heap: what is free of it goes back to the system after each row of blocks.
+    glibc decides once: threads share it until the process ends."""
+
+    def __str__(self) -> str:
+        ahead = "the next row of blocks read ahead" if self.read_ahead else "nothing read ahead"
+        return f"{self.threads or 'all'} threads, {self.cache // 2**20} MiB of decoded blocks, {ahead}"
 
 
 def source_block() -> int:
@@ -56,28 +59,11 @@ def memory_limited_to(memory: MemoryPlan) -> Iterator[None]:
     before, _source_block = _source_block, min(memory.source_block, _source_block)
     threads: dict[str, Any] = {} if memory.threads is None else {"num_workers": memory.threads}
     try:
-        with bounded_cache(memory.cache), config.set(threads), _one_heap(memory.one_heap):
+        with bounded_cache(memory.cache), config.set(threads):
+            if memory.one_heap:  # in a heap of its own, each thread would keep what it once needed most
+                set_allocator({ARENA_MAX: 1})
             yield
     finally:
         _source_block = before
-
-
-@contextmanager
-def _one_heap(wanted: bool) -> Iterator[None]:
-    """Let threads share one heap, of which what is free goes back to the system in the end.
-
-    In a heap of its own, each would keep what it once needed most.
-    """
-    global _blocks_with_one_heap
-    if not wanted:
-        yield
-        return
-    set_allocator({ARENA_MAX: 1})
-    _blocks_with_one_heap += 1
-    try:
-        yield
-    finally:
-        _blocks_with_one_heap -= 1
-        if not _blocks_with_one_heap:
-            set_allocator({ARENA_MAX: 0})
-        give_back()
+        if memory.one_heap:
+            give_back()

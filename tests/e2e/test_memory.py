@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -12,11 +13,14 @@ import dask
 import pytest
 
 from landslide_map.inference.kept_pixels import Kept
-from landslide_map.mapping import memory_plan
 from landslide_map.mapping.map_scene import map_scene
 from landslide_map.mapping.map_scenes import map_scenes
+from landslide_map.mapping.memory_plan import SMALLEST, THREAD, estimate_memory, needed
 from landslide_map.models.bundle.load import load_bundle
+from landslide_map.runtime.allocator import give_back
 from landslide_map.runtime.byte_size import MIB, amount
+from landslide_map.runtime.memory_limit import MemoryPlan
+from landslide_map.runtime.process_memory import resident_memory
 from landslide_map.windows import plan_windows
 from tests.support.raised import raised
 from tests.support.result_files import made
@@ -25,12 +29,11 @@ from tests.support.tall_scene import write_tall_scene
 COMMAND = Path(sys.executable).with_name("landslide-map")
 STRIDE = 24
 ROWS, COLS = 2100, 130
-HELD = 400 * MIB
 
 
-def held_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a run believe that so much is resident: what pytest holds depends on the tests before."""
-    monkeypatch.setattr(memory_plan, "resident_memory", lambda: HELD)
+def held_now() -> int:
+    give_back()
+    return resident_memory() or 0
 
 
 @pytest.fixture(scope="module")
@@ -39,35 +42,24 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_limits_and_threads_change_no_byte(
-    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scene: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    chosen: list[memory_plan.MemoryPlan] = []
-    real = memory_plan.plan_memory
-
-    def spied(*arguments: object) -> memory_plan.MemoryPlan:
-        chosen.append(real(*arguments))  # type: ignore[arg-type]
-        return chosen[-1]
-
-    for module in ("mapping.map_scene", "mapping.setup"):
-        monkeypatch.setattr(f"landslide_map.{module}.plan_memory", spied)
     free = map_scene(scene, tmp_path / "free", stride=STRIDE)
-    assert set(chosen) == {real(None)}
-    estimate = memory_plan.estimate_memory(
+    estimate = estimate_memory(
         load_bundle(), plan_windows((ROWS, COLS), STRIDE), kept=Kept(outlines=True, display=True)
     )
-    held_before(monkeypatch)
-    least = memory_plan.needed(memory_plan.SMALLEST, estimate, HELD)
+    # Half of what one thread more would need is left for what the process holds by then, more or less.
+    least = needed(SMALLEST, estimate, held_now()) + THREAD // 2
+    caplog.set_level(logging.INFO, "landslide_map")
     for threads, limit in ((1, least), (2, least), (3, "50GB")):
         with dask.config.set(num_workers=threads):
             result = map_scene(scene, tmp_path / f"{threads}", stride=STRIDE, memory=limit)
         reported = json.loads(result.manifest.read_bytes())["timings"]
         assert reported["memory_limit_bytes"] == amount(limit)
         assert made(result.out) == made(free.out), (threads, limit)
-    # Two a run: until the scene was opened, and for its rows of blocks.
-    ways = [(chosen_plan.cache, chosen_plan.threads, chosen_plan.read_ahead) for chosen_plan in chosen[3::2]]
-    free_way = memory_plan.MemoryPlan(threads=3)
-    smallest = (memory_plan.SMALLEST.cache, 1, False)
-    assert ways == [smallest, smallest, (free_way.cache, 3, free_way.read_ahead)]
+    chosen = [said for said in caplog.messages if said.startswith("memory limit")]
+    assert [re.findall(r"(\d+) threads", said) for said in chosen] == [["1"], ["1"], ["3"]]
+    assert str(MemoryPlan(threads=3)) in chosen[2]
 
 
 def test_a_limit_that_is_too_small_leaves_nothing_behind(scene: Path, tmp_path: Path) -> None:
@@ -80,14 +72,13 @@ def test_a_limit_that_is_too_small_leaves_nothing_behind(scene: Path, tmp_path: 
 
 
 def test_a_limit_that_is_too_small_for_this_scene_is_refused_once_it_is_known(
-    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scene: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     kept = map_scene(scene, out, stride=64)
     bytes_before, before = kept.probability.read_bytes(), set(made(out))
-    held_before(monkeypatch)
     with raised("E640", "predicting a row of blocks 0."):
-        map_scene(scene, out, memory=HELD + 220 * MIB, overwrite=True)
+        map_scene(scene, out, memory=held_now() + 220 * MIB, overwrite=True)
     assert kept.probability.read_bytes() == bytes_before
     assert set(made(out)) == before
 

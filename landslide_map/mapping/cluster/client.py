@@ -31,11 +31,10 @@ from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.mapping.cluster import worker as remote
 from landslide_map.mapping.cluster.worker import Job
 from landslide_map.mapping.file_hashes import input_identities, versions
-from landslide_map.mapping.memory_plan import SMALLEST, MemoryEstimate, estimate_memory, needed
+from landslide_map.mapping.memory_plan import estimate_memory, part_of_worker
 from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.runtime import timings
-from landslide_map.runtime.process_memory import resident_memory
 from landslide_map.runtime.progress import Report, Stage, counter, silent
 from landslide_map.runtime.timings import WorkerTimings
 from landslide_map.windows import WindowPlan
@@ -98,7 +97,7 @@ class Cluster:
         part = (
             memory
             if memory is None or not self._here
-            else self._part(memory, estimate_memory(ensemble, plan, kept=kept))
+            else part_of_worker(memory, estimate_memory(ensemble, plan, kept=kept), self._here)
         )
         job = Job(
             inputs,
@@ -127,11 +126,6 @@ class Cluster:
                 f"{error.message} This limit is the part of each of {self._here} workers: fewer have more.",
             ) from None
         return partial(self._heard_rows, for_rows)
-
-    def _part(self, memory: int, estimate: MemoryEstimate) -> int:
-        """Return what each worker here may take of what is shared: this process takes what it needs."""
-        own = needed(SMALLEST, estimate.of_the_map(), resident_memory() or 0)
-        return max(memory - own, 0) // self._here
 
     def _examine(self, job: Job, for_rows: Job, report: Report) -> None:
         checking = {
