@@ -17,7 +17,6 @@ from landslide_map.bands import MODEL_BANDS
 from landslide_map.datasets.window_arrays import Windows, read_ids
 from landslide_map.errors import OutputExistsError
 from landslide_map.inference.score import score, submission
-from landslide_map.models.networks.inference import VotingNetwork
 from landslide_map.models.networks.preprocessing import enlarge, planes, scale
 from landslide_map.models.published.import_weights import import_nasios
 from landslide_map.options import Precision
@@ -160,28 +159,6 @@ def test_windows_that_cannot_be_scored_are_refused(change, code: str, message: s
 def test_cuda_asked_for_and_absent_is_said(bundle: Path) -> None:
     with raised("E610", messages.NO_CUDA_DEVICE):
         score(WINDOWS, bundle, device="cuda")
-
-
-def test_exhausted_memory_halves_the_batch_and_then_says_so(
-    bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sizes = []
-    real, limit = VotingNetwork.probability, 2
-
-    def little_memory(self: VotingNetwork, windows: torch.Tensor) -> torch.Tensor:
-        sizes.append(len(windows))
-        if len(windows) > limit:
-            raise torch.OutOfMemoryError
-        return real(self, windows)
-
-    expected = score(WINDOWS, bundle, profile="optical-only")["probability"]
-    monkeypatch.setattr(VotingNetwork, "probability", little_memory)
-    found = score(WINDOWS, bundle, profile="optical-only", batch_size=4)["probability"]
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert sizes[:3] == [4, 2, 2]
-    limit = 0
-    with raised("E611", "not enough for one window of v10"):
-        score(WINDOWS, bundle, profile="optical-only", batch_size=4)
 
 
 def test_a_folder_and_a_file_give_the_same_scores(bundle: Path, tmp_path: Path) -> None:
