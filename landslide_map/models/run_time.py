@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, Final
@@ -22,6 +22,7 @@ from landslide_map.runtime.progress import Report, Stage, duration, silent
 from landslide_map.runtime.timings import stage
 from landslide_map.windows import SIZE
 
+Clock = Callable[[], float]
 MEASURE: Final = Stage("time members", "members")
 LONG_S: Final = 60.0
 """Shorter work gets no notice, seconds."""
@@ -34,7 +35,12 @@ QUICKER: Final = ("fastest-network", "boosters")
 
 
 def network_notice(
-    bundle: Bundle, windows: int, rest_seconds: float, report: Report = silent
+    bundle: Bundle,
+    windows: int,
+    rest_seconds: float,
+    report: Report = silent,
+    *,
+    clock: Clock = time.perf_counter,
 ) -> Notice | None:
     """Return a notice of how long networks will take, if that is long and on a CPU, with quicker profiles.
 
@@ -48,6 +54,8 @@ def network_notice(
         What the work takes without any member.
     report : callable
         Called with the number of members measured, each on a few windows (seconds for hours of work).
+    clock : callable
+        Returns seconds.
 
     Returns
     -------
@@ -59,7 +67,7 @@ def network_notice(
         return None
     if windows * max(len(member.folds) for member in networks) < WORTHWHILE:
         return None
-    per_window = seconds_per_window(bundle.members, report)
+    per_window = seconds_per_window(bundle.members, report, clock=clock)
     whole = rest_seconds + windows * sum(per_window.values())
     if whole < LONG_S:
         return None
@@ -77,7 +85,9 @@ def network_notice(
     )
 
 
-def seconds_per_window(members: Sequence[Member], report: Report = silent) -> dict[str, float]:
+def seconds_per_window(
+    members: Sequence[Member], report: Report = silent, *, clock: Clock = time.perf_counter
+) -> dict[str, float]:
     """Return the wall time that each member takes for one window, all folds and flips, by its name.
 
     Parameters
@@ -86,6 +96,8 @@ def seconds_per_window(members: Sequence[Member], report: Report = silent) -> di
         Networks of equal architecture are measured once.
     report : callable
         Called with the number of members measured so far.
+    clock : callable
+        Returns seconds.
     """
     one_fold: dict[Any, float] = {}
     found = {}
@@ -96,29 +108,29 @@ def seconds_per_window(members: Sequence[Member], report: Report = silent) -> di
                 network: Any = member
                 key = _architecture(network.spec)
                 if key not in one_fold:
-                    one_fold[key] = _network_fold(network)
+                    one_fold[key] = _network_fold(network, clock)
                 found[member.name] = one_fold[key] * len(network.folds)
             else:
                 member.predict(_some_statistics()[:1])
-                found[member.name] = _seconds(member, _some_statistics()) / STATISTICS
+                found[member.name] = _seconds(member, _some_statistics(), clock) / STATISTICS
             report(MEASURE, done, len(members))
     return found
 
 
-def _network_fold(network: Any) -> float:
+def _network_fold(network: Any, clock: Clock) -> float:
     # As many as are predicted side by side, all the same: the time does not depend on what is in them.
     windows = np.full((network.side_by_side, SIZE, SIZE, len(MODEL_BANDS)), np.nan, np.float32)
     quiet = replace(network.runtime, report=silent)
     alone = replace(network, folds=network.folds[:1], runtime=quiet)
     alone.predict(windows[:1])  # makes what is made only once
     # Weights are read once for hundreds of windows: what that takes is no part of what a window takes.
-    return max(_seconds(alone, windows) - _seconds(alone, windows[:0]), 0.0) / len(windows)
+    return max(_seconds(alone, windows, clock) - _seconds(alone, windows[:0], clock), 0.0) / len(windows)
 
 
-def _seconds(member: Member, windows: Any) -> float:
-    begin = time.perf_counter()
+def _seconds(member: Member, windows: Any, clock: Clock) -> float:
+    begin = clock()
     member.predict(windows)
-    return time.perf_counter() - begin
+    return clock() - begin
 
 
 @cache
