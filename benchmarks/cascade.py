@@ -148,7 +148,7 @@ def rows(scene: Path, bundle: Bundle) -> Iterator[str]:
         )
         cpu = time.process_time() - begin
         votes = json.loads(result.manifest.read_text())["counts"]["votes"]["members"]
-        asked = sum(votes[network]["windows_predicted"] for network in NETWORKS)
+        predicted = sum(votes[network]["windows_predicted"] for network in NETWORKS)
         with xr.open_dataset(result.window_record, engine="scipy") as record:
             found[name] = (record.probability > record.threshold).values.ravel()
         with rasterio.open(result.classes) as raster:
@@ -160,7 +160,7 @@ def rows(scene: Path, bundle: Bundle) -> Iterator[str]:
         kinds = share >= LANDSLIDE.positive, (share > 0) & (share < LANDSLIDE.positive), share == 0
         lost = (f"{(full & ~found[name] & kind).sum()} of {(full & kind).sum()}" for kind in kinds)
         yield (
-            f"| {name} | {asked * passes:,} | {len(NETWORKS) * full.size / asked:.1f} | {cpu:.0f} "
+            f"| {name} | {predicted * passes:,} | {len(NETWORKS) * full.size / predicted:.1f} | {cpu:.0f} "
             f"| {found[name].sum()} | {' | '.join(lost)} |"
         )
 

@@ -46,7 +46,7 @@ def cut(scene: Path, stride: int, rule: LabelRule, name: str) -> Path:
     return out
 
 
-def judged(bundle: Path, folders: list[Path]) -> dict[str, Any]:
+def evaluated(bundle: Path, folders: list[Path]) -> dict[str, Any]:
     """Score windows that the bundle has never seen."""
     data = read_training_data(folders)
     table: pd.DataFrame = score(data.windows, bundle, device="cpu")
@@ -54,7 +54,7 @@ def judged(bundle: Path, folders: list[Path]) -> dict[str, Any]:
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """Simulate, cut, learn and judge; return every figure."""
+    """Simulate, cut, learn and evaluate; return every figure."""
     seconds: dict[str, dict[str, float]] = {}
     with measured(seconds, "simulate"):
         scenes = {seed: make_scene(folder / str(seed), seed=seed, size=SIZE) for seed in LEARNED + UNSEEN}
@@ -79,8 +79,8 @@ def measure(folder: Path) -> dict[str, Any]:
         "threads": THREADS,
         "training_windows": len(data.labels),
         "seconds": seconds,
-        "unseen_scenes": judged(folder / "bundle", clear),
-        "unseen_scenes_with_every_slide_however_small": judged(folder / "bundle", every),
+        "unseen_scenes": evaluated(folder / "bundle", clear),
+        "unseen_scenes_with_every_slide_however_small": evaluated(folder / "bundle", every),
     }
 
 

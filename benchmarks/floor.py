@@ -1,7 +1,7 @@
 """The floor of a run: what no mapper can avoid, measured alone on this machine.
 
 ``python -m benchmarks.floor SCENE`` decodes every optical raster once and warps every radar raster once onto
-the grid (GDAL, bilinear, with its fast exact-kernel settings), on as many threads as asked for, and prints
+the grid (GDAL, bilinear, with its fast exact-kernel settings), on the requested number of threads, and prints
 JSON. With ``--bundle`` it also counts the operations of the bundle's networks (one pass of one window) and
 measures how many operations a matrix product achieves: their quotient is the least time that networks take.
 """

@@ -1,13 +1,13 @@
 """A run killed (SIGKILL) at random moments, and started again until it ends: are its files still the same?
 
 ``python -m benchmarks.interrupted [--kills 100] [--scene scene.yaml]`` prints JSON and a sentence.
-One run that nobody disturbs keeps its files. Then the same command is started and killed, again and again in
+One undisturbed run keeps its files. Then the same command is started and killed, again and again in
 the same output folder: half of the times when it has spent so much CPU time, drawn evenly from what the
 undisturbed run spent (a busy machine stretches wall time at random), half of the times as soon as it has kept
 one more row of blocks, as most of a short run is spent before the first. When a run ends, every file but
 ``run.json`` must have the bytes of the undisturbed one, and a new folder is begun; so is it where a kill came
-too late and ``run.json``, which comes last, is there already. Linux only: elsewhere nobody tells what another
-process has spent.
+too late and ``run.json``, which comes last, is there already. Linux only: the CPU time of another
+process is read from ``/proc``.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _start(arguments: Sequence[str], out: Path) -> subprocess.Popen[bytes]:
 
 
 def _content(out: Path) -> dict[str, bytes]:
-    """Return every file of a result but ``run.json``, which tells the time."""
+    """Return every file of a result but ``run.json``, which holds the time."""
     return {n: (out / n).read_bytes() for n in FILES if n != MANIFEST and (out / n).exists()}
 
 
@@ -151,10 +151,10 @@ def main(scene: Path | None, kills: int, seed: int) -> None:
         scene = scene or write_tall_scene(Path(folder) / "scene")
         found = endure([str(scene), "--threshold", str(THRESHOLD)], Path(folder), kills, seed)
     click.echo(json.dumps(asdict(found), indent=1))
-    told = ", ".join(f"{count} with {stage}" for stage, count in sorted(found.kills.items()))
+    listed = ", ".join(f"{count} with {stage}" for stage, count in sorted(found.kills.items()))
     click.echo(
         f"\n{kills} kills of a run of {found.run_cpu_seconds:.1f} CPU seconds over {found.rows} rows "
-        f"of blocks: {told}. All {found.finished} runs that ended have the bytes of the undisturbed one; "
+        f"of blocks: {listed}. All {found.finished} runs that ended have the bytes of the undisturbed one; "
         f"{found.resumed} rows of blocks were not predicted again."
     )
 

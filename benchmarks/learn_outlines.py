@@ -75,7 +75,7 @@ BASE: Final = [
 ]  # fmt: skip
 READ: Final = {IMAGE: BASE, RADAR: list(FEATURES)}
 """Variant -> what its trees read. Simulated scars do not have the colours of real ones, and windows are blind
-without radar: the image alone is judged by contrast with the surroundings, by shape and by nesting."""
+without radar: the image alone is scored by contrast with the surroundings, by shape and by nesting."""
 RISING: Final = ("drop", "red_contrast", "loss")
 FALLING: Final = ("cloud", "surrounding_mosaic")
 COSTS: Final = {IMAGE: 0.45, RADAR: 0.6}

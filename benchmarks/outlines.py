@@ -166,7 +166,7 @@ def event_of(case: Case, seed: int, setting: Setting) -> EventOptions:
 
 
 def scene_of(event: Path, setting: Setting) -> Path:
-    """Write the scene that names only what is asked for, beside the event's own; return it."""
+    """Write the scene with the requested inputs only, beside the event's own; return it."""
     yaml = YAML(typ="safe")
     text = yaml.load((event / "scene.yaml").read_text())
     pre = text["s2"].pop("pre", None)
@@ -200,7 +200,7 @@ def _grid(event: Path) -> dict[str, Any]:
         }
 
 
-def judged(event: Path, results: Path) -> dict[str, dict[str, Any]]:
+def evaluated(event: Path, results: Path) -> dict[str, dict[str, Any]]:
     """Return what :func:`compare` says of each layer of a finished map: ``windows`` and ``objects``.
 
     Under ``clear``: of the bodies that clouds do not hide.
@@ -236,7 +236,7 @@ def hidden(classes: Path, shapes: npt.NDArray[np.object_]) -> npt.NDArray[np.flo
 def measured(
     cases: tuple[Case, ...], seeds: tuple[int, ...], setting: Setting
 ) -> Iterator[tuple[Case, dict[str, Total]]]:
-    """Simulate, map and judge; yield the sums over seeds of each kind of event."""
+    """Simulate, map and evaluate; yield the sums over seeds of each kind of event."""
     for case in cases:
         totals: dict[str, Total] = {}
         for seed in seeds:
@@ -247,7 +247,7 @@ def measured(
             out = event / "results"
             shutil.rmtree(out, ignore_errors=True)
             map_scene(scene_of(event, setting), out, **setting.options)
-            for layer, compared in judged(event, out).items():
+            for layer, compared in evaluated(event, out).items():
                 totals.setdefault(layer, Total()).add(compared)
         yield case, totals
 

@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.pixel_members`` measures the ResNet34 U-Net on Landslide4Sense patches, both ways in
 turn in one process on one thread. ``--train FOLDER`` simulates events with confusers, trains ``--recipe`` on
-them and judges it on events of other seeds. ``--compare FOLDER``, after it, maps those events, and events of
-further seeds to learn how far the member can be trusted, and puts outlines of objects, of pixels and of both
+them and evaluates it on events of other seeds. ``--compare FOLDER``, after it, maps those events, and events
+of further seeds to measure the weight of the member, and puts outlines of objects, of pixels and of both
 beside each other. ``--patches FOLDER``, after that, does so on the labelled patches of the shared data folder
 (``LANDSLIDE_MAP_DATA``), with a recipe that needs no radar.
 """
@@ -86,7 +86,7 @@ def speed() -> tuple[float, float]:
 
 
 def train(folder: Path, name: str, minutes: float) -> dict[str, Any]:
-    """Simulate, train and judge; return the figures on the unseen events."""
+    """Simulate, train and evaluate; return the figures on the unseen events."""
     recipe = chosen_recipe(name, minutes=minutes)
     tiles = {}
     for seed in (*TRAINING_SEEDS, *TEST_SEEDS):
@@ -201,7 +201,7 @@ def _burnt(path: Path, layer: str | None, out: Path) -> npt.NDArray[np.bool_]:
 
 
 def _simulated(folder: Path, seed: int) -> Path:
-    """Simulate an event; those to train on lack some confusers, those to judge have all."""
+    """Simulate an event; those to train on lack some confusers, those to evaluate on have all."""
     rng = np.random.default_rng(seed)
     chosen: tuple[str, ...] = CONFUSERS
     if seed in TRAINING_SEEDS:

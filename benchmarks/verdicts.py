@@ -1,8 +1,8 @@
 """``python -m benchmarks.verdicts``: how much verdicts on one map improve the next scene.
 
-Two simulated events of one region: the first is mapped, and a number of its outlines are judged by the
+Two simulated events of one region: the first is mapped, and a number of its outlines are reviewed by the
 truth, as a reviewer would. A bundle is trained on the published table of window statistics, with and without
-the windows that these verdicts decide. Both bundles then judge the windows of the second event.
+the windows that these verdicts decide. Both bundles then predict the windows of the second event.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def one_scenario() -> Recipe:
 
 
 def reviewed(scene: Path, truth: Path, folder: Path, count: int, rng: np.random.Generator) -> str:
-    """Map an event and judge up to `count` of its outlines by the truth; say how many are landslides."""
+    """Map an event and review up to `count` of its outlines by the truth; return how many are landslides."""
     map_scene(scene, folder)
     path = folder / LANDSLIDES
     frame = pyogrio.read_dataframe(path, layer="landslides")
@@ -117,18 +117,18 @@ def figures(
     )
     cut_windows(other, second / "landslides_truth.gpkg", second / "windows", stride=_STRIDE, rule=_RULE)
     default = load_bundle(work / "table")
-    own, judged = windows_of(first / "windows", default), windows_of(second / "windows", default)
+    own, unseen = windows_of(first / "windows", default), windows_of(second / "windows", default)
     for name, bundle in {
         "the table": work / "table",
         "the table and verdicts": trained(table, own, work / f"{seed}-more"),
     }.items():
-        found = evaluate(judged.statistics, judged.labels, bundle=load_bundle(bundle))
+        found = evaluate(unseen.statistics, unseen.labels, bundle=load_bundle(bundle))
         yield {
             "seed": seed,
             "bundle": name,
             "confirmed": yes,
             "windows": (len(own.labels), int(own.labels.sum())),
-            "judged": (len(judged.labels), int(judged.labels.sum())),
+            "evaluated": (len(unseen.labels), int(unseen.labels.sum())),
             **{key: found[key] for key in ("f1", "precision", "recall", "auc")},
         }
 
@@ -146,7 +146,7 @@ def _figure(value: float | None) -> str:
 @click.option("--size", default=384, show_default=True, help="Edge of an event, pixels of 10 m.")
 @click.option("--seed", "seeds", type=int, multiple=True, help="Take these seeds; several may be given.")
 def main(statistics: Path, count: int, size: int, seeds: tuple[int, ...]) -> None:
-    """Print a table of the windows of the next scene, judged with and without verdicts."""
+    """Print a table of the windows of the next scene, predicted with and without verdicts."""
     table = read_statistics_table(statistics)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)

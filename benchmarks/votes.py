@@ -34,7 +34,7 @@ from landslide_map.models.statistics.features import BASE_STATISTICS, feature_ta
 from landslide_map.models.statistics.perceptron import Perceptron, normal_scores, one_blas_thread
 
 BATCH = 16384
-"""Windows drawn, and judged again and again: many times more than fit into a fast cache."""
+"""Windows drawn, and predicted again and again: many times more than fit into a fast cache."""
 Features = npt.NDArray[np.float32]
 Work = Callable[[Features], object]
 

@@ -39,7 +39,7 @@ SMALL = 200
 
 
 def simulated_record(plan: WindowPlan, seed: int = 0) -> WindowRecord:
-    """Return windows as a run of the default bundle might judge them: 2 % of them are landslides."""
+    """Return windows as a run of the default bundle might predict them: 2 % of them are landslides."""
     rng = np.random.default_rng(seed)
     shape = plan.grid_shape
     row, col = (np.arange(n) / n for n in shape)

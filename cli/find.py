@@ -129,7 +129,7 @@ def find(
 
 
 def network_of(console: Console) -> Network:
-    """Return a client that says which machines it asks."""
+    """Return a client that prints the hosts it connects to."""
     from landslide_map.search.access import CopernicusDataSpace, PlanetaryComputer
     from landslide_map.search.network import Network
 

@@ -22,7 +22,7 @@ stride = click.option("--stride", type=click.IntRange(8, 64), help="Step between
 coregister = click.option(
     "--coregister",
     is_flag=True,
-    help="Move displaced Sentinel-1 images of a track onto each other, where pixels tell the displacement.",
+    help="Move displaced Sentinel-1 images of a track onto each other, where pixels show the displacement.",
 )
 members = click.option(
     "--members",

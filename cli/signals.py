@@ -35,7 +35,7 @@ _watching = threading.Lock()
 
 
 def handle_stops(handler: Handler) -> None:
-    """Have `handler` called for every signal that asks to stop, unless it is ignored (``nohup``, ``&``)."""
+    """Have `handler` called for every stop signal, unless it is ignored (``nohup``, ``&``)."""
     for number in _STOPS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
@@ -79,7 +79,7 @@ def _watch(
     while True:
         select.select([receiver], [], [], LOOK_S)
         now = time.monotonic()
-        if _asked_to_stop(receiver):
+        if _stop_received(receiver):
             if first is not None and now - first >= APART_S:
                 _end("interrupted at once", _INTERRUPTED)
             first = now if first is None else first
@@ -89,7 +89,7 @@ def _watch(
             _end(f"error {refusal.code}: {refusal.message}", refusal.exit_status)
 
 
-def _asked_to_stop(receiver: socket.socket) -> bool:
+def _stop_received(receiver: socket.socket) -> bool:
     """Return whether a signal came that :func:`stop` handles; a server has a handler of its own."""
     try:
         numbers = receiver.recv(4096)
@@ -106,5 +106,5 @@ def _end(text: str, status: int) -> NoReturn:
 
 
 def was_stopped() -> bool:
-    """Whether a signal asked to stop; an import that it broke off may fail with another error."""
+    """Whether a stop signal has arrived; an interrupted import may fail with another error."""
     return _count > 0

@@ -42,7 +42,7 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
             return match[0]
         goal = os.path.normpath(here.parent / path)
         if not (ROOT / goal).exists():
-            return match[0]  # the strict build tells
+            return match[0]  # the strict build reports it
         inside = PAGES.get(goal) or (goal.removeprefix("docs/") if goal.startswith("docs/") else None)
         if inside is None or not (ROOT / goal).is_file():
             return f"{words} (`{goal}` in the repository)"

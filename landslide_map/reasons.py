@@ -17,7 +17,7 @@ class Reason(IntEnum):
     FLAT = 250
     """The ground is flat, as the elevation model says: landslides need slopes."""
     SNOW_OR_CLOUD = 251
-    """The optical image is mostly snow or cloud, which the classifier cannot tell from bare ground."""
+    """The optical image is mostly snow or cloud, which the classifier cannot separate from bare ground."""
     MISSING_CHANNELS = 252
     """Some sensor has data here, but no scenario of the bundle has all its channels."""
     NO_DATA = 255

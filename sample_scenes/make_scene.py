@@ -40,7 +40,7 @@ def make_scene(
 
 
 def main() -> None:
-    """Make the scene that the command line asks for."""
+    """Make the scene that the command line describes."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE / "simulated_event")
     parser.add_argument("--seed", type=int, default=SAMPLE.seed)

@@ -77,7 +77,7 @@ class CutWindows:
     groups: int
     """Spatial groups they fall into."""
     unlabelled: int
-    """Left out because too little or too much of them is covered, or nobody mapped there."""
+    """Left out: too little or too much of them is covered, or they lie outside the mapped area."""
     incomplete: int
     """Left out because pixels are missing."""
     notices: tuple[Notice, ...]

@@ -33,9 +33,9 @@ class TrainingData:
     windows: Windows
     labels: npt.NDArray[np.int8]
     groups: tuple[str, ...] | None
-    """Spatial group of each window, where every folder tells."""
+    """Spatial group of each window; None unless every folder has it."""
     origin: pd.DataFrame | None
-    """``scene, row, col`` of each window's first pixel, where every folder tells. Where all know their place
+    """``scene, row, col`` of each window's first pixel, where every folder has it. Where all know their place
     on the map it is counted there, and ``scene`` is the projection: scenes overlap, and are mapped again."""
     provenance: dict[str, Any]
 

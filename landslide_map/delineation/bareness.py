@@ -1,7 +1,7 @@
 """Bareness of a pixel against its surroundings: candidates are cut from it.
 
 Among green plants that is how far NDVI lies below. Where plants are dry, leafless or sparse NDVI hardly
-tells, and brightness in the visible does. Shade darkens the near infrared more than the visible, which the
+changes, and brightness in the visible does. Shade darkens the near infrared more than the visible, which the
 sky lights too: so visible less :data:`SKY` of near infrared, as logarithms, hardly changes with it.
 """
 
@@ -76,7 +76,7 @@ def bareness(
 def may_be_bare(
     codes: tuple[Codes, ...], near: npt.NDArray[np.float32], cell: int, least: float, bright: bool
 ) -> npt.NDArray[np.bool_]:
-    """Return which pixels have the bareness `least`, as far as the cells around can tell.
+    """Return which pixels have the bareness `least`, as far as the cells around decide it.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ REACH: Final = 2
 """Cells on each side of a cell that its surroundings hold: 5 x 5 cells are 800 m."""
 CLOUDY: Final = "cloud"
 SPREAD: Final = "_spread"
-"""Ending of the layer that tells how much a layer varies within a cell."""
+"""Suffix of the layer with the spread of a layer within a cell."""
 SPREAD_SCALE: Final = 4
 VARYING: Final = (NDVI, *DIFFERENCES)
 """Layers whose spread within cells is kept."""

@@ -28,7 +28,7 @@ TILE: Final = 32
 _HALO: Final = REACH + 1
 """Pixels around a tile: it is compared at every shift, blurred over one more."""
 GROUPS: Final = 32
-"""Tiles are put into so many groups; how much the displacement depends on each tells how sure it is."""
+"""Groups of tiles for the jackknife, which gives the standard error of the displacement."""
 BARE: Final = 0.25
 """NDVI below the surroundings from which a pixel may be a fresh slide."""
 MOST_PIXELS: Final = 1 << 21
@@ -90,7 +90,7 @@ def match_sums(layers: Mapping[str, Codes], cells: Mapping[str, Codes]) -> Sums:
 
 
 def displacement_of(strips: Iterable[Sums], shape: tuple[int, int]) -> Displacement:
-    """Return the displacement of the image, which is 0 where nothing tells it.
+    """Return the displacement of the image, which is 0 where no evidence shows it.
 
     It is drawn towards 0 the more, the less sure it is: an image lies well more often than not.
 

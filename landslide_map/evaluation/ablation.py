@@ -126,7 +126,7 @@ def permuted_ablation(
 ) -> dict[str, Any]:
     """Shuffle each modality and each statistic among windows and see what a bundle loses.
 
-    No training; it tells what *this* bundle relies on, not what could be learned without. Values that belong
+    No training; it measures what *this* bundle relies on, not what could be learned without. Related values
     together are shuffled together, but windows arise that no satellite ever saw, so losses are exaggerated.
 
     Parameters

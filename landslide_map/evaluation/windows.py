@@ -76,7 +76,7 @@ def evaluate(
         Profile, and threshold or operating point instead of each scenario's own; also as keywords, such as
         ``operating_point="recall90"``.
     ids : iterable of str, optional
-        Names of the windows, to tell those that the bundle was trained on.
+        Names of the windows, to identify those that the bundle was trained on.
     all_members : bool
         Use every member, and add the figures of every scenario and profile.
     out_of_fold : bool

@@ -31,7 +31,7 @@ def window_medians(
     float64 array, (window row, window column)
     """
     medians = np.empty((row_starts.size, col_starts.size))
-    values, spare, other = np.empty((3, size[0] * size[1]))
+    values, buffer, other = np.empty((3, size[0] * size[1]))
     for i in range(row_starts.size):
         for j in range(col_starts.size):
             count = 0
@@ -39,12 +39,12 @@ def window_medians(
                 for value in plane[row][col_starts[j] : col_starts[j] + size[1]]:
                     values[count] = value
                     count += 1 if abs(value) < np.inf else 0
-            medians[i, j] = _median(values[:count], spare, other) if count else nan
+            medians[i, j] = _median(values[:count], buffer, other) if count else nan
     return medians
 
 
 @compiled
-def _median(values: Floats, spare: Floats, other: Floats) -> float:
+def _median(values: Floats, buffer: Floats, other: Floats) -> float:
     """Return the median of `values`, which stay as they are; the other two are as long or longer.
 
     A quickselect without a branch on data: every value is written, and the position moves on only
@@ -59,7 +59,7 @@ def _median(values: Floats, spare: Floats, other: Floats) -> float:
         below, equal = 0, 0
         for i in range(count):
             value = values[i]
-            spare[below] = value
+            buffer[below] = value
             below += 1 if value < pivot else 0
             equal += 1 if value == pivot else 0
         if below <= rank < below + equal:
@@ -71,10 +71,10 @@ def _median(values: Floats, spare: Floats, other: Floats) -> float:
             above = 0
             for i in range(count):
                 value = values[i]
-                spare[above] = value
+                buffer[above] = value
                 above += 1 if value > pivot else 0
             count = above
-        values, spare, other = spare, other, spare
+        values, buffer, other = buffer, other, buffer
     if odd or rank + 1 < below + equal:
         return float(pivot)
     for value in values[:count]:

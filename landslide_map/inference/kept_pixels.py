@@ -27,7 +27,7 @@ class Kept:
 
     @classmethod
     def of_scene(cls, scene: Scene) -> Kept:
-        """Return what the products need that a scene asks for."""
+        """Return the pixels that the products of a scene need."""
         return cls(outlines=scene.output.outline != "windows", display=scene.output.images)
 
     def collectors(self, inputs: SceneInputs) -> Collectors:

@@ -235,7 +235,7 @@ def _valid_fraction(statistics: xr.DataArray, names: Sequence[str]) -> npt.NDArr
 
 
 def _fractions(statistics: xr.DataArray) -> dict[str, Any]:
-    """Return the fractions of windows that quality channels tell, ``(window,)`` each."""
+    """Return the fractions of windows from quality channels, ``(window,)`` each."""
     there = set(statistics["channel"].values.tolist())
     means = statistics.sel(statistic="mean")
     return {name: means.sel(channel=of).values for name, of in _FRACTIONS.items() if of in there}

@@ -111,7 +111,7 @@ def describe_folder(folder: Path, event_time: datetime | None, out: Path) -> Des
         lines.append("  time:    # write when it happened, UTC with a Z, e.g. 2024-04-02T23:58:00Z")
         lines += [f"# {image.about}" for image in images]
         lines += [f"# Sentinel-1: {count} passes"] if count else []
-        text = "the time of the event: give --event-time, and images before and after it are told apart"
+        text = "the time of the event: give --event-time to separate images before it from images after it"
         return Described("\n".join(lines) + "\n", (text,), ())
     lines.append(f"  time: {event_time:%Y-%m-%dT%H:%M:%SZ}")
     lines += _grid_lines(folder, base, bool(images))
@@ -191,7 +191,7 @@ def _image_lines(key: str, image: _Image, event_time: datetime, base: Path) -> l
         return [f"  {key}: {_text(image.path, base)}    # {when}"]
     lines = [f"  {key}:", *(f"    {band}: {_text(path, base)}" for band, path in image.files.items())]
     if not image.dated(event_time):
-        return [*lines, "    # datetime: YYYY-MM-DDThh:mm:ssZ    # when it was taken; its names do not tell"]
+        return [*lines, "    # datetime: YYYY-MM-DDThh:mm:ssZ    # time of the image; not in its names"]
     remark = "; by its names, the time of day is unknown" if image.by_day else ""
     return [*lines, f"    datetime: {image.acquired:%Y-%m-%dT%H:%M:%SZ}    # {when}{remark}"]
 

@@ -81,7 +81,7 @@ def without_fill(dem: RasterBand, grid: Grid) -> tuple[RasterBand, list[Notice]]
     level = _level(parts, seen)
     if level and level[0][1] > ALL:
         message = (
-            f"all of the elevation is exactly {level[0][0]:g} m; no slope can be told, all counts as flat"
+            f"all of the elevation is exactly {level[0][0]:g} m; no slope can be computed, all counts as flat"
         )
         return dem, [
             Notice("W350", f"{dem.path}: {message}. Get another DEM, or leave dem out of scene.yaml")
@@ -165,7 +165,7 @@ def _has_straight_edge(z: Heights, level: npt.NDArray[np.bool_]) -> bool:
 
 
 def elevation_notices(dem: RasterBand) -> list[Notice]:
-    """Warn (W380) of elevation too coarse for slopes; tell (I381) of heights above the ellipsoid."""
+    """Warn (W380) of elevation too coarse for slopes; report (I381) heights above the ellipsoid."""
     pixel = resolution_m(dem.grid)
     notices = []
     with opened(dem.path) as dataset:

@@ -19,7 +19,7 @@ _GLO_30: Final = re.compile(
     r"Copernicus_DSM_(?:COG_)?\d\d_(?P<lat>[NS]\d\d)_\d\d_(?P<lon>[EW]\d{3})_\d\d(?P<other>_(?!DEM)\w+)?",
     re.IGNORECASE,
 )
-"""A tile by its south-western corner; others of its files tell of water, errors and sources."""
+"""A tile by its south-western corner; its other files hold water, errors and sources."""
 _MOST_FILES: Final = 20_000
 _BAD: Final = {"E101", "E103", "E104", "E108", "E113", "E311"}
 

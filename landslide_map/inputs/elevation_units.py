@@ -71,7 +71,7 @@ def unit_notices(path: str, parts: Sequence[Heights], pixel_m: tuple[float, floa
     Parameters
     ----------
     path : str
-        For messages; its name may tell, too.
+        For messages; its name may contain the unit.
     parts : sequence of ndarray, (row, col)
         Pieces of the raster, NaN = no data.
     pixel_m : tuple of float
@@ -91,7 +91,7 @@ def unit_notices(path: str, parts: Sequence[Heights], pixel_m: tuple[float, floa
     if not finding:
         return []
     return [
-        Notice("W381", f"{path}: {finding}; expected elevation in metres, as flat ground is told from it")
+        Notice("W381", f"{path}: {finding}; expected elevation in metres, as slopes are computed from it")
     ]
 
 

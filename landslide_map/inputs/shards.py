@@ -18,7 +18,7 @@ def shards_of(path: Path) -> list[Path]:
     """Return the parts of an export of Earth Engine that is cut into files; the file itself if it is whole.
 
     Names end in the row and column where a part begins. Parts with their own sizes are placed by their
-    georeference; the names tell whether one is missing.
+    georeference; the names show whether one is missing.
 
     Raises
     ------

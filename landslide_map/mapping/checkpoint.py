@@ -178,7 +178,7 @@ class Checkpoint:
         names = {name: path.name.encode() for path, (name, _) in display.items()}
         content = _packed(replace(row, display=names))
         document = self.folder / _DOCUMENT
-        with writable(self.folder, "Make room, or choose another --out"):
+        with writable(self.folder, "Free disk space, or choose another --out"):
             self.folder.mkdir(exist_ok=True)
             if not document.exists():
                 with whole_file(document) as path:

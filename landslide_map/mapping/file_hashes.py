@@ -40,7 +40,7 @@ def input_identities(paths: Iterable[Path]) -> list[dict[str, Any]]:
 
 
 def input_identity(path: Path) -> dict[str, Any]:
-    """Return path, size and the hash of the first 64 KiB: enough to tell files apart, at any size."""
+    """Return path, size and the hash of the first 64 KiB: these identify a file of any size."""
     with path.open("rb") as file:
         header = file.read(HEADER_BYTES)
     return {

@@ -121,7 +121,7 @@ class InputFiles:
     def __init__(self, paths: Iterable[Path]) -> None:
         self._seen = {path: _size_and_time(path) for path in sorted(source_files(every_file(paths)))}
         self.identities = {str(path): file_identity(path) for path in self._seen}
-        """Path -> what tells the file from another one."""
+        """Path -> identity of the file."""
         self.listed = input_identities(self._seen)
         """The same for ``run.json``, which people compare between machines."""
 
@@ -147,7 +147,7 @@ class InputFiles:
 
 
 def file_identity(path: Path) -> dict[str, Any]:
-    """Return what tells a file from another: all of its content, or of a large one size, time and both ends.
+    """Return the identity of a file: a hash of its content, or of a large one size, time and both ends.
 
     The end of a zip lists a checksum of every file in it.
 

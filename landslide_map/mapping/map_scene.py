@@ -145,7 +145,7 @@ def _predict_windows(ready: PreparedRun, progress: reporting.Report) -> SceneRes
 
 
 def _find_objects(ready: PreparedRun, record: WindowRecord, progress: reporting.Report) -> ObjectMap | None:
-    """Return the landslide objects, if the scene asks for them and has the image that they need."""
+    """Return the landslide objects, if the scene requests them and has the image that they need."""
     if not ready.kept.outlines:
         return None
     with timings.stage(OUTLINE), reporting.step(progress, OUTLINE):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MapResult:
-    """What a run made: the files, and the numbers a person asks for first."""
+    """Result of a run: its files, and the most important numbers."""
 
     out: Path
     landslides: int

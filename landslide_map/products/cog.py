@@ -79,7 +79,7 @@ def plain(path: Path, grid: Grid, count: int, dtype: str, nodata: float | None) 
         blockysize=TILE,
         interleave="band",
         bigtiff="IF_SAFER",
-        # Cheaper than to write and read so many bytes more, for which not every disk has room.
+        # Cheaper than to write and read many more bytes, which some disks cannot hold.
         compress="zstd",
         zstd_level=1,
     )

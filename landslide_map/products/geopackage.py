@@ -151,7 +151,7 @@ def read_layer(path: Path, layer: str) -> tuple[gpd.GeoDataFrame, dict[str, str]
         check_coordinates(frame.geometry.to_numpy())
         tags = _tags(path, layer)
     for name in frame.columns.drop("geometry"):
-        if frame[name].dtype.kind == "M":  # without a row, GDAL cannot tell that they are UTC
+        if frame[name].dtype.kind == "M":  # without a row, GDAL does not know that they are UTC
             frame[name] = pd.to_datetime(frame[name], utc=True).astype("datetime64[ms, UTC]")
         elif frame[name].dtype.kind == "O":
             frame[name] = frame[name].astype("str")

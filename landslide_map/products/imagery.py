@@ -173,7 +173,7 @@ def halved(pixels: Rgb) -> Rgb:
     found = np.empty((bands, -(-rows // 2), -(-cols // 2)), np.uint8)
     for b in range(bands):
         for i in range(found.shape[1]):
-            # Outside the last row or column lies the same one again, which no mean can tell.
+            # Outside the last row or column lies the same one again, which leaves a mean as it is.
             upper, lower = pixels[b, 2 * i], pixels[b, min(2 * i + 1, rows - 1)]
             for j in range(found.shape[2]):
                 left, right = 2 * j, min(2 * j + 1, cols - 1)

@@ -25,7 +25,7 @@ class Mosaic:
     """File name of its parts, such as ``probability.tif``."""
     crs: CRS
     suffix: str = ""
-    """Tells mosaics of one raster in several reference systems apart, such as ``EPSG:32652``; else empty."""
+    """Suffix of the name where a raster has mosaics in several reference systems, such as ``EPSG:32652``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ _HIDDEN_SHARES: Final = {
     "snow_share": SNOW_CLASS,
     "shadow_share": SHADOW_CLASS,
 }
-"""Column -> the channel of which it tells the share."""
+"""Column -> the channel of which it is the share."""
 
 
 def candidates(

@@ -22,7 +22,7 @@ from landslide_map.runtime.edit_session import refuse_edited
 
 _SURE: Final = ("confirmed", ADDED)
 _EXPORTED: Final = "Confirmed and drawn landslides, written by landslide-map review."
-"""Description of the layer of an export: tells it from other GeoPackages."""
+"""Description of the layer of an export, which other GeoPackages lack."""
 
 
 def reviewed_outlines(result: Path) -> gpd.GeoDataFrame:

@@ -23,7 +23,7 @@ from landslide_map.runtime.transaction import locked
 from landslide_map.vector.dataset import UNREADABLE, refuse_foreign
 
 SHAPE: Final = "shape"
-"""Column with a hash of the stored geometry, which tells rows of one number in two files apart."""
+"""Column with a hash of the stored geometry, which separates rows of one number in two files."""
 _WAIT_S: Final = 3.0
 _LONGEST: Final = {"comment": 2000, "reviewer": 100}
 _OF_TRIGGERS: Final = {"ST_IsEmpty": 1, "ST_MinX": 1, "ST_MaxX": 1, "ST_MinY": 1, "ST_MaxY": 1}
@@ -99,12 +99,13 @@ def save_verdict(folder: Path, verdict: Verdict) -> None:
         raise UsageError(
             "E403",
             f"{path} is in use: a run writes there, or QGIS edits it. The verdict was not saved. Save the "
-            "edits there and stop editing, or wait for the run; then judge again.",
+            "edits there and stop editing, or wait for the run; then review again.",
         ) from error
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
             raise UsageError(
-                "E403", f"{path} is being written by another program; the verdict was not saved. Judge again."
+                "E403",
+                f"{path} is being written by another program; the verdict was not saved. Review again.",
             ) from error
         raise ResourceError("E601", f"{path} could not be written ({error}).") from error
     except sqlite3.DatabaseError as error:
@@ -149,8 +150,8 @@ def _update(database: sqlite3.Connection, verdict: Verdict) -> None:
     if found != verdict.seen:
         raise UsageError(
             "E453",
-            f"the outline was reviewed meanwhile ({': '.join(filter(None, found))}); nothing was saved. Look "
-            "at it again and judge.",
+            f"the outline was reviewed meanwhile ({': '.join(filter(None, found))}); nothing was saved. "
+            "Review it again.",
         )
     now = datetime.now().astimezone()
     database.execute(

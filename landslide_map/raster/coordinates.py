@@ -34,7 +34,7 @@ _local = threading.local()
 
 
 def horizontal(crs: CRS) -> CRS:
-    """Return the horizontal part of a reference system that tells heights, too; others as they are.
+    """Return the horizontal part of a reference system with heights; others as they are.
 
     >>> horizontal(CRS.from_string("EPSG:32651+5773")).to_epsg(), horizontal(CRS.from_epsg(4979)).to_epsg()
     (32651, 4326)

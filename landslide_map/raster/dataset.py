@@ -60,7 +60,7 @@ _BY_NAME: Final = {".hgt": "SRTMHGT", ".dt0": "DTED", ".dt1": "DTED", ".dt2": "D
 _NEVER_RAW: Final = re.compile(rb"(\xef\xbb\xbf)?\s*(<[?!A-Za-z_]|[{\[]\s*[\"\]}\[{])|%PDF|SQLite|PK\x03\x04")
 """How XML, JSON, PDF, SQLite and zips begin, whose drivers in GDAL lead elsewhere."""
 _HEADER: Final = 1024
-"""Bytes that GDAL looks at when it asks what a file is."""
+"""Bytes that GDAL reads to identify the format of a file."""
 _SIDECARS: Final = (".ovr", ".OVR", ".msk", ".MSK")
 """Overviews and mask beside a file, which GDAL opens as a raster of any format."""
 MOST_IMAGE_PIXELS: Final = 10**11
@@ -250,7 +250,7 @@ def _open_array(name: str, array: ZarrArray) -> DatasetReader:
 
 
 def _state(place: Path) -> tuple[int, int]:
-    """Return what tells that a file was changed: its time and size, or those of its zip."""
+    """Return time and size of a file, or those of its zip: they show whether it was changed."""
     member = inside_zip(place)
     try:
         status = (member.zip if member else place).stat()

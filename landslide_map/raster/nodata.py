@@ -83,7 +83,7 @@ def without_nodata(stored: npt.NDArray[Any], band: RasterBand) -> npt.NDArray[np
 
 
 def mask_of(dataset: DatasetReader, index: int, measured: frozenset[int]) -> int | None:
-    """Return what tells the valid pixels of a band beside its values; see :attr:`RasterBand.mask`.
+    """Return the source of a band's valid pixels beside its values; see :attr:`RasterBand.mask`.
 
     Parameters
     ----------
@@ -96,8 +96,8 @@ def mask_of(dataset: DatasetReader, index: int, measured: frozenset[int]) -> int
 
     Notes
     -----
-    GDAL offers an alpha band as a mask only in files of two or four bands; the colour interpretation tells it
-    in all.
+    GDAL offers an alpha band as a mask only in files of two or four bands; the colour interpretation shows
+    it in all.
     """
     flags = dataset.mask_flag_enums[index - 1]
     if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags:

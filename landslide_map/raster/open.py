@@ -134,7 +134,7 @@ def _check_pixels_kind(path: str | Path, dataset: DatasetReader, index: int) -> 
 
 
 def _as_placed(path: str | Path, dataset: DatasetReader, placed: Grid) -> Grid:
-    """Return the grid that a product's metadata tell, if the file has as many pixels."""
+    """Return the grid from a product's metadata, if the file has as many pixels."""
     if dataset.shape != placed.shape:
         raise InputError(
             "E109",

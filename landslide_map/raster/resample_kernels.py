@@ -17,7 +17,7 @@ Nodes = Floats
 Line = Floats
 
 HALF = 0.5 - 1e-6
-"""Share of the weight that valid neighbours must carry: a half, with room for the noise of an exact tie."""
+"""Least share of the weight on valid neighbours: a half, less a margin for the noise of an exact tie."""
 
 
 @compiled

@@ -355,9 +355,9 @@ def load_scene(
         Values of the command line, instead of the file's; a relative `bundle` resolves against the
         working directory.
     coregister : bool
-        Correct displaced images, also where the file does not ask for it.
+        Correct displaced images, also where the file does not say so.
     everywhere : bool
-        Compute pixel members on the whole grid, also where the file does not ask for it.
+        Compute pixel members on the whole grid, also where the file does not say so.
 
     Raises
     ------

@@ -102,7 +102,7 @@ def join_tiles(tiles: list[Path], area: Area, target: Path) -> None:
             raise InputError(
                 "E101",
                 f"{target}: cannot be made of elevation tiles ({error}); one of them is damaged, or the disk "
-                "is full. Remove the tiles beside it, make room and run the same command again",
+                "is full. Remove the tiles beside it, free disk space and run the same command again",
             ) from error
 
 

@@ -207,7 +207,7 @@ def fetch_files(
     Parameters
     ----------
     allowed : int
-        Bytes that may be downloaded without asking.
+        Bytes that may be downloaded without confirmation.
 
     Raises
     ------

@@ -49,18 +49,18 @@ class Access(Protocol):
 
 
 class _Session(requests.Session):
-    """Connections whose redirects are judged before they are followed."""
+    """Connections that check a redirect before they follow it."""
 
-    def __init__(self, judge: Callable[[str], None]) -> None:
+    def __init__(self, check: Callable[[str], None]) -> None:
         super().__init__()
-        self._judge = judge
+        self._check = check
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Return where an answer leads, or raise as `judge` does."""
+        """Return where an answer leads, or raise as `check` does."""
         target = super().get_redirect_target(resp)
         if target is not None:
             try:
-                self._judge(urljoin(resp.url, target))
+                self._check(urljoin(resp.url, target))
             except SearchError:
                 resp.close()
                 raise
@@ -235,7 +235,7 @@ class Network:
                     raise SearchError(
                         "E702",
                         f"{shown(url)}: the catalogue leads to this machine itself, which no image on the "
-                        "network does; tell the provider, or take another catalogue.",
+                        "network does; report it to the provider, or take another catalogue.",
                     )
             self._hosts.add(parts.hostname)
         if new:
@@ -306,7 +306,7 @@ def _denied(url: str, status: int) -> SearchError:
     return SearchError(
         "E710",
         f"{shown(url)}: access is denied (status {status}), also with a new permission. Check the account "
-        "that the provider asks for (docs/finding-images.md says which), or take another catalogue.",
+        "that the provider requires (docs/finding-images.md says which), or take another catalogue.",
     )
 
 

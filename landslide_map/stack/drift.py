@@ -1,6 +1,6 @@
 """Drift: values of a scene's bands beside those of the training data.
 
-A wrong unit, sign or product that no metadata tell still shows here: the numbers are not what models learned.
+A wrong unit, sign or product that no metadata declare still shows here: values differ from the training.
 """
 
 from __future__ import annotations

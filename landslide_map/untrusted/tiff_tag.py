@@ -1,4 +1,4 @@
-"""Text of one private tag of a TIFF file, which GDAL does not tell."""
+"""Text of one private tag of a TIFF file, which GDAL does not read."""
 
 from __future__ import annotations
 

@@ -40,14 +40,14 @@ class Cover:
     crop: Field
     """Per parcel: 0 ploughed to 1 fully grown."""
 
-    def painted(self, name: str, share: Field, *, spare: tuple[str, ...] = ("water",)) -> Cover:
-        """Return the cover with `name` on `share` of each pixel in place of all but the covers to spare."""
-        spared = sum((self.fractions[cover] for cover in spare if cover in self.fractions), 0 * share)
+    def painted(self, name: str, share: Field, *, kept: tuple[str, ...] = ("water",)) -> Cover:
+        """Return the cover with `name` on `share` of each pixel in place of all covers but `kept`."""
+        rest = sum((self.fractions[cover] for cover in kept if cover in self.fractions), 0 * share)
         fractions = {
-            cover: fraction if cover in spare else fraction * (1 - share)
+            cover: fraction if cover in kept else fraction * (1 - share)
             for cover, fraction in self.fractions.items()
         }
-        fractions[name] = fractions.get(name, 0) + share * (1 - spared)
+        fractions[name] = fractions.get(name, 0) + share * (1 - rest)
         return replace(self, fractions=fractions)
 
 

@@ -76,7 +76,7 @@ def write_raster(
 
 
 def write_elevation(path: Path, elevation: npt.NDArray[np.float64], grid: PixelGrid) -> None:
-    """Write an elevation model in whole decimetres, which need little room."""
+    """Write an elevation model in whole decimetres, which need little space."""
     write_raster(path, np.round(elevation, 1).astype(np.float32), grid, description="elevation before, m")
 
 

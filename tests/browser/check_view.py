@@ -66,7 +66,7 @@ def opened(context: Any, address: str, troubles: list[str]) -> Page:
 
 def outside(url: str, address: str, troubles: list[str]) -> None:
     if not url.startswith((address, "data:", "blob:")):
-        troubles.append(f"asks elsewhere: {url}")
+        troubles.append(f"requests another host: {url}")
 
 
 def until(page: Page, expression: str, most_s: int = 60) -> None:
@@ -85,7 +85,7 @@ def verdicts(result: Path) -> dict[str, int]:
 
 
 def review_result(page: Page, result: Path, pictures: Path) -> None:
-    """Zoom, swipe, slide the threshold, judge, reload, save other outlines, export."""
+    """Zoom, swipe, slide the threshold, review, reload, save other outlines, export."""
     box = page.locator("#map").bounding_box()
     assert box is not None
     before = page.evaluate(DRAWN)
@@ -151,7 +151,7 @@ def review_result(page: Page, result: Path, pictures: Path) -> None:
 
 
 def edited_elsewhere(page: Page, result: Path) -> None:
-    """Judge while another program edits, and after another person did."""
+    """Review while another program edits, and after another person did."""
     with closing(sqlite3.connect(result / "landslides.gpkg", isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("BEGIN IMMEDIATE")
@@ -225,7 +225,7 @@ def main() -> None:
                 check(wide, f"nothing is cut off at the width of a {name}")
             page = opened(browser.new_context(**DEVICES["laptop"], accept_downloads=True), address, troubles)
             review_result(page, result, pictures)
-            check(not troubles, f"the console is quiet and nothing is asked from elsewhere {troubles}")
+            check(not troubles, f"the console is quiet and no other host is requested {troubles}")
             edited_elsewhere(page, result)
             for context in browser.contexts:  # a request that Ctrl-C breaks off is no trouble
                 context.close()
@@ -233,7 +233,7 @@ def main() -> None:
         files = sorted(path for path in patches.iterdir() if path.suffix in (".h5", ".npy", ".tif"))
         with served("--bundle", str(bundle)) as address:
             page = opened(browser.new_context(**DEVICES["laptop"], accept_downloads=True), address, troubles)
-            check(not troubles, f"the console is quiet and nothing is asked from elsewhere {troubles}")
+            check(not troubles, f"the console is quiet and no other host is requested {troubles}")
             try_patches(page, files, pictures)
             page = opened(browser.new_context(**DEVICES["phone"]), address, troubles)
             until(page, "document.querySelectorAll('figure[data-ready]').length >= 1")

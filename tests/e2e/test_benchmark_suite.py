@@ -1,4 +1,4 @@
-"""The benchmark of whole scenes at a tiny size: its figures fit together; how fast it was is not asked."""
+"""The benchmark of whole scenes at a tiny size: its figures fit together; speed is not tested."""
 
 from __future__ import annotations
 

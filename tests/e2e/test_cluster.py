@@ -60,7 +60,7 @@ def dask_setup(worker):
 
     remote.predict_rows = predict_rows
 """
-"""A worker that judges some rows of blocks, and then begins one and does not come to an end."""
+"""A worker that predicts some rows of blocks, and then begins one and does not come to an end."""
 
 
 SPY = """
@@ -75,7 +75,7 @@ def dask_setup(worker):
             return real(*arguments, **options)
         setattr(owner, name, spied)
 """
-"""Leaves a mark where a worker judges rows of blocks, or asks a network."""
+"""Leaves a mark where a worker predicts rows of blocks, or runs a network."""
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskProcesses]:
 
 @dataclass(frozen=True)
 class Work:
-    """A scene ready to be judged, here or there."""
+    """A scene ready for prediction, here or on a cluster."""
 
     inputs: SceneInputs
     choice: PredictionOptions
@@ -105,7 +105,7 @@ class Work:
         inputs = open_inputs(load_scene(scene))
         return cls(inputs, PredictionOptions(bundle), plan_windows(inputs.grid.shape, STRIDE))
 
-    def judged(self, workers: cluster.Cluster, tick: Tick = lambda _: None) -> list[bytes]:
+    def predicted(self, workers: cluster.Cluster, tick: Tick = lambda _: None) -> list[bytes]:
         """Every row of blocks, as bytes."""
         predictor = workers.predictor(self.inputs, self.choice, self.choice.load(), self.plan, 0.75)
         return in_order(predictor(self.plan.block_rows, tick))
@@ -202,7 +202,7 @@ def test_a_row_that_workers_die_over_is_given_up(work: Work, tmp_path: Path) -> 
         processes.worker("weak", preload=deadly)
         processes.await_workers("weak")
         with connected(processes.address) as workers, pytest.raises(LandslideMapError) as caught:
-            work.judged(workers)
+            work.predicted(workers)
     assert caught.value.code == "E635"
     assert "row of blocks" in caught.value.message
     assert "weak" in caught.value.message
@@ -248,7 +248,7 @@ def dask_setup(worker):
 
     remote.{phase} = kill
 """
-"""A worker that kills the scheduler as it is asked for something."""
+"""A worker that kills the scheduler when it gets a task."""
 
 
 @pytest.mark.parametrize("phase", ["examine", "predict_row"])
@@ -258,7 +258,7 @@ def test_a_scheduler_that_is_lost_while_a_worker_works(phase: str, work: Work, t
         processes.worker("killer", preload=preload)
         processes.await_workers("killer")
         with connected(processes.address) as workers, pytest.raises(LandslideMapError) as caught:
-            work.judged(workers)
+            work.predicted(workers)
     assert caught.value.code == "E630"
 
 
@@ -391,7 +391,7 @@ def test_workers_must_see_the_same_inputs_and_bundle(
 
         def refused(code: str, *said: str) -> None:
             with pytest.raises(LandslideMapError) as caught:
-                work.judged(workers)
+                work.predicted(workers)
             assert caught.value.code == code
             assert all(part in caught.value.message for part in ("worker elsewhere", *said))
 
@@ -408,7 +408,7 @@ def test_workers_must_see_the_same_inputs_and_bundle(
             document.write_text(document.read_text() + "\n")
             refused("E633", "another one")
             shutil.copyfile(here / "bundle" / "bundle.json", document)
-            assert work.judged(workers) == expected
+            assert work.predicted(workers) == expected
         finally:
             elsewhere.kill()
             dask.await_workers("a", "b")
@@ -472,7 +472,7 @@ def started(scene: Path, out: Path, *options: object) -> subprocess.Popen[str]:
 
 
 def told_of_workers(run: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Wait until the command says that its workers were asked, and return them."""
+    """Wait until the command says that its workers have tasks, and return them."""
     assert run.stderr is not None
     said = ""
     for line in run.stderr:

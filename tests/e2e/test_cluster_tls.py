@@ -1,4 +1,4 @@
-"""A cluster that asks for certificates: the same bytes, and clients without the right ones are refused."""
+"""A cluster that requires certificates: the same bytes, and clients without the right ones are refused."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_files_that_are_no_certificates_are_refused_by_name(
     odd = tmp_path / "odd.pem"
     odd.write_text("-----BEGIN CERTIFICATE-----\nnone\n")
     os.mkfifo(tmp_path / "pipe.pem")
-    locked = tmp_path / "locked.key"  # OpenSSL would ask for its passphrase on the terminal
+    locked = tmp_path / "locked.key"  # OpenSSL would prompt for its passphrase on the terminal
     key = serialization.load_pem_private_key(ours.key.read_bytes(), None)
     encryption = serialization.BestAvailableEncryption(b"secret")
     form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8

@@ -305,7 +305,7 @@ def test_data_of_another_program_are_not_used(corner: Path, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell what a process handles")
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not list the signals of a process")
 @pytest.mark.parametrize("later", [0, 0.05, 0.2, 0.4])
 def test_a_run_that_is_stopped_while_it_starts_says_so(later: float, tmp_path: Path) -> None:
     run = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Exact early exit asks fewer members and draws the same classes and outlines, at any stride."""
+"""Exact early exit runs fewer members and draws the same classes and outlines, at any stride."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ from tests.support.tiny_ensemble import WINDOWS, use_tiny_encoders, write_weight
 
 @dataclass(frozen=True)
 class Brightness:
-    """Says how bright a band is in a window, to the bit the same whoever else is asked."""
+    """Member: the brightness of a band in a window, to the bit the same with any other members."""
 
     name: str
     band: str
     centre: float
     slope: float
-    asked: list[int] = field(default_factory=list)
+    predicted: list[int] = field(default_factory=list)
     input: Literal["pixels"] = "pixels"
 
     @property
@@ -57,7 +57,7 @@ class Brightness:
         return (self.band,)
 
     def predict(self, x: Any) -> np.ndarray:
-        self.asked.append(len(x))
+        self.predicted.append(len(x))
         means = np.array([np.nanmean(w[..., MODEL_BANDS.index(self.band)], dtype=float) for w in x])
         return expit((means - self.centre) * self.slope)
 
@@ -124,7 +124,7 @@ def test_classes_of_windows_and_pixels_are_those_of_a_full_run(
     for value in (true, votes.probability):
         assert (low[inside] - 1e-12 <= value[inside]).all()
         assert (value[inside] <= high[inside] + 1e-12).all()
-    # Whoever was asked everything has the same bits.
+    # Windows with all predictions have the same bits.
     whole = inside & ~votes.skipped.any(axis=-1)
     np.testing.assert_array_equal(votes.probability[whole], true[whole])
     np.testing.assert_array_equal(low[whole], high[whole])
@@ -132,10 +132,10 @@ def test_classes_of_windows_and_pixels_are_those_of_a_full_run(
     # An open vote moves a mean of log-odds much further than one of probabilities, so less is decided early.
     least = 0.1 if average == "probability" else 0.0
     assert votes.skipped.sum() > least * np.isfinite(records[0].record.member_probability).sum()
-    asked = [sum(member.asked) for member in quick.members]
-    assert asked == np.isfinite(votes.member_probability).sum(axis=(0, 1)).tolist()
-    assert not votes.skipped[..., 1].any(), "the cheapest member is asked everywhere"
-    assert sum(asked) < sum(sum(member.asked) for member in full.members)
+    predicted = [sum(member.predicted) for member in quick.members]
+    assert predicted == np.isfinite(votes.member_probability).sum(axis=(0, 1)).tolist()
+    assert not votes.skipped[..., 1].any(), "the cheapest member predicts everywhere"
+    assert sum(predicted) < sum(sum(member.predicted) for member in full.members)
     assert not np.array_equal(quick_probability, probability, equal_nan=True)
 
 
@@ -211,7 +211,7 @@ def test_a_map_of_networks_keeps_its_classes_and_outlines_and_says_what_it_did(
     assert all(
         own["windows_predicted"] + own["windows_skipped"] == windows for own in said["members"].values()
     )
-    assert said["members"]["v37"]["windows_skipped"] > 0, "v37 takes longest, so it is asked last"
+    assert said["members"]["v37"]["windows_skipped"] > 0, "v37 takes longest, so it predicts last"
     assert said["members"]["v31"]["windows_skipped"] == 0
     (note,) = [note for note in run["notices"] if note["code"] == "I540"]
     assert "votes of networks were skipped" in note["message"]

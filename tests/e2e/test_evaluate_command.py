@@ -62,8 +62,8 @@ def test_a_table_gives_one_json_object(run, table: Path) -> None:
 
 def test_windows_in_every_layout_score_as_their_array(run, data: Path, tmp_path: Path) -> None:
     windows = synthetic_windows(4, 8)
-    judged = score.score(windows)
-    expected = scores(LABELS, judged["probability"].to_numpy(), judged["landslide"].to_numpy(dtype=bool))
+    scored = score.score(windows)
+    expected = scores(LABELS, scored["probability"].to_numpy(), scored["landslide"].to_numpy(dtype=bool))
     np.save(tmp_path / "w.npy", windows)
     layouts = [
         (data,),

@@ -47,7 +47,7 @@ def test_found_downloaded_and_mapped_and_the_same_command_goes_on(catalogue: Loo
     out = tmp_path / "event"
     victim = next(i["assets"]["vh"]["href"] for i in catalogue.items if "vh" in i["assets"])
     path = victim.removeprefix(catalogue.url)
-    catalogue.fail(path, Fault(), Fault(404))  # the size is asked for first
+    catalogue.fail(path, Fault(), Fault(404))  # the size is requested first
     broken = run_event(catalogue, out, "--stride", "64")
     assert isinstance(broken.exception, LandslideMapError)
     scene = (out / "scene.yaml").read_text()

@@ -134,14 +134,14 @@ def test_the_same_command_again_downloads_nothing_and_replaces_nothing(catalogue
     again = find(catalogue, tmp_path, *images)
     assert isinstance(again.exception, LandslideMapError)
     assert again.exception.code == "E401"
-    before = len(catalogue.asked)
+    before = len(catalogue.requests)
     assert find(catalogue, tmp_path, *images, "--overwrite").exception is None
-    asked = [
+    downloads = [
         path
-        for method, path, _ in catalogue.asked[before:]
+        for method, path, _ in catalogue.requests[before:]
         if method == "GET" and path.endswith(("tif", "tiff"))
     ]
-    assert asked == []
+    assert downloads == []
 
 
 def test_without_download_the_scene_names_files_that_are_still_to_come(catalogue: Loopback, tmp_path: Path):

@@ -138,8 +138,8 @@ def test_outlines_of_pixels_are_the_same_from_a_run_and_redrawn(
         redraw(tmp_path / "pixels", tmp_path / f"again_{source}", source=source)
         again, tags_again = read_layer(tmp_path / f"again_{source}" / "landslides.gpkg", "landslides")
         assert again.equals(drawn)
-        told = {"outline_least_area_m2": "0", "redrawn": ""}
-        assert {**tags_again, **told} == {**tags, **told}
+        added = {"outline_least_area_m2": "0", "redrawn": ""}
+        assert {**tags_again, **added} == {**tags, **added}
     view = ResultView.open(tmp_path / "pixels")
     assert view.description()["pixels"]
     shown = view.outlines(0.3)["outlines"]

@@ -158,9 +158,9 @@ def test_a_verdict_whose_outline_is_gone_is_kept_and_told(results: Path, tmp_pat
     shutil.copytree(results, folder)
     old = layer(folder)
     last = int(old["id"].max())
-    judged = pyogrio.read_dataframe(folder / "landslides.gpkg", layer="landslides")
-    judged.loc[judged["id"] == last, "review"] = "rejected"
-    pyogrio.write_dataframe(judged, folder / "landslides.gpkg", layer="landslides")
+    reviewed = pyogrio.read_dataframe(folder / "landslides.gpkg", layer="landslides")
+    reviewed.loc[reviewed["id"] == last, "review"] = "rejected"
+    pyogrio.write_dataframe(reviewed, folder / "landslides.gpkg", layer="landslides")
     made = redraw(folder, threshold=float(old["probability"].iloc[0]) - 1e-4, overwrite=True)
     assert [notice.code for notice in made.notices] == ["I430"]
     assert made.before == len(old) > made.landslides
@@ -229,11 +229,11 @@ def test_a_saved_project_stays_and_an_own_profile_s_file_is_made_anew_or_removed
     assert (folder / "landslides.qgz").read_bytes() == saved
 
 
-def judge(folder: Path, number: int, verdict: str, comment: str = "") -> None:
+def review(folder: Path, number: int, verdict: str, comment: str = "") -> None:
     """Write a verdict as a person would."""
-    judged = pyogrio.read_dataframe(folder / "landslides.gpkg", layer="landslides")
-    judged.loc[judged["id"] == number, ["review", "comment"]] = (verdict, comment)
-    pyogrio.write_dataframe(judged, folder / "landslides.gpkg", layer="landslides")
+    reviewed = pyogrio.read_dataframe(folder / "landslides.gpkg", layer="landslides")
+    reviewed.loc[reviewed["id"] == number, ["review", "comment"]] = (verdict, comment)
+    pyogrio.write_dataframe(reviewed, folder / "landslides.gpkg", layer="landslides")
 
 
 def test_reviews_go_along_to_another_folder(results: Path, tmp_path: Path) -> None:
@@ -241,9 +241,9 @@ def test_reviews_go_along_to_another_folder(results: Path, tmp_path: Path) -> No
     shutil.copytree(results, folder)
     old = layer(folder)
     last = int(old["id"].max())
-    judge(folder, 1, "confirmed", "of the run")
-    judge(folder, 2, "rejected")
-    judge(folder, last, "unsure")
+    review(folder, 1, "confirmed", "of the run")
+    review(folder, 2, "rejected")
+    review(folder, last, "unsure")
     least = float(old["probability"].iloc[-1]) + 1e-4
     made = redraw(folder, out, threshold=least)
     assert [notice.code for notice in made.notices] == ["I430"]
@@ -251,8 +251,8 @@ def test_reviews_go_along_to_another_folder(results: Path, tmp_path: Path) -> No
     assert verdicts[old["uid"].iloc[0]] == "confirmed"
     assert verdicts[old["uid"].iloc[1]] == "rejected"
     assert layer(out, "reviews_kept")["review"].tolist() == ["unsure"]
-    judge(out, 1, "rejected", "of the second look")
-    judge(folder, 3, "confirmed")
+    review(out, 1, "rejected", "of the second review")
+    review(folder, 3, "confirmed")
     redraw(folder, out, threshold=least, overwrite=True)
     again = layer(out).set_index("uid")
     assert again["review"].value_counts().to_dict() == {
@@ -260,7 +260,7 @@ def test_reviews_go_along_to_another_folder(results: Path, tmp_path: Path) -> No
         "rejected": 2,
         "confirmed": 1,
     }
-    assert again["comment"].iloc[0] == "of the second look"
+    assert again["comment"].iloc[0] == "of the second review"
     assert len(layer(out, "reviews_kept")) == 1
     assert layer(folder)["review"].tolist()[:3] == ["confirmed", "rejected", "confirmed"]
 

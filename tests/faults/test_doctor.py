@@ -155,7 +155,7 @@ def test_noisy_borders_of_old_images_are_warned_of(tmp_path: Path, year: int, ma
 def test_high_clouds_lie_elsewhere_in_each_band_and_displace_none(tmp_path: Path, classified: bool):
     """Bands look from different angles: a cloud is shifted from band to band, the ground is not.
 
-    Without a classification clouds are not told from ground, and the refusal says that one helps.
+    Without a classification clouds are not separated from ground, and the refusal says that one helps.
     """
     blobs = gaussian_filter(np.random.default_rng(8).normal(0, 1, (256, 256)), 5)
     blobs[170:] = -1

@@ -1,4 +1,4 @@
-"""Files from elsewhere: none makes us ask the network, wait for ever, or unpack without end."""
+"""Files from elsewhere: none causes a network request, an endless wait, or endless unpacking."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ GRID = grid_at(32651, 300000, 2700000, (64, 64))
 
 @dataclass
 class Listener:
-    """A server on loopback that counts whoever calls, and hangs up."""
+    """A server on loopback that counts connections, and closes them."""
 
     port: int
     calls: list[object] = field(default_factory=list)
@@ -376,7 +376,7 @@ def test_a_scene_may_be_written_by_powershell(encoding: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("what", ["scene", "raster", "zip", "aoi", "windows", "ids"])
 def test_a_pipe_is_refused(what: str, tmp_path: Path) -> None:
-    """Opened, it would wait for whoever writes into it."""
+    """Opened, it would wait for a writer."""
     path = tmp_path / {"zip": "pipe.zip"}.get(what, "pipe")
     os.mkfifo(path)
     reads = {
@@ -431,7 +431,7 @@ def test_rasters_that_no_image_is_as_large_as_are_refused_at_once(tmp_path: Path
 
 
 def test_a_limit_of_memory_counts_the_blocks_of_source_files(tmp_path: Path) -> None:
-    """A file in one strip is decoded whole, however little of it is asked for."""
+    """A file in one strip is decoded whole, however little of it is read."""
     grid = grid_at(32651, 300000, 2700000, (3000, 3000))
     strip = write_band(
         tmp_path / "strip.tif", np.ones(grid.shape, np.float32), grid, compress="deflate", blockysize=3000

@@ -70,7 +70,7 @@ def test_the_latest_clear_image_tells_the_vegetation_before(event: Path) -> None
     )
     clear = np.isfinite(ndvi) & (red > 0)
     assert clear.mean() > 0.9
-    # The scene classification hides a bright pixel here and there, which the older image then tells.
+    # The scene classification hides a bright pixel here and there, which the older image then shows.
     assert np.isclose(ndvi[clear], ((nir - red) / (nir + red))[clear], atol=1e-5).mean() > 0.99
 
 

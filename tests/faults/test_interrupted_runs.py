@@ -93,7 +93,7 @@ def rows(out: Path) -> dict[str, int]:
 
 
 def once(ready: Callable[[int], bool], act: Callable[[], None]) -> Callable[[str, int, int], None]:
-    """Return a progress callback that acts, once, as soon as the number of judged windows is `ready`."""
+    """Return a progress callback that acts, once, as soon as the number of predicted windows is `ready`."""
     waiting = [act]
 
     def progress(stage: str, done: int, _total: int) -> None:
@@ -109,7 +109,7 @@ def once_kept(out: Path, count: int, act: Callable[[], None]) -> Callable[[str, 
 
 
 def once_begun(act: Callable[[], None]) -> Callable[[str, int, int], None]:
-    """Return one that acts when the first windows are judged: one more row of blocks may be read by then."""
+    """Return one that acts at the first predicted windows: one more row of blocks may be read by then."""
     return once(lambda done: done > 0, act)
 
 
@@ -155,7 +155,7 @@ def codes(result: MapResult) -> set[str]:
     return {notice.code for notice in result.notices}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell what a process has spent")
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not list the CPU time of a process")
 def test_killed_by_the_system_a_run_ends_with_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
     """One moment at random, one after a row of blocks; ``python -m benchmarks.interrupted`` has a hundred."""
     found = endure([str(undisturbed), "--threshold", str(THRESHOLD)], tmp_path, kills=2, seed=1)
@@ -313,7 +313,7 @@ def test_a_checkpoint_of_another_version_or_of_no_use_is_refused(undisturbed: Pa
         assert len(kept(out)) == ROWS
         return error.value
 
-    edited(out, format_version=checkpoint.FORMAT_VERSION + 1, identity="nobody knows")
+    edited(out, format_version=checkpoint.FORMAT_VERSION + 1, identity="unknown")
     assert refused().code == "E411"
     assert refusal(undisturbed, out).code == "E411"  # of a whole run
     document.write_text(good)

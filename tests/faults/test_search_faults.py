@@ -79,7 +79,7 @@ def test_a_broken_connection_is_continued_and_not_begun_anew(
     server.fail("/a.tif", Fault(cut=400_000), Fault(cut=300_000))
     fetch([one(server, tmp_path, size=size)], network, silent)
     assert (tmp_path / "a.tif").read_bytes() == DATA
-    ranges = [headers.get("Range", "bytes=0-") for _, path, headers in server.asked if path == "/a.tif"]
+    ranges = [headers.get("Range", "bytes=0-") for _, path, headers in server.requests if path == "/a.tif"]
     begun = [int(text[6:-1]) for text in ranges]
     lost = 1 << 16
     assert begun[0] == 0
@@ -98,7 +98,7 @@ def test_another_process_goes_on_where_one_was_killed(server: Loopback, network:
     assert (tmp_path / "a.tif.part").stat().st_size == 500_000
     fetch([one(server, tmp_path, size=len(DATA), checksum=hashlib.md5(DATA).hexdigest())], network, silent)
     assert (tmp_path / "a.tif").read_bytes() == DATA
-    assert server.asked[-1][2]["Range"] == "bytes=500000-"
+    assert server.requests[-1][2]["Range"] == "bytes=500000-"
 
 
 def test_a_part_of_another_version_of_the_file_is_thrown_away(

@@ -135,7 +135,7 @@ def test_an_offset_that_the_pixels_contradict(tmp_path: Path, stored: int, state
 
 
 def test_an_offset_that_nothing_decides(tmp_path: Path) -> None:
-    """A bright desert without the offset looks like a darker one with it: ask, never guess."""
+    """A bright desert without the offset looks like a darker one with it: a refusal, never a guess."""
     rng = np.random.default_rng(0)
     desert = {
         band: rng.normal(level, 60, GRID.shape).astype(np.uint16)
@@ -171,7 +171,7 @@ def test_swapped_bands(tmp_path: Path, one: str, other: str, stored: int) -> Non
 
 @pytest.mark.parametrize(("one", "other"), [("B03", "B04"), ("B02", "B03"), ("B08", "B04")])
 def test_files_named_after_each_other_s_band(tmp_path: Path, one: str, other: str) -> None:
-    """Pixels do not tell red from green, or green from blue; names do."""
+    """Pixels do not separate red from green, or green from blue; names do."""
     files = band_files(tmp_path, land(1000), "T51RUH_20240410T022529_")
     files[one], files[other] = files[other], files[one]
     said = refused("E206", "its name says", **files)
@@ -187,7 +187,7 @@ def test_one_file_listed_as_two_bands(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["classes.tif", "T51RUH_20240410T022529_B04_20m.tif"])
 def test_a_classification_that_is_another_band(tmp_path: Path, name: str) -> None:
-    """It would say of no pixel that it is cloud, and clouds would be judged as if they were ground."""
+    """It would say of no pixel that it is cloud, and clouds would be classified as ground."""
     files = band_files(tmp_path, land(1000))
     write_band(tmp_path / name, land(1000)["red"], GRID)
     said = "expected the scene classification" if name == "classes.tif" else "its name says B04"

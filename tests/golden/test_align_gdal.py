@@ -67,7 +67,7 @@ def test_holes_and_borders_are_gdals_but_for_pixels_with_nearly_nothing_in_them(
 
 
 def test_a_real_opera_crop_lands_where_exact_coordinates_say():
-    """Neighbouring zone, 30 m pixels; scipy interpolates where pyproj, asked for every pixel, says."""
+    """Neighbouring zone, 30 m pixels; scipy interpolates at the coordinates from pyproj for every pixel."""
     folder = shared_data("fixtures", "opera_rtc_s1_cropped")
     path = next(iter(sorted(Path(folder).rglob("*T137*_VV.tif"))))
     with rasterio.open(path) as dataset:

@@ -1,7 +1,7 @@
-"""The labelled windows hold blue first: a model that knows their order is asked about real scenes.
+"""The labelled windows hold blue first: a model that knows their order predicts real scenes.
 
-Everything published says red first (docs/decisions/0020). Nobody labelled this question, so the table labels
-it itself: its rows as they are against the same rows with bands 1 and 3 exchanged.
+Everything published says red first (docs/decisions/0020). No labels exist for this question, so the table
+labels it itself: its rows as they are against the same rows with bands 1 and 3 exchanged.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def order_model() -> lightgbm.Booster:
     settings = {"objective": "binary", "num_leaves": 15, "verbose": -1, "num_threads": 2, "seed": 0}
     model = lightgbm.train(settings, lightgbm.Dataset(features[~held_out], order[~held_out]), 100)
     right = (model.predict(features[held_out]) > 0.5) == order[held_out]
-    assert right.mean() > 0.95, "the order cannot be told from the table"
+    assert right.mean() > 0.95, "the order does not follow from the table"
     return model
 
 

@@ -1,4 +1,4 @@
-"""The seven published networks give the logits of the published procedure, whoever wrote the weights.
+"""The seven published networks give the logits of the published procedure, for weights from any program.
 
 The numbers below were computed elsewhere, from the author's procedure, for three synthetic windows and filled
 weights (seed 11); ``filled_weights`` makes both again.

@@ -141,14 +141,14 @@ def test_open_votes_keep_the_probability_within_its_bounds(
     pending = np.isfinite(full) & (rng.random(full.shape) < 0.5)
     low, high = bounds(names, scenarios, np.where(pending, np.nan, full), pending, chosen)
     probability, _ = combine_predictions(names, scenarios, full, chosen)
-    asked = (np.isfinite(full) & ~pending).any(axis=1)
+    predicted = (np.isfinite(full) & ~pending).any(axis=1)
     estimate, _ = combine_predictions(names, scenarios, np.where(pending, np.nan, full), chosen)
     np.testing.assert_array_equal(np.isnan(low), chosen < 0)
-    judged = chosen >= 0
-    assert (low[judged] - 1e-12 <= probability[judged]).all()
-    assert (probability[judged] <= high[judged] + 1e-12).all()
-    # What the map shows meanwhile, the mean of those who were asked, lies between them too.
-    assert (low[asked] - 1e-12 <= estimate[asked]).all()
-    assert (estimate[asked] <= high[asked] + 1e-12).all()
-    known = judged & ~pending.any(axis=1)
+    classified = chosen >= 0
+    assert (low[classified] - 1e-12 <= probability[classified]).all()
+    assert (probability[classified] <= high[classified] + 1e-12).all()
+    # What the map shows meanwhile, the mean of the members that predicted, lies between them too.
+    assert (low[predicted] - 1e-12 <= estimate[predicted]).all()
+    assert (estimate[predicted] <= high[predicted] + 1e-12).all()
+    known = classified & ~pending.any(axis=1)
     np.testing.assert_array_equal(low[known], high[known])

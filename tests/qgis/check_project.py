@@ -127,7 +127,7 @@ def check_pictures(project: QgsProject, folder: Path) -> None:
         exporter.exportToImage(str(folder / "map.png"), settings)
 
 
-def ask(python: str, call: str, path: Path) -> str:
+def answer(python: str, call: str, path: Path) -> str:
     """Run a function of landslide_map on the GeoPackage in a process of its own, as a run would."""
     code = (
         "import sys; from pathlib import Path; from landslide_map.products import reviews\n"
@@ -143,7 +143,7 @@ def check_review(layer: QgsVectorLayer, python: str, path: Path) -> None:
     """Review an outline, draw another one by hand, and see both from outside."""
     edited = "edit_session.refuse_edited(Path(sys.argv[1]))"
     verdicts = "sorted(reviews.read_reviews(Path(sys.argv[1]))['review'])"
-    expect(ask(python, edited, path) == "None", "a layer that is only shown may be replaced")
+    expect(answer(python, edited, path) == "None", "a layer that is only shown may be replaced")
     expect(layer.startEditing(), "an edit session begins")
     feature = next(layer.getFeatures())
     for name, value in VERDICT.items():
@@ -157,11 +157,11 @@ def check_review(layer: QgsVectorLayer, python: str, path: Path) -> None:
             index, default if layer.defaultValueDefinition(index).expression() else None
         )
     layer.addFeature(drawn_by_hand)
-    expect(ask(python, edited, path).startswith("E403"), "an edit session is noticed (E403)")
+    expect(answer(python, edited, path).startswith("E403"), "an edit session is noticed (E403)")
     expect(layer.commitChanges(), f"edits are saved {layer.commitErrors()}")
-    expect(ask(python, verdicts, path) == "['added', 'confirmed']", "verdicts are read while QGIS is open")
+    expect(answer(python, verdicts, path) == "['added', 'confirmed']", "verdicts are read while QGIS is open")
     QgsProject.instance().clear()
-    expect(ask(python, edited, path) == "None", "after the project is closed the result may be replaced")
+    expect(answer(python, edited, path) == "None", "after the project is closed the result may be replaced")
 
 
 def check_read_only(project: QgsProject) -> None:

@@ -38,7 +38,7 @@ class Loopback:
     files: dict[str, bytes] = field(default_factory=dict)
     items: list[dict[str, Any]] = field(default_factory=list)
     faults: dict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
-    asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     """Method, path and headers of each request, in order."""
     searches: list[dict[str, Any]] = field(default_factory=list)
     page: int = 200
@@ -52,8 +52,8 @@ class Loopback:
         self.faults[path].extend(faults)
 
     def count(self, path: str, method: str = "GET") -> int:
-        """Return how often a path was asked for."""
-        return sum(1 for m, p, _ in self.asked if (m, p.split("?")[0]) == (method, path))
+        """Return how often a path was requested."""
+        return sum(1 for m, p, _ in self.requests if (m, p.split("?")[0]) == (method, path))
 
 
 @contextmanager
@@ -94,7 +94,7 @@ def _answer(handler: BaseHTTPRequestHandler, served: Loopback, folder: Path | No
     headers = dict(handler.headers.items())
     length = int(headers.get("Content-Length", 0))
     body = handler.rfile.read(length)
-    served.asked.append((handler.command, handler.path, headers))
+    served.requests.append((handler.command, handler.path, headers))
     fault = served.faults[path].popleft() if served.faults[path] else None
     if fault is not None and fault.silent_s:
         threading.Event().wait(fault.silent_s)

@@ -18,7 +18,7 @@ from landslide_map.errors import LandslideMapError
 def raised(what: str | type[BaseException], *named: object) -> Iterator[pytest.ExceptionInfo[Any]]:
     """Expect a refusal with the code `what`, or another exception, that names each of `named`.
 
-    Phrases that tell causes of one code apart are in :mod:`tests.support.messages`.
+    Phrases that separate causes of one code are in :mod:`tests.support.messages`.
     """
     with pytest.raises(LandslideMapError if isinstance(what, str) else what) as caught:
         yield caught

@@ -70,7 +70,7 @@ def write_product(
     xml: str = "MTD_MSIL2A.xml",
     suffix: str = ".jp2",
 ) -> Path:
-    """Write a SAFE folder; `left` is the easting that MTD_TL.xml tells, the images lie at LEFT."""
+    """Write a SAFE folder; `left` is the easting in MTD_TL.xml, the images lie at LEFT."""
     stamp = acquired[:19].replace("-", "").replace(":", "")
     name = f"S2B_MSIL2A_{stamp}_N{baseline.replace('.', '')}_R046_T51RUH_20240410T045508.SAFE"
     safe = folder / name

@@ -24,18 +24,18 @@ STATISTICS = ("valid_fraction", "mean", "std", "min", "max", "skew", "kurtosis")
 
 @dataclass
 class Constant:
-    """Says the same everywhere, refuses NaN, and counts what it was asked."""
+    """Predicts the same everywhere, refuses NaN, and counts its windows."""
 
     name: str
     channels: tuple[str, ...]
     says: float
     input: str = "statistics"
-    asked: list[int] = field(default_factory=list)
+    predicted: list[int] = field(default_factory=list)
 
     def predict(self, x: Any) -> np.ndarray:
         if self.input == "statistics":
             assert np.isfinite(x.sel(channel=list(self.channels)).values).all()
-        self.asked.append(len(x))
+        self.predicted.append(len(x))
         return np.full(len(x), self.says)
 
 
@@ -153,7 +153,7 @@ def test_only_windows_that_need_a_member_reach_it() -> None:
     statistics = windows(10)
     statistics.loc[{"channel": ["desc_vv", "desc_diff_vv"], "window": [3, 7]}] = np.nan
     vote((ALL, CHANGE, member), SCENARIOS, statistics)
-    assert member.asked == [2]
+    assert member.predicted == [2]
 
 
 def test_members_that_judge_pixels_get_them_and_are_refused_without() -> None:
@@ -195,7 +195,7 @@ def test_flat_ground_is_not_analysed_and_costs_no_vote() -> None:
     assert votes.reason.tolist() == [Reason.FLAT, Reason.ANALYSED, Reason.ANALYSED, Reason.NO_DATA]
     assert votes.scenario.tolist() == [-1, 0, 0, -1]
     assert np.isnan(votes.probability[[0, 3]]).all()
-    assert member.asked == [2]
+    assert member.predicted == [2]
     # Where the elevation model ends, the flat corner that it knows does not decide for the window.
     statistics.loc[{"channel": STEEP, "statistic": "valid_fraction", "window": 0}] = 0.7
     votes = vote([member], [Scenario("optical", {"optical": 1}, threshold=0.3)], statistics)

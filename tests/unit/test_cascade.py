@@ -64,8 +64,8 @@ def test_false_alarms_need_not_be_kept() -> None:
 def test_labels_say_which_windows_found_are_landslides() -> None:
     scenario = Scenario("all", {"trees": 1, "net": 1}, threshold=0.5)
     said = np.array([[0.9, 0.9], [0.3, 0.9], [0.03, 0.99], [0.001, 0.2]])
-    ask = partial(learned_cascade, scenario, ("trees", "net"), ("trees",), said, "made up")
-    anything, labelled = ask(), ask(np.array([1, 1, 0, 0]))
+    learn = partial(learned_cascade, scenario, ("trees", "net"), ("trees",), said, "made up")
+    anything, labelled = learn(), learn(np.array([1, 1, 0, 0]))
     assert anything is not None
     assert labelled is not None
     assert anything.rules[0].below == tenth_of_the_odds(0.03)
@@ -79,7 +79,7 @@ def test_labels_say_which_windows_found_are_landslides() -> None:
     words = labelled.in_words(labelled.rules[0])
     assert "lost 0 of the 2 landslides found" in words
     assert words.endswith("; false alarms silenced too: 1")
-    assert ask(np.array([0, 0, 0, 1])) is None, "no landslide is found"
+    assert learn(np.array([0, 0, 0, 1])) is None, "no landslide is found"
 
 
 def test_one_window_in_a_thousand_is_set_aside() -> None:
@@ -145,7 +145,7 @@ def test_training_learns_it_out_of_fold(trained: Path) -> None:
     cascade, rule = bundle.scenarios[0].cascade, bundle.scenarios[0].rule
     assert cascade is not None
     assert rule is not None
-    assert bundle.scenarios[1].cascade is None, "nobody cheap votes on optical bands alone"
+    assert bundle.scenarios[1].cascade is None, "no cheap member votes on optical bands alone"
     table = np.genfromtxt(trained / "out-of-fold.csv", delimiter=",", names=True)
     votes = np.stack([table[f"p_{name}"] for name in ("one", "two", "trees", "more")], axis=1)
     found = votes.mean(axis=1) > THRESHOLD
@@ -250,7 +250,7 @@ def test_a_bundle_learns_from_the_votes_that_it_keeps(trained: Path, tmp_path: P
     assert (tmp_path / "again" / "CARD.md").read_text() == (trained / "CARD.md").read_text()
     windows, labels = labelled_windows(36)
     source = Windows.of_array(windows)
-    voted = learn_cascade(trained, tmp_path / "asked", source, labels=labels, out_of_fold=True)
+    voted = learn_cascade(trained, tmp_path / "voted", source, labels=labels, out_of_fold=True)
     (rule, own) = (voted.cascades["all"].at(THRESHOLD), first.scenarios[0].rule)
     assert rule is not None
     assert own is not None
@@ -270,7 +270,7 @@ def test_windows_that_a_member_may_have_seen_prove_nothing(trained: Path, tmp_pa
     assert rule.found == (table["landslide"] == 1).sum()
     labels[3] = 0  # found, and no landslide after all
     assert table["landslide"][3] == 1
-    reported = learn_cascade(trained, tmp_path / "told", fresh, labels=labels).cascades["all"]
+    reported = learn_cascade(trained, tmp_path / "stored", fresh, labels=labels).cascades["all"]
     assert reported.labelled
     assert (
         reported.rules[0].found

@@ -145,8 +145,8 @@ def test_quiet_differences_are_told_on_the_grid() -> None:
     for share, codes in ((0.5, ["W314"]), (0.89, ["W314"]), (1.0, [])):
         found = {name: distribution(name, speckle * share) for name in ("asc_diff_vv", "asc_vh")}
         assert found["asc_diff_vv"]["middle_half"] == pytest.approx(3.12 * share, abs=0.1)
-        told = drift_notices({"asc_diff_vv": found["asc_diff_vv"]})
-        assert [notice.code for notice in told] == codes
+        found_again = drift_notices({"asc_diff_vv": found["asc_diff_vv"]})
+        assert [notice.code for notice in found_again] == codes
 
 
 def test_check_reports_everything_without_mapping(scene_file: Path) -> None:
@@ -182,8 +182,8 @@ def test_the_command_prints_text_or_json(scene_file: Path) -> None:
     text = CliRunner().invoke(check, [str(scene_file)])
     assert text.exit_code == 0
     assert "DN = stored * 1 +1000 (no BOA_ADD_OFFSET, baseline 02.14" in text.output
-    asked = CliRunner().invoke(check, [str(scene_file), "--json", "--stride", "64"])
-    assert json.loads(asked.output)["windows"] == {"stride": 64, "count": 4}
+    shown = CliRunner().invoke(check, [str(scene_file), "--json", "--stride", "64"])
+    assert json.loads(shown.output)["windows"] == {"stride": 64, "count": 4}
 
 
 def test_the_command_refuses_what_a_run_would_refuse(scene_file: Path) -> None:

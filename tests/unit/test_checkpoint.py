@@ -59,7 +59,7 @@ def test_nothing_is_written_before_a_row_is_finished(tmp_path: Path) -> None:
 
 
 def test_a_row_with_damaged_pixels_for_display_is_predicted_again(tmp_path: Path) -> None:
-    row, asked = any_row(0), []
+    row, predicted = any_row(0), []
     first = Checkpoint(tmp_path, {"inputs": {}}, 1)
     assert len(list(first.completed(lambda *_: iter([row]), [0], lambda _: None, InputFiles([])))) == 1
     (path,) = first.display["after"]
@@ -67,10 +67,10 @@ def test_a_row_with_damaged_pixels_for_display_is_predicted_again(tmp_path: Path
     again = Checkpoint(tmp_path, {"inputs": {}}, 1)
 
     def predictor(block_rows: Any, _: Any) -> Any:
-        asked.extend(block_rows)
+        predicted.extend(block_rows)
         return iter([row])
 
     assert len(list(again.completed(predictor, [0], lambda _: None, InputFiles([])))) == 1
-    assert asked == [0]
+    assert predicted == [0]
     assert [notice.code for notice in again.notices] == ["W410"]
     assert [path.read_bytes() for path in again.display["after"]] == [b"pixels 0"]

@@ -105,7 +105,7 @@ def test_scars_on_a_quarter_of_a_scene_hide_no_displacement(dense: Path, moved: 
 
 @pytest.mark.parametrize("burst", ["292320-IW2", "292319-IW1", "292321-IW1"])
 def test_real_images_of_one_track_are_not_displaced(burst: str) -> None:
-    """OPERA crops seven weeks apart, hills and plains; where the pixels tell, they lie on each other."""
+    """OPERA crops seven weeks apart, hills and plains; where pixels show a peak, they lie on each other."""
     folder = shared_data("fixtures/opera_rtc_s1_cropped/10SGD_T137")
     found = []
     for date in ("2022-11-02", "2022-12-20"):

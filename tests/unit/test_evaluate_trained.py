@@ -36,7 +36,7 @@ def test_kept_votes_give_the_figures_of_the_training(bundle: Bundle) -> None:
 
 def test_asking_again_out_of_fold_gives_the_kept_votes(bundle: Bundle) -> None:
     some = np.array([20, 3, 11, 4, 9, 18])  # of both classes and both folds
-    asked = predict_labelled(
+    again = predict_labelled(
         Windows.of_array(WINDOWS[some], [IDS[i] for i in some]),
         KNOWN[some],
         ids=[IDS[i] for i in some],
@@ -45,5 +45,5 @@ def test_asking_again_out_of_fold_gives_the_kept_votes(bundle: Bundle) -> None:
         out_of_fold=True,
     )
     kept = kept_predictions(bundle)
-    np.testing.assert_allclose(asked.votes.predictions, kept.votes.predictions[some], atol=1e-5)
-    np.testing.assert_array_equal(asked.folds, kept.folds[some])
+    np.testing.assert_allclose(again.votes.predictions, kept.votes.predictions[some], atol=1e-5)
+    np.testing.assert_array_equal(again.folds, kept.folds[some])

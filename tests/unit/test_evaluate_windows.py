@@ -123,9 +123,9 @@ def test_votes_that_a_bundle_keeps_are_evaluated_without_windows(bundle: Bundle,
     )
     kept = load_bundle(tmp_path / "b")
     found = figures(kept_predictions(kept), all_members=True)
-    asked = evaluate(statistics, labels, bundle=bundle, all_members=True, out_of_fold=True)
+    every = evaluate(statistics, labels, bundle=bundle, all_members=True, out_of_fold=True)
     for key in FIGURES:
-        assert found[key] == pytest.approx(asked[key], abs=0.03), key  # calibrated to softened labels
+        assert found[key] == pytest.approx(every[key], abs=0.03), key  # calibrated to softened labels
     # By ID, in any order and any part.
     some = np.array([40, 3, 77])
     named = training_folds(kept, labels[some], [f"{i:03}" for i in some])

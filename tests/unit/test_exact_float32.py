@@ -59,7 +59,7 @@ def test_float32_is_exact_inside_and_as_it_was_outside_even_after_an_error(user:
     assert before != EXACT
     with true_float32():
         assert allowed() == EXACT
-        torch.nn.functional.conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3))  # asks what is allowed
+        torch.nn.functional.conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3))  # reads the settings
     assert allowed() == before
     with pytest.raises(KeyError), true_float32():
         raise KeyError

@@ -170,7 +170,7 @@ EXTENSION_RULES = {
         },
     }
 }
-"""What the schemas of the four extensions ask of the fields that an item has: no package has the schemas."""
+"""Rules of the schemas of four extensions for the fields of an item: no package has the schemas."""
 SCHEMAS = os.environ.get("LANDSLIDE_MAP_STAC_SCHEMAS")
 """Folder with the published schemas, as ``projection/v1.1.0/schema.json``, to validate by them too."""
 

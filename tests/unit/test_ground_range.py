@@ -113,9 +113,9 @@ def test_places_are_seen_where_the_orbit_is_nearest_to_them(tmp_path):
     ]
     lon, lat, height = (np.array([values]) for values in zip(*places, strict=True))
     line, sample = geometry.RangeDoppler(annotation).image_coordinates(lon, lat, height)
-    told = np.array([seen_at(*place) for place in places])
-    assert np.abs(line[0] - told[:, 0]).max() < 0.01
-    assert np.abs(sample[0] - told[:, 1]).max() < 0.01
+    expected = np.array([seen_at(*place) for place in places])
+    assert np.abs(line[0] - expected[:, 0]).max() < 0.01
+    assert np.abs(sample[0] - expected[:, 1]).max() < 0.01
 
 
 @needs_sarsen
@@ -292,8 +292,8 @@ def test_an_orbit_file_beside_the_product_is_used(tmp_path):
     }
     inputs = scene(tmp_path, before, product, dem=str(dem), s1=listed)
     assert elsewhere in inputs.files
-    told = [notice.message for notice in inputs.notices if notice.code == "I324"]
-    assert sum(elsewhere.name in message for message in told) == 1
+    texts = [notice.message for notice in inputs.notices if notice.code == "I324"]
+    assert sum(elsewhere.name in message for message in texts) == 1
     with pytest.raises(InputError) as refused:
         scene(tmp_path, before, product, dem=str(dem), s1={**listed, "orbits": [str(dem)]})
     assert refused.value.code == "E101"

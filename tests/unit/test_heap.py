@@ -16,7 +16,7 @@ from landslide_map.models.networks.speedups.heap import kept_memory
 
 
 def pages_cleared(around: AbstractContextManager[None]) -> int:
-    """Return how many pages a thread asks for that makes and drops the same large arrays over and over."""
+    """Return the page faults of a thread that makes and drops the same large arrays over and over."""
     counted = []
 
     def step() -> None:

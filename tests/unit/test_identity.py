@@ -1,4 +1,4 @@
-"""Files and settings that decide a result are told from others, and nothing else is."""
+"""The identity of a run: files and settings that decide a result, and nothing else."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from landslide_map.mapping.result import MapResult
 
 def result_of(out: Path, landslides: int, above: int, analysed: int = 4, *codes: str) -> MapResult:
     windows = {"planned": 4, "analysed": analysed, "landslide": above}
-    return MapResult(out, landslides, windows, tuple(Notice(code, "<told>") for code in codes), 1.0)
+    return MapResult(out, landslides, windows, tuple(Notice(code, "<text>") for code in codes), 1.0)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_views_give_what_the_files_hold(tmp_path: Path) -> None:
     assert result.landslides_frame().geometry.iloc[0].area == 400
     np.testing.assert_array_equal(result.probability_raster(), pixels)
     np.testing.assert_array_equal(result.windows_dataset()["probability"], pixels)
-    assert "&lt;told&gt;" in result._repr_html_()
+    assert "&lt;text&gt;" in result._repr_html_()
     assert len(result.plot(Figure().subplots()).images) == 1
 
 

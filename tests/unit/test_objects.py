@@ -103,7 +103,7 @@ def test_a_body_is_held_where_a_third_of_it_is_mapped() -> None:
     known = [square(0, 0, 300, 10), square(0, 1000, 300, 10), square(0, 2000, 40)]
     mapped = [square(0, 0, 60, 10), square(50, 0, 60, 10), square(0, 1000, 99, 10), square(0, 2000, 40)]
     found = compared(mapped, known)
-    # 110 and 99 of 300 m; the last is held but too small to be asked for.
+    # 110 and 99 of 300 m; the last is held but too small to count.
     assert found["bodies"]["landslides"] == 2
     assert found["bodies"]["held"] == 1
     assert [own["held"] for own in found["size_classes"]] == [0, 2, 0, 0, 0]

@@ -13,7 +13,7 @@ ROWS, COLUMNS = 2100, 1100
 
 
 def pixels() -> np.ndarray:
-    """Return values that tell band, row and column, ``(3, row, column)``."""
+    """Return values that encode band, row and column, ``(3, row, column)``."""
     band, row, column = np.meshgrid(np.arange(3), np.arange(ROWS), np.arange(COLUMNS), indexing="ij")
     return (band * 1e7 + row * 2000 + column).astype(np.float32)
 
@@ -47,7 +47,7 @@ def test_nothing_is_kept_of_what_is_not_read() -> None:
 
 
 def test_a_band_that_is_not_there_stays_one_value() -> None:
-    """Whoever reduces a block knows an absent band by its strides."""
+    """Reductions of a block detect an absent band by its strides."""
     absent = np.broadcast_to(np.float32(np.nan), (1, 64, 64))
     stack = xr.DataArray(
         da.from_delayed(da.from_array(absent).to_delayed().item(), absent.shape, np.float32).rechunk(64),

@@ -161,5 +161,5 @@ def write_in_zone(path: Path, stored: np.ndarray, epsg: int) -> None:
 def test_the_command_line_decides_instead_of_the_scene(tmp_path: Path):
     text = "event: {time: 2024-04-02T23:58:00Z}\ns1: {registration: trust, folder: images}\n"
     (tmp_path / "scene.yaml").write_text(text)
-    scenes = [load_scene(tmp_path / "scene.yaml", coregister=asked).s1 for asked in (False, True)]
+    scenes = [load_scene(tmp_path / "scene.yaml", coregister=wanted).s1 for wanted in (False, True)]
     assert [one and one.registration for one in scenes] == ["trust", "correct"]

@@ -233,7 +233,7 @@ def test_a_contradictory_record_is_refused(change, message):
 
 @pytest.mark.parametrize(("probability", "above"), [(0.4, False), (0.4 + 1e-9, False), (0.4001, True)])
 def test_a_window_at_its_threshold_is_not_above_as_in_the_rasters(probability, above):
-    """In the precision of the files: whoever compares what they hold counts the same windows."""
+    """In the precision of the files: a comparison of stored values counts the same windows."""
     one = np.array([[probability]])
     record = WindowRecord(
         probability=one,

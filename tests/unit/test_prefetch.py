@@ -61,7 +61,7 @@ def test_who_stops_early_leaves_no_thread_behind() -> None:
     ahead = prefetch(source)
     next(ahead)
     ahead.close()  # returns when the item under way is made
-    source.close()  # and nobody runs it any more
+    source.close()  # and no thread runs it any more
     assert ended.is_set()
 
 

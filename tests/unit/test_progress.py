@@ -1,4 +1,4 @@
-"""What is told of a run: every figure against a clock that the test moves by hand."""
+"""Progress reports of a run: every figure against a clock that the test moves by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The QGIS project: what QGIS insists on, checked on the XML; QGIS itself is asked in .ci/check_qgis."""
+"""The QGIS project: what QGIS requires, checked on the XML; QGIS itself opens it in .ci/check_qgis."""
 
 from __future__ import annotations
 

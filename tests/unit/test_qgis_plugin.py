@@ -99,7 +99,7 @@ def test_every_version_of_qgis_that_was_started_is_found(tmp_path: Path) -> None
 
 
 class Feedback:
-    """What an algorithm tells QGIS."""
+    """Messages of an algorithm to QGIS."""
 
     def __init__(self, cancel_at: str = "") -> None:
         self.heard: list[tuple[str, object]] = []

@@ -1,4 +1,4 @@
-"""Errors that no code of ours raises are told with a code and a way out."""
+"""Errors of libraries and the system are reported with a code and a remedy."""
 
 from __future__ import annotations
 

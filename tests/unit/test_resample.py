@@ -33,7 +33,7 @@ def speckle(shape: tuple[int, int], missing: float = 0.0) -> np.ndarray:
 
 
 def neighbour_zone(shape: tuple[int, int] = (170, 190), pixel: float = 10.0) -> Grid:
-    """A source in zone 32 under the target of `target`, with room to spare on no side."""
+    """A source in zone 32 under the target of `target`, with no margin on any side."""
     x, y = Transformer.from_crs(32633, 32632, always_xy=True).transform(300_600, 5_199_420)
     rows, cols = shape
     return grid_at(32632, round(x) - pixel * cols / 2 + 3.7, round(y) + pixel * rows / 2 - 1.2, shape, pixel)
@@ -343,7 +343,7 @@ def test_neighbouring_zones_60_and_1_are_read_across_the_antimeridian(tmp_path):
     [(32632, 0.0), (32632, 65.0), (32632, 80.0), (4326, 5.0), (4326, 70.0), (3413, 78.0)],
 )
 def test_coordinates_between_nodes_are_within_a_thousandth_of_a_pixel(source_epsg, latitude):
-    """The claim of docs/decisions/0003, with pyproj asked for every pixel."""
+    """The claim of docs/decisions/0003, with pyproj at every pixel."""
     _, northing = Transformer.from_crs(4326, 32633, always_xy=True).transform(11.0, latitude)
     grid = grid_at(32633, 300_000, round(northing, -1), (96, 96))
     pixel = 1e-4 if source_epsg == 4326 else 10.0

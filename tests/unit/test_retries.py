@@ -31,16 +31,16 @@ def predicted(block_row: int) -> RowResult:
 
 
 class Flaky:
-    """A judge that answers as it is told: row numbers to yield, errors to raise; a list for each time."""
+    """A predictor with a script: row numbers to yield, errors to raise; a list for each call."""
 
     def __init__(self, *times: list[int | Exception]) -> None:
         self.times = list(times)
-        self.asked: list[tuple[int, ...]] = []
+        self.calls: list[tuple[int, ...]] = []
 
     def __call__(self, block_rows: Sequence[int], tick: Tick) -> Iterator[RowResult]:
-        self.asked.append(tuple(block_rows))
+        self.calls.append(tuple(block_rows))
         for answer in self.times.pop(0):
-            tick(WINDOWS - 2)  # a row may fail when it is partly judged
+            tick(WINDOWS - 2)  # a row may fail when it is partly predicted
             if isinstance(answer, Exception):
                 raise answer
             tick(2)
@@ -63,7 +63,7 @@ def test_only_what_is_missing_is_asked_for_again_and_windows_count_once() -> Non
     predictor = Flaky([3, 1, FAILED], [OSError(5, "Input/output error")], [0, 2])
     rows, remarks, pauses, counted = outcome(predictor, range(4))
     assert rows == [3, 1, 0, 2]
-    assert predictor.asked == [(0, 1, 2, 3), (0, 2), (0, 2)]
+    assert predictor.calls == [(0, 1, 2, 3), (0, 2), (0, 2)]
     assert pauses == [1, 5]
     assert [notice.code for notice in remarks] == ["W110", "W110"]
     assert "1 s after this: b.tif: band 1 cannot be read" in remarks[0].message
@@ -104,7 +104,7 @@ def test_refusals_and_bugs_are_not_tried_again(refusal: Exception) -> None:
     with pytest.raises(type(refusal)) as raised:
         outcome(predictor, [0, 1])
     assert raised.value is refusal
-    assert len(predictor.asked) == 1
+    assert len(predictor.calls) == 1
 
 
 def test_a_zip_that_was_out_of_reach_is_read_again(tmp_path: Path) -> None:

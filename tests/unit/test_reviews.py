@@ -49,7 +49,7 @@ def write(path: Path, frame: gpd.GeoDataFrame, **others: gpd.GeoDataFrame) -> Pa
     return path
 
 
-def judged(frame: gpd.GeoDataFrame, *verdicts: str) -> gpd.GeoDataFrame:
+def reviewed(frame: gpd.GeoDataFrame, *verdicts: str) -> gpd.GeoDataFrame:
     frame = with_review_columns(frame)
     frame["review"] = list(verdicts)
     frame["comment"] = [f"says {verdict}" if verdict != "unseen" else "" for verdict in verdicts]
@@ -70,7 +70,7 @@ def test_the_same_outline_has_the_same_identity_and_another_one_another() -> Non
 
 def test_verdicts_go_by_identity_then_by_overlap_and_the_rest_is_kept() -> None:
     verdicts = ("confirmed", "rejected", "unsure", "unseen", "confirmed")
-    old = as_read(judged(outlines(0, 1000, 2000, 3000, 4000), *verdicts))
+    old = as_read(reviewed(outlines(0, 1000, 2000, 3000, 4000), *verdicts))
     # the first as it was, the second by 20 m aside, the third by 60 m, the fifth gone
     carried = carry_over(outlines(2060, 1020, 0), old)
     assert carried.landslides["review"].tolist() == ["unseen", "rejected", "confirmed"]
@@ -81,13 +81,13 @@ def test_verdicts_go_by_identity_then_by_overlap_and_the_rest_is_kept() -> None:
 
 
 def test_one_verdict_goes_to_one_outline_the_one_it_overlaps_most() -> None:
-    carried = carry_over(outlines(30, 10), as_read(judged(outlines(0), "confirmed")))
+    carried = carry_over(outlines(30, 10), as_read(reviewed(outlines(0), "confirmed")))
     assert carried.landslides["review"].tolist() == ["unseen", "confirmed"]
 
 
 def test_outlines_drawn_by_hand_are_never_lost_and_not_doubled(tmp_path: Path) -> None:
     found = with_review_columns(outlines(0))
-    drawn = judged(outlines(9000, 0), "added", "added").assign(uid="", prob_mean=float("nan"))
+    drawn = reviewed(outlines(9000, 0), "added", "added").assign(uid="", prob_mean=float("nan"))
     path = write(tmp_path / "a.gpkg", pd.concat([found, drawn], ignore_index=True))
     old = previous_reviews(path)
     first = carry_over(outlines(500), old)
@@ -115,7 +115,7 @@ def test_an_outline_that_a_person_changed_takes_the_place_of_the_new_one(tmp_pat
 
 
 def test_verdicts_survive_another_projection() -> None:
-    old = judged(outlines(0), "confirmed").to_crs(32650)
+    old = reviewed(outlines(0), "confirmed").to_crs(32650)
     assert carry_over(outlines(0), as_read(old).assign(uid="x")).landslides["review"].tolist() == [
         "confirmed"
     ]
@@ -146,7 +146,7 @@ def test_nothing_reviewed_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_word_that_is_no_verdict_is_refused_with_its_name(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.gpkg", judged(outlines(0, 1000), "confirmed", "maybe"))
+    path = write(tmp_path / "a.gpkg", reviewed(outlines(0, 1000), "confirmed", "maybe"))
     with raised("E171", "'maybe'"):
         read_reviews(path)
 
@@ -158,7 +158,7 @@ def test_a_file_that_is_no_geopackage_is_refused(tmp_path: Path, content: bytes)
     with pytest.raises(InputError) as refusal:
         read_reviews(path)
     assert refusal.value.code == "E170"
-    refuse_edited(path)  # which only asks for edit sessions
+    refuse_edited(path)  # which only checks for edit sessions
 
 
 def test_a_result_without_the_layer_or_the_columns(tmp_path: Path) -> None:
@@ -199,18 +199,18 @@ def test_an_edit_session_is_noticed_and_one_that_ended_is_tidied(tmp_path: Path)
 
 
 def test_verdicts_given_while_a_run_goes_on_are_not_replaced(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.gpkg", judged(outlines(0, 1000), "confirmed", "unseen"))
+    path = write(tmp_path / "a.gpkg", reviewed(outlines(0, 1000), "confirmed", "unseen"))
     known = previous_reviews(path)
     refuse_new_verdicts(path, known)
     path.unlink()
-    write(path, judged(outlines(0, 1000), "confirmed", "rejected"))
+    write(path, reviewed(outlines(0, 1000), "confirmed", "rejected"))
     with pytest.raises(UsageError) as refusal:
         refuse_new_verdicts(path, known)
     assert refusal.value.code == "E403"
 
 
 def test_what_the_map_made_is_told_from_what_people_made() -> None:
-    frame = judged(outlines(0, 1000), "confirmed", "added")
+    frame = reviewed(outlines(0, 1000), "confirmed", "added")
     made = unreviewed(frame)
     assert made["id"].tolist() == [1]
     assert not {"uid", *REVIEW_COLUMNS} & set(made.columns)
@@ -218,7 +218,7 @@ def test_what_the_map_made_is_told_from_what_people_made() -> None:
 
 
 def test_the_tally_counts_verdicts_and_leaves_the_unsure_out() -> None:
-    frame = judged(outlines(*range(0, 6000, 1000)), *["confirmed"] * 3, "rejected", "unsure", "unseen")
+    frame = reviewed(outlines(*range(0, 6000, 1000)), *["confirmed"] * 3, "rejected", "unsure", "unseen")
     found = tally(frame)
     assert found.counts == {"unseen": 1, "confirmed": 3, "rejected": 1, "unsure": 1, "added": 0}
     assert found.precision == 0.75
@@ -231,7 +231,7 @@ def test_the_tally_counts_verdicts_and_leaves_the_unsure_out() -> None:
 
 
 def test_an_export_replaces_an_export_and_nothing_else(tmp_path: Path) -> None:
-    frame = judged(outlines(0, 1000, 2000, 3000), "confirmed", "rejected", "added", "unseen")
+    frame = reviewed(outlines(0, 1000, 2000, 3000), "confirmed", "rejected", "added", "unseen")
     result = write(tmp_path / "landslides.gpkg", frame)
     other = tmp_path / "mine.gpkg"
     outlines(0).to_file(other, layer="landslides")

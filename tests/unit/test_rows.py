@@ -1,4 +1,4 @@
-"""Rows of blocks judged on their own, in any order, make the classification of the whole scene."""
+"""Rows of blocks predicted alone, in any order, make the classification of the whole scene."""
 
 from __future__ import annotations
 

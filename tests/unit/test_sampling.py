@@ -26,7 +26,7 @@ TILED: dict[str, Any] = {"tiled": True, "blockxsize": 256, "blockysize": 256, "c
 
 
 def position() -> np.ndarray:
-    """A raster whose values tell their place."""
+    """A raster whose values encode their place."""
     return np.arange(SIZE * SIZE, dtype=np.float32).reshape(SIZE, SIZE)
 
 
@@ -151,7 +151,7 @@ def test_the_edge_of_a_swath_is_found_exactly(tmp_path: Path, degrees: int) -> N
 
 def test_a_stripe_that_meets_none_of_the_first_points_is_found(tmp_path: Path) -> None:
     valid = np.zeros((SIZE, SIZE), bool)
-    valid[:, 100:180] = True  # points lie at 20, 60, 100, 140 ...; the first asked at 20 and 380
+    valid[:, 100:180] = True  # points lie at 20, 60, 100, 140 ...; the first read at 20 and 380
     band = write_band(tmp_path / "a.tif", np.where(valid, 1, np.nan).astype(np.float32), GRID, **TILED)
     found = covered(band, GRID)
     assert found is not None

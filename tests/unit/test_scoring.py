@@ -92,7 +92,7 @@ def test_without_radar_only_the_optical_member_votes(bundle: Path) -> None:
 
 
 def test_complete_windows_are_no_reason_to_warn() -> None:
-    """Three of the default bundle's 28 members judge a complete window; the rest is for others."""
+    """Three of the default bundle's 28 members predict a complete window; the rest is for others."""
     assert score(WINDOWS).attrs["notices"] == []
     without_radar = WINDOWS.copy()
     without_radar[1, ..., 4:] = np.nan

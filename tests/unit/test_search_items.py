@@ -139,7 +139,7 @@ def test_an_item_that_lies_or_lacks_something_is_left_out_with_its_reason(spoil,
     spoil(item)
     found = read_item(item, AREA, Source("test"))
     if word is None:
-        assert isinstance(found, Optical), "the product name tells the time"
+        assert isinstance(found, Optical), "the product name holds the time"
         assert found.start == utc("2024-04-10T02:25")
     else:
         assert isinstance(found, Rejected)

@@ -80,7 +80,7 @@ def test_real_power_is_refused_as_decibels():
 def test_amplitude_of_land_is_refused_as_power():
     for name, vv, vh in real_db():
         if np.median(vh) < -21:
-            continue  # calm water and dry snow: nothing in the pixels tells power from amplitude
+            continue  # calm water and dry snow: nothing in the pixels separates power from amplitude
         with raised("E301", messages.LOOK_LIKE_AMPLITUDE):
             check_units(linear(vv, 0.5), linear(vh, 0.5), "power", name)
 

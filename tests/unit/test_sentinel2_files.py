@@ -74,7 +74,7 @@ def test_band_descriptions_tell_which_band_is_which(tmp_path: Path, descriptions
         "nir": 4,
     }
     assert image.offset == 0
-    assert "W213" in codes  # nothing tells the date
+    assert "W213" in codes  # no name holds the date
 
 
 def test_the_narrow_infrared_and_red_edge_are_not_taken_for_nir_and_red(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_zeros_in_one_band_only_are_told(tmp_path: Path) -> None:
 
 
 def test_cloud_in_the_classification_does_not_hide_the_offset() -> None:
-    """Two thirds cloud, told by SCL: the rest decides."""
+    """Two thirds cloud, by SCL: the rest decides."""
     pixels = land(0)
     classes = np.full((128, 120), 4, np.float32)
     classes[:85] = 9

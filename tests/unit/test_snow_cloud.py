@@ -1,4 +1,4 @@
-"""Snow and cloud told from bright ground, on real scenes and class by class."""
+"""Snow and cloud separated from bright ground, on real scenes and class by class."""
 
 from __future__ import annotations
 

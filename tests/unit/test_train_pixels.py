@@ -45,7 +45,7 @@ def tiny(**changes: Any) -> PixelRecipe:
 
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tiles in which the first channel alone tells landslides."""
+    """Tiles in which the first channel alone shows landslides."""
     folder = tmp_path_factory.mktemp("tiles")
     rng = np.random.default_rng(4)
     (folder / "img").mkdir()

@@ -175,7 +175,9 @@ def with_memory_for(windows: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_batches_are_halved_where_memory_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_memory_for(2, monkeypatch)
     found = train(WINDOWS, KNOWN, tmp_path / "b", recipe=one_network(batch=8))
-    assert [notice.code for notice in found.notices] == ["W531"] * 2  # 8 to 4 to 2, told once for both folds
+    assert [notice.code for notice in found.notices] == [
+        "W531"
+    ] * 2  # 8 to 4 to 2, reported once for both folds
     assert "batches of 2 windows" in found.notices[-1].message
 
 

@@ -16,7 +16,7 @@ from landslide_map.errors import InputError
 from landslide_map.grid import Grid
 from landslide_map.products.review_summary import verdicts_of
 from landslide_map.windows import plan_windows
-from tests.unit.test_reviews import judged, outlines, write
+from tests.unit.test_reviews import outlines, reviewed, write
 
 GRID = Grid(CRS.from_epsg(32651), Affine(10, 0, 500_000, 0, -10, 640), 64 * 6, 64)
 PLAN = plan_windows(GRID.shape, 64)
@@ -56,7 +56,7 @@ def test_nothing_decided_is_refused() -> None:
 
 def test_the_words_of_a_review_become_labels(tmp_path: Path) -> None:
     words = ("confirmed", "added", "rejected", "unsure", "unseen")
-    write(tmp_path / "landslides.gpkg", judged(outlines(*range(0, 5000, 1000)), *words))
+    write(tmp_path / "landslides.gpkg", reviewed(outlines(*range(0, 5000, 1000)), *words))
     verdicts = verdicts_of(tmp_path)
     lefts = [
         np.round(shapes.bounds.minx - 500_000).tolist() for shapes in (verdicts.landslides, verdicts.others)

@@ -1,4 +1,4 @@
-"""The page of `landslide-map view`: who may ask, what is answered, what is saved, what is refused."""
+"""The page of `landslide-map view`: permitted requests, answers, saved reviews, refusals."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def code_of(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
-# Who may ask -------------------------------------------------------------------------------------------
+# Permitted requests ------------------------------------------------------------------------------------
 
 
 def test_every_address_needs_the_token(result: Path) -> None:
@@ -326,7 +326,7 @@ def test_a_result_of_others_leads_nowhere(page: TestClient, result: Path) -> Non
             (result / name).write_text(vrt.format(f"/vsicurl/{server.url}/a.gpkg"))
         for address in ("result", "outlines", "export/confirmed.gpkg"):
             assert code_of(page.get(address)) == (422, "E170")
-        assert server.asked == []
+        assert server.requests == []
 
 
 def test_requests_that_are_no_objects_are_refused(page: TestClient) -> None:
@@ -359,11 +359,11 @@ def test_verdicts_at_once_are_all_saved_and_one_of_two_on_a_row(page: TestClient
     outlines = outlines_of(page)[:8]
     answers: list[int] = []
 
-    def judge(outline: dict[str, Any], word: str) -> None:
+    def save_review(outline: dict[str, Any], word: str) -> None:
         answers.append(page.post("verdict", json=verdict(outline, review=word)).status_code)
 
-    work = [threading.Thread(target=judge, args=(own, "confirmed")) for own in outlines]
-    work += [threading.Thread(target=judge, args=(outlines[0], "rejected"))]
+    work = [threading.Thread(target=save_review, args=(own, "confirmed")) for own in outlines]
+    work += [threading.Thread(target=save_review, args=(outlines[0], "rejected"))]
     for one in work:
         one.start()
     for one in work:

@@ -85,5 +85,5 @@ def test_every_window_ends_in_one_row_of_blocks(shape: tuple[int, int], stride: 
     assert counted == list(range(len(plan.row_starts)))
     for block_row in plan.block_rows:
         ends = [int(plan.row_starts[row]) + 64 for row in plan.ending_in(block_row)]
-        assert ends, "a row of blocks without a window could not be told from one that is missing"
+        assert ends, "a row of blocks without a window would look like a missing one"
         assert all(block_row * 1024 < end <= (block_row + 1) * 1024 for end in ends)

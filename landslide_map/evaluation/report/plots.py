@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: drawn without a screen, in colours that the colour-blind tell apart."""
+"""Plots of an evaluation, drawn without a screen, in colours for the colour-blind."""
 
 from __future__ import annotations
 
@@ -177,11 +177,11 @@ def bars(path: Path, title: str, label: str, values: Mapping[str, float | None],
     axes.invert_yaxis()
     axes.axvline(0, color="black", linewidth=0.8)
     low, high = min(0.0, *lengths), max(*lengths, 0.0)
-    room = 0.22 * ((high - low) or 1.0)
+    margin = 0.22 * ((high - low) or 1.0)
     for place, length, note in zip(places, lengths, notes, strict=True):
-        axes.annotate(note, (max(length, 0.0) + room / 20, place), va="center", fontsize=8)
-    axes.set(xlabel=label, xlim=(low - room * (low < 0) / 4, high + room))
-    axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= high + room / 20])
+        axes.annotate(note, (max(length, 0.0) + margin / 20, place), va="center", fontsize=8)
+    axes.set(xlabel=label, xlim=(low - margin * (low < 0) / 4, high + margin))
+    axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= high + margin / 20])
     axes.set_title(title, loc="left", fontsize=11)
     _finish(figure, path)
 

@@ -16,7 +16,7 @@ from landslide_map.options import BackscatterUnits
 DB_LIMITS: Final = (-90.0, 60.0)
 """dB outside this range is a fill value (-99, -9999, -32768, -3.4e38, -inf ...), never a measurement."""
 FLOOR_DB: Final = -65.0
-"""Deepest radar shadow that :func:`to_db` tells apart; training pixels reach -63.4 dB, none lower."""
+"""Lower limit of :func:`to_db`, for the deepest radar shadow; training pixels reach -63.4 dB, none lower."""
 
 
 def mask_db(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -18,7 +18,7 @@ REACH: Final = 32
 REFUSED_PX: Final = 2
 """Smaller ones are within the errors of orbits and terrain models, and of the measurement in speckle."""
 CLEAR, DISTINCT, NOWHERE_ELSE = 0.3, 1.4, 6
-"""Correlation of a peak that tells, how many times that of all others it is, and from how many pixels away
+"""Correlation of a clear peak, how many times that of all others it is, and from how many pixels away
 others count; docs/decisions/0041 has what right pairs and chance reach."""
 LEFT_AT_ZERO: Final = 0.9
 """Share of the peak's correlation that is left without the shift, at most."""
@@ -88,7 +88,7 @@ def displacement(common: Pixels) -> tuple[int, int] | None:
     Returns
     -------
     tuple of int or None
-        Rows (downwards) and columns (to the right); None where there is no one peak that tells.
+        Rows (downwards) and columns (to the right); None where there is no clear peak.
     """
     reach = len(common) // 2
     row, column = np.unravel_index(common.argmax(), common.shape)

@@ -137,7 +137,7 @@ def check_sign(post: tuple[Pixels, Pixels], change: tuple[Pixels, Pixels], where
     return [
         Notice(
             "W309",
-            f"{where}: whether the differences are post - pre cannot be told, as they show nothing of the "
+            f"{where}: whether the differences are post - pre is unknown, as they do not correlate with the "
             f"post bands. The correlation is {', '.join(f'{value:.2f}' for value in together)} in VV, VH; "
             "it is 0.2 or more where both are of one image. Make sure of the sign, or give the images "
             "themselves as pre: and post:",

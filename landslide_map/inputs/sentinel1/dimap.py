@@ -1,6 +1,6 @@
 """A Sentinel-1 product of SNAP (BEAM-DIMAP): ``X.dim``, an XML, and ``X.data``, a folder of rasters.
 
-The rasters do not tell where they lie, what they measure, or which value is no data; the XML does. A GeoTIFF
+Georeference, quantity and no data value are not in the rasters, but in the XML. A GeoTIFF
 of SNAP holds the same XML in a tag of its own.
 """
 
@@ -45,7 +45,7 @@ class DimapBand:
     grid: Grid | None
     """None where only the raster's own header says where it lies."""
     nodata: tuple[float, ...] | None
-    """None where nothing declares it: the pixels tell, as of any file."""
+    """None where nothing declares it: it is detected from pixels, as in any file."""
     identity: Identity
 
 
@@ -94,7 +94,7 @@ def read_dimap(path: Path) -> dict[str, DimapBand]:
 
 @dataclass(frozen=True, slots=True)
 class DimapHeader:
-    """What the XML in a GeoTIFF of SNAP tells."""
+    """Metadata from the XML in a GeoTIFF of SNAP."""
 
     identity: Identity
     descriptions: tuple[str, ...]
@@ -172,7 +172,7 @@ def _by_names(path: Path, identity: Identity) -> dict[str, DimapBand]:
 
 
 def _of_band(identity: Identity, recorded: re.Match[str], decibels: bool, flattened: bool) -> Identity:
-    """Return what is known of a band; terrain-flattened gamma0 has the name of the other, the graph tells."""
+    """Return what is known of a band; only the graph separates terrain-flattened gamma0 from the other."""
     units: BackscatterUnits = "db" if decibels else "power"
     gamma: Quantity = "gamma0_rtc" if flattened else "gamma0"
     quantity: Quantity = gamma if recorded["quantity"].lower() == "gamma" else "sigma0"

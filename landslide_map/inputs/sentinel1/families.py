@@ -1,7 +1,7 @@
 """Product families of Sentinel-1: the passes in a folder or zip.
 
-A product is a pair of rasters, VV and VH, or one raster with both. What each is (units, radiometry, date) is
-told by its tags and name (:mod:`~landslide_map.inputs.sentinel1.metadata`); files that only come along are
+A product is a pair of rasters, VV and VH, or one raster with both. Its tags and name declare
+units, radiometry and date (:mod:`~landslide_map.inputs.sentinel1.metadata`). Other files beside it are
 left out. Products that one satellite took within ten minutes are slices, bursts or frames of one pass.
 """
 

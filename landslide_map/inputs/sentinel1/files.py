@@ -41,7 +41,7 @@ _README_LIMIT: Final = 1 << 20
 EDGE: Final = 32
 """Edge of the windows of a sample, pixels."""
 _FOLDERS: Final = 4
-"""How many folder names above a file may tell what it is."""
+"""Folder names above a file that may declare what it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ AFTER_DAYS: Final = 36.0
 """Passes of a folder that are farther from the event are left out; those of training are within 12 days."""
 _ENOUGH: Final = 3
 _SAME_TRACK_S: Final = 60.0
-"""Times of day of passes of one track agree within this, where no orbit number tells."""
+"""Times of day of passes of one track agree within this, where no orbit number is known."""
 
 Passes = list[list[Product]]
 
@@ -79,7 +79,7 @@ def _expanded(track: TrackSpec) -> TrackSpec:
 
 
 def _direction(group: Sequence[Product]) -> str:
-    """Return the direction of a pass: as its tags or name tell, else by the local time of the day."""
+    """Return the direction of a pass: from its tags or name, else from the local time of the day."""
     first = group[0]
     recorded = next((one.identity.orbit for one in group if one.identity.orbit), None)
     if recorded is None and has_time_of_day(first.acquired):
@@ -88,7 +88,7 @@ def _direction(group: Sequence[Product]) -> str:
     if recorded is None:
         raise InputError(
             "E318",
-            f"{first.files['vv']}: neither tags nor name nor time of day tell whether the pass is ascending; "
+            f"{first.files['vv']}: neither tags nor name nor time of day show whether the pass is ascending; "
             "list it under descending: or ascending: in scene.yaml",
         )
     return recorded

@@ -252,7 +252,7 @@ def _two_bands(file: RadarFile) -> tuple[int, int]:
         return 1, 2
     raise InputError(
         "E305",
-        f"{file.path}: cannot tell which of its {len(recorded)} bands are VV and VH (descriptions "
+        f"{file.path}: it is unknown which of its {len(recorded)} bands are VV and VH (descriptions "
         f"{', '.join(t or '-' for t in file.descriptions)}). Add bands: {{vv: 1, vh: 2}} in scene.yaml, "
         "or give files as vv: and vh:",
     )
@@ -345,7 +345,7 @@ def _open_composite(orbit: str, spec: CompositeSpec) -> tuple[RadarComposite, li
     if recorded and recorded != orbit:
         raise InputError("E303", f"{where}: listed under {orbit}, but its tags say {recorded}")
     if not recorded:
-        unknown = f"a composite tells neither direction nor dates nor track; it is taken as {orbit} as listed"
+        unknown = f"a composite has neither direction nor dates nor track; it is taken as {orbit} as listed"
         notices.append(Notice("I323", f"{where}: {unknown}"))
     opened = {name: replace(band.band, limits=DB_LIMITS) for name, band in bands.items()}
     return RadarComposite(opened, quantity, Path(where).name), notices

@@ -207,8 +207,8 @@ def _bands_in(path: Path | None, descriptions: list[str]) -> dict[str, int]:
     if any(len(numbers) > 1 for numbers in found.values()) or not any(found[name] for name in bands.OPTICAL):
         raise InputError(
             "E101",
-            f"{path}: its band descriptions ({', '.join(map(repr, descriptions))}) do not tell which band is "
-            "which. Write bands: {red: 1, green: 2, blue: 3, nir: 4} with the right numbers in scene.yaml",
+            f"{path}: its band descriptions ({', '.join(map(repr, descriptions))}) do not name the bands. "
+            "Write bands: {red: 1, green: 2, blue: 3, nir: 4} with the right numbers in scene.yaml",
         )
     return {name: numbers[0] for name, numbers in found.items() if numbers}
 
@@ -219,7 +219,7 @@ def _refuse_level_1c(path: str) -> None:
 
 
 def dates_in_names(paths: list[str]) -> datetime | None:
-    """Return the one acquisition time that file and folder names tell; the innermost name counts.
+    """Return the one acquisition time in file and folder names; the innermost name counts.
 
     Raises
     ------
@@ -248,7 +248,7 @@ def _time(text: str) -> datetime:
 
 
 def baseline_in_names(paths: list[str]) -> str | None:
-    """Return the processing baseline that file and folder names tell, e.g. ``05.09``."""
+    """Return the processing baseline in file and folder names, e.g. ``05.09``."""
     found = {match["baseline"] for path in paths for match in PRODUCT_NAME.finditer(path)} - {None}
     if len(found) != 1:
         return None

@@ -206,7 +206,7 @@ def _grid(path: Path, array: str, entries: Entries) -> Grid:
         return Grid(crs, transform, int(cols), int(rows))
     except (KeyError, TypeError, ValueError, OverflowError, CRSError, AttributeError, IndexError):
         raise InputError(
-            "E101", f"{path}: the attributes of {array} do not tell its projection; fetch the product again"
+            "E101", f"{path}: the attributes of {array} lack its projection; fetch the product again"
         ) from None
 
 

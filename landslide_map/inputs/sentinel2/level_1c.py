@@ -17,7 +17,7 @@ SAME_PASS_S = 3600.0
 def open_level_1c(
     path: Path, event_time: datetime, optical: OpticalImage | None
 ) -> tuple[LevelOneImage, tuple[Path, ...]]:
-    """Read the metadata of the product; its bands are opened when a pixel member asks for them.
+    """Read the metadata of the product; its bands are opened when a pixel member reads them.
 
     Returns
     -------

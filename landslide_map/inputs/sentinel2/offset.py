@@ -148,7 +148,7 @@ def decide_offset(
         if verdict == "undecided":
             raise InputError(
                 "E204",
-                f"{name}: neither its name nor its pixels tell whether the +1000 offset of baseline 04.00 is "
+                f"{name}: neither its name nor its pixels show whether the +1000 offset of baseline 04.00 is "
                 f"in the numbers ({numbers}). Write offset: present or offset: absent in scene.yaml",
             )
         return _decision(scale, verdict, f"decided on pixels: {numbers}", name)

@@ -100,7 +100,7 @@ def joined(parts: Sequence[Found]) -> Found:
 
 
 def _joined_further(bands: Sequence[UnopenedBand]) -> UnopenedBand:
-    """Return one band of several parts; it may not be a Zarr array, which tells no projection."""
+    """Return one band of several parts; it may not be a Zarr array, which has no projection."""
     return replace(bands[0], path=joined_name([band.path for band in bands]), placed=None)
 
 

@@ -306,9 +306,7 @@ def _grid(tile: ElementTree.Element, where: str) -> Grid:
         crs = CRS.from_epsg(int(code[1]))
         return Grid(crs, Affine(dx, 0, x, 0, dy, y), columns, rows)
     except (StopIteration, ValueError, CRSError):
-        raise InputError(
-            "E101", f"{where}: does not tell the tile's 10 m grid; fetch the product again"
-        ) from None
+        raise InputError("E101", f"{where}: lacks the tile's 10 m grid; fetch the product again") from None
 
 
 def _sun_zenith(tile: ElementTree.Element | None) -> float | None:

@@ -1,6 +1,6 @@
 """Sentinel-2 image or band that is turned over, or lies beside what Sentinel-1 shows.
 
-Neither metadata nor values tell: the map is then of a mirrored landscape. Chips are compared with other
+Neither metadata nor values show it: the map is then of a mirrored landscape. Chips are compared with other
 bands, and with VH of Sentinel-1. In four of five real pairs of both sensors a peak of 0.36 or more lies
 within 2 pixels of no displacement. Of mirrored pairs no peak reaches 0.15 (docs/decisions/0041).
 """

@@ -41,7 +41,7 @@ class TlsFiles:
         _tried(
             self.certificate,
             f"certificate with the private key {self.key}, which has no passphrase",
-            # An empty passphrase, as OpenSSL would ask for one on the terminal.
+            # An empty passphrase, as OpenSSL would prompt for one on the terminal.
             lambda: context.load_cert_chain(self.certificate, self.key, password=""),
             self.key,
         )

@@ -89,4 +89,4 @@ def start_worker(name: str, network: VotingNetwork, at_once: int, image_size: in
     finally:
         network.unload()
         if on_cpu:
-            torch.set_num_threads(before)  # of the process, too: threads to come ask it
+            torch.set_num_threads(before)  # of the process, too: later threads inherit it

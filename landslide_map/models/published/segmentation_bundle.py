@@ -46,7 +46,7 @@ def bundle_document(published: Sequence[Published], ranked: bool) -> dict[str, A
         "version": "1.0.0",
         "description": f"Pixel members imported from published weights ({_REFERENCES[system]})",
         "unit": "pixel level: one probability for each pixel of 10 m",
-        "licence": "of the weights: their authors'; ask them, none is stated in the files",
+        "licence": "of the weights: that of their authors; the files state none",
         "created_with": {"landslide-map": __version__, "torch": str(torch.__version__)},
         "training": {
             "reference": _REFERENCES[system],

@@ -81,7 +81,7 @@ ENDING: Final = {"lightgbm": "txt", "xgboost": "ubj", "perceptron": "npz"}
 
 
 def predictor_of(kind: str, content: bytes) -> Predictor:
-    """Return the predictor of one fold's file, a key of :data:`PREDICTORS` tells which.
+    """Return the predictor of one fold's file; `kind` is a key of :data:`PREDICTORS`.
 
     Those of the last folds are kept for the same bytes: parsing takes most of the time in which the second
     small scene of a process is classified.

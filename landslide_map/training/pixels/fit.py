@@ -231,7 +231,7 @@ def _save(
         "samples": samples.rng.bit_generator.state,
         "torch": torch.get_rng_state(),
     }
-    with whole_file(path, "Make room and run the same command again to go on") as staged:
+    with whole_file(path, "Free disk space and run the same command again to go on") as staged:
         torch.save(content, staged)
 
 

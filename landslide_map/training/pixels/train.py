@@ -34,7 +34,7 @@ THRESHOLD: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """How training runs; none of it changes what the recipe asks for."""
+    """Options of the training process; none changes the recipe."""
 
     grid: bool = False
     """Train the 90 networks of the published grid instead of the recipe's one."""

@@ -125,7 +125,7 @@ def train(
     groups : sequence of str, optional
         Spatial group of each window.
     origin : DataFrame, optional
-        ``scene, row, col`` of each window's first pixel; tells overlapping windows.
+        ``scene, row, col`` of each window's first pixel; identifies overlapping windows.
     provenance : mapping, optional
         Where the windows come from, kept in the bundle.
     restart, overwrite : bool

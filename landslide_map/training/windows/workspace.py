@@ -105,7 +105,7 @@ class Workspace:
 
     def write(self, name: str, content: bytes | Callable[[Path], None]) -> None:
         """Write a file, whole or not at all; E601 where that fails."""
-        advice = "Finished folds are kept; make room and run the same command again to go on"
+        advice = "Finished folds are kept; free disk space and run the same command again to go on"
         with whole_file(self.folder / name, advice) as staged:
             if isinstance(content, bytes):
                 staged.write_bytes(content)

@@ -2,33 +2,33 @@
 // Requests and messages of both pages. Addresses are relative: the page's own holds the token.
 const byId = (name) => document.getElementById(name);
 
-function tell(text, bad = true) {
+function notify(text, bad = true) {
   const box = byId("message");
   box.textContent = text;
   box.className = bad ? "bad" : "good";
   box.hidden = false;
-  clearTimeout(tell.timer);
-  tell.timer = setTimeout(() => { box.hidden = true; }, bad ? 12000 : 4000);
+  clearTimeout(notify.timer);
+  notify.timer = setTimeout(() => { box.hidden = true; }, bad ? 12000 : 4000);
 }
 
-async function ask(address, options = {}) {
+async function request(address, options = {}) {
   let answer;
   try {
     answer = await fetch(address, options);
   } catch {
     const lost = { code: "", message: "The page does not answer: was landslide-map view stopped?" };
-    tell(lost.message);
+    notify(lost.message);
     throw lost;
   }
   if (answer.ok) return answer;
   let refusal;
   try { refusal = await answer.json(); } catch { refusal = { code: String(answer.status), message: answer.statusText }; }
-  tell(`${refusal.code}: ${refusal.message}`);
+  notify(`${refusal.code}: ${refusal.message}`);
   throw refusal;
 }
 
-const getJson = async (address) => (await ask(address)).json();
-const sendJson = async (address, content) => (await ask(address,
+const getJson = async (address) => (await request(address)).json();
+const sendJson = async (address, content) => (await request(address,
   { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(content) })).json();
 
 function area(squareMetres) {
@@ -49,10 +49,10 @@ async function download(event) {
   event.preventDefault();
   const link = event.currentTarget;
   try {
-    const answer = await ask(link.href);
+    const answer = await request(link.href);
     const name = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition") || "");
     const address = URL.createObjectURL(await answer.blob());
     element("a", { href: address, download: name ? name[1] : "download" }).click();
     setTimeout(() => URL.revokeObjectURL(address), 10000);
-  } catch { /* told already */ }
+  } catch { /* shown already */ }
 }

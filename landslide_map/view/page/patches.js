@@ -31,7 +31,7 @@
       links.append(link, " ");
     }
     const figure = element("figure", {}, overlay, share);
-    ask(`${address}/probability?raw=${raw()}`).then((answer) => answer.arrayBuffer()).then(async (bytes) => {
+    request(`${address}/probability?raw=${raw()}`).then((answer) => answer.arrayBuffer()).then(async (bytes) => {
       const values = new Float32Array(bytes);
       paintProbability(probability, values);
       await picture.decode();
@@ -73,7 +73,7 @@
     const draw = () => box.replaceChildren(...panels(patch, Math.min(Math.max(Number(choice.value) || 0, 0), patch.images - 1)));
     choice.onchange = draw;
     const remove = element("button", { type: "button", textContent: "remove" });
-    remove.onclick = async () => { await ask(`patches/${patch.key}`, { method: "DELETE" }); patches = patches.filter((one) => one !== patch); list(); };
+    remove.onclick = async () => { await request(`patches/${patch.key}`, { method: "DELETE" }); patches = patches.filter((one) => one !== patch); list(); };
     const size = `${patch.images > 1 ? `${patch.images} images, ` : ""}${patch.rows} x ${patch.columns} px, ${patch.bands} bands`;
     const head = element("h2", {}, patch.name, element("span", { className: "soft", textContent: size }));
     if (patch.images > 1) head.append(choice);
@@ -85,13 +85,13 @@
   function placeOf(patch) {
     const fields = ["epsg", "left", "top", "pixel"].map((name) => element("input", { placeholder: name === "pixel" ? "pixel, m" : name, ariaLabel: name, inputMode: "decimal" }));
     const said = element("span", { className: "soft" });
-    const tellPlace = () => { said.textContent = patch.place ? `Place: ${patch.place.crs}, ${patch.place.left}, ${patch.place.top}, ${patch.place.pixel} m` : "Place on the ground is unknown; GeoJSON needs it:"; };
+    const showPlace = () => { said.textContent = patch.place ? `Place: ${patch.place.crs}, ${patch.place.left}, ${patch.place.top}, ${patch.place.pixel} m` : "Place on the ground is unknown; GeoJSON needs it:"; };
     const set = element("button", { type: "button", textContent: "set" });
     set.onclick = async () => {
       const [epsg, left, top, pixel] = fields.map((input) => input.value.trim().replace(/^EPSG:/i, ""));
-      try { Object.assign(patch, await sendJson(`patches/${patch.key}/place`, { epsg, left, top, pixel })); tellPlace(); } catch { /* told already */ }
+      try { Object.assign(patch, await sendJson(`patches/${patch.key}/place`, { epsg, left, top, pixel })); showPlace(); } catch { /* shown already */ }
     };
-    tellPlace();
+    showPlace();
     return element("div", { className: "place" }, said, ...(patch.place ? [] : [...fields, set]));
   }
 
@@ -102,9 +102,9 @@
 
   async function upload(files) {
     for (const file of files) {
-      if (file.size > largest) { tell(`E452: ${file.name} is larger than ${Math.round(largest / 2 ** 20)} MB. Name it on the command line instead.`); continue; }
+      if (file.size > largest) { notify(`E452: ${file.name} is larger than ${Math.round(largest / 2 ** 20)} MB. Name it on the command line instead.`); continue; }
       try {
-        patches.push(await (await ask(`patches?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file })).json());
+        patches.push(await (await request(`patches?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file })).json());
       } catch { continue; }
       list();
     }

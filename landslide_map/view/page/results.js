@@ -124,11 +124,11 @@
   const isShown = (o) => isAbove(o) && !hidden.has(keyOf(o));
 
   async function load() {
-    const asked = threshold;
-    const found = await getJson(data.pixels && asked !== null ? `outlines?threshold=${asked}` : "outlines");
-    if (threshold !== asked) return; // the slider moved on meanwhile
+    const requested = threshold;
+    const found = await getJson(data.pixels && requested !== null ? `outlines?threshold=${requested}` : "outlines");
+    if (threshold !== requested) return; // the slider moved on meanwhile
     outlines = found.outlines.map((entry) => Object.assign(entry, pathOf(entry.r)));
-    told(found.tally);
+    showTally(found.tally);
     count();
     legend();
     map.draw();
@@ -155,7 +155,7 @@
     }));
   }
 
-  function told(tally) {
+  function showTally(tally) {
     const words = Object.entries(tally.counts).filter(([, n]) => n).map(([verdict, n]) => `${n} ${data.verdicts[verdict]}`);
     const sure = tally.precision === null ? "" : `; precision ${tally.precision.toFixed(2)} (95 %: ${tally.precision_95.map((n) => n.toFixed(2)).join(" to ")})`;
     byId("tally").textContent = words.join(", ") + sure;
@@ -179,10 +179,10 @@
       const probability = outline.p === null ? "no probability" : `probability ${outline.p.toFixed(2)}`;
       byId("which").textContent = outline.fid === undefined ? `Candidate, ${probability}` : `Outline ${outline.i}, ${probability}`;
       byId("comment").value = outline.c || "";
-      const judged = outline.v && outline.v !== "unseen";
+      const reviewed = outline.v && outline.v !== "unseen";
       const who = [outline.by, outline.at].filter(Boolean).join(", ");
-      byId("saved").textContent = outline.fid === undefined ? "Below the threshold of the result: save these outlines first, then judge."
-        : judged ? `${data.verdicts[outline.v]}${who ? ` (${who})` : ""}` : "not looked at yet";
+      byId("saved").textContent = outline.fid === undefined ? "Below the threshold of the result: save these outlines first, then review them."
+        : reviewed ? `${data.verdicts[outline.v]}${who ? ` (${who})` : ""}` : "not reviewed yet";
       for (const button of byId("verdicts").children) {
         button.disabled = outline.fid === undefined || outline.v === "added";
         button.setAttribute("aria-pressed", String(button.dataset.verdict === outline.v));
@@ -193,7 +193,7 @@
     map.draw();
   }
 
-  async function judge(review) {
+  async function saveReview(review) {
     const outline = chosen;
     if (!outline || outline.fid === undefined || outline.v === "added") return;
     const comment = byId("comment").value.trim(), reviewer = byId("reviewer").value.trim();
@@ -201,8 +201,8 @@
     try {
       const tally = await sendJson("verdict", { fid: outline.fid, shape: outline.shape, review, comment, reviewer, seen: [outline.v, outline.c] });
       Object.assign(outline, { v: review, c: comment, by: reviewer, at: "now" });
-      told(tally);
-      tell(`saved: ${data.verdicts[review]}`, false);
+      showTally(tally);
+      notify(`saved: ${data.verdicts[review]}`, false);
     } catch (refusal) {
       if (refusal.code === "E453") { const { i, u } = outline; await load(); choose(outlines.find((o) => o.u === u && o.i === i) || null); return; }
     }
@@ -212,7 +212,7 @@
 
   function step(direction, unseenOnly = false) {
     const list = outlines.filter((o) => isShown(o) && o.fid !== undefined && (!unseenOnly || o.v === "unseen" || o === chosen));
-    if (!list.length || (unseenOnly && list.length === 1 && list[0] === chosen && chosen.v !== "unseen")) { tell("All were looked at.", false); return; }
+    if (!list.length || (unseenOnly && list.length === 1 && list[0] === chosen && chosen.v !== "unseen")) { notify("All are reviewed.", false); return; }
     const at = list.indexOf(chosen);
     const next = list[(at + direction + list.length) % list.length];
     map.show([next.box[0] - 25, next.box[1] - 25, next.box[2] + 25, next.box[3] + 25]);
@@ -242,11 +242,11 @@
   };
   byId("threshold").onchange = async () => {
     if (!data.pixels) return;
-    const before = threshold, asked = Number(byId("threshold").value);
-    threshold = asked;
-    byId("shown").textContent = `drawing at ${asked.toFixed(2)} …`;
+    const before = threshold, requested = Number(byId("threshold").value);
+    threshold = requested;
+    byId("shown").textContent = `drawing at ${requested.toFixed(2)} …`;
     try { await load(); } catch { threshold = before; }
-    if (threshold === asked || threshold === before) changed(threshold);
+    if (threshold === requested || threshold === before) changed(threshold);
   };
   byId("as-stored").onclick = () => { byId("threshold").value = data.lowest; changed(null); };
   byId("redraw").onclick = async () => {
@@ -257,7 +257,7 @@
       Object.assign(data, await getJson("result"));
       await load();
       choose(null);
-      tell(`${made.landslides} outlines are in landslides.gpkg now; reviews are kept`, false);
+      notify(`${made.landslides} outlines are in landslides.gpkg now; reviews are kept`, false);
     } catch { count(); }
   };
   byId("redraw").title = data.redraws ? "" : "This result holds no candidates: map the scene again with outlines of objects.";
@@ -266,7 +266,7 @@
     const button = element("button", { type: "button", textContent: verdict === "unseen" ? "take back" : words });
     button.dataset.verdict = verdict;
     button.style.setProperty("--own", COLOURS[verdict] || "#5b6570");
-    button.onclick = () => judge(verdict);
+    button.onclick = () => saveReview(verdict);
     if (verdict === "unseen") byId("verdicts").append(button); else byId("verdicts").prepend(button);
   }
   byId("verdicts").prepend(...["confirmed", "rejected", "unsure"].map((name) => byId("verdicts").querySelector(`[data-verdict=${name}]`)));
@@ -276,7 +276,7 @@
   for (const name of ["gpkg", "geojson"]) byId(name).onclick = download;
   const keys = {
     "+": () => map.zoom(1.5), "=": () => map.zoom(1.5), "-": () => map.zoom(1 / 1.5), n: () => step(1), p: () => step(-1),
-    1: () => judge("confirmed"), 2: () => judge("rejected"), 3: () => judge("unsure"),
+    1: () => saveReview("confirmed"), 2: () => saveReview("rejected"), 3: () => saveReview("unsure"),
     ArrowLeft: () => map.pan(80, 0), ArrowRight: () => map.pan(-80, 0), ArrowUp: () => map.pan(0, 80), ArrowDown: () => map.pan(0, -80),
   };
   addEventListener("keydown", (event) => {

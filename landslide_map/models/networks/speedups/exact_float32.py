@@ -25,7 +25,7 @@ def true_float32() -> Iterator[None]:
     before = [getattr(place, name) for place, name, _ in exact]
     try:
         products = torch.get_float32_matmul_precision()
-    except RuntimeError:  # the newer settings were used, and torch refuses to tell of the older
+    except RuntimeError:  # the newer settings were used, and torch then refuses to read the older
         products = "highest"
     torch.set_float32_matmul_precision("highest")
     for place, name, value in exact:

@@ -76,7 +76,7 @@ _LEAN: Final[dict[type[nn.Module], type[nn.Module]]] = {
 
 
 def lean_activations(encoder: nn.Module) -> None:
-    """Replace rotary embeddings, GELU and StarReLU where nobody else needs what they overwrite.
+    """Replace rotary embeddings, GELU and StarReLU where no other module reads what they overwrite.
 
     That is so behind a product, whose result they alone read. Other encoders are left as they are.
     """
