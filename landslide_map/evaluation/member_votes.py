@@ -19,7 +19,7 @@ from landslide_map.models.voting.scenario import Scenario, combine_predictions, 
 
 Data = xr.DataArray | Windows
 """Statistics ``(window, channel, statistic)``, or windows with their pixels."""
-_EVERYONE = "everyone"
+_ALL_MEMBERS = "all members"
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,9 @@ def _divided(
 
 def _with_all_members(bundle: Bundle) -> Bundle:
     names = [member.name for member in bundle.members]
-    return replace(bundle, scenarios=(Scenario(_EVERYONE, dict.fromkeys(names, 1.0), 0.5, needs_all=False),))
+    return replace(
+        bundle, scenarios=(Scenario(_ALL_MEMBERS, dict.fromkeys(names, 1.0), 0.5, needs_all=False),)
+    )
 
 
 def _single_fold(bundle: Bundle, fold: int) -> Bundle:

@@ -150,8 +150,8 @@ def _find_objects(ready: PreparedRun, record: WindowRecord, progress: reporting.
         return None
     with timings.stage(OUTLINE), reporting.step(progress, OUTLINE):
         s1 = ready.settings.s1
-        trusted = s1 is not None and s1.registration == "trust"
-        objects = object_map(ready.checkpoint.strips, record, ready.plan, ready.inputs, as_it_lies=trusted)
+        as_it_lies = s1 is not None and s1.registration == "trust"
+        objects = object_map(ready.checkpoint.strips, record, ready.plan, ready.inputs, as_it_lies=as_it_lies)
     if objects is not None:
         ready.notices.about_inputs += objects.notices
     return objects

@@ -120,7 +120,7 @@ def lazy_channels(inputs: SceneInputs, names: Collection[str], chunks: Chunks = 
     grid, files = inputs.grid, OpenFiles()
     here = {*inputs.sensors, *(["terrain"] if inputs.dem else [])}
     here |= {"before"} if inputs.optical_before else set()
-    here |= {"classes"} if tells_water(inputs) else set()
+    here |= {"classes"} if water_known(inputs) else set()
     wanted = {sensor: [name for name in own if name in names] for sensor, own in _TOGETHER.items()}
     rows, cols = da.core.normalize_chunks(chunks, grid.shape)
     layers = [
@@ -216,7 +216,7 @@ def is_classified(inputs: SceneInputs) -> bool:
     return inputs.optical is not None and inputs.optical.scene_classification is not None
 
 
-def tells_water(inputs: SceneInputs) -> bool:
+def water_known(inputs: SceneInputs) -> bool:
     """Return whether a scene has a water mask or a scene classification."""
     return is_classified(inputs) or inputs.water is not None
 

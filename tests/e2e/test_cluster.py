@@ -110,7 +110,7 @@ class Work:
         predictor = workers.predictor(self.inputs, self.choice, self.choice.load(), self.plan, 0.75)
         return in_order(predictor(self.plan.block_rows, tick))
 
-    def judged_here(self) -> list[bytes]:
+    def predicted_here(self) -> list[bytes]:
         return in_order(predict_rows(self.inputs, self.choice.load(), self.plan, 0.75, self.plan.block_rows))
 
 
@@ -152,7 +152,7 @@ def work(scene: Path) -> Work:
 
 @pytest.fixture(scope="module")
 def expected(work: Work) -> list[bytes]:
-    return work.judged_here()
+    return work.predicted_here()
 
 
 def test_a_map_has_the_same_bytes_although_a_worker_is_killed(
@@ -262,7 +262,7 @@ def test_a_scheduler_that_is_lost_while_a_worker_works(phase: str, work: Work, t
     assert caught.value.code == "E630"
 
 
-def test_a_scheduler_that_is_lost_before_versions_are_asked_for(tmp_path: Path) -> None:
+def test_a_scheduler_that_is_lost_before_versions_are_read(tmp_path: Path) -> None:
     with DaskProcesses(tmp_path) as processes:
         processes.worker("last")
         processes.await_workers("last")
@@ -294,22 +294,22 @@ class Chatty(SchedulerPlugin):
     def add_client(self, scheduler, client):
         tries = Path("tries")
         tries.open("a").write("x")
-        if len(tries.read_text()) <= {rude}:
+        if len(tries.read_text()) <= {noisy}:
             said = {{"op": "adjust-heartbeat-interval", "interval": 5}}
             scheduler.loop.add_callback(scheduler.report, said)
 
 def dask_setup(scheduler):
     scheduler.add_plugin(Chatty())
 """
-"""A scheduler that says something to all clients in the same breath as it greets one, to the first ones."""
+"""A scheduler whose first answer to a client comes along with another message, for the first clients."""
 
 
-@pytest.mark.parametrize("rude", [connect.GREETINGS - 1, connect.GREETINGS])
-def test_a_greeting_along_with_other_messages_is_asked_for_anew(rude: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("noisy", [connect.HANDSHAKES - 1, connect.HANDSHAKES])
+def test_a_handshake_along_with_other_messages_is_repeated(noisy: int, tmp_path: Path) -> None:
     preload = tmp_path / "chatty.py"
-    preload.write_text(CHATTY.format(rude=rude))
+    preload.write_text(CHATTY.format(noisy=noisy))
     with DaskProcesses(tmp_path, preload=preload) as processes:
-        if rude < connect.GREETINGS:
+        if noisy < connect.HANDSHAKES:
             with client_of(processes.address) as client:
                 assert client.scheduler_info()["workers"] == {}
         else:
@@ -318,7 +318,7 @@ def test_a_greeting_along_with_other_messages_is_asked_for_anew(rude: int, tmp_p
                 client_of(processes.address),
             ):
                 pass
-    assert len((tmp_path / "tries").read_text()) == connect.GREETINGS
+    assert len((tmp_path / "tries").read_text()) == connect.HANDSHAKES
 
 
 LIAR = """
@@ -441,7 +441,7 @@ def test_local_workers_make_the_same_map_and_are_gone_afterwards(
     scene: Path, local: Path, tmp_path: Path
 ) -> None:
     run = started(scene, tmp_path / "out", "--workers", 2, "--memory", "5GB")
-    workers = told_of_workers(run)
+    workers = lists_workers(run)
     _, said = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 0, said
     assert_gone(workers)
@@ -456,7 +456,7 @@ def test_local_workers_make_the_same_map_and_are_gone_afterwards(
 
 def test_ctrl_c_leaves_no_worker_and_no_noise(scene: Path, tmp_path: Path) -> None:
     run = started(scene, tmp_path / "out", "--workers", 2, "--stride", 8)
-    workers = told_of_workers(run)
+    workers = lists_workers(run)
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does
     _, said = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 130
@@ -471,7 +471,7 @@ def started(scene: Path, out: Path, *options: object) -> subprocess.Popen[str]:
     )
 
 
-def told_of_workers(run: subprocess.Popen[str]) -> list[psutil.Process]:
+def lists_workers(run: subprocess.Popen[str]) -> list[psutil.Process]:
     """Wait until the command says that its workers have tasks, and return them."""
     assert run.stderr is not None
     said = ""

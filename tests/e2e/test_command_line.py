@@ -129,7 +129,7 @@ def test_the_same_scene_gives_the_same_bytes_whatever_the_threads(
     assert [name for name in first | second if first.get(name) != second.get(name)] == []
 
 
-def test_programs_are_told_in_json_and_people_where_the_time_went(
+def test_progress_is_json_for_programs_and_times_for_people(
     corner: Path, result: Path, tmp_path: Path
 ) -> None:
     without_classes = edited_scene(tmp_path, (f"    SCL: {dense_corner().parent}/s2/SCL.tif\n", ""))

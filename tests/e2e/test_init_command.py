@@ -87,7 +87,7 @@ def test_a_scene_that_is_there_is_not_replaced(tmp_path: Path):
     assert out.read_text() == written
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path):
+def test_a_place_that_cannot_be_written_is_reported(tmp_path: Path):
     (tmp_path / "file").write_text("")
     result = init(None, tmp_path / "file" / "scene.yaml")
     assert isinstance(result.exception, LandslideMapError)

@@ -102,7 +102,7 @@ def test_a_bundle_of_both_kinds_writes_pixels_near_outlines(
     np.testing.assert_array_equal(read(tmp_path / "results" / "pixel_probability.tif"), whole)
 
 
-def test_outlines_tell_what_pixel_members_say_and_are_drawn_without_them(
+def test_outlines_have_the_means_of_pixel_members_and_are_drawn_without_them(
     scene: Path, bundle: Path, tmp_path: Path
 ) -> None:
     add_pixel_members(None, bundle, tmp_path / "both")

@@ -58,7 +58,7 @@ def test_landslides_of_windows_alone_are_the_layer_windows_beside_objects(maps: 
     assert not (maps["windows"] / "outline_probability.tif").exists()
 
 
-def test_windows_and_outlines_tell_how_much_of_them_is_cloud_snow_and_shadow(maps: dict[str, Path]) -> None:
+def test_windows_and_outlines_have_shares_of_cloud_snow_and_shadow(maps: dict[str, Path]) -> None:
     with rasterio.open(maps["objects"].parent / "scene" / "s2" / "SCL.tif") as file:
         classes = np.kron(file.read(1), np.ones((2, 2), int))
         place = {"out_shape": classes.shape, "transform": file.transform @ file.transform.scale(0.5)}

@@ -66,7 +66,7 @@ def test_flat_ground_is_left_out_where_an_elevation_model_says_so(tmp_path: Path
         assert (classes.read(1) == Reason.FLAT).mean() > 0.8
 
 
-def test_an_offset_that_no_pixel_tells_is_asked_for(tmp_path: Path) -> None:
+def test_an_offset_that_no_pixel_shows_must_be_declared(tmp_path: Path) -> None:
 
     scene = write_scene(tmp_path, SNOWY[0])
     scene.write_text(scene.read_text().replace("offset: absent", "offset: auto"))

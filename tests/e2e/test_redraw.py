@@ -153,7 +153,7 @@ def test_in_its_own_folder_the_run_s_other_files_stay(results: Path, tmp_path: P
     assert redraw(copy, overwrite=True).landslides == len(layer(results))
 
 
-def test_a_verdict_whose_outline_is_gone_is_kept_and_told(results: Path, tmp_path: Path) -> None:
+def test_a_verdict_whose_outline_is_gone_is_kept_and_reported(results: Path, tmp_path: Path) -> None:
     folder = tmp_path / "reviewed"
     shutil.copytree(results, folder)
     old = layer(folder)

@@ -170,7 +170,7 @@ def test_every_page_is_read_once(server: str, monkeypatch: pytest.MonkeyPatch):
     assert not found.rejected
 
 
-def test_only_the_time_that_was_asked_for_is_returned(server: str):
+def test_only_the_requested_time_is_returned(server: str):
     found = found_in(server, Area.of_box(*BOX), "2024-04-06T00:00", "2024-04-12T00:00")
     assert [image.start for image in found.optical] == [utc("2024-04-10T02:25").replace(microsecond=24000)]
 

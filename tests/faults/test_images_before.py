@@ -58,7 +58,7 @@ def painted_over(path: Path, value: int, rows: slice = slice(None)) -> Path:
     return other
 
 
-def test_the_latest_clear_image_tells_the_vegetation_before(event: Path) -> None:
+def test_the_latest_clear_image_gives_the_vegetation_before(event: Path) -> None:
     inputs = opened(event)
     latest, older = inputs.optical_before
     assert latest.acquired is not None
@@ -74,7 +74,7 @@ def test_the_latest_clear_image_tells_the_vegetation_before(event: Path) -> None
     assert np.isclose(ndvi[clear], ((nir - red) / (nir + red))[clear], atol=1e-5).mean() > 0.99
 
 
-def test_outlines_are_told_the_vegetation_before_and_the_slope_which_no_member_reads(event: Path) -> None:
+def test_outlines_use_the_vegetation_before_and_the_slope_which_no_member_reads(event: Path) -> None:
     inputs, ensemble = opened(event), load_bundle()
     plan = plan_windows(inputs.grid.shape, 64)
     (row,) = predict_rows(inputs, ensemble, plan, 0.75, plan.block_rows, kept=Kept(outlines=True))

@@ -332,7 +332,7 @@ def test_a_checkpoint_of_another_version_or_of_no_use_is_refused(undisturbed: Pa
     assert kept(out) == []
 
 
-def test_a_torn_or_changed_row_is_judged_again(undisturbed: Path, tmp_path: Path) -> None:
+def test_a_torn_or_changed_row_is_predicted_again(undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first, second = begun(undisturbed, out, 2)
     first.write_bytes(first.read_bytes()[:-100])

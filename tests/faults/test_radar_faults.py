@@ -223,7 +223,7 @@ def test_one_file_under_both_directions(tmp_path):
         check_tracks_differ(tracks)
 
 
-def test_tracks_that_tags_tell_apart_whatever_is_declared(tmp_path):
+def test_tracks_that_tags_separate_whatever_is_declared(tmp_path):
     items = passes(tmp_path)
     move_pre(items, tmp_path / "S1A_IW_GRDH_1SDV_20240316T095500_20240316T095525_053004_066A00_AAAA")
     for item in items.values():
@@ -316,7 +316,7 @@ def test_a_slice_without_its_other_polarisation(tmp_path):
     assert "2 VV but 1 VH files" in refusal(items)
 
 
-def test_bands_that_nobody_names(tmp_path):
+def test_bands_without_names(tmp_path):
     vv, vh = decibels(land(1, -10.0)), decibels(land(2, -16.5))
     path = write(tmp_path / f"{SAFE['pre']}.tif", vv, vh, vv)
     message = refusal({"pre": {"path": path, "units": "db"}, "post": {"path": path, "units": "db"}})

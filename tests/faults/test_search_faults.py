@@ -203,7 +203,7 @@ def test_downloads_run_side_by_side(server: Loopback, tmp_path: Path):
 # Servers
 
 
-def test_a_server_that_asks_for_patience_gets_it(
+def test_the_wait_that_a_server_requests_is_kept(
     server: Loopback, network: Network, tmp_path: Path, pauses: list[float]
 ):
     server.fail("/a.tif", Fault(429, {"Retry-After": "7"}), Fault(503, {"Retry-After": "11"}))
@@ -223,7 +223,9 @@ def test_a_date_in_retry_after_and_one_that_is_far_too_long(
     assert pauses == [0.0, 120.0]
 
 
-def test_a_silent_server_is_asked_again_and_then_given_up(server: Loopback, network: Network, tmp_path: Path):
+def test_a_silent_server_gets_another_request_and_is_then_given_up(
+    server: Loopback, network: Network, tmp_path: Path
+):
     server.fail("/a.tif", Fault(silent_s=0.5))
     fetch([one(server, tmp_path)], network, silent)
     (tmp_path / "a.tif").unlink()
@@ -240,7 +242,7 @@ def test_a_machine_that_is_not_there(network: Network):
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher:x", "http://"])
-def test_only_web_addresses_are_asked(network: Network, url: str):
+def test_only_web_addresses_are_requested(network: Network, url: str):
     with pytest.raises(LandslideMapError) as error:
         network.text(url)
     assert code_of(error) == "E702"
@@ -271,7 +273,7 @@ def test_nothing_elsewhere_leads_to_this_machine(server: Loopback, network: Netw
     assert server.count("/a.tif") == 0
 
 
-def test_every_machine_is_named_before_it_is_asked(server: Loopback):
+def test_every_host_is_named_before_its_first_request(server: Loopback):
     reported: list[str] = []
     with Network(reported.append) as network:
         network.exists(f"{server.url}/a.tif")
@@ -331,8 +333,8 @@ def test_a_login_is_refreshed_and_an_absent_account_is_said(
     server.files["/token"] = json.dumps(answer).encode()
     server.authorised = lambda path, headers: path == "/token" or headers.get("Authorization") == "Bearer abc"
     access = CopernicusDataSpace(f"{server.url}/token", ("127.0.0.1",))
-    access_is_asked = access.covers
-    monkeypatch.setattr(access, "covers", lambda url: access_is_asked(url) and "/token" not in url)
+    access_is_requested = access.covers
+    monkeypatch.setattr(access, "covers", lambda url: access_is_requested(url) and "/token" not in url)
     monkeypatch.delenv("CDSE_USERNAME", raising=False)
     with Network(access=(access,), attempts=3, sleep=lambda _s: None) as network:
         with pytest.raises(LandslideMapError) as error:

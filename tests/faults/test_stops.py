@@ -82,7 +82,7 @@ def test_only_a_read_that_is_seen_again_and_again_is_overdue() -> None:
     assert Overdue(1.0, most=0.5).found() is None
 
 
-def test_reads_of_threads_are_told_apart() -> None:
+def test_reads_of_threads_are_separate() -> None:
     stop = threading.Event()
 
     def quick() -> None:

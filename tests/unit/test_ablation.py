@@ -30,7 +30,7 @@ def two_signals(count: int = 240) -> tuple[xr.DataArray, np.ndarray]:
     return statistics, labels
 
 
-def test_retraining_loses_what_only_the_left_out_part_tells() -> None:
+def test_retraining_loses_what_only_the_left_out_part_shows() -> None:
     statistics, labels = two_signals()
     found = retrained_ablation(statistics, labels, folds=3, settings=QUICK)
     lost = {name: own["auc_loss"] for name, own in found["without_modality"].items()}

@@ -156,7 +156,7 @@ def test_only_windows_that_need_a_member_reach_it() -> None:
     assert member.predicted == [2]
 
 
-def test_members_that_judge_pixels_get_them_and_are_refused_without() -> None:
+def test_members_on_pixels_get_them_and_are_refused_without() -> None:
     member = Constant("network", ("red",), 0.7, input="pixels")
     scenario = (Scenario("s", {"network": 1}, threshold=0.5),)
     pixels = np.zeros((3, 64, 64, 12), dtype=np.float32)

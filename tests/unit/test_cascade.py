@@ -165,7 +165,7 @@ def test_training_learns_it_out_of_fold(trained: Path) -> None:
     assert "## Cascade" in (trained / "CARD.md").read_text()
 
 
-def test_networks_are_asked_only_where_the_rule_leaves_doubt(trained: Path, tmp_path: Path) -> None:
+def test_networks_predict_only_where_the_rule_leaves_doubt(trained: Path, tmp_path: Path) -> None:
     bundle = with_rule(trained, tmp_path / "bundle")
     windows, _ = labelled_windows(30, seed=5)
     full, quick = score(windows, bundle), score(windows, bundle, cascade=True)
@@ -196,7 +196,7 @@ def test_networks_are_asked_only_where_the_rule_leaves_doubt(trained: Path, tmp_
     assert both["p_two"].isna().sum() >= cut.sum()
 
 
-def test_a_window_not_asked_on_never_shows_a_landslide(trained: Path, tmp_path: Path) -> None:
+def test_a_window_without_further_predictions_never_shows_a_landslide(trained: Path, tmp_path: Path) -> None:
     bundle = with_rule(trained, tmp_path / "bundle", below=1.0)
     quick = score(labelled_windows(30, seed=5)[0], bundle, cascade=True)
     alone = quick["p_one"].isna()
@@ -284,7 +284,7 @@ def test_windows_that_a_member_may_have_seen_prove_nothing(trained: Path, tmp_pa
         learn_cascade(None, tmp_path / "other", fresh)
 
 
-def test_a_bundle_of_unknown_training_is_believed_and_that_is_said(trained: Path, tmp_path: Path) -> None:
+def test_a_bundle_of_unknown_training_is_accepted_with_a_warning(trained: Path, tmp_path: Path) -> None:
     known = load_bundle(trained)
     kept = [name for name in known.document.files if name.endswith((".txt", ".ubj", ".safetensors"))]
     kept.remove("training-windows.txt")

@@ -39,7 +39,7 @@ def scene_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_description_is_json_and_tells_what_was_understood(tmp_path: Path) -> None:
+def test_the_description_is_json_and_lists_what_was_understood(tmp_path: Path) -> None:
     inputs = opened(
         s2={"post": write_product(tmp_path, land(1000), classes=np.full((64, 60), 4, np.uint8))},
         s1={"ascending": composite(tmp_path)},
@@ -139,7 +139,7 @@ def test_drift_is_noticed(name: str, scene: list[float] | None, said: str | None
     assert said is None or (said in messages[0] and messages[0].startswith(f"W340: {name}"))
 
 
-def test_quiet_differences_are_told_on_the_grid() -> None:
+def test_quiet_differences_are_reported_on_the_grid() -> None:
     """Pixels that were interpolated twice pass every check of the files."""
     speckle = np.random.default_rng(5).normal(0, 3.12 / 1.349, 2**14).astype(np.float32)
     for share, codes in ((0.5, ["W314"]), (0.89, ["W314"]), (1.0, [])):
@@ -159,7 +159,7 @@ def test_check_reports_everything_without_mapping(scene_file: Path) -> None:
     assert sorted(path.name for path in scene_file.parent.iterdir() if path.is_file()) == ["scene.yaml"]
 
 
-def test_the_text_tells_files_numbers_and_notices(tmp_path: Path) -> None:
+def test_the_text_lists_files_numbers_and_notices(tmp_path: Path) -> None:
     items = passes(tmp_path)
     with rasterio.open(str(items["pre"]["vv"])) as dataset:
         corner = {"ulx": dataset.transform.c, "uly": dataset.transform.f, "epsg": dataset.crs.to_epsg()}

@@ -62,12 +62,12 @@ def test_a_displacement_is_measured(rows: int, columns: int) -> None:
     assert shift([before], [after]) == (rows, columns)
 
 
-def test_speckle_alone_tells_nothing() -> None:
+def test_speckle_alone_shows_no_displacement() -> None:
     even = np.full((256, 256), -10.0)
     assert shift([seen(even, 1)], [seen(even, 2)]) is None
 
 
-def test_ground_that_changed_everywhere_tells_nothing() -> None:
+def test_ground_that_changed_everywhere_shows_no_displacement() -> None:
     assert shift([seen(ground(1), 1)[:256, :256]], [seen(ground(2), 2)[:256, :256]]) is None
 
 

@@ -230,7 +230,7 @@ def test_the_chosen_candidates_do_not_overlap_and_are_the_best_set() -> None:
 
 
 @pytest.mark.parametrize("by_class", [False, True])
-def test_water_is_told_by_index_and_by_class(by_class: bool) -> None:
+def test_water_is_found_by_index_and_by_class(by_class: bool) -> None:
     pond = np.zeros(SHAPE, bool)
     pond[50:62, 84:96] = True
     found = layers()

@@ -42,7 +42,7 @@ def test_a_displaced_image_is_measured(move: tuple[float, float]) -> None:
     assert found.down * 16 == round(found.down * 16)
 
 
-def test_nothing_is_told_where_no_backscatter_changed_or_one_track_is_missing() -> None:
+def test_no_displacement_is_found_where_no_backscatter_changed_or_one_track_is_missing() -> None:
     still = displacement_of([sums(scene((0.6, 0.4), changed=False))], (SIZE, SIZE))
     assert not still
     one = {name: codes for name, codes in scene((0.6, 0.4)).items() if not name.startswith("asc")}

@@ -34,7 +34,7 @@ def test_kept_votes_give_the_figures_of_the_training(bundle: Bundle) -> None:
         assert again["confusion"] == stored["confusion"]
 
 
-def test_asking_again_out_of_fold_gives_the_kept_votes(bundle: Bundle) -> None:
+def test_predicting_again_out_of_fold_gives_the_kept_votes(bundle: Bundle) -> None:
     some = np.array([20, 3, 11, 4, 9, 18])  # of both classes and both folds
     again = predict_labelled(
         Windows.of_array(WINDOWS[some], [IDS[i] for i in some]),

@@ -49,7 +49,7 @@ def test_every_set_of_figures_says_window_level(bundle: Bundle) -> None:
     assert {own["level"] for own in [found, *groups]} == {"window level"}
 
 
-def test_asking_everyone_once_gives_what_each_scenario_votes_alone(bundle: Bundle) -> None:
+def test_predicting_with_all_members_once_gives_what_each_scenario_votes_alone(bundle: Bundle) -> None:
     statistics, labels = made_up_statistics(60, seed=3)
     holed = statistics.copy(deep=True)
     holed.loc[{"channel": list(CHANGE), "statistic": "valid_fraction"}] = np.where(np.arange(60) < 20, 0, 1)[
@@ -213,7 +213,7 @@ def test_labels_that_are_none_are_refused(labels, code: str, words: str) -> None
         evaluate(statistics, labels)
 
 
-def test_windows_that_nobody_can_judge_are_refused(bundle: Bundle) -> None:
+def test_windows_that_no_member_can_predict_are_refused(bundle: Bundle) -> None:
     statistics, labels = made_up_statistics(12)
     statistics.loc[{"statistic": "valid_fraction"}] = 0.0
     with raised("E145", "none of the 12 windows"):

@@ -199,7 +199,7 @@ def test_ready_windows_of_any_type_and_either_layout_agree_with_the_stream(dtype
 
 
 @pytest.mark.parametrize("shape", [(5, 64, 64, 3), (64, 64, 2), (1, 2, 64, 2)])
-def test_ready_windows_whose_channels_cannot_be_told_are_refused(shape):
+def test_ready_windows_with_unknown_channels_are_refused(shape):
     with raised(ValueError, "do not have the 2 channels"):
         array_statistics(np.zeros(shape), ["red", "nir"])
 

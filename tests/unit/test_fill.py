@@ -87,7 +87,9 @@ def test_fill_is_no_data_in_run_checks_and_coverage(
 
 
 @pytest.mark.parametrize(("fill", "tag", "said"), [(1, None, True), (-9999, None, True), (0, None, False)])
-def test_fill_that_nothing_declares_is_told(tmp_path: Path, fill: int, tag: float | None, said: bool) -> None:
+def test_fill_that_nothing_declares_is_reported(
+    tmp_path: Path, fill: int, tag: float | None, said: bool
+) -> None:
     codes = image_with(tmp_path, fill, kind="int16", tag=tag)[1]
     assert ("I350" in codes) == said  # zero is no data in each product: nothing to report
 

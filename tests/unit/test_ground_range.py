@@ -346,7 +346,7 @@ def test_a_damaged_product_is_refused(tmp_path, file, text):
     assert refused.value.code == "E101"
 
 
-def test_a_name_tells_its_band():
+def test_a_name_gives_its_band():
     for orbit in (None, Path("/o/S1A_OPER_AUX_POEORB.EOF")):
         band = GroundRangeBand(Path("/a/S1A.SAFE"), "vh", 'JOIN:"/d/1.tif":"/d/2.tif"', grid(), orbit)
         assert ground_range_band(Path(band.name)) == band

@@ -39,7 +39,7 @@ def pages_cleared(around: AbstractContextManager[None]) -> int:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
-def test_a_thread_asks_for_pages_once() -> None:
+def test_a_thread_gets_new_pages_once() -> None:
     """In a process of its own: settings, once made, are not quite undone."""
     command = [sys.executable, __file__]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -15,7 +15,7 @@ from landslide_map.mapping.identity import InputFiles, differences, file_identit
 from tests.support.raised import raised
 
 
-def test_small_files_are_told_by_their_content_alone(tmp_path: Path) -> None:
+def test_small_files_are_identified_by_their_content_alone(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(b"x" * 1000)
     before = file_identity(path)
@@ -27,7 +27,7 @@ def test_small_files_are_told_by_their_content_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["time", "beginning", "size", "end"])
-def test_large_files_are_told_by_size_time_and_both_ends(
+def test_large_files_are_identified_by_size_time_and_both_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     monkeypatch.setattr(identity, "HASHED_WHOLE", 100)

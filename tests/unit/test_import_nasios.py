@@ -114,7 +114,7 @@ def test_a_bundle_is_not_replaced_unasked(weights: Path, tmp_path: Path) -> None
     assert refusal.value.code == "E401"
 
 
-def test_pickled_boosters_are_left_out_unless_trusted(weights: Path, tmp_path: Path) -> None:
+def test_pickled_boosters_are_left_out_unless_allowed(weights: Path, tmp_path: Path) -> None:
     write_boosters(weights)
     refuse("E522", weights, tmp_path / "bundle", "Nothing else is here")
     write_weights(weights, "v10", 0)
@@ -123,7 +123,7 @@ def test_pickled_boosters_are_left_out_unless_trusted(weights: Path, tmp_path: P
     assert any(notice.code == "W521" and "--trust-pickles" in notice.message for notice in report.notices)
 
 
-def test_trusted_boosters_say_the_same_after_conversion(weights: Path, tmp_path: Path) -> None:
+def test_allowed_boosters_predict_the_same_after_conversion(weights: Path, tmp_path: Path) -> None:
     features = write_boosters(weights)
     import_nasios(weights, tmp_path / "bundle", trust_pickles=True)
     for member in load_bundle(tmp_path / "bundle").members:

@@ -259,7 +259,7 @@ def test_an_area_beside_other_layers(tmp_path: Path) -> None:
         decide_grid(GridSpec(aoi=path), None, {})
 
 
-def test_radar_alone_needs_a_grid_and_is_told_which(tmp_path: Path) -> None:
+def test_radar_alone_needs_a_grid_and_the_refusal_names_one(tmp_path: Path) -> None:
     track = passes(tmp_path)
     with raised("E107", "names no Sentinel-2 image", messages.FOR_THE_GRID_OF_THE_ASCENDING_TRACK) as caught:
         open_inputs(scene(s1={"ascending": track}))
@@ -299,7 +299,7 @@ def test_coverage_in_another_zone(tmp_path: Path) -> None:
     assert found.all()
 
 
-def test_a_partly_covered_grid_is_told(tmp_path: Path) -> None:
+def test_a_partly_covered_grid_is_reported(tmp_path: Path) -> None:
     pixels = land(1000)
     for band in pixels.values():
         band[:, 90:] = 0

@@ -225,7 +225,7 @@ def test_models_count_until_they_are_loaded() -> None:
     assert estimate_memory(bundle, plan).models == before - memory_plan.PARSED * sum(map(len, member.folds))  # type: ignore[attr-defined]
 
 
-def test_a_worker_needs_no_room_for_the_map_and_the_writer_none_for_rows() -> None:
+def test_a_worker_needs_no_memory_for_the_map_and_the_writer_none_for_rows() -> None:
     assert ESTIMATE.of_rows() == MemoryEstimate(models=100 * MIB, voting=200 * MIB, reading=50 * MIB)
     assert ESTIMATE.of_the_map() == MemoryEstimate(votes=10 * MIB, writing=200 * MIB)
     assert OPENING.models > 0

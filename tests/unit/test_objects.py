@@ -110,7 +110,7 @@ def test_a_body_is_held_where_a_third_of_it_is_mapped() -> None:
     assert found["touching"] == 1
 
 
-def test_objects_and_windows_of_a_map_are_judged_apart(results: Path, tmp_path: Path) -> None:
+def test_objects_and_windows_of_a_map_are_evaluated_apart(results: Path, tmp_path: Path) -> None:
     known = write(tmp_path / "known.gpkg", [square(100, 100, 60)])
     alone = evaluate_map(results, known)
     assert alone["outlines"] == "windows"
@@ -236,7 +236,7 @@ def test_a_stray_polygon_beyond_the_pole_is_left_out(results: Path, tmp_path: Pa
     assert evaluate_map(results, path)["inventory"] == {"landslides": 2, "hit": 1, "left_out": 0}
 
 
-def test_outlines_that_cross_themselves_are_repaired_and_told(results: Path, tmp_path: Path) -> None:
+def test_outlines_that_cross_themselves_are_repaired_and_reported(results: Path, tmp_path: Path) -> None:
     bow = Polygon([(X, Y), (X + 100, Y + 100), (X + 100, Y), (X, Y + 100)])
     found = evaluate_map(results, write(tmp_path / "known.gpkg", [bow]))
     assert found["area"]["inventory_m2"] == pytest.approx(5000 / SCALE, rel=1e-4)

@@ -118,7 +118,7 @@ def test_a_folder_without_bands_is_no_image(tmp_path: Path):
         ("S2B_MSIL2A_20200914T231559_N0500_R087_T01VCG_20230315T224658", "2020-09-14T23:19:31"),
     ],
 )
-def test_real_metadata_of_aws_tell_when_a_tile_was_sensed(tmp_path: Path, folder: str, taken: str):
+def test_real_metadata_of_aws_hold_the_sensing_time_of_a_tile(tmp_path: Path, folder: str, taken: str):
     metadata = shared_data("fixtures", "s2_aws_tile_metadata", folder)
     for path in metadata.rglob("*"):
         if path.is_file():

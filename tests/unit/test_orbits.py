@@ -68,7 +68,7 @@ def test_safe_name():
     assert (found.family, found.units, found.relative_orbit) == ("GRD", None, None)
 
 
-def test_hyp3_name_tells_scale_and_terrain_flattening():
+def test_hyp3_name_gives_scale_and_terrain_flattening():
     found = identify([f"{HYP3}_VH.tif"])
     assert (found.acquired, found.platform) == (utc(2018, 1, 28, 16, 12, 1), "S1A")
     assert (found.units, found.quantity, found.filtered, found.polarisation) == (

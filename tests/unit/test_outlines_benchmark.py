@@ -46,7 +46,7 @@ def test_sums_are_of_areas_and_counts_not_of_shares() -> None:
     assert outlined == f"{100 * 15_000 / 3e8:.3f} %"
 
 
-def test_bodies_under_cloud_are_told_from_those_in_clear_sight(event: Path) -> None:
+def test_bodies_under_cloud_are_counted_apart_from_those_in_clear_sight(event: Path) -> None:
     with rasterio.open(event / "s2" / "SCL.tif") as source:
         profile, codes = source.profile, source.read(1)
     codes[:] = 4
@@ -77,7 +77,7 @@ def test_seeds_of_the_report_are_not_those_of_tuning() -> None:
         ("descending", True, {"descending"}),
     ],
 )
-def test_a_scene_names_the_sensors_asked_for(
+def test_a_scene_names_the_requested_sensors(
     event: Path, sensors: str, optical: bool, tracks: set[str]
 ) -> None:
     setting = Setting(event, 64, sensors, kind=True, pre=False, dem=True)

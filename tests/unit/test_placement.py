@@ -95,7 +95,7 @@ def test_the_image_that_most_others_contradict_is_moved(tmp_path: Path):
         assert moved == [i // 2 == odd for i in range(8)]
 
 
-def test_trusted_images_are_not_checked_and_that_is_said(tmp_path: Path):
+def test_images_with_trusted_placement_are_not_checked_and_that_is_said(tmp_path: Path):
     found, codes = opened(track(tmp_path, {0: (0, 9)}, count=2), "trust")
     assert codes == ["I330"]
     assert set(origins(found)) == {(0, 0)}

@@ -96,7 +96,7 @@ def test_machines_get_first_last_and_at_most_one_a_second() -> None:
     assert lines_read[2]["remaining_seconds"] == 0
 
 
-def test_a_stage_without_a_unit_is_told_as_such() -> None:
+def test_a_stage_without_a_unit_has_no_count() -> None:
     lines: list[str] = []
     json_lines(lines.append, Clock())("training", 0, 7)
     assert json.loads(lines[0])["unit"] is None

@@ -192,7 +192,7 @@ def test_a_result_without_landslides_and_without_images_has_a_project(tmp_path: 
     assert root.find("ProjectTimeSettings") is None
 
 
-def test_a_project_that_qgis_saved_is_told_from_ours(tmp_path: Path) -> None:
+def test_a_project_that_qgis_saved_is_recognised(tmp_path: Path) -> None:
     path = tmp_path / "landslides.qgz"
     assert not saved_by_person(path)
     write_zipped(path, '<qgis version="3.22.0"><title/></qgis>')

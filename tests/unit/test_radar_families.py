@@ -233,7 +233,7 @@ def test_real_bursts_are_one_pass_each():
     assert {group[0].relative_orbit for group in groups} == {137}
 
 
-def test_both_directions_are_told_apart_by_the_local_time_of_the_day(tmp_path: Path):
+def test_both_directions_are_separated_by_the_local_time_of_the_day(tmp_path: Path):
     planetary_computer(tmp_path)
     for side, time in (("pre", "20240314T215500"), ("post", "20240407T215501")):
         name = SAFE[side].replace(TIMES[side], time).replace(TIMES[side][:-2], time[:-2])
@@ -336,7 +336,7 @@ def test_pixels_of_snap_are_read_as_stored_and_its_false_zeros_are_no_data(tmp_p
     assert pixels[20, 20] == pytest.approx(decibels(land(10, -10.0))[20, 20], abs=1e-4)
 
 
-def test_bands_of_a_geotiff_of_snap_are_told_by_its_header(tmp_path: Path):
+def test_bands_of_a_geotiff_of_snap_are_named_by_its_header(tmp_path: Path):
     snap_geotiff(tmp_path)
     image = inputs(str(tmp_path)).tracks["ascending"].post[0]
     assert (image.bands["vv"][0].index, image.bands["vh"][0].index) == (2, 1)

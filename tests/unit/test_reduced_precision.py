@@ -160,7 +160,7 @@ def test_a_map_keeps_the_notice_and_has_the_bytes_of_float32(
     assert found.window_record.read_bytes() == exact.window_record.read_bytes()
 
 
-def test_a_member_asked_directly_refuses(bundle: Path, kernel: Kernel) -> None:
+def test_a_member_called_directly_refuses(bundle: Path, kernel: Kernel) -> None:
     kernel("linear", off_by_a_tenth)
     member = load_bundle(bundle).members[1]
     assert isinstance(member, NetworkMember)

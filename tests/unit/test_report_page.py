@@ -76,7 +76,7 @@ def path_size(folder: Path) -> int:
     return (folder / "report.html").stat().st_size
 
 
-def test_the_page_tells_counts_and_areas_of_the_layer(folder: Path) -> None:
+def test_the_page_shows_counts_and_areas_of_the_layer(folder: Path) -> None:
     found = pyogrio.read_dataframe(folder / "landslides.gpkg", layer="landslides")
     words = " ".join(" ".join(Page(report(folder)).text).split())
     assert f"{len(found)} outlines were found" in words

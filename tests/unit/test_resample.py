@@ -83,7 +83,7 @@ def test_a_float_fill_value_becomes_nan_and_nothing_else_does(tmp_path, target, 
     assert missing[10, 20]
 
 
-def test_the_lowest_float64_is_no_measurement_even_where_nobody_declared_it(tmp_path, target):
+def test_the_lowest_float64_is_no_measurement_even_where_undeclared(tmp_path, target):
     values = speckle(target.shape).astype(np.float64)
     values[10, 20] = np.finfo(np.float64).min
     read = read_block(write_band(tmp_path / "f64.tif", values, target), target, whole(target))

@@ -59,7 +59,7 @@ def outcome(
     return rows, remarks, pauses, counted
 
 
-def test_only_what_is_missing_is_asked_for_again_and_windows_count_once() -> None:
+def test_only_missing_rows_are_predicted_again_and_windows_count_once() -> None:
     predictor = Flaky([3, 1, FAILED], [OSError(5, "Input/output error")], [0, 2])
     rows, remarks, pauses, counted = outcome(predictor, range(4))
     assert rows == [3, 1, 0, 2]

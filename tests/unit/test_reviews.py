@@ -209,7 +209,7 @@ def test_verdicts_given_while_a_run_goes_on_are_not_replaced(tmp_path: Path) -> 
     assert refusal.value.code == "E403"
 
 
-def test_what_the_map_made_is_told_from_what_people_made() -> None:
+def test_outlines_of_the_map_are_counted_apart_from_those_of_people() -> None:
     frame = reviewed(outlines(0, 1000), "confirmed", "added")
     made = unreviewed(frame)
     assert made["id"].tolist() == [1]

@@ -38,7 +38,7 @@ def same(a: RowResult, b: RowResult) -> bool:
 
 
 @pytest.mark.parametrize("stride", [64, 40])
-def test_rows_of_blocks_judged_alone_have_the_same_bits(inputs: SceneInputs, stride: int) -> None:
+def test_rows_of_blocks_predicted_alone_have_the_same_bits(inputs: SceneInputs, stride: int) -> None:
     ensemble, plan = load_bundle(), plan_windows(inputs.grid.shape, stride)
     together = list(predict_rows(inputs, ensemble, plan, 0.75, plan.block_rows))
     alone = [row for k in (2, 0, 1) for row in predict_rows(inputs, ensemble, plan, 0.75, [k])]
@@ -76,7 +76,7 @@ def test_a_run_says_which_bands_are_far_from_the_training_data(inputs: SceneInpu
 
 
 @pytest.mark.parametrize("composite", [False, True])
-def test_absolute_backscatter_of_a_terrain_flattened_track_is_read_by_nobody(
+def test_absolute_backscatter_of_a_terrain_flattened_track_is_not_read(
     inputs: SceneInputs, composite: bool
 ) -> None:
     """Differences stay; so does the other track. Members of all channels then do not vote."""

@@ -100,7 +100,7 @@ def test_complete_windows_are_no_reason_to_warn() -> None:
     assert f"of {len(WINDOWS)} windows 1 are predicted by fewer or other members" in notice.message
 
 
-def test_a_window_nobody_can_judge_has_no_label_and_no_submission(bundle: Path) -> None:
+def test_a_window_that_no_member_can_predict_has_no_label_and_no_submission(bundle: Path) -> None:
     windows = WINDOWS.copy()
     windows[2, ..., :4] = np.nan
     table = score(windows, bundle, profile="networks")
@@ -110,7 +110,7 @@ def test_a_window_nobody_can_judge_has_no_label_and_no_submission(bundle: Path) 
         submission(table)
 
 
-def test_a_constant_band_is_judged_as_it_is(bundle: Path) -> None:
+def test_a_constant_band_is_predicted_as_it_is(bundle: Path) -> None:
     windows = WINDOWS.copy()
     windows[0, ..., MODEL_BANDS.index("asc_vv")] = 0
     assert score(windows, bundle).loc[0].filter(like="p_").notna().all()
@@ -156,7 +156,7 @@ def test_windows_that_cannot_be_scored_are_refused(change, code: str, message: s
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
-def test_cuda_asked_for_and_absent_is_said(bundle: Path) -> None:
+def test_cuda_requested_and_absent_is_reported(bundle: Path) -> None:
     with raised("E610", messages.NO_CUDA_DEVICE):
         score(WINDOWS, bundle, device="cuda")
 

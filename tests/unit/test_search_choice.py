@@ -258,7 +258,7 @@ def test_an_event_of_tomorrow_is_refused():
     assert EventTime.read("2024-04-01T23:59:59Z", now=now).time == utc("2024-04-01T23:59:59")
 
 
-def test_an_area_across_the_antimeridian_is_asked_for_in_two_boxes():
+def test_an_area_across_the_antimeridian_is_requested_in_two_boxes():
     area = Area.of_box(179.5, -17.0, -179.5, -16.0)
     assert area.boxes() == [(179.5, -17.0, 180.0, -16.0), (-180.0, -17.0, -179.5, -16.0)]
     for box, tile in (((179.0, -18.0, 180.0, -15.0), "60KXG"), ((-180.0, -18.0, -179.0, -15.0), "01KAB")):

@@ -36,7 +36,7 @@ def read(item: dict, area: Area | None = None) -> Optical | Slice | Rejected:
     return found
 
 
-def test_earth_search_tells_the_time_of_the_tile_and_its_orbit_only_in_the_product_name():
+def test_earth_search_holds_the_time_of_the_tile_and_its_orbit_only_in_the_product_name():
     first = read(recorded("rustac", "earthsearch_s2_c1_10items.json")[0])
     assert isinstance(first, Optical)
     assert (first.platform, first.tile, first.baseline, first.relative_orbit) == ("S2A", "13TDE", (5, 10), 98)
@@ -48,7 +48,7 @@ def test_earth_search_tells_the_time_of_the_tile_and_its_orbit_only_in_the_produ
     assert first.product == "S2A_MSIL2A_20240422T173911_N0510_R098_T13TDE_20240423T004950"
 
 
-def test_planetary_computer_tells_the_start_of_the_datatake():
+def test_planetary_computer_holds_the_start_of_the_datatake():
     first = read(recorded("stac-geoparquet", "sentinel-2-l2a-pc.json")[0])
     assert isinstance(first, Optical)
     assert (first.platform, first.tile, first.baseline, first.relative_orbit) == (

@@ -97,13 +97,13 @@ def test_one_file_with_both_bands_by_description(tmp_path):
     assert {name: bands[0].index for name, bands in found.post[0].bands.items()} == {"vv": 3, "vh": 2}
 
 
-def test_tags_are_trusted_before_names(tmp_path):
+def test_tags_come_before_names(tmp_path):
     tags = {"ORBIT_PASS_DIRECTION": "ascending", "TRACK_NUMBER": "12", "PLATFORM": "S1C"}
     found, _ = track(passes(tmp_path, tags=tags))
     assert (found.pre[0].relative_orbit, found.pre[0].platform) == (12, "S1C")
 
 
-def test_the_yaml_is_trusted_before_tags(tmp_path):
+def test_the_yaml_comes_before_tags(tmp_path):
     items = passes(tmp_path, tags={"TRACK_NUMBER": "12"})
     for item in items.values():
         item |= {"relative_orbit": 99, "platform": "S1D", "quantity": "gamma0"}

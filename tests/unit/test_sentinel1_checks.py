@@ -192,14 +192,14 @@ def with_fringe(level, *, edge=True, shape=(160, 200)):
 
 
 @pytest.mark.parametrize(("level", "said"), [(-38.0, 1), (-34.0, 1), (-22.0, 0)])
-def test_noise_along_the_edge_of_a_swath_is_told(level, said):
+def test_noise_along_the_edge_of_a_swath_is_reported(level, said):
     """A flood or a calm lake is brighter."""
     notices = border_noise_notices(with_fringe(level), None)
     assert [notice.code for notice in notices] == ["W351"] * said
     assert all(notice.message.startswith("c:") for notice in notices)
 
 
-def test_noise_is_told_from_patches_too():
+def test_noise_is_found_in_patches_too():
     places = [(row, col) for row in range(0, 160, 32) for col in range(0, 192, 32)]
     patches = [
         (name, np.concatenate([pixels[r : r + 32, c : c + 32] for r, c in places]))
@@ -248,7 +248,7 @@ def test_the_same_image_on_both_sides_is_refused():
         check_change(VV, VV, "s")
 
 
-def test_real_repeat_passes_are_told_from_filtered_ones():
+def test_real_repeat_passes_are_separated_from_filtered_ones():
     folder = shared_data("real", "opera_png_timeseries", "tests", "test_data")
     plain, filtered = (
         sorted((folder / name).glob("*_VH_*.tif"))[:2]
@@ -261,7 +261,7 @@ def test_real_repeat_passes_are_told_from_filtered_ones():
     assert [notice.code for notice in check_change(first, second, "s")] == ["W314"]
 
 
-def test_the_sign_of_real_differences_is_told_filtered_or_not():
+def test_the_sign_of_real_differences_is_found_filtered_or_not():
     """Every pair of the dates over Enga, and Point Conception before and after a month."""
     series = shared_data("real", "opera_png_timeseries", "tests", "test_data")
     bursts = shared_data("fixtures", "opera_rtc_s1_cropped", "10SGD_T137")
@@ -293,7 +293,7 @@ def test_the_sign_of_a_difference_by_hand():
         assert _fine_correlation(post, change) == pytest.approx(reported, abs=0.05)
 
 
-def test_one_polarisation_alone_tells_no_sign():
+def test_one_polarisation_alone_shows_no_sign():
     noise = np.random.default_rng(8).normal(size=(60, 60))
     check_sign((noise, noise), (-noise, noise), "s")
     check_sign((noise, noise), (-noise, np.full_like(noise, np.nan)), "s")

@@ -64,7 +64,7 @@ def multi_band(path: Path, order: list[str], descriptions: list[str | None], off
         ["B2_blue", "B3_green", "B4_red", "B8 (NIR)"],
     ],
 )
-def test_band_descriptions_tell_which_band_is_which(tmp_path: Path, descriptions: list[str | None]) -> None:
+def test_band_descriptions_name_the_bands(tmp_path: Path, descriptions: list[str | None]) -> None:
     path = multi_band(tmp_path / "s2.tif", ["blue", "green", "red", "nir"], descriptions)
     image, codes = opened(path=path)
     assert {name: band.index for name, band in image.bands.items()} == {
@@ -124,7 +124,7 @@ def test_date_and_baseline_come_from_the_parent_folder(tmp_path: Path) -> None:
         ("/data/red.tif", None, None),
     ],
 )  # fmt: skip
-def test_names_tell_date_and_baseline(path: str, date: datetime | None, baseline: str | None) -> None:
+def test_names_give_date_and_baseline(path: str, date: datetime | None, baseline: str | None) -> None:
     assert dates_in_names([path]) == date
     assert baseline_in_names([path]) == baseline
 
@@ -213,7 +213,7 @@ def test_nodata_is_declared_tagged_or_zero(tmp_path: Path) -> None:
     ]
 
 
-def test_zeros_in_one_band_only_are_told(tmp_path: Path) -> None:
+def test_zeros_in_one_band_only_are_reported(tmp_path: Path) -> None:
     files = band_files(tmp_path, 0)
     dark = land(0)["nir"]
     dark[:5] = 0
@@ -290,7 +290,7 @@ def test_the_hokkaido_image_is_read_without_nir() -> None:
     assert "W211" in codes
 
 
-def test_coarse_pixels_are_told(tmp_path: Path) -> None:
+def test_coarse_pixels_are_reported(tmp_path: Path) -> None:
     files = band_files(tmp_path, 1000)
     for band, values in land(1000).items():
         write_band(files[BANDS[band]], values[::2, ::2], grid_at(32651, 300000, 2700000, (64, 60), 20))

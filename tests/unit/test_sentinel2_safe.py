@@ -123,7 +123,7 @@ def test_file_names_match_in_any_case(tmp_path: Path) -> None:
     assert image.baseline == "05.10"
 
 
-def test_all_files_read_are_told_for_the_manifest(tmp_path: Path) -> None:
+def test_all_files_read_are_listed_for_the_manifest(tmp_path: Path) -> None:
     safe = write_product(tmp_path, land(1000))
     files = open_optical(OpticalSpec(path=safe), EVENT)[2]
     assert sorted(file.name.split("_")[-1] for file in files) == ["10m.jp2"] * 4 + ["MSIL2A.xml", "TL.xml"]

@@ -73,7 +73,7 @@ def test_a_folder_of_responses_is_sorted(tmp_path, nested):
     ("coefficient", "quantity"),
     [("GAMMA0_TERRAIN", "gamma0_rtc"), (None, "gamma0"), ("gamma0_ellipsoid", "gamma0")],
 )
-def test_the_request_tells_what_was_measured(tmp_path, coefficient, quantity):
+def test_the_request_holds_what_was_measured(tmp_path, coefficient, quantity):
     minutes = ("T21:55:00Z", "T21:56:00Z")
     path = response(tmp_path / "a", request("2024-04-05", span=minutes, backCoeff=coefficient), 1)
     image = track(tmp_path, {"descending": {"post": [str(path)]}}).post[0]

@@ -37,7 +37,7 @@ def test_strides_are_those_of_a_scene(command: str) -> None:
     assert (allowed.min, allowed.max) == (LEAST_STRIDE, SIZE)
 
 
-def test_bands_of_ready_windows_are_told_in_their_order() -> None:
+def test_bands_of_ready_windows_are_listed_in_their_order() -> None:
     said = re.search(r"Bands are (.*?), as in", " ".join((cli.commands["score"].help or "").split()))
     assert said is not None
     optical, radar = said[1].split(", then ")

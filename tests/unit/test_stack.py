@@ -116,7 +116,7 @@ def test_decibels_have_the_same_floor_copied_and_interpolated(tmp_path):
         np.testing.assert_array_equal(read, -65)
 
 
-def test_nothing_is_read_before_it_is_computed_and_then_only_what_is_asked_for(full_scene, monkeypatch):
+def test_nothing_is_read_before_it_is_computed_and_then_only_what_is_needed(full_scene, monkeypatch):
     inputs, _ = full_scene
     read: list[str] = []
     original = acquisitions.read_block
@@ -313,7 +313,7 @@ def test_chunks_change_nothing(full_scene, chunk):
     np.testing.assert_array_equal(once.values.view(np.uint32), chunked.values.view(np.uint32))
 
 
-def test_snow_and_cloud_are_told_by_the_bands_and_the_class_of_each_pixel(full_scene, tmp_path, rng):
+def test_snow_and_cloud_are_found_by_the_bands_and_the_class_of_each_pixel(full_scene, tmp_path, rng):
     """Classes of 20 m lie under 2 x 2 pixels of 10 m, whole: a mean of codes is another class."""
     inputs, written = full_scene
     codes = rng.choice([4, 8, 11], (GRID.height // 2, GRID.width // 2)).astype(np.uint8)

@@ -78,7 +78,7 @@ def test_the_file_holds_every_acquisition_and_channel_by_name_with_its_unit(inpu
     assert [p.name for p in path.parent.iterdir()] == ["stack.tif"]
 
 
-def test_an_existing_file_is_kept_unless_overwriting_is_asked_for(inputs, tmp_path):
+def test_an_existing_file_is_kept_unless_overwriting_is_requested(inputs, tmp_path):
     path = tmp_path / "stack.tif"
     path.write_text("mine")
     with raised("E401", "stack.tif exists already", "--overwrite"):

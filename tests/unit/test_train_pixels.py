@@ -79,7 +79,7 @@ def test_jitter_gives_each_plane_a_gain_and_an_offset_of_its_own_and_leaves_the_
     np.testing.assert_array_equal(next(iter(plain.epoch()))[0][0], image)
 
 
-def test_a_network_learns_what_the_tiles_tell(tiles: Path, tmp_path: Path) -> None:
+def test_a_network_learns_what_the_tiles_show(tiles: Path, tmp_path: Path) -> None:
     recipe = tiny(stopping={"most_epochs": 10}, sampling={"crop": 64, "batch": 4, "per_epoch": 12})
     trained = train_pixels([tiles], recipe, tmp_path / "bundle")
     assert trained.figures[0]["f1_pooled"] > 0.9

@@ -215,7 +215,7 @@ def test_members_learn_from_the_windows_that_have_their_bands(tmp_path: Path) ->
     assert by_name == {"all": 18, "optical": 24}
 
 
-def test_grouped_folds_keep_groups_whole_and_overlaps_are_told(tmp_path: Path) -> None:
+def test_grouped_folds_keep_groups_whole_and_overlaps_are_reported(tmp_path: Path) -> None:
     groups = [f"g{i // 4}" for i in range(24)]
     origin = pd.DataFrame({"scene": "s", "row": 0, "col": np.arange(24) * 60})
     arguments: Any = {"recipe": one_network(epochs=1), "groups": groups, "origin": origin}

@@ -287,7 +287,7 @@ def reviewed(folder: Path) -> Path:
     return folder / "landslides.gpkg"
 
 
-def test_a_geopackage_is_told_by_its_rows_and_not_by_its_header(tmp_path):
+def test_a_geopackage_is_identified_by_its_rows_and_not_by_its_header(tmp_path):
     path = reviewed(tmp_path / "out")
     before = path.read_bytes()
     with closing(sqlite3.connect(path)) as database:  # as QGIS opens and closes it
@@ -441,7 +441,7 @@ def killed_in_the_middle(folder: Path, renames: int = 5) -> None:
     assert subprocess.run(command, check=False, env=environment).returncode == 9
 
 
-def test_a_copied_stage_is_told_and_not_undone(tmp_path):
+def test_a_copied_stage_is_reported_and_not_undone(tmp_path):
     fill(tmp_path / "a", OLD)
     killed_in_the_middle(tmp_path / "a")
     shutil.copytree(tmp_path / "a", tmp_path / "b")

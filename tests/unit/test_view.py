@@ -117,7 +117,7 @@ def test_other_names_of_this_machine_and_other_pages_are_refused(
     assert code_of(page.post("redraw", json={"threshold": 0.6}, headers=headers)) == (403, "E450")
 
 
-def test_the_page_itself_may_ask(page: TestClient) -> None:
+def test_the_page_itself_is_permitted(page: TestClient) -> None:
     same = {"origin": ADDRESS, "sec-fetch-site": "same-origin"}
     assert page.get("result", headers=same).status_code == 200
     assert page.get("result", headers={"host": f"localhost:{PORT}"}).status_code == 200

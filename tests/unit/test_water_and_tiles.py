@@ -21,7 +21,7 @@ from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.raster.dataset import short_name
 from landslide_map.scene.model import Scene
-from landslide_map.stack.channels import read_channels, tells_water
+from landslide_map.stack.channels import read_channels, water_known
 from landslide_map.stack.slope import elevation_block
 from tests.support.safe_product import EPSG, LEFT, TOP, land, write_product
 
@@ -63,7 +63,7 @@ def test_polygons_are_water_in_any_projection(tmp_path, name, crs):
     assert tmp_path / name in inputs.files
 
 
-def test_a_raster_is_water_above_0_and_tells_nothing_where_it_has_no_data(tmp_path):
+def test_a_raster_is_water_above_0_and_unknown_where_it_has_no_data(tmp_path):
     values = (lake() * 2)[::3, ::3].astype(np.uint8)  # 2 is a lake in the masks of Copernicus
     values[:5] = 255
     with rasterio.open(
@@ -84,7 +84,7 @@ def test_mask_and_classification_are_joined(tmp_path):
     expected = lake()
     expected[:, 100:] = 1
     np.testing.assert_array_equal(water(inputs), expected)
-    assert tells_water(inputs)
+    assert water_known(inputs)
 
 
 def test_a_mask_beside_the_grid_is_said(tmp_path):
@@ -192,7 +192,7 @@ def test_a_folder_without_a_tile_of_the_scene_is_refused(tmp_path):
     assert refused.value.code == "E101"
 
 
-def test_heights_above_the_ellipsoid_are_told(tmp_path):
+def test_heights_above_the_ellipsoid_are_reported(tmp_path):
     below = tile(tmp_path / "dem", "sea.tif", LEFT, f"EPSG:{EPSG}+5773")
     assert "I381" not in codes(opened(tmp_path / "a", dem=str(below)))
     path = tmp_path / "dem" / "ellipsoid.tif"

@@ -26,8 +26,8 @@ from landslide_map.mapping.cluster.tls import TlsFiles, refusal
 
 CONNECT_S: Final = 10.0
 """Seconds to try to reach a scheduler."""
-GREETINGS: Final = 5
-"""How often to try anew where a scheduler greets a client along with other messages."""
+HANDSHAKES: Final = 5
+"""Attempts where the first answer of a scheduler comes along with other messages."""
 _NOT_ACCEPTED: Final = (
     "the certificates are not accepted ({}). Scheduler, workers and client need certificates that one "
     "authority signed, and the file of that authority."
@@ -122,7 +122,7 @@ def client_of(address: str, timeout: float | None = None, tls: TlsFiles | None =
 def _begun(address: str, timeout: float, security: Security | None) -> tuple[Client | None, str]:
     """Return a client, or None and why there is none."""
     failure = ""
-    for _ in range(GREETINGS):
+    for _ in range(HANDSHAKES):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", VersionMismatchWarning)  # said better by E632 and W630
@@ -133,9 +133,9 @@ def _begun(address: str, timeout: float, security: Security | None) -> tuple[Cli
         except (OSError, ValueError) as error:
             failure, again = str(error), False
         except AssertionError:
-            # A scheduler sends in batches what it has to say to all its clients. Where there is such a thing,
-            # as a worker leaves, just while it greets this one, both come at once and the client gives up.
-            failure, again = "its greeting came along with other messages, time and again", True
+            # A scheduler sends messages for all its clients in batches. If one is due at the handshake, for
+            # example as a worker leaves, both come at once and the client fails.
+            failure, again = "its first answer came along with other messages, repeatedly", True
         # A client that failed ends its thread when it is deleted. Now: while another one starts, it would
         # wait for a lock that its own thread holds.
         gc.collect()

@@ -77,12 +77,12 @@ def refusal(address: str, files: TlsFiles, timeout: float) -> str | None:
     with plain:
         try:
             with context.wrap_socket(plain) as encrypted:
-                greeting = encrypted.recv(1)
+                first_byte = encrypted.recv(1)
         except TimeoutError:
             return None
         except OSError as error:  # its ssl.SSLError, or a connection that it resets
             return str(error)
-    return None if greeting else "it closes the connection"
+    return None if first_byte else "it closes the connection"
 
 
 def _tried(path: Path, what: str, load: Callable[[], object], *others: Path) -> None:
