@@ -152,8 +152,7 @@ def _learned(bundle: Bundle, votes: MemberVotes, labels: Labels | None, evidence
         raise BundleError(
             "E541",
             f"{bundle.path} finds no landslide in these {len(votes.predictions)} windows where networks and "
-            "other members vote together, so they do not show what the others alone would lose. Give more "
-            "windows.",
+            "other members vote together. What the others alone would lose is unknown; give more windows.",
         )
     return found
 
