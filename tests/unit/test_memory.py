@@ -103,16 +103,16 @@ def test_what_is_needed_adds_up_by_hand() -> None:
 
 
 def test_more_memory_is_never_slower() -> None:
-    rooms = []
+    plans = []
     with dask.config.set(num_workers=4):
         for limit in range(needed(SMALLEST, ESTIMATE, HELD), 3000 * MIB, 16 * MIB):
             chosen_plan = plan_memory(limit, ESTIMATE, resident=HELD)
             assert needed(chosen_plan, ESTIMATE, HELD) <= limit
-            rooms.append((chosen_plan.threads, chosen_plan.read_ahead, chosen_plan.cache))
-    assert rooms[0] == (1, False, CACHE // 8)
-    assert rooms[-1] == (4, True, CACHE)
-    assert rooms == sorted(rooms)
-    assert {threads for threads, *_ in rooms} == {1, 2, 3, 4}
+            plans.append((chosen_plan.threads, chosen_plan.read_ahead, chosen_plan.cache))
+    assert plans[0] == (1, False, CACHE // 8)
+    assert plans[-1] == (4, True, CACHE)
+    assert plans == sorted(plans)
+    assert {threads for threads, *_ in plans} == {1, 2, 3, 4}
 
 
 def test_a_limit_that_is_too_small_says_what_would_do() -> None:
@@ -120,9 +120,9 @@ def test_a_limit_that_is_too_small_says_what_would_do() -> None:
     with raised("E640") as refused:
         plan_memory(least - 1, ESTIMATE, resident=HELD)
     said = str(refused.value)
-    asked = amount(said.partition("this run needs ")[2].partition(". ")[0])
-    assert least <= asked < least + 10**7
-    chosen_plan = plan_memory(asked, ESTIMATE, resident=HELD)
+    enough = amount(said.partition("this run needs ")[2].partition(". ")[0])
+    assert least <= enough < least + 10**7
+    chosen_plan = plan_memory(enough, ESTIMATE, resident=HELD)
     assert replace(chosen_plan, source_block=SMALLEST.source_block) == SMALLEST
     assert "0.32 GB are in memory already" in said
     assert "stride" in said

@@ -36,7 +36,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.asked: list[tuple[str, int, int]] = []
+        self.calls: list[tuple[str, int, int]] = []
 
     def __call__(self) -> float:
         return self.now
@@ -53,9 +53,9 @@ class TimedNetwork(NetworkMember):
         return 3
 
     def predict(self, x: Any) -> npt.NDArray[np.float64]:
-        if self.name not in {name for name, _, _ in self.clock.asked}:
+        if self.name not in {name for name, _, _ in self.clock.calls}:
             self.clock.now += ONCE
-        self.clock.asked.append((self.name, len(self.folds), len(x)))
+        self.clock.calls.append((self.name, len(self.folds), len(x)))
         self.clock.now += READING
         self.clock.now += COST[self.name] * len(self.folds) * len(x)
         return np.zeros(len(x))
@@ -105,7 +105,7 @@ def test_each_architecture_is_measured_once_after_warming_up(timed: Bundle, cloc
     reported: list[tuple[str, int, int]] = []
     found = seconds_per_window(list(timed.members), lambda *news: reported.append(news), clock=clock)
     assert found == {"v10": 1.0, "v20": 1.0, "v31": 0.25, "v33": 0.25}
-    assert sorted(clock.asked) == sorted(
+    assert sorted(clock.calls) == sorted(
         (name, 1, windows) for name in ("v10", "v20", "v31") for windows in (0, 1, 3)
     )
     assert reported == [("time members", done, 4) for done in range(5)]
@@ -133,7 +133,7 @@ def test_a_profile_that_saves_little_is_not_offered(timed: Bundle, clock: Clock)
 
 def test_short_work_is_not_announced(timed: Bundle, clock: Clock) -> None:
     assert network_notice(timed, 10, rest_seconds=1e6, clock=clock) is None
-    assert clock.asked == []  # not even measured
+    assert clock.calls == []  # not even measured
     few = with_profile(timed, "fastest-network")
     assert network_notice(few, 200, rest_seconds=9.0, clock=clock) is None  # 200 x 0.25 s + 9 s
     assert network_notice(few, 200, rest_seconds=11.0, clock=clock) is not None
@@ -148,7 +148,7 @@ def test_nothing_is_measured_without_networks_or_on_a_graphics_card(timed: Bundl
 
     on_card = tuple(replace(member, runtime=Card()) for member in timed.members)  # type: ignore[type-var]
     assert network_notice(replace(timed, members=on_card), 1_000_000, 1e6) is None
-    assert clock.asked == []
+    assert clock.calls == []
 
 
 def test_real_networks_are_measured_in_the_time_they_take(bundle: Bundle) -> None:
