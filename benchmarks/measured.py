@@ -1,6 +1,6 @@
 """Programs run and measured: wall time, CPU time and memory of each, and what the machine was doing.
 
-This module and who imports it stay small: a program that is started begins with its parent's peak memory, as
+This module and its importers stay small: a program that is started begins with its parent's peak memory, as
 Linux counts it.
 """
 

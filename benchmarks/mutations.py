@@ -1,7 +1,7 @@
 """Files damaged at random, each to end in an answer or a refusal with a code.
 
 A child process reads one damaged file after another, so that a crash or a hang is counted and the next one
-follows. Damage is drawn from a seed: bits, bytes, pieces left out, put in and repeated, numbers made odd.
+follows. Damage is drawn from a seed: bits, bytes, pieces left out, put in and repeated, extreme numbers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SECONDS: Final = 60
 """For one file: longer is a hang."""
 ROOT: Final = Path(__file__).resolve().parents[1]
 BUNDLE: Final = ROOT / "landslide_map" / "bundles" / "default"
-_ODD: Final = (b"nan", b"1e999", b"-1", b"0", b"99999999999999999999", b"", b"true", b"[]", b"2024-13-45")
+_EXTREME: Final = (b"nan", b"1e999", b"-1", b"0", b"99999999999999999999", b"", b"true", b"[]", b"2024-13-45")
 
 Read = Callable[[Path], object]
 """Reads a damaged file; raises LandslideMapError or returns."""
@@ -66,7 +66,7 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
             del changed[at:]
         elif numbers := [m.span() for m in re.finditer(rb"-?\d[\d.eE+-]*", bytes(changed[at : at + 4096]))]:
             first, last = rng.choice(numbers)
-            changed[at + first : at + last] = rng.choice(_ODD)
+            changed[at + first : at + last] = rng.choice(_EXTREME)
     return bytes(changed)
 
 

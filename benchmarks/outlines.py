@@ -148,7 +148,7 @@ class Setting:
     pre: bool
     dem: bool
     still: bool = False
-    """Images are trusted to lie on the ground, and outlines stay on them."""
+    """Images are taken as they lie, and outlines stay on them."""
     options: dict[str, Any] = field(default_factory=dict)
     """Of :func:`~landslide_map.map_scene`."""
 
@@ -269,7 +269,7 @@ HEADER: Final = (
 @click.option("--dem", is_flag=True, help="Give the elevation model.")
 @click.option("--still", is_flag=True, help="Leave outlines on the image, wherever it lies.")
 @click.option("--stride", type=int, help="Step between windows instead of the default.")
-@click.option("--case", "names", multiple=True, help="Only kinds whose name holds this.")
+@click.option("--case", "names", multiple=True, help="Only kinds with this in their name.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Keep events here, and take those that are.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the sums here as well.")
 def main(

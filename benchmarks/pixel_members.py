@@ -48,7 +48,7 @@ from tests.support import labelled_patches
 TRAINING_SEEDS: Final = range(1001, 1017)
 TEST_SEEDS: Final = (2001, 2003, 2005, 2007)
 EVIDENCE_SEEDS: Final = (3001, 3003, 3005)
-"""Events that trust in the member is learned on."""
+"""Events on which the reliability of the member is measured."""
 SOURCES: Final[tuple[Source, ...]] = ("objects", "pixels", "both")
 SIZE: Final = 448
 ROUNDS: Final = 5
@@ -139,7 +139,7 @@ def compare_patches(folder: Path, name: str) -> dict[tuple[int, str], PixelCount
 
 
 def _joined(folder: Path, name: str) -> Path:
-    """Return the bundle with window members, the pixel member, and what trust in it was learned."""
+    """Return the bundle with window members, the pixel member, and its measured reliability."""
     plain, joined = folder / f"{name}.plain", folder / f"{name}.joined"
     if not plain.exists():
         add_pixel_members(None, folder / name, plain)

@@ -91,7 +91,7 @@ def main(folder: Path | None, json_file: Path, write_docs: bool, **settings: Any
     cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
     if load > cores / 4:
         click.echo(
-            f"the machine is busy (load {load:.1f} on {cores} cores): trust ratios of CPU time more "
+            f"the machine is busy (load {load:.1f} on {cores} cores): ratios of CPU time are more exact "
             "than wall time, or come back when it is quiet",
             err=True,
         )

@@ -25,7 +25,14 @@ LONG: Final = 25
 """No sentence for users has more words."""
 AVERAGE: Final = 15
 """Words per sentence of a kind of prose."""
-_FORBIDDEN: Final = re.compile(r"(?<!people )\b(who|whose|whom|whoever|nobody|everybody)\b", re.IGNORECASE)
+FIGURES: Final = frozenset(
+    ["ask", "asks", "asked", "asking", "tell", "tells", "told", "telling", "judge", "judges", "judged", "judging", "room", "rooms", "seat", "seats", "spare", "spares", "spared", "rude", "greet", "greets", "greeting", "believe", "believes", "believed", "trusts", "trusted", "twin", "twins", "whoever", "nobody", "everybody", "somebody", "anybody", "everyone", "anyone", "someone"]
+)
+"""Words for people: a program requests, reports, predicts, and allocates memory."""
+_FORBIDDEN: Final = re.compile(
+    rf"(?<!people )\b(who|whose|whom|{'|'.join(sorted(FIGURES))})\b", re.IGNORECASE
+)
+_PARTS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _SECTIONS: Final = re.compile(r"^[A-Z][A-Za-z ]+\n-{3,}$", re.MULTILINE)
 _FIELD: Final = re.compile(r"^[\w`*., ]+ : .*$|^\w[\w, |.\[\]]*$")
 _ERRORS: Final = re.compile(r"(Error|Notice|Exit|Refusal|BadParameter)$")
@@ -169,6 +176,20 @@ def prose(tree: Path) -> dict[str, list[Sentence]]:
 def forbidden(found: Sentence) -> list[str]:
     """Return the words of a sentence that are kept for people."""
     return [str(word) for word in _FORBIDDEN.findall(found.text)]
+
+
+def private_names(path: Path) -> set[str]:
+    """Return the names in a module that have one of :data:`FIGURES` as a part, without those after a dot."""
+    found, before = set(), ""
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text("utf-8")).readline):
+        if token.type == tokenize.NAME and before != "." and FIGURES & set(_words_of(token.string)):
+            found.add(token.string)
+        before = token.string
+    return found
+
+
+def _words_of(name: str) -> list[str]:
+    return [part.lower() for part in _PARTS.findall(name)]
 
 
 def _rows(kinds: dict[str, list[Sentence]]) -> Iterator[str]:

@@ -104,7 +104,7 @@ def add_pixels(
 ) -> None:
     """Add the pixel members of the bundle PIXELS to a bundle of window members.
 
-    With --evidence it learns how far to trust them beside outlines, and stores that if joining both is better
+    With --evidence it measures their reliability beside outlines, and stores it if joining both is better
     on events left out (--outline both).
     """
     from landslide_map.errors import Notice

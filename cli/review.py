@@ -20,7 +20,7 @@ def review(result: Path, export: Path | None, overwrite: bool, as_json: bool) ->
     """Count the reviews in RESULT, the folder of a map.
 
     Precision is the share of landslides among the confirmed and rejected outlines, with its 95 % interval.
-    It holds for outlines like those that were looked at.
+    It holds for outlines like those that were reviewed.
     """
     import json
 

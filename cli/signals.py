@@ -23,8 +23,8 @@ APART_S: Final = 1.0
 """Seconds after the first from which a second signal comes of its own."""
 PATIENCE_S: Final = 30.0
 """Seconds that an orderly stop may take: a network ends its batch, the rows of a block are read."""
-LOOK_S: Final = 5.0
-"""Seconds between two looks at what is overdue."""
+CHECK_S: Final = 5.0
+"""Seconds between two checks for overdue reads."""
 _STOPS: Final = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 Handler = Callable[[int, FrameType | None], None]
@@ -77,7 +77,7 @@ def _watch(
 ) -> None:
     first: float | None = None
     while True:
-        select.select([receiver], [], [], LOOK_S)
+        select.select([receiver], [], [], CHECK_S)
         now = time.monotonic()
         if _stop_received(receiver):
             if first is not None and now - first >= APART_S:

@@ -23,7 +23,7 @@ class Leavable:
             return len(text)
 
     def flush(self) -> None:
-        """Flush, if anybody reads."""
+        """Flush, if the reader is still there."""
         try:
             self._stream.flush()
         except OSError as error:

@@ -22,12 +22,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-# Imports make no garbage, and the collector would look through them again and again.
+# Imports make no garbage, and the collector would search them again and again.
 gc.disable()
 
 
 def pytest_collection_finish() -> None:
-    """Leave modules and tests out of all that the collector looks through from here on."""
+    """Leave modules and tests out of all that the collector searches from here on."""
     gc.freeze()
     gc.enable()
 

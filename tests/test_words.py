@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.words import AVERAGE, LONG, Sentence, forbidden, prose
+from benchmarks.words import AVERAGE, LONG, Sentence, forbidden, of_python, private_names, prose
 
 ROOT = Path(__file__).parents[1]
+CODE = ("landslide_map", "cli", "benchmarks", "sample_scenes", "tests")
 READ = ("README", "docs", "help", "messages", "decisions", "docstrings", "comments")
 
 
@@ -29,5 +30,19 @@ def test_no_sentence_is_too_long(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", READ)
-def test_who_and_nobody_are_for_people(kind: str) -> None:
+def test_words_for_people_are_not_for_code(kind: str) -> None:
     assert not [f"{own.place}: {own.text}" for own in written()[kind] if forbidden(own)]
+
+
+@pytest.mark.parametrize("folder", CODE)
+def test_names_are_terms_of_the_field(folder: str) -> None:
+    modules = sorted((ROOT / folder).rglob("*.py"))
+    assert modules
+    assert not {str(path.relative_to(ROOT)): names for path in modules if (names := private_names(path))}
+
+
+def test_docstrings_of_tests_use_the_same_words() -> None:
+    modules = [path for folder in CODE[2:] for path in sorted((ROOT / folder).rglob("*.py"))]
+    found = [own for path in modules for _, own in of_python(path, str(path.relative_to(ROOT)))]
+    assert len(found) > 1000
+    assert not [f"{own.place}: {own.text}" for own in found if forbidden(own)]

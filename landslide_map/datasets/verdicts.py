@@ -26,7 +26,7 @@ class Verdicts:
     others: gpd.GeoSeries
     """Rejected."""
     undecided: gpd.GeoSeries
-    """Not looked at, or unsure."""
+    """Not reviewed, or unsure."""
     source: Path
     """The file they are from."""
 

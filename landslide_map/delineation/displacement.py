@@ -32,7 +32,7 @@ GROUPS: Final = 32
 BARE: Final = 0.25
 """NDVI below the surroundings from which a pixel may be a fresh slide."""
 MOST_PIXELS: Final = 1 << 21
-"""Pixels of a strip that are looked at; of a larger one every so many tiles."""
+"""Pixels of a strip that are compared; of a larger one every so many tiles."""
 _STEPS: Final = 10
 """Changes are counted in tenths of the variance of their surroundings, at most :data:`_MOST` of it."""
 _MOST: Final = 6

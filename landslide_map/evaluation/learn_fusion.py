@@ -1,4 +1,4 @@
-"""Trust in pixel members beside outlines, learned from maps of events with known landslides."""
+"""Reliability of pixel members beside outlines, measured on maps of events with known landslides."""
 
 from __future__ import annotations
 

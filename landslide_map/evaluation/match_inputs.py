@@ -35,7 +35,7 @@ class Mapped:
 
 
 def read_map(folder: Path) -> Mapped:
-    """Return what a finished map outlines, and where it looked; E160."""
+    """Return the outlines of a finished map, and the area that it analysed; E160."""
     path = folder / LANDSLIDES if folder.is_dir() else folder
     if not path.is_file():
         raise InputError(

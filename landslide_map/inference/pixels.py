@@ -323,13 +323,13 @@ def _check_physical(chosen: npt.NDArray[Any], own: SegmentationMember, where: st
             f"{where}: values lie about 0 with a spread of about 1, but channels of member {own.name} have "
             f"means of {mean.min():.3g} to {mean.max():.3g}. They look scaled already. Give --scaled if so.",
         )
-    odd = np.flatnonzero(known)[each > _ELSEWHERE]
-    if 3 * len(odd) > np.count_nonzero(known):
+    far = np.flatnonzero(known)[each > _ELSEWHERE]
+    if 3 * len(far) > np.count_nonzero(known):
         raise InputError(
             "E181",
-            f"{where}: {own.channels[odd[0]]} has mean {np.nanmean(finite[odd[0]]):.3g}, and {len(odd)} of "
+            f"{where}: {own.channels[far[0]]} has mean {np.nanmean(finite[far[0]]):.3g}, and {len(far)} of "
             f"{len(each)} channels lie as far from the training data of member {own.name}; expected about "
-            f"{mean[odd[0]]:.3g} +- {std[odd[0]]:.3g}. Give them in its units, such as dB in place of power.",
+            f"{mean[far[0]]:.3g} +- {std[far[0]]:.3g}. Give them in its units, such as dB in place of power.",
         )
 
 

@@ -35,7 +35,7 @@ Positions = npt.NDArray[np.float64]
 def covered(band: RasterBand, grid: Grid) -> Covered | None:
     """Return at which points of the grid `band` has a value; None where it lies beside the grid.
 
-    Where a file has the resolution levels of JPEG 2000, all points are looked up in one of them. Elsewhere
+    Where a file has the resolution levels of JPEG 2000, all points are read from one of them. Elsewhere
     the points between four others that agree are taken to agree with them, unless none of all has a value.
     """
     at_row, at_col, inside = _points(band, grid)

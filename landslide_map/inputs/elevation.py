@@ -27,9 +27,9 @@ from landslide_map.raster.open import open_band, opened
 Heights = npt.NDArray[np.floating[Any]]
 
 WHOLE, STRIP, STRIPS = 2_500_000, 64, 12
-"""So many pixels are looked at as a whole; of more, so many strips of this width along each axis."""
+"""Pixels up to which all are read; of more, the width and number of strips along each axis."""
 CANDIDATES, LEVEL, ALL = 3, 0.005, 0.99
-"""Level heights that are looked at, the most frequent, their least share, and the share of what is no
+"""Number of most frequent level heights that are checked, their least share, and the share of what is no
 ground."""
 STRAIGHT, STEP_M = 32, 5.0
 """Pixels of a straight edge along a row or column, and the step there; shores of lakes have neither."""

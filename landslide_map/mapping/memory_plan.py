@@ -90,7 +90,7 @@ class MemoryEstimate:
 
 
 OPENING: Final = MemoryEstimate(models=48 * MIB)
-"""Of a bundle and the metadata of a scene, while threads look at some of its pixels."""
+"""Of a bundle and the metadata of a scene, while threads read some of its pixels."""
 
 
 FEW_THREADS: Final = 4

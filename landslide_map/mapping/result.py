@@ -131,7 +131,7 @@ class MapResult:
             small = any(notice.code == "I420" for notice in self.notices)
             found = "no landslide area is large enough for an outline" if small else "no landslide found"
             if not small and self.windows["landslide"]:
-                found = "no landslide outlined; see the windows above the threshold, areas to look at"
+                found = "no landslide outlined; see the windows above the threshold, areas to check"
         if analysed == 0:
             found = "NOTHING COULD BE ANALYSED, see the notes; this is not the same as no landslide"
         return (

@@ -176,6 +176,6 @@ def _check_pixel_outlines(settings: Scene, ensemble: Bundle, inputs: SceneInputs
     if settings.output.outline == BOTH and ensemble.pixel_scenarios[0].fusion is None:
         raise BundleError(
             "E556",
-            f"{ensemble.name}: how far its pixel members can be trusted beside outlines was not measured. "
+            f"{ensemble.name}: the reliability of its pixel members beside outlines was not measured. "
             "Measure it with landslide-map models add-pixels --evidence, or draw outlines of pixels.",
         )

@@ -24,7 +24,7 @@ REVIEW_COLUMNS: Final = (REVIEW, "comment", "reviewer", "reviewed_at")
 UNSEEN: Final = "unseen"
 ADDED: Final = "added"
 VERDICTS: Final[Mapping[str, str]] = {
-    UNSEEN: "not looked at yet",
+    UNSEEN: "not reviewed yet",
     "confirmed": "landslide",
     "rejected": "not a landslide",
     "unsure": "unsure",

@@ -37,7 +37,7 @@ _LAYERS: Final = {
         "Outlines to review. They say where to look; `method` or the tags say how exact an edge is.",
     ),
     WINDOWS: (
-        "Areas to look at",
+        "Areas to check",
         "Outlines where the probability of a landslide in the windows around a pixel is above the"
         " threshold. They say where to look, not where the edge of a scar is.",
     ),

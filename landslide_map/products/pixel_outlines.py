@@ -82,7 +82,7 @@ class PixelDrawing:
         if kind == BOTH and fusion is None:
             raise InputError(
                 "E176",
-                "how far pixel members can be trusted beside outlines was not measured for the bundle of the "
+                "the reliability of pixel members beside outlines was not measured for the bundle of the "
                 "result. Measure it with landslide-map models add-pixels --evidence and map the scene again.",
             )
         usual = fusion.threshold if kind == BOTH and fusion is not None else THRESHOLD

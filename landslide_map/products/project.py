@@ -283,7 +283,7 @@ def _layouts(project: Project, tags: Mapping[str, str]) -> Callable[[Element], N
             subtitle=(
                 f"{count()} outlines: {count('confirmed')} confirmed, {count(names.ADDED)} drawn by hand, "
                 f"{count('rejected')} rejected, {count('unsure')} unsure, "
-                f"{count(names.UNSEEN)} not looked at. Probabilities are not a survey."
+                f"{count(names.UNSEEN)} not reviewed. Probabilities are not a survey."
             ),
             notes=_notes(tags),
         )

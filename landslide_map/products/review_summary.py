@@ -56,7 +56,7 @@ def summary(found: Tally) -> str:
     ]
     seen = sum(found.counts.values()) - found.counts[UNSEEN] - found.counts[ADDED]
     total = sum(found.counts.values()) - found.counts[ADDED]
-    lines.append(f"{seen} of {total} outlines of the map were looked at")
+    lines.append(f"{seen} of {total} outlines of the map were reviewed")
     if found.precision is None or found.interval is None:
         lines.append("no precision: no outline is confirmed or rejected")
     else:
@@ -73,7 +73,7 @@ def export_confirmed(frame: gpd.GeoDataFrame, path: Path, *, overwrite: bool = F
     OutputExistsError
         E401: `path` exists and `overwrite` is false. E404: it is no earlier export.
     UsageError
-        E402: `path` does not end in ``.gpkg``. E403: somebody edits it.
+        E402: `path` does not end in ``.gpkg``. E403: it is being edited.
     ResourceError
         E601: `path` cannot be written.
     """

@@ -316,7 +316,7 @@ def previous_reviews(*paths: Path) -> gpd.GeoDataFrame | None:
     Raises
     ------
     UsageError
-        E403: somebody is editing one of the files.
+        E403: one of the files is being edited.
     InputError
         As of :func:`read_reviews`: a review that cannot be read must not be overwritten.
     """

@@ -135,13 +135,13 @@ def _review_rules(columns: Sequence[str], threshold: float) -> list[_Rule]:
     if "confidence" in columns:
         for name, colour in zip(CONFIDENCES, reversed(BAND_COLOURS), strict=True):
             which = f"{seen} AND \"confidence\" = '{name}'"
-            rules.append(_Rule(f"not looked at: {name} confidence", which, _Line(colour)))
+            rules.append(_Rule(f"not reviewed: {name} confidence", which, _Line(colour)))
     else:
         for (lower, upper), colour in zip(probability_bands(threshold), BAND_COLOURS, strict=True):
             # The mean over an outline may lie below the lowest threshold where windows overlap.
             above = f'"{probability}" >= {lower:g} AND ' if lower > threshold else ""
             which = f'{seen} AND {above}"{probability}" < {upper if upper < 1 else 2:g}'
-            rules.append(_Rule(f"not looked at: probability {lower:g} to {upper:g}", which, _Line(colour)))
+            rules.append(_Rule(f"not reviewed: probability {lower:g} to {upper:g}", which, _Line(colour)))
     if REVIEW in columns:
         words = {"confirmed": "confirmed", "rejected": "rejected"}
         rules += [

@@ -30,7 +30,7 @@ def profiles(environment: Mapping[str, str], platform: str, home: Path) -> list[
     Parameters
     ----------
     environment : mapping
-        ``APPDATA`` and ``QGIS_CUSTOM_CONFIG_PATH`` are looked at.
+        ``APPDATA`` and ``QGIS_CUSTOM_CONFIG_PATH`` are read.
     platform : str
         As ``sys.platform``.
     home : Path

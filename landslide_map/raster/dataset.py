@@ -98,7 +98,7 @@ def plain_path(name: str | Path) -> Path:
 
 
 def check_image_size(path: str | Path, shape: tuple[int, int]) -> None:
-    """Refuse (E112) an image that is larger than any mosaic of a country: only to look at it takes hours."""
+    """Refuse (E112) an image that is larger than any mosaic of a country: a check alone would take hours."""
     if shape[0] * shape[1] > MOST_IMAGE_PIXELS:
         raise InputError(
             "E112",

@@ -42,8 +42,8 @@ def joined_name(paths: Sequence[str | Path]) -> str:
     names = list(dict.fromkeys(map(str, paths)))
     if len(names) == 1:
         return names[0]
-    if odd := next((name for name in names if '"' in name), None):
-        raise InputError("E101", f"{odd}: has a quotation mark in its name; rename the file")
+    if quoted := next((name for name in names if '"' in name), None):
+        raise InputError("E101", f"{quoted}: has a quotation mark in its name; rename the file")
     return PREFIX + ":".join(f'"{name}"' for name in names)
 
 

@@ -51,8 +51,8 @@ def tiles_name(tiles: Sequence[tuple[str | Path, Grid]]) -> str:
     names = [joined_name([path for path, _ in sheet]) for sheet in sheets]
     if len(names) == 1:
         return names[0]
-    if odd := next((name for name in names if "{" in name or "}" in name), None):
-        raise InputError("E101", f"{odd}: has a curly bracket in its name; rename the file")
+    if braced := next((name for name in names if "{" in name or "}" in name), None):
+        raise InputError("E101", f"{braced}: has a curly bracket in its name; rename the file")
     return TILES + "".join(f"{{{name}}}" for name in names)
 
 

@@ -107,7 +107,7 @@ def in_zip(store: Path) -> tuple[Path | None, str]:
 
 
 def _packed_with(stated: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of compressor and filters of an array of version 2, and of an odd separator."""
+    """Yield the names of compressor and filters of an array of version 2, and of an unusual separator."""
     filters = stated.get("filters") or []
     for one in (stated.get("compressor"), *(filters if isinstance(filters, list) else [filters])):
         if one:

@@ -45,7 +45,7 @@ class Kind:
 def file_record(path: Path) -> dict[str, Any]:
     """Return size and hash of a file, and of a GeoPackage also a hash of its rows.
 
-    Programs that only look at a GeoPackage (QGIS) change bytes of its header.
+    Programs that only show a GeoPackage (QGIS) change bytes of its header.
     """
     record = {"bytes": path.stat().st_size, "sha256": _hash(path)}
     if path.suffix != ".gpkg":

@@ -63,7 +63,7 @@ class Standing:
 
 @dataclass
 class Watch:
-    """Looks at the clock whenever something is reported."""
+    """Reads the clock at each report."""
 
     clock: Callable[[], float] = time.monotonic
     _began: dict[str, float] = field(default_factory=dict)

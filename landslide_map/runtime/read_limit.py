@@ -37,32 +37,34 @@ def timed_read(path: str | Path) -> Iterator[None]:
 
 
 class Overdue:
-    """A watcher's view of reads: those that were under way at every look for too long.
+    """Reads that take too long, found by repeated checks.
 
-    Looks are counted, not time: a computer that slept, or a process that was halted, read nothing meanwhile.
+    Checks are counted, not time: a computer that slept, or a process that was halted, read nothing meanwhile.
 
     Parameters
     ----------
     seconds : float
-        Between two looks, at least.
+        Between two checks, at least.
     most : float
         Seconds of one read.
     """
 
     def __init__(self, seconds: float = 5.0, most: float = MOST_SECONDS) -> None:
-        self._looks: dict[tuple[int, tuple[float, str]], int] = {}
+        self._checks: dict[tuple[int, tuple[float, str]], int] = {}
         self._seconds = seconds
         self._most = most
         self._last = -seconds
 
     def found(self) -> InputError | None:
-        """Look, if the time has come; return E114 for a read that takes too long."""
+        """Check, if the time has come; return E114 for a read that takes too long."""
         now = time.monotonic()
         if now - self._last < self._seconds:
             return None
         self._last = now
-        self._looks = {read: self._looks.get(read, 0) + 1 for read in _reads.copy().items()}
-        late = next((read for read, looks in self._looks.items() if looks * self._seconds > self._most), None)
+        self._checks = {read: self._checks.get(read, 0) + 1 for read in _reads.copy().items()}
+        late = next(
+            (read for read, checks in self._checks.items() if checks * self._seconds > self._most), None
+        )
         if late is None:
             return None
         return InputError(

@@ -24,7 +24,7 @@ from landslide_map.search.download import Download
 from landslide_map.search.network import Network
 
 GLO30: Final = "https://copernicus-dem-30m.s3.amazonaws.com"
-"""The model's public files, readable by anybody."""
+"""The model's public files, readable without an account."""
 MARGIN_DEG: Final = 0.02
 """Elevation reaches this far beyond the area: slopes at its edge need neighbours."""
 _UTM_PIXEL_M: Final = 30.0

@@ -71,7 +71,7 @@ def find_images(query: Query, network: Network, folder: Path, progress: Report =
         progress(Stage("search", "catalogues"), number, len(query.catalogues))
     tiles, notices = _elevation(query, network, bool(found.optical))
     count_clouds = CloudCounter(area, network, folder)
-    with step(progress, "look at clouds"):
+    with step(progress, "count clouds"):
         optical = choose_optical.choose_optical(found.optical, area, event, count_clouds)
         pre = optical.pre
         if optical.post and (pre is None or pre.clearness.cloud > choose_optical.CLOUDY_BEFORE):

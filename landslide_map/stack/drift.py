@@ -30,7 +30,7 @@ class Distribution(TypedDict):
     """Of one band, ready for JSON."""
 
     valid: float
-    """Share of the pixels looked at."""
+    """Share of the pixels read."""
     scene: list[float] | None
     """Quantiles 5, 50, 95 %, in the unit of the model band; None if too few pixels are valid."""
     middle_half: float | None

@@ -16,7 +16,7 @@ from landslide_map.errors import InputError
 from landslide_map.untrusted.files import ZIP_ERRORS, TooLargeError, refuse_waiting
 
 ARRAY_ERRORS: Final = (*ZIP_ERRORS, SyntaxError, TokenError, TypeError, OverflowError, MemoryError)
-"""What numpy raises on files that are no arrays, or say odd things of themselves."""
+"""Exceptions of numpy for files that are no arrays, or have wrong headers."""
 _LONGEST_HEADER: Final = 4096
 
 

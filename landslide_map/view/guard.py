@@ -1,4 +1,4 @@
-"""Gate of the page: requests that may pass, by address, token and origin, before anything is looked up."""
+"""Guard of the page: permitted requests, by address, token and origin, before any other work."""
 
 from __future__ import annotations
 

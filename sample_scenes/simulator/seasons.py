@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 
 LEAST_ELEVATION = 18.0
-"""Degrees: lower suns than this leave no image worth a look."""
+"""Degrees: at lower suns no image is made."""
 HOUR = 10.5
 """Local solar time of Sentinel-2."""
 LEAF = {"broadleaf": 0.9, "deciduous": 0.0, "conifer": 1.0, "dry": 0.6, "grass": 0.25}

@@ -1,4 +1,4 @@
-"""What a person does on the page of ``landslide-map view``, in a headless browser, with pictures to look at.
+"""What a person does on the page of ``landslide-map view``, in a headless browser, with screenshots.
 
 Run by ``.ci/check_view`` with RESULT PATCHES BUNDLE PICTURES CHROMIUM. Not part of pytest: it starts a
 browser and takes half a minute.

@@ -97,8 +97,8 @@ def test_a_client_without_certificates_is_refused(
 def test_files_that_are_no_certificates_are_refused_by_name(
     ours: TlsFiles, theirs: TlsFiles, tmp_path: Path
 ) -> None:
-    odd = tmp_path / "odd.pem"
-    odd.write_text("-----BEGIN CERTIFICATE-----\nnone\n")
+    damaged = tmp_path / "damaged.pem"
+    damaged.write_text("-----BEGIN CERTIFICATE-----\nnone\n")
     os.mkfifo(tmp_path / "pipe.pem")
     locked = tmp_path / "locked.key"  # OpenSSL would prompt for its passphrase on the terminal
     key = serialization.load_pem_private_key(ours.key.read_bytes(), None)
@@ -107,8 +107,8 @@ def test_files_that_are_no_certificates_are_refused_by_name(
     locked.write_bytes(key.private_bytes(*form, encryption))
     for wrong in (
         replace(ours, ca=tmp_path / "gone.pem"),
-        replace(ours, ca=odd),
-        replace(ours, certificate=odd),
+        replace(ours, ca=damaged),
+        replace(ours, certificate=damaged),
         replace(ours, key=tmp_path / "pipe.pem"),
         replace(ours, key=tmp_path),
         replace(ours, key=locked),

@@ -71,7 +71,7 @@ def ensemble(average: Average = "probability") -> Bundle:
     curve = Calibration(slope=0.7, shift=-0.2)
     scenarios = (
         Scenario("all", weights, 0.45, average=average, calibration=curve),
-        Scenario("anybody", weights, 0.6, needs_all=False),
+        Scenario("any member", weights, 0.6, needs_all=False),
     )
     bundle = load_bundle()
     entries = tuple(

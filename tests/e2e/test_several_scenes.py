@@ -113,9 +113,9 @@ def test_the_geopackage_is_dressed_like_that_of_one_scene(both: SeveralResult, w
         with closing(sqlite3.connect(path)) as database:
             styles = database.execute("SELECT f_table_name, styleName, styleQML FROM layer_styles")
             titles = database.execute("SELECT table_name, name, title, description FROM gpkg_data_columns")
-            looks = [(layer, name, ElementTree.fromstring(qml)) for layer, name, qml in styles]
+            renderers = [(layer, name, ElementTree.fromstring(qml)) for layer, name, qml in styles]
             drawn = [
-                (layer, name, ElementTree.tostring(qml.find("renderer-v2"))) for layer, name, qml in looks
+                (layer, name, ElementTree.tostring(qml.find("renderer-v2"))) for layer, name, qml in renderers
             ]
             return [*drawn, *(row for row in titles if row[1] != "Scenes")]
 

@@ -121,10 +121,10 @@ def track(folder: Path, levels: list[float], corners: tuple[float, ...] = (0, 0,
     return [notice.code for notice in open_inputs(Scene.model_validate(scene)).notices]
 
 
-@pytest.mark.parametrize("odd", range(4))
+@pytest.mark.parametrize("shifted", range(4))
 @pytest.mark.parametrize("step", [-6.0, 6.0])
-def test_one_date_on_another_level_is_named(tmp_path: Path, odd: int, step: float):
-    assert track(tmp_path, [step if i == odd else 0.0 for i in range(4)]).count("W341") == 1
+def test_one_date_on_another_level_is_named(tmp_path: Path, shifted: int, step: float):
+    assert track(tmp_path, [step if i == shifted else 0.0 for i in range(4)]).count("W341") == 1
 
 
 @pytest.mark.parametrize("levels", [[0, 0, 0, 0], [0, 1, 2, 2.5], [1, -1, 1, -1]])

@@ -405,7 +405,7 @@ def waiting(monkeypatch: pytest.MonkeyPatch, act: Callable[[float], object]) -> 
 
 
 def lose(path: Path, away: Path) -> None:
-    """Take a file away as a disk that fails does: reads of those who have it open fail, too."""
+    """Take a file away as a disk that fails does: reads through open handles fail, too."""
     shutil.copy(path, away)
     os.truncate(path, 1000)
     path.unlink()

@@ -40,7 +40,7 @@ def write_probability(folder):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of its own whose size the test sets; only root may mount one."""
+    """A file system of its own, of a size that the test sets; only root may mount one."""
     point = tmp_path / "disk"
     point.mkdir()
 

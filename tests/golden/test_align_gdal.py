@@ -51,7 +51,7 @@ def test_pixels_equal_those_of_gdal_with_an_exact_transformer(tmp_path, epsg, pi
 
 
 def test_holes_and_borders_are_gdals_but_for_pixels_with_nearly_nothing_in_them(tmp_path):
-    """GDAL keeps pixels whose nearest neighbour is valid, we those with half of the weight: nearly equal."""
+    """GDAL keeps pixels with a valid nearest neighbour, we those with half of the weight: nearly equal."""
     grid = grid_at(32633, 300_000, 5_200_020, (120, 130))
     x, y = Transformer.from_crs(32633, 32632, always_xy=True).transform(*np.meshgrid(grid.x, grid.y))
     source = grid_at(32632, round(x.mean()) - 500.0, round(y.mean()) + 450.0, (90, 100))

@@ -136,7 +136,7 @@ def test_open_votes_keep_the_probability_within_its_bounds(
     chosen = rng.integers(-1, 2, 40).astype(np.int8)
     full = rng.choice([0.0, 1.0, 0.5, *rng.random(5)], (40, 5))
     full[chosen < 0] = np.nan
-    full[chosen == 1, rng.integers(0, 3)] = np.nan  # somebody who cannot vote there
+    full[chosen == 1, rng.integers(0, 3)] = np.nan  # a member that cannot vote there
     full[chosen == 1, 4] = np.nan
     pending = np.isfinite(full) & (rng.random(full.shape) < 0.5)
     low, high = bounds(names, scenarios, np.where(pending, np.nan, full), pending, chosen)

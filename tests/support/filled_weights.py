@@ -1,4 +1,4 @@
-"""Windows and weights that anyone can make again: what the golden logits were computed from.
+"""Windows and weights that a seed makes again: what the golden logits were computed from.
 
 A window is a level, coarse squares of 8 x 8 pixels and pixel noise around each band's training mean. A weight
 is normal noise, seeded by its key, and sized by what the key's last word says the tensor is.

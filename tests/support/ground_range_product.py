@@ -1,4 +1,4 @@
-"""A small Sentinel-1 GRD product whose geometry is known: a circular orbit over a turning Earth."""
+"""A small Sentinel-1 GRD product of known geometry: a circular orbit over a turning Earth."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_perceptron_by_hand() -> None:
 
 
 def test_networks_of_a_perceptron_average_probabilities_not_log_odds() -> None:
-    """Two networks whose hidden unit is silent: their odds are those of their last bias, 9 and 1/4."""
+    """Two networks with a silent hidden unit: their odds are those of their last bias, 9 and 1/4."""
     zero = np.zeros((2, 1, 1), np.float32)
     bias = np.log(np.array([9.0, 0.25], np.float32)).reshape(2, 1, 1)
     knots, scores = np.array([[0.0, 1.0]], np.float32), np.array([-1.0, 1.0], np.float32)
@@ -151,7 +151,7 @@ def test_the_default_bundle_has_members_for_what_is_there(
     votes = default.vote(statistics, excluded=missing)
     assert {default.scenarios[i].name for i in votes.scenario} == {scenario}
     assert ((votes.probability > 0) & (votes.probability < 1)).all()
-    # Poisoned channels must not be looked at.
+    # Poisoned channels must not be read.
     poisoned = statistics.copy()
     poisoned.loc[{"channel": list(missing)}] = np.nan
     np.testing.assert_array_equal(default.vote(poisoned).probability, votes.probability)

@@ -1,4 +1,4 @@
-"""Cascades: what the rule promises, what it spares, and where it comes from."""
+"""Cascades: what the rule promises, what it skips, and where it comes from."""
 
 from __future__ import annotations
 

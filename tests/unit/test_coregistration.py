@@ -149,7 +149,7 @@ def test_images_that_lie_on_each_other_are_taken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("post", [ground(5), ground()[::-1], np.roll(ground(), 150, axis=1)])
 def test_an_image_of_other_ground_is_warned_of(tmp_path: Path, post: np.ndarray) -> None:
-    """Of another place, turned upside down, or displaced beyond what is looked for."""
+    """Of another place, turned upside down, or displaced beyond the search range."""
     assert codes(track(tmp_path, 0, post=post)) == ["W331"]
 
 

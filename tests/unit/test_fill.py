@@ -39,7 +39,7 @@ def image_with(
     offset: int = 1000,
     **spec: object,
 ) -> tuple[OpticalImage, list[str]]:
-    """Open an image whose left part is filled; `kind` is the type of the files, reflectance if float16."""
+    """Open an image with a filled left part; `kind` is the type of the files, reflectance if float16."""
     reflectance = spec.get("units") == "reflectance"
     files = {}
     for band, values in land(offset, SHAPE).items():
@@ -63,7 +63,7 @@ def image_with(
         (-9999, "int16", None, 1000, "dn"),
         (-9999, "float32", 0, 0, "dn"),
         (-1000, "int16", None, 0, "dn"),  # 0 less the offset of 1000
-        (1000, "uint16", None, 1000, "dn"),  # 0 and the offset that someone added
+        (1000, "uint16", None, 1000, "dn"),  # 0 and an added offset
         (-0.1, "float32", None, 0, "reflectance"),  # 0 less the offset, divided by 10000
         (0.0, "float32", np.nan, 0, "reflectance"),
         (-9999, "float32", None, 0, "reflectance"),

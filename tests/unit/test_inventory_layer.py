@@ -71,7 +71,7 @@ def test_a_project_that_a_person_saved_is_kept(tmp_path: Path) -> None:
     assert (folder / "inventory.gpkg").is_file()
 
 
-def test_nothing_of_anybody_is_replaced(tmp_path: Path) -> None:
+def test_no_file_of_a_user_is_replaced(tmp_path: Path) -> None:
     folder = result(tmp_path / "a")
     known = inventory(tmp_path, box(301_000, 2_598_000, 301_200, 2_598_300))
     shutil.copy(known, folder / "inventory.gpkg")

@@ -13,7 +13,7 @@ def half_above_zero(value: float) -> float:
 
 
 def test_a_loop_runs_where_what_is_compiled_cannot_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package in a folder of the system, used by somebody without a home."""
+    """A package in a folder of the system, used by an account without a home."""
     monkeypatch.setattr(numba_caching.CacheImpl, "_locator_classes", [])
     assert compiled(half_above_zero)(3.0) == 1.5
 

@@ -1,4 +1,4 @@
-"""Trust in pixel members beside outlines: learned from maps and inventories, stored only where it helps."""
+"""Reliability of pixel members beside outlines: measured on maps, stored only where it helps."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def layer(
 
 
 def geodesic(shape: Any, crs: pyproj.CRS, step: float = 50.0) -> float:
-    """Area on the ellipsoid of a polygon whose edges are straight in `crs`, by pyproj."""
+    """Area on the ellipsoid of a polygon with straight edges in `crs`, by pyproj."""
     points = shapely.get_coordinates(shapely.segmentize(shape.exterior, step))
     lon, lat = pyproj.Transformer.from_crs(crs, 4326, always_xy=True).transform(*points.T)
     return abs(pyproj.Geod(ellps="WGS84").polygon_area_perimeter(lon, lat)[0])

@@ -31,7 +31,7 @@ def by_numpy(features: np.ndarray, knots: np.ndarray, scores: np.ndarray) -> np.
 def test_scores_lie_on_the_lines_between_the_knots() -> None:
     values = np.array([[3, 0.2, 500_000.5, 7], [12, -9, 1, 6], [99, 2.65, 0.25, 8]], np.float32)
     expected = [[-0.2, 0.15, -0.4, -2], [0.8, -2, -1.1, -2], [2, 0.8, -1.775, -2]]
-    # 500,000.5 is half of the way from 1, whose score is that of the first 1, to a million: -1.1 to 0.3.
+    # 500,000.5 is half of the way from 1, with the score of the first 1, to a million: -1.1 to 0.3.
     np.testing.assert_allclose(normal_scores(values, KNOTS, SCORES), expected, atol=1e-6)
 
 

@@ -38,7 +38,7 @@ def test_results_differ_in_rounding_only_and_every_product_is_packed(monkeypatch
             with packed:
                 found = network(own)
             torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
-        # Weights that are not there any more show who read them: only the convolution of 3 x 3 pixels.
+        # Weights that are not there any more show what read them: only the convolution of 3 x 3 pixels.
         for module in (network.pixels, network.own, network.by_hand):
             monkeypatch.setattr(module.weight, "data", torch.full_like(module.weight, float("nan")))
         with packed:

@@ -1,4 +1,4 @@
-"""Displaced images of a track: refused, moved back or trusted, as scene.yaml says."""
+"""Displaced images of a track: refused, moved back or taken as they are, as scene.yaml says."""
 
 from __future__ import annotations
 
@@ -88,14 +88,14 @@ def test_an_image_before_is_moved_onto_the_one_after(tmp_path: Path, shift: tupl
 
 
 def test_the_image_that_most_others_contradict_is_moved(tmp_path: Path):
-    for odd in (1, 3):
-        found, codes = opened(track(tmp_path, {odd: (4, 4)}), "correct")
+    for other in (1, 3):
+        found, codes = opened(track(tmp_path, {other: (4, 4)}), "correct")
         moved = [max(map(abs, place)) > 20 for place in origins(found)]
         assert codes == ["I331"]
-        assert moved == [i // 2 == odd for i in range(8)]
+        assert moved == [i // 2 == other for i in range(8)]
 
 
-def test_images_with_trusted_placement_are_not_checked_and_that_is_said(tmp_path: Path):
+def test_placement_is_not_checked_with_registration_trust_and_that_is_reported(tmp_path: Path):
     found, codes = opened(track(tmp_path, {0: (0, 9)}, count=2), "trust")
     assert codes == ["I330"]
     assert set(origins(found)) == {(0, 0)}

@@ -45,8 +45,8 @@ def at_the_edges(scorer: QuickScorer, count: int) -> np.ndarray:
             values[:, i] = rng.choice(limits, count)
     values[::3] = np.nextafter(values[::3], np.inf)
     values[1::7] *= 1 + 1e-6
-    odd = [0.0, -0.0, np.nan, np.inf, -np.inf, 1e-35, -1e-35, 5e-36, 2e-35, 1e30]
-    return np.where(rng.random(values.shape) < 0.1, rng.choice(odd, values.shape), values)
+    special = [0.0, -0.0, np.nan, np.inf, -np.inf, 1e-35, -1e-35, 5e-36, 2e-35, 1e30]
+    return np.where(rng.random(values.shape) < 0.1, rng.choice(special, values.shape), values)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -1,4 +1,4 @@
-"""Opening bands: what is refused, where pixels lie, what a thinned look returns."""
+"""Opening bands: what is refused, where pixels lie, what a thinned sample returns."""
 
 from __future__ import annotations
 
@@ -188,10 +188,10 @@ def test_run_and_checks_have_one_rule(tmp_path: Path, kind: str, nodata: tuple[f
 def test_nodata_becomes_nan(tmp_path: Path, dtype: str, fill: float) -> None:
     values = np.full((20, 30), 7, dtype)
     values[:5] = fill
-    look = decimated(open_band(write(tmp_path / "a.tif", values, nodata=fill)))
-    assert look.dtype == np.float32
-    assert np.isnan(look[:5]).all()
-    assert (look[5:] == 7).all()
+    thinned = decimated(open_band(write(tmp_path / "a.tif", values, nodata=fill)))
+    assert thinned.dtype == np.float32
+    assert np.isnan(thinned[:5]).all()
+    assert (thinned[5:] == 7).all()
 
 
 def test_infinity_is_no_measurement(tmp_path: Path) -> None:
@@ -206,10 +206,10 @@ def test_a_nodata_value_the_type_cannot_hold_matches_nothing(tmp_path: Path) -> 
 
 def test_a_look_at_a_large_band_is_thin_and_unbiased(tmp_path: Path) -> None:
     columns = np.tile(np.arange(2400, dtype=np.float32), (1800, 1))
-    look = decimated(open_band(write(tmp_path / "a.tif", columns, compress="deflate")))
-    assert look.size <= 1_100_000
-    assert np.median(look) == pytest.approx(1199.5, abs=3)
-    assert set(np.unique(look)) <= set(range(2400))  # pixels are picked, not averaged
+    thinned = decimated(open_band(write(tmp_path / "a.tif", columns, compress="deflate")))
+    assert thinned.size <= 1_100_000
+    assert np.median(thinned) == pytest.approx(1199.5, abs=3)
+    assert set(np.unique(thinned)) <= set(range(2400))  # pixels are picked, not averaged
 
 
 @pytest.mark.parametrize("shape", [(1000, 900), (1000, 1100)], ids=["read at once", "window by window"])

@@ -213,7 +213,7 @@ def test_what_is_no_product_shows_in_the_probabilities() -> None:
 
 
 def test_votes_that_are_no_numbers_are_refused(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A trial looks at some windows only; others may lead to larger numbers."""
+    """A trial predicts some windows only; others may lead to larger numbers."""
     member = load_bundle(bundle).members[1]
     assert isinstance(member, NetworkMember)
     reduced = replace(member, runtime=Runtime("cpu", "float16"))

@@ -1,4 +1,4 @@
-"""What a check looks at: all of a small file, little of a large one, and never too little to refuse."""
+"""Samples of a check: all of a small file, little of a large one, and never too little to refuse."""
 
 from __future__ import annotations
 

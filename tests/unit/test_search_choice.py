@@ -38,8 +38,8 @@ def by_catalogue(image: Optical) -> Clearness:
     return Clearness(image.cloud or 0.0, 0.0, None, False)
 
 
-def chosen(found: list[Optical], when: EventTime, look=by_catalogue):
-    return choose_optical(found, AREA, when, look)
+def chosen(found: list[Optical], when: EventTime, count=by_catalogue):
+    return choose_optical(found, AREA, when, count)
 
 
 def codes(choice) -> set[str]:
@@ -209,8 +209,8 @@ def test_clouds_inside_the_area_count_and_not_those_of_the_tile():
     near = sentinel2(utc("2024-04-05T02:25"), cloud=80)
     far = sentinel2(utc("2024-04-20T02:25"), cloud=2)
     inside = {near["id"]: 1.0, far["id"]: 70.0}
-    look = lambda image: Clearness(inside[image.id], 0.0, 0.0, True)  # noqa: E731
-    choice = chosen(images(near, far), event("2024-04-02T23:58"), look)
+    count = lambda image: Clearness(inside[image.id], 0.0, 0.0, True)  # noqa: E731
+    choice = chosen(images(near, far), event("2024-04-02T23:58"), count)
     assert choice.post is not None
     assert choice.post.image.id == near["id"]
 

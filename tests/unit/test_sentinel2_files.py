@@ -229,8 +229,8 @@ def test_cloud_in_the_classification_does_not_hide_the_offset() -> None:
     classes[:85] = 9
     for band in pixels.values():
         band[:85] = 9000
-    look = BandSample({name: values.astype(np.float32) for name, values in pixels.items()}, classes)
-    assert offset_verdict(look)[0] == "absent"
+    sample = BandSample({name: values.astype(np.float32) for name, values in pixels.items()}, classes)
+    assert offset_verdict(sample)[0] == "absent"
 
 
 def test_snow_does_not_prove_the_offset() -> None:
@@ -308,7 +308,7 @@ def test_saturated_pixels_are_missing_in_loose_files_too(tmp_path: Path, tag: fl
     assert set(image.bands["red"].nodata) == {0, 65535}
     read = read_block(image.bands["red"], GRID, Block(0, 0, 8, 8))
     assert np.isnan(read).nonzero() == (3, 4)
-    image, _ = opened(**files, nodata=[0])  # who says which values are none is believed
+    image, _ = opened(**files, nodata=[0])  # declared values are no data, without a check
     assert read_block(image.bands["red"], GRID, Block(0, 0, 8, 8))[3, 4] == 65535
 
 

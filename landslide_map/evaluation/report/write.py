@@ -1,4 +1,4 @@
-"""An evaluation as a folder: Markdown to read, JSON to compute with, pictures to look at."""
+"""Folder of an evaluation: Markdown for people, JSON for programs, and plots."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ _FOLDERS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class RadarFile:
-    """A raster file before its bands are looked at."""
+    """A raster file before its bands are read."""
 
     path: Path
     identity: Identity
@@ -213,7 +213,7 @@ def sampled_band(
     values, notices = units.fill_values(pixels, f"{path} band {index}", integer)
     band = replace(band, nodata=(*band.nodata, *values))
     pixels = np.where(np.isin(pixels, values) | ~np.isfinite(pixels), np.nan, pixels)
-    # A narrow swath can fall between the windows: look everywhere before saying that there is nothing.
+    # A narrow swath can fall between the windows: search everywhere before a refusal as empty.
     if np.isnan(pixels).all():
         refuse_to_search(band)
     if np.isnan(pixels).all() and not np.isfinite(decimated(band)).any():

@@ -60,7 +60,7 @@ def identity_of(product: Path) -> Identity:
 
 
 def recorded_of(band: GroundRangeBand) -> Recorded:
-    """Return the sources of metadata of a band, the most trusted first."""
+    """Return the sources of metadata of a band, the first in precedence first."""
     known = replace(identity_of(band.product), polarisation=band.polarisation.upper())
     return (("annotation", known),)
 

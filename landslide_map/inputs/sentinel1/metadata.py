@@ -37,13 +37,13 @@ class Identity:
     """``VV, VH, HH`` or ``HV``, where the file is of one."""
 
     def completed(self, other: Identity) -> Identity:
-        """Return this identity with its gaps filled from a less trusted `other`."""
+        """Return this identity with its gaps filled from `other`, of lower precedence."""
         gaps = {f.name: getattr(other, f.name) for f in fields(self) if getattr(self, f.name) is None}
         return replace(self, **gaps)
 
 
 Recorded = tuple[tuple[str, Identity], ...]
-"""Sources of metadata and the properties from each, the most trusted first."""
+"""Sources of metadata and the properties from each, in order of precedence."""
 
 
 def sources_of(recorded: Recorded) -> dict[str, str]:
@@ -103,7 +103,7 @@ def identify(names: Iterable[str]) -> Identity:
     Parameters
     ----------
     names : iterable of str
-        The file name first, then its folders from the nearest outwards: nearer names are trusted more.
+        The file name first, then its folders from the nearest outwards: nearer names come first.
 
     Returns
     -------
@@ -247,7 +247,7 @@ def relative_orbit(platform: str | None, absolute_orbit: int | None) -> int | No
     """Return the relative orbit (1-175), or None where the satellite's constant is not known.
 
     Sentinel-1C was moved along its orbit in June 2026, from absolute orbit 8019 on. Before its regular
-    service, which began about orbit 1616 (26 March 2025), only metadata are trusted.
+    service, which began about orbit 1616 (26 March 2025), only metadata count.
 
     Examples
     --------

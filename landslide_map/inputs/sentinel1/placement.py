@@ -1,4 +1,4 @@
-"""Placement of the images of one track: checked on the pixels, corrected, or trusted, as scene.yaml says.
+"""Placement of the images of one track: checked on the pixels, corrected, or taken as it is.
 
 The difference of two images that are displaced shows every ridge and river bank as change, and a map of it is
 plausible. Distributors have published such images, and no metadata show it (docs/decisions/0041).

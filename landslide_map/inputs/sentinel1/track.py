@@ -166,7 +166,7 @@ def _agrees(acquired: datetime | None, orbit: str, grid: Grid) -> bool:
 def _sources(
     declared: Identity, spec: RadarSpec, file: RadarFile, known: Identity, orbit: str, grid: Grid
 ) -> dict[str, str]:
-    """Return where each property of an image is known from, in the order of trust."""
+    """Return the source of each property of an image, in order of precedence."""
     stated = replace(
         declared,
         units=spec.units,

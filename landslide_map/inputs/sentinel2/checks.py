@@ -187,7 +187,7 @@ def classification_notices(name: str, sample: BandSample, offset: float) -> list
             "W220",
             f"{name}: NDVI is {green:.2f} where the SCL says vegetation and {bare:.2f} where it says bare "
             "soil; "
-            "it is turned over, displaced, or of another image. Cloud and snow of it are not to be trusted",
+            "it is turned over, displaced, or of another image. Its cloud and snow may be wrong",
         )
     ]
 

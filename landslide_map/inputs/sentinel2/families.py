@@ -18,7 +18,7 @@ from landslide_map.untrusted.files import read_bytes
 from landslide_map.untrusted.json_text import read_json
 
 MOST_FILES: Final = 20_000
-"""Names of a folder that are looked at."""
+"""Most names of a folder that are read."""
 _BANDS: Final = {
     "B02": ("B0?2", "blue"),
     "B03": ("B0?3", "green"),

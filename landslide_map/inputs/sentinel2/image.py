@@ -80,7 +80,7 @@ def open_optical(
         _refuse_after(found.name, acquired, event_time)
     elif acquired is not None:
         notices += _late(found.name, acquired, event_time)
-    decision, fill, seen = _look_at_pixels(found, spec, optical)
+    decision, fill, seen = _pixel_findings(found, spec, optical)
     limits = dn_limits(decision.scale, decision.offset)
     optical = {
         name: replace(raster, nodata=tuple(dict.fromkeys((*raster.nodata, *fill))), limits=limits)
@@ -257,7 +257,7 @@ def _place(grid: Grid) -> str:
     )
 
 
-def _look_at_pixels(
+def _pixel_findings(
     found: Found, spec: OpticalSpec, rasters: dict[str, RasterBand]
 ) -> tuple[OffsetDecision, tuple[float, ...], list[Notice]]:
     """Check the pixels, find fill, and let them confirm or overrule the metadata about the offset."""
@@ -305,7 +305,7 @@ def _acquired(found: Found, stated: datetime | None) -> tuple[datetime | None, l
     name, notices = found.name, []
     if stated and found.acquired and abs((stated - found.acquired).total_seconds()) > 86400:
         dates = f"scene.yaml says {stated:%Y-%m-%d}, the product {found.acquired:%Y-%m-%d}"
-        notices.append(Notice("W213", f"{name}: {dates}; scene.yaml is believed"))
+        notices.append(Notice("W213", f"{name}: {dates}; that of scene.yaml is used"))
     acquired = stated or found.acquired
     if acquired is None:
         message = "its date is unknown and was not checked against the event; write datetime in scene.yaml"

@@ -54,7 +54,7 @@ class BandSample:
         return self.valid if self.classes is None else self.valid & np.isin(self.classes, CLEAR_CLASSES)
 
     def without_clouds(self) -> BandSample:
-        """Return the look without clouds of the classification: high ones lie elsewhere in each band."""
+        """Return the sample without clouds of the classification: high ones lie elsewhere in each band."""
         if self.classes is None:
             return self
         cloud = np.isin(self.classes, CLOUD_CLASSES)

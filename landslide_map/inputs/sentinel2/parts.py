@@ -106,8 +106,8 @@ def _joined_further(bands: Sequence[UnopenedBand]) -> UnopenedBand:
 
 def _one_band(bands: Sequence[RasterBand]) -> RasterBand:
     first = bands[0]
-    if odd := next((band for band in bands if band.index != first.index), None):
-        raise InputError("E109", f"{odd.path}: has its bands in another order than {first.path}")
+    if other := next((band for band in bands if band.index != first.index), None):
+        raise InputError("E109", f"{other.path}: has its bands in another order than {first.path}")
     if len({band.path for band in bands}) == 1:
         return first
     nodata = tuple(dict.fromkeys(value for band in bands for value in band.nodata))

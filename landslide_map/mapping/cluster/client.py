@@ -141,7 +141,7 @@ class Cluster:
                 for future in self._finished(checking):
                     del checking[future]
                     with suppress(TimeoutError):  # lost, as below
-                        self._result(future, "looking at its files")
+                        self._result(future, "reading its files")
                     tick(1)
                 for future in [future for future, address in checking.items() if address not in present]:
                     self._client.cancel([future])  # lost; each task checks the worker that replaces it
@@ -251,7 +251,7 @@ class Cluster:
                 raise ResourceError(
                     "E631",
                     f"the scheduler has had no worker{kind} for {PATIENCE_S:.0f} s. Start workers "
-                    "(dask worker ADDRESS) and look at what stopped those before. What was finished is kept.",
+                    "(dask worker ADDRESS) and see what stopped those before. What was finished is kept.",
                 )
             time.sleep(_POLL_S)
 

@@ -109,7 +109,7 @@ class BundleDocument(_Strict):
     """Best first: a window takes the first that fits."""
     files: dict[FileName, FileEntry]
     seal: str | None = None
-    """Hash of the rest of the document: whether somebody changed it, before it is replaced."""
+    """Hash of the rest of the document: shows a change before it is replaced."""
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:

@@ -46,7 +46,7 @@ class PredictionOptions:
     exact_early_exit: bool = False
     """Skip members where their vote cannot change a class."""
     cascade: bool = False
-    """Skip networks where the bundle's rule trusts the other members; loses a little recall."""
+    """Skip networks where the bundle's rule accepts the other members; loses a little recall."""
 
     def load(self, report: Report = silent) -> Bundle:
         """Read the bundle and return it as chosen; `report` receives the networks' progress.

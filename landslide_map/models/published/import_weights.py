@@ -80,7 +80,7 @@ def import_nasios(
         files = [path.name for folds in boosters.values() for path in folds.values()]
         refused = (
             f"{folder}: {len(files)} booster file(s) left out, e.g. {files[0]}: they are pickles, which can "
-            "run any program when read. If you trust where they come from, import again with --trust-pickles."
+            "run any program when read. If their source is safe, import again with --trust-pickles."
         )
         if not networks:
             raise BundleError("E522", refused + " Nothing else is here to import.")

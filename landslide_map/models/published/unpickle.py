@@ -1,4 +1,4 @@
-"""Unpickling of published boosters, only if the user trusts their origin."""
+"""Unpickling of published boosters, only if the user allows it."""
 
 from __future__ import annotations
 

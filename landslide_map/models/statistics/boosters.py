@@ -37,7 +37,7 @@ def lightgbm_predictor(content: bytes) -> Predictor:
 
 
 def slow_lightgbm_predictor(text: str) -> Predictor:
-    """Return LightGBM's own predictor; it trusts the text (:func:`checked_lightgbm`)."""
+    """Return LightGBM's own predictor; it does not check the text (:func:`checked_lightgbm`)."""
     import lightgbm
 
     try:
@@ -55,7 +55,7 @@ def xgboost_predictor(content: bytes) -> Predictor:
 
 
 def slow_xgboost_predictor(content: bytes) -> Predictor:
-    """Return XGBoost's own predictor; it trusts the content (:func:`checked_document`)."""
+    """Return XGBoost's own predictor; it does not check the content (:func:`checked_document`)."""
     import xgboost
 
     booster = xgboost.Booster(model_file=bytearray(content))

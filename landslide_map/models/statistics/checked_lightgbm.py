@@ -1,7 +1,7 @@
 """LightGBM models from elsewhere: every tree checked, and written anew, before the library sees them.
 
-LightGBM trusts the numbers in a file. A child or a feature beyond the end, or a circle of splits, ends in a
-crash or never.
+LightGBM does not check the numbers in a file. A child or a feature beyond the end, or a circle of splits,
+ends in a crash or never.
 """
 
 from __future__ import annotations

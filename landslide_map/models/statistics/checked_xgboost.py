@@ -1,7 +1,7 @@
 """XGBoost models from elsewhere: every tree checked, and written anew, before the library sees them.
 
-XGBoost trusts the numbers in a file. A child beyond the nodes, or a circle of nodes, ends in a crash or
-never.
+XGBoost does not check the numbers in a file. A child beyond the nodes, or a circle of nodes, ends in a crash
+or never.
 """
 
 from __future__ import annotations

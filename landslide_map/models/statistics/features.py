@@ -45,7 +45,7 @@ def feature_table(
     statistics : xr.DataArray
         ``(window, channel, statistic)``; must hold `channels` and :data:`BASE_STATISTICS`.
     channels : collection of str
-        Channels that may be used; others are not looked at.
+        Channels that may be used; others are not read.
 
     Returns
     -------

@@ -51,7 +51,7 @@ class QuickScorer:
     ends: npt.NDArray[np.uint32]
     """``(tree + 1,)``: where the splits of each tree begin, and the last one's end."""
     features: npt.NDArray[np.uint32]
-    """``(split,)``: the column that is looked at."""
+    """``(split,)``: the column that it compares."""
     thresholds: npt.NDArray[np.float64]
     """``(split,)``: a window goes to the left up to this value."""
     masks: npt.NDArray[np.uint32]

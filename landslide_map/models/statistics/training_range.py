@@ -26,7 +26,7 @@ the default bundle, by scenario (``python -m benchmarks.unlike_training``)."""
 FARTHEST: Final = 3.0
 """A feature farther out counts as this: one wild number must not decide alone."""
 _NARROWEST: Final = 0.05
-"""Least distance from the median to either end that is believed, as part of the range."""
+"""Least distance from the median to either end, as part of the range."""
 _ROWS: Final = 4096
 """Windows at a time: bounds memory."""
 

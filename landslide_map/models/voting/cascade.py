@@ -31,7 +31,7 @@ class _Strict(BaseModel):
 
 
 class Rule(_Strict):
-    """At one threshold of the ensemble, from where on the cheap members are trusted, and the evidence."""
+    """At one threshold of the ensemble, the limit for skipping networks, and the evidence."""
 
     threshold: float = Field(gt=0, lt=1)
     """Of the ensemble, on the calibrated probability: the rule holds for it and no other."""

@@ -21,7 +21,7 @@ from landslide_map.raster.ground_range.annotation import Annotation
 from landslide_map.raster.ground_range.product import annotation_of, product_files
 
 EVERY: Final = 64
-"""Lines between those that are looked at."""
+"""Step between the lines that are read."""
 RUN: Final = 16
 """Samples whose mean is compared."""
 DARKEST: Final = 1e-3
