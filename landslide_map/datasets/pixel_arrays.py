@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from landslide_map.errors import InputError
 from landslide_map.raster.dataset import open_unplaced
-from landslide_map.untrusted.arrays import open_npy
+from landslide_map.untrusted.arrays import open_npy, refuse_larger
 from landslide_map.untrusted.hdf5 import read_h5
 
 Layout = Literal["auto", "channels-first", "channels-last"]
@@ -142,9 +142,7 @@ def _load_tif(path: Path) -> npt.NDArray[Any]:
     _check_size(path)
     try:
         with open_unplaced(path) as raster:
-            size = raster.count * raster.height * raster.width * 4
-            if size > LARGEST_FILE:
-                _too_large(path, size)
+            refuse_larger(path, "the raster", raster.count * raster.height * raster.width * 4, LARGEST_FILE)
             pixels = raster.read(masked=True)
     except (RasterioError, OSError) as error:
         raise InputError("E180", f"{path}: cannot be read as a raster ({str(error)[:200]}).") from error
@@ -158,16 +156,7 @@ def _check_size(path: Path) -> None:
         size = path.stat().st_size
     except OSError as error:
         raise InputError("E180", f"{path}: cannot be read ({error}).") from error
-    if size > LARGEST_FILE:
-        _too_large(path, size)
-
-
-def _too_large(path: Path, size: int) -> NoReturn:
-    raise InputError(
-        "E185",
-        f"{path}: {size / 1e6:.0f} MB of pixels; files of at most {LARGEST_FILE / 1e6:.0f} MB are read. Cut "
-        "it into parts, or save it as .npy, which is read in parts.",
-    )
+    refuse_larger(path, "the file", size, LARGEST_FILE)
 
 
 def _wrong_shape(where: str, shape: tuple[int, ...], counts: dict[int, tuple[str, ...]]) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 from xml.etree.ElementTree import Element
@@ -14,8 +15,97 @@ NAME: Final = "Map A4"
 _MAP_MM: Final = (200.0, 164.0)
 """Width and height of the map, mm."""
 _FONT: Final = "Open Sans"
-_PAGE, _MAP, _PICTURE, _LABEL, _LEGEND, _SCALE_BAR = 65638, 65639, 65640, 65641, 65642, 65646
-"""Numbers of QGIS for the items of a layout."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One item of the layout, in the vocabulary of QGIS."""
+
+    kind: int
+    """Number of its type."""
+    place: tuple[float, float, float, float]
+    """Left, top, width and height on the page, mm."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """Attributes; an empty one is filled in for each project."""
+
+
+_LABEL: Final = {"labelText": "", "htmlState": 0, "halign": 1, "valign": ""}
+_ITEMS: Final = {
+    "page": _Item(65638, (0, 0, 297, 210), {"background": "true"}),
+    "map": _Item(
+        65639,
+        (10, 23, *_MAP_MM),
+        {
+            "frame": "true",
+            "background": "true",
+            "followPreset": "true",
+            "followPresetName": "",
+            "mapRotation": 0,
+            "keepLayerSet": "false",
+            "drawCanvasItems": "true",
+        },
+    ),
+    "north": _Item(
+        65640,
+        (274, 172, 13, 13),
+        {
+            "file": ":/images/north_arrows/layout_default_north_arrow.svg",
+            "mode": 1,
+            "mapUuid": "",
+            "northMode": 0,
+            "northOffset": 0,
+            "pictureRotation": 0,
+            "resizeMode": 0,
+            "anchorPoint": 4,
+            "svgFillColor": "0,0,0,255",
+            "svgBorderColor": "0,0,0,255",
+            "svgBorderWidth": 0.2,
+        },
+    ),
+    "title": _Item(65641, (10, 6, 277, 9), _LABEL),
+    "subtitle": _Item(65641, (10, 15, 277, 6), _LABEL),
+    "notes": _Item(65641, (10, 189, 277, 17), _LABEL),
+    "legend": _Item(
+        65642,
+        (214, 23, 73, 120),
+        {
+            "title": "",
+            "legendFilterByAtlas": 0,
+            "legendFilterByMap": 1,  # only what the map shows
+            "map_uuid": "",
+            "symbolWidth": 7,
+            "symbolHeight": 4,
+            "columnCount": 1,
+            "resizeToContents": 1,
+            "boxSpace": 1,
+            "columnSpace": 2,
+            "fontColor": "#000000",
+        },
+    ),
+    "scale": _Item(
+        65646,
+        (214, 172, 58, 13),
+        {
+            "mapUuid": "",
+            "style": "Single Box",
+            "unitType": "",
+            "unitLabel": "",
+            "numUnitsPerSegment": "",
+            "numMapUnitsPerScaleBarUnit": 1,
+            "numSegments": 2,
+            "numSegmentsLeft": 0,
+            "segmentSizeMode": 0,
+            "height": 3,
+            "labelBarSpace": 2,
+            "boxContentSpace": 1,
+            "outlineWidth": 0.3,
+            "alignment": 0,
+            "lineJoinStyle": "miter",
+            "lineCapStyle": "square",
+        },
+    ),
+}
+"""Items of the layout by name."""
 
 
 def add_print_layout(
@@ -46,48 +136,18 @@ def add_print_layout(
     """
     layout = add(parent, "Layout", {"name": NAME, "units": "mm", "printResolution": 200})
     page = add(layout, "PageCollection")
-    _item(page, _PAGE, "page", (0, 0), (297, 210))
-    map_item = _item(
-        layout,
-        _MAP,
-        "map",
-        (10, 23),
-        _MAP_MM,
-        frame="true",
-        background="true",
-        followPreset="true",
-        followPresetName=theme,
-        mapRotation=0,
-        keepLayerSet="false",
-        drawCanvasItems="true",
-    )
+    _item(page, "page")
+    map_item = _item(layout, "map", followPresetName=theme)
     west, south, east, north = _fitted(bounds)
     add(map_item, "Extent", {"xmin": west, "ymin": south, "xmax": east, "ymax": north})
     add(map_item, "LayerSet")
     add(map_item, "AtlasMap", {"atlasDriven": 0, "margin": 0.1, "scalingMode": 2})
-    _label(layout, "title", "[% @project_title %]", (10, 6), (277, 9), 16, bold=True)
-    _label(layout, "subtitle", subtitle, (10, 15), (277, 6), 9)
+    _label(layout, "title", "[% @project_title %]", 16, bold=True)
+    _label(layout, "subtitle", subtitle, 9)
     _legend(layout, legend)
     _scale_bar(layout, east - west)
-    _item(
-        layout,
-        _PICTURE,
-        "north",
-        (274, 172),
-        (13, 13),
-        file=":/images/north_arrows/layout_default_north_arrow.svg",
-        mode=1,
-        mapUuid=_uuid("map"),
-        northMode=0,
-        northOffset=0,
-        pictureRotation=0,
-        resizeMode=0,
-        anchorPoint=4,
-        svgFillColor="0,0,0,255",
-        svgBorderColor="0,0,0,255",
-        svgBorderWidth=0.2,
-    )
-    _label(layout, "notes", "\n".join(notes), (10, 189), (277, 17), 7)
+    _item(layout, "north", mapUuid=_uuid("map"))
+    _label(layout, "notes", "\n".join(notes), 7)
 
 
 def _fitted(bounds: Bounds) -> Bounds:
@@ -103,42 +163,29 @@ def _uuid(name: str) -> str:
     return f"{{{uuid5(NAMESPACE_URL, f'landslide-map layout {name}')}}}"
 
 
-def _item(
-    parent: Element,
-    kind: int,
-    name: str,
-    position: tuple[float, float],
-    size: tuple[float, float],
-    **attributes: object,
-) -> Element:
-    place, extent = (f"{a:g},{b:g},mm" for a, b in (position, size))
+def _item(parent: Element, name: str, **filled: object) -> Element:
+    """Append an item of :data:`_ITEMS` with its settings, the empty ones `filled`."""
+    item = _ITEMS[name]
+    left, top, width, height = item.place
+    place = f"{left:g},{top:g},mm"
     common = {
-        "type": kind,
+        "type": item.kind,
         "id": name,
         "uuid": _uuid(name),
         "position": place,
         "positionOnPage": place,
-        "size": extent,
+        "size": f"{width:g},{height:g},mm",
         "visibility": 1,
         "opacity": 1,
         "referencePoint": 0,
-        "background": "true" if kind == _PAGE else "false",
+        "background": "false",
         "frame": "false",
     }
-    return add(parent, "LayoutItem", common | attributes)
+    return add(parent, "LayoutItem", {**common, **item.settings, **filled})
 
 
-def _label(
-    layout: Element,
-    name: str,
-    text: str,
-    position: tuple[float, float],
-    size: tuple[float, float],
-    points: int,
-    bold: bool = False,
-) -> None:
-    top = 32 if "\n" in text else 128
-    item = _item(layout, _LABEL, name, position, size, labelText=text, htmlState=0, halign=1, valign=top)
+def _label(layout: Element, name: str, text: str, points: int, bold: bool = False) -> None:
+    item = _item(layout, name, labelText=text, valign=32 if "\n" in text else 128)
     add(item, "LabelFont", _font(points, bold))
 
 
@@ -148,24 +195,7 @@ def _font(points: int, bold: bool) -> dict[str, str]:
 
 
 def _legend(layout: Element, layers: Mapping[str, str]) -> None:
-    item = _item(
-        layout,
-        _LEGEND,
-        "legend",
-        (214, 23),
-        (73, 120),
-        title="",
-        legendFilterByAtlas=0,
-        legendFilterByMap=1,  # only what the map shows
-        map_uuid=_uuid("map"),
-        symbolWidth=7,
-        symbolHeight=4,
-        columnCount=1,
-        resizeToContents=1,
-        boxSpace=1,
-        columnSpace=2,
-        fontColor="#000000",
-    )
+    item = _item(layout, "legend", map_uuid=_uuid("map"))
     styles = add(item, "styles")
     for style, points, top, left in (
         ("title", 12, 0, 0),
@@ -191,26 +221,11 @@ def _scale_bar(layout: Element, width: float) -> None:
     kilometres = segment >= 1000
     item = _item(
         layout,
-        _SCALE_BAR,
         "scale",
-        (214, 172),
-        (58, 13),
         mapUuid=_uuid("map"),
-        style="Single Box",
         unitType="km" if kilometres else "meters",
         unitLabel="km" if kilometres else "m",
         numUnitsPerSegment=f"{segment / 1000 if kilometres else segment:g}",
-        numMapUnitsPerScaleBarUnit=1,
-        numSegments=2,
-        numSegmentsLeft=0,
-        segmentSizeMode=0,
-        height=3,
-        labelBarSpace=2,
-        boxContentSpace=1,
-        outlineWidth=0.3,
-        alignment=0,
-        lineJoinStyle="miter",
-        lineCapStyle="square",
     )
     add(
         item,

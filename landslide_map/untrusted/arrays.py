@@ -79,3 +79,13 @@ def _read(file: IO[bytes], most: int) -> npt.NDArray[Any]:
         raise ValueError("it is cut off")
     array = np.frombuffer(data, kind)
     return array.reshape(shape[::-1]).T if columns_first else array.reshape(shape)
+
+
+def refuse_larger(path: Path, what: str, size: int, most: int) -> None:
+    """Refuse (E185) a file of pixels, or a part of one, of more than `most` bytes."""
+    if size > most:
+        raise InputError(
+            "E185",
+            f"{path}: {what} has {size / 1e6:.0f} MB; expected at most {most / 1e6:.0f} MB. Cut it into "
+            "parts, or save it as .npy, which is read in parts.",
+        )

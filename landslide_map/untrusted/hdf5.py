@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landslide_map.errors import InputError, ResourceError
+from landslide_map.untrusted.arrays import refuse_larger
 from landslide_map.untrusted.files import refuse_waiting
 
 _GZIP: Final = 1
@@ -50,8 +51,7 @@ def read_h5(path: Path, dataset: str, most: int) -> npt.NDArray[Any]:
         ) from error
     try:
         refuse_waiting(path)
-        if (size := path.stat().st_size) > most:
-            _too_large(path, "the file", size, most)
+        refuse_larger(path, "the file", path.stat().st_size, most)
         with h5py.File(path, "r", locking=False) as file:
             found = _plain_dataset(file, dataset, path, most)
             return np.asarray(found[()])
@@ -76,8 +76,7 @@ def _plain_dataset(file: Any, dataset: str, path: Path, most: int) -> Any:
         raise InputError("E180", f"{path}: {dataset!r} is a group; expected a dataset.")
     if found.dtype.kind not in "fiub":
         raise InputError("E180", f"{path}: {dataset!r} holds {found.dtype}; expected real numbers.")
-    if found.nbytes > most:
-        _too_large(path, repr(dataset), found.nbytes, most)
+    refuse_larger(path, repr(dataset), found.nbytes, most)
     if found.is_virtual or found.external:
         _not_plain(path, f"{dataset!r} is stored in other files")
     if found.chunks is not None:
@@ -97,8 +96,7 @@ def _check_chunks(found: Any, path: Path, most: int) -> None:
             path, f"{found.name[1:]!r} needs filter {others[0]}; expected {', '.join(_FILTERS.values())}"
         )
     size = math.prod(found.chunks) * found.dtype.itemsize
-    if size > (largest := min(most, max(found.nbytes, _LARGEST_CHUNK))):
-        _too_large(path, "a chunk", size, largest)
+    refuse_larger(path, "a chunk", size, min(most, max(found.nbytes, _LARGEST_CHUNK)))
     if _GZIP not in filters:
         return
     after = filters[filters.index(_GZIP) + 1 :]
@@ -107,8 +105,7 @@ def _check_chunks(found: Any, path: Path, most: int) -> None:
     size += 4 * filters.count(_CHECKSUM)
     for i in range(found.id.get_num_chunks()):
         chunk = found.id.get_chunk_info(i)
-        if chunk.size > most:
-            _too_large(path, "a chunk", chunk.size, most)
+        refuse_larger(path, "a chunk", chunk.size, most)
         skipped, packed = found.id.read_direct_chunk(chunk.chunk_offset)
         if skipped >> filters.index(_GZIP) & 1:
             continue
@@ -119,12 +116,4 @@ def _check_chunks(found: Any, path: Path, most: int) -> None:
 def _not_plain(path: Path, reason: str) -> NoReturn:
     raise InputError(
         "E186", f"{path}: {reason}. Only plain datasets are read; copy the data into a file of its own."
-    )
-
-
-def _too_large(path: Path, what: str, size: int, most: int) -> NoReturn:
-    raise InputError(
-        "E185",
-        f"{path}: {what} has {size / 1e6:.0f} MB; expected at most {most / 1e6:.0f} MB. Cut it into parts, "
-        "or save it as .npy, which is read in parts.",
     )
