@@ -1,1 +1,1 @@
-"""Measurements: each module is one command that prints what it found, and fails where it means nothing."""
+"""Benchmarks: one command per module; each fails where its figures would mean nothing."""

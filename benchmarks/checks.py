@@ -1,4 +1,4 @@
-"""Time that checks of inputs take, as a share of a whole run: an upper bound of what checks add.
+"""Time of input checks, as a share of a whole run: an upper bound.
 
 The stage "check inputs" also opens files and reads metadata, which no run can do without.
 """

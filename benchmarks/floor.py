@@ -1,4 +1,4 @@
-"""The floor of a run: what no mapper can avoid, measured alone on this machine.
+"""Lower bound of the time of a run: decoding, resampling and network arithmetic alone, on this machine.
 
 ``python -m benchmarks.floor SCENE`` decodes every optical raster once and warps every radar raster once onto
 the grid (GDAL, bilinear, with its fast exact-kernel settings), on the requested number of threads, and prints

@@ -1,4 +1,4 @@
-"""A run killed (SIGKILL) at random moments, and started again until it ends: are its files still the same?
+"""Runs killed (SIGKILL) at random moments and resumed, compared to the byte with an undisturbed run.
 
 ``python -m benchmarks.interrupted [--kills 100] [--scene scene.yaml]`` prints JSON and a sentence.
 One undisturbed run keeps its files. Then the same command is started and killed, again and again in

@@ -1,4 +1,4 @@
-"""Make a bundle of the published architectures with random weights: for timing, it knows no landslides.
+"""Bundle of the published architectures with random weights, for timing only.
 
 ``python -m benchmarks.make_ensemble OUT --member v10 --member v31 --folds 5`` writes weight files as the
 author's are, imports them as ``models import-nasios`` does, and removes them. All folds of a member have the

@@ -1,4 +1,4 @@
-"""Make a simulated Sentinel tile of any size, for timing and memory, not for accuracy.
+"""Simulated Sentinel tile of any size, for timing and memory, not for accuracy.
 
 ``python -m benchmarks.make_tile OUT --size 10980`` writes four optical rasters (COG or JPEG 2000), eight
 float32 radar rasters (power) in the neighbouring UTM zone, and the scene description that maps them. Pixels

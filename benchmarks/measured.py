@@ -1,4 +1,4 @@
-"""Programs run and measured: wall time, CPU time and memory of each, and what the machine was doing.
+"""Wall time, CPU time and memory of programs, and the load of the machine.
 
 This module and its importers stay small: a program that is started begins with its parent's peak memory, as
 Linux counts it.

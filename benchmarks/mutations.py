@@ -1,4 +1,4 @@
-"""Files damaged at random, each to end in an answer or a refusal with a code.
+"""Files damaged at random: each must end in a result or a refusal with a code.
 
 A child process reads one damaged file after another, so that a crash or a hang is counted and the next one
 follows. Damage is drawn from a seed: bits, bytes, pieces left out, put in and repeated, extreme numbers.

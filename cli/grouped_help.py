@@ -1,4 +1,4 @@
-"""Help of a command with its options under headings: what every run needs first, the display last."""
+"""Help of a command with its options under headings: required ones first, display last."""
 
 from __future__ import annotations
 

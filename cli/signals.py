@@ -1,4 +1,4 @@
-"""Ctrl-C, a polite kill and a closed terminal: one orderly stop without a traceback, and one at once."""
+"""Stop signals (Ctrl-C, SIGTERM, a closed terminal): one orderly stop, and an immediate one."""
 
 from __future__ import annotations
 

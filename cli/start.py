@@ -1,4 +1,4 @@
-"""Entry point: signals are in hand before anything else is imported."""
+"""Entry point: signal handlers first, then all other imports."""
 
 from __future__ import annotations
 

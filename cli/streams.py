@@ -1,4 +1,4 @@
-"""Broken pipes: a command goes on if the reader of its output leaves."""
+"""Broken pipes: a command continues if the reader of its output ends."""
 
 from __future__ import annotations
 

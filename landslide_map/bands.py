@@ -1,4 +1,4 @@
-"""Every band and channel name, its order, group and unit, written once.
+"""Names of bands and channels, with order, group and unit.
 
 Three stacks have the same length or overlap in meaning and must never be confused:
 

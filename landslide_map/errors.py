@@ -1,4 +1,4 @@
-"""Errors and notices: refusals of inputs that cannot be used, and doubts about those that can.
+"""Errors and notices, each with a code.
 
 Every refusal is a :class:`LandslideMapError` with a documented code (``docs/error-codes.md``)
 and the exit status of the command line. What does not stop a run but changes how its result

@@ -1,4 +1,4 @@
-"""Make a simulated landslide event with everything that ``landslide-map`` reads, and its true outlines.
+"""Simulated landslide event with all inputs of ``landslide-map``, and its true outlines.
 
 Usage, from the repository root:
 ``python -m sample_scenes.make_scene [--out FOLDER] [--seed N] [--size PIXELS] [--slides-per-km2 N]``

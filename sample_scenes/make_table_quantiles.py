@@ -1,4 +1,4 @@
-"""Write ``table_quantiles.json``: how the statistics of real windows are distributed, class by class.
+"""``table_quantiles.json``: distribution of the statistics of real windows, class by class.
 
 Usage: ``python sample_scenes/make_table_quantiles.py TABLE.csv``. The simulator is fitted to these
 summary numbers, and a test holds the sample scene to them, without the table at hand.

@@ -1,4 +1,4 @@
-"""Labelled windows of one or several folders, with where they lie and where they come from."""
+"""Labelled windows of one or several folders, with their location and source."""
 
 from __future__ import annotations
 

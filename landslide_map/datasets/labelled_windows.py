@@ -1,4 +1,4 @@
-"""Windows with known answers on disk: the competition's layout, or windows beside a table of labels."""
+"""Labelled windows on disk: the competition's layout, or windows beside a table of labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attributes of objects: size, direction, confidence and which evidence supports them."""
+"""Attributes of objects: size, direction, confidence and supporting evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers of evidence collected while the blocks of a scene pass by, each read once for other ends."""
+"""Collector of evidence layers, from blocks that a run reads anyway."""
 
 from __future__ import annotations
 

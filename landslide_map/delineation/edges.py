@@ -1,4 +1,4 @@
-"""Edges of objects: pixels in and around each, and whether they belong to it by what lies beside them.
+"""Edges of objects: classification of the pixels in and around each.
 
 A limit of bareness is one height for a whole outline. Pixels of an edge are mixed, and how bare half a
 pixel is depends on the object. The neighbours of a pixel decide better than any limit.

@@ -1,4 +1,4 @@
-"""Features of a candidate, from sums over its pixels: what the probability of an outline is learned from."""
+"""Features of a candidate, from sums over its pixels: input of the outline model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choice among nested candidates: no pixel in two, and together the most landslide pixels."""
+"""Selection among nested candidates: disjoint ones with the most landslide pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shares of objects that quality channels hold, gathered block by block."""
+"""Shares of cloud, snow and shadow in objects, summed block by block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candidates: connected pixels above ever higher limits of bareness, nested like the contours of a hollow."""
+"""Candidates: connected pixels above ever higher limits of bareness, nested like contour lines."""
 
 from __future__ import annotations
 

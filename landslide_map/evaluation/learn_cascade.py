@@ -1,4 +1,4 @@
-"""Cascades for bundles that have none, or of other windows: learned on windows that no member had seen."""
+"""Cascades for existing bundles, learned on windows that no member was trained on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Votes of models that never saw the window, from a bundle and the very windows it was trained on."""
+"""Out-of-fold votes of a bundle for the windows that it was trained on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Landslides of a map and of an inventory that share ground, within the area that is compared."""
+"""Overlaps of mapped and known landslides, within the compared area."""
 
 from __future__ import annotations
 

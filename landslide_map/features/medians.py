@@ -1,4 +1,4 @@
-"""Numba kernel of the median, which merging of cells cannot give."""
+"""Numba kernel of the median, which cannot be merged from cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pixels kept for outlines and images while windows are described, so that no pixel is read twice."""
+"""Pixels kept for outlines and images during inference, so that no pixel is read twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scene -> SceneInputs: every file opened once, the grid decided, everything that matters noticed."""
+"""Scene -> SceneInputs: files opened once, the grid chosen, notices collected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports of Earth Engine that are cut into files, which belong together."""
+"""Exports of Earth Engine in several files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finished rows of blocks on disk: a run that was killed, at any moment, goes on where it was.
+"""Checkpoint of a run: finished rows of blocks on disk, from which a killed run resumes.
 
 A hidden folder in the output folder holds one file per finished row, and beside it its pixels for display.
 The name of a file has a hash of its content, and of the run's identity

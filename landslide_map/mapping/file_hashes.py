@@ -1,4 +1,4 @@
-"""``run.json``: what went in, what was decided, with which software, and what came out."""
+"""``run.json``: inputs, options, software and outputs of a run, with hashes."""
 
 from __future__ import annotations
 

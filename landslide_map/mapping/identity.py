@@ -1,4 +1,4 @@
-"""Identity of a run, as plain JSON: runs that agree in it may share finished rows."""
+"""Identity of a run, as plain JSON: runs with the same identity may share finished rows."""
 
 from __future__ import annotations
 

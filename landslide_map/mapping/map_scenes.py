@@ -1,4 +1,4 @@
-"""``map_scenes``: several scenes in one go, each in a folder of its own, and one GeoPackage of them all."""
+"""``map_scenes``: several scenes, each in its own folder, and one GeoPackage of them all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory plan: the few settings that keep a run below a memory limit.
+"""Memory plan: settings that keep a run below a memory limit.
 
 The memory that a run needs is estimated before it begins (:class:`MemoryEstimate`). The estimate adds the
 memory in use already, the size of the scene's rows of blocks, and costs that were measured. The limit then

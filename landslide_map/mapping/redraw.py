@@ -1,4 +1,4 @@
-"""Landslides drawn anew from what a run stored: by pixels, by another threshold, outside a mask.
+"""Outlines redrawn from a stored result: by pixels, by another threshold, outside a mask.
 
 Files that show or count outlines are made anew with them, so that no file of a result contradicts another.
 """

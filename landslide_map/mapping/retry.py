@@ -1,4 +1,4 @@
-"""Rows of blocks that could not be read are tried again: disks and networks fail for moments."""
+"""Retries of rows of blocks after temporary failures of a disk or network."""
 
 from __future__ import annotations
 

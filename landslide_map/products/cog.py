@@ -1,4 +1,4 @@
-"""Cloud-optimised GeoTIFFs, by way of a plain one beside them that can be written piece by piece.
+"""Cloud-optimised GeoTIFFs, converted from a plain GeoTIFF that is written in pieces.
 
 The COG driver of GDAL reads the plain file once to make overviews and once more to write everything in the
 order that readers want. The bytes do not depend on the number of threads nor on the size of GDAL's cache.

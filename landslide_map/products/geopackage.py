@@ -1,4 +1,4 @@
-"""``landslides.gpkg``: layers that open finished in QGIS - styled, indexed and explained."""
+"""``landslides.gpkg``: layers with styles, spatial index and descriptions for QGIS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small 8-bit images for eyes: true colour, false colour and radar change, as cloud-optimised GeoTIFFs."""
+"""8-bit images for display: true colour, false colour and radar change, as cloud-optimised GeoTIFFs."""
 
 from __future__ import annotations
 

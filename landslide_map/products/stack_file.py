@@ -1,4 +1,4 @@
-"""``stack.tif``: the aligned acquisitions and model channels of a scene, for eyes and other tools.
+"""``stack.tif``: the aligned acquisitions and model channels of a scene, for other programs.
 
 Blocks go into a temporary GeoTIFF beside the result, which the COG driver then finishes and which is
 read back and compared; the result appears by a rename.

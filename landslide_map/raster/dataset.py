@@ -1,4 +1,4 @@
-"""The one gate of rasters: formats of an allow-list, files of this machine, nothing that leads elsewhere.
+"""Opening of rasters: allowed formats, files of this machine, no references elsewhere.
 
 GDAL tries some 150 formats on a file, whatever its name is. Several fetch what the file names from the
 network: a ``.tif`` may hold GDAL_WMS, a ``.jp2`` a VRT. The first bytes decide here which one driver may open

@@ -1,4 +1,4 @@
-"""Band of an elevation model that is open, and the heights that ground has."""
+"""Open elevation model, and the heights of points on the ground."""
 
 from __future__ import annotations
 

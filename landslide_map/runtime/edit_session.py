@@ -1,4 +1,4 @@
-"""Detection of an edit session: a GeoPackage that QGIS holds for editing must not be replaced."""
+"""Detection of an edit session: a GeoPackage that QGIS is editing must not be replaced."""
 
 from __future__ import annotations
 

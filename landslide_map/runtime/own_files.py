@@ -1,4 +1,4 @@
-"""Files of ours in a folder of a user's: named by a manifest of ours, and unchanged since.
+"""Own files in a user's folder: named by an own manifest, and unchanged since.
 
 A manifest is a JSON file that a run writes beside its other files. It names them with size and SHA-256, under
 ``outputs`` or ``files``, and ends with a seal: a hash of all the rest of it. Only what it proves to be

@@ -1,4 +1,4 @@
-"""Time limit of reads: reads register here, and a watcher finds one that does not come to an end.
+"""Time limit of reads: a watcher finds reads that do not end.
 
 Native code cannot be stopped from Python. So a read that takes too long ends the process, with a code. Only
 the command line does that (``cli/signals.py``): a library must not end the program that uses it.

@@ -1,4 +1,4 @@
-"""Downloads that survive a broken connection: parallel, resumed, checked, and complete or not there."""
+"""Downloads: parallel, resumed after a broken connection, verified, complete or absent."""
 
 from __future__ import annotations
 

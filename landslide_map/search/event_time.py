@@ -1,4 +1,4 @@
-"""Time of an event and its uncertainty: what was surely before, and what surely after."""
+"""Time of an event and its uncertainty: images certainly before it, and certainly after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learning of a cascade: from which mean of the cheap members on networks are skipped."""
+"""Learning of a cascade: the mean of cheap members below which networks are skipped."""
 
 from __future__ import annotations
 

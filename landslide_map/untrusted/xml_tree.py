@@ -1,4 +1,4 @@
-"""XML of foreign files, without document types: their entities can blow up, or lead to other files."""
+"""XML of foreign files, without document types: entities could expand without bound, or lead elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What covers the relief: plants, fields, bare ground, snow and water, as fractions of each pixel."""
+"""Land cover: plants, fields, bare ground, snow and water, as fractions of each pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the simulated event as a user would have it: rasters, outlines and scene.yaml."""
+"""Files of a simulated event: rasters, outlines and scene.yaml."""
 
 from __future__ import annotations
 

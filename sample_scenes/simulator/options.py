@@ -1,4 +1,4 @@
-"""Options of a simulated event: how much slid, what it looks like, and what else looks like it."""
+"""Options of a simulated event: amount and appearance of landslides, and confusers."""
 
 from __future__ import annotations
 

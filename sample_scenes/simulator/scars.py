@@ -1,4 +1,4 @@
-"""Landslides: where they start, how far they run, and what they do to the surface.
+"""Landslides: source areas, runout, and their effect on the surface.
 
 Sizes follow the inverse gamma law of Malamud et al. (2004, doi:10.1002/esp.1064); sizes and shapes are held
 to two real inventories (``tests/golden/test_slide_sizes.py``). Slopes fail densely in

@@ -1,4 +1,4 @@
-"""What the date decides: where the sun stands and how green the plants are."""
+"""Season: position of the sun and greenness of plants on a date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line, called in this process: what a process of its own would print, and how it would end.
+"""Command line, called in this process: its output, and its exit status.
 
 Enough wherever starting, signals, pipes and imports are not what is tested: a process takes seconds to start.
 """

@@ -1,4 +1,4 @@
-"""What a call raises, asserted by code, exit status and the values that the message names."""
+"""Assertions on refusals: code, exit status and the values in the message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backscatter between dB, power and amplitude, with everything that is no measurement as NaN.
+"""Conversion of backscatter between dB, power and amplitude; other values become NaN.
 
 Averages and interpolation in space are taken in power, medians over dates in dB (they commute with the
 logarithm). So every image passes through these two conversions once on its way to the grid.

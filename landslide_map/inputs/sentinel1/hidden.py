@@ -1,4 +1,4 @@
-"""Layover and shadow: pixels of a radar image that measure nothing of their slope, by masks of products."""
+"""Layover and shadow: pixels of a radar image without a measurement, by masks of products."""
 
 from __future__ import annotations
 

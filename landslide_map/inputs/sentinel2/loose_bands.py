@@ -1,4 +1,4 @@
-"""Sentinel-2 images as plain band files: those of a folder, grouped by what their names share."""
+"""Sentinel-2 images as plain band files: those of a folder, grouped by name."""
 
 from __future__ import annotations
 

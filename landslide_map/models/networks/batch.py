@@ -1,4 +1,4 @@
-"""Pixels of windows shared by several members, with what is computed from them once for all."""
+"""Batch of windows for several members, with their common preprocessing computed once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a raw vote to a probability that means what it says."""
+"""Calibration: from a raw vote to a probability."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenario: a set of channels that users really have, and the vote of its members."""
+"""Scenario: a set of channels, and the vote of its members."""
 
 from __future__ import annotations
 

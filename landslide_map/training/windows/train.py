@@ -1,4 +1,4 @@
-"""Training of a bundle of networks and boosters on labelled windows, fold by fold, surviving kills."""
+"""Training of a bundle of networks and boosters on labelled windows, fold by fold, resumable."""
 
 from __future__ import annotations
 

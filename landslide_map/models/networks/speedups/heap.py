@@ -1,4 +1,4 @@
-"""Memory that a network's activations leave and soon need again, kept instead of given back.
+"""Heap of a network's activations: freed memory is kept for reuse.
 
 By default glibc returns free memory at the end of a thread's heap to the system and requests it again for the
 next large tensor. The system then clears every page anew (docs/decisions/0038).

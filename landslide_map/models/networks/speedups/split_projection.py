@@ -1,4 +1,4 @@
-"""Blocks that multiply once for all they need, parted into two products; for a CPU, float32.
+"""Joint projections of a block, split into two products (CPU, float32).
 
 A parallel block makes queries, keys, values and hidden features in one product. That suits a GPU.
 A CPU then finds each of them with gaps in between, and by the time it needs them out of its caches. In

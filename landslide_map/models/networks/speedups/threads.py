@@ -1,4 +1,4 @@
-"""Number of threads that a network is worth on a CPU."""
+"""Number of CPU threads for a network."""
 
 from __future__ import annotations
 
