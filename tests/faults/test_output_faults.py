@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -16,17 +15,17 @@ import shapely
 from rasterio.crs import CRS
 
 from landslide_map.grid import Grid
-from landslide_map.products import RESULT, cog, rasters
+from landslide_map.products import RESULT, rasters
 from landslide_map.products.geopackage import write_geopackage
 from landslide_map.products.painting import WindowMosaic
 from landslide_map.products.windows_netcdf import windows_dataset, write_windows
 from landslide_map.products.write_map import write_map
-from landslide_map.runtime import transaction
 from landslide_map.runtime.own_files import sealed
 from landslide_map.runtime.transaction import outputs
 from landslide_map.window_record import WindowRecord
 from landslide_map.windows import WindowPlan, plan_windows
 from tests.support import messages
+from tests.support.killed_process import changes_below
 from tests.support.raised import raised
 
 GRID = Grid.covering(CRS.from_epsg(32632), (500000, 5000000, 513000, 5012000))
@@ -148,12 +147,13 @@ def test_a_full_disk_reported_by_the_system_is_a_resource_error(tmp_path, number
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_without_permission_is_a_resource_error(tmp_path, monkeypatch):
-    def denied(prefix, dir):
-        raise PermissionError(errno.EACCES, "Permission denied", str(Path(dir) / prefix))
-
-    monkeypatch.setattr(transaction.tempfile, "mkdtemp", denied)
-    with raised("E601", messages.NOT_WRITABLE), outputs(tmp_path, RESULT):
+def test_a_folder_without_permission_is_a_resource_error(tmp_path):
+    denied = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "any"))
+    with (
+        changes_below(tmp_path, 0, error=denied),
+        raised("E601", messages.NOT_WRITABLE),
+        outputs(tmp_path, RESULT),
+    ):
         pass
 
 
@@ -162,16 +162,18 @@ def test_an_unreadable_input_is_not_blamed_on_the_output_folder(tmp_path):
         raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "input.tif"))
 
 
-def test_a_raster_that_reads_back_differently_is_refused(tmp_path, monkeypatch):
-    finish = cog.finish
+def test_a_raster_that_reads_back_differently_is_refused(tmp_path):
+    """Pixels are painted once to be written and once to be compared: here one is another in the file."""
+    painted = []
 
-    def lossy(source, path, **options):
-        with rasterio.open(source, "r+") as raster:
-            pixel = raster.read(1, window=((700, 701), (900, 901)))
-            raster.write(1 - pixel, 1, window=((700, 701), (900, 901)))
-        finish(source, path, **options)
+    def paint(first, pixels):
+        painted.append(first)
+        pixels[:] = NOISE[first : first + len(pixels)]
+        if first == 512 and painted.count(first) == 1:
+            pixels[700 - first, 900] += 0.5
 
-    monkeypatch.setattr(cog, "finish", lossy)
+    pixels = WindowMosaic(np.arange(GRID.height + 1), np.arange(GRID.width + 1))
+    codes = np.zeros(GRID.shape, np.uint8)
     with raised("E601", messages.DOES_NOT_READ_BACK):
-        write_probability(tmp_path)
+        rasters.write_outline_probability(tmp_path / "p.tif", paint, codes, pixels, GRID, {})
     assert list(tmp_path.iterdir()) == []

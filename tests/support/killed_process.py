@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -65,17 +65,32 @@ class Changes:
             self._written = name
 
 
-_watching: list[Changes] = []
+Listener = Callable[[str, tuple[Any, ...]], object]
+_listening: list[Listener] = []
 
 
 def _heard(event: str, arguments: tuple[Any, ...]) -> None:
-    for changes in _watching:
-        changes.happen(event, arguments)
+    for listener in _listening:
+        listener(event, arguments)
 
 
 @cache
 def _listen() -> None:
     sys.addaudithook(_heard)  # once and for good: a hook cannot be removed
+
+
+@contextmanager
+def heard_by(listener: Listener) -> Iterator[None]:
+    """Tell what Python code does, before it does it, as ``listener(event, arguments)``; it may raise.
+
+    Events are those of :func:`sys.audit`.
+    """
+    _listen()
+    _listening.append(listener)
+    try:
+        yield
+    finally:
+        _listening.remove(listener)
 
 
 @contextmanager
@@ -95,12 +110,6 @@ def changes_below(
     torn : bool
         Lose half of what was written last, if that was not on disk when the end came.
     """
-    _listen()
     changes = Changes(str(folder), last, error or Killed(), torn)
-    _watching.append(changes)
-    try:
+    with suppress(Killed), heard_by(changes.happen):
         yield changes
-    except Killed:
-        pass
-    finally:
-        _watching.remove(changes)

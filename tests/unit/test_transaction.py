@@ -16,6 +16,7 @@ from landslide_map.runtime import transaction
 from landslide_map.runtime.own_files import Kind, changed_since, sealed, tree_records
 from landslide_map.runtime.transaction import outputs
 from tests.support import messages
+from tests.support.killed_process import heard_by
 from tests.support.raised import raised
 
 
@@ -113,17 +114,16 @@ def test_overwriting_replaces_all_of_the_previous_result_and_nothing_else(tmp_pa
     assert content(tmp_path) == {**NEW, "notes.txt": "mine"}
 
 
-def test_the_manifest_goes_first_and_comes_last(tmp_path, monkeypatch):
+def test_the_manifest_goes_first_and_comes_last(tmp_path):
     fill(tmp_path, OLD)
     moves = []
-    replace = Path.replace
 
-    def recorded(self, target):
-        moves.append((self.parent == tmp_path, Path(target).parent == tmp_path, self.name))
-        return replace(self, target)
+    def renamed(event, arguments):
+        if event == "os.rename":
+            source, target = map(Path, arguments[:2])
+            moves.append((source.parent == tmp_path, target.parent == tmp_path, source.name))
 
-    monkeypatch.setattr(Path, "replace", recorded)
-    with outputs(tmp_path, RESULT, overwrite=True) as stage:
+    with heard_by(renamed), outputs(tmp_path, RESULT, overwrite=True) as stage:
         fill(stage, NEW)
     away = [name for source, _, name in moves if source and name in OLD]
     arrivals = [name for _, target, name in moves if target]
@@ -133,27 +133,24 @@ def test_the_manifest_goes_first_and_comes_last(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("previous", [OLD, {"notes.txt": "mine"}], ids=["overwrite", "new"])
-def test_an_interruption_at_any_rename_leaves_the_previous_result(tmp_path, monkeypatch, previous):
-    replace = Path.replace
+def test_an_interruption_at_any_rename_leaves_the_previous_result(tmp_path, previous):
     finished = 0
     for n in range(40):
         out = fill(tmp_path / str(n), previous)
-        calls = iter(range(n))
+        happened = []
 
-        def interrupted(self, target, calls=calls):
-            if next(calls, None) is None:
-                monkeypatch.setattr(Path, "replace", replace)  # one interruption, then the undoing
-                raise KeyboardInterrupt
-            return replace(self, target)
+        def interrupt(event, _, happened=happened, n=n):
+            if event == "os.rename":
+                happened.append(event)
+                if len(happened) == n + 1:  # one interruption, then the undoing
+                    raise KeyboardInterrupt
 
-        monkeypatch.setattr(Path, "replace", interrupted)
         try:
-            with outputs(out, RESULT, overwrite=True) as stage:
+            with heard_by(interrupt), outputs(out, RESULT, overwrite=True) as stage:
                 fill(stage, NEW)
             finished += 1
         except KeyboardInterrupt:
             assert content(out) == previous
-        monkeypatch.setattr(Path, "replace", replace)
     assert 0 < finished < 39
 
 
@@ -162,14 +159,14 @@ import os, sys
 from pathlib import Path
 from landslide_map.products import RESULT
 from landslide_map.runtime.transaction import outputs
-replace, left = Path.replace, int(sys.argv[2])
-def killed(self, target):
+left = int(sys.argv[2])
+def killed(event, arguments):
     global left
-    if left == 0:
-        os._exit(9)
-    left -= 1
-    return replace(self, target)
-Path.replace = killed
+    if event == "os.rename":
+        if left == 0:
+            os._exit(9)
+        left -= 1
+sys.addaudithook(killed)
 with outputs(Path(sys.argv[1]), RESULT, overwrite=True) as stage:
     for name in ("run.json", "probability.tif", "landslides.gpkg"):
         (stage / name).write_text("new")
