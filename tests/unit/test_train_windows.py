@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import load_file, save_file
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from landslide_map.datasets.folds import overlapping_windows
 from landslide_map.datasets.joined import read_training_data
@@ -23,8 +25,6 @@ from landslide_map.models.bundle.load import load_bundle
 from landslide_map.models.bundle.verify import verify_members
 from landslide_map.models.networks.architecture import JoinedEncoders
 from landslide_map.models.networks.network_member import NetworkMember
-from landslide_map.models.networks.spec import NetworkSpec
-from landslide_map.training.windows import network as fit_network
 from landslide_map.training.windows.bundle import VOTES, softened
 from landslide_map.training.windows.pretrained import starting_weights
 from landslide_map.training.windows.train import TrainedWindows, train
@@ -153,47 +153,33 @@ def test_half_precision_finds_a_scale_for_its_gradients(tmp_path: Path) -> None:
     assert all(fold[-1] < fold[0] for fold in losses)  # the first steps overflow, and are not taken
 
 
-def with_memory_for(windows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let networks run out of memory in training where there are more windows than that."""
-    build = fit_network.build_network
+@contextmanager
+def memory_for(windows: int, kind: type[torch.nn.Module] = torch.nn.Module) -> Iterator[None]:
+    """Let networks of a kind run out of memory in training where there are more windows than that."""
 
-    def limited(spec: NetworkSpec, start: Any = None) -> torch.nn.Module:
-        network = build(spec, start)
-        forward = network.forward
+    def out_of_memory(module: torch.nn.Module, given: tuple[Any, ...]) -> None:
+        images = given[0].ndim == 4
+        if isinstance(module, kind) and module.training and images and len(given[0]) > windows:
+            raise torch.OutOfMemoryError
 
-        def checked(images: torch.Tensor) -> Any:
-            if network.training and len(images) > windows:
-                raise torch.OutOfMemoryError
-            return forward(images)
-
-        monkeypatch.setattr(network, "forward", checked)
-        return network
-
-    monkeypatch.setattr(fit_network, "build_network", limited)
+    hook = register_module_forward_pre_hook(out_of_memory)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
-def test_batches_are_halved_where_memory_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with_memory_for(2, monkeypatch)
-    found = train(WINDOWS, KNOWN, tmp_path / "b", recipe=one_network(batch=8))
-    assert [notice.code for notice in found.notices] == [
-        "W531"
-    ] * 2  # 8 to 4 to 2, reported once for both folds
+def test_batches_are_halved_where_memory_is_short(tmp_path: Path) -> None:
+    with memory_for(2):
+        found = train(WINDOWS, KNOWN, tmp_path / "b", recipe=one_network(batch=8))
+    # From 8 to 4 to 2, reported once for both folds.
+    assert [notice.code for notice in found.notices] == ["W531"] * 2
     assert "batches of 2 windows" in found.notices[-1].message
 
 
-def test_too_little_memory_for_two_windows_is_an_error_that_keeps_finished_folds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_little_memory_for_two_windows_is_an_error_that_keeps_finished_folds(tmp_path: Path) -> None:
     recipe = tiny_window_recipe().reduced(("one", "two"))
-    real = JoinedEncoders.forward
-
-    def hungry(network: JoinedEncoders, images: torch.Tensor) -> torch.Tensor:
-        if network.training:
-            raise torch.OutOfMemoryError
-        return real(network, images)
-
-    monkeypatch.setattr(JoinedEncoders, "forward", hungry)
-    with raised("E611", messages.TO_TRAIN_TWO_ON_TWO_WINDOWS):
+    with memory_for(0, JoinedEncoders), raised("E611", messages.TO_TRAIN_TWO_ON_TWO_WINDOWS):
         train(WINDOWS, KNOWN, tmp_path / "b", recipe=recipe)
     kept = {path.name for path in (tmp_path / "b.training").glob("*.safetensors")}
     assert kept == {"one_fold0.safetensors", "one_fold1.safetensors"}
@@ -303,18 +289,14 @@ def save_encoder(folder: Path, **options: Any) -> dict[str, torch.Tensor]:
     return state
 
 
-def test_encoders_start_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_encoders_start_from_files(tmp_path: Path) -> None:
     published = save_encoder(tmp_path / "weights" / ENCODER)
-    started: list[torch.nn.Module] = []
-    build = fit_network.build_network
-    monkeypatch.setattr(
-        fit_network, "build_network", lambda *given: started.append(build(*given)) or started[-1]
-    )
-    recipe = one_network(pretrained=True, epochs=1, learning_rate=1e-12)
+    recipe = one_network(pretrained=True, epochs=1, learning_rate=1e-12)  # so that they end as they start
     found = train(WINDOWS, KNOWN, tmp_path / "b", recipe=recipe, weights=tmp_path / "weights")
     key = "blocks.1.attn.qkv.weight"
-    for network in started:
-        torch.testing.assert_close(network.state_dict()[key], published[key], atol=1e-9, rtol=0)
+    for fold in (0, 1):
+        learned = load_file(tmp_path / "b" / f"one_fold{fold}.safetensors")
+        torch.testing.assert_close(learned[key], published[key], atol=1e-9, rtol=0)
     assert found.document["training"]["encoders_start"] == "pretrained, from files"
     (member,) = load_bundle(tmp_path / "b").members
     assert isinstance(member, NetworkMember)
