@@ -38,6 +38,8 @@ class WindowPlan:
     """Step between windows, pixels; the last step of an axis may be shorter."""
     shape: tuple[int, int]
     """Pixel rows and columns of the grid."""
+    block: int = BLOCK
+    """Edge of the blocks in which pixels are read, pixels; they begin at the origin of the grid."""
 
     @property
     def grid_shape(self) -> tuple[int, int]:
@@ -52,7 +54,7 @@ class WindowPlan:
     @property
     def block_rows(self) -> range:
         """Rows of blocks; a window belongs to the row that it ends in."""
-        return range(-(-self.shape[0] // BLOCK))
+        return range(-(-self.shape[0] // self.block))
 
     def ended_by(self, row: int) -> int:
         """Return the number of rows of windows that lie wholly above pixel row `row`."""
@@ -60,7 +62,7 @@ class WindowPlan:
 
     def ending_in(self, block_row: int) -> range:
         """Return the rows of windows that end in a row of blocks; over all `block_rows` each once."""
-        top, bottom = block_row * BLOCK, min((block_row + 1) * BLOCK, self.shape[0])
+        top, bottom = block_row * self.block, min((block_row + 1) * self.block, self.shape[0])
         return range(self.ended_by(top), self.ended_by(bottom))
 
 

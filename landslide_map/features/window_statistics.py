@@ -20,7 +20,6 @@ from landslide_map.features import moments
 from landslide_map.features.accumulator import PixelWindows, UnfinishedWindows
 from landslide_map.features.medians import window_medians
 from landslide_map.features.moments import STATISTICS
-from landslide_map.grid import BLOCK
 from landslide_map.runtime import timings
 from landslide_map.runtime.prefetch import prefetch
 from landslide_map.windows import WindowPlan
@@ -127,16 +126,16 @@ def statistics_and_pixels(
     if stack.shape[1:] != plan.shape:
         raise ValueError(f"the stack has {stack.shape[1:]} pixels, its windows were planned for {plan.shape}")
     rows = plan.block_rows if block_rows is None else block_rows
-    first = plan.ended_by(rows.start * BLOCK)
-    top, bottom = int(plan.row_starts[first]), min(rows.stop * BLOCK, plan.shape[0])
+    first = plan.ended_by(rows.start * plan.block)
+    top, bottom = int(plan.row_starts[first]), min(rows.stop * plan.block, plan.shape[0])
     # Cells end at the edges of blocks in every cut of chunks, so that chunks never show in a result.
-    block_edges = (top, *range((top // BLOCK + 1) * BLOCK, bottom, BLOCK), bottom)
+    block_edges = (top, *range((top // plan.block + 1) * plan.block, bottom, plan.block), bottom)
     # Selecting all bands would have dask cut the chunks along the band axis anew.
     read = [name for name in available if name in names or name in computed] if computed else names
     names = [name for name in read if name in names]
     bands = stack if read == available else stack.sel(band=read)
-    data = bands.isel(y=slice(top, bottom)).chunk(y=tuple(np.diff(block_edges)), x=BLOCK).data
-    row_edges, col_edges = _cuts(plan.row_starts, plan.size), _cuts(plan.col_starts, plan.size)
+    data = bands.isel(y=slice(top, bottom)).chunk(y=tuple(np.diff(block_edges)), x=plan.block).data
+    row_edges, col_edges = _cuts(plan.row_starts, plan), _cuts(plan.col_starts, plan)
     described = np.array([name in names for name in read])
     kept = np.array([name in names and (median or name in pixels) for name in read])
     kept_names = [name for name, keep in zip(read, kept, strict=True) if keep]
@@ -214,16 +213,17 @@ def row_bytes(plan: WindowPlan, bands: int, kept: int) -> tuple[int, int, int]:
         Cells and pixels block by block; the same merged into windows and joined, with what unfinished windows
         above need; statistics that are yielded at once.
     """
-    across = len(_cuts(plan.col_starts, plan.size)) - 1
-    in_rows = np.searchsorted(_cuts(plan.row_starts, plan.size), np.arange(0, plan.shape[0] + BLOCK, BLOCK))
+    across = len(_cuts(plan.col_starts, plan)) - 1
+    rows = np.arange(0, plan.shape[0] + plan.block, plan.block)
+    in_rows = np.searchsorted(_cuts(plan.row_starts, plan), rows)
     down, windows = int(np.diff(in_rows).max()), plan.grid_shape[1]
     above = -(-plan.size // plan.stride) * 2  # rows of cells that one window may have
     cell = bands * moments.MOMENTS * np.dtype(np.float64).itemsize
     pixels = kept * plan.shape[1] * np.dtype(np.float32).itemsize
     ending = max(len(plan.ending_in(row)) for row in plan.block_rows)
     return (
-        cell * down * across + pixels * BLOCK,
-        cell * (down + above) * windows + pixels * (BLOCK + plan.size),
+        cell * down * across + pixels * plan.block,
+        cell * (down + above) * windows + pixels * (plan.block + plan.size),
         cell * max(min(ending * windows, SLAB), windows),
     )
 
@@ -275,10 +275,10 @@ def _reduce_block(
     return cells, block if keep.all() else block[keep]
 
 
-def _cuts(starts: Indices, size: int) -> Indices:
+def _cuts(starts: Indices, plan: WindowPlan) -> Indices:
     """Return every cell edge of an axis: window starts and ends, and edges of blocks."""
-    end = starts[-1] + size
-    return np.unique(np.concatenate([starts, starts + size, np.arange(0, end, BLOCK)]))
+    ends = starts + plan.size
+    return np.unique(np.concatenate([starts, ends, np.arange(0, ends[-1], plan.block)]))
 
 
 def _pixel_type(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -31,7 +31,6 @@ from landslide_map.bands import (
 from landslide_map.delineation.pixels import Strip
 from landslide_map.features.accumulator import PixelWindows
 from landslide_map.features.window_statistics import PIXEL_SLAB, SLAB, statistics_and_pixels
-from landslide_map.grid import BLOCK
 from landslide_map.inference.kept_pixels import NOTHING, Collectors, Kept
 from landslide_map.inputs.scene_inputs import SceneInputs
 from landslide_map.models.bundle.load import Bundle
@@ -188,7 +187,7 @@ def described_windows(
     described = {*channels, *bands, SNOW_OR_CLOUD, STEEP}
     described |= set(HIDING_CLASSES) if is_classified(inputs) else set()
     read = described if collectors is None else described | collectors.channels
-    halo = 0 if block_rows is None else int(plan.row_starts[plan.ended_by(block_rows.start * BLOCK)])
+    halo = 0 if block_rows is None else int(plan.row_starts[plan.ended_by(block_rows.start * plan.block)])
     lazy = model_stack(inputs, read, halo)
     lazy = lazy if sample is None else sample.of(lazy)
     for first, statistics, found in statistics_and_pixels(

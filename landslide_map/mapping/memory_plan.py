@@ -18,7 +18,6 @@ from dask.system import CPU_COUNT
 from landslide_map.bands import GROUPS, HIDING_CLASSES
 from landslide_map.errors import ResourceError
 from landslide_map.features.window_statistics import PIXEL_SLAB, row_bytes
-from landslide_map.grid import BLOCK
 from landslide_map.inference.kept_pixels import NOTHING, Kept
 from landslide_map.inference.rows import RowPredictor, RowResult, Tick
 from landslide_map.models.bundle.load import Bundle
@@ -110,7 +109,7 @@ def estimate_memory(ensemble: Bundle, plan: WindowPlan, *, kept: Kept = NOTHING)
     # Pixels of the windows predicted at once are cut out, put in the model's order, scaled.
     pixels = 3 * PIXEL_SLAB * plan.size**2 * 4 * 12 if networks else 0
     votes = bytes_of(plan.count, len(ensemble.members), len(GROUPS))
-    row = BLOCK * plan.shape[1]
+    row = plan.block * plan.shape[1]
     codes = LAYERS_OF_OUTLINES * row if kept.outlines else 0
     shades = LAYERS_OF_IMAGES * row if kept.display else 0
     return MemoryEstimate(

@@ -49,6 +49,7 @@ def read_block(
     nearest: bool = False,
     trim: bool = False,
     files: OpenFiles | None = None,
+    most: int = LARGEST,
 ) -> npt.NDArray[np.float32]:
     """Read one block of `grid` from one raster band.
 
@@ -68,6 +69,8 @@ def read_block(
         Drop the outermost source pixels of the valid area (:func:`trim_edges`).
     files : OpenFiles, optional
         Files that stay open for neighbouring blocks; without, this one is opened and closed.
+    most : int
+        Source pixels in memory at once: where more are needed, halves of the block are read.
 
     Returns
     -------
@@ -92,9 +95,9 @@ def read_block(
     window = _clip(band.grid, needed, margin=int(trim))
     if window is None:
         return out
-    if window.width * window.height > LARGEST and max(block.height, block.width) > 1:
+    if window.width * window.height > most and max(block.height, block.width) > 1:
         halves = [
-            read_block(band, grid, half, decode=decode, nearest=nearest, trim=trim, files=files)
+            read_block(band, grid, half, decode=decode, nearest=nearest, trim=trim, files=files, most=most)
             for half in _halves(block)
         ]
         return np.concatenate(halves, axis=int(block.width > block.height))

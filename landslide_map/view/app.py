@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from landslide_map.errors import LandslideMapError, ResourceError, UsageError
 from landslide_map.view.guard import http_status
-from landslide_map.view.patches import LARGEST_UPLOAD, PatchView
+from landslide_map.view.patches import PatchView
 from landslide_map.view.results import ResultView, verdict_of
 
 _LARGEST_REQUEST: Final = 64 * 2**10
@@ -110,7 +110,7 @@ def _patch_routes(patches: PatchView) -> list[Route]:
     async def upload(request: Request) -> Response:
         name = Path(request.query_params.get("name", "")).name[:200]
         path = patches.new_file(name)
-        await _receive(request, path, name)
+        await _receive(request, path, name, patches.largest_upload)
         return JSONResponse(await run_in_threadpool(patches.add, path, name, uploaded=True))
 
     async def place(request: Request) -> Response:
@@ -207,16 +207,16 @@ async def _document(request: Request) -> dict[str, Any]:
     return found
 
 
-async def _receive(request: Request, path: Path, name: str) -> None:
-    """Write an upload to a file; nothing of it stays if it is too large or breaks off."""
+async def _receive(request: Request, path: Path, name: str, largest: int) -> None:
+    """Write an upload to a file; nothing of it stays if it has more than `largest` bytes or breaks off."""
     stated = request.headers.get("content-length", "")
-    _check_upload(int(stated) if stated.isascii() and stated.isdigit() else 0, name)
+    _check_upload(int(stated) if stated.isascii() and stated.isdigit() else 0, name, largest)
     size = 0
     try:
         with path.open("xb") as file:
             async for part in request.stream():
                 size += len(part)
-                _check_upload(size, name)
+                _check_upload(size, name, largest)
                 await run_in_threadpool(file.write, part)
     except ClientDisconnect:
         path.unlink(missing_ok=True)
@@ -231,11 +231,11 @@ async def _receive(request: Request, path: Path, name: str) -> None:
         ) from error
 
 
-def _check_upload(size: int, name: str) -> None:
-    if size > LARGEST_UPLOAD:
+def _check_upload(size: int, name: str, largest: int) -> None:
+    if size > largest:
         raise UsageError(
             "E452",
-            f"{name} is larger than {LARGEST_UPLOAD // 2**20} MB; nothing of it was kept. Name it on the "
+            f"{name} is larger than {largest // 2**20} MB; nothing of it was kept. Name it on the "
             "command line instead: landslide-map view FILE.",
         )
 

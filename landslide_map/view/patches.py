@@ -87,6 +87,9 @@ class Patch:
 class PatchView:
     """Patches and models of one page. Uploads lie in a temporary folder that goes with it."""
 
+    largest_upload: int = LARGEST_UPLOAD
+    """Bytes of one file."""
+
     def __init__(self, bundles: Sequence[Path]) -> None:
         self.models = {model.key: model for model in _models([load_pixels(path) for path in bundles])}
         self._folder = Path(tempfile.mkdtemp(prefix="landslide-map-view-"))
@@ -155,7 +158,7 @@ class PatchView:
                 {"key": m.key, "title": m.title, "bundle": m.bundle.name, "about": m.description}
                 for m in self.models.values()
             ],
-            "largest": LARGEST_UPLOAD,
+            "largest": self.largest_upload,
         }
 
     def patch(self, key: str) -> Patch:

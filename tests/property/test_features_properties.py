@@ -1,13 +1,13 @@
 """Streaming and merging against describing every window on its own, for any stride and block."""
 
+from dataclasses import replace
+
 import dask.array as da
 import numpy as np
-import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landslide_map.features import window_statistics as features
 from landslide_map.features.window_statistics import array_statistics, window_statistics
 from landslide_map.windows import plan_windows
 
@@ -37,11 +37,8 @@ def test_merged_cells_describe_each_window_as_if_it_were_alone(shape, stride, bl
         dims=("band", "y", "x"),
         coords={"band": ["red", "nir"]},
     )
-    plan = plan_windows(shape, stride)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(features, "BLOCK", block)
-        patch.setattr("landslide_map.windows.BLOCK", block)
-        parts = [part for _, part in window_statistics(stack, plan, median=True, slab=50)]
+    plan = replace(plan_windows(shape, stride), block=block)
+    parts = [part for _, part in window_statistics(stack, plan, median=True, slab=50)]
     windows = np.stack([pixels[:, i : i + 64, j : j + 64] for i in plan.row_starts for j in plan.col_starts])
     alone = array_statistics(windows, ["red", "nir"], median=True)
     # Merging rounds once per cell; skew and kurtosis near zero are only good to what is absolute.

@@ -159,14 +159,11 @@ def test_augmented_windows_are_turns_and_mirrors_of_themselves_all_bands_alike()
     assert torch.equal(same, windows)
 
 
-def test_an_estimate_comes_after_the_first_batches(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    clock = iter(range(100))
-    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+def test_an_estimate_comes_after_the_first_batches(caplog: pytest.LogCaptureFixture) -> None:
+    clock = map(float, range(100))
     caplog.set_level("INFO", logger="landslide_map.training")
     shares: list[tuple[str, int, int]] = []
-    pace = Pace({"a": 2.0}, 400.0, lambda *share: shares.append(share))
+    pace = Pace({"a": 2.0}, 400.0, lambda *share: shares.append(share), lambda: next(clock))
     for _ in range(5):
         pace.stepped("a", 10)
     # 20 units a batch; the clock is read at the first and at the fifth: 80 units took 1 s, 300 are left.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 
 import pytest
 
@@ -102,14 +100,12 @@ def test_a_stage_without_a_unit_has_no_count() -> None:
     assert json.loads(lines[0])["unit"] is None
 
 
-def test_bars_show_rate_and_start_anew_where_a_stage_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    screen = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", screen)
+def test_bars_show_rate_and_start_anew_where_a_stage_does(capsys: pytest.CaptureFixture[str]) -> None:
     with bars() as report:
         tick = counter(report, WINDOWS, 40)
         tick(40)
         report(WINDOWS, 0, 80)
         report(WINDOWS, 20, 80)
-    shown = screen.getvalue().replace("\n", "\r").split("\r")
+    shown = capsys.readouterr().err.replace("\n", "\r").split("\r")
     assert any("40/40" in line and "windows/s" in line for line in shown)
     assert any("20/80" in line and "25%" in line for line in shown)

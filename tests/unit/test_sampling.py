@@ -18,6 +18,7 @@ from landslide_map.raster import sampling
 from landslide_map.raster.band import RasterBand
 from landslide_map.raster.open import open_band
 from landslide_map.raster.sampling import sample_bands, sample_windows, valid_at
+from tests.support.bytes_read import bytes_read
 from tests.support.rasters import grid_at, write_band
 
 SIZE = 2560
@@ -28,39 +29,6 @@ TILED: dict[str, Any] = {"tiled": True, "blockxsize": 256, "blockysize": 256, "c
 def position() -> np.ndarray:
     """A raster whose values encode their place."""
     return np.arange(SIZE * SIZE, dtype=np.float32).reshape(SIZE, SIZE)
-
-
-class Decoded:
-    """Counts the pixels of whole file blocks that reads touch."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.blocks: set[tuple[str, int, int]] = set()
-        opened = sampling.opened
-
-        class Watched:
-            def __init__(self, path: str) -> None:
-                self._file = opened(path)
-                self._path = path
-
-            def __enter__(self) -> Any:
-                self._dataset = self._file.__enter__()
-                return self
-
-            def __exit__(self, *error: Any) -> None:
-                self._file.__exit__(*error)
-
-            def __getattr__(self, name: str) -> Any:
-                return getattr(self._dataset, name)
-
-            def read(this, *arguments: Any, window: Any = None, **how: Any) -> Any:  # noqa: N805
-                height, width = this._dataset.block_shapes[0]
-                w = window or rasterio.windows.Window(0, 0, this._dataset.width, this._dataset.height)
-                for row in range(int(w.row_off) // height, -(-int(w.row_off + w.height) // height)):
-                    for col in range(int(w.col_off) // width, -(-int(w.col_off + w.width) // width)):
-                        self.blocks.add((this._path, row, col))
-                return this._dataset.read(*arguments, window=window, **how)
-
-        monkeypatch.setattr(sampling, "opened", Watched)
 
 
 def test_patches_lie_inside_blocks_from_end_to_end() -> None:
@@ -159,30 +127,35 @@ def test_a_stripe_that_meets_none_of_the_first_points_is_found(tmp_path: Path) -
     assert found.any()
 
 
-def test_looking_decodes_a_part_of_a_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    size = 8192
+def test_looking_reads_a_part_of_a_large_file(tmp_path: Path) -> None:
+    size, block = 8192, 256
     grid: Grid = grid_at(32632, 500000, 5000000, (size, size))
     path = tmp_path / "large.tif"
-    profile = {"width": size, "height": size, "count": 1, "dtype": "uint8", "crs": grid.crs, **TILED}
-    with rasterio.open(path, "w", driver="GTiff", transform=grid.transform, **profile) as dataset:
+    shape = {"width": size, "height": size, "count": 1, "dtype": "uint8", "crs": grid.crs}
+    plain = {"tiled": True, "blockxsize": block, "blockysize": block}
+    with rasterio.open(path, "w", driver="GTiff", transform=grid.transform, **shape, **plain) as dataset:
         for _, window in dataset.block_windows(1):
             dataset.write(np.ones((window.height, window.width), np.uint8), 1, window=window)
     band = RasterBand(str(path), grid)
-    decoded = Decoded(monkeypatch)
+    directory = 2**20  # where the blocks lie in the file, and what else is read
+    sample_bands({"a": write_small(tmp_path)})  # imports
+    before = bytes_read()
     sample_bands({"a": band})
-    assert len(decoded.blocks) == 144  # of 1024
-    decoded.blocks.clear()
+    assert 144 * block**2 <= bytes_read() - before <= 144 * block**2 + directory  # of 1024 blocks
+    before = bytes_read()
     found = covered(band, grid)
+    points = (coverage.POINTS // coverage.STEP + 1) ** 2
+    assert points * block**2 <= bytes_read() - before <= points * block**2 + directory
     assert found is not None
     assert found.all()
-    assert len(decoded.blocks) == (coverage.POINTS // coverage.STEP + 1) ** 2
 
 
-def test_a_look_at_a_strip_of_swath_sees_no_mixture_of_ground_and_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def write_small(folder: Path) -> RasterBand:
+    return write_band(folder / "small.tif", np.ones((64, 64), np.uint8), grid_at(32632, 0, 0, (64, 64)))
+
+
+def test_a_look_at_a_strip_of_swath_sees_no_mixture_of_ground_and_nothing(tmp_path: Path) -> None:
     """Their pixels are sums over others, 0 included: the edge looked like an image without the offset."""
-    monkeypatch.setattr(sampling, "SAMPLE_PIXELS", 10_000)
     row, col = np.mgrid[:SIZE, :SIZE]
     strip = np.abs(col + row // 4 - 1500) < 75
     pixels = np.where(strip, 2300, 0).astype(np.uint16)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -72,12 +74,15 @@ def test_real_metadata_are_understood(
     epsg: int,
     corner: tuple[float, float],
     zenith: float,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    folder = shared_data("fixtures", "s2_safe_metadata", f"{name}.SAFE")
-    monkeypatch.setattr(
-        "landslide_map.inputs.sentinel2.safe._images", lambda *_: {}
-    )  # the fixtures hold no images
+    """The fixtures hold metadata only: empty files take the place of images."""
+    folder = shutil.copytree(shared_data("fixtures", "s2_safe_metadata", f"{name}.SAFE"), tmp_path / "S.SAFE")
+    tree = ElementTree.parse(next(folder.glob("MTD_MSIL2A.xml")))
+    for image in tree.iter("IMAGE_FILE"):
+        path = folder / f"{str(image.text).strip()}.jp2"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     product = read_product(folder)
     truth = json.loads((folder / "expected_output.json").read_text())
     assert product.baseline == baseline == truth["properties"].get("s2:processing_baseline", baseline)

@@ -455,14 +455,16 @@ def test_downloads_lie_where_the_patch_lies(lab: TestClient, tmp_path: Path) -> 
 
 
 def test_an_upload_that_is_too_large_is_refused_and_nothing_of_it_stays(
-    lab: TestClient, monkeypatch: pytest.MonkeyPatch
+    lab: TestClient,
 ) -> None:
     stated = {"content-length": str(2**30)}
     assert code_of(lab.post("patches?name=large.npy", content=b"x", headers=stated)) == (413, "E452")
-    monkeypatch.setattr(app, "LARGEST_UPLOAD", 2**20)
-    unstated = (bytes(2**18) for _ in range(8))
-    assert code_of(lab.post("patches?name=large.npy", content=unstated)) == (413, "E452")
-    assert kept_files() == []
+    with opened([], []) as content:
+        content.patches.largest_upload = 2**20
+        for parts, answer in ((4, (422, "E180")), (8, (413, "E452"))):
+            unstated = (bytes(2**18) for _ in range(parts))
+            assert code_of(client(content).post("patches?name=large.npy", content=unstated)) == answer
+        assert kept_files() == []
 
 
 @pytest.mark.parametrize(

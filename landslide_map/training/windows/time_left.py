@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,6 +26,8 @@ class Pace:
     total: float
     """Work of all that is still to be done."""
     progress: Report
+    clock: Callable[[], float] = time.monotonic
+    """Returns seconds."""
     done: float = 0.0
     _batches: int = 0
     _begin: float = 0.0
@@ -39,7 +41,7 @@ class Pace:
         self._batches += 1
         self.done += windows * self.costs[member]
         if self._batches == 1:
-            self._begin, self._before = time.monotonic(), self.done
+            self._begin, self._before = self.clock(), self.done
         elif self._batches == _FIRST and member not in self._announced:
             self._announced.add(member)
             _log.info(f"{member}: at this pace {self.remaining()} more for all networks")
@@ -50,5 +52,5 @@ class Pace:
         worked = self.done - self._before
         if not worked:
             return "an unknown time"
-        rate = worked / (time.monotonic() - self._begin)
+        rate = worked / (self.clock() - self._begin)
         return duration(max(self.total - self.done, 0) / rate)
