@@ -81,7 +81,7 @@ def _listen() -> None:
 
 @contextmanager
 def heard_by(listener: Listener) -> Iterator[None]:
-    """Tell what Python code does, before it does it, as ``listener(event, arguments)``; it may raise.
+    """Call ``listener(event, arguments)`` before everything that Python code does; it may raise.
 
     Events are those of :func:`sys.audit`.
     """

@@ -189,10 +189,10 @@ def test_the_item_is_valid_without_a_network(tmp_path: Path) -> None:
     write_item(folder / "item.json", folder, tags=TAGS, event_time=EVENT)
     item = json.loads((folder / "item.json").read_text())
     validator = pystac_validation.JsonSchemaSTACValidator()
-    asked: list[str] = []
-    with heard_by(lambda event, _: asked.append(event) if event == "urllib.Request" else None):
+    requests: list[str] = []
+    with heard_by(lambda event, _: requests.append(event) if event == "urllib.Request" else None):
         assert validator.validate_core(item, pystac_validation.STACObjectType.ITEM, item["stac_version"])
-    assert not asked, "a schema was fetched from a network"
+    assert not requests, "a schema was fetched from a network"
     jsonschema.validate(item, EXTENSION_RULES)
     for url in item["stac_extensions"] if SCHEMAS else ():
         path = Path(SCHEMAS, *url.split("/")[-3:])
