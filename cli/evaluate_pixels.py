@@ -28,10 +28,10 @@ _PATH = click.Path(path_type=Path)
     help="Folders of `windows --tiles`, of Landslide4Sense, of the heterogeneous ensemble.",
 )
 @click.option("--part", help="Subfolder, e.g. ValidData or test; by default that of training.")
-@click.option("--scenario", help="Which members are averaged; by default the bundle's first.")
+@click.option("--scenario", help="Scenario: members to average; by default the bundle's first.")
 @click.option("--member", help="One member only.")
 @click.option("--report", type=_PATH, help="JSON file to write with all figures.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where networks run.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Device for networks.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing report.")
 @feedback
 def evaluate_pixels(
@@ -48,7 +48,7 @@ def evaluate_pixels(
 ) -> None:
     """Score pixel members on images with masks: pooled F1, mean of batches, IoU, boundaries, regions.
 
-    Figures are at pixel level, threshold 0.5. They are honest only on regions that no member was trained on.
+    Figures are at pixel level, threshold 0.5. They are valid only on regions that no member was trained on.
     """
     from landslide_map.datasets.pixel_data import open_pixel_data
     from landslide_map.errors import OutputExistsError

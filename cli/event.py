@@ -36,7 +36,7 @@ _MAP_OPTIONS = ("bundle", "stride", "operating_point", "profile", "members", "me
 @shared_options.operating_point
 @shared_options.profile
 @shared_options.members
-@click.option("--memory", help="Keep the run below this, e.g. 2GB.")
+@click.option("--memory", help="Memory limit, e.g. 2GB.")
 @feedback
 def event(out: Path, yes: bool, watch: bool, every: float, console: Console, **options: Any) -> None:
     """Find, download, check and map the images of an event.

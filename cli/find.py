@@ -30,7 +30,7 @@ _SEARCH_OPTIONS: list[Callable[[Any], Any]] = [
         type=click.FloatRange(0, 24 * 366),
         default=0.0,
         metavar="HOURS",
-        help="The event may have been so much earlier or later.",
+        help="Uncertainty of the event time, before and after it.",
     ),
     click.option("--aoi", type=click.Path(path_type=Path), help="Area: polygons in any vector file."),
     click.option(
@@ -52,15 +52,15 @@ _SEARCH_OPTIONS: list[Callable[[Any], Any]] = [
         type=click.IntRange(1, 20),
         default=3,
         show_default=True,
-        help="Sentinel-1 passes of each side and direction, at most.",
+        help="Maximum number of Sentinel-1 passes before, and after, per direction.",
     ),
     click.option(
         "--dem/--no-dem", default=True, help="Elevation (Copernicus GLO-30), for slopes. [default: dem]"
     ),
     click.option(
-        "--dem-source", metavar="URL|FOLDER", help="Where its tiles are, instead of the public ones."
+        "--dem-source", metavar="URL|FOLDER", help="Source of its tiles, instead of the public one."
     ),
-    click.option("--name", help="Of the event, for titles."),
+    click.option("--name", help="Name of the event, for titles."),
 ]
 
 

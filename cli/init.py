@@ -23,8 +23,8 @@ from .grouped_help import command
 def init(folder: Path | None, event_time: str | None, out: Path) -> None:
     """Write a commented scene.yaml from the images in FOLDER, or a template without one.
 
-    Sentinel-2 images and Sentinel-1 products are sorted by date, direction and track. A file that is there is
-    never replaced: `--out -` prints, to compare with it.
+    Sentinel-2 images and Sentinel-1 products are sorted by date, direction and track. An existing file is
+    never replaced; `--out -` prints the text instead.
     """
     from landslide_map.inputs.describe_folder import TEMPLATE, describe_folder
     from landslide_map.scene.fields import read_time

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder of results or file of polygons: leave out pixels farther than 320 m from its outlines.",
 )
-@click.option("--scenario", help="Which members are averaged; by default the bundle's first.")
+@click.option("--scenario", help="Scenario: members to average; by default the bundle's first.")
 @click.option("--member", help="One member only.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where networks run.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Device for networks.")
 @shared_options.precision
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @feedback

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @click.argument("arrays", type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help=".npy file to write.")
 @click.option("--bundle", required=True, type=click.Path(path_type=Path), help="Bundle with pixel members.")
-@click.option("--scenario", help="Which members are averaged; by default the bundle's first.")
+@click.option("--scenario", help="Scenario: members to average; by default the bundle's first.")
 @click.option("--member", help="One member only.")
 @click.option("--logits", is_flag=True, help="Write logits; of one network only.")
-@click.option("--scaled", is_flag=True, help="The arrays hold the networks' numbers already.")
+@click.option("--scaled", is_flag=True, help="The arrays are scaled already, as the networks read them.")
 @click.option("--raw", is_flag=True, help="Landslide4Sense bands are DN, degrees, metres: divide them.")
 @click.option(
     "--layout",
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     default="auto",
     help="Where the channels are, if the shape leaves it open.",
 )
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where networks run.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Device for networks.")
 @shared_options.precision
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @feedback

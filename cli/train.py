@@ -26,12 +26,14 @@ _FOR_NETWORKS = ("members", "folds", "weights", "from_scratch", "device", "preci
 @click.option("-o", "--out", required=True, type=_PATH, help="Folder for the bundle.")
 @click.option("--members", help="Train only these, e.g. v31,v37.")
 @click.option("--folds", type=click.Choice(["shuffled", "grouped"]), help="Instead of the recipe's.")
-@click.option("--weights", type=_PATH, help="Folder with the pretrained encoders, where timm's hub is away.")
-@click.option("--from-scratch", is_flag=True, help="Start encoders from random numbers.")
+@click.option(
+    "--weights", type=_PATH, help="Folder with the pretrained encoders, for machines without timm's hub."
+)
+@click.option("--from-scratch", is_flag=True, help="Start encoders from random weights.")
 @shared_options.device
 @shared_options.precision
 @click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), help="Instead of the recipe's.")
-@click.option("--restart", is_flag=True, help="Throw away the work of an unfinished run.")
+@click.option("--restart", is_flag=True, help="Discard the work of an unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 @feedback
 def train(

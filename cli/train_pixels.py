@@ -20,18 +20,24 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("-o", "--out", required=True, type=_PATH, help="Folder for the bundle.")
 @click.option("--row", help="Of the recipe l4s: another row of the published table, e.g. mit_b1 or unet6.")
-@click.option("--from-scratch", is_flag=True, help="Start encoders from random numbers.")
+@click.option("--from-scratch", is_flag=True, help="Start encoders from random weights.")
 @click.option("--grid", is_flag=True, help="Of the recipes ganerod-*: train all 90 networks.")
 @click.option(
-    "--pick", type=click.IntRange(1, 90), default=20, show_default=True, help="Best of the grid kept."
+    "--pick",
+    type=click.IntRange(1, 90),
+    default=20,
+    show_default=True,
+    help="Number of best networks of the grid to keep.",
 )
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Longest time of training.")
-@click.option("--epochs", type=click.IntRange(min=1), help="At most so many epochs, instead of the recipe's.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Maximum training time.")
+@click.option(
+    "--epochs", type=click.IntRange(min=1), help="Maximum number of epochs, instead of the recipe's."
+)
 @click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), help="Instead of the recipe's.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where networks run.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Device for networks.")
 @click.option("--bfloat16", is_flag=True, help="Mixed precision on a GPU.")
 @click.option("--correct-ranking", is_flag=True, help="Rank without the untrained network's score.")
-@click.option("--restart", is_flag=True, help="Throw away the work of an unfinished run.")
+@click.option("--restart", is_flag=True, help="Discard the work of an unfinished run.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 @feedback
 def train_pixels(data: tuple[Path, ...], recipe: str, out: Path, console: Console, **options: Any) -> None:
