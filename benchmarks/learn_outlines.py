@@ -1,4 +1,4 @@
-"""The outline model learned anew on simulated events: ``python -m benchmarks.learn_outlines --work FOLDER``.
+"""The outline model, learned on simulated events: ``python -m benchmarks.learn_outlines --work FOLDER``.
 
 Simulates events of many densities with and without confusers, maps each with all sensors, with one track,
 and with the image alone, and learns what share of a candidate is landslide. Writes

@@ -511,7 +511,7 @@ def _hang(*_: object) -> NoReturn:
 
 
 def _supervised(kind: str, seed: int, count: int) -> Iterator[tuple[int, str]]:
-    """Yield outcomes of a child process, started anew after each crash."""
+    """Yield outcomes of a child process, started again after each crash."""
     start = 0
     while start < count:
         command = [

@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.networks`` prints a Markdown table to stderr and one JSON object to stdout; ``--all``
 takes all seven networks instead of three. The plain procedure is the published one: every window is scaled
-and enlarged by itself (by OpenCV where it is installed, else by torch), and as many windows as the published
+and enlarged alone (by OpenCV where it is installed, else by torch), and as many windows as the published
 batch of a network has (8, 24 or 32) go through timm's at a time, one flip after another, in float32; how many
 the author's own inference took is not known, and ``--plain-batch`` takes others. Weights are filled as for
 the golden numbers, one fold each. Both run in turns on the same windows with the same threads and must agree
@@ -52,9 +52,9 @@ AGREE, CLOSE = 1e-4, 0.01
 
 def timed(work: Callable[[], Floats]) -> tuple[Floats, dict[str, float]]:
     """Return what `work` returns and its wall and CPU seconds."""
-    wall, processor = time.perf_counter(), time.process_time()
+    wall, cpu = time.perf_counter(), time.process_time()
     found = work()
-    return found, {"wall": time.perf_counter() - wall, "cpu": time.process_time() - processor}
+    return found, {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
 
 
 def alone(bundle: Bundle, name: str) -> Bundle:

@@ -1,7 +1,7 @@
 """Methods of outlining on the same events: ``python -m benchmarks.outline_methods``.
 
 Prints the pixel IoU of windows, of a rule, of candidates cut at one height, of the best nested set, and of
-that set with its edges drawn anew. All but the first two share the learned score. The table is in
+that set with its edges redrawn. All but the first two share the learned score. The table is in
 docs/decisions/0050-outlines.md.
 """
 
@@ -115,7 +115,7 @@ def by_pixels(inputs: SceneInputs, record: Path) -> dict[str, Mask]:
     painted = np.zeros(inputs.grid.shape, np.float32)
     value = drawn[objects.run_object].astype(np.float32)
     paint(objects.run_row, objects.run_first, objects.run_stop, value, 0, painted)
-    found["best set, edges drawn anew (shipped)"] = painted > 0
+    found["best set, edges redrawn (shipped)"] = painted > 0
     return found
 
 

@@ -1,4 +1,4 @@
-"""The published procedure: every window scaled and enlarged by itself, then timm's networks, flip after flip.
+"""The published procedure: every window scaled and enlarged alone, then timm's networks, flip after flip.
 
 OpenCV enlarges, as published, where it is installed; else torch does.
 """

@@ -62,7 +62,7 @@ def sentences(text: str, place: str) -> Iterator[Sentence]:
 
 
 def of_markdown(path: Path, place: str) -> Iterator[Sentence]:
-    """Yield the sentences of a page, each list item by itself; no code, headings, tables or quotes."""
+    """Yield the sentences of a page, each list item alone; no code, headings, tables or quotes."""
     text = re.sub(r"^---\n.*?\n---\n", "", path.read_text("utf-8"), flags=re.DOTALL)
     text = re.sub(r"```.*?```|<!--.*?-->", "\n\n", text, flags=re.DOTALL)
     kept = []

@@ -161,7 +161,7 @@ def _windows(
     if result["trained_on"] and not options["out_of_fold"]:
         console.show(
             f"note: the bundle was trained on {result['trained_on_windows']} of these windows, so these "
-            "figures flatter it; --out-of-fold gives honest ones"
+            "figures are too high; --out-of-fold gives valid ones"
         )
     return result
 

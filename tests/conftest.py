@@ -14,7 +14,7 @@ for _name in ("SIGINT", "SIGHUP", "SIGTERM"):
     if (_number := getattr(signal, _name, None)) is not None and signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL)
 
-# Processes that tests start would compile the package's source anew, each for a second.
+# Processes that tests start would compile the package's source again, each for a second.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 if "PYTEST_XDIST_WORKER" in os.environ:

@@ -122,7 +122,7 @@ def test_nothing_imports_the_command_line_folder_by_its_bare_name() -> None:
 
 
 def test_every_package_is_installed() -> None:
-    """An editable install finds them all by itself; a wheel lacks what is forgotten."""
+    """An editable install finds them all; a wheel lacks what is forgotten."""
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     sources = {name: alias for alias, name in setuptools["package-dir"].items()}
     found = {
@@ -138,7 +138,7 @@ def test_every_package_that_is_imported_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     required = map(Requirement, chain(project["dependencies"], *project["optional-dependencies"].values()))
     names = {r.name for r in required if r.marker is None or r.marker.evaluate({"platform_system": "Linux"})}
-    assert "xgboost" not in names  # on Linux it requires a library for graphics cards
+    assert "xgboost" not in names  # on Linux it requires a library for GPUs
     declared = {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names}
     declared |= {"PIL", "ruamel", "sklearn", "pydantic_core", *sys.stdlib_module_names, "landslide_map"}
     found: set[str] = set()

@@ -98,7 +98,7 @@ def node_features(tree: Tree, sums: npt.NDArray[np.int64]) -> npt.NDArray[np.flo
 
 
 def _changes(sum_of: dict[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.float64]]:
-    """Return what each track says: the mean change and its spread, by themselves and against chance."""
+    """Return the mean change of each track and its spread, alone and against chance."""
     found: dict[str, npt.NDArray[np.float64]] = {}
     for name in DIFFERENCES:
         valid = sum_of[f"{name}_valid"]

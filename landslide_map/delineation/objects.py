@@ -43,7 +43,7 @@ class Score(Protocol):
         """Return the share from which each candidate is worth drawing, ``(candidate,)``."""
 
     def redraws(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        """Return which candidates have their edges drawn anew, ``(candidate,)``; the others stay as cut."""
+        """Return which candidates have their edges redrawn, ``(candidate,)``; the others stay as cut."""
 
     def belongs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return how far pixels are of the object near them, of ``(pixel, edge feature)``: from a half on."""

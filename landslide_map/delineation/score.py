@@ -100,7 +100,7 @@ class OutlineModel:
         return np.where(own == RADAR, self.variants[RADAR].cost, self.variants[IMAGE].cost)
 
     def redraws(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        """Return which candidates have their edges drawn anew: those with a track, ``(candidate,)``."""
+        """Return which candidates have their edges redrawn: those with a track, ``(candidate,)``."""
         found: npt.NDArray[np.bool_] = self.variant_of(features) == RADAR
         return found
 

@@ -31,7 +31,7 @@ s2:
   # A Level-2A image after the event: SAFE folder or zip, or a folder with one file for each band.
   post: S2B_MSIL2A_20240210T022529_N0510_R046_T51RUH_20240210T045508.SAFE.zip
 s1:
-  # Geocoded images of one track for each direction. `s1: folder/` sorts products by itself.
+  # Geocoded images of one track for each direction. `s1: folder/` sorts products automatically.
   descending:
     pre:
       - {vv: before_vv.tif, vh: before_vh.tif, units: db, datetime: 2024-01-25T21:55:00Z}

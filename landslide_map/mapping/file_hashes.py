@@ -51,7 +51,7 @@ def input_identity(path: Path) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return versions of this package, Python, GDAL and the libraries; imports none of them anew."""
+    """Return versions of this package, Python, GDAL and the libraries; imports none of them."""
     found = {"landslide-map": __version__, "python": platform.python_version()}
     # The wheels of rasterio and pyogrio each bring their own GDAL.
     found["gdal (rasterio)"] = rasterio.__gdal_version__

@@ -116,7 +116,7 @@ def map_scenes(
         ``scene.yaml`` files. The folder of each result is named after the file, or after the file's folder
         where the file is just ``scene.yaml``.
     out : path
-        Folder for the folders, and for ``landslides.gpkg`` and ``scenes.json``, made anew each time.
+        Folder for the folders, and for ``landslides.gpkg`` and ``scenes.json``, written each time.
     prediction, run, announce, **given
         As of :func:`~landslide_map.mapping.map_scene.map_scene`, for every scene. Bundles are loaded once.
         With ``overwrite=True`` scenes that have a result are mapped again; otherwise a result is kept, if

@@ -1,6 +1,6 @@
 """Outlines redrawn from a stored result: by pixels, by another threshold, outside a mask.
 
-Files that show or count outlines are made anew with them, so that no file of a result contradicts another.
+Files that show or count outlines are written again with them: no file of a result contradicts another.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ from landslide_map.vector.inventory import read_polygons
 OBJECTS: Final = "objects"
 Source = Literal["objects", "pixels", "both"]
 REDRAWN: Final = OUTLINE_MANIFEST
-"""Manifest of outlines drawn anew: it names the run that they are from."""
+"""Manifest of redrawn outlines: it names the run that they are from."""
 FILES: Final = (LANDSLIDES, REDRAWN, QUICKLOOK, REPORT)
 _ELSEWHERE: Final = Kind(REDRAWN, FILES)
 _OF_OUTLINES: Final = {"I420", "I430", "I431", "I432", "W150"}
@@ -73,7 +73,7 @@ _AGAIN: Final = "Map the scene again."
 
 @dataclass(frozen=True, slots=True)
 class Redrawn:
-    """What drawing anew made."""
+    """Result of redrawing."""
 
     out: Path
     landslides: int
@@ -96,7 +96,7 @@ def redraw(
     formats: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Redrawn:
-    """Draw the landslides of a result anew, without the inputs or a model.
+    """Redraw the landslides of a result, without the inputs or a model.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def redraw(
         Folder of a run that outlined objects.
     out : path, optional
         Folder for ``landslides.gpkg``, ``outline.json``, report and quicklook; by default `results` itself,
-        with `overwrite`. There, project, catalogue item and further formats are made anew, too.
+        with `overwrite`. There, project, catalogue item and further formats are written again, too.
     threshold : float, optional
         Least probability, in (0, 1), of an outline or, drawn from pixels, of a pixel; by default what the run
         used.
@@ -123,7 +123,7 @@ def redraw(
         the outlines in `results` were drawn from.
     formats : sequence of str
         Further formats, as of :func:`~landslide_map.products.formats.write_formats`. Those that the run wrote
-        are made anew in `results` in any case.
+        are written again in `results` in any case.
     overwrite : bool
         Replace the outlines in `out`. Reviews there and in `results` are kept, those in `out` first.
 
@@ -302,7 +302,7 @@ class _Formats:
     files: tuple[str, ...] = ()
     """Files of the run that hold its outlines."""
     gone: tuple[str, ...] = ()
-    """Those that cannot be made anew."""
+    """Those that cannot be written again."""
     notices: tuple[Notice, ...] = ()
 
 

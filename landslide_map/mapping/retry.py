@@ -24,7 +24,7 @@ def retrying(
     """Return a predictor that tries rows of blocks again if their inputs could not be read.
 
     Only what may pass is tried again: a read that failed (E101) or an error of the operating system. Every
-    further try opens its files anew. Refusals pass through at once.
+    further try opens its files again. Refusals pass through at once.
 
     Parameters
     ----------

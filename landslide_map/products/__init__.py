@@ -16,7 +16,7 @@ CANDIDATES: Final = "candidates.gpkg"
 OUTLINE_PROBABILITY: Final = "outline_probability.tif"
 PIXEL_PROBABILITY: Final = "pixel_probability.tif"
 OUTLINE_MANIFEST: Final = "outline.json"
-"""Beside outlines drawn anew: names the run that they are from."""
+"""Beside redrawn outlines: names the run that they are from."""
 WINDOWS: Final = "windows.nc"
 MANIFEST: Final = "run.json"
 """Appears last and disappears first: its presence means that the result is complete."""
@@ -45,7 +45,7 @@ IMAGE_BEFORE: Final = "image_before.tif"
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image for eyes."""
+    """An image for display."""
 
     title: str
     side: str

@@ -86,7 +86,7 @@ def plain(path: Path, grid: Grid, count: int, dtype: str, nodata: float | None) 
 
 
 def finish_picture(source: Path, path: Path) -> None:
-    """Make a COG for eyes of an 8-bit plain GeoTIFF with a mask: JPEG, a tenth of the bytes."""
+    """Make a COG for display of an 8-bit plain GeoTIFF with a mask: JPEG, a tenth of the bytes."""
     rasterio.shutil.copy(
         os.fspath(source),
         os.fspath(path),

@@ -85,7 +85,7 @@ def add_formats(result: Path, formats: Iterable[str]) -> tuple[str, ...]:
 
 
 def name_in(manifest: Path, staging: Path, gone: Iterable[str] = ()) -> None:
-    """Write the manifest of a result anew into `staging`, naming the files there and none `gone`."""
+    """Write the manifest of a result again into `staging`, naming the files there and none `gone`."""
     try:
         document = read_json(manifest)
         document["outputs"] |= tree_records(staging)

@@ -252,7 +252,7 @@ def _add_column_titles(database: sqlite3.Connection, layers: Mapping[str, gpd.Ge
             " 'http://www.geopackage.org/spec121/#extension_schema', 'read-write')",
             (table,),
         )
-    # A value map by itself where styles are not read.
+    # A value map alone where styles are not read.
     database.executemany(
         "INSERT INTO gpkg_data_column_constraints (constraint_name, constraint_type, value, description)"
         " VALUES (?, 'enum', ?, ?)",

@@ -27,7 +27,7 @@ from landslide_map.vector.reproject import projected
 def show_inventory(
     results: Path, inventory: str | PathLike[str], layer: str | None = None
 ) -> tuple[Notice, ...]:
-    """Write ``inventory.gpkg`` into a finished result, and its project anew with a layer of it.
+    """Write ``inventory.gpkg`` into a finished result, and its project again with a layer of it.
 
     Parameters
     ----------

@@ -235,7 +235,7 @@ def no_candidates(grid: Grid, dates: Mapping[str, datetime | None]) -> gpd.GeoDa
 def outlined(
     found: gpd.GeoDataFrame, thresholds: Mapping[str, float], min_area_m2: float = 0.0
 ) -> gpd.GeoDataFrame:
-    """Return the candidates that count as landslides, `id` counted anew from 1.
+    """Return the candidates that count as landslides, `id` counted from 1 again.
 
     Parameters
     ----------

@@ -119,7 +119,7 @@ def write_probability(
     tags : mapping of str to str
         Written as ``LANDSLIDE_MAP_<KEY>``; keys that start with ``TIFFTAG_`` are written as they are.
     window_m : float
-        Edge of the window that a probability answers for, metres.
+        Edge of the window that a probability describes, metres.
 
     Raises
     ------

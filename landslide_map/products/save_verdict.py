@@ -142,7 +142,7 @@ def _update(database: sqlite3.Connection, verdict: Verdict) -> None:
     if row is None or _hash(row[0]) != verdict.shape:
         raise UsageError(
             "E453",
-            "the outlines were drawn anew or changed since they were shown; nothing was saved. Load again.",
+            "the outlines were redrawn or changed since they were shown; nothing was saved. Load again.",
         )
     found = (row[1] or UNSEEN, row[2] or "")
     if found[0] == ADDED:

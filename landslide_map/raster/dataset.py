@@ -297,7 +297,7 @@ def _checked(place: Path, changed: int, size: int, depth: int) -> _Checked:
         raise InputError(
             "E113",
             f"{place}: its tags name another file as overviews ({elsewhere[:80]!r}), which is not followed; "
-            "write it anew with gdal_translate",
+            "rewrite it with gdal_translate",
         )
     return _Checked(driver, max(block, *(part.block for part in parts.values()), 0), reads)
 

@@ -16,7 +16,7 @@ TRIM_THRESHOLD: Final = -1
 TOP_PAD: Final = -2
 """Bytes by which a heap grows beyond what was requested."""
 MMAP_THRESHOLD: Final = -3
-"""Bytes from which on an array is mapped by itself, and given back when it is freed."""
+"""Bytes from which on an array is mapped separately, and given back when it is freed."""
 ARENA_MAX: Final = -8
 """Heaps that threads share. glibc reads it when the first thread needs a heap, and keeps to it."""
 

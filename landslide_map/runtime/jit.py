@@ -17,7 +17,7 @@ def compiled(function: _Function) -> _Function:
     No `fastmath`: the order of sums is what is written, so that bits do not depend on the machine.
     """
     loop = numba.njit(nogil=True, error_model="numpy")(function)
-    # In many containers neither the package nor a home is writable: then every process compiles anew.
+    # In many containers neither the package nor a home is writable: then every process compiles again.
     with suppress(RuntimeError):
         loop.enable_caching()
     return cast(_Function, loop)

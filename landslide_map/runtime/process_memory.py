@@ -8,7 +8,7 @@ from pathlib import Path
 def peak_memory() -> int | None:
     """Return the most memory that was ever resident in this process, bytes; None if unknown.
 
-    Linux counts it anew for every program. ``getrusage`` begins there with the peak of the process that
+    Linux counts it from zero for every program. ``getrusage`` begins there with the peak of the process that
     started this one, so it is read only elsewhere.
     """
     if (peak := _status("VmHWM:")) is not None:

@@ -28,7 +28,7 @@ class Submit(Protocol):
 def reading_threads() -> Iterator[Submit]:
     """Yield what starts tasks in threads; the block ends when they have ended, those not begun are left out.
 
-    Threads are kept for the next block. In a new thread PROJ reads its database anew for the first file,
+    Threads are kept for the next block. In a new thread PROJ reads its database again for the first file,
     which takes ten times as long as opening one more. If dask's number of threads is set, no more are used.
     """
     number = config.get("num_workers", None)

@@ -10,7 +10,7 @@ inside other work counts once, as the inner kind. ``-vv`` and ``run.json`` show 
 
 :func:`collected` opens an account for all threads of the process. Without one, :func:`work` costs nothing.
 Workers of a cluster have their own accounts; :func:`count_workers` adds these up apart, as they use other
-processors.
+CPUs.
 """
 
 from __future__ import annotations

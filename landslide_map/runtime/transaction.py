@@ -54,7 +54,7 @@ def outputs(
     Parameters
     ----------
     out : path
-        Output folder; created, with its parents, if absent, and removed again if nothing comes of it.
+        Output folder; created, with its parents, if absent, and removed again after a failure.
     kind : Kind
         Names the manifest and the files that such a result may consist of.
     overwrite : bool

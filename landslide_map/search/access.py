@@ -21,7 +21,7 @@ _EARLY_S: Final = 60.0
 class PlanetaryComputer:
     """Signatures for the Planetary Computer's files, one for each container of its storage.
 
-    No account is needed. A signature lives between 45 minutes and some hours.
+    No account is needed. A signature is valid for 45 minutes to some hours.
     """
 
     tokens: str = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
@@ -66,7 +66,7 @@ class PlanetaryComputer:
 class CopernicusDataSpace:
     """Tokens for the Copernicus Data Space: `CDSE_USERNAME` and `CDSE_PASSWORD` of the environment.
 
-    A token lives ten minutes and is refreshed, not requested anew: sessions are limited.
+    A token is valid for ten minutes and is refreshed, not requested again: sessions are limited.
     """
 
     login: str = "https://identity.dataspace.copernicus.eu/auth/realms/CDSE/protocol/openid-connect/token"

@@ -234,9 +234,9 @@ def _read(query: Query, folder: Path, images: Path) -> Plan:
         )
         inside = all(one.target.resolve().is_relative_to(images.resolve()) for one in plan.downloads)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError("E101", f"{path}: cannot be read ({error}); delete it to search anew.") from None
+        raise InputError("E101", f"{path}: cannot be read ({error}); delete it to search again.") from None
     if not inside:
-        raise InputError("E101", f"{path}: names files outside of {images}; delete it to search anew.")
+        raise InputError("E101", f"{path}: names files outside of {images}; delete it to search again.")
     if not same:
         raise UsageError(
             "E715",

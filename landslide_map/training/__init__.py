@@ -1,1 +1,1 @@
-"""Training: recipes in, bundles with honest figures out."""
+"""Training: recipes in, bundles with out-of-fold figures out."""

@@ -80,7 +80,7 @@ def learned_rule(
     threshold : float
     calibration : Calibration
         Of all members' mean. A window without the networks' votes shows the cheap members' mean, calibrated
-        as if it were the mean of all. So it must be no landslide by itself.
+        as if it were the mean of all. So it must be no landslide alone.
     """
     above = probability > threshold
     found = np.sort(cheap[above & landslide])

@@ -81,7 +81,7 @@ def _result_routes(result: ResultView) -> list[Route]:
     async def redraw(request: Request) -> Response:
         threshold = (await _document(request)).get("threshold")
         if not isinstance(threshold, int | float):
-            raise UsageError("E455", "drawing anew needs a threshold, a number.")
+            raise UsageError("E455", "redrawing needs a threshold, a number.")
         return JSONResponse({"landslides": await run_in_threadpool(result.redraw, _number(str(threshold)))})
 
     def tile(request: Request) -> Response:

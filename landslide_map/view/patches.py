@@ -198,7 +198,7 @@ class PatchView:
                 f"{patch.name}: {chosen.title} reads {lacking[0]}, which is none of its {len(bands)} bands.",
             )
         at = (model, number, raw)
-        with self._scoring:  # one at a time: networks use the cores by themselves
+        with self._scoring:  # one at a time: networks use all cores
             if at not in patch.scores:
                 one = PixelArrays(image[None], bands, False, patch.name)
                 patch.scores[at] = next(score_pixels(one, chosen.members, PixelOptions(raw=raw)))

@@ -61,7 +61,7 @@ _ANY_THRESHOLD: Final = "outline_threshold_"
 
 @dataclass
 class ResultView:
-    """A folder with a finished map, read anew for each request: other programs may write there."""
+    """A folder with a finished map, read again for each request: other programs may write there."""
 
     folder: Path
     grid: Grid
@@ -183,7 +183,7 @@ class ResultView:
             return self.tally()
 
     def redraw(self, threshold: float) -> int:
-        """Draw the outlines anew as ``landslide-map outline --overwrite`` does; return how many there are."""
+        """Redraw the outlines as ``landslide-map outline --overwrite`` does; return how many there are."""
         with self.writing:
             return redraw(self.folder, threshold=threshold, overwrite=True).landslides
 

@@ -414,7 +414,7 @@ def test_workers_must_see_the_same_inputs_and_bundle(
             dask.await_workers("a", "b")
 
 
-def test_networks_run_where_the_graphics_card_is_and_the_rest_elsewhere(
+def test_networks_run_on_workers_with_a_gpu_and_the_rest_elsewhere(
     dask: DaskProcesses, tmp_path: Path
 ) -> None:
     """Workers a and b have none; the third one says that it has."""

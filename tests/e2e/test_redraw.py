@@ -1,4 +1,4 @@
-"""``landslide-map outline``: outlines drawn anew from what a run stored."""
+"""``landslide-map outline``: outlines redrawn from a stored result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""torch, LightGBM and XGBoost each bring an OpenMP runtime; they must live in one process, in any order."""
+"""torch, LightGBM and XGBoost each bring an OpenMP runtime; they must work in one process, in any order."""
 
 from __future__ import annotations
 

@@ -93,13 +93,13 @@ def voted(version: str, device: str, precision: Precision) -> npt.NDArray[np.flo
 @pytest.mark.parametrize(
     "version", [pytest.param(v, marks=() if v == "v20" else pytest.mark.slow) for v in NETWORKS]
 )
-def test_networks_that_vote_say_what_was_published(version: str) -> None:
+def test_networks_that_vote_give_what_was_published(version: str) -> None:
     np.testing.assert_allclose(logit(voted(version, "cpu", "float32")), FLIPPED[version], atol=TOLERANCE)
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("version", NETWORKS)
-def test_networks_that_vote_on_a_graphics_card_say_what_was_published(version: str) -> None:
+def test_networks_that_vote_on_a_gpu_give_what_was_published(version: str) -> None:
     np.testing.assert_allclose(logit(voted(version, "cuda", "float32")), FLIPPED[version], atol=1e-3)
 
 

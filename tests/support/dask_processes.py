@@ -33,7 +33,7 @@ class DaskProcesses:
 
     def __enter__(self) -> Self:
         self._file = self.folder / "scheduler.json"
-        # What is left of a test run that was killed goes by itself: workers go with their scheduler.
+        # What is left of a test run that was killed ends automatically: workers end with their scheduler.
         idle = ("--idle-timeout", f"{5 * PATIENCE_S}s")
         options: tuple[object, ...] = ("--port", "0", "--scheduler-file", self._file, *idle)
         if self.tls is not None:

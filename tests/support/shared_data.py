@@ -1,4 +1,4 @@
-"""Where the real data for tests lives, if it is on this machine at all."""
+"""Location of the real data for tests, if it is on this machine."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_float32_is_exact_inside_and_as_it_was_outside_even_after_an_error(user:
 
 
 @pytest.mark.gpu
-def test_a_convolution_on_a_graphics_card_is_as_exact_as_on_a_processor() -> None:
+def test_a_convolution_on_a_gpu_is_as_exact_as_on_a_cpu() -> None:
     images = torch.randn(1, 64, 32, 32, generator=torch.Generator().manual_seed(0))
     weights = torch.randn(64, 64, 3, 3, generator=torch.Generator().manual_seed(1))
     exact = torch.nn.functional.conv2d(images.double(), weights.double())

@@ -1,4 +1,4 @@
-"""Files stay open between reads, are never lent twice at a time, and are opened anew after a failure."""
+"""Files stay open between reads, are used by one thread at a time, and are opened again after a failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outlines of several scenes brought together, against shapely, pyproj and a map made in one piece."""
+"""Outlines of several scenes merged, against shapely, pyproj and a map made in one piece."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def test_a_fold_is_shared_among_threads(tmp_path: Path) -> None:
 
 
 class ThreeDevices(Runtime):
-    """The processor stands in for three graphics cards."""
+    """The CPU stands in for three GPUs."""
 
     def devices(self) -> list[torch.device]:
         return [torch.device("cpu")] * 3
@@ -148,7 +148,7 @@ def test_several_devices_share_the_windows_and_all_get_every_fold(tmp_path: Path
     expected = replace(one, runtime=Runtime("cpu", batch_size=8)).predict(WINDOWS)
     np.testing.assert_array_equal(on_three.predict(WINDOWS), expected)
     assert np.diff([0, *done]).tolist() == [4, 4, 3] * 2  # the last has one window less
-    np.testing.assert_array_equal(on_three.predict(WINDOWS[:2]), expected[:2])  # fewer windows than cards
+    np.testing.assert_array_equal(on_three.predict(WINDOWS[:2]), expected[:2])  # fewer windows than GPUs
 
 
 class CountedPixels(WindowPixels):
@@ -263,16 +263,14 @@ def test_an_interruption_ends_the_threads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("precision", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.05), ("float16", 0.02)]
 )
-def test_a_graphics_card_says_what_a_processor_says(
-    tmp_path: Path, precision: Precision, tolerance: float
-) -> None:
+def test_a_gpu_gives_the_numbers_of_a_cpu(tmp_path: Path, precision: Precision, tolerance: float) -> None:
     one = member(tmp_path)
     on_card = replace(one, runtime=Runtime("cuda", precision))
     np.testing.assert_allclose(on_card.predict(WINDOWS), one.predict(WINDOWS), atol=tolerance)
 
 
 @pytest.mark.gpu
-def test_memory_of_the_graphics_card_goes(tmp_path: Path) -> None:
+def test_memory_of_the_gpu_is_freed(tmp_path: Path) -> None:
     on_card = replace(member(tmp_path), runtime=Runtime("cuda"))
     on_card.predict(WINDOWS)
     before = torch.cuda.memory_allocated()

@@ -1,4 +1,4 @@
-"""What is said before networks start on a processor, against a clock that voting moves by hand."""
+"""Notices before networks start on a CPU, against a clock that voting moves by hand."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_short_work_is_not_announced(timed: Bundle, clock: Clock) -> None:
     assert network_notice(few, 200, rest_seconds=11.0, clock=clock) is not None
 
 
-def test_nothing_is_measured_without_networks_or_on_a_graphics_card(timed: Bundle, clock: Clock) -> None:
+def test_nothing_is_measured_without_networks_or_on_a_gpu(timed: Bundle, clock: Clock) -> None:
     assert network_notice(load_bundle(), 1_000_000, 1e6) is None
 
     class Card:

@@ -1,4 +1,4 @@
-"""Pixel members in reduced precision, and on a graphics card where there is one."""
+"""Pixel members in reduced precision, and on a GPU where there is one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_lower_precision_changes_probabilities_little(precision: Precision, to
     ("precision", "tolerance"), [("float32", 1e-3), ("bfloat16", 0.05), ("float16", 0.02)]
 )
 @pytest.mark.parametrize("row", ["resnet34", "mit_b1", "deeplabv3plus"])
-def test_a_graphics_card_says_what_a_processor_says(row: str, precision: Precision, tolerance: float) -> None:
+def test_a_gpu_gives_the_numbers_of_a_cpu(row: str, precision: Precision, tolerance: float) -> None:
     own = member(l4s_spec(row))
     on_card = replace(own, precision=precision).predict(TILES, device="cuda")
     np.testing.assert_allclose(on_card, own.predict(TILES), atol=tolerance)

@@ -143,7 +143,7 @@ def snap(
 
 
 def with_tag(path: Path, tag: int, text: bytes) -> None:
-    """Write the first directory of a TIFF anew, at its end, with one more tag."""
+    """Write the first directory of a TIFF again, at its end, with one more tag."""
     old = path.read_bytes()
     (place,) = struct.unpack("<I", old[4:8])
     (count,) = struct.unpack("<H", old[place : place + 2])

@@ -1,6 +1,6 @@
 """Reduced precision: stems in float32, and no vote from a product that is wrong on this machine.
 
-Wrong kernels are put where torch looks for them under autocast on a processor, so all that runs is what users
+Wrong kernels are put where torch looks for them under autocast on a CPU, so all that runs is what users
 run.
 """
 
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Warning only once for all operat
 
 @pytest.fixture
 def kernel() -> Iterator[Kernel]:
-    """Replaces an operator under autocast on processors; what replaces it is called with autocast off."""
+    """Replaces an operator under autocast on a CPU; what replaces it is called with autocast off."""
     libraries = []
 
     def put(name: str, wrong: Callable[..., Tensor]) -> None:
@@ -95,7 +95,7 @@ def one_wrong_number(features: Tensor, weight: Tensor, bias: Tensor | None = Non
 )
 @pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
 def test_a_stem_is_the_one_in_float32(stem: nn.Conv2d, precision: torch.dtype) -> None:
-    """On processors with AMX this fails for the first, were it left to torch."""
+    """On CPUs with AMX this fails for the first, were it left to torch."""
     images = torch.randn(4, stem.in_channels, 80, 80, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         expected = stem(images)

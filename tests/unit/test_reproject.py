@@ -1,4 +1,4 @@
-"""Outlines brought to another projection, against pyproj point by point."""
+"""Outlines in another projection, against pyproj point by point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts of time against sleeping (wall, no processor) and spinning (both), in one thread and several."""
+"""Accounts of time against sleeping (wall, no CPU) and spinning (both), in one thread and several."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from landslide_map.runtime import process_memory, timings
 
 
 def spin(seconds: float) -> None:
-    """Keep a processor busy for that much of this thread's own time."""
+    """Keep a CPU busy for that much of this thread's own time."""
     end = time.thread_time() + seconds
     while time.thread_time() < end:
         pass
 
 
-def test_stages_count_wall_time_and_the_processor_time_of_all_threads() -> None:
+def test_stages_count_wall_time_and_the_cpu_time_of_all_threads() -> None:
     with timings.collected() as spent:
         with timings.stage("sleep"):
             time.sleep(0.1)
@@ -75,7 +75,7 @@ def test_work_inside_work_counts_once_as_the_inner_kind() -> None:
     assert total <= spent.seconds
 
 
-def test_what_no_thread_measured_is_what_is_left_of_the_processor_time() -> None:
+def test_what_no_thread_measured_is_the_rest_of_the_cpu_time() -> None:
     with timings.collected() as spent:
         library = threading.Thread(target=spin, args=(0.1,))
         with timings.work("vote"):

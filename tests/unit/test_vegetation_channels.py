@@ -1,4 +1,4 @@
-"""Channels of vegetation before and after the event, against the files read by themselves."""
+"""Channels of vegetation before and after the event, against the files read directly."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def _cautions(result: Mapping[str, Any]) -> list[str]:
     if result["trained_on"]:
         return [
             f"**The bundle was trained on {result['trained_on_windows']} of these windows: the figures "
-            "flatter it.** Use `--out-of-fold` for honest ones.",
+            "flatter it.** Use `--out-of-fold` for valid ones.",
             "",
         ]
     return []

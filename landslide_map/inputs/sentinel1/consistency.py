@@ -354,7 +354,7 @@ def _border_notices(images: Sequence[OpenedImage]) -> list[Notice]:
                     "W353",
                     f"{item.where}: {dark:.1%} of VV is darker than {BORDER_DB:g} dB, as the noisy borders "
                     "of images from before March 2018 are. A margin of false change is likely: cut it off, "
-                    "or take an image processed anew",
+                    "or take a reprocessed image",
                 )
             ]
     return []

@@ -95,7 +95,7 @@ def placed(orbit: str, pre: Images, post: Images, how: Registration) -> tuple[Im
 
 
 def check_same_ground(before: RadarImage, after: RadarImage, known: Known | None = None) -> list[Notice]:
-    """Compare where two images of one track show the ground; see :func:`placed` for what comes of it.
+    """Compare where two images of one track show the ground; see :func:`placed` for the consequences.
 
     Spectra of the second image that are not in `known` are added to it.
     """
@@ -108,7 +108,7 @@ def check_same_ground(before: RadarImage, after: RadarImage, known: Known | None
             "E331",
             f"{found.after.path}: the same ground lies {columns:+d} columns and {rows:+d} rows from where "
             f"{found.before.path} shows it, so their difference would show relief as change. See over a map "
-            "which of the two is displaced, and get it anew, or leave it out. --coregister (registration: "
+            "which of the two is displaced, and fetch it again, or leave it out. --coregister (registration: "
             "correct in scene.yaml) moves it, registration: trust takes it as it is",
         )
     return _other_ground(before, after, found)

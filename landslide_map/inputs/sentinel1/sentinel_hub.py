@@ -93,7 +93,7 @@ def _acquired(path: Path, span: Mapping[str, Any]) -> datetime | None:
         raise InputError(
             "E316",
             f"{path}: was requested from {first:%Y-%m-%d} to {last:%Y-%m-%d}, which may mix passes of "
-            "several days; request each pass by itself",
+            "several days; request each pass alone",
         )
     if last - first <= _ONE_PASS:
         return first

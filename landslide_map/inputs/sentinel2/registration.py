@@ -63,8 +63,8 @@ def registration_notices(name: str, sample: BandSample) -> list[Notice]:
             raise InputError(
                 "E209",
                 f"{name}: {other} lies {columns:+d} columns and {rows:+d} rows from {one}; the bands of an "
-                "image must show the ground at the same place. Get them anew from one source; if the image "
-                "is mostly high cloud, which lies elsewhere in each band, give its SCL",
+                "image must show the ground at the same place. Fetch them again from one source; if the "
+                "image is mostly high cloud, which lies elsewhere in each band, give its SCL",
             )
         visible = one in _VISIBLE and other in _VISIBLE
         middle = len(common) // 2

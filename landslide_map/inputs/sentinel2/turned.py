@@ -78,10 +78,10 @@ def turned_band_notices(name: str, bands: Mapping[str, RasterBand]) -> list[Noti
                 "E209",
                 f"{name}: nir lies {columns:+d} columns and {rows:+d} rows from the visible bands; the "
                 "bands of an "
-                "image must show the ground at the same place. Get them anew from one source",
+                "image must show the ground at the same place. Fetch them again from one source",
             )
         if any(max(map(abs, shift)) < REFUSED_PX for shift in shifts):
-            message = f"{name}: nir is {turn} beside the visible bands; get the bands anew from one source"
+            message = f"{name}: nir is {turn} beside the visible bands; fetch the bands again from one source"
             return [Notice("W215", message)] if turn else []
     return []
 
@@ -108,13 +108,13 @@ def beside_radar_notices(image: OpticalImage, radar: Sequence[RadarImage]) -> li
             continue
         rows, columns = min(shifts, key=lambda shift: max(map(abs, shift)))
         if turn and max(abs(rows), abs(columns)) < BESIDE_PX:
-            message = f"the image is {turn}, as Sentinel-1 shows; get it anew from its source"
+            message = f"the image is {turn}, as Sentinel-1 shows; fetch it again from its source"
             return [Notice("W219", f"{image.product}: {message}")]
         if not turn and max(abs(rows), abs(columns)) >= BESIDE_PX:
             message = (
                 f"Sentinel-1 shows the same ground {columns:+d} columns and {rows:+d} rows from where the "
                 "image "
-                "does. One of both is displaced: see them over a map, and get it anew"
+                "does. One of both is displaced: see them over a map, and fetch it again"
             )
             return [Notice("W219", f"{image.product}: {message}")]
         if not turn:

@@ -109,8 +109,8 @@ class Cluster:
             memory=part,
             kept=kept,
         )
-        cards = {address for address, worker in self._workers().items() if _has_card(worker)}
-        divided = ensemble.needs_pixels and 0 < len(cards) < len(self._workers())
+        with_gpu = {address for address, worker in self._workers().items() if _has_gpu(worker)}
+        divided = ensemble.needs_pixels and 0 < len(with_gpu) < len(self._workers())
         plain = replace(
             prediction, device="cpu", precision="float32"
         )  # of networks that are not computed there
@@ -130,7 +130,7 @@ class Cluster:
     def _examine(self, job: Job, for_rows: Job, report: Report) -> None:
         checking = {
             self._client.submit(
-                remote.examine, job if _has_card(worker) else for_rows, workers=[address], pure=False
+                remote.examine, job if _has_gpu(worker) else for_rows, workers=[address], pure=False
             ): address
             for address, worker in self._workers().items()
         }
@@ -180,8 +180,8 @@ class Cluster:
         failure: Exception | None = None
         try:
             while running or (waiting and failure is None):
-                present = self._await_workers(with_card=job.networks is not None)
-                workers = [a for a, worker in present.items() if not (job.networks and _has_card(worker))]
+                present = self._await_workers(needs_gpu=job.networks is not None)
+                workers = [a for a, worker in present.items() if not (job.networks and _has_gpu(worker))]
                 workers = workers or list(present)
                 while waiting and failure is None and len(running) < len(workers):
                     row = waiting.popleft()
@@ -239,15 +239,15 @@ class Cluster:
             raise _lost_scheduler() from None
         return found
 
-    def _await_workers(self, *, with_card: bool = False) -> dict[str, dict[str, Any]]:
+    def _await_workers(self, *, needs_gpu: bool = False) -> dict[str, dict[str, Any]]:
         """Return the workers as soon as there is one (with a GPU); E631 where none comes."""
         begin = time.monotonic()
         while True:
             workers = self._workers()
-            if any(_has_card(worker) or not with_card for worker in workers.values()):
+            if any(_has_gpu(worker) or not needs_gpu for worker in workers.values()):
                 return workers
             if time.monotonic() - begin > PATIENCE_S:
-                kind = " with a GPU (--resources GPU=1)" if with_card else ""
+                kind = " with a GPU (--resources GPU=1)" if needs_gpu else ""
                 raise ResourceError(
                     "E631",
                     f"the scheduler has had no worker{kind} for {PATIENCE_S:.0f} s. Start workers "
@@ -298,7 +298,7 @@ class Cluster:
         }
 
 
-def _has_card(worker: dict[str, Any]) -> bool:
+def _has_gpu(worker: dict[str, Any]) -> bool:
     return all(worker["resources"].get(name, 0) >= amount for name, amount in remote.GPU.items())
 
 

@@ -181,7 +181,7 @@ def read_weights(path: Path, *, pinned: bool) -> Weights:
     path : Path
         A safetensors file.
     pinned : bool
-        Whether they are copied to where a GPU can fetch them by itself. Else the file is mapped:
+        Whether they are copied to where a GPU can fetch them directly. Else the file is mapped:
         it is read when the weights are used, and its memory can be reclaimed.
 
     Raises

@@ -25,7 +25,7 @@ class Runtime:
     precision: Precision = "float32"
     """Of the matrix products; sums that need it, and the mean over flips, stay in float32."""
     batch_size: int | None = None
-    """Windows in one pass; halved by itself where the GPU's memory is not enough."""
+    """Windows in one pass; halved automatically where the GPU's memory is not enough."""
     report: Report = silent
 
     def torch_device(self) -> torch.device:

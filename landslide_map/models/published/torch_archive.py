@@ -205,7 +205,7 @@ _REBUILD: Final[dict[str, Callable[..., Any]]] = {
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the state dict that a torch file holds, by itself or under ``state_dict``; nothing is run.
+    """Return the state dict that a torch file holds, alone or under ``state_dict``; nothing is run.
 
     Raises
     ------
@@ -275,7 +275,7 @@ def _tensors(archive: zipfile.ZipFile, path: Path) -> dict[str, Tensor]:
     ):
         raise BundleError(
             "E521",
-            f"{path}: holds no state dict (names and tensors), by itself or under 'state_dict'. Save the "
+            f"{path}: holds no state dict (names and tensors), alone or under 'state_dict'. Save the "
             "network's state_dict().",
         )
     size = sum(prod(own.size) * own.storage.dtype.itemsize for own in state.values())

@@ -93,7 +93,7 @@ def scaled_already(pixels: npt.NDArray[Any], scaling: ChannelScaling) -> npt.NDA
 def six_channels(bands: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return red, green, blue, NDVI, slope and elevation as the six-channel U-Net reads them.
 
-    Each patch is scaled by itself: ``1 - 2 x / max``, with the maximum of the three visible bands together,
+    Each patch is scaled alone: ``1 - 2 x / max``, with the maximum of the three visible bands together,
     of slope and of elevation.
 
     Parameters

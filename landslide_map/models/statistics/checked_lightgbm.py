@@ -1,4 +1,4 @@
-"""LightGBM models from elsewhere: every tree checked, and written anew, before the library sees them.
+"""LightGBM models from elsewhere: every tree checked, and written again, before the library reads them.
 
 LightGBM does not check the numbers in a file. A child or a feature beyond the end, or a circle of splits,
 ends in a crash or never.

@@ -1,4 +1,4 @@
-"""XGBoost models from elsewhere: every tree checked, and written anew, before the library sees them.
+"""XGBoost models from elsewhere: every tree checked, and written again, before the library reads them.
 
 XGBoost does not check the numbers in a file. A child beyond the nodes, or a circle of nodes, ends in a crash
 or never.
@@ -86,7 +86,7 @@ def _model(model: dict[str, Any], features: int) -> dict[str, Any]:
         raise ValueError("its trees are of several classes")
     if _count(model["gbtree_model_param"]["num_parallel_tree"], 1000) != 1:
         raise ValueError("it has parallel trees")
-    # The numbers of trees after each round, which the library uses as indices, are made anew.
+    # The numbers of trees after each round, which the library uses as indices, are computed again.
     return {
         "cats": {
             "enc": [],

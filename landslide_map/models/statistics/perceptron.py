@@ -149,7 +149,7 @@ def normal_scores(
         Values beyond the outermost quantiles get their scores; NaN stays NaN.
     """
     mapped = np.empty(features.shape, dtype=np.float32)
-    # Lines are made anew each time: a fortieth of the work for 2,048 windows, and nothing to keep.
+    # Lines are computed each time: a fortieth of the work for 2,048 windows, and nothing to keep.
     _interpolate(features, knots, *_lines(knots, scores), mapped)
     return mapped
 

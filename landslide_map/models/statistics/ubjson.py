@@ -1,4 +1,4 @@
-"""Universal Binary JSON, as XGBoost writes its models: read with bounds, and written anew."""
+"""Universal Binary JSON, as XGBoost writes its models: read with bounds, and written again."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Rule(_Strict):
     def at_most(self) -> float:
         """Share that it loses of windows like these, with 95 % confidence (Clopper and Pearson).
 
-        It is that of the rank: as many are lost as were set aside. A margin below proves nothing by itself.
+        It is that of the rank: as many are lost as were set aside. A margin below proves nothing alone.
         """
         lost = max(self.lost, set_aside(self.found))
         if lost == self.found:

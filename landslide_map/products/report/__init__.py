@@ -1,1 +1,1 @@
-"""``report.html``: a result on one page, offline, to read, print and hand on."""
+"""``report.html``: a result on one page, offline, to read, print and share."""

@@ -51,7 +51,7 @@ class TrainingOptions:
     members: Sequence[str] | None = None
     """Train only these members."""
     division: Division | None = None
-    """Division into folds instead of the recipe's: ``grouped`` keeps groups whole, for honest estimates
+    """Division into folds instead of the recipe's: ``grouped`` keeps groups whole, for unbiased estimates
     elsewhere."""
     seed: int | None = None
     """Seed instead of the recipe's."""

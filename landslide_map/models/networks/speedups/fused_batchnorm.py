@@ -1,7 +1,7 @@
 """Batch normalisation folded into the convolution before it.
 
 Once a network is trained, batch normalisation multiplies each feature by a number and adds another. A
-convolution does both by itself with other weights, exact to rounding, and one pass over the largest
+convolution does both alone with other weights, exact to rounding, and one pass over the largest
 activations of the network is saved (docs/decisions/0038).
 """
 

@@ -1,7 +1,7 @@
 """Heap of a network's activations: freed memory is kept for reuse.
 
 By default glibc returns free memory at the end of a thread's heap to the system and requests it again for the
-next large tensor. The system then clears every page anew (docs/decisions/0038).
+next large tensor. The system then clears every page again (docs/decisions/0038).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from landslide_map.runtime.allocator import MMAP_THRESHOLD, TOP_PAD, TRIM_THRESH
 from landslide_map.runtime.byte_size import MIB
 
 _WHILE_KEPT: Final = {MMAP_THRESHOLD: 32 * MIB, TRIM_THRESHOLD: 1024 * MIB, TOP_PAD: 64 * MIB}
-"""The most that glibc accepts before it maps a tensor by itself; never given back; a thread's whole heap."""
+"""The most that glibc accepts before it maps a tensor separately; never given back; a thread's whole heap."""
 _AFTERWARDS: Final = {TRIM_THRESHOLD: 64 * MIB, TOP_PAD: 128 * 1024}
-"""What glibc comes to by itself in a process that frees large arrays."""
+"""Value that glibc reaches in a process that frees large arrays."""
 
 
 @contextmanager
