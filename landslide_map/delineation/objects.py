@@ -187,8 +187,8 @@ def _objects(
     owner, zone, edges = near(strip, tree, chosen, features, shares.mean(axis=1), around, sensors)
     value = (owner >= 0).astype(np.float32)
     as_cut = np.append(~score.redraws(features[nodes]), True)  # the last one for pixels near none
-    drawn_anew = np.where(core(edges), np.float32(1), score.belongs(edges))
-    value[zone >= 0] = np.where(as_cut[zone[zone >= 0]], value[zone >= 0], drawn_anew)
+    redrawn = np.where(core(edges), np.float32(1), score.belongs(edges))
+    value[zone >= 0] = np.where(as_cut[zone[zone >= 0]], value[zone >= 0], redrawn)
     member = np.where(as_cut[zone], owner, zone)
     if displacement:
         ground, owner, member = _moved_back(strip, owner, member, value, displacement)

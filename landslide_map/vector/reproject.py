@@ -57,7 +57,7 @@ def no_degrees(outlines: gpd.GeoSeries) -> str | None:
     left, bottom, right, top = outlines.total_bounds
     return (
         f"x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g} are no longitudes and latitudes, as "
-        f"{outlines.crs.name} has them; a GeoJSON holds degrees, longitude first: export it anew, or write "
+        f"{outlines.crs.name} has them; a GeoJSON holds degrees, longitude first: export it again, or write "
         "the right projection into the file"
     )
 

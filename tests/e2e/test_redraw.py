@@ -209,7 +209,7 @@ def test_files_that_show_outlines_show_the_new_ones(results: Path, tmp_path: Pat
     assert foreign(folder, map_again).keys() <= {"landslides.gpkg"}
 
 
-def test_a_saved_project_stays_and_an_own_profile_s_file_is_made_anew_or_removed(
+def test_a_saved_project_stays_and_an_own_profile_s_file_is_written_again_or_removed(
     results: Path, tmp_path: Path
 ) -> None:
     folder, profile = tmp_path / "result", tmp_path / "mine.yaml"

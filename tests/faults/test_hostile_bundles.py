@@ -217,7 +217,7 @@ def test_mutations_with_right_hashes_end_in_a_vote_or_a_refusal(good: Path) -> N
     assert votes
 
 
-def test_what_is_written_anew_predicts_the_same(good: Path) -> None:
+def test_what_is_written_again_predicts_the_same(good: Path) -> None:
     import lightgbm
     import xgboost
 

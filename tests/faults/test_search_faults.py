@@ -73,7 +73,7 @@ def test_a_file_is_whole_and_its_part_is_gone(server: Loopback, network: Network
 
 
 @pytest.mark.parametrize("size", [None, len(DATA)])
-def test_a_broken_connection_is_continued_and_not_begun_anew(
+def test_a_broken_connection_is_continued_and_not_begun_again(
     server: Loopback, network: Network, tmp_path: Path, size: int | None
 ):
     server.fail("/a.tif", Fault(cut=400_000), Fault(cut=300_000))

@@ -28,7 +28,7 @@ def _geocoded(elevation: Image, orbit: str) -> Image:
     return geometry.geocode(facets.power(np.ones(SHAPE)), row, col)
 
 
-def _rising_along_the_look(orbit: str, rise: float) -> Image:
+def _rising_along_the_line_of_sight(orbit: str, rise: float) -> Image:
     """Return a plane that rises by `rise` (m per m) away from the sensor."""
     azimuth = np.radians({"ascending": 348.0, "descending": 192.0}[orbit] + 90)
     row, col = np.indices(SHAPE)
@@ -48,19 +48,19 @@ def test_a_slope_is_foreshortened_or_stretched(orbit: str, rise: float) -> None:
     t = np.radians(INCIDENCE)
     expected = (np.cos(t) + rise * np.sin(t)) / (1 - rise / np.tan(t))
     expected *= (np.cos(t - np.arctan(rise)) / np.cos(t)) ** ANGULAR["forest"]
-    observed = _geocoded(_rising_along_the_look(orbit, rise), orbit)
+    observed = _geocoded(_rising_along_the_line_of_sight(orbit, rise), orbit)
     assert observed.mean() == pytest.approx(expected, rel=0.01)
 
 
 def test_a_slope_that_faces_west_is_bright_to_the_ascending_pass_that_looks_east() -> None:
-    rises_eastwards = _rising_along_the_look("ascending", 0.3)
+    rises_eastwards = _rising_along_the_line_of_sight("ascending", 0.3)
     assert (
         _geocoded(rises_eastwards, "ascending").mean() > 2 * _geocoded(rises_eastwards, "descending").mean()
     )
 
 
 def test_a_slope_steeper_than_the_rays_lies_in_shadow() -> None:
-    assert _geocoded(_rising_along_the_look("ascending", -1.3), "ascending").max() == 0
+    assert _geocoded(_rising_along_the_line_of_sight("ascending", -1.3), "ascending").max() == 0
 
 
 def test_speckle_has_mean_one_and_four_looks() -> None:

@@ -49,7 +49,7 @@ def test_threads_that_read_at_once_have_handles_of_their_own(path: str) -> None:
         assert len(set(pool.map(read, range(3)))) == 3
 
 
-def test_what_failed_is_opened_anew(path: str, tmp_path: Path) -> None:
+def test_what_failed_is_opened_again(path: str, tmp_path: Path) -> None:
     files = OpenFiles()
     with pytest.raises(RasterioError), files.lend(path) as broken:
         raise RasterioError("the disk was gone for a moment")

@@ -204,7 +204,7 @@ def test_a_nodata_value_the_type_cannot_hold_matches_nothing(tmp_path: Path) -> 
     assert np.isfinite(decimated(open_band(write(tmp_path / "a.tif", values), 1, (-9999.0,)))).all()
 
 
-def test_a_look_at_a_large_band_is_thin_and_unbiased(tmp_path: Path) -> None:
+def test_a_sample_of_a_large_band_is_thin_and_unbiased(tmp_path: Path) -> None:
     columns = np.tile(np.arange(2400, dtype=np.float32), (1800, 1))
     thinned = decimated(open_band(write(tmp_path / "a.tif", columns, compress="deflate")))
     assert thinned.size <= 1_100_000

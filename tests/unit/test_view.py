@@ -229,7 +229,7 @@ def test_a_verdict_changes_its_row_alone_and_is_one_for_all_else(page: TestClien
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_drawing_anew_keeps_verdicts_and_is_what_outline_does(page: TestClient, result: Path) -> None:
+def test_redrawing_keeps_verdicts_and_is_what_outline_does(page: TestClient, result: Path) -> None:
     outline = outlines_of(page)[0]
     page.post("verdict", json=verdict(outline))
     made = page.post("redraw", json={"threshold": 0.3}).json()["landslides"]
