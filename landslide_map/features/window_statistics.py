@@ -130,7 +130,7 @@ def statistics_and_pixels(
     top, bottom = int(plan.row_starts[first]), min(rows.stop * plan.block, plan.shape[0])
     # Cells end at the edges of blocks in every cut of chunks, so that chunks never show in a result.
     block_edges = (top, *range((top // plan.block + 1) * plan.block, bottom, plan.block), bottom)
-    # Selecting all bands would have dask cut the chunks along the band axis anew.
+    # Selecting all bands would have dask cut the chunks along the band axis again.
     read = [name for name in available if name in names or name in computed] if computed else names
     names = [name for name in read if name in names]
     bands = stack if read == available else stack.sel(band=read)

@@ -154,7 +154,9 @@ def test_a_link_to_a_file_elsewhere_is_not_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "outputs_of_run", [5, [], "x", {"candidates.gpkg": 3}, {"candidates.gpkg": {"bytes": "x"}}, {"../a": {}}]
 )
-def test_damaged_manifests_are_refused_where_outlines_are_redrawn(outputs_of_run: object, tmp_path: Path) -> None:
+def test_damaged_manifests_are_refused_where_outlines_are_redrawn(
+    outputs_of_run: object, tmp_path: Path
+) -> None:
     path = write_result(tmp_path / "results")
     path.with_name("candidates.gpkg").write_bytes(b"")
     document = {"format_version": FORMAT_VERSION, "outputs": outputs_of_run}

@@ -167,7 +167,7 @@ def test_a_plan_for_another_grid_is_refused(pixels):
 
 
 def test_an_absent_band_is_empty_and_its_pixels_are_never_there():
-    """One NaN stands for a block of them; a look at each would take an array of its own."""
+    """One NaN stands for a block of them; a read of each would take an array of its own."""
     absent = da.full((1, 1000, 1000), np.nan, dtype=np.float32, chunks=(1, 1000, 1000))
     stack, plan = stacked(absent, names=["asc_vv"]), plan_windows((1000, 1000), 64)
     streamed(stack, plan)  # imports

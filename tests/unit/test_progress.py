@@ -100,7 +100,7 @@ def test_a_stage_without_a_unit_has_no_count() -> None:
     assert json.loads(lines[0])["unit"] is None
 
 
-def test_bars_show_rate_and_start_anew_where_a_stage_does(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bars_show_rate_and_start_again_with_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
     with bars() as report:
         tick = counter(report, WINDOWS, 40)
         tick(40)

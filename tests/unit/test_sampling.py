@@ -91,7 +91,7 @@ def test_values_between_the_patches_are_found_before_an_image_counts_as_empty(tm
     assert np.isfinite(seen).any()
 
 
-def test_values_are_looked_up_at_points_of_any_file(tmp_path: Path) -> None:
+def test_values_are_read_at_points_of_any_file(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     values = np.where(rng.random((SIZE, SIZE)) < 0.5, 0, 7).astype(np.uint16)
     rows, cols = rng.integers(0, SIZE, (2, 300))
@@ -154,7 +154,7 @@ def write_small(folder: Path) -> RasterBand:
     return write_band(folder / "small.tif", np.ones((64, 64), np.uint8), grid_at(32632, 0, 0, (64, 64)))
 
 
-def test_a_look_at_a_strip_of_swath_sees_no_mixture_of_ground_and_nothing(tmp_path: Path) -> None:
+def test_a_sample_of_a_strip_of_swath_has_no_mixture_of_ground_and_nothing(tmp_path: Path) -> None:
     """Their pixels are sums over others, 0 included: the edge looked like an image without the offset."""
     row, col = np.mgrid[:SIZE, :SIZE]
     strip = np.abs(col + row // 4 - 1500) < 75
