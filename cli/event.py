@@ -49,7 +49,7 @@ def event(out: Path, yes: bool, watch: bool, every: float, console: Console, **o
     from landslide_map.products import MANIFEST
     from landslide_map.search.event import Plan, fetch_plan, follow
 
-    from .run import map_one
+    from .run import compiled_ahead, map_one
 
     mapping = {name: options.pop(name) for name in _MAP_OPTIONS}
     query = prepared(options)
@@ -63,7 +63,8 @@ def event(out: Path, yes: bool, watch: bool, every: float, console: Console, **o
             if (results / MANIFEST).exists():
                 console.show(f"{results}: mapped before")
                 return
-            map_one(plan.scene, results, console, **mapping)
+            with compiled_ahead(alone=mapping["memory"] is None):
+                map_one(plan.scene, results, console, **mapping)
 
         follow(
             query,

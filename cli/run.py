@@ -76,33 +76,41 @@ def run(
     Of several scenes, each gets a folder in --out, and the polygons of all are merged into landslides.gpkg
     there. One that fails does not stop the others; the same command keeps what is finished.
     """
-    with importing():
-        from landslide_map.products.formats import add_formats, check_formats
-        from landslide_map.runtime.byte_size import amount
+    with compiled_ahead(alone=scheduler is None and workers is None and memory is None):
+        with importing():
+            from landslide_map.products.formats import add_formats, check_formats
+            from landslide_map.runtime.byte_size import amount
 
-    wanted = shared_options.format_words(formats)
-    check_formats(wanted)
-    options["memory"] = None if memory is None else amount(memory)
-    tls = [options.pop(f"tls_{file}") for file in ("ca", "cert", "key")]
-    with _cluster(scheduler, workers, tls) as cluster:
-        if len(scenes) == 1:
-            status = map_one(scenes[0], out, console, cluster=cluster, **options)
-        else:
-            status = _map_several(scenes, out, console, cluster=cluster, **options)
-    if status == 0:
-        add_formats(out, wanted)
+        wanted = shared_options.format_words(formats)
+        check_formats(wanted)
+        options["memory"] = None if memory is None else amount(memory)
+        tls = [options.pop(f"tls_{file}") for file in ("ca", "cert", "key")]
+        with _cluster(scheduler, workers, tls) as cluster:
+            if len(scenes) == 1:
+                status = map_one(scenes[0], out, console, cluster=cluster, **options)
+            else:
+                status = _map_several(scenes, out, console, cluster=cluster, **options)
+        if status == 0:
+            add_formats(out, wanted)
     return status
+
+
+def compiled_ahead(*, alone: bool) -> AbstractContextManager[None]:
+    """Compile loops in another process, begun before most imports; only if a run is `alone` on this machine.
+
+    Memory that is limited, or other processes, leave no room for it.
+    """
+    with importing():
+        from landslide_map.mapping.compile_ahead import compiling_ahead
+    return compiling_ahead() if alone else nullcontext()
 
 
 def map_one(scene: Path, out: Path, console: Console, **options: Any) -> int:
     """Map one scene, and say what came of it."""
     with importing():
-        from landslide_map.mapping.compile_ahead import compiling_ahead
         from landslide_map.mapping.map_scene import map_scene
 
-    alone = options.get("cluster") is None and options.get("memory") is None
-    with compiling_ahead() if alone else nullcontext():
-        result = map_scene(scene, out, progress=console.progress, announce=console.notice, **options)
+    result = map_scene(scene, out, progress=console.progress, announce=console.notice, **options)
     console.notices(result.notices)
     files = ("out", "probability", "classes", "polygons", "window_record", "manifest")
     console.finished(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 
 import geopandas as gpd
@@ -12,11 +11,10 @@ import psutil
 import pytest
 import rasterio
 import xarray as xr
-from numba.core.sigutils import normalize_signature
 from rasterio.features import rasterize
 
 from landslide_map import map_scene
-from landslide_map.mapping.compile_ahead import LOOPS, compiling_ahead
+from landslide_map.mapping.compile_ahead import LOOPS, compiling_ahead, dispatcher
 from sample_scenes.make_scene import make_scene
 
 CLASSES = {3: np.s_[:, 10:30], 9: np.s_[20:45, 35:60], 11: np.s_[60:70, :], 0: np.s_[80:, 80:]}
@@ -79,8 +77,7 @@ def test_windows_and_outlines_have_shares_of_cloud_snow_and_shadow(maps: dict[st
 def test_loops_compiled_ahead_are_those_that_a_run_calls(maps: dict[str, Path]) -> None:
     """Other types in :data:`.LOOPS` would be compiled for nothing, and the first run on a machine is slow."""
     assert maps
-    loops = [(getattr(import_module(f"landslide_map.{file}"), name), types) for file, name, types in LOOPS]
-    called = [(loop, normalize_signature(f"({types})")[0]) for loop, types in loops if loop.signatures]
+    called = [(loop, types) for loop, types in map(dispatcher, LOOPS) if loop.signatures]
     assert len(called) > len(LOOPS) / 2
     assert [loop for loop, types in called if types not in loop.signatures] == []
 
