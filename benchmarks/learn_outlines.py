@@ -125,7 +125,7 @@ class Candidates:
     true_pixels: int
     strip: Strip
     around: Surroundings
-    sensors: tuple[str, ...]
+    bareness: npt.NDArray[np.int32]
     inside: npt.NDArray[np.bool_]
     """Whether each pixel of the strip is landslide."""
 
@@ -190,18 +190,21 @@ def measure(number: int, folder: Path, name: str, tracks: Sequence[str], *, extr
     inside = truth[strip.rows, strip.cols.astype(np.int64)].astype(np.int32)[:, np.newaxis]
     around = Surroundings.of([strip.cells])
     sensors = (*prefixes, "ndvi_before", "slope")
-    tree, sums = measured(
+    measures = measured(
         strip,
         around,
         windows_of(mapped / "windows.nc", stride) if tracks else None,
         sensors,
         inside,
     )
-    features = node_features(tree, sums[:, :-1])
+    tree, sums = measures.tree, measures.sums
+    features = node_features(tree, sums)
     share = sums[:, -1] / np.maximum(tree.shape[:, 0], 1)
     variant = RADAR if tracks else IMAGE
     own = inside[:, 0] > 0
-    return Candidates(number, variant, features, share, tree, int(truth.sum()), strip, around, sensors, own)
+    return Candidates(
+        number, variant, features, share, tree, int(truth.sum()), strip, around, measures.bareness, own
+    )
 
 
 def strips_of(inputs: SceneInputs) -> Iterator[Strip]:
@@ -259,7 +262,13 @@ def fit_edges(unseen: Sequence[tuple[Candidates, npt.NDArray[np.float64]]]) -> b
     for table, share in unseen:
         chosen = drawn(table, share)
         _, zone, own = near(
-            table.strip, table.tree, chosen, table.features, share, table.around, table.sensors
+            table.strip,
+            table.tree,
+            chosen,
+            table.features[chosen],
+            share[chosen],
+            table.bareness,
+            table.around,
         )
         features.append(own)
         inside.append(table.inside[zone >= 0])

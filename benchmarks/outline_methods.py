@@ -20,7 +20,7 @@ from rasterio.features import rasterize
 from benchmarks.learn_outlines import strips_of, truth_of, windows_of
 from benchmarks.outlines import CASES, Case, Setting, event_of, scene_of
 from landslide_map import map_scene
-from landslide_map.delineation.evidence import Surroundings, barenesses
+from landslide_map.delineation.evidence import Surroundings
 from landslide_map.delineation.features import node_features
 from landslide_map.delineation.objects import find_objects, measured, owners
 from landslide_map.delineation.partition import LEAST_PIXELS, MOST_PIXELS, chosen_nodes
@@ -95,17 +95,17 @@ def by_pixels(inputs: SceneInputs, record: Path) -> dict[str, Mask]:
         found[rows[pixels], cols[pixels]] = True
         return found
 
-    tree, sums = measured(strip, around, windows, EVIDENCE)
-    size, features = tree.shape[:, 0], node_features(tree, sums)
+    measures = measured(strip, around, windows, EVIDENCE)
+    tree = measures.tree
+    size, features = tree.shape[:, 0], node_features(tree, measures.sums)
     share, cost = model.shares(features).mean(axis=1), model.costs(features)
     allowed = (size >= LEAST_PIXELS) & (size <= MOST_PIXELS)
 
     def inside(chosen: Mask) -> Mask:
         return mask(tree.at_pixels(owners(tree.parent, chosen)) >= 0)
 
-    bare = barenesses(strip, rows, around, EVIDENCE)
     likely = windows.at(rows, cols)[:, 0] >= RULE[1]
-    found = {"bareness where windows say 0.3 (a rule)": mask((bare >= RULE[0]) & likely)}
+    found = {"bareness where windows say 0.3 (a rule)": mask((measures.bareness >= RULE[0]) & likely)}
     for level in LEVELS:
         chosen = allowed & (tree.level == level) & (share >= cost)
         found[f"candidates of bareness {DROPS[level - 1]:g}, scored"] = inside(chosen)

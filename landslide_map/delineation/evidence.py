@@ -47,8 +47,8 @@ COLUMNS: Final = (
     "slope_valid",
 )
 """Columns of the evidence of a pixel."""
-PIXELS: Final = 1 << 18
-"""Pixels of which evidence is worked out at once."""
+PIXELS: Final = 1 << 15
+"""Pixels of which evidence is worked out at once: it stays in the processor's cache."""
 TENTH: Final = 8
 """Contrasts are counted in eighths of a code step."""
 Z: Final = 64

@@ -54,22 +54,28 @@ FEATURES: Final = (
 )
 
 
-def node_features(tree: Tree, sums: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Return the features of every node.
+def node_features(
+    tree: Tree, sums: npt.NDArray[np.int64], nodes: npt.NDArray[np.int64] | slice = slice(None)
+) -> npt.NDArray[np.float32]:
+    """Return the features of nodes.
 
     Parameters
     ----------
     tree : Tree
     sums : int64, (node, column)
         Of :data:`evidence.COLUMNS`, over all pixels of a node.
+    nodes : int64, (node,), optional
+        Which nodes; by default all.
 
     Returns
     -------
     float32, (node, feature)
         :data:`FEATURES`; 0 where a sensor is missing.
     """
-    pixels = np.maximum(tree.shape[:, 0], 1).astype(np.float64)
-    sum_of = {name: sums[:, i].astype(np.float64) for i, name in enumerate(COLUMNS)}
+    shape = tree.shape[nodes]
+    pixels = np.maximum(shape[:, 0], 1).astype(np.float64)
+    columns = np.ascontiguousarray(sums[nodes, : len(COLUMNS)].T).astype(np.float64)
+    sum_of = dict(zip(COLUMNS, columns, strict=True))
     mean = {name: values / pixels for name, values in sum_of.items()}
     found: dict[str, npt.NDArray[np.float64]] = {"drop": mean["drop"] / THOUSAND}
     found["bareness"] = mean["bareness"] / THOUSAND
@@ -92,9 +98,9 @@ def node_features(tree: Tree, sums: npt.NDArray[np.int64]) -> npt.NDArray[np.flo
     found["loss"] = found["has_loss"] * sum_of["loss"] / np.maximum(sum_of["loss_valid"], 1) / THOUSAND
     found["has_slope"] = (sum_of["slope_valid"] > 0.5 * pixels).astype(np.float64)
     found["slope"] = found["has_slope"] * sum_of["slope"] / np.maximum(sum_of["slope_valid"], 1) * SLOPE_STEP
-    found |= _shapes(tree.shape)
-    found |= _nesting(tree)
-    return np.stack([found[name] for name in FEATURES], axis=1).astype(np.float32)
+    found |= _shapes(shape)
+    found |= {name: values[nodes] for name, values in _nesting(tree).items()}
+    return np.ascontiguousarray(np.array([found[name] for name in FEATURES], np.float32).T)
 
 
 def _changes(sum_of: dict[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.float64]]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from landslide_map.delineation.displacement import Displacement, moved_back
-from landslide_map.delineation.edges import core, edge_features, groups, parts, shapes, zones
+from landslide_map.delineation.edges import core, edge_features, groups, parts, roots, shapes, zones
 from landslide_map.delineation.evidence import (
     COLUMNS,
     PIXELS,
@@ -62,6 +62,17 @@ class Objects(Regions):
         return {"features": self.features[_order], "shares": self.shares[_order]}
 
 
+@dataclass(frozen=True)
+class Measures:
+    """Candidates of a strip, and what was measured of them."""
+
+    tree: Tree
+    sums: npt.NDArray[np.int64]
+    """``(node, column)``: of :data:`evidence.COLUMNS`, and further ones that were requested."""
+    bareness: npt.NDArray[np.int32]
+    """``(pixel,)``: as from :func:`evidence.barenesses`."""
+
+
 def find_objects(
     strips: Iterable[Strip],
     around: Surroundings,
@@ -86,25 +97,26 @@ def find_objects(
         Of the image; pixels of the objects are moved back by it.
     """
     measures = prefetch(_measured_strips(strips, around, windows, sensors))
-    return _joined([_objects(*each, score, around, sensors, displacement) for each in measures])
+    return _joined([_objects(*each, score, around, displacement) for each in measures])
 
 
 def _measured_strips(
     strips: Iterable[Strip], around: Surroundings, windows: WindowLayers | None, sensors: Sequence[str]
-) -> Iterator[tuple[Strip, Tree, npt.NDArray[np.int64], npt.NDArray[np.bool_]]]:
-    """Yield strips with their candidates, the sums of these, and which may go on in the next strip."""
+) -> Iterator[tuple[Strip, Measures, npt.NDArray[np.bool_]]]:
+    """Yield strips with their measures, and which candidates may go on in the next strip."""
     held: Strip | None = None
     coming = iter(strips)
     strip = next(coming, None)
     while strip is not None:
         after = next(coming, None)
         whole = below(held, strip)
-        tree, sums = measured(whole, around, windows, sensors)
+        measures = measured(whole, around, windows, sensors)
+        tree = measures.tree
         open_nodes = _held(tree, whole) if after is not None else np.zeros(len(tree.level), bool)
         kept = tree.pixel_node >= 0
         kept[kept] = open_nodes[tree.pixel_node[kept]]
         held = part_of(whole, kept)
-        yield whole, tree, sums, open_nodes
+        yield whole, measures, open_nodes
         strip = after
 
 
@@ -114,7 +126,7 @@ def measured(
     windows: WindowLayers | None,
     sensors: Sequence[str],
     extra: npt.NDArray[np.int32] | None = None,
-) -> tuple[Tree, npt.NDArray[np.int64]]:
+) -> Measures:
     """Return the candidates of a strip, and sums of evidence over the pixels of each.
 
     Parameters
@@ -123,23 +135,17 @@ def measured(
         As of :func:`evidence.evidence`.
     extra : int32, (pixel, column), optional
         More columns to sum.
-
-    Returns
-    -------
-    Tree
-    int64, (node, column)
-        Of :data:`evidence.COLUMNS`, and of `extra`.
     """
     rows = strip.rows
-    levels = levels_of(barenesses(strip, rows, around, sensors))
-    tree = tree_of(strip.starts, strip.cols, levels, strip.top)
+    bare = barenesses(strip, rows, around, sensors)
+    tree = tree_of(strip.starts, strip.cols, levels_of(bare), strip.top)
     sums = np.zeros((len(tree.level), len(COLUMNS) + (0 if extra is None else extra.shape[1])), np.int64)
     for start in range(0, len(rows), PIXELS):
         part = slice(start, start + PIXELS)
         values = evidence(strip, rows, part, around, windows, sensors)
         tree.sums(values if extra is None else np.hstack([values, extra[part]]), part, sums)
     tree.gather(sums)
-    return tree, sums
+    return Measures(tree, sums, bare)
 
 
 def _held(tree: Tree, strip: Strip) -> npt.NDArray[np.bool_]:
@@ -168,25 +174,27 @@ def _with_parents(parent: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) 
 
 def _objects(
     strip: Strip,
-    tree: Tree,
-    sums: npt.NDArray[np.int64],
+    measures: Measures,
     held: npt.NDArray[np.bool_],
     score: Score,
     around: Surroundings,
-    sensors: Sequence[str],
     displacement: Displacement | None,
 ) -> Objects:
+    tree = measures.tree
     size = tree.shape[:, 0]
     allowed = (size >= LEAST_PIXELS) & (size <= MOST_PIXELS) & ~held & ~_with_parents(tree.parent, held)
-    features = node_features(tree, sums)
-    found = score.shares(features[allowed])
-    shares = np.zeros((len(size), found.shape[1]))
-    shares[allowed] = found
-    chosen = partition(tree, shares.mean(axis=1), score.costs(features), allowed)
-    nodes = np.flatnonzero(chosen)
-    owner, zone, edges = near(strip, tree, chosen, features, shares.mean(axis=1), around, sensors)
+    candidates = np.flatnonzero(allowed)
+    features = node_features(tree, measures.sums, candidates)
+    shares = score.shares(features)
+    share, cost = np.zeros((2, len(size)))
+    share[candidates], cost[candidates] = shares.mean(axis=1), score.costs(features)
+    chosen = partition(tree, share, cost, allowed)
+    own = chosen[candidates]
+    nodes, features, shares = candidates[own], features[own], shares[own]
+    strip, tree, bare = _around_objects(strip, measures, chosen)
+    owner, zone, edges = near(strip, tree, chosen, features, share[nodes], bare, around)
     value = (owner >= 0).astype(np.float32)
-    as_cut = np.append(~score.redraws(features[nodes]), True)  # the last one for pixels near none
+    as_cut = np.append(~score.redraws(features), True)  # the last one for pixels near none
     redrawn = np.where(core(edges), np.float32(1), score.belongs(edges))
     value[zone >= 0] = np.where(as_cut[zone[zone >= 0]], value[zone >= 0], redrawn)
     member = np.where(as_cut[zone], owner, zone)
@@ -196,8 +204,9 @@ def _objects(
         ground, member = strip, np.where(value >= 0.5, member, -1)
     part, of_object = parts(ground, owner, member)
     runs = _runs(ground, part)
-    nodes = nodes[of_object]
-    return Objects(shapes(runs, len(nodes)), *runs, features=features[nodes], shares=shares[nodes])
+    return Objects(
+        shapes(runs, len(of_object)), *runs, features=features[of_object], shares=shares[of_object]
+    )
 
 
 def _moved_back(
@@ -234,10 +243,23 @@ def near(
     chosen: npt.NDArray[np.bool_],
     features: npt.NDArray[np.float32],
     share: npt.NDArray[np.float64],
+    bare: npt.NDArray[np.int32],
     around: Surroundings,
-    sensors: Sequence[str],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Return the pixels in and near the chosen nodes, and the features that decide which belong to these.
+
+    Parameters
+    ----------
+    strip, tree, around
+        Of the candidates.
+    chosen : bool, (node,)
+        Those that are outlined.
+    features : float32, (chosen node, feature)
+        Of :data:`features.FEATURES`.
+    share : float64, (chosen node,)
+        Expected share of landslide.
+    bare : int32, (pixel,)
+        As from :func:`evidence.barenesses`.
 
     Returns
     -------
@@ -250,11 +272,28 @@ def near(
     owner = tree.at_pixels(owners(tree.parent, chosen))
     group = groups(tree)
     zone = zones(strip, group, owner)
-    rows = strip.rows
     columns = [FEATURES.index(name) for name in ("bareness", "level", "log_pixels")]
-    about = np.column_stack([features[chosen][:, columns], share[chosen]]).astype(np.float32)
-    layers = barenesses(strip, rows, around, sensors), red_contrasts(strip, rows, around)
+    about = np.column_stack([features[:, columns], share]).astype(np.float32)
+    layers = bare, red_contrasts(strip, strip.rows, around)
     return owner, zone, edge_features(strip, group, owner, zone, layers, about)
+
+
+def _around_objects(
+    strip: Strip, measures: Measures, chosen: npt.NDArray[np.bool_]
+) -> tuple[Strip, Tree, npt.NDArray[np.int32]]:
+    """Return the pixels of the widest candidates that hold a chosen node, their tree and their bareness.
+
+    No other pixel can become part of an object, and most are none of these.
+    """
+    tree = measures.tree
+    root = roots(tree)
+    holds = np.zeros(len(chosen), np.bool_)
+    holds[root[chosen]] = True
+    kept = tree.pixel_node >= 0
+    kept[kept] = holds[root[tree.pixel_node[kept]]]
+    nothing = replace(strip, starts=strip.starts[:1], cols=strip.cols[:0], codes=strip.codes[:0])
+    part = part_of(strip, kept) or nothing
+    return part, replace(tree, pixel_node=tree.pixel_node[kept]), measures.bareness[kept]
 
 
 def partition(

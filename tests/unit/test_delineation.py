@@ -133,7 +133,7 @@ def test_an_outline_holds_exactly_the_pixels_of_its_object(whole: Objects) -> No
 
 def test_pixels_near_an_object_are_those_of_its_own_widest_candidate() -> None:
     (strip,) = cut(layers(), SHAPE[0])
-    tree, _ = measured(strip, Surroundings.of([strip.cells]), None, ())
+    tree = measured(strip, Surroundings.of([strip.cells]), None, ()).tree
     node = int(np.flatnonzero((tree.level == 4) & (tree.shape[:, 0] > 30))[0])
     widest = roots(tree)[node]
     assert tree.parent[widest] == -1
@@ -197,7 +197,8 @@ def test_the_sums_of_a_candidate_are_those_of_its_pixels() -> None:
     (strip,) = cut(layers(), SHAPE[0])
     around = Surroundings.of([strip.cells])
     ones = np.ones((len(strip.cols), 1), np.int32)
-    tree, sums = measured(strip, around, windows(), ("desc",), ones)
+    measures = measured(strip, around, windows(), ("desc",), ones)
+    tree, sums = measures.tree, measures.sums
     np.testing.assert_array_equal(sums[:, -1], tree.shape[:, 0])
     for node in np.flatnonzero(tree.level == tree.level.max())[:5]:
         inside = tree.pixel_node == node
@@ -210,7 +211,7 @@ def test_the_sums_of_a_candidate_are_those_of_its_pixels() -> None:
 
 def test_the_chosen_candidates_do_not_overlap_and_are_the_best_set() -> None:
     (strip,) = cut(layers(), SHAPE[0])
-    tree, _ = measured(strip, Surroundings.of([strip.cells]), None, ())
+    tree = measured(strip, Surroundings.of([strip.cells]), None, ()).tree
     rng = np.random.default_rng(1)
     share, cost = rng.random(len(tree.level)), np.full(len(tree.level), 0.5)
     chosen = chosen_nodes(tree, share, cost, np.ones(len(share), bool))
@@ -239,7 +240,8 @@ def test_water_is_found_by_index_and_by_class(by_class: bool) -> None:
     if by_class:
         found[WATER_CLASS] = np.where(pond, 3, 2).astype(np.uint8)
     (strip,) = cut(found, SHAPE[0])
-    tree, sums = measured(strip, Surroundings.of([strip.cells]), None, ())
+    measures = measured(strip, Surroundings.of([strip.cells]), None, ())
+    tree, sums = measures.tree, measures.sums
     water = found["green"] >= found["nir"]
     assert water[pond].any() != by_class
     counted = tree.pixel_node >= 0
