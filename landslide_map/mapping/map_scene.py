@@ -23,7 +23,7 @@ from landslide_map.mapping.report_facts import report_facts
 from landslide_map.mapping.result import MapResult
 from landslide_map.mapping.retry import retrying
 from landslide_map.mapping.setup import PreparedRun, prepare_run, resolved_settings
-from landslide_map.mapping.views import write_views
+from landslide_map.mapping.views import images_beside, write_pages
 from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.models.run_time import network_notice
 from landslide_map.products import LANDSLIDES, MANIFEST, PROJECT, RESULT
@@ -113,12 +113,11 @@ def map_scene(
         objects, tags = _add_pixel_members(ready, result.record, objects, staging, tags, progress)
         with timings.stage(WRITE):
             reviews = previous_reviews(previous)
-            landslides = _write_map(ready, result.record, objects, staging, tags, reviews, progress)
+            with images_beside(staging, ready.inputs.grid, tags, ready.checkpoint.display):
+                landslides = _write_map(ready, result.record, objects, staging, tags, reviews, progress)
             take_over_styles(previous, staging / LANDSLIDES, RESULT)
             facts = report_facts(ready.inputs, ready.notices.about_inputs)
-            ready.notices.about_run += write_views(
-                staging, Path(out), ready.inputs.grid, tags, facts, ready.checkpoint.display
-            )
+            ready.notices.about_run += write_pages(staging, staging, Path(out), tags, facts)
         timed = provenance.timings(ready, spent, limit, inference_seconds=spent.stages[CLASSIFY].seconds)
         manifest = provenance.manifest(ready, result, landslides, timed, started, staging)
         write_manifest(staging / MANIFEST, manifest)

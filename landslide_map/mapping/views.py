@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -20,34 +21,26 @@ from landslide_map.runtime import timings
 from landslide_map.runtime.threads import reading_threads
 
 
-def write_views(
-    staging: Path,
-    out: Path,
-    grid: Grid,
-    tags: Mapping[str, str],
-    facts: ReportFacts,
-    display: Strips | None = None,
-) -> tuple[Notice, ...]:
-    """Write images, project, quicklook and report of a scene; return notices about this run.
+@contextmanager
+def images_beside(staging: Path, grid: Grid, tags: Mapping[str, str], display: Strips | None) -> Iterator[None]:
+    """Write the images of a scene while the block writes other files; all are there after it.
 
     Parameters
     ----------
     staging : Path
-        Folder with the files of the map.
-    out : Path
-        Folder that they will move to; a project there that a person has saved is kept (I431).
+        Folder for the files.
     grid : Grid
         Of the scene.
     tags : mapping of str to str
-        About the map, with ``threshold_lowest`` and ``event_time``.
-    facts : ReportFacts
-        For the report. Notices about one run are left out: the same scene, the same bytes.
-    display : mapping, optional
-        Pixels that images are made of, where there are to be any.
+        About the map.
+    display : mapping or None
+        Pixels that images are made of; None where there are to be no images.
     """
-    if display:
-        write_images(staging, grid, display, tags)
-    return write_pages(staging, staging, out, tags, facts)
+    with reading_threads() as submit:
+        images = submit(write_images, staging, grid, display, tags) if display else None
+        yield
+        if images:
+            images.result()
 
 
 def write_pages(
