@@ -22,7 +22,9 @@ from landslide_map.runtime.threads import reading_threads
 
 
 @contextmanager
-def images_beside(staging: Path, grid: Grid, tags: Mapping[str, str], display: Strips | None) -> Iterator[None]:
+def images_beside(
+    staging: Path, grid: Grid, tags: Mapping[str, str], display: Strips | None
+) -> Iterator[None]:
     """Write the images of a scene while the block writes other files; all are there after it.
 
     Parameters
