@@ -33,7 +33,7 @@ from tests.support.shared_data import shared_data
 EPSG = 32633
 STRIP = 500
 EVERY = 11
-"""Of the tie points inside of the image, so many."""
+"""Step between the tie points that are used."""
 
 
 def write_product(folder: Path, bright: list[int]) -> tuple[Path, Annotation]:

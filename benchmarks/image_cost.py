@@ -32,7 +32,7 @@ from landslide_map.scene.model import load_scene
 from tests.support import labelled_patches as mosaic
 
 MOST: Final = 0.018
-"""Of the area. The target was 2 %, and other scenes are different."""
+"""Greatest share of the area. The target was 2 %, and other scenes are different."""
 COSTS: Final = tuple(round(0.40 + 0.01 * step, 2) for step in range(31))
 NOT_ANALYSED: Final = 250
 """Class from which a pixel was not analysed."""

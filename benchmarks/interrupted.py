@@ -38,20 +38,20 @@ THRESHOLD = 1e-4
 
 @dataclass
 class Endurance:
-    """What became of a run that was killed again and again."""
+    """Result of a run that was killed repeatedly."""
 
     run_cpu_seconds: float
     """CPU time of an undisturbed run."""
     rows: int
     """Rows of blocks of the scene."""
     kills: dict[str, int] = field(default_factory=dict)
-    """How far the runs were when they were killed -> how many were."""
+    """Progress at the kill -> number of kills."""
     finished: int = 0
     """Runs that ended, all with the same bytes."""
     resumed: int = 0
     """Rows of blocks that these took from runs that were killed."""
     cpu_seconds: float = 0.0
-    """Of all runs together."""
+    """Sum over all runs."""
 
 
 def endure(arguments: Sequence[str], folder: Path, kills: int, seed: int = 0) -> Endurance:

@@ -83,7 +83,7 @@ COSTS: Final = {IMAGE: 0.45, RADAR: 0.6}
 with a little more, fewer outlines miss every slide, and the pixels stay as right.
 That of the image alone was chosen on real scenes without landslides, by a rule: ``benchmarks.image_cost``."""
 NAME: Final = "objects-2"
-"""Of the model, the first word of `method` of an outline."""
+"""Name of the model, the first word of `method` of an outline."""
 EDGE_LEAST: Final = 0.5
 """Probability from which a pixel near an object belongs to it."""
 EDGE_MODEL: Final = "edge.txt"
@@ -131,7 +131,7 @@ class Candidates:
 
     @property
     def allowed(self) -> npt.NDArray[np.bool_]:
-        """Those that may become objects."""
+        """Candidates that may become objects."""
         size = self.tree.shape[:, 0]
         return (size >= LEAST_PIXELS) & (size <= MOST_PIXELS)
 

@@ -42,7 +42,7 @@ MEDIANS = {"red": (1330, 60), "green": (1440, 60), "blue": (1200, 40), "nir": (3
 COVER = 2745
 """Period of fields and scars, pixels: a quarter of a full tile."""
 SCARS = 400
-"""In one period: 0.5 per km2."""
+"""Number in one period: 0.5 per km2."""
 FIELD = 15
 """Edge of a parcel, pixels."""
 SCAR, BARE = 1, 2

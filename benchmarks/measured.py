@@ -30,7 +30,7 @@ class Measured:
     peak_memory_bytes: int
     """The most that was resident in it, or in any process it waited for."""
     load_average: float
-    """Of the minute before it was started."""
+    """Average of the minute before the start."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

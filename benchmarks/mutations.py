@@ -33,7 +33,7 @@ from affine import Affine
 from landslide_map.errors import LandslideMapError
 
 SECONDS: Final = 60
-"""For one file: longer is a hang."""
+"""Time limit for one file: longer is a hang."""
 ROOT: Final = Path(__file__).resolve().parents[1]
 BUNDLE: Final = ROOT / "landslide_map" / "bundles" / "default"
 _EXTREME: Final = (b"nan", b"1e999", b"-1", b"0", b"99999999999999999999", b"", b"true", b"[]", b"2024-13-45")
@@ -466,7 +466,7 @@ KINDS: Final[dict[str, tuple[str, Callable[[Path], bytes], Read]]] = {
     "run.json": ("run.json", _manifest, _read_manifest),
     "ids": ("ids.csv", lambda _folder: b"ID,label\n" + b"".join(b"w%d,1\n" % i for i in range(9)), _read_ids),
 }
-"""What is damaged -> its name, what makes it whole in a folder, and what reads it."""
+"""Kind of file -> its name, its writer into a folder, and its reader."""
 
 
 class HangError(BaseException):

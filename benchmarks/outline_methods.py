@@ -38,7 +38,7 @@ Mask = npt.NDArray[np.bool_]
 RULE: Final = (150, 300)
 """Bareness where windows say at least so much; thousandths."""
 LEVELS: Final = (3, 4, 5)
-"""Of the candidates that are cut at one height."""
+"""Levels of the candidates that are cut at one height."""
 STRIDE: Final = 64
 
 

@@ -138,7 +138,7 @@ def _share(part: float, whole: float) -> str:
 
 @dataclass(frozen=True)
 class Setting:
-    """How events are made and mapped."""
+    """Settings of simulated events and of their maps."""
 
     folder: Path
     size: int
@@ -150,7 +150,7 @@ class Setting:
     still: bool = False
     """Images are taken as they lie, and outlines stay on them."""
     options: dict[str, Any] = field(default_factory=dict)
-    """Of :func:`~landslide_map.map_scene`."""
+    """Options of :func:`~landslide_map.map_scene`."""
 
     def event(self, case: Case, seed: int) -> Path:
         """Return the folder of an event."""

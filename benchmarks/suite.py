@@ -27,7 +27,7 @@ from landslide_map.errors import UsageError
 from landslide_map.runtime.byte_size import amount
 
 PRODUCTS = {"windows": ("windows", False), "objects": ("objects", False), "all": ("objects", True)}
-"""What a run makes -> its outlines, and whether it writes images for display."""
+"""Name of a set of products -> its outlines, and whether it writes images for display."""
 COMMAND = Path(sys.executable).with_name("landslide-map")
 
 

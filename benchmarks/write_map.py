@@ -32,7 +32,7 @@ from landslide_map.window_record import WindowRecord
 from landslide_map.windows import WindowPlan, plan_windows
 
 SCENARIOS, MEMBERS, GROUPS = 13, 28, 3
-"""As many as the default bundle has, and sensor groups."""
+"""Numbers of the default bundle's scenarios and members, and of sensor groups."""
 CORNER = (300000, 2700000)
 SMALL = 200
 """Edge of the map that is written before anything is measured, pixels."""

@@ -28,7 +28,7 @@ _SAYS_NOTHING = {
     "kept votes": ("labels", "profile", "ablation", *_OF_MAPS),
     "map": (*_OF_VOTES, "labels"),
 }
-"""What is evaluated -> options that have no meaning there."""
+"""Subject of the evaluation -> options without a meaning for it."""
 
 
 @command(short_help="Score a bundle, or a map against an inventory.")

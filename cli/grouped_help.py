@@ -60,5 +60,5 @@ class GroupedCommand(click.Command):
 def command(
     name: str | None = None, *, short_help: str | None = None
 ) -> Callable[[Callable[..., Any]], GroupedCommand]:
-    """As ``click.command``, with options under headings."""
+    """Return a decorator like ``click.command``, with options under headings."""
     return click.command(name, cls=GroupedCommand, short_help=short_help)

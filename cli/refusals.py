@@ -40,7 +40,7 @@ class Refusal:
 
     exit_status: int
     code: str | None
-    """As in ``docs/error-codes.md``; None where the command line cannot be understood, or was interrupted."""
+    """Code as in ``docs/error-codes.md``; None for an invalid command line and an interrupted command."""
     message: str
 
     def __str__(self) -> str:

@@ -90,7 +90,7 @@ CLOUD_CLASS: Final = "cloud_class"
 SNOW_CLASS: Final = "snow_class"
 SHADOW_CLASS: Final = "shadow_class"
 HIDING_CLASSES: Final = (CLOUD_CLASS, SNOW_CLASS, SHADOW_CLASS)
-"""What hides the ground by the scene classification (0 or 1, NaN without one); never an input of a member."""
+"""Cloud, snow and shadow by the scene classification (0 or 1, NaN without one); no input of a member."""
 
 BACKSCATTER: Final = tuple(backscatter(orbit, pol) for orbit in ORBITS for pol in POLARISATIONS)
 """Channels in absolute backscatter: outside the training domain for terrain-flattened products."""

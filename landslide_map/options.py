@@ -11,10 +11,10 @@ BackscatterUnits = Literal["db", "power", "amplitude"]
 Quantity = Literal["sigma0", "gamma0", "gamma0_rtc"]
 
 Registration = Literal["check", "correct", "trust"]
-"""What to do about images of a track that may be displaced."""
+"""Treatment of images of a track that may be displaced."""
 
 Outline = Literal["objects", "windows", "pixels", "both"]
-"""What outlines are drawn from: their own evidence, windows above the threshold, the probability of pixel
+"""Source of outlines: their own evidence, windows above the threshold, the probability of pixel
 members, or this joined with the probability of objects."""
 
 Pixels = Literal["near", "everywhere"]

@@ -31,11 +31,11 @@ class Number:
     """Description of one number of a window."""
 
     long_name: str = ""
-    """As in ``windows.nc``; empty if it is not written there."""
+    """Long name as in ``windows.nc``; empty if it is not written there."""
     dtype: str = "f8"
-    """In memory."""
+    """Type in memory."""
     stored: str = "f4"
-    """In ``windows.nc``; NaN is the fill value of floating-point numbers."""
+    """Type in ``windows.nc``; NaN is the fill value of floating-point numbers."""
     each: Literal["member", "group"] | None = None
     """Axis of further numbers: one for each member of the ensemble, or for each sensor group."""
     flags: Callable[[WindowRecord], Mapping[int, str]] | None = None
@@ -87,7 +87,7 @@ class WindowRecord:
     valid_fraction: Annotated[
         Floats, Number("fraction of the window's pixels that the sensor group has", each="group")
     ] = _ABSENT
-    """Of the group's poorest channel."""
+    """Fraction of the group's poorest channel."""
     probability_low: Annotated[
         Floats | None, Number("lowest probability that skipped members could have made of it")
     ] = None
@@ -98,11 +98,11 @@ class WindowRecord:
     snow_or_cloud_fraction: Annotated[
         Floats | None, Number("fraction of the window's optical pixels that are snow or cloud by colour")
     ] = None
-    """As the vote takes it; NaN where the optical image is missing."""
+    """Fraction as the vote uses it; NaN where the optical image is missing."""
     cloud_fraction: Annotated[
         Floats | None, Number("fraction of the window that is cloud by the scene classification")
     ] = None
-    """Of the pixels that are classified, as of snow and shadow; NaN where none is."""
+    """Fraction of the classified pixels, as of snow and shadow; NaN where none is."""
     snow_fraction: Annotated[
         Floats | None, Number("fraction of the window that is snow by the scene classification")
     ] = None
@@ -113,7 +113,7 @@ class WindowRecord:
     unlike_training: Annotated[
         Floats | None, Number("distance of the window's features from the range of the training windows")
     ] = None
-    """By the channels of its scenario: 0 inside the range, at most 3; NaN where not analysed."""
+    """Distance by the channels of its scenario: 0 inside the range, at most 3; NaN where not analysed."""
 
     scenarios: tuple[str, ...]
     """Names of the scenarios, fullest first."""
@@ -163,7 +163,7 @@ class WindowRecord:
 
     @property
     def positive(self) -> Bools:
-        """As `landslide`, in the precision of the files: what a reader of these finds."""
+        """Windows above the threshold, as `landslide`, in the precision of the files."""
         above: Bools = self.probability.astype(np.float32) > self.threshold.astype(np.float32)
         return above
 

@@ -34,7 +34,7 @@ LEAST_VALID: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class CutTiles:
-    """What became of a scene's tiles."""
+    """Counts of a scene's tiles."""
 
     out: Path
     tiles: int

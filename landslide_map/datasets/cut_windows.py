@@ -42,14 +42,14 @@ Between = Literal["leave-out", "positive", "negative"]
 
 @dataclass(frozen=True, slots=True)
 class LabelRule:
-    """What makes a window a landslide: the share of its area that the inventory covers."""
+    """Rule for labels: the share of a window's area that the inventory covers."""
 
     positive: float = 0.25
-    """From here on it is one."""
+    """Least share of a landslide window."""
     negative: float = 0.0
-    """Up to here it is none."""
+    """Greatest share of a window without landslide."""
     between: Between = "leave-out"
-    """What it is otherwise."""
+    """Label of the windows between the two."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.negative < self.positive <= 1:
@@ -67,13 +67,13 @@ class LabelRule:
 
 @dataclass(frozen=True, slots=True)
 class CutWindows:
-    """What became of a scene's windows."""
+    """Counts of a scene's windows."""
 
     out: Path
     windows: int
     """Written."""
     landslides: int
-    """Of them with label 1."""
+    """Number of windows with label 1."""
     groups: int
     """Spatial groups they fall into."""
     unlabelled: int

@@ -28,7 +28,7 @@ READING: Final = Stage("reading windows", "windows")
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What :func:`~landslide_map.training.windows.train.train` is given."""
+    """Input of :func:`~landslide_map.training.windows.train.train`."""
 
     windows: Windows
     labels: npt.NDArray[np.int8]

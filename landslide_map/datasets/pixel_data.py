@@ -35,7 +35,7 @@ class PixelData:
     images: tuple[Path, ...]
     masks: tuple[Path, ...]
     regions: tuple[str, ...]
-    """Of each image: area, or scene."""
+    """Region of each image: area, or scene."""
 
     def __len__(self) -> int:
         return len(self.images)

@@ -32,7 +32,7 @@ class Windows:
     array: npt.NDArray[Any] | None = None
     """All windows, ``(window, 64, 64, 12)``, perhaps still on disk."""
     files: tuple[Path, ...] = ()
-    """Or the file of each."""
+    """File of each window, where there is no array."""
 
     @classmethod
     def of_array(cls, array: npt.NDArray[Any], ids: Sequence[str] | None = None) -> Windows:

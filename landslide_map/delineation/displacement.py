@@ -45,7 +45,7 @@ _BIAS: Final = 0.1
 """Deviation that more pixels do not reduce."""
 _GROUPS_LEAST: Final = 8
 _SIGNAL_LEAST: Final = 3.0
-"""How many times its own deviation the match must reach."""
+"""Least ratio of the match to its own deviation."""
 _FINENESS: Final = 16
 
 Sums = npt.NDArray[np.int64]
@@ -53,7 +53,7 @@ Sums = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Displacement:
-    """How far the image lies from the ground, pixels, and of what grid."""
+    """Displacement of the image from the ground, pixels, and its grid."""
 
     down: float
     right: float

@@ -58,7 +58,7 @@ Z_MOST: Final = 6.0
 
 @dataclass(frozen=True)
 class WindowLayers:
-    """What the windows over each rectangle between window edges say, thousandths."""
+    """Probabilities of windows in each rectangle between window edges, thousandths."""
 
     row_edges: npt.NDArray[np.int64]
     col_edges: npt.NDArray[np.int64]
@@ -75,7 +75,7 @@ class WindowLayers:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the cells of a whole scene say."""
+    """Medians of the cells of a whole scene."""
 
     cells: Mapping[str, Codes]
 

@@ -36,9 +36,9 @@ class Strip:
     layers: tuple[str, ...]
     """Names of the layers, of :data:`codes.LAYERS`."""
     cells: Mapping[str, Codes]
-    """As from :func:`cells.cells_of`."""
+    """Cells, from :func:`cells.cells_of`."""
     match: npt.NDArray[np.int64]
-    """As from :func:`displacement.match_sums`."""
+    """Sums for the displacement, from :func:`displacement.match_sums`."""
 
     @property
     def rows(self) -> npt.NDArray[np.int64]:

@@ -34,7 +34,7 @@ class Variant:
     models: tuple[bytes, ...] = field(repr=False)
     """Files of LightGBM, parsed at first use: most scenes need one variant."""
     slope: float
-    """Of the logit of the probability over that of the expected share of landslide."""
+    """Slope of the logit of the probability over that of the expected share of landslide."""
     intercept: float
     cost: float
     """Share of landslide from which an outline is worth drawing."""
@@ -68,7 +68,7 @@ class OutlineModel:
 
     name: str
     variants: Mapping[str, Variant]
-    """By :data:`IMAGE` and :data:`RADAR`, with equally many models."""
+    """Variants by :data:`IMAGE` and :data:`RADAR`, with equally many models."""
     edge: Predictor
     """Probability that a pixel near an object belongs to it, from :data:`edges.EDGE_FEATURES`."""
     edge_least: float

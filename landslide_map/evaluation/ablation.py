@@ -32,7 +32,7 @@ MODALITIES: Final[Mapping[str, tuple[str, ...]]] = {
     "Sentinel-1 backscatter": BACKSCATTER,
     "Sentinel-1 change": DIFFERENCES,
 }
-"""What is left out together -> its channels."""
+"""Name of a group that is left out -> its channels."""
 SETTINGS: Final = {
     "trees": 200,
     "learning_rate": 0.07,
@@ -48,7 +48,7 @@ SETTINGS: Final = {
 REPEATS: Final = 3
 """Shuffles whose figures are averaged."""
 SEED: Final = 42
-"""Of the folds and trees of the quick model."""
+"""Seed of the folds and trees of the quick model."""
 _Part = tuple[str, tuple[str, ...], tuple[str, ...]]
 
 

@@ -46,18 +46,18 @@ class Match:
     """Mapped and known landslides within the area compared, and what is said of them."""
 
     figures: dict[str, Any]
-    """As :func:`compare` and :func:`evaluate_map` return them."""
+    """Figures, as :func:`compare` and :func:`evaluate_map` return them."""
     known: Shapes
     """Parts inside the area, of all that have one there."""
     inside: Floats
     """Share of each known part that is mapped."""
     mapped: Shapes
     right: Bools
-    """Of each mapped part: whether it shares ground with a known one."""
+    """Whether each mapped part shares ground with a known one."""
     area: shapely.Geometry
-    """What was compared."""
+    """Area that was compared."""
     notices: tuple[Notice, ...] = ()
-    """What was doubtful of the inventory."""
+    """Doubts about the inventory."""
 
 
 def evaluate_map(

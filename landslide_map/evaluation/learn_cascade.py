@@ -29,7 +29,7 @@ from landslide_map.training.model_card import CARD, cascade_section
 
 @dataclass(frozen=True, slots=True)
 class LearnedCascades:
-    """What :func:`learn_cascade` made."""
+    """Result of :func:`learn_cascade`."""
 
     out: Path
     cascades: Mapping[str, Cascade]

@@ -28,7 +28,7 @@ STEPS: Final = 1000
 """Probabilities are counted in thousandths: all that outlines store."""
 LEAST_EVENTS: Final = 2
 LEAST_PIXELS: Final = 100
-"""Of landslide, in each event."""
+"""Least number of landslide pixels in each event."""
 
 Counts = npt.NDArray[np.int64]
 """``(landslide, pixel thousandths, outline thousandths)``."""
@@ -36,7 +36,7 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What maps and inventories say."""
+    """Result of the comparison of maps with inventories."""
 
     fusion: Fusion | None
     """None where joining is not better on events that were left out."""

@@ -26,7 +26,7 @@ WINDOWS: Final = "windows"
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """What a finished map outlines."""
+    """Outlines of a finished map."""
 
     outlines: dict[str, Shapes]
     """First what the layer of landslides holds, ``objects`` or ``windows``; beside objects ``windows``."""

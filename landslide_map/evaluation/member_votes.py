@@ -24,7 +24,7 @@ _ALL_MEMBERS = "all members"
 
 @dataclass(frozen=True)
 class MemberVotes:
-    """What members say, before weights and calibration."""
+    """Predictions of members, before weights and calibration."""
 
     members: tuple[str, ...]
     predictions: Floats

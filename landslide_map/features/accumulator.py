@@ -45,7 +45,7 @@ class PixelWindows:
 
 
 class UnfinishedWindows:
-    """What the windows that reach below the rows read so far need of them."""
+    """State of the windows that reach below the rows read so far."""
 
     def __init__(
         self,

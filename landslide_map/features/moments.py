@@ -27,7 +27,7 @@ COUNT, MEAN, M2, M3, M4, LOW, HIGH = range(7)
 """Positions on the moment axis: valid pixels, mean, sums of powers of deviations, extremes."""
 MOMENTS: Final = 7
 STATISTICS: Final = ("valid_fraction", "mean", "std", "min", "max", "skew", "kurtosis")
-"""What :func:`summarise` makes of moments, in order."""
+"""Statistics from :func:`summarise`, in order."""
 
 TILE: Final = 256
 """Columns summed together: their sums stay in the CPU's nearest cache."""

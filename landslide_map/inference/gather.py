@@ -28,10 +28,10 @@ class SceneResult:
     """Numbers of all windows of a scene, and what the scene as a whole shows."""
 
     record: WindowRecord
-    """With rows and columns of windows."""
+    """Record with rows and columns of windows."""
     notices: tuple[Notice, ...]
     distributions: dict[str, Distribution] = field(default_factory=dict)
-    """Of every model band that was read, from a sample of its pixels."""
+    """Distribution of every model band that was read, from a sample of its pixels."""
 
 
 def assemble_result(rows: Iterable[RowResult], ensemble: Bundle, plan: WindowPlan) -> SceneResult:

@@ -18,10 +18,10 @@ from landslide_map.stack.display import display_channels, display_planes, displa
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept of pixels while they are read for windows."""
+    """Choice of the pixels that are kept while windows are read."""
 
     outlines: bool = False
-    """Those that may belong to a landslide."""
+    """Whether pixels that may belong to a landslide are kept."""
     display: bool = False
     """All, in 8 bits, for images."""
 

@@ -49,7 +49,7 @@ _MOST_FLAT: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class PixelOptions:
-    """How arrays are read and what comes out."""
+    """Options of the input arrays and of the output."""
 
     logits: bool = False
     """Logits instead of probabilities; of one member with one fold only."""

@@ -215,7 +215,7 @@ class _ModelPixels:
 
     found: PixelWindows
     positions: Sequence[int]
-    """Of the bands found, among the model bands."""
+    """Positions of the bands found, among the model bands."""
 
     def __getitem__(self, windows: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
         found = self.found[windows]

@@ -31,7 +31,7 @@ from landslide_map.window_record import WindowRecord, joined
 
 SCORE: Final = Stage("score windows", "windows")
 SECONDS_PER_WINDOW: Final = 3e-3
-"""Of statistics and the default bundle's members, on one core."""
+"""Time of statistics and of the default bundle's members, on one core."""
 
 
 def score(

@@ -75,7 +75,7 @@ class Described:
 
     text: str
     missing: tuple[str, ...]
-    """What the scene still lacks, each a sentence; empty where it can be checked."""
+    """Missing parts of the scene, each a sentence; empty where it can be checked."""
     notices: tuple[Notice, ...]
 
 

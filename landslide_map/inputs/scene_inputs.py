@@ -38,13 +38,13 @@ class OpticalImage:
     """A post-event Sentinel-2 image; training DN = ``stored * scale + offset``."""
 
     bands: dict[str, RasterBand]
-    """Of ``red, green, blue, nir``, those that exist; a band that the files lack has no entry."""
+    """Bands among ``red, green, blue, nir``; a band that the files lack has no entry."""
     scale: float
     """1 for digital numbers, 10000 for reflectance."""
     offset: float
     """1000 where the stored numbers lack the baseline-04.00 offset, else 0."""
     offset_reason: str
-    """How the offset was decided, one sentence."""
+    """Reason for the offset, one sentence."""
     acquired: datetime | None = None
     """UTC."""
     scene_classification: RasterBand | None = None
@@ -103,7 +103,7 @@ class RadarImage:
     moved: tuple[float, float] = (0.0, 0.0)
     """Rows and columns by which the image was displaced before its grids were moved."""
     hidden: tuple[HiddenGround | None, ...] = ()
-    """Of each slice, where the product has one."""
+    """Mask of each slice, where the product has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,5 +176,5 @@ class SceneInputs:
 
     @property
     def sensors(self) -> set[str]:
-        """Of ``optical, descending, ascending``, those that the scene has."""
+        """Sensors of the scene, among ``optical, descending, ascending``."""
         return {*self.tracks, *(["optical"] if self.optical else [])}

@@ -32,8 +32,8 @@ STRETCH = 0.05
 """A metre of the grid may differ so much from one on the ground. Web maps differ by 1.0 at 60 degrees."""
 
 FARTHEST_M = 1_100_000
-"""Of a grid's centre from the central meridian of its UTM zone: 10 degrees at the equator, the next zone and
-some more. An easting of 2,000,000 is a slip, and its metres are 3 % too long."""
+"""Greatest distance of a grid's centre from the central meridian of its UTM zone: 10 degrees at the equator.
+That includes the next zone. An easting of 2,000,000 is an error, and its metres are 3 % too long."""
 
 
 def decide_grid(spec: GridSpec | None, optical: OpticalImage | None, tracks: dict[str, RadarTrack]) -> Grid:

@@ -23,7 +23,7 @@ from landslide_map.vector.inventory import read_polygons
 from landslide_map.vector.reproject import projected
 
 _MOST_BYTES: Final = 2 * 2**30
-"""Of a file of polygons, which is read whole; the water of the whole Earth has as many."""
+"""Greatest size of a file of polygons, which is read whole; the water of the whole Earth has as many."""
 
 
 def open_water(path: Path, grid: Grid) -> tuple[WaterMask | None, list[Notice], tuple[Path, ...]]:

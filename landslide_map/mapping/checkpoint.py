@@ -42,7 +42,7 @@ _OWN_NAME: Final = re.compile(
     r"\.?(journal\.json|row-\d+-[0-9a-f]{64}\.npz|(after|before|descending|ascending)-\d+-[0-9a-f]{64}\.tif)(\.part)?"
 )
 _MOST_BYTES: Final = 8 * 2**30
-"""Of a file of a row: a row of blocks of the largest grid."""
+"""Greatest size of a file of a row: a row of blocks of the largest grid."""
 _AFRESH: Final = "start afresh with --overwrite, or choose another --out."
 
 
@@ -81,7 +81,7 @@ class Checkpoint:
     ) -> None:
         self.folder = _folder(out)
         self.notices = [] if notices is None else notices
-        """What happened to rows that were found."""
+        """Notices about rows that were found."""
         self.counts = {"predicted": 0, "resumed": 0}
         """Rows of blocks, once they are completed."""
         self._display: dict[int, Mapping[str, Path]] = {}

@@ -18,14 +18,14 @@ _START: Final = 3.5
 _PER_MEGAPIXEL: Final = 0.019
 """Reading, aligning and counting one raster band, per million grid pixels."""
 _MORE_OF_JP2: Final = 0.058
-"""As much more where it is JPEG 2000."""
+"""Additional time of a band in JPEG 2000."""
 _PER_WINDOW: Final = 4.2e-5
 _OUTLINES: Final = 0.12
 """Drawing outlines, per million grid pixels."""
 _IMAGES: Final = 0.15
 """Writing images for display, per million grid pixels."""
 _OPENED: Final = 400 * MIB
-"""What a process holds once a scene was opened."""
+"""Memory of a process after a scene was opened."""
 
 
 def expected_seconds(inputs: SceneInputs, plan: WindowPlan, kept: Kept = NOTHING) -> float:

@@ -44,7 +44,7 @@ MARGIN_PX: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class PixelMap:
-    """What was written."""
+    """Result of :func:`map_pixels`."""
 
     out: Path
     members: tuple[str, ...]

@@ -51,10 +51,10 @@ _GENERIC_NAME: Final = "scene"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one scene: a result, or an error."""
+    """Outcome of one scene: a result, or an error."""
 
     name: str
-    """Of the scene, and of its folder."""
+    """Name of the scene, and of its folder."""
     result: MapResult | None
     error: Exception | None = None
     kept: bool = False
@@ -63,7 +63,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class SeveralResult:
-    """What a run over several scenes made."""
+    """Result of a run over several scenes."""
 
     out: Path
     outcomes: tuple[Outcome, ...]

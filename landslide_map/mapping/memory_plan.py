@@ -67,17 +67,17 @@ class MemoryEstimate:
     """Memory that a run will allocate, in bytes, in addition to memory already in use."""
 
     models: int = 0
-    """What is not loaded yet."""
+    """Models that are not loaded yet."""
     voting: int = 0
     """One row of blocks during the statistics and prediction of its windows."""
     reading: int = 0
-    """What is there of the next row of blocks by then, if it is read ahead."""
+    """Part of the next row of blocks that is in memory by then, if it is read ahead."""
     votes: int = 0
     """About all windows of the scene, by its end."""
     writing: int = 0
     """Besides the votes, while they become a map."""
     per_thread: int = 0
-    """What each thread works with besides the pixels of a block."""
+    """Work arrays of each thread, besides the pixels of a block."""
 
     def of_rows(self) -> MemoryEstimate:
         """Return the estimate of a worker, which predicts rows of blocks and returns them."""
@@ -89,7 +89,7 @@ class MemoryEstimate:
 
 
 OPENING: Final = MemoryEstimate(models=48 * MIB)
-"""Of a bundle and the metadata of a scene, while threads read some of its pixels."""
+"""Estimate for a bundle and the metadata of a scene, while threads read some of its pixels."""
 
 
 FEW_THREADS: Final = 4

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How a run goes."""
+    """Options of a run."""
 
     stride: int | None = None
     """Step between windows, pixels; the scene's own if not given."""
     outline: Outline | None = None
-    """What the outlines are, ``objects`` or ``windows``; as the scene says if not given."""
+    """Kind of outlines; by default that of the scene."""
     members: Voters | None = None
     """Members that vote on terrain-flattened backscatter; as the scene says if not given."""
     coregister: bool = False

@@ -35,12 +35,12 @@ _SAID_FROM_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class PixelLayer:
-    """What the pixel members of a bundle gave a map."""
+    """Result of the pixel members of a bundle for a map."""
 
     members: tuple[str, ...] = ()
     """None where the bundle has none, or the scene lacks a channel."""
     fusion: Fusion | None = None
-    """How their probability is joined with that of outlines, where the bundle says so."""
+    """Rule that joins their probability with that of outlines, where the bundle has one."""
 
     @property
     def tags(self) -> dict[str, str]:

@@ -189,7 +189,7 @@ def _readable_rasters(results: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Changes:
-    """How outlines are to differ from those of the run; the fields are parameters of :func:`redraw`."""
+    """Changes of outlines against those of the run; the fields are parameters of :func:`redraw`."""
 
     threshold: float | None
     min_area_m2: float | None
@@ -302,7 +302,7 @@ class _Formats:
     files: tuple[str, ...] = ()
     """Files of the run that hold its outlines."""
     gone: tuple[str, ...] = ()
-    """Those that cannot be written again."""
+    """Files that cannot be written again."""
     notices: tuple[Notice, ...] = ()
 
 

@@ -12,7 +12,7 @@ from landslide_map.inputs.scene_inputs import RadarTrack, SceneInputs
 
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
-    """What the report says besides the files of a map."""
+    """Facts of the report besides the files of a map."""
 
     images: Sequence[tuple[str, str, str]] = ()
     """What, when (UTC) and which product, for every image."""

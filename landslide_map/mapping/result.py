@@ -57,7 +57,7 @@ class MapResult:
 
     @property
     def manifest(self) -> Path:
-        """What went in, was decided, and came out, JSON."""
+        """Path of ``run.json``: inputs, options and outputs."""
         return self.out / MANIFEST
 
     def landslides_frame(self, layer: str = "landslides") -> GeoDataFrame:

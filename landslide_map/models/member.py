@@ -23,7 +23,7 @@ class Member(Protocol):
 
     @property
     def input(self) -> MemberInput:
-        """What :meth:`predict` takes."""
+        """Kind of input of :meth:`predict`."""
 
     def predict(self, x: Any) -> npt.NDArray[np.float64]:
         """Return the probability of landslide, ``(window,)``, in [0, 1].

@@ -17,7 +17,7 @@ from landslide_map.runtime.own_files import Kind, known_files, tables_of
 
 _STYLES: Final = "layer_styles"
 _BOOKKEEPING: Final = ("gpkg_", "rtree_", "sqlite_")
-"""How names of tables begin that SQLite and GeoPackage keep for themselves."""
+"""Prefixes of tables that SQLite and GeoPackage reserve."""
 _REVIEWED: Final = (LANDSLIDES, REVIEWS_KEPT)
 
 

@@ -23,7 +23,7 @@ from landslide_map.grid import Grid
 TILE: Final = 512
 """Edge of the tiles of both files, pixels: pieces of so many rows are compressed once."""
 PREFIX: Final = "LANDSLIDE_MAP_"
-"""Of our tags in rasters; GeoPackages and netCDF have the same names, in small letters, without it."""
+"""Prefix of our tags in rasters; GeoPackages and netCDF have the same names, in small letters, without it."""
 ADVICE: Final = "Is the disk full or faulty? Free some space, or choose another --out."
 _CACHE: Final = 16 * 2**20
 """Bytes. More was no faster, and GDAL's own choice is a twentieth of the machine's memory."""

@@ -35,7 +35,7 @@ class _Input(BaseModel):
 
 
 class _Manifest(BaseModel):
-    """What is compared of a manifest, which may come from another machine."""
+    """Compared part of a manifest, which may come from another machine."""
 
     format_version: int | None = None
     configuration: dict[str, Any]

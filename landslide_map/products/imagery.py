@@ -110,7 +110,7 @@ class _Pixels:
     levels: Sequence[Path]
     """GeoTIFFs of half the size, a quarter and so on."""
     bands: Mapping[str, int]
-    """By name, numbered from 1; :data:`~landslide_map.stack.display.MASK` is one."""
+    """Bands by name, numbered from 1; :data:`~landslide_map.stack.display.MASK` is one."""
 
 
 @timings.work("images")

@@ -70,14 +70,14 @@ class ObjectMap:
     """Objects of a scene as a table and as pixels, in the same order."""
 
     candidates: gpd.GeoDataFrame
-    """As from :func:`candidates`."""
+    """Candidates, from :func:`candidates`."""
     objects: Objects
     thresholds: Mapping[str, float]
     """Variant of the model, the last word of `method` -> probability from which an outline is drawn."""
     model: str
     """Name of the model."""
     displacement: Displacement
-    """Of the image; outlines are moved back by it."""
+    """Displacement of the image; outlines are moved back by it."""
 
     @property
     def notices(self) -> tuple[Notice, ...]:

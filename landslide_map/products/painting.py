@@ -38,7 +38,7 @@ class WindowMosaic:
 
     @property
     def pixels(self) -> npt.NDArray[np.int64]:
-        """How many pixels each cell has, ``shape``."""
+        """Number of pixels of each cell, ``shape``."""
         return np.outer(np.diff(self.row_edges), np.diff(self.col_edges))
 
     def paint(self, values: npt.NDArray[Any], start: int, stop: int) -> npt.NDArray[Any]:

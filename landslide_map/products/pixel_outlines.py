@@ -50,7 +50,7 @@ pixel it is not drawn."""
 
 @dataclass(frozen=True, slots=True)
 class PixelDrawing:
-    """How outlines are drawn from the probability of pixels."""
+    """Options of outlines from the probability of pixels."""
 
     kind: str
     """One of :data:`KINDS`."""

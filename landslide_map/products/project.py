@@ -148,7 +148,7 @@ class _Source:
     """A raster beside the project."""
 
     raster: str
-    """What it shows, by the file name that a single scene has for it."""
+    """Raster that it shows, by the file name of a single scene."""
     file: str
     crs: pyproj.CRS
     suffix: str = ""

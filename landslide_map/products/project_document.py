@@ -28,7 +28,7 @@ class ProjectLayer:
     """One layer of a project."""
 
     id: str
-    """At least 11 characters: QGIS replaces shorter ones."""
+    """Identifier of at least 11 characters: QGIS replaces shorter ones."""
     name: str
     source: str
     """Relative to the project, e.g. ``./probability.tif``."""

@@ -53,7 +53,7 @@ Strips: TypeAlias = Callable[[], Iterator[tuple[int, npt.NDArray[Any]]]]
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """How one raster is stored."""
+    """Storage of one raster."""
 
     dtype: str
     nodata: float

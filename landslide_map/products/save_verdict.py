@@ -32,11 +32,11 @@ _OF_TRIGGERS: Final = {"ST_IsEmpty": 1, "ST_MinX": 1, "ST_MaxX": 1, "ST_MinY": 1
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a reviewer says of one row, and what the row said when it was shown."""
+    """Verdict of a reviewer on one row, and the content of the row when it was shown."""
 
     fid: int
     shape: str
-    """As in the column :data:`SHAPE`."""
+    """Hash of the geometry, as in the column :data:`SHAPE`."""
     review: str
     comment: str
     reviewer: str

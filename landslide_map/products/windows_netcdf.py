@@ -20,7 +20,7 @@ from landslide_map.window_record import WindowRecord
 from landslide_map.windows import WindowPlan
 
 _COORDINATES: Final = ("y", "x", "row_start", "col_start", "member", "group", "spatial_ref")
-"""In the order of the file."""
+"""Coordinates, in the order of the file."""
 
 
 def windows_dataset(

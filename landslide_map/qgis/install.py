@@ -21,7 +21,7 @@ _KIND: Final = Kind("installed.json", holds="the plugin", exclusive=True)
 _VERSIONS: Final = ("QGIS3", "QGIS4")
 _SECTION: Final = "[PythonPlugins]"
 COMMAND: Final = (sys.executable, "-c", "from landslide_map_cli.main import main; main()")
-"""What the plugin starts, with an absolute path: QGIS started from a menu has no PATH of a shell."""
+"""Command that the plugin starts, with an absolute path: QGIS started from a menu has no PATH of a shell."""
 
 
 def profiles(environment: Mapping[str, str], platform: str, home: Path) -> list[Path]:

@@ -18,7 +18,7 @@ class RasterBand:
     """One band of one raster file."""
 
     path: str
-    """What GDAL opens: a file path or ``/vsizip/...``."""
+    """Path for GDAL: a file or ``/vsizip/...``."""
     grid: Grid
     """The band's own pixel grid; may be in any CRS and resolution."""
     index: int = 1

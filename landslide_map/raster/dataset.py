@@ -58,17 +58,17 @@ _MAGIC: Final = {
 _BY_NAME: Final = {".hgt": "SRTMHGT", ".dt0": "DTED", ".dt1": "DTED", ".dt2": "DTED", ".asc": "AAIGrid"}
 """Elevation models without first bytes of their own."""
 _NEVER_RAW: Final = re.compile(rb"(\xef\xbb\xbf)?\s*(<[?!A-Za-z_]|[{\[]\s*[\"\]}\[{])|%PDF|SQLite|PK\x03\x04")
-"""How XML, JSON, PDF, SQLite and zips begin, whose drivers in GDAL lead elsewhere."""
+"""First bytes of XML, JSON, PDF, SQLite and zips, which drivers of GDAL follow elsewhere."""
 _HEADER: Final = 1024
 """Bytes that GDAL reads to identify the format of a file."""
 _SIDECARS: Final = (".ovr", ".OVR", ".msk", ".MSK")
 """Overviews and mask beside a file, which GDAL opens as a raster of any format."""
 MOST_IMAGE_PIXELS: Final = 10**11
-"""Of an image: 3000 km x 3000 km at 10 m."""
+"""Most pixels of an image: 3000 km x 3000 km at 10 m."""
 MOST_PIXELS: Final = 2 * 10**12
-"""Of a file: an elevation model of the whole Earth has 10^12 at 30 m."""
+"""Most pixels of a file: an elevation model of the whole Earth has 10^12 at 30 m."""
 _DEEPEST: Final = 6
-"""How far files may lead to each other."""
+"""Greatest depth of references between files."""
 _MOST_READS: Final = 1_000_000
 """Files that one file may stand for: a mosaic of a country has some 10,000, each named once for a band."""
 _ZARR: Final = 'ZARR:"'
@@ -261,14 +261,14 @@ def _state(place: Path) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """What is known of a file, all that it leads to checked."""
+    """Properties of a file after a check of all its references."""
 
     driver: str
     """The one that may open it."""
     block: int
     """Bytes of its largest block, or of one of what it leads to."""
     reads: int = 1
-    """How many files are read for it at most: each one as often as files name it on the way."""
+    """Greatest number of files that are read for it: each one as often as files name it on the way."""
 
 
 @lru_cache(maxsize=4096)

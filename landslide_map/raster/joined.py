@@ -30,7 +30,7 @@ _TYPES: Final = {
     "float64": "Float64",
 }
 _MISALIGNED: Final = 1e-2
-"""Of a pixel: how far the pixels of parts may lie from a common lattice."""
+"""Greatest distance of parts from a common lattice, in pixels."""
 
 
 def joined_name(paths: Sequence[str | Path]) -> str:

@@ -27,7 +27,7 @@ from landslide_map.raster.dataset import files_in, gdal_path, open_dataset, vari
 from landslide_map.raster.nodata import mask_of
 
 _FARTHEST: Final = 5e8
-"""Of a coordinate in a map projection, in any unit: the Earth is 4e7 m around."""
+"""Greatest coordinate in a map projection, in any unit: the Earth is 4e7 m around."""
 _OPENING = Lock()
 """Filters of warnings are shared by all threads: one opens a file at a time."""
 

@@ -34,7 +34,7 @@ WINDOW_EDGE: Final = 64
 MOST_SEARCHED: Final = 10**10
 """Pixels of a raster that is read as a whole where no window has a value: some 80 tiles."""
 MIXED: Final = 2
-"""So far from missing pixels those of levels may be mixed with them: the reach of a wavelet, in pixels."""
+"""Pixels around missing ones in which a resolution level may be mixed: the reach of a wavelet."""
 
 Pixels = npt.NDArray[np.float32]
 

@@ -22,7 +22,7 @@ from landslide_map.untrusted.json_text import parse_json
 
 METADATA: Final = "zarr.json"
 CODECS: Final = frozenset({"bytes", "blosc", "zstd", "gzip", "crc32c", "sharding_indexed"})
-"""What chunks may be packed with."""
+"""Permitted codecs of chunks."""
 CONSOLIDATED: Final = ".zmetadata"
 COMPRESSORS: Final = frozenset({"blosc", "zstd", "gzip", "zlib", "lz4", "lzma"})
 """The same, in version 2."""

@@ -33,7 +33,7 @@ class MemoryPlan:
     cache: int = CACHE
     """Bytes of decoded blocks that GDAL keeps."""
     threads: int | None = None
-    """That read blocks; as many as dask would start if not given."""
+    """Number of threads that read blocks; by default that of dask."""
     read_ahead: bool = True
     """Whether the next row of blocks is read while the last one is voted on."""
     source_block: int = MOST_SOURCE_BLOCK

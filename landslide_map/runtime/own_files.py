@@ -23,13 +23,13 @@ UNKNOWN: Final = "was not written by a run of landslide-map"
 _CHANGED: Final = "was changed since a run wrote it"
 
 Record = Mapping[str, Any]
-"""What a manifest says of a file: ``bytes``, ``sha256``, and of a database ``content_sha256`` and ``tables``,
+"""Entry of a file in a manifest: ``bytes``, ``sha256``, and of a database ``content_sha256`` and ``tables``,
 the columns and a hash of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a folder of results of one kind holds."""
+    """Content of a folder of results of one kind."""
 
     manifest: str
     """Names all other files; appears last and disappears first."""

@@ -20,7 +20,7 @@ JSON_EVERY_S: Final = 1.0
 LINE_EVERY_S: Final = (5.0, 60.0)
 """Least and greatest pause between two plain lines of a stage, seconds: a tenth of the time gone by."""
 RESUMED_S: Final = 0.5
-"""What a stage has done by then, seconds after it began, was done before: an interrupted run goes on."""
+"""Seconds after the start of a stage: work done by then is from an interrupted run."""
 
 
 class Stage(str):
@@ -39,7 +39,7 @@ class Stage(str):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far a stage is."""
+    """Progress of a stage."""
 
     stage: str
     unit: str

@@ -16,7 +16,7 @@ from typing import Final
 from landslide_map.errors import InputError
 
 MOST_SECONDS: Final = 600.0
-"""Of one read: a block of a band, or the opening of a file. On a slow network drive it takes seconds."""
+"""Time limit of one read: a block of a band, or the opening of a file. Slow network drives take seconds."""
 
 _reads: dict[int, tuple[float, str]] = {}
 """Thread -> when it began to read, and which file."""

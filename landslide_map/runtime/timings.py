@@ -35,7 +35,7 @@ class Spent:
     cpu_seconds: float = 0.0
     """CPU time: of a stage by the whole process, of work by the threads that did it."""
     times: int = 0
-    """How often it was begun and ended."""
+    """Number of times that it ran."""
 
     def add(self, seconds: float, cpu_seconds: float, times: int = 1) -> None:
         """Count one more time, or so many."""
@@ -46,12 +46,12 @@ class Spent:
 
 @dataclass
 class WorkerTimings:
-    """What other processes spent on a run."""
+    """Times of other processes in a run."""
 
     cpu_seconds: float = 0.0
     work: dict[str, Spent] = field(default_factory=dict)
     peak_memory: int = 0
-    """Of the process that had most, bytes."""
+    """Largest peak of one process, bytes."""
 
     def add(self, other: WorkerTimings) -> None:
         """Count what one process spent on one task."""
@@ -77,7 +77,7 @@ class Timings:
     stages: dict[str, Spent] = field(default_factory=dict)
     work: dict[str, Spent] = field(default_factory=dict)
     workers: WorkerTimings | None = None
-    """What workers spent, where there were any."""
+    """Times of workers, where there were any."""
     _began: tuple[float, float] = field(default_factory=lambda: (time.perf_counter(), time.process_time()))
     _ended: tuple[float, float] | None = None
 

@@ -26,7 +26,7 @@ from landslide_map.runtime.edit_session import refuse_edited
 from landslide_map.runtime.own_files import UNKNOWN, Kind, foreign, is_unsealed, known_files, top_level
 
 HIDDEN_PREFIX = ".landslide-map-"
-"""Of all names in an output folder that come and go with a run."""
+"""Prefix of all temporary names in an output folder."""
 STAGING_PREFIX = f"{HIDDEN_PREFIX}stage-"
 _NEW, _OLD, _JOURNAL = "new", "old", "journal.json"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}

@@ -18,7 +18,7 @@ from landslide_map.scene.messages import NAIVE_TIME
 _PER_PART: Final = {"path", "B02", "B03", "B04", "B08", "SCL", *(name.upper() for name in FURTHER_BANDS)}
 """Keys of an image that each of its parts has for itself."""
 _LONGEST_NAME: Final = 255
-"""Of a file or folder, bytes, on any usual disk: longer text is a shape or a list, not a path."""
+"""Longest name of a file or folder, bytes, on usual disks: longer text is a shape or a list, not a path."""
 
 
 def _absolute(value: object, info: ValidationInfo) -> object:
@@ -96,7 +96,7 @@ def one_or_more(value: object) -> object:
 
 
 def one_or_more_parts(value: object) -> object:
-    """As :func:`one_or_more`; a mapping with a list of paths stands for as many, parts of one image."""
+    """Return a list, as :func:`one_or_more`; a mapping with a list of paths is that many parts of one image."""
     found: list[object] = []
     for item in value if isinstance(value, list | tuple) else (value,):
         paths = item.get("path") if isinstance(item, dict) else None

@@ -295,7 +295,7 @@ class Radar(_Model):
 
 
 class Output(_Model):
-    """What the products leave out."""
+    """Options of the products."""
 
     min_area_m2: Annotated[float, Field(ge=0)] = 0
     images: bool = True

@@ -17,7 +17,7 @@ class Asset:
     size: int | None = None
     """Bytes; None where the catalogue has no size."""
     checksum: str | None = None
-    """As the catalogue writes it: a multihash, or MD5 in hexadecimal."""
+    """Checksum as the catalogue writes it: a multihash, or MD5 in hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)

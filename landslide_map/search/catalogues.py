@@ -54,7 +54,7 @@ KNOWN: Final[dict[str, Known]] = {
 
 @dataclass
 class Found:
-    """What a search found, from whichever catalogues."""
+    """Results of a search, from all catalogues."""
 
     optical: list[Optical] = field(default_factory=list)
     radar: list[Slice] = field(default_factory=list)
@@ -85,7 +85,7 @@ class Window:
 
     @property
     def text(self) -> str:
-        """As a STAC API takes it."""
+        """Interval in the form of a STAC API."""
         return (
             f"{self.start.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}/{self.end.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         )

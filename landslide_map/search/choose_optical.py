@@ -14,10 +14,10 @@ from landslide_map.search.candidates import Optical, Rejected
 from landslide_map.search.event_time import EventTime
 
 AFTER: Final = timedelta(days=60)
-"""How long after the event an image may be taken."""
+"""Longest time from the event to an image."""
 BEFORE: Final = timedelta(days=60)
 MOST_INSPECTED: Final = 12
-"""How many images, the nearest to the event, have their clouds counted inside the area."""
+"""Number of images, the nearest to the event, with clouds counted inside the area."""
 MOST_CLOUD: Final = 90.0
 """Cloud cover of a tile from which on it is left out, percent."""
 CLOUDY: Final = 60.0
@@ -27,7 +27,7 @@ CLOUDY_BEFORE: Final = 40.0
 WHOLE: Final = 0.99
 """Share of the area that a single image should cover."""
 SNOW_STEP: Final = 30.0
-"""How much more snow than before makes an image costlier, percent of the area."""
+"""Increase of snow since the image before that makes an image costlier, percent of the area."""
 _SNOW_COST: Final = 20.0
 _LIKE_COST: Final = 5.0
 """Costs that differ by no more are alike."""
@@ -37,7 +37,7 @@ _OWN_PROCESSING: Final = 99
 
 @dataclass(frozen=True, slots=True)
 class Clearness:
-    """What an image shows inside the area, percent."""
+    """Cloud, snow and cover of an image inside the area, percent."""
 
     cloud: float
     """Clouds and their shadows."""

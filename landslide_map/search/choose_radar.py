@@ -16,7 +16,7 @@ from landslide_map.search.candidates import Rejected, Slice
 from landslide_map.search.event_time import EventTime
 
 BEFORE: Final = timedelta(days=60)
-"""As in training: passes of 60 days before the event."""
+"""Search period before the event, as in training: 60 days."""
 AFTER_DAYS: Final = (12, 24, 36)
 """Days after the event that are searched: those of training first, more only where they hold no pass."""
 COVERED: Final = (0.9, 0.5)
@@ -36,7 +36,7 @@ class Pass:
     """The slices that one satellite took of the area in one orbit."""
 
     slices: tuple[Slice, ...]
-    """In order of time."""
+    """Slices in order of time."""
     covered: float
     """Share of the area, of the union of the slices."""
 
@@ -84,7 +84,7 @@ class Track:
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """Name for messages."""
         return f"{self.state} track {self.relative_orbit}"
 
 

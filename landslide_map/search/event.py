@@ -31,7 +31,7 @@ WAIT_FOR: Final = {"E706", "E707"}
 _PASSING: Final = {"E700", "E701", "E702"}
 """Codes of a catalogue that may answer the next time."""
 CHEAPER: Final = 10.0
-"""How much less an image must cost to be worth another map, percent of cloud or the like."""
+"""Least reduction of cost that is worth another map, percent of cloud or the like."""
 CLEAR: Final = 20.0
 """Cost of a Sentinel-2 image that needs no better one."""
 _BOTH: Final = 2
@@ -39,10 +39,10 @@ _BOTH: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What makes one selection better than another."""
+    """Value of a selection, for comparison with another."""
 
     cost: float | None
-    """Of the Sentinel-2 image after the event; None without one."""
+    """Cost of the Sentinel-2 image after the event; None without one."""
     tracks: int
     """Orbit directions with passes before and after."""
 

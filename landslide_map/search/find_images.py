@@ -29,7 +29,7 @@ _MONTH = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is searched for."""
+    """Parameters of a search."""
 
     event: EventTime
     area: Area

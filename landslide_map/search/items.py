@@ -23,7 +23,7 @@ from landslide_map.search.area import WIDEST_DEG, Area
 from landslide_map.search.candidates import Asset, Candidate, Optical, Rejected, Slice
 
 SENSING: Final = timedelta(minutes=20)
-"""How long after the start of a datatake its last tile may be sensed."""
+"""Longest time from the start of a datatake to its last tile."""
 _OPTICAL_ASSETS: Final = {
     "B02": ("B02", "B02_10m", "blue"),
     "B03": ("B03", "B03_10m", "green"),

@@ -24,7 +24,7 @@ from landslide_map.errors import SearchError
 CONNECT_S: Final = 10.0
 """Longest wait for a connection, seconds."""
 ATTEMPTS: Final = 6
-"""How often one request is tried at most."""
+"""Most attempts of one request."""
 LONGEST_PAUSE_S: Final = 120.0
 """Longest pause that a server may request with Retry-After, seconds."""
 TEXT_LIMIT: Final = 64 << 20

@@ -27,7 +27,7 @@ ENOUGH: Final = 100
 
 
 class Distribution(TypedDict):
-    """Of one band, ready for JSON."""
+    """Distribution of one band, ready for JSON."""
 
     valid: float
     """Share of the pixels read."""

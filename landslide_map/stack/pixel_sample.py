@@ -39,7 +39,7 @@ def sampling_step(shape: tuple[int, int]) -> int:
 
 
 class PixelSample:
-    """What was sampled so far, by rows of blocks.
+    """Sampled pixels so far, by rows of blocks.
 
     Parameters
     ----------

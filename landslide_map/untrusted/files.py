@@ -32,7 +32,7 @@ ZIP_ERRORS: Final = (
     ValueError,
     OSError,
 )
-"""What :mod:`zipfile` raises on members that are not whole, or not to be read."""
+"""Exceptions of :mod:`zipfile` for members that are incomplete or unreadable."""
 
 
 class TooLargeError(ValueError):

@@ -9,7 +9,7 @@ from typing import Any, Final
 from landslide_map.untrusted.files import read_bytes
 
 MOST_BYTES: Final = 64 * 2**20
-"""Of a document. The manifest of a country's map has one megabyte."""
+"""Greatest size of a document. The manifest of a country's map has one megabyte."""
 
 
 def read_json(path: Path, most: int = MOST_BYTES) -> Any:

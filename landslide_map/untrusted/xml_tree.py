@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 MOST_BYTES: Final = 16 * 2**20
-"""Of a document. The metadata of a Sentinel-2 tile have one."""
+"""Greatest size of a document. The metadata of a Sentinel-2 tile have one."""
 _MOST_ELEMENTS: Final = 1_000_000
 _DEEPEST: Final = 200
 """Elements inside each other."""

@@ -39,13 +39,13 @@ _GEOJSON: Final = re.compile(
 _PIPELINE: Final = re.compile(
     rb"gdal_streamed_alg|command_line|gdal_virtual|conformsTo|\"links\"\s*:", re.IGNORECASE
 )
-"""In JSON: commands of GDAL, and services that GDAL would request more pages from."""
+"""Keys of JSON: commands of GDAL, and services that GDAL would request more pages from."""
 _SQL: Final = re.compile(
     rb"virtual(ogr|shape|dbf|xl|text)|geocode|gdal_|load_extension|/vsi|https?:", re.IGNORECASE
 )
-"""In the definition of a table or view: functions by which SQL leads to other files."""
+"""Functions in the definition of a table or view by which SQL reads other files."""
 _PARTS: Final = {".shp", ".shx", ".dbf", ".prj", ".cpg", ".gpkg", ".geojson", ".json", ".kml", ".fgb"}
-"""What is taken out of a zip."""
+"""Suffixes of the files that are read from a zip."""
 _MAIN: Final = _PARTS - {".shx", ".dbf", ".prj", ".cpg"}
 _STEPS: Final = 100_000
 _MOST_WORK: Final = 300
@@ -67,7 +67,7 @@ UNREADABLE: Final = (
     UnicodeDecodeError,
     UnboundLocalError,
 )
-"""What reading a vector file raises; the last two for text that is not UTF-8, pyogrio's for a projection."""
+"""Exceptions of reading a vector file; the last two for text other than UTF-8, pyogrio's for a projection."""
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import shapely
 from landslide_map.vector.dataset import NoVectorFileError
 
 _FARTHEST: Final = 1e9
-"""Of coordinates in any unit: the Earth is 130 million feet round."""
+"""Greatest coordinate in any unit: the Earth is 130 million feet round."""
 
 
 def spatial_layers(path: Path) -> list[str]:

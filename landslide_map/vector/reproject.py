@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _STEP_M: Final = 500.0
 """Longest straight edge that is projected: its middle then strays by less than 1 cm."""
 _MOST_PIECES: Final = 20_000
-"""Of an edge: metres that a file declares as degrees must be refused in words, not fill the memory."""
+"""Most pieces of an edge: metres that a file declares as degrees must be refused, not fill the memory."""
 _METRES_PER_DEGREE: Final = 111_320.0
 
 

@@ -56,7 +56,7 @@ register_url_convertor("count", _Count())
 
 @dataclass(frozen=True)
 class Page:
-    """What the page shows: one result, or patches."""
+    """Content of the page: one result, or patches."""
 
     result: ResultView | None
     patches: PatchView

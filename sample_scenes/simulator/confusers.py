@@ -231,4 +231,4 @@ PAINTERS: Final[dict[str, Callable[[Land, Rng], Land]]] = {
     "river_bars": river_bars,
     "snow": snow,
 }
-"""In the order in which they lie on each other."""
+"""Confusers in the order in which they lie on each other."""

@@ -114,7 +114,7 @@ def write_outlines(
 
 @dataclass(frozen=True, slots=True)
 class SceneText:
-    """What ``scene.yaml`` says; file names are relative to it."""
+    """Content of ``scene.yaml``; file names are relative to it."""
 
     seed: int
     event: str

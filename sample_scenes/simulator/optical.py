@@ -42,9 +42,9 @@ DEBRIS = {
     "pale": (0.165, 0.195, 0.225, 0.290),
     "dark": (0.052, 0.064, 0.074, 0.118),
 }
-"""Of a scar, by soil: fresh rock and subsoil."""
+"""Reflectance of a scar, by soil: fresh rock and subsoil."""
 MUCK = (0.044, 0.062, 0.070, 0.190)
-"""Of a scar: dark soil with plant remains."""
+"""Reflectance of a scar: dark soil with plant remains."""
 TINTED = ("soil", "cut", "bare", "gravel", "rock", "old_scar")
 """Covers that share the colour of the soil."""
 TINT = 0.7
@@ -64,7 +64,7 @@ REFLECTANCE = {
 
 @dataclass(frozen=True, slots=True)
 class Texture:
-    """What varies inside the covers and stays from one image to the next; mean 0, deviation 1."""
+    """Variation inside the covers that stays from one image to the next; mean 0, deviation 1."""
 
     grain: Field
     stones: Field
@@ -146,7 +146,7 @@ def _mixed(cover: Cover, scars: Scars, texture: Texture, levels: dict[str, tuple
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What Sentinel-2 sees on one date."""
+    """Ground under Sentinel-2 on one date."""
 
     cover: Cover
     scars: Scars

@@ -21,7 +21,7 @@ CONFUSERS: Final = (
     "pasture",
     "bare_rock",
 )
-"""What looks like a slide, hides one, or leaves it little contrast (the last two)."""
+"""Confusers: they look like a slide, hide one, or leave it little contrast (the last two)."""
 MOST_PER_KM2: Final = 75.0
 
 Forest = Literal["broadleaf", "deciduous", "conifer", "dry"]
@@ -35,7 +35,7 @@ class EventOptions:
     """One simulated event; the same options give the same bytes."""
 
     seed: int = 7
-    """Of relief, cover, slides, weather, noise and speckle."""
+    """Seed of relief, cover, slides, weather, noise and speckle."""
     size: int = 704
     """Edge of the square scene in 10 m pixels, a multiple of 4, at least 64."""
     slides_per_km2: float = 5.0
@@ -51,7 +51,7 @@ class EventOptions:
     confusers: tuple[str, ...] = ()
     """Some of CONFUSERS."""
     time: datetime = datetime(2024, 8, 20, 3, 12, tzinfo=UTC)
-    """Of the event; Sentinel-2 follows 14 days later."""
+    """Time of the event; Sentinel-2 follows 14 days later."""
     pre_days: tuple[int, ...] = ()
     """Days from each Sentinel-2 image before the event to the event; none: no such image."""
     latitude: float = 24.0

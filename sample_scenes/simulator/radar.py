@@ -28,7 +28,7 @@ CORRELATION = 0.88
 NOISE_DB = {"vv": -26.0, "vh": -27.5}
 """Noise equivalent sigma0; IW reaches -24 at the worst and -30 at the best."""
 FLOOR_DB = -49.0
-"""What one digital number of the product means, the least that is left after noise removal."""
+"""Backscatter of digital number 1 of the product, the least that is left after noise removal."""
 HEADING = {"ascending": 348.0, "descending": 192.0}
 
 GAMMA0_DB = {
@@ -86,7 +86,7 @@ class Facets:
     weight: Field
     """Share of the farther bin."""
     shape: tuple[int, int]
-    """Of the slant image, (line, bin)."""
+    """Shape of the slant image, (line, bin)."""
 
     def power(self, gamma0: Field) -> Field:
         """Return the noise-free sigma0 in slant range of a map of gamma0 (power)."""

@@ -18,7 +18,7 @@ from sample_scenes.simulator.noise import Field, power_law_field, smoothstep
 from sample_scenes.simulator.terrain import PIXEL_M, Relief
 
 SCALE_M2, SHIFT_M2 = 1700.0, 132.0
-"""Of the inverse gamma law of landslide areas; its exponent is the event's."""
+"""Parameters of the inverse gamma law of landslide areas; its exponent is the event's."""
 LEAST_M2 = 500.0
 """Smaller slides than five pixels are hardly seen at 10 m; they and crumbs of this size are left out."""
 BODY_M2 = 2000.0
@@ -31,7 +31,7 @@ WEAK_SHARE = 0.5
 STEEP = (16.0, 28.0)
 """Slopes (degrees) that begin to fail, and that fail as readily as steeper ones."""
 STRONG = 0.002
-"""How often slopes of the stronger rock fail, relative to those of the weak unit."""
+"""Rate of failure of slopes in the stronger rock, relative to those of the weak unit."""
 
 
 @dataclass(frozen=True, slots=True)

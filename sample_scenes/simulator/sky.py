@@ -14,7 +14,7 @@ from sample_scenes.simulator.terrain import PIXEL_M
 CLOUD = np.array([0.52, 0.51, 0.52, 0.55])
 """Reflectance of thick cloud, B02, B03, B04, B08."""
 HEIGHT_M = (700.0, 1800.0)
-"""Of the cloud base above the ground."""
+"""Heights of the cloud base above the ground."""
 DARK = 0.85
 """Share of the direct light that thick cloud takes away."""
 VEGETATION, BARE, WATER, UNCLASSIFIED, SHADOW, CLOUDY, THICK, SNOW = 4, 5, 6, 7, 3, 8, 9, 11
@@ -25,9 +25,9 @@ class Sky:
     """Light and clouds above one image."""
 
     elevation: float
-    """Of the sun, degrees."""
+    """Elevation of the sun, degrees."""
     azimuth: float
-    """Of the sun, degrees clockwise from north."""
+    """Azimuth of the sun, degrees clockwise from north."""
     cloud: Field
     """Opacity of the cloud in front of each pixel, 0 to 1."""
     shadow: Field

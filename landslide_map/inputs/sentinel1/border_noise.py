@@ -21,7 +21,7 @@ CELL: Final = 8
 NOISE_DB: Final = -30.0
 """VV of noise, below that of calm water."""
 BELOW_DB: Final = 10.0
-"""So far it lies below what other dates show; landslides and floods change less."""
+"""Least difference to other dates, dB; landslides and floods change less."""
 REACH: Final = 10
 """Squares from the edge that a fringe reaches: 0.8 km."""
 FEWEST: Final = 3

@@ -50,7 +50,7 @@ def correlation(before: Sequence[Pixels], after: Sequence[Pixels]) -> Pixels | N
 
 
 Spectra = list[tuple[npt.NDArray[np.complex64], float] | None]
-"""Of each chip, its transform and power; None where it has too little data."""
+"""Transform and power of each chip; None where it has too little data."""
 
 
 def spectra(chips: Sequence[Pixels]) -> Spectra:

@@ -26,7 +26,7 @@ from landslide_map.untrusted.tiff_tag import tiff_text
 from landslide_map.untrusted.xml_tree import MOST_BYTES, parse_xml
 
 ZERO_DB: Final = -1e-30
-"""What SNAP writes in place of the decibels of a number that is nearly zero: 0 dB, very bright."""
+"""Value that SNAP writes for a number of nearly zero, in place of its decibels: 0 dB, very bright."""
 _BAND: Final = re.compile(
     r"(?P<quantity>Sigma|Gamma|Beta)0_(?P<polarisation>VV|VH)(?P<db>_db)?$", re.IGNORECASE
 )

@@ -57,7 +57,7 @@ class RadarFile:
     nodata: tuple[float, ...] | None = None
     """Values that mean "no data", if the product says so elsewhere."""
     recorded: Recorded = ()
-    """What each source of metadata says."""
+    """Properties from each source of metadata."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class OpenedImage:
     image: RadarImage
     spec: RadarSpec
     recorded: Identity
-    """What the tags and names of its files say, whatever scene.yaml declares."""
+    """Properties from tags and names of its files, whatever scene.yaml declares."""
     vv_pixels: npt.NDArray[np.float64]
     """Sample of the first VV slice, stored values, NaN = no data."""
     vh_pixels: npt.NDArray[np.float64]

@@ -52,7 +52,7 @@ OTHER_BANDS = {
 ZERO = (0.0,)
 """No data in Sentinel-2 products, where neither scene.yaml nor the file says otherwise."""
 SATURATED = 65535.0
-"""What ESA's products hold where the sensor was blinded; files made of them seldom say so."""
+"""Value of ESA's products for a saturated sensor; files made of them seldom declare it."""
 
 
 def open_files(spec: OpticalSpec) -> dict[str, RasterBand]:

@@ -22,7 +22,7 @@ from landslide_map.inputs.sentinel2.offset import (
 BRIGHTEST_DN: Final = 30_000.0
 """Clouds reach 20,944 in 7,147 training windows, a few glints more."""
 CLASS_STEP: Final = 0.05
-"""By so much the NDVI of pixels classified as plants exceeds that of others: the classifier decides by it."""
+"""Least difference of NDVI between pixels classified as plants and others: the classifier uses it."""
 VEGETATION, BARE, ENOUGH = 4, (2, 5, 6), 200
 """Codes of the classification that are compared, and the fewest pixels of both."""
 CLIPPED: Final = 0.01

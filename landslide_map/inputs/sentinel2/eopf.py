@@ -27,7 +27,7 @@ from landslide_map.raster.zarr_arrays import metadata_of
 from landslide_map.untrusted.files import ZIP_ERRORS, inside_zip, read_bytes, read_member, zip_names
 
 METADATA: Final = ".zmetadata"
-"""Of all groups and arrays of version 2."""
+"""File with the metadata of all groups and arrays of version 2."""
 VERSION_3: Final = "zarr.json"
 ARRAYS: Final = {
     "blue": "measurements/reflectance/r10m/b02",
@@ -49,7 +49,7 @@ _NAME: Final = re.compile(r"S2[A-D]_MSI(?P<level>L1C|L2A)_(?P<start>\d{8}T\d{6})
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """What the metadata of a product say, before any pixel is read."""
+    """Metadata of a product, before any pixel is read."""
 
     name: str
     baseline: str | None

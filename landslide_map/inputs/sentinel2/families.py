@@ -36,7 +36,7 @@ _COLOURS: Final = {
     "b01": "coastal",
     "b09": "nir09",
 }
-"""What Earth Search calls the bands of 20 m and 60 m."""
+"""Names of the bands of 20 m and 60 m in Earth Search."""
 _COARSE: Final = re.compile(r"_(20|60)m|(?:^|[/\\])R(20|60)m[/\\]", re.IGNORECASE)
 _MAJA: Final = re.compile(
     r"SENTINEL2[A-D]_(?P<day>\d{8})-(?P<clock>\d{6})-\d+_L2A_T\d{2}[A-Z]{3}", re.IGNORECASE

@@ -19,14 +19,14 @@ from landslide_map.errors import InputError, Notice
 Pixels = npt.NDArray[np.float32]
 
 LOWEST_DN, HIGHEST_DN = 0.5, 65535 + DN_OFFSET + 0.5
-"""Of training DN. DN 0 is "no data" in each product of ESA, also after sums and divisions: as reflectance it
-is -0.1, less 1000 it is -1000. Nothing is brighter than DN 65535 without the offset."""
+"""Range of training DN. DN 0 is "no data" in each product of ESA, also after sums and divisions: as
+reflectance it is -0.1, less 1000 it is -1000. Nothing is brighter than DN 65535 without the offset."""
 FEWEST: Final = 20
 """Pixels whose bands are all equal, from which they are no chance ..."""
 SHARE: Final = 1e-4
 """... and their share of the pixels seen."""
 STEP_DN: Final = 60.0
-"""By so much all bands differ from fill beside it. Where numbers were cut off below, shade ends softly."""
+"""Least difference of all bands from fill beside it, DN. Clipped numbers have a soft edge instead."""
 SQUARE: Final = np.ones((3, 3), bool)
 MOSTLY: Final = 0.2
 

@@ -31,7 +31,7 @@ BRIGHT_DN = 6000.0
 MIN_SHARE = 0.01
 """Fewer vegetated pixels than this share of the valid ones prove nothing."""
 CLOUD_CLASSES, SNOW_CLASS, CLEAR_CLASSES = (3, 8, 9, 10), 11, (2, 4, 5, 6, 7, 11)
-"""Of the scene classification (SCL)."""
+"""Classes of the scene classification (SCL)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ class BandSample:
     """Thinned sample of one image: bands as stored, of one shape, NaN = missing."""
 
     bands: dict[str, FloatArray]
-    """Of ``red, green, blue, nir``, those that exist."""
+    """Bands among ``red, green, blue, nir``."""
     classes: FloatArray | None = None
     """Scene classification (SCL) on the same pixels."""
 
     @property
     def valid(self) -> npt.NDArray[np.bool_]:
-        """Where every band has a value."""
+        """Pixels with a value in every band."""
         return ~np.isnan(sum(self.bands.values()))
 
     @property

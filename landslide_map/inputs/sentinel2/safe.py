@@ -39,7 +39,7 @@ MODEL_BAND_IDS = ("1", "2", "3", "7")
 
 @dataclass(frozen=True, slots=True)
 class SafeProduct:
-    """What the metadata of one product say, before any pixel is read."""
+    """Metadata of one product, before any pixel is read."""
 
     name: str
     """``S2A_MSIL2A_..._T01KAB_....SAFE``."""
@@ -65,7 +65,7 @@ class SafeProduct:
 
 @dataclass(frozen=True, slots=True)
 class LevelOneProduct:
-    """What the metadata of a Level-1C product say."""
+    """Metadata of a Level-1C product."""
 
     name: str
     acquired: datetime

@@ -41,7 +41,7 @@ TURNS: Final = {
     "with left and right swapped": (False, True),
     "turned by 180 degrees": (True, True),
 }
-"""What is wrong -> whether rows, and columns, run backwards."""
+"""Fault -> whether rows, and columns, run backwards."""
 _RIGHT: Final = (False, False)
 
 

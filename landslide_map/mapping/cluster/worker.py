@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 GPU: Final = {"GPU": 1}
-"""What a worker must have declared (``dask worker --resources GPU=1``) to compute networks."""
+"""Resources that a worker declares (``dask worker --resources GPU=1``) to compute networks."""
 _PROCESS_LOCK: Final = threading.Lock()
 """One task at a time: it uses all threads of the worker, and limits on threads belong to the process."""
 
@@ -51,19 +51,19 @@ class Job:
 
     inputs: SceneInputs
     identities: tuple[dict[str, Any], ...]
-    """Of the input files, as the client sees them: path, size and hash of the beginning."""
+    """Identities of the input files on the client: path, size and hash of the beginning."""
     prediction: PredictionOptions
-    """Its bundle a path that means the same on every machine."""
+    """Options of the prediction; its bundle is a path that is valid on every machine."""
     sha256: str
-    """Of the bundle."""
+    """Hash of the bundle."""
     stride: int
     min_valid_fraction: float
     networks: PredictionOptions | None = None
-    """How workers with a GPU load the bundle, if they compute its networks."""
+    """Options by which workers with a GPU load the bundle, if they compute its networks."""
     memory: int | None = None
     """Bytes that may be resident in a worker."""
     kept: Kept = NOTHING
-    """Of the pixels; it comes back too."""
+    """Pixels to keep; they are returned too."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from landslide_map.untrusted.validation import first_problem
 DOCUMENT: Final = "bundle.json"
 BUNDLE: Final = Kind(DOCUMENT, holds="a bundle", exclusive=True)
 _MOST_BYTES: Final = 2**26
-"""Of ``bundle.json``; that of the default bundle has 70 kB."""
+"""Greatest size of ``bundle.json``; that of the default bundle has 70 kB."""
 
 
 def save_bundle(

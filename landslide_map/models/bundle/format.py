@@ -45,7 +45,7 @@ class MemberEntry(_Strict):
     files: tuple[FileName, ...] = Field(min_length=1)
     """One file per fold."""
     settings: dict[str, Any] = {}
-    """What the kind needs beside its files, and how it was trained."""
+    """Settings of the kind beside its files, and of its training."""
     metrics: dict[str, Any] = {}
 
     @model_validator(mode="after")
@@ -75,18 +75,18 @@ class ScenarioEntry(_Strict):
     weights: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
     """Member name -> weight in the mean."""
     average: Literal["probability", "logit"] = "probability"
-    """What is averaged over members."""
+    """Quantity that is averaged over members."""
     needs: Literal["all", "any"] = "all"
     """``all``: fits where every member can vote; ``any``: where one can, the others' weights renormalised."""
     clear_sky: bool = False
     """Does not vote in windows that are mostly snow or cloud."""
     calibration: Calibration = IDENTITY
     threshold: float = Field(gt=0, lt=1)
-    """On the calibrated probability; a window is a landslide above it."""
+    """Threshold of the calibrated probability; a window is a landslide above it."""
     operating_points: dict[OperatingPoint, Annotated[float, Field(gt=0, lt=1)]] = {}
     """Other thresholds, learned out of fold."""
     fusion: Fusion | None = None
-    """Of a scenario of pixel members: how its probability is joined with that of outlines, where measured."""
+    """Rule of a scenario of pixel members: joins their probability with that of outlines, if measured."""
     metrics: dict[str, Any] = {}
 
 
@@ -99,7 +99,7 @@ class BundleDocument(_Strict):
     version: str
     description: str
     unit: str
-    """What one probability answers for, e.g. window level, 64 x 64 px of 10 m."""
+    """Unit of one probability, e.g. window level, 64 x 64 px of 10 m."""
     licence: str
     created_with: dict[str, str] = {}
     training: dict[str, Any] = {}

@@ -71,7 +71,7 @@ class Bundle:
     cascade: bool = False
     """Whether scenarios' rules call windows no landslide without the networks."""
     notices: tuple[Notice, ...] = ()
-    """What the user must know of how its networks are computed (W613)."""
+    """Notices on the computation of its networks (W613)."""
     pixel_members: tuple[SegmentationMember, ...] = ()
     """Members that give one probability for each pixel; never among `members`."""
     pixel_scenarios: tuple[ScenarioEntry, ...] = ()

@@ -24,7 +24,7 @@ PLACEMENT: Final = ("device", "precision", "batch_size")
 
 @dataclass(frozen=True, slots=True)
 class PredictionOptions:
-    """What decides the predictions of a run, in one small value that another process can be handed.
+    """Options that decide the predictions of a run; a value that other processes can receive.
 
     :meth:`apply` sets a loaded bundle to them.
     """
@@ -34,13 +34,13 @@ class PredictionOptions:
     profile: str | None = None
     """Which members vote; a key of :data:`~landslide_map.models.bundle.profiles.PROFILES`."""
     threshold: float | None = None
-    """For every scenario, instead of its own; excludes `operating_point`."""
+    """Threshold for every scenario, instead of its own; excludes `operating_point`."""
     operating_point: OperatingPoint | None = None
     """A key of :data:`~landslide_map.options.OPERATING_POINTS`."""
     device: Device = "auto"
-    """Where networks are computed."""
+    """Device for networks."""
     precision: Precision = "float32"
-    """Of the networks' matrix products."""
+    """Precision of the networks' matrix products."""
     batch_size: int | None = None
     """Windows in one forward pass of a network; by default what suits the device."""
     exact_early_exit: bool = False

@@ -24,12 +24,12 @@ class Profile:
     """One choice of members."""
 
     row: str
-    """In the paper's table of operating scenarios."""
+    """Row in the paper's table of operating scenarios."""
     members: str
     """Description of its members."""
     choose: Callable[[Sequence[MemberEntry]], list[MemberEntry]]
     cure: str = "Choose another profile or bundle."
-    """What helps where a bundle has no such member."""
+    """Remedy where a bundle has no such member."""
 
 
 def _networks(entries: Sequence[MemberEntry]) -> list[MemberEntry]:

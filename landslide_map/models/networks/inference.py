@@ -37,7 +37,7 @@ SPEEDUPS: Final = (
 """Rewrites of a network's arithmetic with the same numbers to rounding, each with a figure of its own in
 docs/benchmarks.md (``python -m benchmarks.speedups``)."""
 ON_CPU: Final = frozenset(SPEEDUPS[2:])
-"""Those for CPUs in float32."""
+"""Rewrites for CPUs in float32."""
 
 
 class Fold(Protocol):

@@ -56,7 +56,7 @@ class NetworkMember:
 
     @property
     def side_by_side(self) -> int:
-        """How many windows are predicted at the same time, where there are enough."""
+        """Number of windows that are predicted at the same time, where there are enough."""
         devices = self.runtime.devices()
         workers = cpu_workers(self.spec.image_size) if devices[0].type == "cpu" else len(devices)
         return self.runtime.windows_at_once(self.spec.image_size) * workers

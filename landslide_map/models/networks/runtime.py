@@ -18,12 +18,12 @@ _IMAGES: Final = {"cpu": 4, "cuda": 128}
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Where and how networks are computed."""
+    """Device, precision and batch size of networks."""
 
     device: Device = "auto"
     """``auto`` takes the GPUs where there are any."""
     precision: Precision = "float32"
-    """Of the matrix products; sums that need it, and the mean over flips, stay in float32."""
+    """Precision of the matrix products; sums that need it, and the mean over flips, stay in float32."""
     batch_size: int | None = None
     """Windows in one pass; halved automatically where the GPU's memory is not enough."""
     report: Report = silent

@@ -32,7 +32,7 @@ _BOOSTER_FILE: Final = re.compile(r"Landslide_Class_S2S1_(v\d+\w*)_fold(\d+)(?:\
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What came in and what did not."""
+    """Imported files, and files that were left out."""
 
     folds: dict[str, tuple[int, ...]]
     """Member -> folds that the bundle holds."""

@@ -74,4 +74,4 @@ PUBLISHED_F1: Final = {
 }
 """Member -> out-of-fold F1 (window level) that the author reports for five folds."""
 ENSEMBLE_F1: Final = 0.9216
-"""As :data:`PUBLISHED_F1`, of all nine."""
+"""Published F1 of all nine, as :data:`PUBLISHED_F1`."""

@@ -35,7 +35,7 @@ class Published:
     setting: str | None = None
     run: ganerod.PublishedRun | None = None
     score: float | None = None
-    """By which networks are ranked: best validation F1, or the F1 of the published table."""
+    """Score for the ranking of networks: best validation F1, or the F1 of the published table."""
 
 
 def bundle_document(published: Sequence[Published], ranked: bool) -> dict[str, Any]:

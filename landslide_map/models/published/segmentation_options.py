@@ -26,12 +26,12 @@ Statistics = tuple[list[float], list[float]]
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """What published weight files do not say themselves."""
+    """Facts that published weight files do not hold."""
 
     network: str | None = None
-    """Of a single file, its published name."""
+    """Published name of a single file."""
     setting: str | None = None
-    """Of the heterogeneous ensemble, for a check of the files."""
+    """Setting of the heterogeneous ensemble, for a check of the files."""
     statistics: Path | None = None
     """CSV with columns band (0 to 14), mean, std."""
     data: Path | None = None

@@ -40,7 +40,7 @@ _PICKLE_ERRORS: Final = (
     AssertionError,
     RuntimeError,  # recursion, an encrypted member
 )
-"""What an unpickler raises on bytes that are no pickle, or a damaged one."""
+"""Exceptions of an unpickler on bytes that are no pickle, or a damaged one."""
 _DTYPES: Final = {
     "FloatStorage": torch.float32,
     "DoubleStorage": torch.float64,

@@ -16,9 +16,9 @@ from landslide_map.models.segmentation.spec import SegmentationSpec
 from landslide_map.options import Precision
 
 KIND: Final = "segmentation"
-"""Of a member in ``bundle.json``, and the key of its description in `settings`."""
+"""Kind of a member in ``bundle.json``, and the key of its description in `settings`."""
 _PIXELS: Final = 8 * 128**2
-"""In one pass of a network: more was no faster, half as many took a seventh longer."""
+"""Pixels in one pass of a network: more was no faster, half as many took a seventh longer."""
 
 
 def batch_of(edge: int) -> int:

@@ -31,20 +31,20 @@ class _Strict(BaseModel):
 
 
 class Rule(_Strict):
-    """At one threshold of the ensemble, the limit for skipping networks, and the evidence."""
+    """Limit for skipping networks at one threshold of the ensemble, and its evidence."""
 
     threshold: float = Field(gt=0, lt=1)
-    """Of the ensemble, on the calibrated probability: the rule holds for it and no other."""
+    """Threshold of the ensemble, on the calibrated probability: the rule holds for it and no other."""
     below: float = Field(ge=0, le=1)
     """A window is no landslide where the cheap members' mean, not calibrated, is below it."""
     found: int = Field(gt=0)
     """Windows that all members together call landslides; where labels were known, and that are."""
     lost: Count
-    """Of those, the ones below."""
+    """Number of those below."""
     skipped: Count = Field(validation_alias=AliasChoices("skipped", "spared"))
     """All windows below; earlier bundles call it ``spared``."""
     false_alarms: Count = 0
-    """Of the windows below, those that all members together call landslides and the labels do not."""
+    """Number of windows below that all members together call landslides and the labels do not."""
 
     @property
     def recall_lost(self) -> float:
@@ -69,7 +69,7 @@ class Cascade(_Strict):
     first: tuple[str, ...] = Field(min_length=1)
     """The cheap members, which predict first."""
     windows: int = Field(gt=0)
-    """How many windows it was learned from."""
+    """Number of windows it was learned from."""
     evidence: str
     """Why no member had seen them."""
     rules: tuple[Rule, ...] = Field(min_length=1)

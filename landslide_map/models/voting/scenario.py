@@ -32,7 +32,7 @@ class Scenario:
     threshold: float
     """A window is a landslide where the calibrated probability is above it."""
     average: Average = "probability"
-    """What is averaged over members."""
+    """Quantity that is averaged over members."""
     needs_all: bool = True
     """Whether every member must be able to vote, or any one of them."""
     clear_sky: bool = False

@@ -34,7 +34,7 @@ _IMAGES: Final = {
 _OURS: Final = pd.Index(names.COLUMNS[names.LANDSLIDES])
 """Columns that outlines can have; those of a sensor that a scene lacks stay empty."""
 _STAMP: Final = "1980-01-01T00:00:00.000Z"
-"""In place of the clock: the same result makes the same bytes."""
+"""Fixed time in place of the clock: the same result makes the same bytes."""
 _PLACE: Final = re.compile(r"\{([a-z_0-9]+)\}")
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$")]
 
@@ -53,7 +53,7 @@ class Column(_Strict):
     digits: int | None = Field(default=None, ge=0, le=12)
     """Decimals that numbers are rounded to."""
     date: str | None = None
-    """How times are written, as of ``strftime``; UTC."""
+    """Format of times, as of ``strftime``; UTC."""
     words: dict[str, str] | None = None
     """Our word -> theirs."""
 

@@ -53,7 +53,7 @@ _LIMITS_OF_OBJECTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ReportText:
-    """What the report says besides the layers and images of a result."""
+    """Text of the report besides the layers and images of a result."""
 
     title: str
     tags: Mapping[str, str]

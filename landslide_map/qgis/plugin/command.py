@@ -107,7 +107,7 @@ def _end(process):
 
 
 class CommandOutput:
-    """What the command said so far."""
+    """Output of the command so far."""
 
     def __init__(self, feedback):
         self.feedback = feedback

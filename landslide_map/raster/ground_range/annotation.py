@@ -61,7 +61,7 @@ class RangeConversion:
 
 @dataclass(frozen=True, slots=True)
 class TiePoints:
-    """Where the processor of the product placed points of the image."""
+    """Positions of points of the image, from the product's geolocation grid."""
 
     line: Floats
     sample: Floats

@@ -40,7 +40,7 @@ _MOST_ORBIT: Final = 64 * 2**20
 _MOST_FILES: Final = 5_000
 GROUND_RANGE: Final = "GRD:"
 INCIDENCE: Final = "incidence"
-"""In place of a polarisation: angles from the normal of the ellipsoid, which the annotation of VV has."""
+"""Name in place of a polarisation: angles from the normal of the ellipsoid, from the annotation of VV."""
 _NAME: Final = re.compile(
     r'GRD:"(?P<product>[^"]+)":"(?P<orbit>[^"]*)":"(?P<dem>.+)":(?P<polarisation>vv|vh|incidence):(?P<left>[^,:]+),(?P<top>[^,:]+),'
     r"(?P<width>\d+),(?P<height>\d+):(?P<crs>.+)",
@@ -56,7 +56,7 @@ class GroundRangeBand:
     polarisation: str
     """``vv``, ``vh``, or :data:`INCIDENCE`."""
     dem: str
-    """What opens the elevation model."""
+    """Name by which the elevation model is opened."""
     grid: Grid
     orbit: Path | None = None
     """The orbit file; None for one beside the product, or else the orbit of the product."""
@@ -68,7 +68,7 @@ class GroundRangeBand:
 
     @property
     def name(self) -> str:
-        """What :func:`~landslide_map.raster.dataset.open_dataset` opens."""
+        """Name for :func:`~landslide_map.raster.dataset.open_dataset`."""
         t, g = self.grid.transform, self.grid
         place = f"{t.c!r},{t.f!r},{g.width},{g.height}"
         orbit = "" if self.orbit is None else str(self.orbit)

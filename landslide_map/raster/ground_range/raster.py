@@ -48,7 +48,7 @@ FLOOR_POWER: Final = 1e-5
 """Sigma0 of samples that are not above their noise: -50 dB. Training pixels in shadow are as dark."""
 _WGS84: Final = CRS.from_epsg(4326)
 _MOST_SAMPLES: Final = 64_000_000
-"""Of the image that one read may take."""
+"""Most samples of the image in one read."""
 
 
 class GroundRangeRaster(OneBand):

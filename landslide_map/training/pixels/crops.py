@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 PROBABILITY = 0.5
-"""Of each flip and of the quarter turn, as published."""
+"""Probability of each flip and of the quarter turn, as published."""
 
 
 def crop_corner(rows: int, columns: int, size: int, row: int, column: int) -> tuple[int, int]:

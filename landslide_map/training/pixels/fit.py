@@ -37,7 +37,7 @@ class Fit:
     network: nn.Module
     best: dict[str, Tensor]
     history: list[dict[str, float]] = field(default_factory=list)
-    """Of each epoch: train_loss, loss, f1 (pooled), batch_f1 (mean of batches), rate."""
+    """Figures of each epoch: train_loss, loss, f1 (pooled), batch_f1 (mean of batches), rate."""
     seconds: float = 0.0
     sanity_f1: float = 0.0
 
@@ -49,7 +49,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where training computes."""
+    """Device of the training."""
 
     device: str = "cpu"
     bfloat16: bool = False

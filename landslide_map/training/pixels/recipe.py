@@ -88,9 +88,9 @@ class PixelRecipe(_Strict):
     description: str = ""
     layout: Literal["ganerod", "l4s", "tiles"]
     setting: Literal["s1", "s2", "s1s2", "all"] | None = None
-    """Of the layout ``ganerod``."""
+    """Setting of the layout ``ganerod``."""
     channels: tuple[str, ...] = ()
-    """Of the layout ``tiles``."""
+    """Channels of the layout ``tiles``."""
     scaling: Literal["standard", "six-channel", "none"] = "standard"
     network: PixelNetwork
     loss: LossName
@@ -98,7 +98,7 @@ class PixelRecipe(_Strict):
     schedule: Schedule = Schedule()
     stopping: Stopping = Stopping()
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
-    """Of the split and of everything random."""
+    """Seed of the split and of everything random."""
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.2
     minutes: PositiveFloat | None = None
     """Longest time of training; the schedule is stretched over the epochs that fit."""

@@ -39,9 +39,9 @@ class TrainingOptions:
     grid: bool = False
     """Train the 90 networks of the published grid instead of the recipe's one."""
     pick: int = 20
-    """Of a grid, how many of the best the bundle holds."""
+    """Number of best runs of a grid in the bundle."""
     numbers: tuple[int, ...] = ()
-    """Of a grid, only these runs."""
+    """Runs of a grid to train; by default all."""
     device: str = "cpu"
     bfloat16: bool = False
     restart: bool = False

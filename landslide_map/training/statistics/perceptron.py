@@ -18,7 +18,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class PerceptronSettings(BaseModel):
-    """How the networks of one fold are built and trained."""
+    """Settings of the networks of one fold and of their training."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,7 +28,7 @@ class PerceptronSettings(BaseModel):
     epochs: int = Field(default=40, ge=1)
     batch: int = Field(default=256, ge=2)
     learning_rate: float = Field(default=2e-3, gt=0)
-    """At the start; falls to 0 along half a cosine."""
+    """Rate at the start; it falls to 0 along half a cosine."""
     weight_decay: float = Field(default=0.05, ge=0)
     """Decoupled, as in AdamW (Loshchilov and Hutter 2019)."""
     dropout: Share = 0.3

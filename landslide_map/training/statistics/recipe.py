@@ -21,7 +21,7 @@ class _Strict(BaseModel):
 
 
 class ModelRecipe(_Strict):
-    """How one kind of model is trained."""
+    """Training of one kind of model."""
 
     kind: Literal["lightgbm", "xgboost", "perceptron"]
     settings: dict[str, Any]

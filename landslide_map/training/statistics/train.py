@@ -35,7 +35,7 @@ STAGE: Final = Stage("training", "models")
 
 @dataclass(frozen=True, slots=True)
 class TrainedBundle:
-    """What :func:`landslide_map.models.bundle.folder.save_bundle` writes."""
+    """Content for :func:`landslide_map.models.bundle.folder.save_bundle`."""
 
     document: dict[str, Any]
     contents: dict[str, bytes]

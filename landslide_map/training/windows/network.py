@@ -42,7 +42,7 @@ class FoldJob:
 
     @property
     def name(self) -> str:
-        """Of its files."""
+        """Name of its files."""
         return f"{self.member}_fold{self.fold}"
 
     def seed_of(self, epoch: int) -> int:
@@ -77,9 +77,9 @@ class Epoch:
     loss: float
     """Mean over the training windows."""
     f1: float
-    """Of the training windows at probability 0.5, as they were seen."""
+    """F1 of the training windows at probability 0.5, with their flips."""
     f1_held_out: float
-    """Of the windows left out, without flips."""
+    """F1 of the windows left out, without flips."""
     seconds: float
 
 

@@ -38,9 +38,9 @@ class NetworkRecipe(_Strict):
     batch: int = Field(ge=2)
     learning_rate: Positive
     gflop: Positive | None = None
-    """Of one forward pass of one window: estimates the time of training."""
+    """Operations of one forward pass of one window, to estimate the time of training."""
     milliseconds: Positive | None = None
-    """Of that pass on a GPU: orders networks by cost."""
+    """Time of that pass on a GPU, to order networks by cost."""
 
 
 class BoosterRecipe(_Strict):
@@ -53,7 +53,7 @@ class BoosterRecipe(_Strict):
 
 
 class Augmentation(_Strict):
-    """How often a training window is changed, each time it is seen."""
+    """Probabilities of changes to a training window, each time it is read."""
 
     rotation: Share
     """Turned by 0 to 3 quarter turns."""
@@ -62,7 +62,7 @@ class Augmentation(_Strict):
 
 
 class Learning(_Strict):
-    """What all networks share."""
+    """Settings that all networks share."""
 
     optimiser: Literal["adamw"]
     weight_decay: float = Field(ge=0)
@@ -90,13 +90,13 @@ class WindowRecipe(_Strict):
     data: dict[str, str] = {}
     """Source, licence and attribution of the labels; copied into the bundle and its card."""
     limits: tuple[str, ...] = ()
-    """What a reader of the card must know."""
+    """Limits, for readers of the card."""
     folds: int = Field(ge=2, le=20)
     division: Division
     """``shuffled`` as ``KFold(folds, shuffle=True, random_state=seed)``; ``grouped`` keeps groups whole."""
     seed: int = Field(ge=0, lt=2**32)
     threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Of every scenario; without it, learned out of fold with a calibration."""
+    """Threshold of every scenario; without it, learned out of fold with a calibration."""
     learning: Learning
     channel_groups: dict[str, tuple[str, ...]] = {}
     networks: dict[str, NetworkRecipe] = {}

@@ -48,7 +48,7 @@ _PREPARED_AT_ONCE: Final = 64
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What is to be done, and with which windows."""
+    """Work of a training, and its windows."""
 
     recipe: WindowRecipe
     windows: Windows

@@ -46,7 +46,7 @@ from landslide_map.training.windows.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """How members are trained, beside their recipe."""
+    """Options of the training beside the recipe."""
 
     members: Sequence[str] | None = None
     """Train only these members."""
@@ -80,11 +80,11 @@ class TrainingFields(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class TrainedWindows:
-    """What :func:`train` made."""
+    """Result of :func:`train`."""
 
     out: Path
     document: dict[str, Any]
-    """Of ``bundle.json``, without the files."""
+    """Content of ``bundle.json``, without the files."""
     votes: pd.DataFrame
     """One row per window: ``id, label, fold`` and ``p_<member>``, out of fold."""
     notices: tuple[Notice, ...]

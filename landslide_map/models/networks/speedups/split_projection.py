@@ -38,7 +38,7 @@ class PartedProduct:
 
 
 class PartedBlock(nn.Module):
-    """What timm's ``ParallelScalingBlock`` computes in evaluation, to rounding.
+    """Same result as timm's ``ParallelScalingBlock`` in evaluation, to rounding.
 
     Parameters
     ----------
