@@ -96,7 +96,7 @@ def one_or_more(value: object) -> object:
 
 
 def one_or_more_parts(value: object) -> object:
-    """Return a list, as :func:`one_or_more`; a mapping with a list of paths is that many parts of one image."""
+    """Return a list, as :func:`one_or_more`; a mapping of a list of paths is as many parts of one image."""
     found: list[object] = []
     for item in value if isinstance(value, list | tuple) else (value,):
         paths = item.get("path") if isinstance(item, dict) else None
