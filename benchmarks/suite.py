@@ -14,7 +14,7 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,13 +117,20 @@ def main(folder: Path | None, json_file: Path, write_docs: bool, **settings: Any
     click.echo(text)
     if write_docs:
         tables.put_into_docs(text)
-    over = [run for one in report["cases"] for run in one["runs"] if run["within_limit"] is False]
-    for run in over:
-        click.echo(
-            f"stride {run['stride']} under {run['memory']} needed {run['peak_memory_bytes']:,} bytes",
-            err=True,
-        )
+    over = over_limits(report)
+    for line in over:
+        click.echo(line, err=True)
     sys.exit(1 if over else 0)
+
+
+def over_limits(report: dict[str, Any]) -> list[str]:
+    """Return a line for every run that needed more memory than its limit."""
+    return [
+        f"stride {run['stride']} under {run['memory']} needed {run['peak_memory_bytes']:,} bytes"
+        for one in report["cases"]
+        for run in one["runs"]
+        if run["within_limit"] is False
+    ]
 
 
 def command_line(settings: dict[str, Any]) -> str:
@@ -144,31 +151,6 @@ def command_line(settings: dict[str, Any]) -> str:
         words += [f"--bundle={Path(settings['bundle']).name}", f"--device={settings['device']}"]
         words += [f"--precision={settings['precision']}"]
     return shlex.join(words)
-
-
-def case(scene: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Measure the floor and every run of one tile, in turns; return what counts of each, and all rounds."""
-    wanted: list[Wanted] = []
-    for stride in settings["strides"]:
-        wanted += [(stride, products, None) for products in settings["products"]]
-        wanted += [(stride, settings["products"][-1], limit) for limit in settings["limits"]]
-    floors: list[dict[str, Any]] = []
-    rounds: dict[Wanted, list[dict[str, Any]]] = {each: [] for each in wanted}
-    for turn in range(settings["repeats"]):
-        click.echo(f"  round {turn + 1}: floor", err=True)
-        floors.append(_floor(scene, settings))
-        for each in wanted:
-            click.echo(f"  round {turn + 1}: {_named(each)}", err=True)
-            rounds[each].append(_mapped(scene, each, settings))
-    floor = _chosen(floors, settings["summary"])
-    chosen = {each: _chosen(rounds[each], settings["summary"]) for each in wanted}
-    found = [
-        _compared(one, floor, chosen.get((each[0], "windows", None))) | {"rounds": _plain(rounds[each])}
-        for each, one in chosen.items()
-    ]
-    return {**{key: floor.pop(key) for key in ("grid", "input_bytes")}, "floor": floor, "runs": found} | {
-        "floor_rounds": [{key: one[key] for key in ("seconds", "cpu_seconds")} for one in floors]
-    }
 
 
 def _named(wanted: Wanted) -> str:
@@ -225,6 +207,37 @@ def _mapped(scene: Path, wanted: Wanted, settings: dict[str, Any]) -> dict[str, 
         **spent.as_json(),
         "within_limit": spent.peak_memory_bytes <= limit[1] if limit else None,
         "timings": manifest["timings"],
+    }
+
+
+def case(
+    scene: Path,
+    settings: dict[str, Any],
+    *,
+    measure_floor: Callable[[Path, dict[str, Any]], dict[str, Any]] = _floor,
+    measure_run: Callable[[Path, Wanted, dict[str, Any]], dict[str, Any]] = _mapped,
+) -> dict[str, Any]:
+    """Measure the floor and every run of one tile, in turns; return what counts of each, and all rounds."""
+    wanted: list[Wanted] = []
+    for stride in settings["strides"]:
+        wanted += [(stride, products, None) for products in settings["products"]]
+        wanted += [(stride, settings["products"][-1], limit) for limit in settings["limits"]]
+    floors: list[dict[str, Any]] = []
+    rounds: dict[Wanted, list[dict[str, Any]]] = {each: [] for each in wanted}
+    for turn in range(settings["repeats"]):
+        click.echo(f"  round {turn + 1}: floor", err=True)
+        floors.append(measure_floor(scene, settings))
+        for each in wanted:
+            click.echo(f"  round {turn + 1}: {_named(each)}", err=True)
+            rounds[each].append(measure_run(scene, each, settings))
+    floor = _chosen(floors, settings["summary"])
+    chosen = {each: _chosen(rounds[each], settings["summary"]) for each in wanted}
+    found = [
+        _compared(one, floor, chosen.get((each[0], "windows", None))) | {"rounds": _plain(rounds[each])}
+        for each, one in chosen.items()
+    ]
+    return {**{key: floor.pop(key) for key in ("grid", "input_bytes")}, "floor": floor, "runs": found} | {
+        "floor_rounds": [{key: one[key] for key in ("seconds", "cpu_seconds")} for one in floors]
     }
 
 

@@ -60,6 +60,8 @@ class Found:
     radar: list[Slice] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    most: int = MOST_ITEMS
+    """Items read of one catalogue at most."""
     _seen: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, item: Any, area: Area, source: Source) -> None:
@@ -91,7 +93,15 @@ class Window:
         )
 
 
-def search(catalogue: str, area: Area, windows: dict[str, Window], network: Network, found: Found) -> None:
+def search(
+    catalogue: str,
+    area: Area,
+    windows: dict[str, Window],
+    network: Network,
+    found: Found,
+    *,
+    page: int = PAGE,
+) -> None:
     """Add to `found` what a catalogue holds of an area.
 
     Parameters
@@ -103,6 +113,8 @@ def search(catalogue: str, area: Area, windows: dict[str, Window], network: Netw
         ``optical`` and ``radar`` -> times; a kind that is absent is not searched.
     network : Network
     found : Found
+    page : int
+        Items of one request.
 
     Raises
     ------
@@ -129,7 +141,7 @@ def search(catalogue: str, area: Area, windows: dict[str, Window], network: Netw
     for kind, window in windows.items():
         names = [name for name in collections if _kind(name) == kind]
         if names:
-            _query_one(api, names, area, window, network, found, Source(catalogue, url))
+            _query_one(api, names, area, window, network, found, Source(catalogue, url), page)
 
 
 def _kind(collection: str) -> str | None:
@@ -178,6 +190,7 @@ def _query_one(
     network: Network,
     found: Found,
     source: Source,
+    page_size: int,
 ) -> None:
     """Search a STAC API, page by page."""
     href, method = api
@@ -189,7 +202,7 @@ def _query_one(
             collections=collections,
             bbox=box,
             datetime=window.text,
-            limit=PAGE,
+            limit=page_size,
         )
         seen: set[str] = set()
         for page in query.pages_as_dicts():
@@ -200,10 +213,10 @@ def _query_one(
             if not ids - seen:  # empty, or a server that pages in circles
                 break
             seen |= ids
-            if len(seen) > MOST_ITEMS:
+            if len(seen) > found.most:
                 found.notices.append(
                     Notice(
-                        "W700", f"{source.catalogue}: more than {MOST_ITEMS} images; the rest was not read."
+                        "W700", f"{source.catalogue}: more than {found.most} images; the rest was not read."
                     )
                 )
                 break

@@ -101,8 +101,8 @@ def test_a_tile_that_is_there_is_used_again(report: dict[str, Any]) -> None:
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def fake_rounds(monkeypatch: pytest.MonkeyPatch, peak: int) -> None:
-    """Measure nothing: rounds of the floor take 4, 1 and 2 s, those of runs 9, 5 and 6 s."""
+def measured_case(peak: int, *options: str) -> dict[str, Any]:
+    """Return a case of which nothing is measured: rounds of the floor take 4, 1 and 2 s, runs 9 to 6.5 s."""
     floors, runs = iter([4.0, 1.0, 2.0]), iter([9.0, 9.5, 5.0, 5.5, 6.0, 6.5])
 
     def floor(*_: object) -> dict[str, Any]:
@@ -127,32 +127,14 @@ def fake_rounds(monkeypatch: pytest.MonkeyPatch, peak: int) -> None:
             "timings": {"seconds": seconds, "stages": {}, "work": {}},
         }
 
-    monkeypatch.setattr(suite, "_floor", floor)
-    monkeypatch.setattr(suite, "_mapped", mapped)
-    monkeypatch.setattr(suite, "_tile", lambda *_: Path("scene.yaml"))
-    monkeypatch.setattr(suite, "_refuse_impossible", lambda *_: None)
+    settings = suite.main.make_context("benchmarks", list(options)).params
+    return suite.case(Path("scene.yaml"), settings, measure_floor=floor, measure_run=mapped)
 
 
 @pytest.mark.parametrize(("summary", "expected"), [("best", (1.0, 5.0, 5.5)), ("median", (2.0, 6.0, 6.5))])
-def test_of_several_rounds_a_whole_one_counts(
-    summary: str, expected: tuple[float, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    fake_rounds(monkeypatch, peak=1_900_000_000)
-    arguments = [
-        "--repeats",
-        "3",
-        "--summary",
-        summary,
-        "--stride",
-        "64",
-        "--memory",
-        "2GB",
-        "--products",
-        "all",
-    ]
-    done = CliRunner().invoke(suite.main, [*arguments, "--json", str(tmp_path / "report.json")])
-    assert done.exit_code == 0, done.output
-    (case,) = json.loads((tmp_path / "report.json").read_text())["cases"]
+def test_of_several_rounds_a_whole_one_counts(summary: str, expected: tuple[float, ...]) -> None:
+    rounds = ("--repeats=3", f"--summary={summary}")
+    case = measured_case(1_900_000_000, *rounds, "--stride=64", "--memory=2GB", "--products=all")
     plain, limited = case["runs"]
     assert (case["floor"]["seconds"], plain["seconds"], limited["seconds"]) == expected
     assert plain["of_floor"]["seconds"] == pytest.approx(expected[1] / expected[0])
@@ -161,37 +143,20 @@ def test_of_several_rounds_a_whole_one_counts(
     assert (plain["within_limit"], limited["within_limit"]) == (None, True)
 
 
-def test_runs_are_compared_with_windows_of_their_own_stride(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    fake_rounds(monkeypatch, peak=1_900_000_000)
-    arguments = ["--stride", "64", "--stride", "32", "--products", "windows", "--products", "all"]
-    done = CliRunner().invoke(suite.main, [*arguments, "--json", str(tmp_path / "report.json")])
-    assert done.exit_code == 0, done.output
-    (case,) = json.loads((tmp_path / "report.json").read_text())["cases"]
+def test_runs_are_compared_with_windows_of_their_own_stride() -> None:
+    products = ("--products=windows", "--products=all")
+    case = measured_case(1_900_000_000, "--stride=64", "--stride=32", *products)
     kinds = [(run["stride"], run["products"], run["seconds"]) for run in case["runs"]]
     assert kinds == [(64, "windows", 9.0), (64, "all", 9.5), (32, "windows", 5.0), (32, "all", 5.5)]
     assert [run["of_windows"]["seconds"] for run in case["runs"]] == pytest.approx([1, 9.5 / 9, 1, 1.1])
 
 
-def test_a_run_that_needs_more_memory_than_allowed_fails_the_suite(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    fake_rounds(monkeypatch, peak=2_000_000_001)
-    arguments = [
-        "--stride",
-        "64",
-        "--memory",
-        "2GB",
-        "--json",
-        str(tmp_path / "report.json"),
-        "--products",
-        "all",
-    ]
-    done = CliRunner().invoke(suite.main, arguments)
-    assert done.exit_code == 1
-    assert "under 2GB needed 2,000,000,001 bytes" in done.output
-    assert "**over**" in done.output
+def test_a_run_that_needs_more_memory_than_allowed_fails_the_suite(report: dict[str, Any]) -> None:
+    case = measured_case(2_000_000_001, "--stride=64", "--memory=2GB", "--products=all")
+    over = report | {"cases": [report["cases"][0] | case]}
+    assert suite.over_limits(over) == ["stride 64 under 2GB needed 2,000,000,001 bytes"]
+    assert "**over**" in tables.markdown(over)
+    assert suite.over_limits(report) == []
 
 
 @pytest.mark.parametrize("amount", ["2", "GB", "many GB"])

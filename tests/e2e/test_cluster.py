@@ -209,23 +209,27 @@ def test_a_row_that_workers_die_over_is_given_up(work: Work, tmp_path: Path) -> 
 
 
 def test_when_workers_or_the_scheduler_are_gone_it_says_so_and_keeps_what_is_finished(
-    scene: Path, local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scene: Path, local: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(cluster, "PATIENCE_S", 2)
-    monkeypatch.setattr(connect, "CONNECT_S", 5)
     begun, out = tmp_path / "begun", tmp_path / "out"
     with DaskProcesses(tmp_path) as processes:
-        with pytest.raises(LandslideMapError) as none_yet, connected(processes.address):
+        with (
+            pytest.raises(LandslideMapError) as none_yet,
+            connected(processes.address, timeout=5, patience=2),
+        ):
             pass
         last = processes.worker("last", preload=NEVER_DONE.format(rows=1, begun=str(begun)))
         processes.await_workers("last")
         killed = killed_once(begun, last)
-        with connected(processes.address) as workers, pytest.raises(LandslideMapError) as none_left:
+        with (
+            connected(processes.address, timeout=5, patience=2) as workers,
+            pytest.raises(LandslideMapError) as none_left,
+        ):
             map_scene(scene, out, stride=STRIDE, cluster=workers)
         killed.result()
         processes.worker("next")
         processes.await_workers("next")
-        with connected(processes.address) as workers:
+        with connected(processes.address, timeout=5, patience=2) as workers:
             processes.scheduler.kill()
             with pytest.raises(LandslideMapError) as no_scheduler:
                 map_scene(scene, out, stride=STRIDE, cluster=workers)
@@ -274,13 +278,12 @@ def test_a_scheduler_that_is_lost_before_versions_are_read(tmp_path: Path) -> No
     assert caught.value.code == "E630"
 
 
-def test_a_scheduler_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connect, "CONNECT_S", 1)
+def test_a_scheduler_that_does_not_answer() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
     for wrong in (address, "nonsense://here", "tcp://127.0.0.1:99999999"):
-        with pytest.raises(LandslideMapError) as caught, connected(wrong):
+        with pytest.raises(LandslideMapError) as caught, connected(wrong, timeout=1):
             pass
         assert caught.value.code == "E630"
         assert wrong in caught.value.message

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import dask
 import numpy as np
 import pytest
 import torch
@@ -14,12 +17,11 @@ from landslide_map.bands import MODEL_BANDS
 from landslide_map.datasets.cut_windows import LabelRule, cut_windows
 from landslide_map.datasets.labelled_windows import read_labelled_windows
 from landslide_map.features.window_statistics import statistics_and_pixels
-from landslide_map.inference import rows as predicting
+from landslide_map.inference.rows import predict_rows
 from landslide_map.inference.score import score
 from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.mapping.map_scene import map_scene
 from landslide_map.models.bundle.load import load_bundle
-from landslide_map.models.networks import device_worker
 from landslide_map.scene.model import load_scene
 from landslide_map.training.windows.train import train
 from landslide_map.windows import plan_windows
@@ -63,39 +65,32 @@ def test_map_and_scores_agree(scene: Path, bundle: Path, tmp_path: Path) -> None
     assert len(set(np.round(scored["p_one"], 4))) > 3
 
 
-def test_how_windows_are_grouped_and_threads_change_no_bit(
-    scene: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_how_windows_are_grouped_and_threads_change_no_bit(scene: Path, bundle: Path) -> None:
     inputs, ensemble, plan = open_inputs(load_scene(scene)), load_bundle(bundle), plan_windows((160, 160), 48)
-    (expected,) = predicting.predict_rows(inputs, ensemble, plan, 0.75, [0])
-    monkeypatch.setattr(predicting, "PIXEL_SLAB", 3)  # one row of windows at a time
-    monkeypatch.setattr(device_worker, "cpu_workers", lambda _: 3)
-    (rows,) = predicting.predict_rows(inputs, ensemble, plan, 0.75, [0])
-    for name, values in expected.record.arrays().items():
-        assert rows.record.arrays()[name].tobytes() == values.tobytes(), name
+    (expected,) = predict_rows(inputs, ensemble, plan, 0.75, [0])
+    for part in (slice(0, 1), slice(1, 3)):
+        some = replace(plan, row_starts=plan.row_starts[part])
+        with dask.config.set(num_workers=3):
+            (rows,) = predict_rows(inputs, ensemble, some, 0.75, [0])
+        networks = [rows.record.members.index(name) for name in ("one", "two")]
+        found = rows.record.member_probability[:, networks]
+        together = expected.record.member_probability.reshape(3, 3, -1)[part][..., networks]
+        np.testing.assert_array_equal(found, together.reshape(found.shape))
 
 
-def test_a_bundle_without_networks_keeps_no_pixels(
-    scene: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[tuple[object, ...]] = []
-
-    def spied(stack: object, plan: object, pixels: list[str], **options: object) -> object:
-        seen.append((tuple(pixels), options["slab"]))
-        return statistics_and_pixels(stack, plan, pixels, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(predicting, "statistics_and_pixels", spied)
-    recipe = tiny_window_recipe()
+def test_a_bundle_without_networks_cuts_no_windows(scene: Path, bundle: Path, tmp_path: Path) -> None:
     assert load_bundle(bundle).needs_pixels
-    train(*labelled_windows(16), tmp_path / "trees", recipe=recipe, members=["trees", "more"])
-    map_scene(scene, tmp_path / "map", bundle=tmp_path / "trees", stride=64)
-    assert seen == [((), predicting.SLAB)]
+    trees = tmp_path / "trees"
+    train(*labelled_windows(16), trees, recipe=tiny_window_recipe(), members=["trees", "more"])
+    for own, cut in ((bundle, True), (trees, False)):
+        result = map_scene(scene, tmp_path / "map", bundle=own, stride=64, device="cpu", overwrite=True)
+        assert ("cut windows" in json.loads(result.manifest.read_text())["timings"]["work"]) == cut
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
 def test_cuda_that_is_absent_is_refused_before_anything_is_read(
-    scene: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scene: Path, bundle: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with raised("E610", messages.NO_CUDA_DEVICE):
         map_scene(scene, tmp_path / "map", bundle=bundle, device="cuda")
     assert not (tmp_path / "map").exists()

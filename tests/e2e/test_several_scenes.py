@@ -9,6 +9,7 @@ import sqlite3
 import zipfile
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -18,13 +19,13 @@ import rasterio
 from rasterio.windows import from_bounds
 
 from landslide_map.errors import LandslideMapError
-from landslide_map.mapping import map_scenes as several
 from landslide_map.mapping.map_scene import MapResult, map_scene
 from landslide_map.mapping.map_scenes import Outcome, SeveralResult, map_scenes, scene_names
 from landslide_map.models.bundle.load import Bundle, load_bundle
 from landslide_map.products.columns import ANALYSED, LANDSLIDES
 from landslide_map.products.geopackage import read_layer
 from tests.support import messages
+from tests.support.killed_process import heard_by
 from tests.support.raised import raised
 from tests.support.sample_scene import cut_sample
 
@@ -137,21 +138,22 @@ def test_each_scene_has_the_result_of_a_run_of_its_own(
         assert (both.out / "south" / name).read_bytes() == (alone.out / name).read_bytes()
 
 
+class Mapped(list[str]):
+    """The names of the scenes that were begun, as their progress shows."""
+
+    def __call__(self, stage: str, _done: int, _total: int) -> None:
+        name, of_scene, _ = stage.partition(": ")
+        if of_scene and name not in self:
+            self.append(name)
+
+
 @pytest.fixture
-def mapped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the scenes that are really mapped."""
-    names: list[str] = []
-
-    def spied(scene: Path, out: Path, **options: object) -> MapResult:
-        names.append(out.name)
-        return map_scene(scene, out, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(several, "map_scene", spied)
-    return names
+def mapped() -> Mapped:
+    return Mapped()
 
 
 def test_a_failing_scene_costs_itself_and_the_command_goes_on_from_there(
-    folder: Path, halves: list[Path], both: SeveralResult, tmp_path: Path, mapped: list[str]
+    folder: Path, halves: list[Path], both: SeveralResult, tmp_path: Path, mapped: Mapped
 ) -> None:
     broken = rows(folder, "broken", 0, CUT)
     good = broken.read_text()
@@ -159,7 +161,12 @@ def test_a_failing_scene_costs_itself_and_the_command_goes_on_from_there(
     reported: list[Outcome] = []
     scenes = [halves[0], broken, halves[1]]
     first = map_scenes(
-        scenes, tmp_path / "out", threshold=THRESHOLD, outline="windows", on_outcome=reported.append
+        scenes,
+        tmp_path / "out",
+        threshold=THRESHOLD,
+        outline="windows",
+        progress=mapped,
+        on_outcome=reported.append,
     )
     assert reported == list(first.outcomes)
     assert mapped == ["north", "broken", "south"]
@@ -175,7 +182,7 @@ def test_a_failing_scene_costs_itself_and_the_command_goes_on_from_there(
     assert "absent.tif" in said["broken"]["error"]
     mapped.clear()
     broken.write_text(good)
-    again = map_scenes(scenes, tmp_path / "out", threshold=THRESHOLD, outline="windows")
+    again = map_scenes(scenes, tmp_path / "out", threshold=THRESHOLD, outline="windows", progress=mapped)
     assert mapped == ["broken"]
     assert [o.kept for o in again.outcomes] == [True, False, True]
     assert not again.failures
@@ -186,19 +193,21 @@ def test_a_failing_scene_costs_itself_and_the_command_goes_on_from_there(
 
 
 def test_a_finished_scene_is_kept_only_if_it_is_the_same(
-    halves: list[Path], both: SeveralResult, tmp_path: Path, mapped: list[str]
+    halves: list[Path], both: SeveralResult, tmp_path: Path, mapped: Mapped
 ) -> None:
     shutil.copytree(both.out, tmp_path / "out")
     before = (tmp_path / "out" / "landslides.gpkg").read_bytes()
-    map_scenes(halves, tmp_path / "out", threshold=THRESHOLD, outline="windows")
+    map_scenes(halves, tmp_path / "out", threshold=THRESHOLD, outline="windows", progress=mapped)
     assert mapped == []
     assert (tmp_path / "out" / "landslides.gpkg").read_bytes() == before
-    other = map_scenes(halves, tmp_path / "out", threshold=0.4, outline="windows")
+    other = map_scenes(halves, tmp_path / "out", threshold=0.4, outline="windows", progress=mapped)
     assert mapped == []
     assert codes(other) == ["E401", "E401"]
     assert f"threshold was {THRESHOLD} and is 0.4" in str(other.failures["north"])
     assert (tmp_path / "out" / "landslides.gpkg").read_bytes() == before
-    replaced = map_scenes(halves, tmp_path / "out", threshold=0.4, outline="windows", overwrite=True)
+    replaced = map_scenes(
+        halves, tmp_path / "out", threshold=0.4, outline="windows", progress=mapped, overwrite=True
+    )
     assert mapped == ["north", "south"]
     assert not replaced.failures
 
@@ -222,38 +231,33 @@ def test_names_come_from_files_and_folders_and_must_differ() -> None:
 
 
 def test_the_folder_of_a_single_result_is_refused_before_any_work(
-    halves: list[Path], whole: MapResult, mapped: list[str]
+    halves: list[Path], whole: MapResult, mapped: Mapped
 ) -> None:
     with pytest.raises(LandslideMapError) as caught:
-        map_scenes(halves, whole.out)
+        map_scenes(halves, whole.out, progress=mapped)
     assert caught.value.code == "E401"
     assert mapped == []
 
 
-def test_an_interruption_says_what_is_finished(
-    small: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(scene: Path, out: Path, **options: object) -> MapResult:
-        if out.name == "b":
-            raise KeyboardInterrupt("3 of 9 rows")
-        return map_scene(scene, out, **options)  # type: ignore[arg-type]
+def test_an_interruption_says_what_is_finished(small: list[Path], tmp_path: Path) -> None:
+    def interrupt(stage: str, _done: int, _total: int) -> None:
+        if stage == "b: write map":
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(several, "map_scene", interrupted)
-    with raised(KeyboardInterrupt, "1 of 2 scenes are finished", "b (3 of 9 rows)"):
-        map_scenes(small, tmp_path / "out", outline="windows")
+    with raised(KeyboardInterrupt, "1 of 2 scenes are finished", "b (1 of 1 rows of blocks are kept in "):
+        map_scenes(small, tmp_path / "out", outline="windows", progress=interrupt)
     assert (tmp_path / "out" / "a" / "run.json").exists()
 
 
 def test_an_interruption_while_polygons_are_merged_says_that_all_scenes_are_finished(
-    small: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: list[Path], tmp_path: Path
 ) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
+    def interrupt(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "tempfile.mkdtemp" and Path(arguments[0]).parent == tmp_path / "out":
+            raise KeyboardInterrupt
 
-    with monkeypatch.context() as broken:
-        broken.setattr(several, "write_geopackage", interrupted)
-        with pytest.raises(KeyboardInterrupt) as stop:
-            map_scenes(small, tmp_path / "out", outline="windows")
+    with heard_by(interrupt), pytest.raises(KeyboardInterrupt) as stop:
+        map_scenes(small, tmp_path / "out", outline="windows")
     assert str(stop.value) == "2 of 2 scenes are finished; the same command merges their polygons"
     assert not (tmp_path / "out" / "scenes.json").exists()
     assert all(outcome.kept for outcome in map_scenes(small, tmp_path / "out", outline="windows").outcomes)

@@ -22,9 +22,8 @@ from typing import Any
 
 import pytest
 
-from landslide_map.search import catalogues
 from landslide_map.search.area import Area
-from landslide_map.search.catalogues import Found, Window, search
+from landslide_map.search.catalogues import PAGE, Found, Window, search
 from landslide_map.search.event_time import EventTime
 from landslide_map.search.find_images import Query, find_images
 from landslide_map.search.network import Network
@@ -154,17 +153,16 @@ def _load(folder: Path, python: Path, run: dict[str, Any]) -> None:
         subprocess.run([str(python / "pypgstac"), "load", kind, str(path), "--method", "upsert"], **run)
 
 
-def found_in(server: str, area: Area, start: str, end: str) -> Found:
+def found_in(server: str, area: Area, start: str, end: str, page: int = PAGE) -> Found:
     found = Found()
     window = Window(utc(start), utc(end))
     with Network() as network:
-        search(server, area, {"optical": window, "radar": window}, network, found)
+        search(server, area, {"optical": window, "radar": window}, network, found, page=page)
     return found
 
 
-def test_every_page_is_read_once(server: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(catalogues, "PAGE", 4)
-    found = found_in(server, Area.of_box(*BOX), "2024-03-01T00:00", "2024-05-01T00:00")
+def test_every_page_is_read_once(server: str):
+    found = found_in(server, Area.of_box(*BOX), "2024-03-01T00:00", "2024-05-01T00:00", page=4)
     assert len(found.radar) == 2 * DAYS
     assert len(found.optical) == 2
     assert not found.rejected

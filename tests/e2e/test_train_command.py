@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from ruamel.yaml import YAML
 
 from landslide_map.training.windows.bundle import VOTES
 from landslide_map.training.windows.train import train
+from tests.support.killed_process import heard_by
 from tests.support.labelled import tiny_recipe
 from tests.support.network_recipes import labelled_windows, tiny_window_recipe
 
@@ -85,14 +87,14 @@ def test_wrong_calls_are_usage(arguments: list[str], said: str, data: Path, tmp_
 
 
 def test_an_interrupted_training_says_where_it_goes_on(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+    def interrupt(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and "_fold0." in str(arguments[0]):  # once the first epoch is learned
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr("landslide_map.training.windows.run.fit_fold", interrupted)
     out, recipe = tmp_path / "bundle", tmp_path / "tiny.yaml"
-    with pytest.raises(SystemExit) as stop:
+    with heard_by(interrupt), pytest.raises(SystemExit) as stop:
         main(["train", str(data), "--recipe", str(recipe), "--out", str(out), "--quiet"])
     assert stop.value.code == 130
     said = capsys.readouterr().err.strip()

@@ -31,7 +31,7 @@ from landslide_map.models.bundle.load import DEFAULT
 from landslide_map.products import FILES, MANIFEST
 from landslide_map.runtime.own_files import sealed, tree_records
 from tests.support.any_rows import any_row
-from tests.support.killed_process import changes_below
+from tests.support.killed_process import changes_below, heard_by
 from tests.support.raised import raised
 from tests.support.result_files import made
 from tests.support.tall_scene import write_tall_scene
@@ -354,24 +354,20 @@ def test_a_torn_or_changed_row_is_predicted_again(undisturbed: Path, tmp_path: P
 
 
 def test_a_disk_that_is_full_while_a_row_is_kept_costs_no_finished_row(
-    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    undisturbed: Path, tmp_path: Path
 ) -> None:
     out, number = tmp_path / "out", errno.ENOSPC
-    fsync = os.fsync
 
-    def full(handle: int) -> None:
-        if kept(out):
+    def full(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "os.rename" and str(arguments[0]).startswith(str(out)) and kept(out):
             raise OSError(number, os.strerror(number))
-        fsync(handle)
 
-    monkeypatch.setattr(os, "fsync", full)
-    with raised("E601", f"1 of {ROWS} rows of blocks are kept") as refused:
+    with heard_by(full), raised("E601", f"1 of {ROWS} rows of blocks are kept") as refused:
         resumed(undisturbed, out)
     assert os.strerror(number) in refused.value.message
     assert [path.name for path in out.iterdir()] == [checkpoint.FOLDER]
     assert {path.suffix for path in (out / checkpoint.FOLDER).iterdir()} == {".json", ".npz", ".tif"}
     assert len(kept(out)) == 1
-    monkeypatch.undo()
     resumed(undisturbed, out)
     assert rows(out) == {"predicted": ROWS - 1, "resumed": 1}
     assert content_is_that_of(out, undisturbed)

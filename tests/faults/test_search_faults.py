@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,7 +15,6 @@ import pytest
 
 from landslide_map.errors import LandslideMapError
 from landslide_map.runtime.progress import silent
-from landslide_map.search import catalogues
 from landslide_map.search.access import CopernicusDataSpace, PlanetaryComputer
 from landslide_map.search.area import Area
 from landslide_map.search.catalogues import Found, Window, search
@@ -56,8 +56,8 @@ def one(server: Loopback, folder: Path, **more) -> Download:
     return Download(f"{server.url}/a.tif", folder / "a.tif", **more)
 
 
-def searched(server: Loopback, network: Network, path: str = "/api") -> Found:
-    found = Found()
+def searched(server: Loopback, network: Network, path: str = "/api", **limits: int) -> Found:
+    found = Found(**limits)
     windows = {"optical": Window(utc("2024-02-01T00:00"), utc("2024-06-01T00:00"))}
     search(f"{server.url}{path}", AREA, windows, network, found)
     return found
@@ -326,15 +326,23 @@ def test_an_expired_signature_is_renewed_once(server: Loopback, tmp_path: Path):
     assert "sig=" not in error.value.message
 
 
+@dataclass
+class OnThisMachine(CopernicusDataSpace):
+    """The provider's login, catalogue and files at one address; only the files need a token."""
+
+    files: str = ""
+
+    def covers(self, url: str) -> bool:
+        return super().covers(url) and self.files in url
+
+
 def test_a_login_is_refreshed_and_an_absent_account_is_said(
     server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     answer = {"access_token": "abc", "refresh_token": "def", "expires_in": 600}
     server.files["/token"] = json.dumps(answer).encode()
     server.authorised = lambda path, headers: path == "/token" or headers.get("Authorization") == "Bearer abc"
-    access = CopernicusDataSpace(f"{server.url}/token", ("127.0.0.1",))
-    access_is_requested = access.covers
-    monkeypatch.setattr(access, "covers", lambda url: access_is_requested(url) and "/token" not in url)
+    access = OnThisMachine(f"{server.url}/token", ("127.0.0.1",), files="/a.tif")
     monkeypatch.delenv("CDSE_USERNAME", raising=False)
     with Network(access=(access,), attempts=3, sleep=lambda _s: None) as network:
         with pytest.raises(LandslideMapError) as error:
@@ -350,9 +358,7 @@ def test_without_an_account_the_catalogues_cloud_cover_is_used_and_said_once(
     server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.delenv("CDSE_USERNAME", raising=False)
-    access = CopernicusDataSpace(f"{server.url}/token", ("127.0.0.1",))
-    is_of_provider = access.covers
-    monkeypatch.setattr(access, "covers", lambda url: is_of_provider(url) and "/scl" in url)
+    access = OnThisMachine(f"{server.url}/token", ("127.0.0.1",), files="/scl")
     server.items = [sentinel2(utc(f"2024-04-{day}T02:25"), cloud=day) for day in (10, 15, 20)]
     for i, item in enumerate(server.items):
         item["assets"]["SCL"] = {"href": f"{server.url}/scl{i}.tif"}
@@ -374,13 +380,10 @@ def test_a_catalogue_that_pages_is_read_to_its_end(server: Loopback, network: Ne
     assert len(server.searches) == 7
 
 
-def test_a_catalogue_without_end_is_read_up_to_a_limit(
-    server: Loopback, network: Network, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(catalogues, "MOST_ITEMS", 5)
+def test_a_catalogue_without_end_is_read_up_to_a_limit(server: Loopback, network: Network):
     server.items = [sentinel2(utc("2024-03-01T02:25") + timedelta(days=i)) for i in range(25)]
     server.page = 4
-    found = searched(server, network)
+    found = searched(server, network, most=5)
     assert {notice.code for notice in found.notices} == {"W700"}
     assert len(found.optical) == 8
 

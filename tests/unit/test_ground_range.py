@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -314,7 +315,7 @@ def test_a_grd_product_needs_heights_and_ground_on_the_grid(tmp_path):
 
 
 def test_without_the_extra_three_ways_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(geometry, "find_spec", lambda _name: None)
+    monkeypatch.setitem(sys.modules, "sarsen", None)
     with pytest.raises(InputError) as refused:
         scene(tmp_path, BEFORE.write(tmp_path), AFTER.write(tmp_path), dem=str(write_dem(tmp_path)))
     assert refused.value.code == "E320"

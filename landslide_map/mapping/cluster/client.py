@@ -50,10 +50,11 @@ Task: TypeAlias = "Future[Any]"
 class Cluster:
     """The workers of one scheduler; each predicts one row of blocks at a time, with all of its threads."""
 
-    def __init__(self, client: Client, *, here: int = 0) -> None:
+    def __init__(self, client: Client, *, here: int = 0, patience: float = PATIENCE_S) -> None:
         self._client = client
         self._here = here
         """Workers that share this machine's memory with this process; 0 where they run elsewhere."""
+        self._patience = patience
         with self._listening():
             self._await_workers()
             self._refuse_other_versions()
@@ -217,7 +218,7 @@ class Cluster:
 
     def _result(self, future: Task, what: str) -> Any:
         try:
-            return future.result(timeout=PATIENCE_S)
+            return future.result(timeout=self._patience)
         except KilledWorker as error:
             raise ResourceError(
                 "E635",
@@ -246,11 +247,11 @@ class Cluster:
             workers = self._workers()
             if any(_has_gpu(worker) or not needs_gpu for worker in workers.values()):
                 return workers
-            if time.monotonic() - begin > PATIENCE_S:
+            if time.monotonic() - begin > self._patience:
                 kind = " with a GPU (--resources GPU=1)" if needs_gpu else ""
                 raise ResourceError(
                     "E631",
-                    f"the scheduler has had no worker{kind} for {PATIENCE_S:.0f} s. Start workers "
+                    f"the scheduler has had no worker{kind} for {self._patience:.0f} s. Start workers "
                     "(dask worker ADDRESS) and see what stopped those before. What was finished is kept.",
                 )
             time.sleep(_POLL_S)

@@ -21,7 +21,7 @@ from distributed.versions import VersionMismatchWarning
 
 from landslide_map.errors import ResourceError, UsageError
 from landslide_map.mapping.cluster import worker
-from landslide_map.mapping.cluster.client import Cluster
+from landslide_map.mapping.cluster.client import PATIENCE_S, Cluster
 from landslide_map.mapping.cluster.tls import TlsFiles, refusal
 
 CONNECT_S: Final = 10.0
@@ -35,7 +35,9 @@ _NOT_ACCEPTED: Final = (
 
 
 @contextmanager
-def connected(address: str, tls: TlsFiles | None = None) -> Iterator[Cluster]:
+def connected(
+    address: str, tls: TlsFiles | None = None, *, timeout: float = CONNECT_S, patience: float = PATIENCE_S
+) -> Iterator[Cluster]:
     """Yield the cluster of a scheduler that runs somewhere, ``tcp://host:port`` or ``tls://host:port``.
 
     Parameters
@@ -44,6 +46,10 @@ def connected(address: str, tls: TlsFiles | None = None) -> Iterator[Cluster]:
         As the scheduler prints it.
     tls : TlsFiles, optional
         Certificates of a connection by TLS; by default those of dask's own configuration.
+    timeout : float
+        Seconds to try to reach the scheduler.
+    patience : float
+        Seconds to wait for a worker, and for a finished row to arrive.
 
     Raises
     ------
@@ -58,8 +64,8 @@ def connected(address: str, tls: TlsFiles | None = None) -> Iterator[Cluster]:
             "E402",
             f"certificates are given, but {address} is not encrypted; give the address as tls://host:port",
         )
-    with silence_logging_cmgr(logging.CRITICAL), client_of(address, tls=tls) as client:
-        yield Cluster(client)
+    with silence_logging_cmgr(logging.CRITICAL), client_of(address, timeout, tls) as client:
+        yield Cluster(client, patience=patience)
 
 
 @contextmanager
@@ -92,8 +98,8 @@ def local_workers(count: int) -> Iterator[Cluster]:
 
 
 @contextmanager
-def client_of(address: str, timeout: float | None = None, tls: TlsFiles | None = None) -> Iterator[Client]:
-    """Yield a client of a scheduler, closed afterwards; `timeout` in seconds, by default ``CONNECT_S``.
+def client_of(address: str, timeout: float = CONNECT_S, tls: TlsFiles | None = None) -> Iterator[Client]:
+    """Yield a client of a scheduler, closed afterwards; `timeout` in seconds.
 
     Raises
     ------
@@ -101,9 +107,9 @@ def client_of(address: str, timeout: float | None = None, tls: TlsFiles | None =
         E630 no answer from there, E636 certificates are missing or not accepted.
     """
     security = None if tls is None else tls.security()
-    client, failure = _begun(address, CONNECT_S if timeout is None else timeout, security)
+    client, failure = _begun(address, timeout, security)
     if client is None:
-        refused = None if tls is None else refusal(address, tls, CONNECT_S)
+        refused = None if tls is None else refusal(address, tls, timeout)
         if refused is not None:
             raise ResourceError("E636", f"{address}: {_NOT_ACCEPTED.format(refused)}")
         raise ResourceError(
