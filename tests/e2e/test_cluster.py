@@ -35,7 +35,8 @@ from landslide_map.training.windows.train import train
 from landslide_map.windows import WindowPlan, plan_windows
 from sample_scenes.make_scene import make_scene
 from tests.support import messages
-from tests.support.dask_processes import PATIENCE_S, DaskProcesses
+from tests.support.dask_processes import DaskProcesses
+from tests.support.forked import PATIENCE_S, Forked
 from tests.support.network_recipes import labelled_windows, tiny_window_recipe
 from tests.support.raised import raised
 from tests.support.result_files import made
@@ -118,7 +119,7 @@ def in_order(rows: Iterable[RowResult]) -> list[bytes]:
     return [pickle.dumps(row) for row in sorted(rows, key=lambda row: row.block_row)]
 
 
-def killed_once(path: Path, worker: subprocess.Popen[bytes]) -> Future[None]:
+def killed_once(path: Path, worker: subprocess.Popen[bytes] | Forked) -> Future[None]:
     """Kill `worker` as soon as there is a file at `path`; the result says that it came to that."""
 
     def kill() -> None:
@@ -443,7 +444,12 @@ def test_networks_run_on_workers_with_a_gpu_and_the_rest_elsewhere(
 def test_local_workers_make_the_same_map_and_are_gone_afterwards(
     scene: Path, local: Path, tmp_path: Path
 ) -> None:
-    run = started(scene, tmp_path / "out", "--workers", 2, "--memory", "5GB")
+    options = ["--stride", str(STRIDE), "--workers", "2", "--memory", "5GB"]
+    run = subprocess.Popen(
+        [str(COMMAND), str(scene), "--out", str(tmp_path / "out"), *options],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     workers = lists_workers(run)
     _, said = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 0, said
@@ -458,23 +464,17 @@ def test_local_workers_make_the_same_map_and_are_gone_afterwards(
 
 
 def test_ctrl_c_leaves_no_worker_and_no_noise(scene: Path, tmp_path: Path) -> None:
-    run = started(scene, tmp_path / "out", "--workers", 2, "--stride", 8)
-    workers = lists_workers(run)
-    os.killpg(run.pid, signal.SIGINT)  # as a terminal does
-    _, said = run.communicate(timeout=PATIENCE_S)
+    options = ["--stride", 8, "--workers", 2]
+    with Forked("landslide_map_cli.start", scene, "--out", tmp_path / "out", *options, own_group=True) as run:
+        workers = lists_workers(run)
+        os.killpg(run.pid, signal.SIGINT)  # as a terminal does
+        _, said = run.communicate()
     assert run.returncode == 130
     assert_gone(workers)
     assert re.fullmatch(r"interrupted: .*", said.strip())
 
 
-def started(scene: Path, out: Path, *options: object) -> subprocess.Popen[str]:
-    arguments = map(str, [scene, "--out", out, "--stride", STRIDE, *options])
-    return subprocess.Popen(
-        [str(COMMAND), *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-
-
-def lists_workers(run: subprocess.Popen[str]) -> list[psutil.Process]:
+def lists_workers(run: subprocess.Popen[str] | Forked) -> list[psutil.Process]:
     """Wait until the command says that its workers have tasks, and return them."""
     assert run.stderr is not None
     said = ""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +20,8 @@ from landslide_map.mapping.cluster.tls import TlsFiles
 from landslide_map.mapping.map_scene import map_scene
 from sample_scenes.make_scene import make_scene
 from tests.support.dask_processes import DaskProcesses
+from tests.support.forked import Forked
 from tests.support.result_files import made
-
-COMMAND = Path(sys.executable).with_name("landslide-map")
 
 
 def certificates(folder: Path, authority: trustme.CA) -> TlsFiles:
@@ -50,7 +47,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
 
 @pytest.fixture(scope="module")
 def dask(ours: TlsFiles, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskProcesses]:
-    processes = DaskProcesses(tmp_path_factory.mktemp("dask"))
+    processes = DaskProcesses(tmp_path_factory.mktemp("dask"), fresh=True)
     processes.tls = ours
     with processes:
         processes.worker("a")
@@ -65,13 +62,10 @@ def tls_options(files: TlsFiles) -> list[str]:
 def test_a_map_by_tls_has_the_same_bytes(dask: DaskProcesses, ours: TlsFiles, tmp_path: Path) -> None:
     scene = make_scene(tmp_path / "scene", seed=5, size=160)
     assert dask.address.startswith("tls://127.0.0.1:")
-    run = subprocess.run(
-        [str(COMMAND), str(scene), "--out", "there", "--scheduler", dask.address, *tls_options(ours)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
+    options = ["--out", "there", "--scheduler", dask.address, *tls_options(ours)]
+    with Forked("landslide_map_cli.start", scene, *options, cwd=tmp_path) as run:
+        _, said = run.communicate()
+    assert run.returncode == 0, said
     assert json.loads((tmp_path / "there" / "run.json").read_text())["timings"]["workers"]["cpu_seconds"] > 0
     assert made(tmp_path / "there") == made(map_scene(scene, tmp_path / "here").out)
 

@@ -22,6 +22,7 @@ import xarray as xr
 
 from landslide_map.models.bundle.load import DEFAULT
 from tests.support.command import command
+from tests.support.forked import Forked
 from tests.support.result_files import made
 from tests.support.sample_scene import SAMPLE, dense_corner
 
@@ -277,16 +278,13 @@ def test_a_wrong_call_is_usage(arguments: list[str], tmp_path: Path) -> None:
 )
 def test_an_interrupted_run_leaves_nothing(sent: list[signal.Signals], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run = subprocess.Popen(
-        [str(COMMAND), str(SCENE), "--stride", "8", "--out", str(out)], stderr=subprocess.PIPE, text=True
-    )
-    assert run.stderr is not None
-    assert any(line.startswith("check inputs") for line in run.stderr)  # as far as that, no further
-    time.sleep(0.2)
-    for number in sent:
-        run.send_signal(number)
-        time.sleep(0.02)
-    _, said = run.communicate(timeout=120)
+    with Forked("landslide_map_cli.start", SCENE, "--stride", "8", "--out", out) as run:
+        assert any(line.startswith("check inputs") for line in run.stderr)  # as far as that, no further
+        time.sleep(0.2)
+        for number in sent:
+            run.send_signal(number)
+            time.sleep(0.02)
+        _, said = run.communicate()
     assert run.returncode == 130, said
     assert "interrupted" in said
     assert "Traceback" not in said

@@ -22,11 +22,11 @@ from landslide_map.runtime.byte_size import MIB, amount
 from landslide_map.runtime.memory_limit import MemoryPlan
 from landslide_map.runtime.process_memory import resident_memory
 from landslide_map.windows import plan_windows
+from tests.support.forked import Forked
 from tests.support.raised import raised
 from tests.support.result_files import made
 from tests.support.tall_scene import write_tall_scene
 
-COMMAND = Path(sys.executable).with_name("landslide-map")
 STRIDE = 24
 ROWS, COLS = 2100, 130
 
@@ -63,11 +63,11 @@ def test_limits_and_threads_change_no_byte(
 
 
 def test_a_limit_that_is_too_small_leaves_nothing_behind(scene: Path, tmp_path: Path) -> None:
-    words = [COMMAND, scene, "--out", tmp_path / "out", "--memory", "100MB"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 6, done.stderr
-    assert re.search(r"E640: the memory limit of 0\.10 GB is too small: .*needs 0\.\d\d GB", done.stderr)
-    assert "Traceback" not in done.stderr
+    with Forked("landslide_map_cli.start", scene, "--out", tmp_path / "out", "--memory", "100MB") as run:
+        _, said = run.communicate()
+    assert run.returncode == 6, said
+    assert re.search(r"E640: the memory limit of 0\.10 GB is too small: .*needs 0\.\d\d GB", said)
+    assert "Traceback" not in said
     assert not (tmp_path / "out").exists()
 
 

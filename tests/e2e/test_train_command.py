@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,12 @@ from ruamel.yaml import YAML
 
 from landslide_map.training.windows.bundle import VOTES
 from landslide_map.training.windows.train import train
+from tests.support.command import command
+from tests.support.forked import Forked
 from tests.support.killed_process import heard_by
 from tests.support.labelled import tiny_recipe
 from tests.support.network_recipes import labelled_windows, tiny_window_recipe
 
-COMMAND = Path(sys.executable).with_name("landslide-map")
 RECIPE = tiny_window_recipe().reduced(("two", "trees"))
 
 
@@ -41,20 +40,19 @@ def data(tmp_path: Path) -> Path:
 
 def test_killed_training_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "bundle"
-    call = [str(COMMAND), "train", str(data), "--recipe", str(tmp_path / "tiny.yaml"), "--out", str(out)]
-    first = subprocess.Popen(call, stderr=subprocess.PIPE, text=True)
-    assert first.stderr is not None
+    call = ["train", data, "--recipe", tmp_path / "tiny.yaml", "--out", out]
     said = []
-    for line in first.stderr:
-        said.append(line)
-        if "two fold 2 of 2, epoch 1 of 2: loss" in line:
-            first.send_signal(signal.SIGKILL)
-            break
-    first.communicate()
+    with Forked("landslide_map_cli.start", *call) as first:
+        for line in first.stderr:
+            said.append(line)
+            if "two fold 2 of 2, epoch 1 of 2: loss" in line:
+                first.kill()
+                break
+        first.wait()
     assert first.returncode == -signal.SIGKILL, said
     assert not out.exists()
     assert (tmp_path / "bundle.training" / "two_fold0.safetensors").is_file()
-    again = subprocess.run(call, capture_output=True, text=True, check=False)
+    again = command(*call)
     assert again.returncode == 0, again.stderr
     assert "1 folds of networks were finished before; 1 are to be trained" in again.stderr
     assert "two fold 2 of 2, epoch 2 of 2: loss" in again.stderr

@@ -1,4 +1,7 @@
-"""A scheduler and workers of dask.distributed in processes of their own, on this machine, at random ports."""
+"""A scheduler and workers of dask.distributed in processes of their own, on this machine, at random ports.
+
+They are forked, which spares their imports; ``fresh=True`` starts each as its command does.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +19,20 @@ from typing import Self
 
 from landslide_map.mapping.cluster.connect import client_of
 from landslide_map.mapping.cluster.tls import TlsFiles
-
-PATIENCE_S = 120  # a busy machine imports slowly
+from tests.support.forked import PATIENCE_S, Forked
 
 
 class DaskProcesses:
     """Ends everything that it started."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    def __init__(self, folder: Path, fresh: bool = False, **settings: object) -> None:
         """`settings` are dask's, of the scheduler: ``allowed_failures=0``."""
         self.folder = folder
+        self._fresh = fresh
         self.tls: TlsFiles | None = None
         """Certificates that scheduler, workers and clients show, where set before it is entered."""
         self._settings = {f"DASK_DISTRIBUTED__SCHEDULER__{k.upper()}": str(v) for k, v in settings.items()}
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._running: list[subprocess.Popen[bytes] | Forked] = []
 
     def __enter__(self) -> Self:
         self._file = self.folder / "scheduler.json"
@@ -55,7 +58,7 @@ class DaskProcesses:
 
     def worker(
         self, name: str, *options: object, preload: str = "", folder: Path | None = None
-    ) -> subprocess.Popen[bytes]:
+    ) -> subprocess.Popen[bytes] | Forked:
         """Start a worker of one thread in `folder`; `preload` is Python that runs in it first."""
         if preload:
             path = self.folder / f"{name}_preload.py"
@@ -82,19 +85,24 @@ class DaskProcesses:
         log: str,
         folder: Path | None = None,
         environment: Mapping[str, str] | None = None,
-    ) -> subprocess.Popen[bytes]:
+    ) -> subprocess.Popen[bytes] | Forked:
         if self.tls is not None:
             files = zip(("ca-file", "cert", "key"), astuple(self.tls), strict=True)
             options = (*options, *(part for name, file in files for part in (f"--tls-{name}", file)))
-        command = [sys.executable, "-m", "distributed.cli.dask_" + program, *map(str, options)]
+        module = "distributed.cli.dask_" + program
+        arguments = [*map(str, options), "--host", "127.0.0.1", "--no-dashboard"]
+        variables = {**os.environ, "DASK_TEMPORARY_DIRECTORY": str(self.folder), **(environment or {})}
         with (self.folder / f"{log}.log").open("wb") as out:
-            started = subprocess.Popen(
-                [*command, "--host", "127.0.0.1", "--no-dashboard"],
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                cwd=folder or self.folder,
-                env={**os.environ, "DASK_TEMPORARY_DIRECTORY": str(self.folder), **(environment or {})},
-            )
+            started: subprocess.Popen[bytes] | Forked
+            if self._fresh:
+                command = [sys.executable, "-m", module, *arguments]
+                started = subprocess.Popen(
+                    command, stdout=out, stderr=out, cwd=folder or self.folder, env=variables
+                )
+            else:
+                started = Forked(
+                    module, *arguments, stdout=out, stderr=out, cwd=folder or self.folder, env=variables
+                )
         self._running.append(started)
         return started
 
