@@ -1,6 +1,6 @@
 """A scheduler and workers of dask.distributed in processes of their own, on this machine, at random ports.
 
-They are forked, which spares their imports; ``fresh=True`` starts each as its command does.
+They are forked, without seconds of imports; ``fresh=True`` starts each as its command does.
 """
 
 from __future__ import annotations
