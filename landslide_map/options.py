@@ -18,7 +18,7 @@ Outline = Literal["objects", "windows", "pixels", "both"]
 members, or this joined with the probability of objects."""
 
 Pixels = Literal["near", "everywhere"]
-"""Where the pixel members of a bundle compute: near candidates, or on the whole grid."""
+"""Extent of the pixel members of a bundle: near candidates, or the whole grid."""
 
 Voters = Literal["fitting", "all"]
 """Members that vote on terrain-flattened backscatter: those that their training fits, or all."""

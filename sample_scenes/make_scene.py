@@ -17,7 +17,7 @@ __all__ = ["EPSG", "ULX", "ULY", "make_scene"]
 
 HERE = Path(__file__).parent
 SLIDES_PER_KM2 = 75.0
-"""Of :func:`make_scene`: so dense that windows of a small scene hold slides."""
+"""Density of slides of :func:`make_scene`: windows of a small scene then hold slides."""
 SAMPLE = EventOptions(
     seed=21,
     slides_per_km2=4.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -46,3 +47,13 @@ def test_docstrings_of_tests_use_the_same_words() -> None:
     found = [own for path in modules for _, own in of_python(path, str(path.relative_to(ROOT)))]
     assert len(found) > 1000
     assert not [f"{own.place}: {own.text}" for own in found if forbidden(own)]
+
+
+def test_a_description_begins_with_the_noun_that_it_describes() -> None:
+    opening = re.compile(r'^\s*"""(Of|What|How|Those|Where|As from) .*', re.MULTILINE)
+    modules = [path for folder in CODE[:4] for path in sorted((ROOT / folder).rglob("*.py"))]
+    assert not {
+        str(path.relative_to(ROOT)): found[0].strip()
+        for path in modules
+        if (found := opening.search(path.read_text("utf-8")))
+    }

@@ -33,7 +33,7 @@ from landslide_map.windows import WindowPlan, plan_windows
 
 STAGE: Final = reporting.Stage("cut windows", "windows")
 RECORD: Final = "windows.json"
-"""Where the windows come from, beside their labels."""
+"""File with the origin of the windows, beside their labels."""
 CUT_WINDOWS: Final = Kind(RECORD, holds="labelled windows", exclusive=True)
 UNLABELLED: Final = -1
 

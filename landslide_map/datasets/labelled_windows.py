@@ -17,7 +17,7 @@ from landslide_map.errors import InputError
 LABELS: Final = "Train.csv"
 """Labels of the competition's layout: columns ``ID,label``."""
 FOLDERS: Final = ("train_data/train_data", "train_data", ".")
-"""Where the windows may lie beside it, the published place first."""
+"""Folders of the windows beside it, the published name first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ NOTHING: Final = Kept()
 
 @dataclass(frozen=True)
 class Collectors:
-    """Where pixels of a scene are kept while one reader goes through its rows of blocks."""
+    """Store of a scene's pixels while one reader reads its rows of blocks."""
 
     inputs: SceneInputs
     layers: LayerCollector | None

@@ -24,7 +24,7 @@ POINTS: Final = 64
 STEP: Final = 9
 """Every ninth point is tested first: 17 km apart on a Sentinel-2 tile."""
 WHOLE: Final = 0.99
-"""From this share on, a source counts as covering the grid."""
+"""Least share of the grid from which a source counts as covering it."""
 
 Covered = npt.NDArray[np.bool_]
 """``(POINTS, POINTS)``, over the grid: where there is a valid pixel."""

@@ -27,7 +27,7 @@ class UnopenedBand:
     nodata: tuple[float, ...] | None = None
     """None for what the file says."""
     placed: Grid | None = None
-    """Where the pixels lie, if the product says so elsewhere."""
+    """Grid of the pixels, if the product declares it outside of the raster."""
     like: Grid | None = None
     """A band of the same image, whose ground it covers."""
     limits: tuple[float, float] = FLOAT32
@@ -145,7 +145,7 @@ class RadarTrack:
 
 @dataclass(frozen=True, slots=True)
 class WaterMask:
-    """Where water is, whatever the images show; one of both is there."""
+    """Water mask of the scene, as polygons or a raster."""
 
     band: RasterBand | None = None
     """Above 0 where there is water."""

@@ -25,10 +25,10 @@ class Loop(NamedTuple):
     """A loop as a run calls it."""
 
     file: str
-    """With its folder, as in an import."""
+    """Name of the module with its folder, as in an import."""
     name: str
     types: str
-    """Of its arguments."""
+    """Types of its arguments."""
 
 
 _ROWS, _BYTES, _PIXELS, _BANDS = "int64[::1]", "uint8[:,::1]", "float32[:,::1]", "float32[:,:,::1]"
@@ -103,7 +103,7 @@ LOOPS: Final = (
     Loop("products.imagery", "smoothed_change", f"{_BYTES},"),
     Loop("products.imagery", "_coloured", f"{_PIXELS}, {_BYTES}"),
 )
-"""In the order in which a run calls them."""
+"""Loops in the order in which a run calls them."""
 
 
 def dispatcher(loop: Loop) -> tuple[Any, tuple[Any, ...]]:

@@ -11,8 +11,8 @@ from landslide_map.raster.band import RasterBand
 from landslide_map.raster.coordinates import horizontal
 
 GROUND_M: Final = (-500.0, 9000.0)
-"""From the Dead Sea to Everest. Anything else is fill, -9999 or -32768, which files often do not declare:
-taken as ground it would be flat."""
+"""Range from the Dead Sea to Everest. Anything else is fill, -9999 or -32768, which files often do not
+declare: taken as ground it would be flat."""
 
 
 def height_band(path: str, dataset: DatasetReader) -> RasterBand:

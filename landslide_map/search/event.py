@@ -65,7 +65,7 @@ class Plan:
     """A scene of an event, and the files that it needs; what ``event.json`` keeps."""
 
     folder: Path
-    """Where scene.yaml is."""
+    """Folder of scene.yaml."""
     images: Path
     downloads: tuple[Download, ...]
     elevation: tuple[str, ...]

@@ -50,7 +50,7 @@ class UnusableItemError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where an item comes from."""
+    """Source of an item."""
 
     catalogue: str
     base: str | Path | None = None

@@ -92,7 +92,7 @@ def present(inputs: SceneInputs, name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where on the grid to read, and the files that are open."""
+    """Block of the grid to read, and the open files."""
 
     grid: Grid
     block: Block

@@ -34,7 +34,7 @@ class Distribution(TypedDict):
     scene: list[float] | None
     """Quantiles 5, 50, 95 %, in the unit of the model band; None if too few pixels are valid."""
     middle_half: float | None
-    """From the 25 % to the 75 % quantile of `scene`."""
+    """Range from the 25 % to the 75 % quantile of `scene`."""
     training: list[float]
 
 

@@ -65,7 +65,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a patch lies on the ground."""
+    """Place of a patch on the ground."""
 
     crs: CRS
     transform: Affine

@@ -34,7 +34,7 @@ MARGIN = 96
 EPSG, ULX, ULY = 32651, 800_040.0, 2_660_040.0
 """125.95 E, 24.0 N: nothing but sea, next to the border of UTM zones 51 and 52."""
 OPTICAL_PASS, POST_DELAY = timedelta(minutes=-65), timedelta(days=14)
-"""From the event's time to the hour of Sentinel-2, and to the first clear image after it."""
+"""Time from the event to the hour of Sentinel-2, and to the first clear image after it."""
 CLOUD_SHARE = (0.02, 0.10)
 """Share of the map, where clouds are requested."""
 
@@ -49,7 +49,7 @@ class Track:
     """Degrees."""
     relative_orbit: int
     first: timedelta
-    """From the event to the first pass after it; three passes before it, twelve days apart."""
+    """Time from the event to the first pass after it; three passes before it, twelve days apart."""
 
 
 TRACKS = (

@@ -26,7 +26,7 @@ STEP_DB = 1 / 8
 
 @dataclass(frozen=True, slots=True)
 class PixelGrid:
-    """Where a raster lies."""
+    """Place of a raster."""
 
     epsg: int
     transform: Affine

@@ -34,7 +34,7 @@ LEVEL_STEP_DB: Final = 4.0
 OTHER_GROUND: Final = 0.2
 """Share of an image beyond another, from which their levels are those of other ground."""
 CLEAN_BORDERS: Final = datetime(2018, 3, 13, tzinfo=UTC)
-"""From then on ESA's processor leaves no noise at the borders of images."""
+"""Date from which ESA's processor leaves no noise at the borders of images."""
 BORDER_DB, BORDER_SHARE = -30.0, 0.005
 """Land and calm water are brighter in VV: in 18 real images at most 0.0008 of the pixels are not."""
 _METRES_PER_DEGREE: Final = 111_320.0

@@ -18,7 +18,7 @@ REVERSED: Final = -0.15
 """Correlation of fine structure in post and post - pre. It is 0.44 to 0.77 in real pairs, from 0.20 on in
 filtered ones, and as much below 0 in post and pre - post."""
 CONFIRMED: Final = 0.15
-"""From this correlation on the sign is right."""
+"""Least correlation of a right sign."""
 APART: Final = 2
 """Columns between the pixels compared: neighbours may share their speckle."""
 

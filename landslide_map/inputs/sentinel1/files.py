@@ -53,7 +53,7 @@ class RadarFile:
     descriptions: tuple[str, ...]
     """Band descriptions, empty where a band has none."""
     placed: Grid | None = None
-    """Where the pixels lie, if the product says so elsewhere."""
+    """Grid of the pixels, if the product declares it outside of the raster."""
     nodata: tuple[float, ...] | None = None
     """Values that mean "no data", if the product says so elsewhere."""
     recorded: Recorded = ()

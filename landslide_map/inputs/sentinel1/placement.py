@@ -48,7 +48,7 @@ MARGIN: Final = 1 / 16
 PLACES: Final = 3
 """Chips along each axis of an image."""
 MOVED_PX: Final = 1.0
-"""From this displacement on an image is moved: of filtered images it is measured to 0.6 pixels only."""
+"""Least displacement that moves an image: of filtered images it is measured to 0.6 pixels only."""
 TOGETHER_PX: Final = 1.0
 """Images whose displacements differ less lie on each other."""
 

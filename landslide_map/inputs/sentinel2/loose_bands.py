@@ -29,7 +29,7 @@ class LooseBands:
     files: dict[str, Path]
     """``B02, B03, B04, B08`` and, where there is one, ``SCL``."""
     acquired: datetime | None
-    """From the names, UTC; None where they have no date."""
+    """Time from the names, UTC; None where they have no date."""
     by_day: bool
     """Whether only the day is known."""
 

@@ -34,7 +34,7 @@ from landslide_map.runtime.threads import in_threads
 CHIP, SMALLEST = 256, 128
 """Edges of a chip, pixels; two along each axis are compared."""
 BESIDE_PX: Final = 5
-"""From this displacement on Sentinel-2 is said to lie beside Sentinel-1: relief and smoothing shift by up to
+"""Least displacement of Sentinel-2 against Sentinel-1 that is reported: relief and smoothing shift by up to
 2."""
 TURNS: Final = {
     "upside down": (True, False),

@@ -1,4 +1,4 @@
-"""From the published weight files of the two segmentation systems to a bundle of pixel members.
+"""Import of the published weight files of two segmentation systems as a bundle of pixel members.
 
 Files are read inertly (:mod:`.torch_archive`). Every key and shape is checked against the network of the
 installed segmentation-models-pytorch.

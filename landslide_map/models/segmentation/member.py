@@ -42,7 +42,7 @@ class SegmentationMember:
     """Weights (safetensors) of each fold."""
     threshold: float = 0.5
     precision: Precision = "float32"
-    """Of the networks' products; stems stay in float32, and so do all results."""
+    """Precision of the networks' products; stems stay in float32, and so do all results."""
     _networks: dict[tuple[int, str, str], Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -52,7 +52,7 @@ class SegmentationMember:
 
     @property
     def input(self) -> Literal["tiles"]:
-        """What :meth:`predict` takes."""
+        """Kind of input of :meth:`predict`."""
         return "tiles"
 
     def predict(

@@ -23,7 +23,7 @@ from landslide_map.models.statistics.ubjson import write_ubjson
 
 Features = npt.NDArray[np.float32]
 Predictor = Callable[[npt.NDArray[np.floating]], npt.NDArray[np.float64]]
-"""From ``(window, feature)`` to probabilities, ``(window,)``, on one thread; several may call it at once."""
+"""Function from ``(window, feature)`` to probabilities ``(window,)``, on one thread; threads may share it."""
 
 _ROWS: Final = 2048
 """Windows that a thread predicts at a time: enough for every thread to have some, whatever the folds."""
@@ -147,7 +147,7 @@ class StatisticsMember(ParsedFolds):
 
     @cached_property
     def one_window(self) -> Features:
-        """As many zeros as there are features of the member's channels."""
+        """Zeros, one for each feature of the member's channels."""
         return np.zeros((1, len(feature_names(self.channels))), np.float32)
 
     def predict(self, x: xr.DataArray) -> npt.NDArray[np.float64]:
@@ -155,7 +155,7 @@ class StatisticsMember(ParsedFolds):
         return self.predict_features(feature_table(x, self.channels)[0])
 
     def predict_features(self, features: Features) -> npt.NDArray[np.float64]:
-        """As :meth:`predict`, from the member's features: members of equal channels share them."""
+        """Predict from the member's features: members of equal channels share them."""
         return mean_vote(self.predictors, features)
 
 

@@ -19,7 +19,7 @@ _MOST_NODES: Final = 2**20
 _MOST_TREES: Final = 100_000
 _MOST_FEATURES: Final = 100_000
 _LARGEST: Final = 1e15
-"""Of a leaf: thousands of them still have a sum."""
+"""Greatest value of a leaf: thousands of them still have a sum."""
 _NO_PARENT: Final = 2**31 - 1
 _FLOATS: Final = ("base_weights", "loss_changes", "split_conditions", "sum_hessian")
 _INDICES: Final = ("left_children", "right_children", "parents", "split_indices")

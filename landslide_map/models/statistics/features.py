@@ -1,4 +1,4 @@
-"""From window statistics to the features of the statistics members.
+"""Features of the statistics members, from window statistics.
 
 One function serves training and map runs. Every feature is a pure function of statistics of
 channels that the member declares, so a member can never see a channel that it must not use.

@@ -21,7 +21,7 @@ _SCORED_ROWS: Final = 256
 _ROWS: Final = 512
 """Windows at a time: what a layer makes of them stays in the CPU's cache."""
 _MOST_BYTES: Final = 2**28
-"""Of the arrays of a file; those of the default bundle have 1 MB."""
+"""Greatest size of the arrays of a file; those of the default bundle have 1 MB."""
 _FIELDS: Final = ("knots", "scores", "weights0", "bias0")
 
 

@@ -29,7 +29,7 @@ _ALL: Final = np.uint32(0xFFFFFFFF)
 _DE_BRUIJN: Final = np.uint32(0x077CB531)
 """Its 32 five-bit parts all differ: times a power of two, the upper five bits identify which one it was."""
 _SLOTS: Final = [((int(_DE_BRUIJN) << leaf) & int(_ALL)) >> 27 for leaf in range(LEAVES)]
-"""Where the vote of each leaf is, counted from the left: what its bit alone becomes in :func:`_score`."""
+"""Position of the vote of each leaf, counted from the left: the result of its bit in :func:`_score`."""
 _TREE: Final = re.compile(r"^Tree=\d+$", re.MULTILINE)
 _ZERO: Final = float(np.float32(1e-35))
 """Up to here LightGBM takes a value for 0."""

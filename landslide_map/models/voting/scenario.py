@@ -43,7 +43,7 @@ class Scenario:
     metrics: Mapping[str, Any] | None = None
     """Out-of-fold figures, window level."""
     cascade: Cascade | None = None
-    """Where its cheap members alone may call a window no landslide, if that was learned."""
+    """Rule by which its cheap members alone may call a window no landslide, if it was learned."""
 
     @property
     def rule(self) -> Rule | None:

@@ -26,8 +26,8 @@ _PIXEL_ROWS: Final = 1024
 Rounds = Sequence[Sequence[int]]
 """Numbers of the members that predict together, round after round."""
 StopRule = Callable[[Floats, Floats], Bools]
-"""From bounds of (probability - threshold), ``(window,)``, 0 where no member votes: the windows that need no
-further predictions (:mod:`landslide_map.models.voting.early_exit`)."""
+"""Function from bounds of (probability - threshold), ``(window,)``, 0 where no member votes, to the windows
+that need no further predictions (:mod:`landslide_map.models.voting.early_exit`)."""
 
 
 class Pixels(Protocol):
