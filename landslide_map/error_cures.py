@@ -252,4 +252,4 @@ CURES: Final[dict[str, str]] = {
     "I610": "Follow the message if that is too long",
     "I611": "Map a smaller area, or use a GPU, if that is too long",
 }
-"""Code -> what to do, in one or two sentences."""
+"""Code -> remedy, in one or two sentences."""

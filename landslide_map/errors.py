@@ -77,7 +77,7 @@ class Notice:
     code: str
     """Documented code, ``W...`` (read the result with care) or ``I...`` (for information)."""
     message: str
-    """One sentence: what was found, where, and what it means."""
+    """One sentence: finding, place and meaning."""
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

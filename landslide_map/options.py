@@ -30,4 +30,4 @@ OPERATING_POINTS: Final[dict[OperatingPoint, str]] = {
     "recall90": "the highest threshold that finds 90 % of the landslide windows",
     "precision90": "the lowest threshold at which 90 % of the alarms are right",
 }
-"""Name -> what it promises, at window level."""
+"""Name -> its meaning, at window level."""

@@ -195,7 +195,7 @@ class WindowRecord:
         return replace(self, **numbers)
 
     def to_dataset(self) -> xr.Dataset:
-        """Return what ``windows.nc`` stores of a record with rows and columns.
+        """Return the content of ``windows.nc`` from a record with rows and columns.
 
         Returns
         -------

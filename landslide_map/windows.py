@@ -16,7 +16,7 @@ from landslide_map.errors import InputError, UsageError
 from landslide_map.grid import BLOCK
 
 SIZE: Final = 64
-"""Edge of a window, pixels: what every model was trained on."""
+"""Edge of a window, pixels: that of the training windows."""
 LEAST_STRIDE: Final = 8
 """Pixels: denser windows cost more and say nothing new."""
 

@@ -90,7 +90,7 @@ def check_scene(
 
 
 def describe_inputs(inputs: SceneInputs) -> dict[str, Any]:
-    """Return what was understood of every input, ready for JSON: no pixel is read."""
+    """Return the properties of every input, ready for JSON: no pixel is read."""
     return {
         "event_time": inputs.event_time.isoformat(),
         "grid": _grid(inputs.grid),

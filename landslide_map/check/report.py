@@ -11,7 +11,7 @@ from landslide_map.runtime.progress import duration
 
 
 def report_lines(report: dict[str, Any]) -> Iterator[str]:
-    """Yield the lines that say what :func:`landslide_map.check.check_scene.check_scene` found."""
+    """Yield the lines of a report of :func:`landslide_map.check.check_scene.check_scene`."""
     grid = report["grid"]
     yield f"Event       {report['event_time']}"
     yield (
@@ -80,7 +80,7 @@ def _track(orbit: str, track: dict[str, Any] | None) -> Iterator[str]:
 
 
 def _known(image: dict[str, Any]) -> Iterator[str]:
-    """Yield what is known of a Sentinel-1 image, each with its source."""
+    """Yield the properties of a Sentinel-1 image, each with its source."""
     for key in ("acquired", "platform", "orbit", "relative_orbit", "polarisation", "units", "quantity"):
         if image[key]:
             title = "relative orbit " if key == "relative_orbit" else ""

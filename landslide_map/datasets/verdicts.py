@@ -19,7 +19,7 @@ from landslide_map.windows import WindowPlan
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """Reviewed outlines of a map, by what was decided."""
+    """Reviewed outlines of a map, by verdict."""
 
     landslides: gpd.GeoSeries
     """Confirmed, or drawn by hand."""

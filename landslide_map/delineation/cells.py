@@ -32,7 +32,7 @@ _LEAST_SHARE: Final = 8
 
 
 def cells_of(layers: Mapping[str, Codes]) -> dict[str, Codes]:
-    """Return what a strip of the grid says of its cells, one byte each.
+    """Return the codes of the cells of a strip of the grid, one byte each.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ class LayerCollector:
         self.of = self._blocks.of
 
     def taken(self, block_row: int, height: int) -> Strip | None:
-        """Return what is kept of a row of blocks that was read, and forget it and all above.
+        """Return the kept pixels of a row of blocks, and drop these and all above.
 
         Parameters
         ----------

@@ -136,7 +136,7 @@ def _numbered(parents: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], in
 
 
 def shapes_of(runs: Runs, cols: npt.NDArray[np.int32], top: int) -> npt.NDArray[np.int64]:
-    """Return what describes the shape of each component, as sums, and its box.
+    """Return the shape of each component, as sums, and its box.
 
     Returns
     -------

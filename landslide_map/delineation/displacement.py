@@ -65,7 +65,7 @@ class Displacement:
 
 
 def match_sums(layers: Mapping[str, Codes], cells: Mapping[str, Codes]) -> Sums:
-    """Return what a strip says of the displacement, ``(group, column)``; zeros without both tracks.
+    """Return the sums of a strip for the displacement, ``(group, column)``; zeros without both tracks.
 
     Columns: sums of the change of backscatter at each shift from the bare pixels, sums of blurred bare pixels
     there, and how many are bare. Sums are exact: those of strips can be added in any order.

@@ -224,7 +224,7 @@ def _add_row(
     first: int,
     stop: int,
 ) -> None:
-    """Add what the pixels of one row say of pixel `k`: neighbours within reach, of the same group."""
+    """Add the evidence of one row of pixels for pixel `k`: neighbours within reach, of the same group."""
     for n in range(first, stop):
         right = np.int64(cols[n]) - np.int64(cols[k])
         if right > REACH:
@@ -246,7 +246,7 @@ def _add_row(
 def parts(
     strip: Strip, owner: npt.NDArray[np.int64], member: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return what connected part of an object each pixel is in, and the object of each part.
+    """Return the connected part of an object for each pixel, and the object of each part.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ Z_MOST: Final = 6.0
 
 @dataclass(frozen=True)
 class WindowLayers:
-    """Probabilities of windows in each rectangle between window edges, thousandths."""
+    """Least and greatest probability of the windows over each rectangle between window edges, thousandths."""
 
     row_edges: npt.NDArray[np.int64]
     col_edges: npt.NDArray[np.int64]

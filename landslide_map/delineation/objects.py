@@ -51,7 +51,7 @@ class Score(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Objects(Regions):
-    """Regions with what is known of each."""
+    """Regions with their features."""
 
     features: npt.NDArray[np.float32]
     """``(object, feature)``, of :data:`features.FEATURES`."""
@@ -64,7 +64,7 @@ class Objects(Regions):
 
 @dataclass(frozen=True)
 class Measures:
-    """Candidates of a strip, and what was measured of them."""
+    """Candidates of a strip, and their measurements."""
 
     tree: Tree
     sums: npt.NDArray[np.int64]

@@ -23,7 +23,7 @@ more than :data:`bareness.LEAFY` and the least drop, so pixels bright enough are
 
 @dataclass(frozen=True)
 class Strip:
-    """The pixels kept from some rows of the grid, row by row, and what its cells say."""
+    """Kept pixels of some rows of the grid, row by row, and the codes of its cells."""
 
     top: int
     """First pixel row."""

@@ -52,7 +52,7 @@ class Regions:
         return rows & (self.run_first < block.col + block.width) & (self.run_stop > block.col)
 
     def _columns(self, _order: Ints) -> dict[str, npt.NDArray[np.floating]]:
-        """Return what else is known of some regions, in this order."""
+        """Return further features of some regions, in this order."""
         return {}
 
 

@@ -19,7 +19,7 @@ from landslide_map.models.statistics.boosters import Predictor, lightgbm_predict
 
 DOCUMENT: Final = "model.json"
 IMAGE: Final = "image"
-"""Variant for candidates without a change of backscatter: what windows say is blind there."""
+"""Variant for candidates without a change of backscatter: probabilities of windows do not help there."""
 RADAR: Final = "radar"
 """Variant for candidates with at least one track."""
 _LEAST: Final = 1e-6
@@ -30,7 +30,7 @@ class Variant:
     """Trees for candidates with some sensors, each learned without some of the simulated events."""
 
     columns: tuple[int, ...]
-    """Positions in :data:`features.FEATURES` of what the trees read."""
+    """Positions in :data:`features.FEATURES` of the features of the trees."""
     models: tuple[bytes, ...] = field(repr=False)
     """Files of LightGBM, parsed at first use: most scenes need one variant."""
     slope: float

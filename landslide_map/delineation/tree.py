@@ -40,7 +40,7 @@ class Tree:
         _add(values, self.pixel_node[chosen], found)
 
     def gather(self, found: npt.NDArray[np.int64]) -> None:
-        """Add to every node what its children have, deepest first."""
+        """Add to every node the values of its children, deepest first."""
         _gather(self.parent, found)
 
 

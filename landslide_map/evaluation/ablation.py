@@ -124,7 +124,7 @@ def permuted_ablation(
     folds: npt.NDArray[np.int64] | None = None,
     report: Report = silent,
 ) -> dict[str, Any]:
-    """Shuffle each modality and each statistic among windows and see what a bundle loses.
+    """Measure the loss of a bundle when each modality and each statistic is shuffled among windows.
 
     No training; it measures what *this* bundle relies on, not what could be learned without. Related values
     together are shuffled together, but windows arise that no satellite ever saw, so losses are exaggerated.

@@ -43,7 +43,7 @@ SIZE_EDGES: Final = (1e3, 1e4, 1e5, 1e6)
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Mapped and known landslides within the area compared, and what is said of them."""
+    """Mapped and known landslides within the compared area, and their figures."""
 
     figures: dict[str, Any]
     """Figures, as :func:`compare` and :func:`evaluate_map` return them."""

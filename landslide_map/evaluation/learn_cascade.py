@@ -50,7 +50,7 @@ def learn_cascade(
     overwrite: bool = False,
     report: Report = silent,
 ) -> LearnedCascades:
-    """Write a copy of a bundle that knows what its members on statistics alone would lose.
+    """Write a copy of a bundle with the losses of its members on statistics alone.
 
     Parameters
     ----------

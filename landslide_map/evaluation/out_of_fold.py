@@ -153,7 +153,7 @@ def combine_nested(
 
 
 def _chooser(scenario: Scenario) -> Callable[[Floats], float]:
-    """Return what chooses a fold's threshold as the scenario's own was chosen: by its operating point."""
+    """Return the function that chooses a fold's threshold as that of the scenario: by operating point."""
     at_it = [name for name, value in scenario.operating_points.items() if value == scenario.threshold]
     name: OperatingPoint = at_it[0] if at_it else "f1"
 

@@ -107,7 +107,7 @@ def evaluate_pixels(
 
 
 def published_beside(members: Sequence[SegmentationMember], layout: str) -> list[str]:
-    """Return what was published of such members, with what the numbers mean."""
+    """Return the published figures of such members, with their meaning."""
     if layout == "l4s":
         return [
             f"published for {own.name}: {landslide4sense.ROWS[own.name].batch_f1:.4f}, the mean of "

@@ -154,7 +154,7 @@ def kept_predictions(
 def figures(
     predicted: LabelledPredictions, *, ids: Iterable[str] = (), all_members: bool = False
 ) -> dict[str, Any]:
-    """Return what :func:`evaluate` returns, from votes."""
+    """Return the result of :func:`evaluate`, from votes."""
     bundle = predicted.bundle
     seen = bundle.trained_on(ids)
     probability, threshold, chosen = predicted.combine_predictions(bundle.scenarios)

@@ -98,7 +98,7 @@ class UnfinishedWindows:
         return PixelWindows(strip, rows, self._plan.col_starts, self._plan.size)
 
     def drop_before(self, window_row: int) -> None:
-        """Forget what no window of `window_row` and below needs."""
+        """Drop the cells that no window of `window_row` and below needs."""
         if window_row == len(self._plan.row_starts):
             return
         cell, pixel = int(self._rows[0][window_row]), int(self._plan.row_starts[window_row])

@@ -199,7 +199,7 @@ def array_statistics(
 
 
 def row_bytes(plan: WindowPlan, bands: int, kept: int) -> tuple[int, int, int]:
-    """Return what :func:`statistics_and_pixels` holds at most of one row of blocks, bytes.
+    """Return the greatest memory of :func:`statistics_and_pixels` for one row of blocks, bytes.
 
     Parameters
     ----------
@@ -282,7 +282,7 @@ def _cuts(starts: Indices, plan: WindowPlan) -> Indices:
 
 
 def _pixel_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return what the kernels are compiled for: float32 as it is, all else as float64."""
+    """Return the type for the kernels: float32 as it is, all else as float64."""
     return np.dtype(np.float32 if dtype == np.float32 else np.float64)
 
 

@@ -25,7 +25,7 @@ MANY: Final = 0.1
 
 @dataclass(frozen=True)
 class SceneResult:
-    """Numbers of all windows of a scene, and what the scene as a whole shows."""
+    """Numbers of all windows of a scene, and distributions of the whole scene."""
 
     record: WindowRecord
     """Record with rows and columns of windows."""

@@ -63,7 +63,7 @@ class Collectors:
         return stack
 
     def taken(self, block_row: int) -> dict[str, Any]:
-        """Return what was kept of a row of blocks, as fields of ``RowResult``."""
+        """Return the kept pixels of a row of blocks, as fields of ``RowResult``."""
         grid = self.inputs.grid
         return {
             "strip": self.layers.taken(block_row, grid.height) if self.layers else None,

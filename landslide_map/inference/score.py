@@ -43,7 +43,7 @@ def score(
     announce: Callable[[Notice], object] = lambda _: None,
     **given: Unpack[BundleFields],
 ) -> pd.DataFrame:
-    """Return the probability of landslide of every window, and what each member says.
+    """Return the probability of landslide of every window, and that of each member.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def write_csv(table: pd.DataFrame, path: str | PathLike[str]) -> None:
 
 
 def chunk_statistics(bundle: Bundle, chunk: npt.NDArray[np.floating]) -> xr.DataArray:
-    """Return what the bundle's members read of ready windows, ``(window, channel, statistic)``."""
+    """Return the statistics of ready windows for the bundle's members, ``(window, channel, statistic)``."""
     return array_statistics(eighteen_channels(chunk), CHANNELS, median=bundle.needs_median)
 
 

@@ -71,7 +71,7 @@ class _Image:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """The text of a scene.yaml, and what a person has to know."""
+    """Text of a scene.yaml, and remarks for the user."""
 
     text: str
     missing: tuple[str, ...]
@@ -165,7 +165,7 @@ def _of_bands(folder: Path) -> datetime | None:
 
 
 def _optical_lines(images: list[_Image], event_time: datetime, base: Path) -> tuple[list[str], list[str]]:
-    """Return the lines of the image after the event, and what is missing; other images are comments."""
+    """Return the lines of the image after the event, and missing parts; other images are comments."""
     dated = [image for image in images if image.dated(event_time)]
     after = [image for image in dated if image.acquired is not None and image.acquired > event_time]
     undated = [image for image in images if image not in dated]

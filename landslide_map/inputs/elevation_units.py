@@ -25,7 +25,7 @@ NO_HEIGHTS: Final = re.compile(
     r"(^|[^a-z])(slope|aspect|hill_?shade|shaded|roughness|curvature|tri|tpi)([^a-z]|$)"
 )
 COMMON_M: Final = 30.0
-"""Slopes are compared at this distance, whatever the pixels are."""
+"""Distance at which slopes are compared, for pixels of any size."""
 STEEP_DEG: Final = 55.0
 """Slope that one pixel in ten exceeds nowhere over a scene: 17 to 34 degrees in mountains and hills seen
 here."""

@@ -43,7 +43,7 @@ def opened_band(band: UnopenedBand) -> RasterBand:
 
 @lru_cache(maxsize=256)
 def opened_angle(band: UnopenedBand) -> tuple[RasterBand, float]:
-    """Open incidence angles, and return by what they are multiplied to be degrees.
+    """Open incidence angles, and return their factor to degrees.
 
     Raises
     ------

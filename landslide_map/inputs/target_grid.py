@@ -114,7 +114,7 @@ def _from_meridian_m(grid: Grid) -> float:
 
 
 def _stretches(grid: Grid) -> tuple[float, float]:
-    """Return the greatest and the least of what metres on the ground are on the grid, at its centre."""
+    """Return the greatest and the least scale of the grid against the ground, at its centre."""
     left, bottom, right, top = grid.bounds
     projection = Proj(grid.crs.to_wkt())
     to_degrees = Transformer.from_crs(projection.crs, projection.crs.geodetic_crs, always_xy=True)

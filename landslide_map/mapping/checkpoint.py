@@ -144,7 +144,7 @@ class Checkpoint:
                 yield row.strip
 
     def _rows(self) -> list[RowResult]:
-        """Return the finished rows of blocks; a file that is not what it was is removed."""
+        """Return the finished rows of blocks; a changed file is removed."""
         found = []
         for path in sorted(self.folder.glob(_ROWS)):
             row = self._read(path)
@@ -214,7 +214,7 @@ class Checkpoint:
 
 @contextmanager
 def report_checkpoint_on_error(out: str | PathLike[str]) -> Iterator[None]:
-    """Say in an interruption or refusal that ends a run what `out` keeps of it."""
+    """Report the kept work in an interruption or refusal that ends a run."""
     try:
         yield
     except UsageError:

@@ -114,7 +114,7 @@ def dispatcher(loop: Loop) -> tuple[Any, tuple[Any, ...]]:
 
 @contextmanager
 def compiling_ahead(needed: bool | None = None) -> Iterator[None]:
-    """Compile in another process what this one needs later; by default if it is not in the cache."""
+    """Compile later loops of this process in another one; by default if they are not in the cache."""
     process = None
     if needed or (needed is None and CPU_COUNT > 1 and _is_new()):
         command = [sys.executable, "-m", __name__]

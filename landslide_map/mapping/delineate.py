@@ -28,7 +28,7 @@ from landslide_map.window_record import WindowRecord
 from landslide_map.windows import WindowPlan
 
 EVIDENCE = ("desc", "asc", "ndvi_before", "slope")
-"""Kinds of evidence beside the image and the windows; what a scene lacks is not there to be counted."""
+"""Kinds of evidence beside the image and the windows; missing kinds are not counted."""
 
 
 def object_map(
@@ -81,7 +81,7 @@ def _unlike(objects: Objects, record: WindowRecord, plan: WindowPlan) -> npt.NDA
 
 
 def window_layers(probability: npt.NDArray[np.floating], plan: WindowPlan) -> WindowLayers:
-    """Return what the windows over each place say; a window that was not analysed says nothing."""
+    """Return the extremes of the windows over each place; windows that were not analysed are left out."""
     mosaic = window_mosaic(plan)
     probability = probability.astype(np.float64)
     unknown = np.isnan(probability)

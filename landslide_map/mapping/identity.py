@@ -80,7 +80,7 @@ def run_identity(
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Say file by file and setting by setting in what two identities differ.
+    """Return the differences of two identities, file by file and setting by setting.
 
     Examples
     --------
@@ -126,7 +126,7 @@ class InputFiles:
         """The same for ``run.json``, which people compare between machines."""
 
     def refuse_changed(self) -> None:
-        """Refuse to go on with a file that is not what it was; a missing file is left to its reader.
+        """Refuse a file that changed; a missing file is left to its reader.
 
         Raises
         ------

@@ -57,7 +57,7 @@ class PixelMap:
 
 @dataclass(frozen=True, slots=True)
 class PixelMapOptions:
-    """Which members, where, on what."""
+    """Members, extent and device."""
 
     near: Path | None = None
     """Vector file or folder of results: pixels farther than 32 px from its polygons are left out."""

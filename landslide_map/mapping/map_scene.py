@@ -164,7 +164,7 @@ def _add_pixel_members(
     tags: dict[str, str],
     progress: reporting.Report,
 ) -> tuple[ObjectMap | None, dict[str, str]]:
-    """Write what the bundle's pixel members say; return objects and tags with it."""
+    """Write the probability of the bundle's pixel members; return objects and tags with it."""
     output = ready.settings.output
     tags |= objects.tags if objects else {}
 

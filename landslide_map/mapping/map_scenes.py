@@ -245,7 +245,7 @@ def _finished(scene: Path, out: Path, prediction: PredictionOptions, run: RunOpt
 
 
 def _write_merged(out: Path, outcomes: Sequence[Outcome]) -> int:
-    """Write the polygons of all scenes that have a result, and what became of every scene."""
+    """Write the polygons of all scenes that have a result, and the outcome of every scene."""
     results = {outcome.name: outcome.result for outcome in outcomes if outcome.result is not None}
     if not results:
         return 0
@@ -292,7 +292,7 @@ def _write_merged(out: Path, outcomes: Sequence[Outcome]) -> int:
 
 
 def _account(outcomes: Sequence[Outcome], landslides: int, files: Path) -> dict[str, Any]:
-    """Return what ``scenes.json`` says; `files` is the folder of what was made."""
+    """Return the content of ``scenes.json``; `files` is the folder of the results."""
     return {
         "format_version": FORMAT_VERSION,
         "written": datetime.now(UTC),
@@ -312,7 +312,7 @@ def _of_scene(report: Report, name: str, stage: str, done: int, total: int) -> N
 
 
 def _standing(outcomes: Sequence[Outcome], names: Sequence[str], kept: str) -> str:
-    """Say what an interruption leaves; with every scene mapped, their polygons were being merged."""
+    """Report the results that an interruption leaves; with every scene mapped, polygons were being merged."""
     done = sum(outcome.result is not None for outcome in outcomes)
     rest = f"goes on with {names[len(outcomes)]}" if len(outcomes) < len(names) else "merges their polygons"
     finished = f"{done} of {len(names)} scenes are finished; the same command {rest}"

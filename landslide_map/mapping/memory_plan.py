@@ -32,7 +32,7 @@ from landslide_map.windows import WindowPlan
 # Measured on a full tile (10980 x 10980) with the default bundle, one to eight threads on 2 cores, strides 8
 # to 64. No peak is above the estimate (docs/decisions/0040-memory.md).
 THREAD: Final = 80 * MIB
-"""A thread that reads one block of a sensor: 13 planes of 4 MiB, and what converting one takes."""
+"""Memory of a thread that reads one block of a sensor: 13 planes of 4 MiB, and the conversion of one."""
 CACHED: Final = 9 / 8
 """Times the size of GDAL's cache that it takes: its blocks lie among everything else."""
 VOTING: Final = 160 * MIB
@@ -217,7 +217,7 @@ def _resident() -> int:
 
 
 def _models(ensemble: Bundle) -> int:
-    """Return what members take that are not loaded yet; of networks one fold is in memory at a time."""
+    """Return the memory of members that are not loaded yet; networks have one fold in memory at a time."""
     parsed = sum(member.unparsed_bytes for member in ensemble.members if isinstance(member, ParsedFolds))
     networks = (member for member in ensemble.members if member.input == "pixels")
     weights = [path.stat().st_size for network in networks for path in getattr(network, "folds", ())]

@@ -33,7 +33,7 @@ class RunOptions:
     """Limit of resident memory, such as ``"2GB"`` or bytes: of this process and the workers that it started
     together, of each worker elsewhere alone."""
     overwrite: bool = False
-    """Replace an existing result, and discard what an interrupted run kept."""
+    """Replace an existing result, and discard the checkpoint of an interrupted run."""
     cluster: Cluster | None = None
     """Workers that predict the windows (:mod:`landslide_map.mapping.cluster.client`)."""
     load: Callable[[Path | None], Bundle] = load_bundle

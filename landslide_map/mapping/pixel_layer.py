@@ -44,7 +44,7 @@ class PixelLayer:
 
     @property
     def tags(self) -> dict[str, str]:
-        """Tags that say which members computed, and what outlines can be drawn with."""
+        """Tags with the members, and the rule for outlines."""
         if not self.members:
             return {}
         found = {MEMBERS_TAG: ", ".join(self.members)}
@@ -97,7 +97,7 @@ def write_pixel_layer(
 
 
 def with_pixels(objects: ObjectMap, layer: PixelLayer, staging: Path) -> ObjectMap:
-    """Return the objects with what the pixel members say of each, where they computed."""
+    """Return the objects with the mean probability of the pixel members, where they computed."""
     if not layer.members:
         return objects
     return objects.with_pixels(region_means(strips_of(staging / PIXEL_PROBABILITY), objects.objects))

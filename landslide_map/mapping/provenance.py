@@ -38,7 +38,7 @@ FORMAT_VERSION: Final = 1
 
 
 def configuration(settings: Scene, prediction: PredictionOptions) -> dict[str, Any]:
-    """Return what ``run.json`` keeps of how a scene was mapped."""
+    """Return the configuration of a run for ``run.json``."""
     return {**asdict(prediction), **settings.model_dump(mode="json", by_alias=True)}
 
 
@@ -220,7 +220,7 @@ def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Return `value` in JSON's own types; what is not a finite number becomes null."""
+    """Return `value` in JSON's own types; numbers that are not finite become null."""
     if isinstance(value, Mapping):
         return {str(_plain(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, Enum):

@@ -212,7 +212,7 @@ class _Changes:
         return {"redrawn": said} if said else {}
 
     def account(self) -> dict[str, Any]:
-        """Return what ``outline.json`` says of it."""
+        """Return its entry in ``outline.json``."""
         files = {"mask": self.mask, "subtract": self.subtract}
         return {
             "threshold": self.threshold,
@@ -262,7 +262,7 @@ def _dates(candidates: gpd.GeoDataFrame, tags: Mapping[str, str]) -> dict[str, d
 
 
 def _decided(results: Path, tags: Mapping[str, str], changes: _Changes) -> tuple[dict[str, float], float]:
-    """Return thresholds and least area: what the run drew by, or what is given instead."""
+    """Return thresholds and least area: the given ones, else those of the run."""
     try:
         datetime.fromisoformat(tags["event_time"])
         float(tags["threshold_lowest"])
@@ -342,7 +342,7 @@ def _refuse_changed(results: Path, files: Mapping[str, Any], *names: str) -> Non
 
 
 def _account(results: Path, parent: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what ``outline.json`` says of the run."""
+    """Return the entry of the run in ``outline.json``."""
     return {
         "format_version": FORMAT_VERSION,
         "written": datetime.now(UTC),

@@ -42,7 +42,7 @@ def facts_in(manifest: Mapping[str, Any]) -> ReportFacts:
 
 
 def _image_rows(inputs: SceneInputs) -> Iterator[tuple[str, str, str]]:
-    """Yield what, when and which product for every image, as the report shows them."""
+    """Yield kind, time and product of every image, as the report shows them."""
     if inputs.optical is not None:
         image = inputs.optical
         when = f"{image.acquired:%Y-%m-%d %H:%M}" if image.acquired else "unknown"

@@ -141,7 +141,7 @@ def _some_statistics() -> xr.DataArray:
 
 
 def _architecture(spec: NetworkSpec) -> tuple[Any, ...]:
-    """Return what decides the time of a pass: two members may differ in which channels they see, and how."""
+    """Return the key of the time of a pass: members may differ in channels and preprocessing."""
     return spec.head, spec.encoders, tuple(map(len, spec.groups)), spec.image_size
 
 

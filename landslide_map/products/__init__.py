@@ -60,7 +60,7 @@ IMAGES: Final = {
     "image_change_descending.tif": Image("Radar change, descending (red: more backscatter)", "change"),
     "image_change_ascending.tif": Image("Radar change, ascending (red: more backscatter)", "change"),
 }
-"""File -> what it shows; those that the inputs allow are written."""
+"""File -> its content; those that the inputs allow are written."""
 
 FILES: Final = (
     PROBABILITY,

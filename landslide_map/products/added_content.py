@@ -22,7 +22,7 @@ _REVIEWED: Final = (LANDSLIDES, REVIEWS_KEPT)
 
 
 def refuse_added(path: Path, kind: Kind) -> None:
-    """Refuse to replace a GeoPackage of ours to which a person added what a new one does not take over.
+    """Refuse to replace a GeoPackage of ours with added content that a new one would lose.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def refuse_added(path: Path, kind: Kind) -> None:
 
 
 def _added(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return what is in a file, beside reviews and styles, and was not written by a run."""
+    """Return the content of a file, beside reviews and styles, that no run wrote."""
     added = []
     for name, table in now.items():
         if name == _STYLES or name.startswith(_BOOKKEEPING):

@@ -36,7 +36,7 @@ def small_cache() -> rasterio.Env:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn a failure to write our own file into E601 about `path`; what inputs say passes through."""
+    """Turn a failure to write our own file into E601 about `path`; errors of inputs pass through."""
     try:
         yield
     except (RasterioError, CPLE_BaseError, OSError) as error:

@@ -31,7 +31,7 @@ def outline_layer(path: Path) -> str | None:
 
 
 def cut_out(drawn: gpd.GeoDataFrame, mask: gpd.GeoSeries, min_area_m2: float) -> gpd.GeoDataFrame:
-    """Take the inside of a mask off outlines, and measure what is left."""
+    """Cut a mask out of outlines, and measure the rest."""
     shapes = _placed(mask, drawn.crs).make_valid()
     hit = np.unique(drawn.sindex.query(shapes, predicate="intersects")[1])
     if not len(hit):

@@ -234,7 +234,7 @@ FORMATS: Final[Mapping[str, tuple[str, Callable[[Any, Path], None]]]] = {
     "kml": ("landslides.kml", _write_kml),
     "shp": ("landslides_shp.zip", _write_shapefile),
 }
-"""Word of ``--format`` -> file name, and what writes it."""
+"""Word of ``--format`` -> file name, and its writer."""
 
 EXCHANGE: Final[Mapping[str, str]] = {name: f"landslides_{name}.gpkg" for name in PROFILES}
 """Word of ``--format`` -> file name, for profiles that come with landslide-map."""

@@ -173,7 +173,7 @@ def _tags(path: Path, layer: str) -> dict[str, str]:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turn what GDAL and SQLite say of an unreadable file into E170; refuse what leads elsewhere."""
+    """Turn errors of GDAL and SQLite on an unreadable file into E170; refuse references elsewhere."""
     try:
         refuse_foreign(path)
         with absent_tables():
@@ -190,7 +190,7 @@ def readable(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn what GDAL and SQLite say of a file that they cannot write into E601."""
+    """Turn errors of GDAL and SQLite on a file that they cannot write into E601."""
     try:
         yield
     except (DataSourceError, DataLayerError, sqlite3.Error) as error:
@@ -203,7 +203,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 @contextmanager
 def clock(stamp: str) -> Iterator[None]:
-    """Have GDAL write `stamp` wherever it would write the current time."""
+    """Make GDAL write `stamp` in place of the current time."""
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": stamp})
     try:
         yield

@@ -133,7 +133,7 @@ LEAST_AREA_TAG: Final = "outline_least_area_m2"
 LEAST_PROBABILITY: Final = 0.1
 """Candidates below this are forgotten, unless they are water."""
 WATER: Final = 0.5
-"""Share of water from which a candidate is kept, so that it can be seen what was left out there."""
+"""Share of water from which a candidate is kept, to show outlines that were left out there."""
 
 _HIDDEN_SHARES: Final = {
     "cloud_share": CLOUD_CLASS,

@@ -100,7 +100,7 @@ def map_picture(
     analysed: gpd.GeoDataFrame,
     classes: Sequence[OutlineClass],
 ) -> Image.Image:
-    """Return the image with what was not analysed greyed out and every outline drawn in its colour."""
+    """Return the image with outlines in their colours, and grey where not analysed."""
     canvas = np.moveaxis(np.where((pixels == 0).all(axis=0)[None], 235, pixels), 0, 2).astype(np.float32)
     outside = analysed[analysed["status"] != "analysed"].geometry
     if len(outside):

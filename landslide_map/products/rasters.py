@@ -104,7 +104,7 @@ def write_probability(
     tags: Mapping[str, str],
     window_m: float = 640,
 ) -> None:
-    """Write a COG of probabilities (float32, NaN = none); overviews are means of what there is.
+    """Write a COG of probabilities (float32, NaN = none); overviews are means of valid pixels.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def _describe(target: Any, layer: _Layer, tags: Mapping[str, str]) -> None:
 
 
 def _statistics(values: npt.NDArray[np.float32], mosaic: WindowMosaic) -> dict[str, str]:
-    """Return what GDAL would find out about the pixels, by the names that it gives it."""
+    """Return statistics of the pixels under the names of GDAL."""
     valid = ~np.isnan(values)
     if not valid.any():
         return {}

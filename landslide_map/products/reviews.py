@@ -53,7 +53,7 @@ class CarriedOver:
     """Outlines drawn or changed by hand, all kept."""
 
     def notices(self) -> tuple[Notice, ...]:
-        """Return what the user must know (I430), if there were any verdicts."""
+        """Return a notice (I430), if there were any verdicts."""
         found = self.same + self.overlapping + self.drawn + len(self.kept)
         if not found:
             return ()

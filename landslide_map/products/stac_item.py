@@ -155,7 +155,7 @@ def _utc(text: str) -> str:
 
 
 def _identifier(tags: Mapping[str, str], event_time: datetime) -> str:
-    """Return an identifier made of event, time, and what the map was made from."""
+    """Return an identifier from event, time, and the inputs of the map."""
     made_from = json.dumps(dict(sorted(tags.items())))
     digest = hashlib.sha256(made_from.encode()).hexdigest()[:10]
     name = "".join(c if c.isalnum() else "-" for c in tags.get("event", "")).strip("-").lower()

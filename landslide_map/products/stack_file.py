@@ -150,7 +150,7 @@ def _write_blocks(
 
 
 def _describe(target: Any, inputs: SceneInputs) -> None:
-    """Name every band and say what the file was made of."""
+    """Write the names of bands, and tags about the inputs."""
     for index, name in enumerate(BANDS, start=1):
         target.set_band_description(index, name)
         target.set_band_unit(index, unit(name))

@@ -331,7 +331,7 @@ def _add_widget(field: Element, column: str) -> None:
 
 
 def _add_defaults(parent: Element, columns: Sequence[str]) -> None:
-    """Append what QGIS fills in for an outline drawn by hand, and the rule for verdicts."""
+    """Append default values for an outline drawn by hand, and the rule for verdicts."""
     new = {
         "id": 'coalesce(maximum("id"), 0) + 1',
         "area_m2": "round(area($geometry))",  # `$area` follows the project's unit of area

@@ -164,7 +164,7 @@ def _painted(
 
 
 def decided(record: WindowRecord) -> dict[str, str]:
-    """Return tags about what the windows decided: scenarios used, and the threshold of each.
+    """Return tags about the windows: scenarios used, and the threshold of each.
 
     ``threshold_lowest`` is where the colours of styles begin; 0.5 where nothing was analysed.
     """

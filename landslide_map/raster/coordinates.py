@@ -99,7 +99,7 @@ def source_coordinates(
 
 
 def window_over(source: Grid, grid: Grid) -> Window | None:
-    """Return the smallest part of `source` that holds what `grid` covers of it; None if that is nothing."""
+    """Return the smallest part of `source` that `grid` covers; None without an overlap."""
     rows, cols = (np.linspace(0, size, _ALONG) for size in grid.shape)
     at_row, at_col = source_coordinates(source, grid, *np.meshgrid(rows, cols, indexing="ij"))
     defined = np.isfinite(at_row) & np.isfinite(at_col)

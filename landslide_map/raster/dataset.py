@@ -81,7 +81,7 @@ _MOST_XML: Final = 64 * 2**20
 
 
 def gdal_path(path: str | Path) -> str:
-    """Return what GDAL opens for `path`: a path that leads into a zip gets ``/vsizip/``.
+    """Return the path for GDAL: a path into a zip gets ``/vsizip/``.
 
     >>> gdal_path("/data/S2.zip/S2.SAFE/B04.jp2")
     '/vsizip//data/S2.zip/S2.SAFE/B04.jp2'
@@ -178,7 +178,7 @@ def variable_name(file: Path, subdataset: str) -> tuple[str, str]:
 
 
 def short_name(name: str | Path) -> str:
-    """Return what a report calls the files behind a name: without folders, of several the first.
+    """Return the name of files in a report: without folders, of several the first.
 
     >>> short_name("/data/B04.tif"), short_name('JOIN:"/data/a.tif":"/data/b.tif"')
     ('B04.tif', 'a.tif and 1 more')
@@ -266,14 +266,14 @@ class _Checked:
     driver: str
     """The one that may open it."""
     block: int
-    """Bytes of its largest block, or of one of what it leads to."""
+    """Bytes of the largest block, of the file or its references."""
     reads: int = 1
     """Greatest number of files that are read for it: each one as often as files name it on the way."""
 
 
 @lru_cache(maxsize=4096)
 def _checked(place: Path, changed: int, size: int, depth: int) -> _Checked:
-    """Return what is known of a file, until it changes; refuse it if it, or what it leads to, is not read."""
+    """Return the properties of a file, kept until it changes; refuse it for itself or its references."""
     del changed, size
     if depth > _DEEPEST:
         raise InputError("E113", f"{place}: files lead to each other, or too far; give the last one")

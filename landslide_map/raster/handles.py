@@ -1,4 +1,4 @@
-"""Raster files kept open between reads, so that GDAL decodes once what neighbouring reads share."""
+"""Raster files kept open between reads, so that GDAL decodes shared blocks once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One band of one raster file: open it, and refuse what cannot be placed on the ground.
+"""Opening of one band of a raster file, with refusals of bands without a place on the ground.
 
 Georeferencing is GDAL's: ``AREA_OR_POINT=Point`` files arrive with corner-based transforms, so nothing
 here (or later) adds half a pixel.
@@ -95,7 +95,7 @@ def open_band(
 
 @contextmanager
 def opened(path: str | Path) -> Iterator[DatasetReader]:
-    """Open a raster for reading; whatever GDAL says inside becomes one InputError E101."""
+    """Open a raster for reading; errors of GDAL inside become one InputError E101."""
     try:
         with _OPENING, warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused below, with a message
@@ -109,7 +109,7 @@ def opened(path: str | Path) -> Iterator[DatasetReader]:
 
 
 def netcdf_variables(path: Path) -> dict[str, str]:
-    """Return the rasters in a NetCDF file: variable -> what opens it; none if the file is one raster."""
+    """Return the rasters in a NetCDF file: variable -> name to open; none if the file is one raster."""
     with opened(path) as dataset:
         if dataset.count or dataset.driver != "netCDF":
             return {}
@@ -117,7 +117,7 @@ def netcdf_variables(path: Path) -> dict[str, str]:
 
 
 def _reason(error: BaseException) -> str:
-    """Return what GDAL said, which rasterio keeps in the chain behind its own 'See previous exception'."""
+    """Return the message of GDAL, from the chain behind rasterio's 'See previous exception'."""
     while error.__cause__ is not None:
         error = error.__cause__
     return str(error).strip().rstrip(".").splitlines()[0] if str(error).strip() else type(error).__name__

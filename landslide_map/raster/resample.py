@@ -33,7 +33,7 @@ Decode = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
 FINER: Final = 1.25
 """Source pixels per grid pixel from which bilinear interpolation would skip some: finer than 8 m."""
 LARGEST: Final = 32_000_000
-"""Source pixels that one block may hold at once; what needs more is read in halves."""
+"""Source pixels that one block may hold at once; larger reads are halved."""
 _GDAL: Final = {
     "GDAL_NUM_THREADS": "1",  # tasks are the threads
     "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # product folders hold hundreds of files

@@ -223,7 +223,7 @@ def _without_edges(seen: list[Pixels]) -> list[Pixels]:
 
 
 def _read_sample_windows(band: RasterBand, shape: tuple[int, int]) -> Pixels:
-    """Return the windows of a raster of `shape` as `band` shows them, whatever its resolution is."""
+    """Return the windows of a raster of `shape` in the pixels of `band`, at any resolution."""
     down, across = band.grid.height / shape[0], band.grid.width / shape[1]
     edge = min(WINDOW_EDGE, *shape)
     with opened(band.path) as dataset:

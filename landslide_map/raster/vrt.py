@@ -1,4 +1,4 @@
-"""Virtual rasters (VRT): what they lead to, which must be rasters on this machine."""
+"""Virtual rasters (VRT): their references, which must be rasters on this machine."""
 
 from __future__ import annotations
 

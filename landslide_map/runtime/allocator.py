@@ -1,4 +1,4 @@
-"""Allocator of the C library (glibc): what it keeps, and giving back free memory.
+"""Allocator of the C library (glibc): one heap for all threads, and return of free memory.
 
 Numbers of settings are those of ``malloc.h``. With another library nothing is set and nothing given back.
 """
@@ -14,7 +14,7 @@ from typing import Final
 TRIM_THRESHOLD: Final = -1
 """Free bytes at the end of a heap from which on they are given back."""
 TOP_PAD: Final = -2
-"""Bytes by which a heap grows beyond what was requested."""
+"""Bytes by which a heap grows beyond the requested size."""
 MMAP_THRESHOLD: Final = -3
 """Bytes from which on an array is mapped separately, and given back when it is freed."""
 ARENA_MAX: Final = -8

@@ -1,4 +1,4 @@
-"""Files that appear complete, in place of what was there, or not at all."""
+"""Files that appear complete, in place of an earlier one, or not at all."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ MOST_SOURCE_BLOCK: Final = 2**31
 _source_block = MOST_SOURCE_BLOCK
 
 CACHE: Final = 256 * 2**20
-"""Bytes of decoded blocks that GDAL keeps: enough for what neighbours along a row share; its own default
+"""Bytes of decoded blocks that GDAL keeps: enough for blocks that neighbours share; its own default
 is a twentieth of the machine's memory."""
 
 

@@ -68,7 +68,7 @@ def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def records(folder: Path, manifest: str) -> dict[str, Record]:
-    """Return what the manifest in `folder` says of every file, the manifest itself included.
+    """Return the entries of the manifest in `folder`, the manifest itself included.
 
     Nothing where there is none of ours. One that was changed names the other files, but not itself.
     """
@@ -108,7 +108,7 @@ def known_files(folder: Path, kind: Kind) -> dict[str, Record]:
 
 
 def changed_since(folder: Path, kind: Kind) -> dict[str, str]:
-    """Return the files of a result that a person changed: name -> what is wrong with it, for a sentence.
+    """Return the changed files of a result: name -> difference, as part of a sentence.
 
     These are files that the manifest in `folder` names and that hold something else by now. A caller that
     knows how to carry a person's work over, such as a reviewed ``landslides.gpkg``, reads the file there,
@@ -165,7 +165,7 @@ def _has_seal(path: Path) -> bool:
 
 
 def _document(path: Path) -> Mapping[str, Any]:
-    """Return what a JSON file holds, nothing where that cannot be read or is no mapping."""
+    """Return the mapping in a JSON file; empty if it is unreadable or no mapping."""
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST_MANIFEST:
             return {}

@@ -26,7 +26,7 @@ class Submit(Protocol):
 
 @contextmanager
 def reading_threads() -> Iterator[Submit]:
-    """Yield what starts tasks in threads; the block ends when they have ended, those not begun are left out.
+    """Yield a function that starts tasks in threads; the block ends with them, tasks not begun are dropped.
 
     Threads are kept for the next block. In a new thread PROJ reads its database again for the first file,
     which takes ten times as long as opening one more. If dask's number of threads is set, no more are used.

@@ -54,7 +54,7 @@ class WorkerTimings:
     """Largest peak of one process, bytes."""
 
     def add(self, other: WorkerTimings) -> None:
-        """Count what one process spent on one task."""
+        """Add the times of one process for one task."""
         self.cpu_seconds += other.cpu_seconds
         self.peak_memory = max(self.peak_memory, other.peak_memory)
         for kind, spent in other.work.items():
@@ -198,7 +198,7 @@ def work(kind: str) -> Iterator[None]:
 
 
 def count_workers(spent: WorkerTimings) -> None:
-    """Count what another process spent on a task of this one."""
+    """Add the times of another process for a task of this one."""
     with _lock:
         for account in _open:
             account.workers = account.workers or WorkerTimings()

@@ -36,7 +36,7 @@ _NEARLY_FULL = 1 << 20
 _LARGEST_JOURNAL = 16 << 20
 
 _Mark = list[int]
-"""Identity of a file or folder, wherever it is moved: its number, and of a file size and time."""
+"""Identity of a file or folder, also after a move: its number, and of a file size and time."""
 
 
 @contextmanager
@@ -150,7 +150,7 @@ def refuse_unfit(
 
 
 def refuse_inputs(out: Path, kind: Kind, inputs: Iterable[Path]) -> None:
-    """Refuse a run that would replace, or read as part of an input, what it writes (E402).
+    """Refuse a run with an output that is an input, or part of one (E402).
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def refuse_unfit_file(
 
 
 def _in_the_way(out: Path, kind: Kind, present: Iterable[str], staged: Iterable[str]) -> dict[str, str]:
-    """Return what is in `out` and must not be replaced: name -> why."""
+    """Return the files in `out` that must not be replaced: name -> reason."""
     known = top_level(known_files(out, kind))
     unknown = {name: UNKNOWN for name in present if name in staged and name not in known}
     found = unknown | foreign(out, kind)
@@ -264,7 +264,7 @@ def _listed(names: Iterable[str], shown: int = 8) -> str:
 
 
 def _create(out: Path, created: list[Path]) -> None:
-    """Create `out` and its missing parents, noting in `created` what was made, outermost first."""
+    """Create `out` and its missing parents, and list them in `created`, outermost first."""
     missing = [folder for folder in (out, *out.parents) if not folder.exists()]
     for folder in reversed(missing):
         try:
@@ -278,7 +278,7 @@ def _create(out: Path, created: list[Path]) -> None:
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Hold `out` for this process, E403 if another one does; the lock goes with it, however it ends."""
+    """Lock `out` for this process, E403 if another one has it; the lock ends with the process."""
     if sys.platform == "win32":
         yield
         return
@@ -303,7 +303,7 @@ def locked(out: Path) -> Iterator[None]:
 def _staging(
     out: Path, kind: Kind, overwrite: bool, carried: tuple[str, ...], left: tuple[str, ...]
 ) -> Iterator[tuple[Path, dict[str, _Mark]]]:
-    """Clear what killed runs left, check that `out` may be written, and yield a fresh staging folder.
+    """Remove files of killed runs, check that `out` may be written, and yield a fresh staging folder.
 
     Beside it come the marks of the files that are `carried`.
     """

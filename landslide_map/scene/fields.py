@@ -1,4 +1,4 @@
-"""Single values of ``scene.yaml``: paths, times with a zone, and what may be written in a shorter form."""
+"""Single values of ``scene.yaml``: paths, times with a zone, and shorter forms."""
 
 from __future__ import annotations
 

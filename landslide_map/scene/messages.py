@@ -37,7 +37,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 def _mistaken_for_a_scene(path: Path) -> str | None:
-    """Return what a path is that people give instead of a scene.yaml, and what to do."""
+    """Return the kind of a path that is given instead of a scene.yaml, and a remedy."""
     write = "write a scene.yaml that names it (docs/scene-format.md; landslide-map init FOLDER begins one)"
     if path.name.upper().rstrip("/").endswith((".SAFE", ".SAFE.ZIP", ".ZIP")) and path.exists():
         return f"is a product, not a scene; {write}"
@@ -55,7 +55,7 @@ def _mistaken_for_a_scene(path: Path) -> str | None:
 
 
 def explain(error: ValidationError, path: Path, root: type[BaseModel]) -> SceneError:
-    """Return the one error that explains best what is wrong with a scene."""
+    """Return the one error that explains the fault of a scene best."""
     found = first_problem(error, root, "scene")
     code = "E002" if found.unknown_key else "E390" if found.kind == NAIVE_TIME else "E003"
     return SceneError(code, f"{path}: {found.text}")

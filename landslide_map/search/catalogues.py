@@ -102,7 +102,7 @@ def search(
     *,
     page: int = PAGE,
 ) -> None:
-    """Add to `found` what a catalogue holds of an area.
+    """Add the images of a catalogue in an area to `found`.
 
     Parameters
     ----------

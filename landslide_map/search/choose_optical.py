@@ -53,7 +53,7 @@ CloudCount = Callable[[Optical], Clearness]
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """An image with what it costs to take it: the least is the best."""
+    """An image with its cost: the least is the best."""
 
     image: Optical
     clearness: Clearness

@@ -90,7 +90,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class RadarChoice:
-    """One track for each direction that has any, and what was not taken."""
+    """One track for each direction that has any, and the rejected passes."""
 
     tracks: dict[str, Track]
     runners_up: dict[str, Track]
@@ -199,7 +199,7 @@ def _track(passes: Sequence[Pass], event: EventTime, least: float, days: int, mo
 
 
 def _rank(track: Track, event: EventTime) -> tuple[int, bool, bool, float]:
-    """Return what makes a track better, the most important first."""
+    """Return the sort key of a track, the most important part first."""
     same = {p.first.platform for p in track.pre} & {p.first.platform for p in track.post}
     enough = _dates(track.pre) >= _ENOUGH_BEFORE
     return int(track.covered * 20 + 1e-6), enough, bool(same), -event.days(track.post[0].start)

@@ -47,7 +47,7 @@ class CloudCounter:
     """Whether the provider refused a file, or did not answer: so it will be with the others."""
 
     def __call__(self, image: Optical) -> Clearness:
-        """Return what the image shows inside the area."""
+        """Return cloud, snow and cover of the image inside the area."""
         asset = image.assets.get("SCL")
         if asset is not None and not self._denied:
             try:

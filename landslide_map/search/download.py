@@ -22,7 +22,7 @@ from landslide_map.search.network import Network, looks_like_html, shown
 from landslide_map.untrusted.json_text import read_json
 
 PARALLEL: Final = 4
-"""Files that are downloaded at once: what the Copernicus Data Space allows an account."""
+"""Files that are downloaded at once: the limit of an account of the Copernicus Data Space."""
 CONFIRM_ABOVE: Final = 5_000_000_000
 """Bytes above which the user must confirm the download."""
 _CHUNK: Final = 1 << 16
@@ -35,7 +35,7 @@ _STARTS: Final = {
 }
 """Ending -> how such files begin."""
 _HASHES: Final = {"1220": "sha256", "1620": "sha3_256", "1340": "sha512", "1114": "sha1", "d50110": "md5"}
-"""Beginning of a multihash in hexadecimal -> what it was made with."""
+"""Beginning of a multihash in hexadecimal -> hash function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +250,7 @@ class _Fetch:
             )
 
     def _wrong(self) -> tuple[str, bool] | None:
-        """Return what is wrong with the file and whether it is only short; None if nothing is."""
+        """Return the fault of the file and whether it is only short; None without a fault."""
         have, size = self._have(), self.one.size
         if size is not None and have < size:
             return f"only {have:,} of {size:,} bytes came", True

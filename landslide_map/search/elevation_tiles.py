@@ -51,7 +51,7 @@ class ElevationTiles:
         return str(flat if flat.is_file() else Path(self.base) / name / f"{name}.tif")
 
     def downloads(self, names: list[str], folder: Path) -> list[Download]:
-        """Return what is to be fetched of tiles; nothing for those on this machine."""
+        """Return the tiles to fetch; none for those on this machine."""
         if not self._remote:
             return []
         return [Download(self.place(name), folder / "elevation" / f"{name}.tif") for name in names]

@@ -62,7 +62,7 @@ class Worth:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A scene of an event, and the files that it needs; what ``event.json`` keeps."""
+    """Scene of an event, and the files that it needs, as in ``event.json``."""
 
     folder: Path
     """Folder of scene.yaml."""
@@ -159,14 +159,14 @@ def follow(
 
 
 def fetch_plan(plan: Plan, query: Query, network: Network, progress: Report, *, allowed: int) -> None:
-    """Download what a plan needs and join its elevation tiles; what is there is left alone."""
+    """Download the files of a plan and join its elevation tiles; existing files are kept."""
     fetch_files(
         list(plan.downloads), list(plan.elevation), query, plan.images, network, progress, allowed=allowed
     )
 
 
 def worth_of(selection: Selection) -> Worth:
-    """Return what a selection is worth."""
+    """Return the value of a selection."""
     post = selection.optical.post
     return Worth(None if post is None else post.cost, len(selection.radar.tracks))
 

@@ -149,7 +149,7 @@ def _nothing(found: Found, event: EventTime, area: Area, notices: tuple[Notice, 
 def write_selection(
     selection: Selection, scene: Path, images: Path, *, overwrite: bool = False, name: str | None = None
 ) -> list[Path]:
-    """Write scene.yaml and, beside it, the area, the selection and a picture; return what was written.
+    """Write scene.yaml and, beside it, the area, the selection and a picture; return the files.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Picture of footprints: the area, and what was chosen of it."""
+"""Picture of footprints: the area, and the chosen images."""
 
 from __future__ import annotations
 

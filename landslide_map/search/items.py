@@ -86,7 +86,7 @@ def read_item(item: Any, area: Area, source: Source) -> Candidate | Rejected | N
 
 
 def _names(item: Mapping[str, Any]) -> list[str]:
-    """Return what may be a product name: the most dependable first."""
+    """Return candidates of a product name: the most reliable first."""
     properties = item["properties"]
     private = properties.get("_private")
     recorded = [

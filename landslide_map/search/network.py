@@ -219,7 +219,7 @@ class Network:
         return bool(covering)
 
     def _name(self, url: str) -> None:
-        """Name the machine of a request, once; refuse what is no web address, or leads to this machine."""
+        """Print the host of a request, once; refuse all but web addresses of other machines."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise SearchError(

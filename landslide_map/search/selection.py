@@ -1,4 +1,4 @@
-"""Selection of images for an event: what was chosen, what was not and why, and the files it consists of."""
+"""Selection of images for an event: chosen and rejected ones, reasons, and files."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ _TOGETHER: Final = {
     "classes": (WATER_CLASS, *HIDING_CLASSES),
     "terrain": (STEEP, SLOPE),
 }
-"""Sensor -> acquisitions and channels, quality channels among them, that are made of what it measured."""
+"""Sensor -> acquisitions and channels from its measurements, quality channels among them."""
 _MADE_OF: Final[Mapping[str, tuple[str, ...]]] = {
     **{name: (name,) for name in ACQUISITIONS},
     **INDEX_PAIRS,

@@ -45,7 +45,7 @@ def origin(training: Mapping[str, Any]) -> list[str]:
 
 
 def cascade_section(cascades: Mapping[str, Cascade]) -> list[str]:
-    """Return the last lines of a card, on what `--cascade` loses; none where there is no cascade."""
+    """Return the last lines of a card, on the loss of `--cascade`; none without a cascade."""
     if not cascades:
         return []
     return [
@@ -72,7 +72,7 @@ def _row(entry: Mapping[str, Any]) -> str:
 
 
 def write_statistics_card(document: Mapping[str, Any]) -> str:
-    """Return the card of a bundle as Markdown, from what its ``bundle.json`` will say."""
+    """Return the card of a bundle as Markdown, from the content of its ``bundle.json``."""
     training = document["training"]
     lines = [
         *opening(document),
@@ -131,7 +131,7 @@ def _operating_points(scenarios: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def write_window_card(document: Mapping[str, Any], cascades: Mapping[str, Cascade]) -> str:
-    """Return the card of a bundle as Markdown, from what its ``bundle.json`` will say and its cascades."""
+    """Return the card of a bundle as Markdown, from the content of its ``bundle.json`` and its cascades."""
     training = document["training"]
     scenes = training.get("scenes", [])
     lines = [

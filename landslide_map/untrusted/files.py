@@ -48,7 +48,7 @@ class Member:
 
 
 def unreadable_kind(path: Path) -> str | None:
-    """Return what `path` is where reading it could wait for ever: a pipe, a device, a socket."""
+    """Return the kind of a path where reading could wait for ever: a pipe, a device, a socket."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
@@ -57,7 +57,7 @@ def unreadable_kind(path: Path) -> str | None:
 
 
 def refuse_waiting(path: Path) -> None:
-    """Raise OSError for what is no plain file, where reading could wait for ever."""
+    """Raise OSError for all but plain files, where reading could wait for ever."""
     if kind := unreadable_kind(path):
         raise OSError(f"it is {kind}")
 

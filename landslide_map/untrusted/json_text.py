@@ -13,7 +13,7 @@ MOST_BYTES: Final = 64 * 2**20
 
 
 def read_json(path: Path, most: int = MOST_BYTES) -> Any:
-    """Return what a JSON file of at most `most` bytes holds.
+    """Return the content of a JSON file of at most `most` bytes.
 
     Raises
     ------
@@ -26,7 +26,7 @@ def read_json(path: Path, most: int = MOST_BYTES) -> Any:
 
 
 def parse_json(content: bytes) -> Any:
-    """Return what JSON holds; ValueError where it is none."""
+    """Return the content of JSON; ValueError for other text."""
     try:
         return json.loads(content)
     except RecursionError:

@@ -20,7 +20,7 @@ class Problem:
     """The problem of a document that is best solved first."""
 
     text: str
-    """Where, what was expected and found, and how many more problems there are."""
+    """Place, expectation and finding of a problem, and the number of further ones."""
     kind: str
     """Type of the error, as of pydantic."""
 
@@ -31,7 +31,7 @@ class Problem:
 
 
 def first_problem(error: ValidationError, root: Model, whole: str) -> Problem:
-    """Return the problem that says best what is wrong: unknown keys first, as they cause others.
+    """Return the problem that explains most: unknown keys first, as they cause others.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ _TextTimes.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.constr
 
 
 def read_yaml(path: Path, *, times_as_text: bool = False) -> Any:
-    """Return what a YAML file holds: dict, list, str, int, float, bool or None.
+    """Return the content of a YAML file: dict, list, str, int, float, bool or None.
 
     Parameters
     ----------

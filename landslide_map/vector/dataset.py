@@ -72,7 +72,7 @@ UNREADABLE: Final = (
 
 @contextmanager
 def readable(path: Path) -> Iterator[Path]:
-    """Yield what OGR may open for a vector file: itself, or what was taken out of its zip.
+    """Yield the path that OGR may open for a vector file: itself, or a file from its zip.
 
     Raises
     ------

@@ -42,7 +42,7 @@ def projected(outlines: gpd.GeoSeries, crs: Any) -> gpd.GeoSeries:
 
 
 def no_degrees(outlines: gpd.GeoSeries) -> str | None:
-    """Say in words what is wrong where outlines declared in degrees are in none: metres, or both swapped.
+    """Return a message where outlines declared in degrees are not: metres, or both swapped.
 
     Parameters
     ----------

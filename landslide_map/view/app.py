@@ -1,4 +1,4 @@
-"""Addresses of the page: what each request gets, as files, JSON or a refusal with its code."""
+"""Addresses of the page, and the answers: files, JSON or a refusal with its code."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class ResultView:
         return cls(folder.absolute(), grid)
 
     def description(self) -> dict[str, Any]:
-        """Return what the page needs before the outlines: size, layers, classes, thresholds, words."""
+        """Return the data of the page before the outlines: size, layers, classes, thresholds, words."""
         with self._of_a_map():
             return self._described()
 

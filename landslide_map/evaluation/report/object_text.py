@@ -9,7 +9,7 @@ from landslide_map.evaluation.report.markdown import number, table
 
 
 def object_text(result: Mapping[str, Any]) -> str:
-    """Return the report of what :func:`~landslide_map.evaluation.inventory_match.evaluate_map` found."""
+    """Return the report of a result of :func:`~landslide_map.evaluation.inventory_match.evaluate_map`."""
     lines = [
         "# Evaluation at object level",
         "",

@@ -43,7 +43,7 @@ _METRES_PER_DEGREE: Final = 111_320.0
 def check(
     orbit: str, pre: Sequence[OpenedImage], post: Sequence[OpenedImage], event_time: datetime
 ) -> list[Notice]:
-    """Refuse images that must not be compared; return what is doubtful about the others.
+    """Refuse images that must not be compared; return doubts about the others.
 
     Raises
     ------

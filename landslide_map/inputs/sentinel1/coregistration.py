@@ -140,7 +140,7 @@ def much_to_see(vv: Sequence[Pixels], vh: Sequence[Pixels]) -> bool:
 
 
 def _texture(decibels: Pixels, valid: npt.NDArray[np.bool_]) -> Pixels:
-    """Return what is finer than some 20 pixels and coarser than speckle, faded out towards the edges."""
+    """Return the structure between speckle and some 20 pixels, faded out towards the edges."""
     whole = bool(valid.all())  # as most chips are: nothing need be filled or masked then
     filled = decibels if whole else np.where(valid, decibels, np.median(decibels[valid])).astype(np.float32)
     fine = gaussian_filter(filled, 1.0) - uniform_filter(filled, 21)

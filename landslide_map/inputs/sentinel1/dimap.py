@@ -103,7 +103,7 @@ class DimapHeader:
 
 
 def dimap_header(path: Path, bands: int) -> DimapHeader | None:
-    """Return what SNAP wrote into a GeoTIFF; None where it wrote nothing, or not of VV and VH.
+    """Return the header of SNAP in a GeoTIFF; None without one, or for other bands than VV and VH.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def _is_flattened(root: Element) -> bool:
 
 
 def _by_names(path: Path, identity: Identity) -> dict[str, DimapBand]:
-    """Return what the rasters of a product are by their names, where its XML does not describe them."""
+    """Return the bands of a product from the names of its rasters, where its XML does not describe them."""
     folder = path.with_suffix(".data")
     found: dict[str, DimapBand] = {}
     for raster in sorted(folder.glob("*.img")):
@@ -172,7 +172,7 @@ def _by_names(path: Path, identity: Identity) -> dict[str, DimapBand]:
 
 
 def _of_band(identity: Identity, recorded: re.Match[str], decibels: bool, flattened: bool) -> Identity:
-    """Return what is known of a band; only the graph separates terrain-flattened gamma0 from the other."""
+    """Return the identity of a band; only the graph separates terrain-flattened gamma0 from the other."""
     units: BackscatterUnits = "db" if decibels else "power"
     gamma: Quantity = "gamma0_rtc" if flattened else "gamma0"
     quantity: Quantity = gamma if recorded["quantity"].lower() == "gamma" else "sigma0"
@@ -182,7 +182,7 @@ def _of_band(identity: Identity, recorded: re.Match[str], decibels: bool, flatte
 
 
 def _check_plain(band: Element, name: str, path: Path) -> None:
-    """Refuse (E301) numbers that are not what they measure."""
+    """Refuse (E301) bands that are scaled, made by an expression, or beta0."""
     scale, offset = _text(band, "SCALING_FACTOR") or "1", _text(band, "SCALING_OFFSET") or "0"
     problem = None
     if next(band.iter("VIRTUAL_BAND"), None) is not None or next(band.iter("EXPRESSION"), None) is not None:

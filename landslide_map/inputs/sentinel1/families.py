@@ -129,7 +129,7 @@ def passes(products: Sequence[Product]) -> list[list[Product]]:
 
 
 def as_specs(group: Sequence[Product], declared: RadarSpec | None = None) -> list[RadarSpec]:
-    """Return a pass as scene.yaml would list it, with what was declared of the folder it came from."""
+    """Return a pass as scene.yaml would list it, with the declarations of its folder."""
     facts = {} if declared is None else declared.model_dump(include=set(_DECLARED), exclude_unset=True)
     pairs = [one for one in group if one.files["vv"] != one.files["vh"]]
     specs = [
@@ -222,7 +222,7 @@ def _may_hold_both(raster: Path) -> bool:
 
 
 def _is_of_snap(raster: Path) -> bool:
-    """Whether a GeoTIFF has the header of SNAP, whatever it describes."""
+    """Whether a GeoTIFF has any header of SNAP."""
     try:
         return tiff_text(raster, HEADER_TAG, MOST_BYTES) is not None
     except OSError:

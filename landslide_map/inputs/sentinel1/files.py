@@ -1,4 +1,4 @@
-"""One Sentinel-1 file: what it is, its bands, a sample of its pixels; and the image that files make."""
+"""One Sentinel-1 file: identity, bands, a sample of its pixels; and the image that files make."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class SampledBand:
 
 @dataclass(frozen=True, slots=True)
 class OpenedImage:
-    """An image with what is known about it beyond what alignment needs."""
+    """An image with properties beyond those for alignment."""
 
     image: RadarImage
     spec: RadarSpec
@@ -90,13 +90,13 @@ class OpenedImage:
 
 
 def shown(path: str | Path) -> str:
-    """Return what a message calls a file: of one that is geocoded here, its product."""
+    """Return the name of a file in messages: that of its product if it is geocoded here."""
     geocoded = ground_range_band(path)
     return str(path) if geocoded is None else f"{geocoded.product} ({geocoded.polarisation.upper()})"
 
 
 def inspect_file(path: Path) -> RadarFile:
-    """Read the metadata of a file, and refuse what cannot be geocoded backscatter.
+    """Read the metadata of a file, and refuse all but geocoded backscatter.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def inspect_file(path: Path) -> RadarFile:
 
 
 def beside(path: Path) -> Identity:
-    """Return what the README of a HyP3 product says, which lies beside its rasters: the absolute orbit."""
+    """Return the absolute orbit from the README of a HyP3 product, beside its rasters."""
     stem = re.sub(r"_(?:VV|VH|HH|HV)\.tiff?$", "", path.name, flags=re.IGNORECASE)
     if stem == path.name:
         return Identity()

@@ -156,7 +156,7 @@ def _sides(track: Passes, event_time: datetime) -> tuple[Passes, Passes, Passes]
 
 
 def _rank(track: Passes, event_time: datetime) -> tuple[bool, bool, int, float]:
-    """Return what makes a track better, the most important first."""
+    """Return the sort key of a track, the most important part first."""
     pre, post, _ = _sides(track, event_time)
     nearest = min((abs((g[0].acquired - event_time).total_seconds()) for g in post), default=float("inf"))
     return bool(pre and post), bool(post), min(len(pre), _ENOUGH), -nearest

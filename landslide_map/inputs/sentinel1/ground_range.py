@@ -1,4 +1,4 @@
-"""Sentinel-1 GRD products in scene.yaml: what they are, and their bands on the grid of the scene."""
+"""Sentinel-1 GRD products in scene.yaml: identity, and bands on the grid of the scene."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def open_track(
 
 
 def open_image(orbit: str, spec: RadarSpec) -> OpenedImage:
-    """Open one acquisition; see :func:`open_track` for what is refused."""
+    """Open one acquisition; see :func:`open_track` for refusals."""
     parts = _radar_files(spec)
     every = [part for group in parts.values() for part in group]
     files = [file for file, _ in every]
@@ -259,7 +259,7 @@ def _two_bands(file: RadarFile) -> tuple[int, int]:
 
 
 def _recorded(files: Sequence[RadarFile]) -> Identity:
-    """Join what the tags and names of all files of one acquisition say; the earliest time counts."""
+    """Join the properties of all files of one acquisition; the earliest time counts."""
     times = [file.identity.acquired for file in files if file.identity.acquired]
     if times and (max(times) - min(times)).total_seconds() > SAME_PASS_S:
         raise InputError(
@@ -322,7 +322,7 @@ def _gap_s(first: RadarImage, second: RadarImage) -> float:
 
 
 def _open_composite(orbit: str, spec: CompositeSpec) -> tuple[RadarComposite, list[Notice]]:
-    """Open a ready composite and check that its bands are what they should be."""
+    """Open a ready composite and check its bands."""
     file = inspect_file(spec.path)
     numbers = _composite_bands(file, spec.bands)
     where = str(spec.path)

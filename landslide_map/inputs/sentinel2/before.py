@@ -50,7 +50,7 @@ def open_before(
 
 
 def compared(images: Sequence[OpticalImage], after: OpticalImage | None, grid: Grid) -> list[Notice]:
-    """Return what to know about images before the event beside the one after it.
+    """Return notices about images before the event against the one after it.
 
     Raises
     ------

@@ -214,7 +214,7 @@ def _listed(spec: OpticalSpec) -> dict[str, UnopenedBand]:
 
 
 def _offset_of(baseline: str | None) -> OffsetDecision | None:
-    """Return what a processing baseline says of the offset."""
+    """Return the offset of a processing baseline."""
     if baseline is None:
         return None
     carries = tuple(int(part) for part in baseline.split(".")) >= FIRST_OFFSET_BASELINE

@@ -162,7 +162,7 @@ class Cluster:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """Turn what a lost scheduler makes of any call into E630; a client without one no longer runs."""
+        """Turn errors of a lost scheduler into E630; a client without one no longer runs."""
         try:
             yield
         except LandslideMapError:
@@ -233,7 +233,7 @@ class Cluster:
             self._client.cancel(list(running), force=True)
 
     def _workers(self) -> dict[str, dict[str, Any]]:
-        """Address -> what the scheduler knows of each worker."""
+        """Address -> description of each worker by the scheduler."""
         try:
             found: dict[str, dict[str, Any]] = self._client.scheduler_info(n_workers=-1)["workers"]
         except (OSError, RuntimeError, KeyError):

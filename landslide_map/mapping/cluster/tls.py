@@ -54,7 +54,7 @@ class TlsFiles:
 
 
 def refusal(address: str, files: TlsFiles, timeout: float) -> str | None:
-    """Return why what answers at an address ends an encrypted connection, or None if it does not.
+    """Return why a server ends an encrypted connection, or None if it does not.
 
     In TLS 1.3 a server reads the client's certificate after the client's own handshake is over. The refusal
     then reaches dask as a stream that closed, the same as a scheduler that is gone.

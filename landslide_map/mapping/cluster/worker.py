@@ -77,7 +77,7 @@ class DistantNetwork:
     input: Literal["pixels"] = "pixels"
 
     def predict(self, x: WindowPixels) -> npt.NDArray[np.float64]:
-        """Return what the network says, ``(window,)``; the pixels travel once for all networks."""
+        """Return the predictions of the network, ``(window,)``; pixels are sent once for all networks."""
         # Gives the thread of this task back meanwhile: on a worker of one thread the network may run here.
         with worker_client() as client:
             pixels = x.cached("sent", client.scatter)

@@ -1,4 +1,4 @@
-"""Prediction options: bundle, profile, threshold, device, and what may be skipped."""
+"""Prediction options: bundle, profile, threshold, device, and skipped votes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PredictionOptions:
     precision: Precision = "float32"
     """Precision of the networks' matrix products."""
     batch_size: int | None = None
-    """Windows in one forward pass of a network; by default what suits the device."""
+    """Windows in one forward pass of a network; by default chosen for the device."""
     exact_early_exit: bool = False
     """Skip members where their vote cannot change a class."""
     cascade: bool = False

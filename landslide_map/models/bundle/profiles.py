@@ -108,7 +108,7 @@ def _reduced(scenario: Scenario, names: set[str]) -> Scenario | None:
 
 
 def describe(bundle: Bundle) -> list[str]:
-    """Return what a bundle holds, line by line."""
+    """Return the content of a bundle, line by line."""
     document = bundle.document
     lines = [
         f"{bundle.name}: {document.description}",

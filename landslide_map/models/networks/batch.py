@@ -32,7 +32,7 @@ class WindowPixels:
         return found
 
     def cached(self, key: Hashable, make: Callable[[npt.NDArray[np.floating]], T]) -> T:
-        """Return what `make` makes of the pixels; `key` names it for the members that come after."""
+        """Return the result of `make` on the pixels, kept under `key` for later members."""
         if key not in self._cache:
             self._cache[key] = make(self.values)
         found: T = self._cache[key]

@@ -33,7 +33,7 @@ from landslide_map.runtime.progress import Stage
 _TRIED: Final = 8
 """Windows at most that reduced precision is tried on."""
 _SCALED: Final = 64
-"""Windows scaled at a time: bounds what is in memory in float64."""
+"""Windows scaled at a time: bounds the memory in float64."""
 _PROCESS_LOCK: Final = threading.Lock()
 """Voting networks, threads and the precision of float32 belong to the process."""
 

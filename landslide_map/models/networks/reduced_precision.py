@@ -65,7 +65,7 @@ def some_windows(count: int, device: torch.device) -> Tensor:
 
 
 def fault(probability: Callable[[Tensor], Tensor], windows: Tensor, kind: torch.dtype) -> str | None:
-    """Return where a network in reduced precision is not what it is in float32; None if nowhere.
+    """Return the first difference of a network in reduced precision to float32; None without one.
 
     Every product of matrices, convolution and attention of another shape is computed in float32, too, from
     the same rounded factors. Then the probabilities are compared.
@@ -138,7 +138,7 @@ class ComparedProducts(TorchFunctionMode):
 
 
 def _spread(func: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
-    """Return what the errors of a product's terms come to, were each as large as the term.
+    """Return the error of a product if the error of each term were as large as the term.
 
     They have either sign, so they add up as squares do. Attention is a mean of its values.
     """

@@ -1,4 +1,4 @@
-"""``hparams.yaml`` beside a Lightning checkpoint: what it says of network and channels must agree."""
+"""``hparams.yaml`` beside a Lightning checkpoint: its network and channels must agree with the weights."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ _L4S_FILES: Final = {row.file: name for name, row in landslide4sense.ROWS.items(
 
 @dataclass(frozen=True, slots=True)
 class SegmentationImport:
-    """Members that came in and remarks on what did not."""
+    """Imported members, and remarks on files that were left out."""
 
     members: tuple[str, ...]
     """Names, best first where a rank is known."""
@@ -181,7 +181,7 @@ def _checkpoints(
 
 
 def _setting(path: Path, options: ImportOptions) -> str:
-    """Return the setting of a checkpoint by its input planes; what folders say must agree."""
+    """Return the setting of a checkpoint by its input planes; names of folders must agree."""
     tensors = read_tensors(path)
     key = f"{PREFIX['ganerod']}encoder.conv1.weight"
     if key not in tensors or tensors[key].ndim != 4:

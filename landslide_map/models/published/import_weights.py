@@ -118,7 +118,7 @@ def _check_tensors(found: Mapping[str, Any], spec: NetworkSpec, where: str) -> N
 
 
 def _find(folder: Path) -> tuple[Sources, Sources, list[Notice]]:
-    """Return the files of networks and of boosters, folds ascending, and what was not recognised."""
+    """Return the files of networks and of boosters, folds ascending, and unknown files."""
     if not folder.is_dir():
         raise BundleError(
             "E520", f"{folder}: no such folder; expected the folder with the published weights."

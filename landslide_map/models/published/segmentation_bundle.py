@@ -26,7 +26,7 @@ _REFERENCES: Final[dict[System, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A published network: its file and what is known of it."""
+    """A published network: its file and properties."""
 
     name: str
     path: Path

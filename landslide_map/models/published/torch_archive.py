@@ -92,7 +92,7 @@ _PROGRAMS: Final = {
     "torch": {"load", "serialization", "hub", "jit", "package", "ops"},
     "types": {"CodeType", "FunctionType"},
 }
-"""Package -> what of it runs programs, or loads them."""
+"""Package -> its names that run programs, or load them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class _StoredTensor:
 
 
 class _Inert:
-    """Stands for any object of a class that is not read; accepts what a pickle does to objects."""
+    """Placeholder of any object of a class that is not read; accepts all operations of a pickle."""
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> _Inert:
         return object.__new__(cls)

@@ -30,7 +30,7 @@ class Fusion(BaseModel):
     threshold: float = Field(gt=0, lt=1)
     """Probability above which a pixel is landslide: that of the best F1 on the events."""
     measured: dict[str, Any] = {}
-    """Figures on events that were left out, and what events these are."""
+    """Figures on events that were left out, and the names of these events."""
 
     def __call__(self, pixels: Floats32, outlines: Floats32) -> Floats32:
         """Return the joint probability, NaN where `pixels` is; arrays of one shape.

@@ -26,7 +26,7 @@ Predictor = Callable[[npt.NDArray[np.floating]], npt.NDArray[np.float64]]
 """Function from ``(window, feature)`` to probabilities ``(window,)``, on one thread; threads may share it."""
 
 _ROWS: Final = 2048
-"""Windows that a thread predicts at a time: enough for every thread to have some, whatever the folds."""
+"""Windows that a thread predicts at a time: enough for every thread to have some, with any folds."""
 
 
 def lightgbm_predictor(content: bytes) -> Predictor:

@@ -131,7 +131,7 @@ def _track(values: _Values, prefix: str) -> _Features:
 
 
 def _both_tracks(values: _Values, name: str) -> _Features:
-    """Yield the smaller and the larger of both tracks: a slope faces one of them, whichever it is."""
+    """Yield the smaller and the larger of both tracks: a slope faces one of them."""
     for statistic in BASE_STATISTICS:
         a, b = values[f"desc_{name}", statistic], values[f"asc_{name}", statistic]
         yield f"least_{name}.{statistic}", np.minimum(a, b)

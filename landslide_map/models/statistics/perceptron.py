@@ -19,7 +19,7 @@ _SCORED_ROWS: Final = 256
 """Windows at a time: one feature of so many stays in the CPU's cache."""
 
 _ROWS: Final = 512
-"""Windows at a time: what a layer makes of them stays in the CPU's cache."""
+"""Windows at a time: the output of a layer stays in the CPU's cache."""
 _MOST_BYTES: Final = 2**28
 """Greatest size of the arrays of a file; those of the default bundle have 1 MB."""
 _FIELDS: Final = ("knots", "scores", "weights0", "bias0")
@@ -71,7 +71,7 @@ class Perceptron:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Perceptron:
-        """Return what :meth:`to_bytes` wrote; ``ValueError`` where it is not that."""
+        """Return a perceptron from the bytes of :meth:`to_bytes`; ``ValueError`` for other bytes."""
         arrays = {name: array.astype(np.float32) for name, array in read_npz(content, _MOST_BYTES).items()}
         if missing := [name for name in _FIELDS if name not in arrays]:
             raise ValueError(f"no array {missing[0]} in the archive")

@@ -24,7 +24,7 @@ from landslide_map.runtime.jit import compiled
 LEAVES: Final = 32
 """The most leaves of a tree: as many bits are in a mask."""
 _ROWS: Final = 128
-"""Windows at a time: what they need of a tree stays in the fastest cache."""
+"""Windows at a time: their part of a tree stays in the fastest cache."""
 _ALL: Final = np.uint32(0xFFFFFFFF)
 _DE_BRUIJN: Final = np.uint32(0x077CB531)
 """Its 32 five-bit parts all differ: times a power of two, the upper five bits identify which one it was."""
@@ -57,7 +57,7 @@ class QuickScorer:
     masks: npt.NDArray[np.uint32]
     """``(split,)``: without the leaves on the left, the first leaf of a tree in the lowest bit."""
     leaves: npt.NDArray[np.floating]
-    """``(tree, LEAVES)``: what each leaf votes, in the order of :data:`_SLOTS` and the type of the sum."""
+    """``(tree, LEAVES)``: votes of the leaves, in the order of :data:`_SLOTS` and the type of the sum."""
     start: float
     """The sum of votes begins here."""
     slope: float
@@ -255,7 +255,7 @@ def _downwards(children: Sequence[int]) -> bool:
 def _score(
     values: Any, ends: Any, features: Any, thresholds: Any, masks: Any, leaves: Any, blank: Any, total: Any
 ) -> None:
-    """Add to `total`, ``(window,)``, what every tree votes; see :class:`QuickScorer`.
+    """Add the votes of all trees to `total`, ``(window,)``; see :class:`QuickScorer`.
 
     No branches in the loops over windows, which are always as many, so that LLVM vectorises them.
     """

@@ -25,7 +25,7 @@ _DEEPEST: Final = 16
 
 
 def read_ubjson(content: bytes) -> Any:
-    """Return what a document holds: dict, list, str, number, and ndarray for arrays of one type.
+    """Return the content of a document: dict, list, str, number, and ndarray for arrays of one type.
 
     Raises
     ------

@@ -73,7 +73,7 @@ def select_scenario(
 def combine_predictions(
     members: Sequence[str], scenarios: Sequence[Scenario], predictions: Floats, chosen: Chosen
 ) -> tuple[Floats, Floats]:
-    """Return probability and threshold of windows, ``(window,)``, from what the members predict in them.
+    """Return probability and threshold of windows, ``(window,)``, from the predictions of the members.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""``report.html``: map with swipe, counts, largest outlines, what was analysed, inputs, remarks, limits."""
+"""``report.html``: map with swipe, counts, largest outlines, analysed area, inputs, remarks, limits."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ReportText:
     tags: Mapping[str, str]
     threshold: float
     inputs: Sequence[tuple[str, str, str]] = ()
-    """Rows of the table of images: what, when, which product."""
+    """Rows of the table of images: kind, time, product."""
     notices: Sequence[Notice] = field(default=())
 
 
@@ -143,7 +143,7 @@ def _choices(titles: Sequence[str], chosen: int) -> str:
 def _outlines(
     found: gpd.GeoDataFrame, classes: Sequence[OutlineClass], transform: Affine
 ) -> tuple[list[dict[str, Any]], str]:
-    """Return the outlines in half pixels of the image, as differences, and a note about what is shown."""
+    """Return the outlines in half pixels of the image, as differences, and a note on their selection."""
     order = found.iloc[np.argsort(-found["area_m2"].to_numpy(), kind="stable")]
     keys = np.full(len(order), "", dtype=object)
     for one in classes:

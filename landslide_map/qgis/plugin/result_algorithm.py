@@ -23,7 +23,7 @@ class ResultAlgorithm(QgsProcessingAlgorithm):
         return type(self)()
 
     def addResult(self):  # noqa: N802
-        """Add the folder of the result, and what is in it."""
+        """Add the folder of the result, and its files."""
         self.addParameter(QgsProcessingParameterBoolean("LOAD", "Load the outlines when finished", True))
         self.addParameter(QgsProcessingParameterFolderDestination("OUTPUT", "Folder for the result"))
         self.addOutput(QgsProcessingOutputVectorLayer("LANDSLIDES", "Landslides"))

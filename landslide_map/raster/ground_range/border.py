@@ -1,4 +1,4 @@
-"""Edges of the swath in a GRD product: what lies beyond is no data, or noise that looks like data.
+"""Edges of the swath in a GRD product: beyond them is no data, or noise that looks like data.
 
 Products made before March 2018 (IPF 2.90) hold a fringe of small numbers along the swath. Backscatter in VV,
 its thermal noise included, is never as dark as the fringe.

@@ -101,7 +101,7 @@ class GroundRangeRaster(OneBand):
         return line, sample
 
     def _heights(self, block: Block) -> Floats32:
-        """Return heights above the sea, or the ellipsoid, whichever the elevation model has."""
+        """Return heights above the sea, or the ellipsoid, as in the elevation model."""
         grid = self._band.grid
         dem = height_band(self._band.dem, self._dem)
         rows, cols = node_coordinates(dem.grid, grid, block)

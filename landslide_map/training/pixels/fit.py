@@ -110,7 +110,7 @@ def fit(
 
 
 def _spent(place: Place) -> float:
-    """Return the seconds computed so far; of a CPU those of each thread, whatever else the machine does."""
+    """Return the seconds computed so far; on a CPU the CPU time of each thread."""
     return time.process_time() / torch.get_num_threads() if place.device == "cpu" else time.monotonic()
 
 

@@ -119,7 +119,7 @@ class _Trainer:
         self._descend([*weight_gradients, *bias_gradients], rate)
 
     def _forward(self, inputs: Floats32) -> tuple[list[Floats32], list[Floats32]]:
-        """Return what enters each layer (and the logits), and the slopes of the hidden activations."""
+        """Return the inputs of each layer (and the logits), and the slopes of the hidden activations."""
         layers, slopes = [inputs * self._mask(inputs.shape, self.settings.input_dropout)], []
         last = len(self.weights) - 1
         for depth, (weights, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
@@ -133,7 +133,7 @@ class _Trainer:
         return layers, slopes
 
     def _mask(self, shape: tuple[int, ...], share: float) -> Floats32:
-        """Return 0 for dropped units, and for the others what keeps the mean."""
+        """Return 0 for dropped units, and for the others the factor that keeps the mean."""
         kept = self.generator.random(shape, dtype=np.float32) >= share
         return kept.astype(np.float32) / np.float32(1 - share)
 

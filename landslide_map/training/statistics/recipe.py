@@ -86,7 +86,7 @@ class Recipe(_Strict):
 
 
 def recipe_content(name: str | Path) -> tuple[Path, Any]:
-    """Return the file of a recipe, by name or path, and what it holds; E510 where there is none.
+    """Return the file of a recipe, by name or path, and its content; E510 where there is none.
 
     A recipe with ``extends: <recipe>`` changes that one. Mappings are joined, key by key;
     anything else takes the place of what it had.
@@ -142,5 +142,5 @@ def read_recipe(name: str | Path) -> Recipe:
 
 
 def invalid_recipe(path: Path | str, error: ValidationError, kind: type[BaseModel]) -> UsageError:
-    """Return E510 with the first problem of a recipe's content, of whichever kind."""
+    """Return E510 with the first problem of a recipe's content."""
     return UsageError("E510", f"{path}: {first_problem(error, kind, 'recipe').text}.")

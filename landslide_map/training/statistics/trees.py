@@ -63,7 +63,7 @@ def fit_xgboost(features: Floats32, labels: Labels, settings: dict[str, Any], se
 
 
 def compact_lightgbm(text: str) -> str:
-    """Return a LightGBM model without what prediction does not read, its numbers written short.
+    """Return a LightGBM model with only the content for prediction, its numbers written short.
 
     Features are float32, so a threshold may move anywhere between two neighbouring float32 numbers without
     changing a decision. Leaf values keep eight digits: they are the model from here on, as every vote and

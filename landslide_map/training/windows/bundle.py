@@ -89,7 +89,7 @@ def bundle_document(
 def bundle_contents(
     trained: Trained, document: Mapping[str, Any], table: pd.DataFrame
 ) -> dict[str, bytes | Callable[[Path], None]]:
-    """Return file name -> content, or what writes it, of everything but ``bundle.json``."""
+    """Return file name -> content, or its writer, of all files but ``bundle.json``."""
     contents: dict[str, bytes | Callable[[Path], None]] = {
         name: partial(_copy, trained.workspace.folder / name)
         for member in trained.recipe.members
@@ -105,7 +105,7 @@ def bundle_contents(
 
 
 def _cascades(trained: Trained, scenarios: Sequence[Mapping[str, Any]]) -> dict[str, Cascade]:
-    """Return what the boosters alone would lose, out of fold, in every scenario that has networks too."""
+    """Return the loss of the boosters alone, out of fold, in every scenario that has networks too."""
     found = {}
     for entry in scenarios:
         scenario = Scenario(

@@ -98,7 +98,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class _Learner:
-    """A network being trained; its three parts are what a checkpoint keeps."""
+    """A network being trained; a checkpoint keeps its three parts."""
 
     network: nn.Module
     optimiser: torch.optim.Optimizer

@@ -22,7 +22,7 @@ class _Strict(BaseModel):
 
 
 class NetworkRecipe(_Strict):
-    """One network member: what it is and how long it learns."""
+    """One network member: architecture and length of training."""
 
     head: Head
     encoders: tuple[str, ...] = Field(min_length=1)

@@ -75,7 +75,7 @@ class TrainingRun:
         return np.flatnonzero(usable & ~inside), np.flatnonzero(usable & inside)
 
     def pending(self, members: Iterable[str]) -> list[tuple[str, int]]:
-        """Return member and fold of what is not finished."""
+        """Return member and fold of unfinished work."""
         every = [(name, fold) for name in members for fold in range(len(self.folds))]
         return [(name, fold) for name, fold in every if self.workspace.finished(f"{name}_fold{fold}") is None]
 

@@ -76,7 +76,7 @@ class Workspace:
         return sha256((self.folder / CONFIGURATION).read_bytes()).hexdigest()
 
     def finished(self, fold: str) -> dict[str, Any] | None:
-        """Return what was recorded of a finished fold, if it is."""
+        """Return the record of a fold, if it is finished."""
         record: dict[str, Any] | None = self._read(f"{fold}.json")
         return record
 
@@ -113,7 +113,7 @@ class Workspace:
                 content(staged)
 
     def remove(self) -> None:
-        """Remove the folder, the record of what it is last: the bundle is complete."""
+        """Remove the folder, its own record last: the bundle is complete."""
         for path in sorted(self._files(), key=lambda path: path.name == CONFIGURATION):
             path.unlink(missing_ok=True)
         with suppress(OSError):
