@@ -29,7 +29,7 @@ class Mapped:
     """Outlines of a finished map."""
 
     outlines: dict[str, Shapes]
-    """Outlines by kind: ``objects`` or ``windows``, as the layer of landslides; beside objects ``windows``."""
+    """Outlines by kind: ``objects`` or ``windows``, as the layer of landslides; with objects ``windows``."""
     analysed: shapely.Geometry
     crs: pyproj.CRS
 
