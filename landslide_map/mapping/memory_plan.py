@@ -16,6 +16,7 @@ from dask import config
 from dask.system import CPU_COUNT
 
 from landslide_map.bands import GROUPS, HIDING_CLASSES
+from landslide_map.delineation.codes import LAYERS
 from landslide_map.errors import ResourceError
 from landslide_map.features.window_statistics import PIXEL_SLAB, row_bytes
 from landslide_map.inference.kept_pixels import NOTHING, Kept
@@ -24,15 +25,19 @@ from landslide_map.models.bundle.load import Bundle
 from landslide_map.models.statistics.boosters import ParsedFolds
 from landslide_map.runtime.allocator import give_back
 from landslide_map.runtime.byte_size import MIB, gigabytes
-from landslide_map.runtime.memory_limit import CACHE, MemoryPlan
+from landslide_map.runtime.memory_limit import BLOCKS_AT_ONCE, CACHE, MemoryPlan
 from landslide_map.runtime.process_memory import resident_memory
+from landslide_map.stack.display import BYTES_PER_PIXEL
 from landslide_map.window_record import bytes_of
 from landslide_map.windows import WindowPlan
 
-# Measured on a full tile (10980 x 10980) with the default bundle, one to eight threads on 2 cores, strides 8
-# to 64. No peak is above the estimate (docs/decisions/0040-memory.md).
+# Bytes and factors, measured by ``python -m benchmarks.memory`` on a full tile (10980 x 10980) with the
+# default bundle: one to eight threads on 2 cores, strides 8 to 64. No peak is above the estimate
+# (docs/decisions/0040-memory.md).
 THREAD: Final = 80 * MIB
 """Memory of a thread that reads one block of a sensor: 13 planes of 4 MiB, and the conversion of one."""
+NETWORK_THREAD: Final = 320 * MIB
+"""As much more where networks predict: activations of one window in four flips (234 MiB with v10)."""
 CACHED: Final = 9 / 8
 """Times the size of GDAL's cache that it takes: its blocks lie among everything else."""
 VOTING: Final = 160 * MIB
@@ -41,16 +46,10 @@ PARSED: Final = 4
 """Times the file of a booster or small network that it takes once it is parsed."""
 WEIGHTS: Final = 3
 """Times the file of a fold of a network: as read, as packed for matrix products, and the fold before it."""
-PER_THREAD: Final = 320 * MIB
-"""Activations of the window that each CPU thread predicts in four flips: 234 MiB grew with v10."""
 WRITING: Final = 200 * MIB
 """Rasters being finished as COGs, and polygons, where windows are few; where they are many, as much again."""
-
-LAYERS_OF_OUTLINES: Final = 11
-"""Bytes of a pixel that is kept for outlines: one a layer. A row of blocks is there as blocks, joined, and
-kept; of what is kept, up to as much again is worked out at once."""
-LAYERS_OF_IMAGES: Final = 9
-"""Bytes of a pixel for display: four shades after and before, and half a byte of change in each track."""
+FEW_THREADS: Final = 4
+"""Threads up to which one heap costs no time."""
 
 _STEPS: Final = (
     (CACHE, True),
@@ -60,6 +59,7 @@ _STEPS: Final = (
     (CACHE // 8, False),
 )
 """Bytes of GDAL's cache and whether to read ahead, fastest first."""
+SMALLEST: Final = MemoryPlan(_STEPS[-1][0], 1, read_ahead=False, one_heap=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ class MemoryEstimate:
     """About all windows of the scene, by its end."""
     writing: int = 0
     """Besides the votes, while they become a map."""
-    per_thread: int = 0
-    """Work arrays of each thread, besides the pixels of a block."""
+    per_thread: int = THREAD
+    """Of each thread."""
 
     def of_rows(self) -> MemoryEstimate:
         """Return the estimate of a worker, which predicts rows of blocks and returns them."""
@@ -92,14 +92,6 @@ OPENING: Final = MemoryEstimate(models=48 * MIB)
 """Estimate for a bundle and the metadata of a scene, while threads read some of its pixels."""
 
 
-FEW_THREADS: Final = 4
-"""Threads up to which one heap costs no time: it was measured on 2 cores."""
-BLOCKS_AT_ONCE: Final = 16
-"""Blocks of source files in memory side by side: several bands and threads, each as stored and decoded."""
-
-SMALLEST: Final = MemoryPlan(_STEPS[-1][0], 1, read_ahead=False, one_heap=True)
-
-
 def estimate_memory(ensemble: Bundle, plan: WindowPlan, *, kept: Kept = NOTHING) -> MemoryEstimate:
     """Return the memory estimate of mapping `plan` with an ensemble, including the pixels kept."""
     networks = [member for member in ensemble.members if member.input == "pixels"]
@@ -110,16 +102,17 @@ def estimate_memory(ensemble: Bundle, plan: WindowPlan, *, kept: Kept = NOTHING)
     pixels = 3 * PIXEL_SLAB * plan.size**2 * 4 * 12 if networks else 0
     votes = bytes_of(plan.count, len(ensemble.members), len(GROUPS))
     row = plan.block * plan.shape[1]
-    codes = LAYERS_OF_OUTLINES * row if kept.outlines else 0
-    shades = LAYERS_OF_IMAGES * row if kept.display else 0
+    codes = len(LAYERS) * row if kept.outlines else 0
+    shades = BYTES_PER_PIXEL * row if kept.display else 0
     return MemoryEstimate(
         models=_models(ensemble),
-        # One slab of statistics is in use while the next is made.
+        # One slab of statistics is in use while the next is made. Codes and shades of a row of blocks are
+        # there as blocks, joined, and kept; from codes, up to as much again is derived at once.
         voting=merged + max(cells, 2 * statistics + VOTING + pixels) + 3 * codes + 2 * shades,
         reading=cells + codes + shades,
         votes=votes,
         writing=max(votes, WRITING) + 4 * codes,
-        per_thread=PER_THREAD if networks else 0,
+        per_thread=THREAD + (NETWORK_THREAD if networks else 0),
     )
 
 
@@ -156,7 +149,7 @@ def plan_memory(
         "E640",
         f"the memory limit of {gigabytes(limit)} is too small: this run needs {gigabytes(least)}. "
         f"{gigabytes(resident)} are in memory already, models take {gigabytes(estimate.models)}. "
-        f"Reading one block after another takes {gigabytes(memory.cache + THREAD + estimate.per_thread)}, "
+        f"Reading one block after another takes {gigabytes(memory.cache + estimate.per_thread)}, "
         f"predicting a row of blocks {gigabytes(estimate.voting)}, "
         f"the votes of all windows {gigabytes(estimate.votes)}. Give it more, take a larger stride or a "
         "smaller area, or leave the limit out. Or leave out outlines (--outline windows) and images "
@@ -175,7 +168,7 @@ def needed(memory: MemoryPlan, estimate: MemoryEstimate, resident: int) -> int:
         Bytes in memory before.
     """
     # Memory that threads free stays with the process while windows are predicted.
-    threads = (memory.threads or CPU_COUNT) * (THREAD + estimate.per_thread)
+    threads = (memory.threads or CPU_COUNT) * estimate.per_thread
     predicting = int(CACHED * memory.cache) + threads + estimate.voting + estimate.reading * memory.read_ahead
     return resident + estimate.models + estimate.votes + max(predicting, estimate.writing)
 

@@ -30,7 +30,7 @@ from landslide_map.raster.tiles import TILES, TileRaster, tile_sheets
 from landslide_map.raster.vrt import local_sources
 from landslide_map.raster.zarr_arrays import ZarrRaster, check_version_2, metadata_of
 from landslide_map.runtime.byte_size import gigabytes
-from landslide_map.runtime.memory_limit import MOST_SOURCE_BLOCK, source_block
+from landslide_map.runtime.memory_limit import BLOCKS_AT_ONCE, MOST_SOURCE_BLOCK, source_block
 from landslide_map.runtime.read_limit import timed_read
 from landslide_map.untrusted.files import (
     ZIP_ERRORS,
@@ -149,7 +149,7 @@ def _check_memory(place: Path, block: int) -> None:
             "E640",
             f"{place}: stores its pixels in blocks of {gigabytes(block)}, each of which is decoded whole; "
             f"the memory limit leaves {gigabytes(source_block())} for one. Write it in tiles "
-            f"(gdal_translate -co TILED=YES), or give the run {gigabytes(block * 16)}",
+            f"(gdal_translate -co TILED=YES), or give the run {gigabytes(block * BLOCKS_AT_ONCE)}",
         )
 
 

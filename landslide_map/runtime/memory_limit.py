@@ -14,6 +14,8 @@ from landslide_map.runtime.allocator import ARENA_MAX, give_back, set_allocator
 
 MOST_SOURCE_BLOCK: Final = 2**31
 """Bytes of a block of a source file, decoded: a full tile of Sentinel-2 in one strip has 230 MiB."""
+BLOCKS_AT_ONCE: Final = 16
+"""Blocks of source files in memory side by side: several bands and threads, each as stored and decoded."""
 _source_block = MOST_SOURCE_BLOCK
 
 CACHE: Final = 256 * 2**20

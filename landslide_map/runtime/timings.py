@@ -6,7 +6,7 @@ time of the whole process meanwhile, so stages add up to the run. ``-v`` shows t
 *Work* is of a kind (read, align, statistics, a member's vote ...). It is measured in the thread that does
 it: its wall time and its own CPU time. Threads work at once, so kinds do not add up to the wall time. Work
 inside other work counts once, as the inner kind. ``-vv`` and ``run.json`` show it. Threads of libraries
-(LightGBM, PyTorch, GDAL) are measured together, as :attr:`Timings.unattributed_cpu_seconds`.
+(LightGBM, PyTorch, GDAL) count in the CPU time of the process alone.
 
 :func:`collected` opens an account for all threads of the process. Without one, :func:`work` costs nothing.
 Workers of a cluster have their own accounts; :func:`count_workers` adds these up apart, as they use other
@@ -42,6 +42,10 @@ class Spent:
         self.seconds += seconds
         self.cpu_seconds += cpu_seconds
         self.times += times
+
+    def as_json(self, wall: str = "seconds") -> dict[str, float]:
+        """Return both times to the millisecond; `wall` is the key of the wall time."""
+        return {wall: round(self.seconds, 3), "cpu_seconds": round(self.cpu_seconds, 3)}
 
 
 @dataclass
@@ -91,11 +95,6 @@ class Timings:
         """CPU time of the process in that time, all threads."""
         return (self._ended or (0.0, time.process_time()))[1] - self._began[1]
 
-    @property
-    def unattributed_cpu_seconds(self) -> float:
-        """CPU time that no thread measured as work: threads of libraries, and all the rest."""
-        return max(0.0, self.cpu_seconds - sum(spent.cpu_seconds for spent in self.work.values()))
-
     def as_worker(self) -> WorkerTimings:
         """Return the account for :func:`count_workers` in another process."""
         return WorkerTimings(self.cpu_seconds, self.work, peak_memory() or 0)
@@ -105,11 +104,7 @@ class Timings:
         values = {
             "seconds": round(self.seconds, 3),
             "cpu_seconds": round(self.cpu_seconds, 3),
-            "unattributed_cpu_seconds": round(self.unattributed_cpu_seconds, 3),
-            "stages": {
-                name: {"seconds": round(spent.seconds, 3), "cpu_seconds": round(spent.cpu_seconds, 3)}
-                for name, spent in self.stages.items()
-            },
+            "stages": {name: spent.as_json() for name, spent in self.stages.items()},
             "work": _work_as_json(self.work),
             "peak_memory_bytes": peak_memory(),
         }
@@ -206,11 +201,4 @@ def count_workers(spent: WorkerTimings) -> None:
 
 
 def _work_as_json(work: dict[str, Spent]) -> dict[str, dict[str, float]]:
-    return {
-        kind: {
-            "busy_seconds": round(spent.seconds, 3),
-            "cpu_seconds": round(spent.cpu_seconds, 3),
-            "times": spent.times,
-        }
-        for kind, spent in work.items()
-    }
+    return {kind: {**spent.as_json("busy_seconds"), "times": spent.times} for kind, spent in work.items()}

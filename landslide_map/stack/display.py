@@ -5,6 +5,7 @@ The stretch is fixed, so that images of two dates and of neighbouring scenes com
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Final
@@ -42,6 +43,8 @@ _SHADES: Final = {AFTER: dict(zip(OPTICAL, OPTICAL, strict=True)), BEFORE: SHOWN
 """Strip -> optical band -> channel."""
 HALF: Final = 2
 """Pixels of the grid along a pixel of radar change."""
+BYTES_PER_PIXEL: Final = math.ceil(sum(map(len, _SHADES.values())) + len(ORBITS) / HALF**2)
+"""Of the grid: shades after and before, and changes of each orbit."""
 CHANGE_STEP_DB: Final = 0.1
 NO_CHANGE: Final = 128
 """Code of no change of backscatter; 0 is missing."""

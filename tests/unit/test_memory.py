@@ -95,7 +95,7 @@ def test_what_is_needed_adds_up_by_hand() -> None:
         == (300 + 100 + 10 + predicting - 50) * MIB
     )
     assert (
-        needed(chosen_plan, replace(ESTIMATE, per_thread=30 * MIB), HELD)
+        needed(chosen_plan, replace(ESTIMATE, per_thread=memory_plan.THREAD + 30 * MIB), HELD)
         == (300 + 100 + 10 + predicting + 60) * MIB
     )
     large = replace(ESTIMATE, writing=2000 * MIB)
