@@ -31,8 +31,8 @@ from landslide_map.stack.display import BYTES_PER_PIXEL
 from landslide_map.window_record import bytes_of
 from landslide_map.windows import WindowPlan
 
-# Bytes and factors, measured by ``python -m benchmarks.memory`` on a full tile (10980 x 10980) with the
-# default bundle: one to eight threads on 2 cores, strides 8 to 64. No peak is above the estimate
+# Bytes and factors by ``python -m benchmarks.memory``: a full tile (10980 x 10980) with the default bundle. It
+# ran with one to eight threads on 2 cores, at strides 8 to 64. No peak is above the estimate
 # (docs/decisions/0040-memory.md).
 THREAD: Final = 80 * MIB
 """Memory of a thread that reads one block of a sensor: 13 planes of 4 MiB, and the conversion of one."""
@@ -107,7 +107,7 @@ def estimate_memory(ensemble: Bundle, plan: WindowPlan, *, kept: Kept = NOTHING)
     return MemoryEstimate(
         models=_models(ensemble),
         # One slab of statistics is in use while the next is made. Codes and shades of a row of blocks are
-        # there as blocks, joined, and kept; from codes, up to as much again is derived at once.
+        # in memory as blocks, joined, and kept. Up to as much again is derived from codes at once.
         voting=merged + max(cells, 2 * statistics + VOTING + pixels) + 3 * codes + 2 * shades,
         reading=cells + codes + shades,
         votes=votes,
