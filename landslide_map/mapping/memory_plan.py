@@ -31,7 +31,7 @@ from landslide_map.stack.display import BYTES_PER_PIXEL
 from landslide_map.window_record import bytes_of
 from landslide_map.windows import WindowPlan
 
-# Bytes and factors by ``python -m benchmarks.memory``: a full tile (10980 x 10980) with the default bundle. It
+# Bytes and factors by ``python -m benchmarks.memory``: a full tile (10980 x 10980), the default bundle. It
 # ran with one to eight threads on 2 cores, at strides 8 to 64. No peak is above the estimate
 # (docs/decisions/0040-memory.md).
 THREAD: Final = 80 * MIB
@@ -77,7 +77,7 @@ class MemoryEstimate:
     writing: int = 0
     """Besides the votes, while they become a map."""
     per_thread: int = THREAD
-    """Of each thread."""
+    """Work memory of each thread."""
 
     def of_rows(self) -> MemoryEstimate:
         """Return the estimate of a worker, which predicts rows of blocks and returns them."""

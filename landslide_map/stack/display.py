@@ -44,7 +44,7 @@ _SHADES: Final = {AFTER: dict(zip(OPTICAL, OPTICAL, strict=True)), BEFORE: SHOWN
 HALF: Final = 2
 """Pixels of the grid along a pixel of radar change."""
 BYTES_PER_PIXEL: Final = math.ceil(sum(map(len, _SHADES.values())) + len(ORBITS) / HALF**2)
-"""Of the grid: shades after and before, and changes of each orbit."""
+"""Bytes kept of a pixel of the grid: shades after and before, and changes of each orbit."""
 CHANGE_STEP_DB: Final = 0.1
 NO_CHANGE: Final = 128
 """Code of no change of backscatter; 0 is missing."""
