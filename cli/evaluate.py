@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=Path)
 _OF_MAPS = ("inventory", "layer", "id_column", "each_part", "area", "in_project")
 _OF_VOTES = ("bundle", "profile", "threshold", "operating_point", "scenarios", "out_of_fold", "ablation")
-_SAYS_NOTHING = {
+_UNFIT = {
     "windows": _OF_MAPS,
     "statistics": ("labels", *_OF_MAPS),
     "kept votes": ("labels", "profile", "ablation", *_OF_MAPS),
@@ -108,9 +108,10 @@ def _check(
         )
     if options["threshold"] is not None and options["operating_point"] is not None:
         raise UsageError("E402", "give either --threshold or --operating-point, not both.")
-    wrong = [name for name in _SAYS_NOTHING[given[0] if given else "kept votes"] if options[name]]
+    subject = given[0] if given else "kept votes"
+    wrong = [name for name in _UNFIT[subject] if options[name]]
     if wrong:
-        raise UsageError("E402", f"--{wrong[0].replace('_', '-')} says nothing about what is evaluated here.")
+        raise UsageError("E402", f"--{wrong[0].replace('_', '-')} cannot be combined with {subject}.")
     if results is not None and options["inventory"] is None:
         raise UsageError("E402", "--map needs --inventory: the polygons of known landslides.")
 

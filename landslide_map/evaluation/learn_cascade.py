@@ -133,7 +133,7 @@ def _unseen(bundle: Bundle, windows: Windows) -> tuple[str, tuple[Notice, ...]]:
         Notice(
             "W541",
             f"{bundle.path} does not say on which windows it was trained. That it never saw these "
-            f"{len(windows.ids)} is not checked. The cascade loses more than it says if it did",
+            f"{len(windows.ids)} is not checked. If it did, the cascade loses more than it states",
         ),
     )
 

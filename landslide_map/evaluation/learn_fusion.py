@@ -67,7 +67,7 @@ def learn_fusion(evidence: Sequence[tuple[Path, Path]], members: Sequence[str]) 
     notices: list[Notice] = []
     counts = [_counts(results, known, members, notices.append) for results, known in evidence]
     if len(counts) < LEAST_EVENTS:
-        raise BundleError("E557", f"of one event nothing can be left out; give {LEAST_EVENTS} or more.")
+        raise BundleError("E557", f"one event cannot be left out of itself; give {LEAST_EVENTS} or more.")
     unseen = {name: np.zeros(3, np.int64) for name in ("joint", "pixels", "outlines")}
     for number, own in enumerate(counts):
         others = np.add.reduce([other for i, other in enumerate(counts) if i != number])
@@ -120,7 +120,7 @@ def _counts(results: Path, known: Path, members: Sequence[str], add: Callable[[N
         top += len(pixels)
     if found[1].sum() < LEAST_PIXELS:
         raise BundleError(
-            "E557", f"{results}: {found[1].sum()} pixels are landslide; {LEAST_PIXELS} are the least."
+            "E557", f"{results}: {found[1].sum()} landslide pixels; expected at least {LEAST_PIXELS}."
         )
     return found
 

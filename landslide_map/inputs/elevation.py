@@ -92,8 +92,8 @@ def without_fill(dem: RasterBand, grid: Grid) -> tuple[RasterBand, list[Notice]]
         Notice(
             "W350",
             f"{dem.path}: {share:.0%} of the pixels hold exactly {value:g} m, cut out by straight edges or "
-            "cliffs: fill, not ground. It is taken as no data, and no window there for flat; get the missing "
-            "part of the DEM",
+            "cliffs: fill, not ground. It is taken as no data, so windows there are not flat; get the rest "
+            "of the DEM",
         )
         for value, share in found
     ]

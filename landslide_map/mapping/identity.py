@@ -140,7 +140,7 @@ class InputFiles:
             if file_identity(path) != self.identities[str(path)]:
                 raise InputError(
                     "E111",
-                    f"{path} was changed while the run read it. Put it back as it was and run the same "
+                    f"{path} was changed while the run read it. Restore it and run the same "
                     "command again, or start afresh with --overwrite.",
                 )
             self._seen[path] = now

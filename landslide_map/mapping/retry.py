@@ -87,6 +87,6 @@ def _exhausted(error: Exception, missing: Sequence[int], tries: int) -> InputErr
     return InputError(
         "E110",
         f"{_reason(error)}. Tried {tries} times; rows of blocks {rows} have no answer (each is {BLOCK} "
-        "pixels high, counted from 0). If the file was only out of reach, bring it back as it was and run "
+        "pixels high, counted from 0). If the file was only unavailable, restore it unchanged and run "
         "the same command again. If it is damaged, fetch it again and start afresh with --overwrite.",
     )

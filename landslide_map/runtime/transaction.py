@@ -421,8 +421,8 @@ def _read_journal(staging: Path) -> dict[str, Any]:
 def _not_undone(staging: Path, why: str) -> UsageError:
     return UsageError(
         "E405",
-        f"{staging} is what a run left that was killed while it put its files in place, and that cannot be "
-        f"undone safely ({why}). Its folder {_OLD} holds files of the previous result, {_NEW} of the new "
+        f"{staging} is from a run that was killed while it put its files in place, and it cannot be undone "
+        f"safely ({why}). Its folder {_OLD} holds files of the previous result, {_NEW} of the new "
         "one. Move back what you want to keep, remove the folder and run the command again; or choose "
         "another --out.",
     )

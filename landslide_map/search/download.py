@@ -88,8 +88,8 @@ def fetch(
         if one.target.exists() and one.size is not None and one.target.stat().st_size != one.size:
             raise SearchError(
                 "E713",
-                f"{one.target}: is there with {one.target.stat().st_size:,} bytes, expected {one.size:,}. It "
-                "was not made by this search: move it away, or choose another folder for --download.",
+                f"{one.target}: exists with {one.target.stat().st_size:,} bytes, expected {one.size:,}. It "
+                "is not from this search: move it away, or choose another folder for --download.",
             )
     left = [one for one in downloads if not one.target.exists()]
     _check_space(left)

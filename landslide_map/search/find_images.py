@@ -224,7 +224,7 @@ def fetch_files(
         raise SearchError(
             "E711",
             f"{size / 1e9:.1f} GB in {len(wanted)} files are to be downloaded, more than {allowed / 1e9:.1f} "
-            "GB. Say --yes to download them, or take fewer passes (--passes 1).",
+            "GB. Add --yes to download them, or take fewer passes (--passes 1).",
         )
     fetch(wanted, network, progress)
     if elevation is not None and tiles:

@@ -222,8 +222,8 @@ class PatchView:
             if patch.place is None:
                 raise InputError(
                     "E103",
-                    f"{patch.name} has no place on the ground, which polygons need. Say it under Place: EPSG "
-                    "code, left and top edge, pixel size.",
+                    f"{patch.name} has no place on the ground, which polygons need. Enter it under Place: "
+                    "EPSG code, left and top edge, pixel size.",
                 )
             return polygons(values, patch.place, threshold, facts)
         if name == "probability.npy":

@@ -153,9 +153,9 @@ def _other_ground(before: RadarImage, after: RadarImage, found: _Compared) -> li
     return [
         Notice(
             "W331",
-            f"{found.after.path} shows nothing of what {found.before.path} shows, though there is much to "
-            f"see in both. It is of other ground, turned over, or displaced by more than {REACH} pixels, and "
-            "the differences mean nothing then. See both over a map",
+            f"{found.after.path} has nothing in common with {found.before.path}, though both have clear "
+            f"structure. It shows other ground, is turned over, or displaced by more than {REACH} pixels. "
+            "The differences are then invalid. See both over a map",
         )
     ]
 

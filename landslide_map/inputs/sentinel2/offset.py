@@ -175,7 +175,7 @@ def decide_offset(
     decision = _decision(scale, verdict, f"pixels against metadata: {numbers}; {metadata.reason}", name)
     conflict = Notice(
         "W203",
-        f"{name}: {metadata.reason}, but the pixels say the offset is {verdict} ({numbers}); pixels win",
+        f"{name}: {metadata.reason}, but by the pixels, which decide, the offset is {verdict} ({numbers})",
     )
     return OffsetDecision(decision.scale, decision.offset, decision.reason, (*decision.notices, conflict))
 

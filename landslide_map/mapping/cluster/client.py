@@ -306,6 +306,6 @@ def _has_gpu(worker: dict[str, Any]) -> bool:
 def _lost_scheduler() -> ResourceError:
     return ResourceError(
         "E630",
-        "the scheduler answers no more. Start scheduler and workers again, and the same command: it goes on "
-        "from what was finished.",
+        "the scheduler no longer answers. Start scheduler and workers again, then the same command. It "
+        "resumes from the finished rows.",
     )

@@ -138,7 +138,7 @@ def _single(path: Path, options: ImportOptions) -> tuple[list[Published], list[N
     known = ", ".join([*ganerod.NETWORKS, *landslide4sense.ROWS])
     raise BundleError(
         "E553",
-        f"{path}: which network is it? {name or 'Its name'} is none of the published ones. Name it with "
+        f"{path}: {name or 'its name'} is none of the published networks. Name the network with "
         f"--network: {known}.",
     )
 

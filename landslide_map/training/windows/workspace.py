@@ -65,7 +65,7 @@ class Workspace:
             raise UsageError(
                 "E531",
                 f"{space.folder}: was begun with another configuration ({', '.join(sorted(changed))} "
-                "changed). Finish it as it was begun, choose another --out, or throw its work away with "
+                "changed). Finish it as it was begun, choose another --out, or discard its work with "
                 "--restart.",
             )
         return space
@@ -146,7 +146,7 @@ class Workspace:
         except (OSError, ValueError) as error:
             raise UsageError(
                 "E531",
-                f"{self.folder / name}: cannot be read ({error}). Throw the work there away with "
+                f"{self.folder / name}: cannot be read ({error}). Discard the work there with "
                 "--restart, or choose another --out.",
             ) from None
 
