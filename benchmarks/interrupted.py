@@ -13,17 +13,19 @@ process is read from ``/proc``.
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import click
 
@@ -34,6 +36,18 @@ from tests.support.tall_scene import write_tall_scene
 COMMAND = Path(sys.executable).with_name("landslide-map")
 THRESHOLD = 1e-4
 """About the median probability on the scene of the tests: half of the map is outlined."""
+
+
+class Process(Protocol):
+    """As of ``subprocess.Popen``."""
+
+    pid: int
+
+    @property
+    def returncode(self) -> int | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self) -> int: ...
+    def kill(self) -> None: ...
 
 
 @dataclass
@@ -54,18 +68,32 @@ class Endurance:
     """Sum over all runs."""
 
 
-def endure(arguments: Sequence[str], folder: Path, kills: int, seed: int = 0) -> Endurance:
+def _start(arguments: Sequence[str]) -> Process:
+    command = [str(COMMAND), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def endure(
+    arguments: Sequence[str],
+    folder: Path,
+    kills: int,
+    seed: int = 0,
+    start: Callable[[Sequence[str]], Process] = _start,
+) -> Endurance:
     """Kill ``landslide-map arguments --out ...`` and compare what it ends with; results go below `folder`.
+
+    `start` begins the command with all of its arguments.
 
     Raises
     ------
     AssertionError
         If a run fails, half of a result passes for a whole one, or a file has other bytes.
     """
-    begin = _children_cpu()
     undisturbed = folder / "undisturbed"
-    assert _start(arguments, undisturbed).wait() == 0
-    found = Endurance(_children_cpu() - begin, _rows(undisturbed)["predicted"])
+    run = start(_words(arguments, undisturbed))
+    spent = _until(run, lambda _: False)
+    assert run.wait() == 0
+    found = Endurance(spent, _rows(undisturbed)["predicted"], cpu_seconds=spent)
     expected = _content(undisturbed)
     draw = random.Random(seed)
     moments = [(k + draw.random()) / kills if k % 2 else None for k in range(kills)]
@@ -73,16 +101,16 @@ def endure(arguments: Sequence[str], folder: Path, kills: int, seed: int = 0) ->
     disturbed = False  # whether the run in the present folder was killed before
     while moments or disturbed:
         out = folder / str(found.finished)
-        used, kept = _children_cpu(), _kept(out)
-        run = _start(arguments, out)
-        while run.poll() is None and not (
-            moments
-            and (
-                _kept(out) > kept if moments[-1] is None else _cpu(run) >= moments[-1] * found.run_cpu_seconds
-            )
-        ):
-            time.sleep(0.002)
-        if run.returncode is None:
+        kept = _kept(out)
+        run = start(_words(arguments, out))
+
+        def due(spent: float, out: Path = out, kept: int = kept) -> bool:
+            moment = moments[-1] if moments else math.inf
+            return _kept(out) > kept if moment is None else spent >= moment * found.run_cpu_seconds
+
+        spent = _until(run, due)
+        found.cpu_seconds += spent
+        if run.poll() is None:
             run.kill()
         if run.wait() == -signal.SIGKILL:
             moments.pop()
@@ -92,19 +120,27 @@ def endure(arguments: Sequence[str], folder: Path, kills: int, seed: int = 0) ->
         else:  # it had less to do: the same moment once more, in a new folder
             assert run.returncode == 0
             if not disturbed:
-                found.run_cpu_seconds = min(found.run_cpu_seconds, _children_cpu() - used)
+                found.run_cpu_seconds = min(found.run_cpu_seconds, spent)
         if (out / MANIFEST).exists():
             assert _content(out) == expected
             found.resumed += _rows(out)["resumed"]
             found.finished += 1
             disturbed = False
-    found.cpu_seconds = _children_cpu() - begin
     return found
 
 
-def _start(arguments: Sequence[str], out: Path) -> subprocess.Popen[bytes]:
-    command = [str(COMMAND), "run", *arguments, "--quiet", "--out", str(out)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def _words(arguments: Sequence[str], out: Path) -> list[str]:
+    return ["run", *arguments, "--quiet", "--out", str(out)]
+
+
+def _until(run: Process, due: Callable[[float], bool]) -> float:
+    """Wait until a process ends or is `due` for what it has spent; return its CPU time by then, seconds."""
+    spent = 0.0
+    while run.poll() is None and not due(spent):
+        time.sleep(0.002)
+        with suppress(FileNotFoundError):  # it has ended
+            spent = _cpu(run)
+    return spent
 
 
 def _content(out: Path) -> dict[str, bytes]:
@@ -130,15 +166,10 @@ def _kept(out: Path) -> int:
     return len(list(out.glob(f"{FOLDER}/row-*.npz")))
 
 
-def _cpu(run: subprocess.Popen[bytes]) -> float:
-    """Return the CPU time that a child, not yet waited for, has spent so far."""
+def _cpu(run: Process) -> float:
+    """Return the CPU time that a process has spent so far, seconds."""
     after_name = Path(f"/proc/{run.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _children_cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 @click.command()

@@ -9,15 +9,16 @@ import re
 import resource
 import shutil
 import signal
-import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rasterio
+from landslide_map_cli.main import main
 
 from benchmarks.interrupted import THRESHOLD, endure
 from landslide_map.errors import LandslideMapError
@@ -31,6 +32,7 @@ from landslide_map.models.bundle.load import DEFAULT
 from landslide_map.products import FILES, MANIFEST
 from landslide_map.runtime.own_files import sealed, tree_records
 from tests.support.any_rows import any_row
+from tests.support.forked import Forked
 from tests.support.killed_process import changes_below, heard_by
 from tests.support.raised import raised
 from tests.support.result_files import made
@@ -38,13 +40,12 @@ from tests.support.tall_scene import write_tall_scene
 
 ROWS = 3
 ROOT = Path(__file__).parents[2]
-COMMAND = Path(sys.executable).with_name("landslide-map")
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scene of all tests, and beside it what an undisturbed run makes of it, and kept on the way."""
-    scene = write_tall_scene(tmp_path_factory.mktemp("tall"))
+    scene = write_tall_scene(tmp_path_factory.mktemp("tall"), cols=110)
     out, checkpoints = scene.parent / "result", scene.parent / "checkpoint"
 
     def keep(stage: str, *_: int) -> None:
@@ -158,25 +159,30 @@ def codes(result: MapResult) -> set[str]:
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not list the CPU time of a process")
 def test_killed_by_the_system_a_run_ends_with_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
     """One moment at random, one after a row of blocks; ``python -m benchmarks.interrupted`` has a hundred."""
-    found = endure([str(undisturbed), "--threshold", str(THRESHOLD)], tmp_path, kills=2, seed=1)
+
+    def start(words: Sequence[str]) -> Forked:
+        with Path(os.devnull).open("w") as nowhere:
+            return Forked("landslide_map_cli.start", *words, stdout=nowhere, stderr=nowhere)
+
+    arguments = [str(undisturbed), "--threshold", str(THRESHOLD)]
+    found = endure(arguments, tmp_path, kills=2, seed=1, start=start)
     assert sum(found.kills.values()) == 2
     assert found.rows == ROWS
     assert found.finished > 0
     assert found.resumed > 0
 
 
-KILLED = """
-import os, signal
-from pathlib import Path
-replace = Path.replace
-def replace_and_die(path, target):
-    replace(path, target)
-    if path.name == "run.json" and path.parent.name == "new":
-        os.kill(os.getpid(), signal.SIGKILL)
-Path.replace = replace_and_die
-from landslide_map_cli.main import main
-main()
-"""
+def killed_in_place() -> None:
+    """Run the command line in a process that is killed once its manifest is in place."""
+    replace = Path.replace
+
+    def replace_and_die(path: Path, target: Path) -> None:
+        replace(path, target)
+        if path.name == "run.json" and path.parent.name == "new":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Path.replace = replace_and_die  # type: ignore[method-assign,assignment]
+    main()
 
 
 def test_killed_while_the_result_is_put_in_place(undisturbed: Path, tmp_path: Path) -> None:
@@ -199,9 +205,10 @@ def test_killed_while_the_result_is_put_in_place(undisturbed: Path, tmp_path: Pa
             resumed(undisturbed, out, overwrite=True)
         assert changes.ended
         undone()
-    arguments = [str(undisturbed), "--out", str(out), "--threshold", str(THRESHOLD), "--overwrite"]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True)
-    assert killed.returncode == -signal.SIGKILL
+    arguments = [undisturbed, "--out", out, "--threshold", THRESHOLD, "--overwrite"]
+    with Forked(f"{__name__}:{killed_in_place.__name__}", *arguments) as killed:
+        _, said = killed.communicate()
+    assert killed.returncode == -signal.SIGKILL, said
     undone()
     with changes_below(out, "os.remove journal.json") as changes:
         resumed(undisturbed, out, overwrite=True)
@@ -217,12 +224,13 @@ def test_an_interrupted_run_says_what_it_kept_and_the_same_command_continues(
     undisturbed: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    command = [str(COMMAND), str(undisturbed), "--out", str(out), "--threshold", str(THRESHOLD)]
-    with subprocess.Popen([*command, "-q"], stderr=subprocess.PIPE, text=True) as run:
+    arguments = [undisturbed, "--out", out, "--threshold", THRESHOLD, "-q"]
+    with Forked("landslide_map_cli.start", *arguments) as run:
         while not kept(out):
             assert run.poll() is None
+            time.sleep(0.002)
         run.send_signal(signal.SIGTERM)
-        _, said = run.communicate(timeout=120)
+        _, said = run.communicate()
     assert run.returncode == 130
     assert re.fullmatch(
         rf"\n?interrupted: \d of {ROWS} rows of blocks are kept in {out}/{checkpoint.FOLDER}; "

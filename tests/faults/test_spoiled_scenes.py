@@ -39,9 +39,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reported(base: Path, folder: Path, spoil: Edit) -> set[str]:
     """Return the codes that the scene gives once `spoil` has edited a copy of it."""
     shutil.copytree(base, folder, dirs_exist_ok=True)
-    document = yaml.safe_load((folder / "scene.yaml").read_text())
+    document = yaml.load((folder / "scene.yaml").read_text(), yaml.CSafeLoader)
     spoil(folder, document)
-    (folder / "scene.yaml").write_text(yaml.safe_dump(document))
+    (folder / "scene.yaml").write_text(yaml.dump(document, Dumper=yaml.CSafeDumper))
     try:
         inputs = open_inputs(load_scene(folder / "scene.yaml"))
     except InputError as error:

@@ -35,14 +35,16 @@ _SERVER.set_forkserver_preload(
 
 
 class Forked:
-    """A process that calls ``main`` of a module as its script does; methods are those of ``Popen``.
+    """A process that calls a function, ``module:name``, or the ``main`` of a module, as a script does.
+
+    Methods are those of ``subprocess.Popen``.
 
     What it says goes to the files `stdout` and `stderr`, or is read from the attributes of these names.
     """
 
     def __init__(
         self,
-        module: str,
+        function: str,
         *arguments: object,
         stdout: IO[Any] | None = None,
         stderr: IO[Any] | None = None,
@@ -53,7 +55,7 @@ class Forked:
         self.stdout, out = _stream(stdout)
         self.stderr, err = _stream(stderr)
         surroundings = (cwd or Path.cwd(), dict(env or os.environ), own_group)
-        call = (module, [str(argument) for argument in arguments], _Ends(out, err))
+        call = (function, [str(argument) for argument in arguments], _Ends(out, err))
         self._process = _SERVER.Process(target=_called, args=(*surroundings, *call))
         self._process.start()
         for one, end in ((stdout, out), (stderr, err)):
@@ -124,7 +126,7 @@ def _stream(given: IO[Any] | None) -> tuple[IO[Any], int]:
 
 
 def _called(
-    folder: Path, environment: dict[str, str], own_group: bool, module: str, arguments: list[str], ends: Any
+    folder: Path, environment: dict[str, str], own_group: bool, function: str, arguments: list[str], ends: Any
 ) -> None:
     os.environ.clear()
     os.environ.update(environment)
@@ -135,5 +137,6 @@ def _called(
         os.dup2(end, number)
         os.close(end)
     dask.config.refresh()
-    sys.argv = [module, *arguments]
-    import_module(module).main()
+    sys.argv = [function, *arguments]
+    module, _, name = function.partition(":")
+    getattr(import_module(module), name or "main")()
