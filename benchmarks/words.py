@@ -189,7 +189,7 @@ def private_names(path: Path) -> set[str]:
 
 
 def _rows(kinds: dict[str, list[Sentence]]) -> Iterator[str]:
-    yield "| prose | sentences | words each | over 20 | over 25 | who/whose/nobody | semicolons a sentence |"
+    yield "| prose | sentences | words each | over 20 | over 25 | words for people | semicolons a sentence |"
     yield "|---|---|---|---|---|---|---|"
     for kind, found in kinds.items():
         lengths = np.array([sentence.words for sentence in found])

@@ -79,8 +79,8 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Times that are searched."""
+class Period:
+    """Period of a search."""
 
     start: datetime
     end: datetime
@@ -96,7 +96,7 @@ class Window:
 def search(
     catalogue: str,
     area: Area,
-    windows: dict[str, Window],
+    periods: dict[str, Period],
     network: Network,
     found: Found,
     *,
@@ -109,7 +109,7 @@ def search(
     catalogue : str
         A name of :data:`KNOWN`, an address, or a path.
     area : Area
-    windows : dict
+    periods : dict
         ``optical`` and ``radar`` -> times; a kind that is absent is not searched.
     network : Network
     found : Found
@@ -138,10 +138,10 @@ def search(
             found.add(item, area, source)
         return
     collections = known.collections if known else _collections(root, url, network)
-    for kind, window in windows.items():
+    for kind, period in periods.items():
         names = [name for name in collections if _kind(name) == kind]
         if names:
-            _query_one(api, names, area, window, network, found, Source(catalogue, url), page)
+            _query_one(api, names, area, period, network, found, Source(catalogue, url), page)
 
 
 def _kind(collection: str) -> str | None:
@@ -186,7 +186,7 @@ def _query_one(
     api: tuple[str, str],
     collections: list[str],
     area: Area,
-    window: Window,
+    period: Period,
     network: Network,
     found: Found,
     source: Source,
@@ -201,14 +201,14 @@ def _query_one(
             stac_io=_Io(network),
             collections=collections,
             bbox=box,
-            datetime=window.text,
+            datetime=period.text,
             limit=page_size,
         )
         seen: set[str] = set()
         for page in query.pages_as_dicts():
             ids = {str(item.get("id")) for item in page["features"] if isinstance(item, dict)}
             for item in page["features"]:
-                if _within(item, window):
+                if _within(item, period):
                     found.add(item, area, source)
             if not ids - seen:  # empty, or a server that pages in circles
                 break
@@ -222,7 +222,7 @@ def _query_one(
                 break
 
 
-def _within(item: Any, window: Window) -> bool:
+def _within(item: Any, period: Period) -> bool:
     """Whether an item is of the time that was requested; an unreadable one is handled elsewhere."""
     try:
         text = item["properties"].get("datetime") or item["properties"]["start_datetime"]
@@ -230,7 +230,7 @@ def _within(item: Any, window: Window) -> bool:
     except (TypeError, KeyError, ValueError, AttributeError):
         return True
     time = time.replace(tzinfo=time.tzinfo or UTC)
-    return window.start <= time <= window.end
+    return period.start <= time <= period.end
 
 
 def _search_link(root: dict[str, Any], url: str) -> tuple[str, str] | None:

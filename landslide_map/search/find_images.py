@@ -13,7 +13,7 @@ from landslide_map.runtime.progress import Report, Stage, silent, step
 from landslide_map.search import choose_optical, choose_radar
 from landslide_map.search.area import Area
 from landslide_map.search.candidates import Candidate
-from landslide_map.search.catalogues import Found, Window, search
+from landslide_map.search.catalogues import Found, Period, search
 from landslide_map.search.clouds import CloudCounter
 from landslide_map.search.download import Download, fetch, remaining, with_sizes
 from landslide_map.search.elevation_tiles import ElevationTiles, join_tiles
@@ -58,16 +58,16 @@ def find_images(query: Query, network: Network, folder: Path, progress: Report =
     """
     event, area = query.event, query.area
     found = Found()
-    windows = {
-        "optical": Window(event.earliest - choose_optical.BEFORE, event.latest + choose_optical.AFTER),
-        "radar": Window(
+    periods = {
+        "optical": Period(event.earliest - choose_optical.BEFORE, event.latest + choose_optical.AFTER),
+        "radar": Period(
             event.earliest - choose_radar.BEFORE,
             event.latest + timedelta(days=choose_radar.AFTER_DAYS[-1]),
         ),
     }
     progress(Stage("search", "catalogues"), 0, len(query.catalogues))
     for number, catalogue in enumerate(query.catalogues, 1):
-        search(catalogue, area, windows, network, found)
+        search(catalogue, area, periods, network, found)
         progress(Stage("search", "catalogues"), number, len(query.catalogues))
     tiles, notices = _elevation(query, network, bool(found.optical))
     count_clouds = CloudCounter(area, network, folder)
@@ -75,7 +75,7 @@ def find_images(query: Query, network: Network, folder: Path, progress: Report =
         optical = choose_optical.choose_optical(found.optical, area, event, count_clouds)
         pre = optical.pre
         if optical.post and (pre is None or pre.clearness.cloud > choose_optical.CLOUDY_BEFORE):
-            last_year = {"optical": Window(event.time - YEAR - _MONTH, event.time - YEAR + _MONTH)}
+            last_year = {"optical": Period(event.time - YEAR - _MONTH, event.time - YEAR + _MONTH)}
             for catalogue in query.catalogues:
                 search(catalogue, area, last_year, network, found)
             optical = choose_optical.choose_optical(found.optical, area, event, count_clouds)

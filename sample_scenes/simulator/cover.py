@@ -74,18 +74,18 @@ def make_cover(relief: Relief, rng: np.random.Generator) -> Cover:
     shape = relief.elevation.shape
     slope = np.degrees(np.arctan(np.hypot(*relief.gradient(smooth=3))))
     vigour = power_law_field(shape, rng, exponent=1.1, longest=80)
-    patch = power_law_field(shape, rng, exponent=1.4, longest=60)
-    patch += 0.25 * power_law_field(shape, rng, exponent=0.6, longest=10)
+    variation = power_law_field(shape, rng, exponent=1.4, longest=60)
+    variation += 0.25 * power_law_field(shape, rng, exponent=0.6, longest=10)
     owner, border = parcels(shape, rng, 90)
     crop = rng.uniform(0.3, 1, owner.max() + 1)[owner]  # most fields are green in September
 
     water = ndimage.gaussian_filter(relief.water, 0.4)
     land = 1 - water
     gravel = ndimage.gaussian_filter((relief.water > 0.2).astype(float), 1.5) * relief.floor
-    bare = 0.75 * smoothstep(gravel + 0.15 * patch, 0.25, 0.5) * land
-    bare = np.maximum(bare, 0.6 * smoothstep(slope + 4 * patch, 54, 62) * land)
-    farmed = smoothstep(relief.floor + 0.25 * patch, 0.5, 0.8) * (land - bare).clip(0)
-    grass = smoothstep(patch + (25 - slope) / 25, 1.0, 1.7) * (land - bare - farmed).clip(0)
+    bare = 0.75 * smoothstep(gravel + 0.15 * variation, 0.25, 0.5) * land
+    bare = np.maximum(bare, 0.6 * smoothstep(slope + 4 * variation, 54, 62) * land)
+    farmed = smoothstep(relief.floor + 0.25 * variation, 0.5, 0.8) * (land - bare).clip(0)
+    grass = smoothstep(variation + (25 - slope) / 25, 1.0, 1.7) * (land - bare - farmed).clip(0)
     grass += 0.5 * border * farmed
     farmed = farmed * (1 - 0.5 * border)
     forest = (1 - water - bare - farmed - grass).clip(0)

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from landslide_map.search.area import Area
-from landslide_map.search.catalogues import PAGE, Found, Window, search
+from landslide_map.search.catalogues import PAGE, Found, Period, search
 from landslide_map.search.event_time import EventTime
 from landslide_map.search.find_images import Query, find_images
 from landslide_map.search.network import Network
@@ -155,9 +155,9 @@ def _load(folder: Path, python: Path, run: dict[str, Any]) -> None:
 
 def found_in(server: str, area: Area, start: str, end: str, page: int = PAGE) -> Found:
     found = Found()
-    window = Window(utc(start), utc(end))
+    period = Period(utc(start), utc(end))
     with Network() as network:
-        search(server, area, {"optical": window, "radar": window}, network, found, page=page)
+        search(server, area, {"optical": period, "radar": period}, network, found, page=page)
     return found
 
 

@@ -17,7 +17,7 @@ from landslide_map.errors import LandslideMapError
 from landslide_map.runtime.progress import silent
 from landslide_map.search.access import CopernicusDataSpace, PlanetaryComputer
 from landslide_map.search.area import Area
-from landslide_map.search.catalogues import Found, Window, search
+from landslide_map.search.catalogues import Found, Period, search
 from landslide_map.search.download import Download, fetch
 from landslide_map.search.event_time import EventTime
 from landslide_map.search.find_images import Query, find_images
@@ -58,8 +58,8 @@ def one(server: Loopback, folder: Path, **more) -> Download:
 
 def searched(server: Loopback, network: Network, path: str = "/api", **limits: int) -> Found:
     found = Found(**limits)
-    windows = {"optical": Window(utc("2024-02-01T00:00"), utc("2024-06-01T00:00"))}
-    search(f"{server.url}{path}", AREA, windows, network, found)
+    periods = {"optical": Period(utc("2024-02-01T00:00"), utc("2024-06-01T00:00"))}
+    search(f"{server.url}{path}", AREA, periods, network, found)
     return found
 
 
@@ -466,11 +466,11 @@ def test_a_folder_of_items_is_a_catalogue(tmp_path: Path, network: Network):
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "list.json").write_text(json.dumps([sentinel2(utc("2024-04-12T02:25"))]))
     found = Found()
-    windows = {"optical": Window(utc("2024-02-01T00:00"), utc("2024-06-01T00:00"))}
-    search(str(tmp_path), AREA, windows, network, found)
+    periods = {"optical": Period(utc("2024-02-01T00:00"), utc("2024-06-01T00:00"))}
+    search(str(tmp_path), AREA, periods, network, found)
     assert len(found.optical) == 2
     with pytest.raises(LandslideMapError) as error:
-        search(str(tmp_path / "absent"), AREA, windows, network, found)
+        search(str(tmp_path / "absent"), AREA, periods, network, found)
     assert code_of(error) == "E101"
 
 

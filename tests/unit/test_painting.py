@@ -1,4 +1,4 @@
-"""What windows say about patches of pixels, by hand on grids small enough to draw."""
+"""Windows painted into cells, by hand on grids small enough to draw."""
 
 import numpy as np
 import pytest
