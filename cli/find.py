@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from landslide_map.errors import ResourceError
-
 from .feedback import Console, feedback
 from .grouped_help import command
 
@@ -180,13 +178,9 @@ _ANYTHING = 1 << 62
 
 def require_search() -> None:
     """Refuse, with a message, where the packages for the network are not installed."""
-    try:
+    from landslide_map.errors import optional_packages
+
+    with optional_packages("a search needs", "search"):
         import pystac_client
         import requests
-    except ModuleNotFoundError as error:
-        raise ResourceError(
-            "E612",
-            f"a search needs the package {error.name!r}. "
-            "Install it with: pip install 'landslide-map[search]'",
-        ) from error
     del pystac_client, requests

@@ -164,17 +164,11 @@ def _cluster(
         return nullcontext()
     if scheduler is not None and workers is not None:
         raise click.UsageError("give either --scheduler or --workers")
-    try:
+    from landslide_map.errors import optional_packages
+
+    with optional_packages("--scheduler and --workers need", "cluster"):
         from landslide_map.mapping.cluster.connect import connected, local_workers
         from landslide_map.mapping.cluster.tls import TlsFiles
-    except ModuleNotFoundError as error:
-        from landslide_map.errors import ResourceError
-
-        raise ResourceError(
-            "E612",
-            f"--scheduler and --workers need the package {error.name!r}. "
-            "Install it with: pip install 'landslide-map[cluster]'",
-        ) from error
     if scheduler is None:
         return local_workers(workers or 1)
     return connected(scheduler, TlsFiles(*given) if given else None)

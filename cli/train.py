@@ -83,18 +83,12 @@ def _train_on_windows(
     data: tuple[Path, ...], recipe: str, out: Path, console: Console, **options: Any
 ) -> tuple[list[dict[str, Any]], str]:
     from landslide_map.datasets.joined import read_training_data
-    from landslide_map.errors import ResourceError
+    from landslide_map.errors import optional_packages
     from landslide_map.training.windows.workspace import work_folder
 
-    try:
+    with optional_packages("training on windows needs", "networks"):
         from landslide_map.training.windows.train import TrainingOptions
         from landslide_map.training.windows.train import train as train_windows
-    except ModuleNotFoundError as error:
-        raise ResourceError(
-            "E612",
-            f"training on windows needs the package {error.name!r}. "
-            "Install it with: pip install 'landslide-map[networks]'",
-        ) from error
     known = read_training_data(data)
 
     try:

@@ -50,20 +50,14 @@ def train_pixels(data: tuple[Path, ...], recipe: str, out: Path, console: Consol
 
     Training can be interrupted: the same command resumes from the last epoch. Figures are at pixel level.
     """  # noqa: D301 - click reads \b as the character, which keeps the lines apart
-    from landslide_map.errors import ResourceError, UsageError
+    from landslide_map.errors import UsageError, optional_packages
     from landslide_map.training.pixels.choose import chosen_recipe
 
     if options["bfloat16"] and options["device"] != "cuda":
         raise UsageError("E402", "--bfloat16 needs --device cuda.")
-    try:
+    with optional_packages("training pixel members needs", "networks"):
         from landslide_map.training.pixels.train import TrainingOptions
         from landslide_map.training.pixels.train import train_pixels as train
-    except ModuleNotFoundError as error:
-        raise ResourceError(
-            "E612",
-            f"training pixel members needs the package {error.name!r}. "
-            "Install it with: pip install 'landslide-map[networks]'",
-        ) from error
     how = {name: options.pop(name) for name in ("grid", "pick", "device", "bfloat16", "restart", "overwrite")}
     trained = train(
         data, chosen_recipe(recipe, **options), out, TrainingOptions(**how), progress=console.progress

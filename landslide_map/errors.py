@@ -7,6 +7,8 @@ must be read is a :class:`Notice`: plain data that ``check`` prints and ``run.js
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -81,3 +83,24 @@ class Notice:
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+
+@contextmanager
+def optional_packages(needing: str, extra: str) -> Iterator[None]:
+    """Turn the absence of a package in a block into E612.
+
+    Parameters
+    ----------
+    needing : str
+        Subject and verb, such as ``a search needs``.
+    extra : str
+        Extra of this package that installs it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ResourceError(
+            "E612",
+            f"{needing} the package {error.name!r}, which is not installed. "
+            f"Install it with: pip install 'landslide-map[{extra}]'",
+        ) from error

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 from landslide_map.products.project_document import Bounds
 from landslide_map.products.qgis_xml import add, add_option_map
+from landslide_map.products.scale_bar import round_length
 
 NAME: Final = "Map A4"
 _MAP_MM: Final = (200.0, 164.0)
@@ -217,7 +218,7 @@ def _legend(layout: Element, layers: Mapping[str, str]) -> None:
 
 def _scale_bar(layout: Element, width: float) -> None:
     """Append a bar of two segments of a round length, together about a quarter of the map."""
-    segment = _round_length(width / _MAP_MM[0] * 25)
+    segment = round_length(width / _MAP_MM[0] * 25)
     kilometres = segment >= 1000
     item = _item(
         layout,
@@ -232,17 +233,3 @@ def _scale_bar(layout: Element, width: float) -> None:
         "text-style",
         {"fontFamily": _FONT, "fontSize": 8, "fontSizeUnit": "Point", "textColor": "0,0,0,255"},
     )
-
-
-def _round_length(metres: float) -> float:
-    """Return the largest of 1, 2, 5 times a power of ten that is not above `metres`.
-
-    Examples
-    --------
-    >>> [_round_length(m) for m in (880, 2100, 13)]
-    [500.0, 2000.0, 10.0]
-    """
-    power = 1.0
-    while power * 10 <= metres:
-        power *= 10
-    return max(step * power for step in (1, 2, 5) if step * power <= max(metres, 1))

@@ -19,6 +19,7 @@ from landslide_map.bands import ORBITS
 from landslide_map.products import columns as names
 from landslide_map.products.imagery import read_small, scaled
 from landslide_map.products.outline_classes import OutlineClass, classes_of, present_classes
+from landslide_map.products.scale_bar import round_length
 
 LONGEST: Final = 1000
 """Longest side of the map, pixels."""
@@ -177,20 +178,6 @@ def _scale_bar(draw: Any, place: tuple[int, int], pixel_m: float, width: int) ->
     text = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
     draw.text((x, y + 12), text, fill=_INK, font=_font(15))
     return x + max(length, 60)
-
-
-def round_length(metres: float) -> float:
-    """Return the largest of 1, 2, 5 times a power of ten that is not above `metres`.
-
-    Examples
-    --------
-    >>> [round_length(m) for m in (880, 2100, 13)]
-    [500.0, 2000.0, 10.0]
-    """
-    power = 1.0
-    while power * 10 <= metres:
-        power *= 10
-    return max(step * power for step in (1, 2, 5) if step * power <= max(metres, 1))
 
 
 def _font(size: int) -> Any:

@@ -19,6 +19,7 @@ from landslide_map.search.candidates import Candidate, Optical, Rejected, Slice
 from landslide_map.search.items import Source, read_item
 from landslide_map.search.network import Network, parsed, shown
 from landslide_map.untrusted.json_text import read_json
+from landslide_map.untrusted.times import utc_time
 
 PAGE: Final = 200
 """Items of one request."""
@@ -226,10 +227,9 @@ def _within(item: Any, period: Period) -> bool:
     """Whether an item is of the time that was requested; an unreadable one is handled elsewhere."""
     try:
         text = item["properties"].get("datetime") or item["properties"]["start_datetime"]
-        time = datetime.fromisoformat(text)
+        time = utc_time(text)
     except (TypeError, KeyError, ValueError, AttributeError):
         return True
-    time = time.replace(tzinfo=time.tzinfo or UTC)
     return period.start <= time <= period.end
 
 

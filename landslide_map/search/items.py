@@ -21,6 +21,7 @@ from shapely.geometry.base import BaseGeometry
 from landslide_map.inputs.sentinel1.metadata import direction, identify, relative_orbit
 from landslide_map.search.area import WIDEST_DEG, Area
 from landslide_map.search.candidates import Asset, Candidate, Optical, Rejected, Slice
+from landslide_map.untrusted.times import utc_time_or_none
 
 SENSING: Final = timedelta(minutes=20)
 """Longest time from the start of a datatake to its last tile."""
@@ -105,8 +106,8 @@ def _optical(item: Mapping[str, Any], names: list[str], area: Area, source: Sour
     tile = _tile(properties, name, names)
     footprint = _footprint(item, area)
     _check_zone(footprint, tile)
-    recorded, taken = _time(properties, "datetime"), _compact(name.get("start"))
-    start = recorded or _time(properties, "start_datetime") or taken
+    recorded, taken = utc_time_or_none(properties.get("datetime")), _compact(name.get("start"))
+    start = recorded or utc_time_or_none(properties.get("start_datetime")) or taken
     if start is None:
         raise UnusableItemError("it does not say when it was taken")
     only_datatake = taken is None or abs(start - taken) < timedelta(seconds=1)
@@ -152,8 +153,10 @@ def _radar(item: Mapping[str, Any], names: list[str], area: Area, source: Source
     if missing or not {"VV", "VH"} <= set(properties.get("sar:polarizations", ("VV", "VH"))):
         raise UnusableItemError(f"it lacks {' and '.join(missing).upper() or 'VV or VH'}")
     # The name has the start of the slice; `datetime` is its middle in some catalogues.
-    start = _compact(name.get("start")) or _time(properties, "start_datetime") or identity.acquired
-    start = start or _time(properties, "datetime")
+    start = (
+        _compact(name.get("start")) or utc_time_or_none(properties.get("start_datetime")) or identity.acquired
+    )
+    start = start or utc_time_or_none(properties.get("datetime"))
     if start is None:
         raise UnusableItemError("it does not say when it was taken")
     platform = _platform(properties, name.get("platform") or identity.platform, "S1")
@@ -169,7 +172,7 @@ def _radar(item: Mapping[str, Any], names: list[str], area: Area, source: Source
         relative_orbit=number or relative_orbit(platform, absolute),
         state=state if state in {"ascending", "descending"} else direction(start, middle.x, middle.y),
         start=start,
-        end=_compact(name.get("end")) or _time(properties, "end_datetime") or start,
+        end=_compact(name.get("end")) or utc_time_or_none(properties.get("end_datetime")) or start,
         family=(identity.family or "RTC") if rtc else "GRD",
         geocoded=rtc,
         footprint=footprint,
@@ -296,17 +299,6 @@ def _baseline(properties: Mapping[str, Any], named: str | None) -> tuple[int, in
 def _statistics(properties: Mapping[str, Any]) -> Mapping[str, Any]:
     statistics = properties.get("statistics")
     return statistics if isinstance(statistics, Mapping) else {}
-
-
-def _time(properties: Mapping[str, Any], key: str) -> datetime | None:
-    text = properties.get(key)
-    if not isinstance(text, str) or text == "null":
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
 
 
 def _compact(text: str | None) -> datetime | None:

@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from landslide_map.errors import InputError, ResourceError
+from landslide_map.errors import InputError, optional_packages
 from landslide_map.untrusted.arrays import refuse_larger
 from landslide_map.untrusted.files import refuse_waiting
 
@@ -41,14 +41,8 @@ def read_h5(path: Path, dataset: str, most: int) -> npt.NDArray[Any]:
     ResourceError
         E612 if h5py is not installed.
     """
-    try:
+    with optional_packages(f"{path}: reading .h5 needs", "networks"):
         import h5py
-    except ModuleNotFoundError as error:
-        raise ResourceError(
-            "E612",
-            f"{path}: reading .h5 needs the package 'h5py'. Install it with: pip install "
-            "'landslide-map[networks]'",
-        ) from error
     try:
         refuse_waiting(path)
         refuse_larger(path, "the file", path.stat().st_size, most)

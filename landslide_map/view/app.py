@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from landslide_map.errors import LandslideMapError, ResourceError, UsageError
+from landslide_map.errors import LandslideMapError, ResourceError, UsageError, optional_packages
 from landslide_map.view.guard import http_status
 from landslide_map.view.patches import PatchView
 from landslide_map.view.results import ResultView, verdict_of
@@ -125,22 +125,16 @@ def _patch_routes(patches: PatchView) -> list[Route]:
 
     def score(request: Request) -> Response:
         at, raw = request.path_params, request.query_params.get("raw") == "1"
-        values = _with_networks(lambda: patches.score(at["key"], at["number"], at["model"], raw=raw))
+        with optional_packages("networks need", "networks"):
+            values = patches.score(at["key"], at["number"], at["model"], raw=raw)
         return _file(".npy", values.astype("<f4").tobytes())
 
     def export(request: Request) -> Response:
         at, query = request.path_params, request.query_params
         threshold = _number(query.get("threshold", "0.5"))
-        content = _with_networks(
-            lambda: patches.export(
-                at["name"],
-                at["key"],
-                at["number"],
-                at["model"],
-                raw=query.get("raw") == "1",
-                threshold=threshold,
-            )
-        )
+        where, raw = (at["name"], at["key"], at["number"], at["model"]), query.get("raw") == "1"
+        with optional_packages("networks need", "networks"):
+            content = patches.export(*where, raw=raw, threshold=threshold)
         stem = Path(patches.patch(at["key"]).name).stem
         return _download(f"{stem}_{at['number']}_{at['name']}", content)
 
@@ -238,17 +232,6 @@ def _check_upload(size: int, name: str, largest: int) -> None:
             f"{name} is larger than {largest // 2**20} MB; nothing of it was kept. Name it on the "
             "command line instead: landslide-map view FILE.",
         )
-
-
-def _with_networks(compute: Callable[[], Any]) -> Any:
-    try:
-        return compute()
-    except ModuleNotFoundError as error:
-        raise ResourceError(
-            "E612",
-            f"networks need the package {error.name!r}, which is not installed. Install it with: pip install "
-            "'landslide-map[networks]'",
-        ) from error
 
 
 def _number(text: str) -> float:

@@ -16,6 +16,7 @@ from landslide_map.inputs.open_inputs import open_inputs
 from landslide_map.inputs.sentinel2.image import open_optical
 from landslide_map.scene.model import OpticalSpec, Scene
 from tests.support.radar_files import decibels, land, write
+from tests.support.rasters import grid_at, write_band
 from tests.support.real_scenes import SNOWY, TERRAMIND
 from tests.support.shared_data import shared_data
 
@@ -36,19 +37,8 @@ def image(folder: Path, bands: dict[str, np.ndarray]) -> OpticalSpec:
     files = {}
     for band, values in bands.items():
         files[band] = folder / f"T51RUH_20240410T022529_{band}_10m.tif"
-        rows, cols = values.shape
-        with rasterio.open(
-            files[band],
-            "w",
-            driver="GTiff",
-            width=cols,
-            height=rows,
-            count=1,
-            dtype="uint16",
-            crs="EPSG:32651",
-            transform=Affine(10, 0, 400_000, 0, -10, 2_650_000),
-        ) as out:
-            out.write(values.clip(1, 65534).round().astype(np.uint16), 1)
+        grid = grid_at(32651, 400_000, 2_650_000, values.shape)
+        write_band(files[band], values.clip(1, 65534).round().astype(np.uint16), grid)
     return OpticalSpec.model_validate(files | {"offset": "present"})
 
 

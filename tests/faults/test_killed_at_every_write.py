@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import pickle
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
@@ -20,10 +18,10 @@ from landslide_map.inference.rows import RowResult, Tick
 from landslide_map.mapping.checkpoint import FOLDER, Checkpoint
 from landslide_map.mapping.identity import InputFiles
 from landslide_map.products import RESULT
-from landslide_map.runtime.own_files import sealed
 from landslide_map.runtime.transaction import outputs
 from tests.support.any_rows import any_row
 from tests.support.killed_process import changes_below
+from tests.support.result_files import described
 
 ROWS = 3
 
@@ -84,15 +82,6 @@ def test_a_disk_that_fails_at_any_write_of_the_checkpoint_costs_no_finished_row(
         assert checkpoint.counts == {"predicted": ROWS - len(finished), "resumed": len(finished)}, (
             changes.seen
         )
-
-
-def described(files: dict[str, str]) -> dict[str, str]:
-    """Return files of a result with the manifest that names them."""
-    own = {
-        name: {"bytes": len(text), "sha256": sha256(text.encode()).hexdigest()}
-        for name, text in files.items()
-    }
-    return {**files, "run.json": json.dumps(sealed({"outputs": own}))}
 
 
 ROW = f"{FOLDER}/row-00000-{'0' * 64}.npz"

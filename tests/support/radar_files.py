@@ -54,8 +54,7 @@ def write(
         transform=Affine(resolution, 0, CORNER[0], 0, -resolution, CORNER[1]),
         nodata=nodata,
     ) as dataset:
-        for index, band in enumerate(bands, start=1):
-            dataset.write(band, index)
+        dataset.write(np.stack(bands))
         for index, text in enumerate(descriptions, start=1):
             dataset.set_band_description(index, text)
         dataset.update_tags(**(tags or {}))

@@ -22,11 +22,12 @@ def grid_at(epsg: int, left: float, top: float, shape: tuple[int, int], pixel: f
 def write_band(
     path: Path, values: Any, grid: Grid, nodata: tuple[float, ...] = (), **options: Any
 ) -> RasterBand:
-    """Write `values` (row, col) as a GeoTIFF on `grid`."""
-    values = np.asarray(values)
-    profile = {"width": grid.width, "height": grid.height, "count": 1, "dtype": values.dtype, "crs": grid.crs}
-    with rasterio.open(path, "w", driver="GTiff", transform=grid.transform, **profile, **options) as dataset:
-        dataset.write(values, 1)
+    """Write `values` (row, col), or bands of them, as a GeoTIFF on `grid`; return the first band."""
+    bands = np.atleast_3d(np.asarray(values).T).T
+    shape = {"width": grid.width, "height": grid.height, "count": len(bands), "dtype": bands.dtype}
+    place = {"crs": grid.crs, "transform": grid.transform}
+    with rasterio.open(path, "w", driver="GTiff", **shape, **place, **options) as dataset:
+        dataset.write(bands)
     return RasterBand(str(path), grid, nodata=nodata)
 
 

@@ -9,11 +9,14 @@ import pytest
 import rasterio
 import rasterio.warp
 from affine import Affine
+from rasterio.crs import CRS
 
+from landslide_map.grid import Grid
 from landslide_map.search.area import Area
 from landslide_map.search.elevation_tiles import ElevationTiles, join_tiles, tiles_of
 from landslide_map.search.network import Network
 from tests.support.loopback import loopback
+from tests.support.rasters import write_band
 
 ROWS = 60
 # rasterio multiplies transforms with `*` itself.
@@ -33,18 +36,7 @@ def tile(folder: Path, name: str, south: int, west: int, columns: int = ROWS) ->
     latitude = place.f - dy * (np.arange(ROWS) + 0.5)
     heights = plane(*np.meshgrid(longitude, latitude)).astype(np.float32)
     path = folder / f"{name}.tif"
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=columns,
-        height=ROWS,
-        count=1,
-        dtype="float32",
-        crs="EPSG:4326",
-        transform=place,
-    ) as out:
-        out.write(heights, 1)
+    write_band(path, heights, Grid(CRS.from_epsg(4326), place, columns, ROWS))
     return path
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
 
 from landslide_map.check.check_scene import describe_inputs
 from landslide_map.errors import InputError
@@ -19,6 +18,7 @@ from landslide_map.inputs.sentinel2.families import resolved
 from landslide_map.inputs.sentinel2.image import open_optical
 from landslide_map.scene.model import OpticalSpec, Scene
 from landslide_map.stack.acquisitions import read_acquisition
+from tests.support.rasters import grid_at, write_band
 from tests.support.safe_product import EPSG, LEFT, TOP, land, write_product
 from tests.support.shared_data import shared_data
 
@@ -32,18 +32,7 @@ def bands(folder: Path, name: str, offset: int = 1000, *, dtype: str = "uint16",
         code = CODES[band].replace("B0", "B") if short else CODES[band]
         path = folder / name.format(code, band)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with rasterio.open(
-            path,
-            "w",
-            driver="GTiff",
-            width=pixels.shape[1],
-            height=pixels.shape[0],
-            count=1,
-            dtype=dtype,
-            crs=f"EPSG:{EPSG}",
-            transform=Affine(10, 0, LEFT, 0, -10, TOP),
-        ) as out:
-            out.write(pixels.astype(dtype), 1)
+        write_band(path, pixels.astype(dtype), grid_at(EPSG, LEFT, TOP, pixels.shape))
 
 
 def aws(folder: Path) -> None:
@@ -132,21 +121,9 @@ def test_real_metadata_of_aws_hold_the_sensing_time_of_a_tile(tmp_path: Path, fo
 def sentinel_hub(path: Path, bands: list[np.ndarray], *, mask: np.ndarray | None, said: bool) -> OpticalSpec:
     """Write a response of the Process API: bands of one type in the order of the evalscript."""
     stacked = [*bands, *([] if mask is None else [mask.astype(bands[0].dtype)])]
-    rows, cols = bands[0].shape
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=cols,
-        height=rows,
-        count=len(stacked),
-        dtype=bands[0].dtype,
-        crs=f"EPSG:{EPSG}",
-        transform=Affine(10, 0, LEFT, 0, -10, TOP),
-    ) as out:
-        for number, values in enumerate(stacked, 1):
-            out.write(values, number)
-        if said:
+    write_band(path, np.stack(stacked), grid_at(EPSG, LEFT, TOP, bands[0].shape))
+    if said:
+        with rasterio.open(path, "r+") as out:
             for number, name in enumerate(["B04", "B03", "B02", "B08", "dataMask"][: len(stacked)], 1):
                 out.set_band_description(number, name)
     numbers = {} if said else {"bands": {"red": 1, "green": 2, "blue": 3, "nir": 4}}

@@ -21,6 +21,7 @@ from landslide_map.options import Registration
 from landslide_map.raster.resample import read_block
 from landslide_map.scene.model import TrackSpec, load_scene
 from tests.support.radar_files import CORNER, LOOKS, write
+from tests.support.rasters import grid_at, write_band
 
 EVENT = datetime(2024, 4, 2, 23, 58, tzinfo=UTC)
 SIZE, MARGIN = 192, 40
@@ -144,18 +145,7 @@ def write_in_zone(path: Path, stored: np.ndarray, epsg: int) -> None:
     inside = (own_rows >= 0) & (own_rows < SIZE) & (own_cols >= 0) & (own_cols < SIZE)
     kept = np.full(rows.shape, np.nan, np.float32)
     kept[inside] = stored[own_rows[inside], own_cols[inside]]
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=edge,
-        width=edge,
-        count=1,
-        dtype="float32",
-        crs=f"EPSG:{epsg}",
-        transform=Affine(10, 0, corner[0], 0, -10, corner[1]),
-    ) as out:
-        out.write(kept, 1)
+    write_band(path, kept, grid_at(epsg, *corner, (edge, edge)))
 
 
 def test_the_command_line_decides_instead_of_the_scene(tmp_path: Path):

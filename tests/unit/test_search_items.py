@@ -146,6 +146,15 @@ def test_an_item_that_lies_or_lacks_something_is_left_out_with_its_reason(spoil,
         assert word in found.reason
 
 
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "soon", 5])
+def test_a_time_that_is_none_is_taken_from_the_name(time):
+    item = sentinel2(utc("2024-04-10T02:25"))
+    item["properties"] |= {"datetime": time, "start_datetime": time}
+    found = read_item(item, AREA, Source("test"))
+    assert isinstance(found, Optical)
+    assert found.start == utc("2024-04-10T02:25")
+
+
 @pytest.mark.parametrize("item", [None, 3, [], {"id": 4, "properties": []}, {"properties": {"datetime": {}}}])
 def test_what_is_no_item_is_no_candidate(item):
     assert not isinstance(read_item(item, AREA, Source("test")), Optical | Slice)

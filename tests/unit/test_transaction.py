@@ -5,7 +5,6 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -18,16 +17,7 @@ from landslide_map.runtime.transaction import outputs
 from tests.support import messages
 from tests.support.killed_process import heard_by
 from tests.support.raised import raised
-
-
-def described(files: dict[str, str]) -> dict[str, str]:
-    """Return files of a result with the manifest that names them."""
-    own = {
-        name: {"bytes": len(text), "sha256": sha256(text.encode()).hexdigest()}
-        for name, text in files.items()
-    }
-    return {**files, "run.json": json.dumps(sealed({"outputs": own}))}
-
+from tests.support.result_files import described
 
 OLD = {**described({"probability.tif": "old tif", "windows.nc": "old windows"}), "notes.txt": "mine"}
 """An earlier result, and a user's own notes beside it."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import shapely
 
 from landslide_map.array_types import Shapes
-from landslide_map.errors import ResourceError
+from landslide_map.errors import optional_packages
 from landslide_map.evaluation.outline_agreement import A_THIRD
 
 if TYPE_CHECKING:
@@ -41,14 +41,8 @@ Curves = Mapping[str, Mapping[str, npt.NDArray[np.float64]]]
 
 def require_matplotlib() -> None:
     """Refuse (E612) where matplotlib is not installed."""
-    try:
+    with optional_packages("--report needs", "report"):
         import matplotlib  # noqa: F401
-    except ModuleNotFoundError:
-        raise ResourceError(
-            "E612",
-            "--report draws its pictures with matplotlib, which is not installed. Install it with: "
-            "pip install 'landslide-map[report]'",
-        ) from None
 
 
 def roc(path: Path, curves: Curves, areas: Mapping[str, float | None]) -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from landslide_map.options import BackscatterUnits, Quantity
+from landslide_map.untrusted.times import utc_time_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def _from_name(name: str) -> Identity:
     """Recognise one name; the more specific family first, as a HyP3 folder may carry a SAFE id too."""
     if found := _OPERA.search(name):
         return Identity(
-            _utc(found["start"]),
+            utc_time_or_none(found["start"]),
             found["platform"].upper(),
             relative_orbit=int(found["track"]),
             family="OPERA",
@@ -140,7 +141,7 @@ def _from_name(name: str) -> Identity:
         )
     if found := _HYP3.search(name):
         return Identity(
-            _utc(found["start"]),
+            utc_time_or_none(found["start"]),
             found["platform"].upper(),
             family="HyP3",
             units=_SCALES[found["scale"].lower()],
@@ -153,7 +154,7 @@ def _from_name(name: str) -> Identity:
     if found := _S1TILING.search(name):
         clock = found["clock"].replace("xxxxxx", "000000").replace("XXXXXX", "000000")
         return Identity(
-            _utc(f"{found['day']}T{clock}"),
+            utc_time_or_none(f"{found['day']}T{clock}"),
             found["platform"].upper(),
             relative_orbit=int(found["track"]),
             orbit=_PASSES[found["pass"][0].upper()],
@@ -165,7 +166,7 @@ def _from_name(name: str) -> Identity:
         return Identity(family="Planetary Computer", units="power", quantity="gamma0_rtc", filtered=False)
     if found := _SAFE.search(name) or _MEASUREMENT.search(name):
         return Identity(
-            _utc(found["start"]),
+            utc_time_or_none(found["start"]),
             found["platform"].upper(),
             absolute_orbit=int(found["orbit"]) if found["orbit"] else None,
             family="GRD",
@@ -176,7 +177,7 @@ def _from_name(name: str) -> Identity:
 def _of_pyrosar(found: re.Match[str]) -> Identity:
     quantity: Quantity = "gamma0" if found["quantity"].lower() == "gamma0" else "sigma0"
     return Identity(
-        _utc(found["start"]),
+        utc_time_or_none(found["start"]),
         found["platform"].upper(),
         orbit=_PASSES[found["pass"].upper()],
         family="pyroSAR",
@@ -227,7 +228,7 @@ def from_tags(tags: Mapping[str, str]) -> Identity:
         product,
         acquired=min(times)
         if times
-        else _utc(first("zero_doppler_start_time", "start_datetime", "datetime", "date")),
+        else utc_time_or_none(first("zero_doppler_start_time", "start_datetime", "datetime", "date")),
         platform=platform if re.fullmatch(r"S1[ABCD]", platform) else None,
         absolute_orbit=_integer(first("absolute_orbit_number", "sat:absolute_orbit")),
         relative_orbit=_integer(first("track_number", "sat:relative_orbit", "relative_orbit")),
@@ -316,17 +317,6 @@ def time_of_day_gap(a: datetime, b: datetime) -> float:
     """Return how far apart the times of day of `a` and `b` are, seconds, across midnight if shorter."""
     gap = abs(seconds_of_day(a) - seconds_of_day(b))
     return min(gap, 86400 - gap)
-
-
-def _utc(text: str) -> datetime | None:
-    """Parse a time; None if it is not one. Satellite times without a zone are UTC."""
-    # Nanoseconds (xarray writes them) are beyond what Python's parser takes.
-    text = re.sub(r"(\.\d{6})\d+", r"\1", text)
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
 
 
 def _integer(text: str) -> int | None:

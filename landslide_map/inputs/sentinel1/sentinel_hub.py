@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from landslide_map.errors import InputError
 from landslide_map.inputs.sentinel1.metadata import Identity
 from landslide_map.options import Quantity
 from landslide_map.untrusted.files import ZIP_ERRORS, inside_zip, read_bytes, read_member
+from landslide_map.untrusted.times import utc_time
 
 REQUEST: Final = "request.json"
 _RESPONSE: Final = re.compile(r"(response|default)\.tiff?", re.IGNORECASE)
@@ -83,11 +84,8 @@ def requested(path: Path) -> Identity:
 def _acquired(path: Path, span: Mapping[str, Any]) -> datetime | None:
     """Return when the pass was: exactly midnight where only the day is known."""
     try:
-        first, last = (
-            found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
-            for found in (datetime.fromisoformat(str(span[key])) for key in ("from", "to"))
-        )
-    except (KeyError, ValueError, OverflowError):
+        first, last = (utc_time(str(span[key])) for key in ("from", "to"))
+    except (KeyError, ValueError):
         return None
     if last - first > _ONE_DAY:
         raise InputError(

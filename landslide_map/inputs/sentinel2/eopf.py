@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from landslide_map.errors import InputError
 from landslide_map.grid import Grid
 from landslide_map.raster.zarr_arrays import metadata_of
 from landslide_map.untrusted.files import ZIP_ERRORS, inside_zip, read_bytes, read_member, zip_names
+from landslide_map.untrusted.times import utc_time_or_none
 
 METADATA: Final = ".zmetadata"
 """File with the metadata of all groups and arrays of version 2."""
@@ -220,10 +221,6 @@ def _baseline(properties: Mapping[str, Any], name: re.Match[str] | None) -> str 
 
 
 def _time(properties: Mapping[str, Any], name: re.Match[str] | None) -> datetime | None:
-    for text in (properties.get("start_datetime"), properties.get("datetime"), name and name["start"]):
-        try:
-            found = datetime.fromisoformat(str(text))
-            return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
-        except (ValueError, OverflowError):
-            continue  # one of them is the word "null" in some products
-    return None
+    # One of them is the word "null" in some products.
+    recorded = (properties.get("start_datetime"), properties.get("datetime"), name and name["start"])
+    return next((time for text in recorded if (time := utc_time_or_none(text))), None)

@@ -16,6 +16,7 @@ from landslide_map.errors import InputError
 from landslide_map.scene.model import OpticalSpec
 from landslide_map.untrusted.files import read_bytes
 from landslide_map.untrusted.json_text import read_json
+from landslide_map.untrusted.times import utc_time
 
 MOST_FILES: Final = 20_000
 """Most names of a folder that are read."""
@@ -136,16 +137,11 @@ def _sensed(files: list[Path]) -> datetime | None:
     for path in files:
         try:
             if path.name == "tileInfo.json":
-                return _utc(str(read_json(path, _METADATA_LIMIT)["timestamp"]))
+                return utc_time(str(read_json(path, _METADATA_LIMIT)["timestamp"]))
             if path.name.lower() not in {"metadata.xml", "mtd_tl.xml", "granule_metadata.xml"}:
                 continue
             if recorded := _SENSED.search(read_bytes(path, _METADATA_LIMIT).decode("utf-8", "replace")):
-                return _utc(recorded.group(1))
+                return utc_time(recorded.group(1))
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return None
-
-
-def _utc(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)

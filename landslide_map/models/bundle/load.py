@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from landslide_map.array_types import Floats
 from landslide_map.bands import CHANNELS
-from landslide_map.errors import BundleError, Notice, ResourceError
+from landslide_map.errors import BundleError, Notice, optional_packages
 from landslide_map.models.bundle.folder import DOCUMENT, parse, read_document, verified
 from landslide_map.models.bundle.format import (
     SEGMENTATION,
@@ -249,16 +249,11 @@ def _load_member(
         )
     module, _, function = _LOADERS[entry.kind].partition(":")
     try:
-        load: Callable[[MemberEntry, Mapping[str, bytes | Path]], Member | SegmentationMember] = getattr(
-            import_module(module), function
-        )
-        return load(entry, contents)
-    except ModuleNotFoundError as error:
-        raise ResourceError(
-            "E612",
-            f"{folder}: member {entry.name!r} is a {entry.kind}, which needs the package {error.name!r}. "
-            "Install it with: pip install 'landslide-map[networks]'",
-        ) from error
+        with optional_packages(f"{folder}: member {entry.name!r}, a {entry.kind}, needs", "networks"):
+            load: Callable[[MemberEntry, Mapping[str, bytes | Path]], Member | SegmentationMember] = getattr(
+                import_module(module), function
+            )
+            return load(entry, contents)
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # settings of another kind
         raise BundleError("E506", f"{folder}: member {entry.name!r} cannot be loaded ({error}).") from error
 
