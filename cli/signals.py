@@ -68,7 +68,7 @@ def watch(overdue: Callable[[], LandslideMapError | None]) -> None:
     sender.setblocking(False)
     receiver.setblocking(False)
     signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
-    with suppress(RuntimeError):  # no thread can be had: three signals are then what ends the process
+    with suppress(RuntimeError):  # no thread can be started: three signals then end the process
         threading.Thread(target=_watch, args=(receiver, sender, overdue), name="signals", daemon=True).start()
 
 

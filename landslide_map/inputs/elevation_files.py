@@ -55,7 +55,7 @@ def _covering(folder: Path, grid: Grid) -> list[tuple[Path, Grid]]:
             own = open_band(path).grid
         except InputError as error:
             if error.code in _BAD and not _GLO_30.search(path.name):
-                continue  # another file that came along
+                continue  # another file of the download
             raise
         if window_over(own, grid) is not None:
             found.append((path, own))

@@ -61,7 +61,7 @@ def run_identity(
     networks = placed_on(ensemble)
     if networks is not None and on_cluster:
         networks |= {"device": f"{prediction.device}, on workers", "precision": prediction.precision}
-    described = {*Scene.model_fields, *PLACEMENT}  # said by the scene, the bundle's hash, `placed_on`
+    described = {*Scene.model_fields, *PLACEMENT}  # known from the scene, the bundle's hash, `placed_on`
     identity = {
         **settings.model_dump(mode="json", by_alias=True),
         **{name: value for name, value in asdict(prediction).items() if name not in described},

@@ -122,7 +122,7 @@ def _network_fold(network: Any, clock: Clock) -> float:
     windows = np.full((network.side_by_side, SIZE, SIZE, len(MODEL_BANDS)), np.nan, np.float32)
     quiet = replace(network.runtime, report=silent)
     alone = replace(network, folds=network.folds[:1], runtime=quiet)
-    alone.predict(windows[:1])  # makes what is made only once
+    alone.predict(windows[:1])  # computes cached parts once
     # Weights are read once for hundreds of windows: what that takes is no part of what a window takes.
     return max(_seconds(alone, windows, clock) - _seconds(alone, windows[:0], clock), 0.0) / len(windows)
 

@@ -193,7 +193,7 @@ def _add_line_symbol(symbols: Element, name: int, line: _Line) -> None:
                 "line_width": f"{width:g}",
                 "line_width_unit": "MM",
                 "line_style": dash,
-                "joinstyle": "bevel",  # four times as quick as round joins
+                "joinstyle": "bevel",  # four times as fast as round joins
             },
         )
 

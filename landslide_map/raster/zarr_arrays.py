@@ -138,7 +138,7 @@ class ZarrRaster(OneBand):
         top, left = int(rows[0]), int(cols[0])
         try:
             seen = np.asarray(self._array[top : int(rows[-1]) + 1, left : int(cols[-1]) + 1])
-        except Exception as error:  # whatever a codec raises on damaged bytes
+        except Exception as error:  # any exception of a codec on damaged bytes
             raise RasterioIOError(
                 f"{self.name}: a chunk cannot be read ({type(error).__name__}: {error})"
             ) from error

@@ -293,7 +293,7 @@ def locked(out: Path) -> Iterator[None]:
                 "E403", f"{out}: another run is writing to this folder. Wait for it, or choose another --out."
             ) from None
         except OSError:
-            pass  # some network file systems have no locks: two runs at once are then the user's care
+            pass  # some network file systems have no locks: there, the user must prevent two runs at once
         yield
     finally:
         os.close(handle)

@@ -201,7 +201,7 @@ def _footprint(item: Mapping[str, Any], area: Area) -> BaseGeometry:
         raise UnusableItemError("its footprint is not in degrees")
     shape = area.placed(shape)
     west, south, east, north = shape.bounds
-    # Meridians draw together: at 80 degrees a tile of 110 km is six degrees wide.
+    # Meridians converge: at 80 degrees a tile of 110 km is six degrees wide.
     widest = WIDEST_DEG / _narrowing(max(abs(south), abs(north)))
     if east - west > min(widest, 180.0):
         raise UnusableItemError(f"its footprint is {east - west:.0f} degrees wide, which no image is")

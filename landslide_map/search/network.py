@@ -257,7 +257,7 @@ def _is_this_machine(host: str) -> bool:
     try:
         found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
     except (OSError, UnicodeError):
-        return False  # perhaps a proxy knows it
+        return False  # perhaps a proxy resolves it
     addresses = [ipaddress.ip_address(address.partition("%")[0]) for address in found]
     return any(
         address.is_loopback

@@ -68,7 +68,7 @@ def _loaded(text: str, times_as_text: bool) -> Any:
     yaml = YAML(typ="safe", pure=True)
     if times_as_text:
         yaml.Constructor = _TextTimes
-    if "*" in text:  # aliases multiply what they stand for
+    if "*" in text:  # aliases multiply their content
         _count(YAML(typ="safe", pure=True).compose(text), {})
     return yaml.load(text)
 

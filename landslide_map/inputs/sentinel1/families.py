@@ -157,7 +157,7 @@ def expanded(spec: RadarSpec) -> list[RadarSpec]:
     if spec.path is None or not is_collection(spec.path) or (spec.path / "manifest.safe").exists():
         return [spec]
     if re.search(r"_(GRD|SLC)[FHM_]_.*\.(SAFE|ZIP)$", spec.path.name.upper()):
-        return [spec]  # geocoded, or refused in better words
+        return [spec]  # geocoded, or refused with a clearer message
     found = products_in(spec.path)
     if not found:
         raise InputError(
@@ -226,7 +226,7 @@ def _is_of_snap(raster: Path) -> bool:
     try:
         return tiff_text(raster, HEADER_TAG, MOST_BYTES) is not None
     except OSError:
-        return False  # said of the file when it is opened
+        return False  # reported when the file is opened
 
 
 def _rasters(path: Path) -> Iterator[Path]:

@@ -119,7 +119,7 @@ def inspect_file(path: Path) -> RadarFile:
         if dataset.count in alpha_bands(dataset) and dataset.count > 2:  # of two bands, the second is VH
             descriptions = descriptions[:-1]
         scaled = [s != 1 for s in dataset.scales] + [o != 0 for o in dataset.offsets]
-        geocoded = bool(dataset.crs)  # a raw GRD is refused by open_band, in better words
+        geocoded = bool(dataset.crs)  # a raw GRD is refused by open_band, with a clearer message
     if geocoded and (any(scaled) or any(kind.startswith("uint") for kind in kinds)):
         what, way_out = f"raw digital numbers ({kinds[0]})", "calibrate it (SNAP), or fetch it as RTC"
         if any(scaled):

@@ -67,7 +67,7 @@ def resolved(spec: OpticalSpec) -> OpticalSpec:
     found = {band: _file_of(band, files, folder) for band in _BANDS}
     given = {band: path for band, path in found.items() if path is not None}
     if not set(given) - {"SCL"}:
-        return spec  # refused as no product, in better words
+        return spec  # refused as no product, with a clearer message
     further = {name.upper(): _further_file(name, files) for name in FURTHER_BANDS}
     listed = {key: path for key, path in further.items() if path and getattr(spec, key) is None}
     facts: dict[str, Any] = {"path": None, **given, **listed}

@@ -131,10 +131,12 @@ def _begun(address: str, timeout: float, security: Security | None) -> tuple[Cli
     for _ in range(HANDSHAKES):
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", VersionMismatchWarning)  # said better by E632 and W630
+                warnings.simplefilter(
+                    "ignore", VersionMismatchWarning
+                )  # reported more exactly by E632 and W630
                 # Not the default client: what dask computes in this process stays here.
                 return Client(address, timeout=timeout, security=security, set_as_default=False), ""
-        except (FatalCommClosedError, TypeError, RuntimeError) as error:  # as dask says it of TLS
+        except (FatalCommClosedError, TypeError, RuntimeError) as error:  # as dask raises for TLS
             raise ResourceError("E636", f"{address}: {_reason(error)}") from error
         except (OSError, ValueError) as error:
             failure, again = str(error), False

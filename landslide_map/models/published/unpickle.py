@@ -40,7 +40,7 @@ def _unpickled(path: Path) -> Any:
             f"{path}: reading a pickled booster needs the package {error.name!r}. "
             "Install it with: pip install joblib scikit-learn",
         ) from error
-    except Exception as error:  # whatever a pickle raises
+    except Exception as error:  # any exception of a pickle
         reason = f"{type(error).__name__}: {str(error)[:200]}"
         raise BundleError("E524", f"{path}: cannot be unpickled ({reason}). Copy it again.") from error
 
