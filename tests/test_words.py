@@ -44,8 +44,9 @@ def test_names_are_terms_of_the_field(folder: str) -> None:
 
 def test_docstrings_of_tests_use_the_same_words() -> None:
     modules = [path for folder in CODE[2:] for path in sorted((ROOT / folder).rglob("*.py"))]
-    found = [own for path in modules for _, own in of_python(path, str(path.relative_to(ROOT)))]
-    assert len(found) > 1000
+    suspect = [path for path in modules if forbidden(Sentence(path.read_text("utf-8"), ""))]
+    found = [own for path in suspect for _, own in of_python(path, str(path.relative_to(ROOT)))]
+    assert len(modules) > 100
     assert not [f"{own.place}: {own.text}" for own in found if forbidden(own)]
 
 

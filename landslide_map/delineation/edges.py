@@ -155,7 +155,7 @@ def edge_features(
 def core(features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """Return which pixels are farther inside an object than its edge can move, of ``(pixel, feature)``.
 
-    These stay: pixel by pixel, a large object that is doubtful as a whole would fall into crumbs.
+    These stay: pixel by pixel, a large object that is doubtful as a whole would fall into small pieces.
     """
     inside: npt.NDArray[np.bool_] = features[:, EDGE_FEATURES.index("inside_far")] == (2 * REACH + 1) ** 2
     return inside

@@ -131,7 +131,7 @@ THRESHOLD_TAG: Final = "outline_threshold_"
 DISPLACEMENT_TAG: Final = "image_displacement"
 LEAST_AREA_TAG: Final = "outline_least_area_m2"
 LEAST_PROBABILITY: Final = 0.1
-"""Candidates below this are forgotten, unless they are water."""
+"""Candidates below this are dropped, unless they are water."""
 WATER: Final = 0.5
 """Share of water from which a candidate is kept, to show outlines that were left out there."""
 

@@ -75,7 +75,7 @@ class WindowMosaic:
         row, first, stop : int, (run,)
             Runs of pixels in rows, columns `first` to `stop`.
         part_of : int, (run,)
-            The thing that a run belongs to, from 0.
+            Number of the outline of each run, from 0.
 
         Returns
         -------

@@ -15,7 +15,7 @@ class OpenFiles:
     """Handles of raster files, each lent to one thread at a time.
 
     GDAL keeps decoded blocks of files that stay open, as many as its cache holds (``GDAL_CACHEMAX``), and
-    forgets them with the handle. The files are closed when the last reference to this object goes.
+    drops them with the handle. The files are closed when the last reference to this object goes.
     """
 
     def __init__(self) -> None:

@@ -39,7 +39,7 @@ def timed_read(path: str | Path) -> Iterator[None]:
 class Overdue:
     """Reads that take too long, found by repeated checks.
 
-    Checks are counted, not time: a computer that slept, or a process that was halted, read nothing meanwhile.
+    Checks are counted, not time: a suspended computer or a halted process reads nothing meanwhile.
 
     Parameters
     ----------

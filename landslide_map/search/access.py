@@ -44,7 +44,7 @@ class PlanetaryComputer:
         return f"{url}{'&' if urlsplit(url).query else '?'}{token}", {}
 
     def renew(self, url: str) -> None:
-        """Forget the signature of the container that `url` is in."""
+        """Discard the signature of the container that `url` is in."""
         with self._lock:
             self._signatures.pop(self._container(url), None)
 
@@ -88,7 +88,7 @@ class CopernicusDataSpace:
             return url, {"Authorization": f"Bearer {self._token}"}
 
     def renew(self, url: str) -> None:  # noqa: ARG002
-        """Forget the token; the permission to refresh it stays."""
+        """Discard the token; the permission to refresh it stays."""
         with self._lock:
             self._end = 0.0
 

@@ -45,7 +45,7 @@ class Access(Protocol):
         """Return the address and the headers of a request."""
 
     def renew(self, url: str) -> None:
-        """Forget a permission that was refused."""
+        """Discard a permission that was refused."""
 
 
 class _Session(requests.Session):

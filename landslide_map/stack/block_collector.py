@@ -53,7 +53,7 @@ class BlockCollector:
         return stack.copy(data=data.map_blocks(keep, name=name, dtype=data.dtype, meta=data._meta))
 
     def taken(self, block_row: int) -> list[Planes]:
-        """Return the planes of a row of blocks, from left to right; forget them and all above."""
+        """Return the planes of a row of blocks, from left to right; drop them and all above."""
         there = sorted(key for key in list(self._blocks) if key[0] <= block_row)
         found = [self._blocks.pop(key) for key in there]
         return [planes for key, planes in zip(there, found, strict=True) if key[0] == block_row]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ENSEMBLE: Final = "#0072B2"
 OTHERS: Final = ("#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
-"""Okabe and Ito (2008), without the yellow that white paper swallows."""
+"""Okabe and Ito (2008), without the yellow, which is invisible on white paper."""
 _DASHES: Final = ("--", "-.", ":", (0, (5, 1)))
 _GREY: Final = "#666666"
 DPI: Final = 150

@@ -229,7 +229,7 @@ class Cluster:
 
     def _forget(self, running: Collection[Task]) -> None:
         """Cancel futures whose results are no longer needed."""
-        with suppress(Exception):  # a scheduler that is gone has forgotten them
+        with suppress(Exception):  # a lost scheduler no longer has them
             self._client.cancel(list(running), force=True)
 
     def _workers(self) -> dict[str, dict[str, Any]]:
