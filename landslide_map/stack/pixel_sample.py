@@ -6,14 +6,15 @@ The sample starts at the corner of each block, so it is the same for every cut o
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, Final
+from collections.abc import Collection, Mapping
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from landslide_map.grid import BLOCK
+from landslide_map.array_types import Floats32
+from landslide_map.stack.block_collector import with_blocks_seen
 
 LONGEST: Final = 32
 """Between the pixels of a large grid: 118,000 of a full tile; a divisor of ``BLOCK``."""
@@ -55,28 +56,14 @@ class PixelSample:
         self._kept: dict[tuple[int, int, str], npt.NDArray[np.float32]] = {}
 
     def of(self, stack: xr.DataArray) -> xr.DataArray:
-        """Return a lazy stack with the same pixels, of which a sample is kept whenever a chunk is computed.
+        """Return a lazy stack with the same pixels, of which samples are kept (:func:`with_blocks_seen`)."""
 
-        Parameters
-        ----------
-        stack : xr.DataArray, (band, y, x)
-            Chunks are the blocks of the grid. The part of a cut block below the cut is left out: the reader
-            of the whole row samples it.
-        """
-        names = [str(name) for name in stack["band"].values]
+        def keep(planes: Mapping[str, Floats32], block_row: int, left: int) -> None:
+            for name in self._bands & planes.keys():
+                sample = planes[name][:: self._step, :: self._step].astype(np.float32).ravel()
+                self._kept[block_row, left, name] = sample
 
-        def keep(chunk: npt.NDArray[Any], block_info: Any) -> npt.NDArray[Any]:
-            (first, _), (top, _), (left, _) = block_info[0]["array-location"]
-            if top % BLOCK == 0:
-                for name, plane in zip(names[first:], chunk, strict=False):
-                    if name in self._bands:
-                        sample = plane[:: self._step, :: self._step].astype(np.float32).ravel()
-                        self._kept[top // BLOCK, left, name] = sample
-            return chunk
-
-        data = stack.data
-        name = f"sampled-{data.name}"
-        return stack.copy(data=data.map_blocks(keep, name=name, dtype=data.dtype, meta=data._meta))
+        return with_blocks_seen(stack, keep)
 
     def taken(self, block_row: int) -> Sampled:
         """Return the sample of a row of blocks that was read, and forget it and all above."""
