@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from landslide_map.bands import DIFFERENCES, OPTICAL
 from landslide_map.delineation.codes import LOG_STEP, NDVI, NDVI_LEAST, NDVI_STEP, Codes
@@ -42,7 +43,6 @@ def may_count_brightness(layers: tuple[str, ...]) -> bool:
     return any(name in layers for name in DIFFERENCES)
 
 
-@compiled
 def bareness(
     codes: Codes, near: npt.NDArray[np.float32], bright: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.int32]:
@@ -57,22 +57,32 @@ def bareness(
     bright : bool, (pixel,)
         Whether brightness counts where the surroundings are not green.
     """
-    found = np.empty(codes.shape[0], np.int32)
-    for k in range(codes.shape[0]):
+    found = np.empty(len(codes), np.int32)
+    _fill_bareness(codes, near, bright, found)
+    return found
+
+
+@compiled
+def _fill_bareness(
+    codes: Codes,
+    near: npt.NDArray[np.float32],
+    bright: npt.NDArray[np.bool_],
+    found: npt.NDArray[np.int32],
+) -> None:
+    for k in range(found.size):
         drop = np.float32(near[k, 0] - codes[k, 0]) * np.float32(_NDVI)
         if bright[k] and codes[k, 0] <= _LEAFY_CODE and near[k, 0] < np.float32(_GREEN_CODE):
             part = (np.float32(_GREEN_CODE) - near[k, 0]) / np.float32(_GREEN_CODE - _DRY_CODE)
-            part = min(part, np.float32(1))
+            if part > np.float32(1):
+                part = np.float32(1)
             visible = np.float32(0)
             for layer in range(1, 4):
                 visible += codes[k, layer] - near[k, layer]
             rise = visible / np.float32(3) - np.float32(SKY) * (codes[k, 4] - near[k, 4])
             drop += part * (rise * np.float32(_BRIGHT) - drop)
         found[k] = np.int32(np.rint(drop))
-    return found
 
 
-@compiled
 def may_be_bare(
     codes: tuple[Codes, ...], near: npt.NDArray[np.float32], cell: int, least: float, bright: bool
 ) -> npt.NDArray[np.bool_]:
@@ -91,12 +101,27 @@ def may_be_bare(
     bright : bool
         Whether brightness may count.
     """
+    keep = np.zeros(codes[0].shape, np.bool_)
     ndvi, red, green, blue, nir = codes
     most, darkest = _limits(near, least, bright)
-    rows, cols = ndvi.shape
-    keep = np.zeros((rows, cols), np.bool_)
-    for r in range(rows):
-        for c in range(cols):
+    _fill_may_be_bare(ndvi, red, green, blue, nir, most, darkest, cell, keep)
+    return keep
+
+
+@compiled
+def _fill_may_be_bare(
+    ndvi: Codes,
+    red: Codes,
+    green: Codes,
+    blue: Codes,
+    nir: Codes,
+    most: npt.NDArray[np.float32],
+    darkest: npt.NDArray[np.float32],
+    cell: int,
+    keep: npt.NDArray[np.bool_],
+) -> None:
+    for r in range(keep.shape[0]):
+        for c in range(keep.shape[1]):
             own, i, j = ndvi[r, c], r // cell, c // cell
             if own < 2:
                 continue
@@ -106,27 +131,16 @@ def may_be_bare(
                 visible = np.float32(red[r, c]) + np.float32(green[r, c]) + np.float32(blue[r, c])
                 rise = visible / np.float32(3) - np.float32(SKY) * nir[r, c]
                 keep[r, c] = rise >= darkest[i, j]
-    return keep
 
 
-@compiled
 def _limits(
     near: npt.NDArray[np.float32], least: float, bright: bool
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return the most NDVI and the least brightness of bare pixels in each cell; infinite for none."""
-    _, down, across = near.shape
-    most = np.empty((down, across), np.float32)
-    darkest = np.full((down, across), np.inf, np.float32)
-    for i in range(down):
-        for j in range(across):
-            top, bottom, rise = near[0, i, j], near[0, i, j], np.float32(np.inf)
-            for a in range(max(i - 1, 0), min(i + 2, down)):
-                for b in range(max(j - 1, 0), min(j + 2, across)):
-                    top, bottom = max(top, near[0, a, b]), min(bottom, near[0, a, b])
-                    visible = near[1, a, b] + near[2, a, b] + near[3, a, b]
-                    rise = min(rise, visible / np.float32(3) - np.float32(SKY) * near[4, a, b])
-            most[i, j] = top - np.float32(least / _NDVI)
-            if bright and bottom < np.float32(_GREEN_CODE):
-                # Less a hundredth, for what interpolation rounds.
-                darkest[i, j] = rise + np.float32(least / _BRIGHT - 0.01)
-    return most, darkest
+    ndvi, red, green, blue, nir = near
+    visible = (red + green + blue) / np.float32(3) - np.float32(SKY) * nir
+    most = ndimage.maximum_filter(ndvi, 3, mode="nearest") - np.float32(least / _NDVI)
+    dry = ndimage.minimum_filter(ndvi, 3, mode="nearest") < np.float32(_GREEN_CODE)
+    # Less a hundredth, for what interpolation rounds.
+    darkest = ndimage.minimum_filter(visible, 3, mode="nearest") + np.float32(least / _BRIGHT - 0.01)
+    return most, np.where(dry & bright, darkest, np.float32(np.inf))

@@ -43,8 +43,7 @@ def runs_at(
     Components touch by edges. They are numbered from 0 by their first pixel.
     """
     first, stop, row = _runs(starts, cols, levels, level)
-    parents, touching = _joined(cols, first, stop, row)
-    component, count = _numbered(parents)
+    component, touching, count = _components(cols, first, stop, row)
     return Runs(first, stop, row, component, touching, count)
 
 
@@ -67,16 +66,28 @@ def joined_runs(
     """
     ends = np.column_stack([first, stop - 1]).ravel().astype(np.int32)
     at = 2 * np.arange(len(row), dtype=np.int64)
-    parents, touching = _joined(ends, at, at + 2, row)
-    component, count = _numbered(parents)
+    component, touching, count = _components(ends, at, at + 2, row)
     return Runs(at, at + 2, row, component, touching, count), ends
 
 
-@compiled
 def _runs(
     starts: npt.NDArray[np.int64], cols: npt.NDArray[np.int32], levels: npt.NDArray[np.uint8], level: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    begins = np.zeros(cols.size, np.bool_)
+    begins = np.zeros(len(cols), np.bool_)
+    found = np.empty((3, _mark_runs(starts, cols, levels, level, begins)), np.int64)
+    _fill_runs(starts, levels, level, begins, found)
+    return found[0], found[1], found[2]
+
+
+@compiled
+def _mark_runs(
+    starts: npt.NDArray[np.int64],
+    cols: npt.NDArray[np.int32],
+    levels: npt.NDArray[np.uint8],
+    level: int,
+    begins: npt.NDArray[np.bool_],
+) -> int:
+    """Mark the first pixels of runs; return how many there are."""
     count = 0
     for r in range(starts.size - 1):
         previous = -2
@@ -85,7 +96,17 @@ def _runs(
                 begins[k] = cols[k] != previous + 1
                 count += begins[k]
                 previous = cols[k]
-    found = np.empty((3, count), np.int64)
+    return count
+
+
+@compiled
+def _fill_runs(
+    starts: npt.NDArray[np.int64],
+    levels: npt.NDArray[np.uint8],
+    level: int,
+    begins: npt.NDArray[np.bool_],
+    found: npt.NDArray[np.int64],
+) -> None:
     n = -1
     for r in range(starts.size - 1):
         for k in range(starts[r], starts[r + 1]):
@@ -95,19 +116,31 @@ def _runs(
                     found[0, n] = k
                     found[2, n] = r
                 found[1, n] = k + 1
-    return found[0], found[1], found[2]
 
 
-@compiled
-def _joined(
+def _components(
     cols: npt.NDArray[np.int32],
     first: npt.NDArray[np.int64],
     stop: npt.NDArray[np.int64],
     row: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]:
+    """Return the component of each run, its edges shared with the row above, and how many components are."""
+    parents, touching = np.arange(len(first), dtype=np.int64), np.zeros(len(first), np.int64)
+    _join(cols, first, stop, row, parents, touching)
+    component = np.empty_like(parents)
+    return component, touching, _number(parents, component)
+
+
+@compiled
+def _join(
+    cols: npt.NDArray[np.int32],
+    first: npt.NDArray[np.int64],
+    stop: npt.NDArray[np.int64],
+    row: npt.NDArray[np.int64],
+    parents: npt.NDArray[np.int64],
+    touching: npt.NDArray[np.int64],
+) -> None:
     """Join runs that share an edge with one in the row above; parents never come after their children."""
-    parents = np.arange(first.size)
-    touching = np.zeros(first.size, np.int64)
     a = 0
     for b in range(first.size):
         left, right = cols[first[b]], cols[stop[b] - 1]
@@ -119,12 +152,11 @@ def _joined(
             x, y = _root(parents, b), _root(parents, c)
             parents[max(x, y)] = min(x, y)
             c += 1
-    return parents, touching
 
 
 @compiled
-def _numbered(parents: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
-    component = np.empty(parents.size, np.int64)
+def _number(parents: npt.NDArray[np.int64], component: npt.NDArray[np.int64]) -> int:
+    """Give components numbers by their first runs; return how many there are."""
     count = 0
     for i in range(parents.size):
         if parents[i] == i:
@@ -132,7 +164,7 @@ def _numbered(parents: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], in
             count += 1
         else:
             component[i] = component[_root(parents, i)]
-    return component, count
+    return count
 
 
 def shapes_of(runs: Runs, cols: npt.NDArray[np.int32], top: int) -> npt.NDArray[np.int64]:
@@ -144,22 +176,23 @@ def shapes_of(runs: Runs, cols: npt.NDArray[np.int32], top: int) -> npt.NDArray[
         Pixels. Sums of row, column, row**2, column**2 and row * column. Runs, and shared edges between
         rows. Least and greatest row and column.
     """
-    return _shapes(cols, runs.first, runs.stop, runs.row + top, runs.component, runs.touching, runs.count)
+    found = np.zeros((runs.count, 12), np.int64)
+    found[:, [8, 10]] = np.iinfo(np.int64).max
+    found[:, [9, 11]] = -1
+    _fill_shapes(cols, runs.first, runs.stop, runs.row + top, runs.component, runs.touching, found)
+    return found
 
 
 @compiled
-def _shapes(
+def _fill_shapes(
     cols: npt.NDArray[np.int32],
     first: npt.NDArray[np.int64],
     stop: npt.NDArray[np.int64],
     row: npt.NDArray[np.int64],
     component: npt.NDArray[np.int64],
     touching: npt.NDArray[np.int64],
-    count: int,
-) -> npt.NDArray[np.int64]:
-    found = np.zeros((count, 12), np.int64)
-    found[:, 8] = found[:, 10] = np.iinfo(np.int64).max
-    found[:, 9] = found[:, 11] = -1
+    found: npt.NDArray[np.int64],
+) -> None:
     for n in range(first.size):
         own, r = component[n], row[n]
         left, right = cols[first[n]], cols[stop[n] - 1]
@@ -177,4 +210,3 @@ def _shapes(
         found[own, 9] = max(found[own, 9], r)
         found[own, 10] = min(found[own, 10], left)
         found[own, 11] = max(found[own, 11], right)
-    return found

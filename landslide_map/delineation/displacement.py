@@ -85,7 +85,8 @@ def match_sums(layers: Mapping[str, Codes], cells: Mapping[str, Codes]) -> Sums:
     deviation = deviations(np.stack([surroundings(cells[name + SPREAD]) for name in names]))
     changes = tuple(np.ascontiguousarray(layers[name]) for name in names)
     every = -(-layers[NDVI].size // MOST_PIXELS)
-    _add(found, np.ascontiguousarray(layers[NDVI]), most, changes, near, deviation, every)
+    tile = np.zeros((3, TILE + 2 * _HALO, TILE + 2 * _HALO), np.int64)
+    _add(found, np.ascontiguousarray(layers[NDVI]), most, changes, near, deviation, every, *tile)
     return found
 
 
@@ -148,12 +149,12 @@ def _add(
     near: npt.NDArray[np.float32],
     deviation: npt.NDArray[np.float32],
     every: int,
+    bare: Sums,
+    blurred: Sums,
+    change: Sums,
 ) -> None:
     rows, cols = ndvi.shape
-    edge = TILE + 2 * _HALO
-    bare = np.zeros((edge, edge), np.int64)
-    blurred = np.zeros((edge, edge), np.int64)
-    change = np.zeros((edge, edge), np.int64)
+    edge = bare.shape[0]
     for i in range(rows // TILE):
         for j in range(cols // TILE):
             if (i + j) % every:
@@ -207,9 +208,7 @@ def _change(
 
 
 @compiled
-def _add_tile(
-    own: Sums, bare: npt.NDArray[np.int64], blurred: npt.NDArray[np.int64], change: npt.NDArray[np.int64]
-) -> None:
+def _add_tile(own: Sums, bare: Sums, blurred: Sums, change: Sums) -> None:
     for r in range(_HALO, _HALO + TILE):
         for c in range(_HALO, _HALO + TILE):
             if not bare[r, c]:
@@ -223,7 +222,6 @@ def _add_tile(
                     k += 1
 
 
-@compiled
 def moved_back(
     starts: npt.NDArray[np.int64],
     cols: npt.NDArray[np.uint16],
@@ -251,14 +249,37 @@ def moved_back(
     height, width = shape
     down, right = int(np.floor(by[0])), int(np.floor(by[1]))
     y, x = by[0] - down, by[1] - right
-    weights = np.array([[(1 - y) * (1 - x), (1 - y) * x], [y * (1 - x), y * x]], np.float32)
-    most = 4 * np.sum(number >= 0)
-    rows, columns, numbers = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
+    weights = np.array([(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x], np.float32)
+    rows, columns, numbers = np.empty((3, 4 * np.count_nonzero(number >= 0)), np.int64)
     own, values = np.full((2, width + 2), -1, np.int64), np.zeros((2, width + 2), np.float32)
-    found = 0
-    for row in range(max(top - down - 1, 0), min(top - down + starts.size - 1, height)):
+    first, stop = max(top - down - 1, 0), min(top - down + len(starts) - 1, height)
+    pixels = (starts, cols, number, value)
+    found = _fill_moved(*pixels, top - down, first, stop, right, weights, own, values, rows, columns, numbers)
+    return rows[:found], columns[:found], numbers[:found]
+
+
+@compiled
+def _fill_moved(
+    starts: npt.NDArray[np.int64],
+    cols: npt.NDArray[np.uint16],
+    number: npt.NDArray[np.int64],
+    value: npt.NDArray[np.float32],
+    top: int,
+    first: int,
+    stop: int,
+    right: int,
+    weights: npt.NDArray[np.float32],
+    own: npt.NDArray[np.int64],
+    values: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.int64],
+    columns: npt.NDArray[np.int64],
+    numbers: npt.NDArray[np.int64],
+) -> int:
+    """Fill rows, columns and numbers of pixels of the ground; return how many there are."""
+    found, width = 0, own.shape[1] - 2
+    for row in range(first, stop):
         for n in range(2):
-            _spread(own[n], values[n], starts, cols, number, value, row + down + n - top)
+            _spread(own[n], values[n], starts, cols, number, value, row + n - top)
         for i in range(max(right + 1, 0), min(width + right + 1, width + 1)):
             if own[0, i] < 0 and own[0, i + 1] < 0 and own[1, i] < 0 and own[1, i + 1] < 0:
                 continue
@@ -266,7 +287,7 @@ def moved_back(
             if best >= 0:
                 rows[found], columns[found], numbers[found] = row, i - right - 1, best
                 found += 1
-    return rows[:found], columns[:found], numbers[:found]
+    return found
 
 
 @compiled
@@ -280,7 +301,8 @@ def _spread(
     row: int,
 ) -> None:
     """Write the numbers and values of the pixels of a row of a strip one right of their columns."""
-    own[:] = -1
+    for k in range(own.size):
+        own[k] = -1
     if 0 <= row < starts.size - 1:
         for k in range(starts[row], starts[row + 1]):
             own[cols[k] + 1] = number[k]
@@ -302,7 +324,7 @@ def _number_at(
         total = np.float32(0)
         for m in range(4):
             if own[m // 2, left + m % 2] == number:
-                total += weights[m // 2, m % 2] * values[m // 2, left + m % 2]
+                total += weights[m] * values[m // 2, left + m % 2]
         if total > np.float32(0.5):
             return int(number)
     return -1

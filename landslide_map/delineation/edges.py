@@ -62,7 +62,9 @@ def zones(strip: Strip, group: npt.NDArray[np.int64], owner: npt.NDArray[np.int6
     """
     found = owner
     for _ in range(REACH):
-        found = _grown(strip.starts, strip.cols, group, found)
+        grown = found.copy()
+        _grow(strip.starts, strip.cols, group, found, grown)
+        found = grown
     return found
 
 
@@ -73,33 +75,33 @@ def groups(tree: Tree) -> npt.NDArray[np.int64]:
 
 def roots(tree: Tree) -> npt.NDArray[np.int64]:
     """Return the widest candidate around each that may be an object, or itself."""
-    return _roots(tree.parent, tree.shape[:, 0])
-
-
-@compiled
-def _roots(parent: npt.NDArray[np.int64], size: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    found = np.arange(parent.size)
-    for n in range(parent.size):
-        if parent[n] >= 0 and size[parent[n]] <= MOST_PIXELS:
-            found[n] = found[parent[n]]
+    found = np.arange(len(tree.parent), dtype=np.int64)
+    _lift(tree.parent, tree.shape, found)
     return found
 
 
 @compiled
-def _first(starts: npt.NDArray[np.int64], cols: npt.NDArray[np.uint16], row: int, col: int) -> int:
+def _lift(parent: npt.NDArray[np.int64], shape: npt.NDArray[np.int64], found: npt.NDArray[np.int64]) -> None:
+    for n in range(parent.size):
+        if parent[n] >= 0 and shape[parent[n], 0] <= MOST_PIXELS:
+            found[n] = found[parent[n]]
+
+
+@compiled
+def _first(starts: npt.NDArray[np.int64], cols: npt.NDArray[np.uint16], row: int, col: int | np.int64) -> int:
     """Return the number of the first pixel of a row from a column on."""
-    low, high = int(starts[row]), int(starts[row + 1])
+    low, high = starts[row], starts[row + 1]
     while low < high:
         middle = (low + high) // 2
         if cols[middle] < col:
             low = middle + 1
         else:
             high = middle
-    return low
+    return int(low)
 
 
 @compiled
-def _at(starts: npt.NDArray[np.int64], cols: npt.NDArray[np.uint16], row: int, col: int) -> int:
+def _at(starts: npt.NDArray[np.int64], cols: npt.NDArray[np.uint16], row: int, col: int | np.int64) -> int:
     """Return the number of the pixel, or -1."""
     if row < 0 or row >= starts.size - 1:
         return -1
@@ -108,25 +110,24 @@ def _at(starts: npt.NDArray[np.int64], cols: npt.NDArray[np.uint16], row: int, c
 
 
 @compiled
-def _grown(
+def _grow(
     starts: npt.NDArray[np.int64],
     cols: npt.NDArray[np.uint16],
     group: npt.NDArray[np.int64],
     owner: npt.NDArray[np.int64],
-) -> npt.NDArray[np.int64]:
+    found: npt.NDArray[np.int64],
+) -> None:
     """Give pixels beside an object, in the same group, to it; where there are two, to the first."""
-    found = owner.copy()
     for r in range(starts.size - 1):
         for k in range(starts[r], starts[r + 1]):
             if owner[k] < 0:  # most: few pixels are in an object
                 continue
             for dr in range(-1, 2):
                 for dc in range(-1, 2):
-                    n = _at(starts, cols, r + dr, int(cols[k]) + dc)
+                    n = _at(starts, cols, r + dr, np.int64(cols[k]) + dc)
                     beside = n >= 0 and owner[n] < 0 and group[n] >= 0 and group[n] == group[k]
                     if beside and (found[n] < 0 or owner[k] < found[n]):
                         found[n] = owner[k]
-    return found
 
 
 def edge_features(
@@ -149,7 +150,10 @@ def edge_features(
     about : float32, (object, 4)
         Mean bareness, level, logarithm of the pixels and expected share of each object.
     """
-    return _features(strip.starts, strip.cols, group, owner, zone, *layers, about)
+    found = np.zeros((np.count_nonzero(zone >= 0), len(EDGE_FEATURES)), np.float32)
+    sums = np.zeros(9, np.int64)
+    _fill_features(strip.starts, strip.cols, group, owner, zone, *layers, about, sums, found)
+    return found
 
 
 def core(features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
@@ -162,7 +166,7 @@ def core(features: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
 
 
 @compiled
-def _features(
+def _fill_features(
     starts: npt.NDArray[np.int64],
     cols: npt.NDArray[np.uint16],
     group: npt.NDArray[np.int64],
@@ -171,43 +175,41 @@ def _features(
     bare: npt.NDArray[np.int32],
     red: npt.NDArray[np.int32],
     about: npt.NDArray[np.float32],
-) -> npt.NDArray[np.float32]:
-    count = 0
-    for k in range(zone.size):
-        count += zone[k] >= 0
-    found = np.zeros((count, 18), np.float32)
-    sums = np.zeros(9, np.int64)
+    sums: npt.NDArray[np.int64],
+    found: npt.NDArray[np.float32],
+) -> None:
     i = 0
     for r in range(starts.size - 1):
         for k in range(starts[r], starts[r + 1]):
             if zone[k] < 0:
                 continue
             own = zone[k]
-            sums[:] = 0
+            for n in range(sums.size):
+                sums[n] = 0
             for row in range(max(r - REACH, 0), min(r + REACH + 1, starts.size - 1)):
-                first = _first(starts, cols, row, int(cols[k]) - REACH)
+                first = _first(starts, cols, row, np.int64(cols[k]) - REACH)
                 _add_row(sums, cols, group, owner, bare, red, k, own, row - r, first, starts[row + 1])
-            sides, corners, ring, most, near, reds, inside_near, inside_far, kept = sums
+            sides, corners, ring, most, near = sums[0], sums[1], sums[2], sums[3], sums[4]
+            reds, inside_near, inside_far, kept = sums[5], sums[6], sums[7], sums[8]
             found[i, 0] = bare[k]
             found[i, 1] = sides / 4
             found[i, 2] = corners / 4
             found[i, 3] = ring / 16
             found[i, 4] = most
             found[i, 5] = bare[k] - (2 * sides + corners) / 12
-            found[i, 6] = bare[k] / max(int(most), 1)
+            found[i, 6] = bare[k] / max(most, 1)
             found[i, 7] = owner[k] == own
             found[i, 8] = inside_near
             found[i, 9] = inside_far
             found[i, 10] = kept
             found[i, 11] = red[k]
-            found[i, 12] = reds / max(int(near), 1)
+            found[i, 12] = reds / max(near, 1)
             found[i, 13] = about[own, 0]
             found[i, 14] = bare[k] / max(float(about[own, 0]) * 1000, 1.0)
             found[i, 15] = about[own, 1]
             found[i, 16] = about[own, 2]
             found[i, 17] = about[own, 3]
             i += 1
-    return found
 
 
 @compiled
@@ -265,7 +267,7 @@ def parts(
         In the order of the first pixels.
     """
     count = int(max(owner.max(initial=0), member.max(initial=0))) + 1
-    label = _connected(strip.starts, strip.cols, member)
+    label = _connected(strip, member)
     size = np.bincount(label[label >= 0], minlength=len(label))
     large = (label >= 0) & (size[label] >= LEAST_PIXELS)
     has = np.zeros(count, bool)
@@ -273,24 +275,32 @@ def parts(
     kept = np.where(large, member, -1)
     lost = (owner >= 0) & ~has[owner] & (kept < 0)
     kept[lost] = owner[lost]
-    label = _connected(strip.starts, strip.cols, kept)
+    label = _connected(strip, kept)
     firsts, number = np.unique(label, return_inverse=True)
     shift = int(len(firsts) > 0 and firsts[0] < 0)
     return number.reshape(label.shape) - shift, kept[firsts[shift:]]
 
 
-@compiled
-def _connected(
-    starts: npt.NDArray[np.int64], cols: npt.NDArray[np.uint16], member: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def _connected(strip: Strip, member: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the first pixel of the part that each pixel is in: joined by edges, of one object; or -1."""
-    first = np.arange(member.size)
+    first = np.arange(len(member), dtype=np.int64)
+    _connect(strip.starts, strip.cols, member, first)
+    return first
+
+
+@compiled
+def _connect(
+    starts: npt.NDArray[np.int64],
+    cols: npt.NDArray[np.uint16],
+    member: npt.NDArray[np.int64],
+    first: npt.NDArray[np.int64],
+) -> None:
     for r in range(starts.size - 1):
         for k in range(starts[r], starts[r + 1]):
             if member[k] < 0:
                 continue
             left = k - 1 if k > starts[r] and cols[k - 1] + 1 == cols[k] else -1
-            above = _at(starts, cols, r - 1, int(cols[k]))
+            above = _at(starts, cols, r - 1, np.int64(cols[k]))
             for n in (left, above):
                 if n >= 0 and member[n] == member[k]:
                     x, y = k, n
@@ -303,7 +313,6 @@ def _connected(
                     first[max(x, y)] = min(x, y)
     for k in range(member.size):
         first[k] = first[first[k]] if member[k] >= 0 else -1
-    return first
 
 
 def shapes(runs: tuple[npt.NDArray[np.int64], ...], count: int) -> npt.NDArray[np.int64]:

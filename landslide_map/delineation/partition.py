@@ -32,24 +32,29 @@ def chosen_nodes(
         Nodes that may be chosen.
     """
     gain = np.where(allowed, tree.shape[:, 0] * (share - cost), 0.0)
-    return _best(tree.parent, np.maximum(gain, 0.0))
+    own, inside, chosen = np.zeros((3, len(gain)), np.bool_)
+    _choose(tree.parent, np.maximum(gain, 0.0), np.zeros(len(gain)), own, inside, chosen)
+    return chosen
 
 
 @compiled
-def _best(parent: npt.NDArray[np.int64], gain: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+def _choose(
+    parent: npt.NDArray[np.int64],
+    gain: npt.NDArray[np.float64],
+    below: npt.NDArray[np.float64],
+    own: npt.NDArray[np.bool_],
+    inside: npt.NDArray[np.bool_],
+    chosen: npt.NDArray[np.bool_],
+) -> None:
+    """Mark the chosen nodes: `below` is the most that is won below a node, in `own` if more is by itself."""
     count = parent.size
-    below = np.zeros(count)
-    own = np.zeros(count, np.bool_)
     for n in range(count - 1, -1, -1):
         own[n] = gain[n] > 0 and gain[n] >= below[n]
         if parent[n] >= 0:
             below[parent[n]] += gain[n] if own[n] else below[n]
-    inside = np.zeros(count, np.bool_)
-    chosen = np.zeros(count, np.bool_)
     for n in range(count):
         if parent[n] >= 0 and inside[parent[n]]:
             inside[n] = True
         elif own[n]:
             chosen[n] = True
             inside[n] = True
-    return chosen

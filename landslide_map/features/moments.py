@@ -44,7 +44,6 @@ def empty_cells(rows: int, cols: int) -> Floats:
     return cells
 
 
-@compiled
 def cell_moments(plane: Plane, row_edges: Indices, col_edges: Indices) -> Floats:
     """Return the central moments of the cells of one plane of pixels.
 
@@ -60,22 +59,29 @@ def cell_moments(plane: Plane, row_edges: Indices, col_edges: Indices) -> Floats
     float64 array, (cell row, 7, cell column)
         ``COUNT, MEAN, M2, M3, M4, LOW, HIGH``; an empty cell is ``0, 0, 0, 0, 0, inf, -inf``.
     """
-    rows, cols = row_edges.size - 1, col_edges.size - 1
-    cells = np.empty((rows, MOMENTS, cols))
-    columns = np.empty((MOMENTS, plane.shape[1]))
-    mean = np.empty(plane.shape[1])
-    for i in range(rows):
+    cells = np.empty((row_edges.size - 1, MOMENTS, col_edges.size - 1))
+    width = plane.shape[1]
+    _fill_cells(plane, row_edges, col_edges, cells, np.empty((MOMENTS, width)), np.empty(width))
+    return cells
+
+
+@compiled
+def _fill_cells(
+    plane: Plane, row_edges: Indices, col_edges: Indices, cells: Floats, columns: Floats, mean: Floats
+) -> None:
+    width, cols = mean.size, cells.shape[2]
+    for i in range(cells.shape[0]):
         strip = plane[row_edges[i] : row_edges[i + 1]]
-        for start in range(0, plane.shape[1], TILE):
+        for start in range(0, width, TILE):
             _sum_columns(strip, start, start + TILE, columns)
         for j in range(cols):
             _fold_first_pass(columns, col_edges[j], col_edges[j + 1], cells, i, j)
-            mean[col_edges[j] : col_edges[j + 1]] = cells[i, MEAN, j]
-        for start in range(0, plane.shape[1], TILE):
+            for x in range(col_edges[j], col_edges[j + 1]):
+                mean[x] = cells[i, MEAN, j]
+        for start in range(0, width, TILE):
             _sum_deviations(strip, start, start + TILE, mean, columns)
         for j in range(cols):
             _fold_second_pass(columns, col_edges[j], col_edges[j + 1], cells, i, j)
-    return cells
 
 
 # Sums run down the columns. Neighbouring columns are independent: the compiler can vectorise without
@@ -88,7 +94,8 @@ def _sum_columns(strip: Plane, start: int, stop: int, columns: Floats) -> None:
     """Fill count, sum (at MEAN), lowest and highest of the columns ``start`` to ``stop - 1``."""
     count, total = columns[COUNT][start:stop], columns[MEAN][start:stop]
     low, high = columns[LOW][start:stop], columns[HIGH][start:stop]
-    count[:], total[:], low[:], high[:] = 0.0, 0.0, np.inf, -np.inf
+    for x in range(count.size):
+        count[x], total[x], low[x], high[x] = 0.0, 0.0, np.inf, -np.inf
     for row in range(strip.shape[0]):
         line = strip[row][start:stop]
         for x in range(line.size):
@@ -109,7 +116,8 @@ def _sum_deviations(strip: Plane, start: int, stop: int, means: Floats, columns:
     m1, m2 = columns[MEAN][start:stop], columns[M2][start:stop]
     m3, m4 = columns[M3][start:stop], columns[M4][start:stop]
     mean = means[start:stop]
-    m1[:], m2[:], m3[:], m4[:] = 0.0, 0.0, 0.0, 0.0
+    for x in range(m1.size):
+        m1[x], m2[x], m3[x], m4[x] = 0.0, 0.0, 0.0, 0.0
     for row in range(strip.shape[0]):
         line = strip[row][start:stop]
         for x in range(line.size):
@@ -157,36 +165,44 @@ def _fold_second_pass(columns: Floats, start: int, stop: int, cells: Floats, i: 
     cells[i, M4, j] = max(s4 - shift * (4.0 * s3 - shift * (6.0 * s2 - 3.0 * shift * s1)), 0.0)
 
 
-@compiled
 def merge_columns(cells: Floats, first: Indices, stop: Indices) -> Floats:
     """Merge cells along x: entry ``j`` of each row is cells ``first[j]`` to ``stop[j] - 1``.
 
     `cells` is ``(cell row, 7, cell column)``, the result ``(cell row, 7, window column)``.
     """
     merged = np.empty((cells.shape[0], MOMENTS, first.size))
+    _merge_columns(cells, first, stop, merged)
+    return merged
+
+
+@compiled
+def _merge_columns(cells: Floats, first: Indices, stop: Indices, merged: Floats) -> None:
     for i in range(cells.shape[0]):
         for j in range(first.size):
             total = _load(cells, i, first[j])
             for k in range(first[j] + 1, stop[j]):
                 total = _merge(total, _load(cells, i, k))
             _store(merged, i, j, total)
-    return merged
 
 
-@compiled
 def merge_rows(cells: Floats, first: Indices, stop: Indices) -> Floats:
     """Merge cells along y: row ``i`` of the result is rows ``first[i]`` to ``stop[i] - 1``.
 
     `cells` is ``(cell row, 7, column)``, the result ``(window row, 7, column)``.
     """
     merged = np.empty((first.size, MOMENTS, cells.shape[2]))
+    _merge_rows(cells, first, stop, merged)
+    return merged
+
+
+@compiled
+def _merge_rows(cells: Floats, first: Indices, stop: Indices, merged: Floats) -> None:
     for i in range(first.size):
         for j in range(cells.shape[2]):
             total = _load(cells, first[i], j)
             for k in range(first[i] + 1, stop[i]):
                 total = _merge(total, _load(cells, k, j))
             _store(merged, i, j, total)
-    return merged
 
 
 @compiled
@@ -204,8 +220,9 @@ def _load(cells: Floats, i: int, j: int) -> Moments:
 
 @compiled
 def _store(cells: Floats, i: int, j: int, values: Moments) -> None:
-    for moment in range(MOMENTS):
-        cells[i, moment, j] = values[moment]
+    n, mean, m2, m3, m4, low, high = values
+    cells[i, COUNT, j], cells[i, MEAN, j], cells[i, LOW, j], cells[i, HIGH, j] = n, mean, low, high
+    cells[i, M2, j], cells[i, M3, j], cells[i, M4, j] = m2, m3, m4
 
 
 @compiled
@@ -237,7 +254,6 @@ def _merge(a: Moments, b: Moments) -> Moments:
     )
 
 
-@compiled
 def summarise(moments: Floats, area: int) -> Floats:
     """Turn moments into statistics.
 
@@ -254,11 +270,22 @@ def summarise(moments: Floats, area: int) -> Floats:
         are NaN without a valid pixel. Skew and kurtosis are NaN, too, where the spread is only rounding, by
         SciPy's rule ``variance <= (eps * mean) ** 2``.
     """
-    rows, cols = moments.shape[0], moments.shape[2]
-    statistics = np.full((rows, cols, MOMENTS), nan)
-    for i in range(rows):
-        for j in range(cols):
-            n, mean, m2, m3, m4, low, high = _load(moments, i, j)
+    statistics = np.full((moments.shape[0], moments.shape[2], MOMENTS), nan)
+    _fill_statistics(moments, area, statistics)
+    return statistics
+
+
+@compiled
+def _fill_statistics(moments: Floats, area: int, statistics: Floats) -> None:
+    for i in range(statistics.shape[0]):
+        for j in range(statistics.shape[1]):
+            n, mean, low, high = (
+                moments[i, COUNT, j],
+                moments[i, MEAN, j],
+                moments[i, LOW, j],
+                moments[i, HIGH, j],
+            )
+            m2, m3, m4 = moments[i, M2, j], moments[i, M3, j], moments[i, M4, j]
             statistics[i, j, 0] = n / area
             if n == 0.0:
                 continue
@@ -271,4 +298,3 @@ def summarise(moments: Floats, area: int) -> Floats:
             if variance > (EPSILON * mean) ** 2:
                 statistics[i, j, 5] = m3 / n / (variance * std)
                 statistics[i, j, 6] = m4 / n / (variance * variance) - 3.0
-    return statistics

@@ -34,74 +34,96 @@ class Loop(NamedTuple):
 _ROWS, _BYTES, _PIXELS, _BANDS = "int64[::1]", "uint8[:,::1]", "float32[:,::1]", "float32[:,:,::1]"
 _WIDE, _CELLS = "float64[:,::1]", "float64[:,:,::1]"
 _TREES: Final = f"{_PIXELS}, uint32[::1], uint32[::1], float32[::1], uint32[::1]"
-_PROBE: Final = Loop("delineation.cells", "_medians_and_spreads", f"{_BYTES},")
+_BUFFERS: Final = f"float64, float64, {_PIXELS}, uint32[::1]"
+_PROBE: Final = Loop("delineation.cells", "_fill_medians", f"{_BYTES}, {_BYTES}, {_BYTES}, {_ROWS}")
 """About where the processes meet: if it is in the cache, hardly a loop is missing."""
 LOOPS: Final = (
-    Loop("raster.resample_kernels", "bilinear", f"{_PIXELS}, {_WIDE}, {_WIDE}, {'int64, ' * 7}{_PIXELS}"),
-    Loop("stack.acquisitions", "median_of_valid", f"{_BANDS},"),
     Loop(
-        "raster.resample_kernels", "nearest_pixel", f"{_PIXELS}, {_WIDE}, {_WIDE}, {'int64, ' * 5}{_PIXELS}"
+        "raster.resample_kernels",
+        "_bilinear",
+        f"{_PIXELS}, float32[::1], {_WIDE}, {_WIDE}, {'int64, ' * 6}"
+        f"{_WIDE}, {_WIDE}, float64[::1], {_ROWS}, {_PIXELS}",
     ),
-    Loop("stack.display", "change_codes", f"{_PIXELS}, {_PIXELS}"),
-    Loop("stack.display", "_looked_up", f"{_PIXELS}, uint8[::1]"),
-    Loop("features.moments", "cell_moments", f"{_PIXELS}, {_ROWS}, {_ROWS}"),
-    Loop("features.moments", "merge_columns", f"{_CELLS}, {_ROWS}, {_ROWS}"),
-    Loop("features.moments", "merge_rows", f"{_CELLS}, {_ROWS}, {_ROWS}"),
-    Loop("features.moments", "summarise", f"{_CELLS}, int64"),
+    Loop("stack.acquisitions", "_fill_medians", f"{_BANDS}, float32[::1], {_PIXELS}"),
     Loop(
-        "models.statistics.quick_scorer", "_score", f"{_TREES}, {_WIDE}, UniTuple(float64, 2), float64[::1]"
+        "raster.resample_kernels",
+        "_nearest_pixel",
+        f"{_PIXELS}, {_WIDE}, {_WIDE}, {'int64, ' * 5}{_WIDE}, {_PIXELS}",
     ),
-    Loop("models.statistics.quick_scorer", "_probability", "float64[::1], float64"),
+    Loop("stack.display", "_fill_change_codes", f"{_PIXELS}, {_PIXELS}, {_BYTES}"),
+    Loop("stack.display", "_look_up", f"{_PIXELS}, uint8[::1], {_BYTES}"),
+    Loop("features.moments", "_fill_cells", f"{_PIXELS}, {_ROWS}, {_ROWS}, {_CELLS}, {_WIDE}, float64[::1]"),
+    Loop("features.moments", "_merge_columns", f"{_CELLS}, {_ROWS}, {_ROWS}, {_CELLS}"),
+    Loop("features.moments", "_merge_rows", f"{_CELLS}, {_ROWS}, {_ROWS}, {_CELLS}"),
+    Loop("features.moments", "_fill_statistics", f"{_CELLS}, int64, {_CELLS}"),
+    Loop(
+        "models.statistics.quick_scorer",
+        "_score",
+        f"{_TREES}, {_WIDE}, {_BUFFERS}, float64[::1], float64[::1]",
+    ),
+    Loop("models.statistics.quick_scorer", "_to_probability", "float64[::1], float64"),
     Loop("models.statistics.quick_scorer", "_margin", "float32,"),
     Loop(
-        "models.statistics.quick_scorer", "_score", f"{_TREES}, {_PIXELS}, UniTuple(float64, 2), float32[::1]"
+        "models.statistics.quick_scorer",
+        "_score",
+        f"{_TREES}, {_PIXELS}, {_BUFFERS}, float32[::1], float32[::1]",
     ),
-    Loop("models.statistics.quick_scorer", "_probability", "float32[::1], float32"),
+    Loop("models.statistics.quick_scorer", "_to_probability", "float32[::1], float32"),
     Loop(
-        "models.statistics.perceptron", "_interpolate", f"{_PIXELS}, {_PIXELS}, {_WIDE}, {_WIDE}, {_PIXELS}"
+        "models.statistics.perceptron",
+        "_interpolate",
+        f"{_PIXELS}, {_PIXELS}, {_WIDE}, {_WIDE}, float32[::1], uint32[::1], {_PIXELS}",
     ),
     _PROBE,
-    Loop("delineation.cells", "_shares", f"{_BYTES}, int64"),
-    Loop("delineation.cells", "_surrounding_medians", f"{_BYTES},"),
-    Loop("delineation.bareness", "may_be_bare", f"UniTuple({_BYTES}, 5), {_BANDS}, int64, float64, b1"),
+    Loop("delineation.cells", "_fill_surrounding_medians", f"{_BYTES}, {_ROWS}, {_PIXELS}"),
+    Loop(
+        "delineation.bareness",
+        "_fill_may_be_bare",
+        f"{', '.join([_BYTES] * 5)}, {_PIXELS}, {_PIXELS}, int64, b1[:,::1]",
+    ),
     Loop(
         "delineation.displacement",
         "_add",
-        f"int64[:,::1], {_BYTES}, {_PIXELS}, UniTuple({_BYTES}, 4), {_BANDS}, {_BANDS}, int64",
+        f"int64[:,::1], {_BYTES}, {_PIXELS}, UniTuple({_BYTES}, 4), {_BANDS}, {_BANDS}, int64"
+        f", {', '.join(['int64[:,::1]'] * 3)}",
     ),
-    Loop("products.painting", "_means", f"{_WIDE}, {', '.join([_ROWS] * 4)}"),
-    Loop("delineation.cells", "surrounding_means", f"{_BYTES},"),
-    Loop("delineation.cells", "at_pixels", f"{_BANDS}, {_ROWS}, {_ROWS}"),
-    Loop("delineation.bareness", "bareness", f"uint8[::1,:], {_PIXELS}, b1[::1]"),
-    Loop("delineation.components", "_runs", f"{_ROWS}, int32[::1], uint8[::1], int64"),
-    Loop("delineation.components", "_joined", f"int32[::1], {_ROWS}, {_ROWS}, {_ROWS}"),
-    Loop("delineation.components", "_numbered", f"{_ROWS},"),
-    Loop("delineation.components", "_shapes", f"int32[::1], {', '.join([_ROWS] * 5)}, int64"),
+    Loop("products.painting", "_fill_means", f"{_WIDE}, {', '.join([_ROWS] * 4)}, {_PIXELS}"),
+    Loop("delineation.cells", "_fill_at_pixels", f"{_BANDS}, {_ROWS}, {_ROWS}, {_PIXELS}"),
+    Loop("delineation.bareness", "_fill_bareness", f"uint8[::1,:], {_PIXELS}, b1[::1], int32[::1]"),
+    Loop("delineation.components", "_mark_runs", f"{_ROWS}, int32[::1], uint8[::1], int64, b1[::1]"),
+    Loop("delineation.components", "_fill_runs", f"{_ROWS}, uint8[::1], int64, b1[::1], int64[:,::1]"),
+    Loop("delineation.components", "_join", f"int32[::1], {', '.join([_ROWS] * 5)}"),
+    Loop("delineation.components", "_number", f"{_ROWS}, {_ROWS}"),
+    Loop("delineation.components", "_fill_shapes", f"int32[::1], {', '.join([_ROWS] * 5)}, int64[:,::1]"),
     Loop("delineation.tree", "_descend", f"{_ROWS}, {_ROWS}, {_ROWS}, {_ROWS}, int64, {_ROWS}"),
     Loop("delineation.tree", "_add", f"int32[:,::1], {_ROWS}, int64[:,::1]"),
     Loop("delineation.tree", "_gather", f"{_ROWS}, int64[:,::1]"),
     Loop("delineation.objects", "_with_parents", f"{_ROWS}, b1[::1]"),
     Loop("delineation.objects", "_with_children", f"{_ROWS}, b1[::1]"),
-    Loop("delineation.partition", "_best", f"{_ROWS}, float64[::1]"),
+    Loop(
+        "delineation.partition", "_choose", f"{_ROWS}, float64[::1], float64[::1], b1[::1], b1[::1], b1[::1]"
+    ),
     Loop("delineation.objects", "owners", f"{_ROWS}, b1[::1]"),
-    Loop("delineation.edges", "_roots", f"{_ROWS}, int64[:]"),
-    Loop("delineation.edges", "_grown", f"{_ROWS}, uint16[::1], {_ROWS}, {_ROWS}"),
+    Loop("delineation.edges", "_lift", f"{_ROWS}, int64[:,::1], {_ROWS}"),
+    Loop("delineation.edges", "_grow", f"{_ROWS}, uint16[::1], {_ROWS}, {_ROWS}, {_ROWS}"),
     Loop(
         "delineation.edges",
-        "_features",
-        f"{_ROWS}, uint16[::1], {_ROWS}, {_ROWS}, {_ROWS}, int32[::1], int32[::1], float32[::1,:]",
+        "_fill_features",
+        f"{_ROWS}, uint16[::1], {_ROWS}, {_ROWS}, {_ROWS}, int32[::1], int32[::1], float32[::1,:]"
+        f", {_ROWS}, {_PIXELS}",
     ),
     Loop(
         "delineation.displacement",
-        "moved_back",
-        f"{_ROWS}, uint16[::1], {_ROWS}, float32[::1], int64, UniTuple(int64, 2), UniTuple(float64, 2)",
+        "_fill_moved",
+        f"{_ROWS}, uint16[::1], {_ROWS}, float32[::1], {'int64, ' * 4}float32[::1], int64[:,::1], {_PIXELS}"
+        f", {', '.join([_ROWS] * 3)}",
     ),
-    Loop("delineation.edges", "_connected", f"{_ROWS}, uint16[::1], {_ROWS}"),
+    Loop("delineation.edges", "_connect", f"{_ROWS}, uint16[::1], {_ROWS}, {_ROWS}"),
     Loop("delineation.polygons", "_draw", f"int32[:,::1], {', '.join([_ROWS] * 4)}, int64[:,::1]"),
     Loop("delineation.polygons", "paint", f"{_ROWS}, {_ROWS}, {_ROWS}, float32[::1], int64, {_PIXELS}"),
-    Loop("products.imagery", "halved", "uint8[:,:,::1],"),
-    Loop("products.imagery", "smoothed_change", f"{_BYTES},"),
-    Loop("products.imagery", "_coloured", f"{_PIXELS}, {_BYTES}"),
+    Loop("products.imagery", "_fill_halved", "uint8[:,:,::1], uint8[:,:,::1]"),
+    Loop("products.imagery", "_fill_smoothed", f"{_BYTES}, int32[::1], int32[::1], {_PIXELS}"),
+    Loop("products.imagery", "_colour", f"{_PIXELS}, {_BYTES}, uint8[:,:,::1]"),
 )
 """Loops in the order in which a run calls them."""
 

@@ -166,11 +166,17 @@ def _levels(aside: Path, grid: Grid, count: int) -> Iterator[tuple[list[Path], C
         yield paths, write
 
 
-@compiled
 def halved(pixels: Rgb) -> Rgb:
     """Return the mean of each 2 x 2 pixels that have a value, ``(band, row, col)``; 0 where none has one."""
     bands, rows, cols = pixels.shape
     found = np.empty((bands, -(-rows // 2), -(-cols // 2)), np.uint8)
+    _fill_halved(pixels, found)
+    return found
+
+
+@compiled
+def _fill_halved(pixels: Rgb, found: Rgb) -> None:
+    bands, rows, cols = pixels.shape
     for b in range(bands):
         for i in range(found.shape[1]):
             # Outside the last row or column lies the same one again, which leaves a mean as it is.
@@ -191,7 +197,6 @@ def halved(pixels: Rgb) -> Rgb:
                     found[b, i, j] = (total + count // 2) // count
                 else:
                     found[b, i, j] = 0
-    return found
 
 
 @timings.work("images")
@@ -286,7 +291,6 @@ def _read(strips: Sequence[Path]) -> Iterator[tuple[int, Rgb]]:
         top += pixels.shape[1]
 
 
-@compiled
 def smoothed_change(codes: Rgb) -> Floats32:
     """Return means over squares of the changes (dB) that codes stand for, NaN where there is none.
 
@@ -295,12 +299,21 @@ def smoothed_change(codes: Rgb) -> Floats32:
     codes : uint8, (row, col)
         As from :func:`~landslide_map.stack.display.change_codes`.
     """
+    mean = np.empty(codes.shape, np.float32)
+    total, count = np.empty((2, codes.shape[1]), np.int32)
+    _fill_smoothed(codes, total, count, mean)
+    return mean
+
+
+@compiled
+def _fill_smoothed(
+    codes: Rgb, total: npt.NDArray[np.int32], count: npt.NDArray[np.int32], mean: Floats32
+) -> None:
     rows, cols = codes.shape
     margin = _SMOOTHED // 2
-    mean = np.empty((rows, cols), np.float32)
-    total, count = np.empty(cols, np.int32), np.empty(cols, np.int32)
     for i in range(rows):
-        total[:], count[:] = 0, 0
+        for j in range(cols):
+            total[j], count[j] = 0, 0
         for r in range(max(i - margin, 0), min(i + margin + 1, rows)):
             for j in range(cols):
                 if codes[r, j]:
@@ -316,7 +329,6 @@ def smoothed_change(codes: Rgb) -> Floats32:
                 steps += total[c]
                 valid += count[c]
             mean[i, j] = np.float32(steps) / np.float32(valid) * np.float32(CHANGE_STEP_DB)
-    return mean
 
 
 def change_colours(change: Floats32) -> Rgb:
@@ -332,13 +344,14 @@ def change_colours(change: Floats32) -> Rgb:
     uint8, (3, row, col)
         From blue (less) by white to red (more); 0 where missing.
     """
-    return _coloured(np.ascontiguousarray(change), _change_palette())
+    found = np.zeros((3, *change.shape), np.uint8)
+    _colour(np.ascontiguousarray(change), _change_palette(), found)
+    return found
 
 
 @compiled
-def _coloured(change: Floats32, palette: Rgb) -> Rgb:
+def _colour(change: Floats32, palette: Rgb, found: Rgb) -> None:
     rows, cols = change.shape
-    found = np.zeros((3, rows, cols), np.uint8)
     for i in range(rows):
         for j in range(cols):
             value = change[i, j]
@@ -347,7 +360,6 @@ def _coloured(change: Floats32, palette: Rgb) -> Rgb:
                 index = 1 + int(np.rint((share + np.float32(1)) * np.float32(127)))
                 for band in range(3):
                     found[band, i, j] = palette[band, index]
-    return found
 
 
 @cache

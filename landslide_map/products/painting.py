@@ -127,7 +127,9 @@ def mean_over(values: npt.ArrayLike, plan: WindowPlan) -> npt.NDArray[np.float32
         them where they agree.
     """
     (_, row_span), (_, col_span) = _axes(plan)
-    return _means(_on_windows(np.asarray(values, dtype=np.float64), plan), *row_span, *col_span)
+    means = np.full((len(row_span[0]), len(col_span[0])), np.nan, np.float32)
+    _fill_means(_on_windows(np.asarray(values, dtype=np.float64), plan), *row_span, *col_span, means)
+    return means
 
 
 def least_over(values: npt.NDArray[Any], plan: WindowPlan) -> npt.NDArray[Any]:
@@ -159,15 +161,15 @@ def _least(values: npt.NDArray[Any], span: Span) -> npt.NDArray[Any]:
 
 
 @compiled
-def _means(
+def _fill_means(
     grid: npt.NDArray[np.float64],
     row_first: npt.NDArray[np.int64],
     row_stop: npt.NDArray[np.int64],
     col_first: npt.NDArray[np.int64],
     col_stop: npt.NDArray[np.int64],
-) -> npt.NDArray[np.float32]:
+    means: npt.NDArray[np.float32],
+) -> None:
     """Average ``grid[row_first:row_stop, col_first:col_stop]`` without NaN, for every cell."""
-    means = np.full((row_first.size, col_first.size), np.nan, dtype=np.float32)
     for i in range(row_first.size):
         for j in range(col_first.size):
             total, count, low, high = 0.0, 0, np.inf, -np.inf
@@ -182,4 +184,3 @@ def _means(
             if count:
                 # A rounded mean may leave the range of its values by one bit; a map must not.
                 means[i, j] = min(max(total / count, low), high)
-    return means

@@ -21,9 +21,10 @@ HALF = 0.5 - 1e-6
 
 
 @compiled
-def _row_of_nodes(nodes: Nodes, i: int, down: float) -> Any:
-    """Node values on a line that is `down`, in [0, 1], of the way from node row i to the next."""
-    return nodes[i] + (nodes[i + 1] - nodes[i]) * down
+def _between_nodes(nodes: Nodes, i: int, down: float, line: Line) -> None:
+    """Fill `line` with node values `down`, in [0, 1], of the way from node row i to the next."""
+    for j in range(line.size):
+        line[j] = nodes[i, j] + (nodes[i + 1, j] - nodes[i, j]) * down
 
 
 @compiled
@@ -32,10 +33,11 @@ def _along(line: Line, block_col: int, across: Line, out: Line) -> None:
 
     `across` says for each pixel between two nodes how far, in [0, 1], it is from one node to the next.
     """
-    start = 0
+    start, step = 0, across.size
     while start < out.size:
-        j, first = divmod(block_col + start, across.size)
-        stop = min(start + across.size - first, out.size)
+        j = (block_col + start) // step
+        first = block_col + start - j * step
+        stop = min(start + step - first, out.size)
         node, way, cell, part = line[j], line[j + 1] - line[j], across[first:], out[start:stop]
         for k in range(part.size):
             part[k] = node + way * cell[k]
@@ -57,9 +59,11 @@ def _places(rows: Line, cols: Line, pixels_row: int, pixels_col: int, pixels: Fl
 
 
 @compiled
-def _weighted(pixels: Floats32, places: Any, rows: Line, cols: Line, out: Line) -> None:
-    """Fill `out` with the weighted sum of four neighbours where there are places; with anything elsewhere."""
-    flat, width = pixels.ravel(), pixels.shape[1]
+def _weighted(flat: Any, width: int, places: Any, rows: Line, cols: Line, out: Line) -> None:
+    """Fill `out` with the weighted sum of four neighbours where there are places; with anything elsewhere.
+
+    `flat` holds the pixels, row by row of `width`.
+    """
     if flat.size < width + 2:
         return  # a single row or column has no places
     for k in range(out.size):
@@ -94,7 +98,6 @@ def _of_the_valid(pixels: Floats32, pixels_row: int, pixels_col: int, row: float
     return total, weight
 
 
-@compiled
 def bilinear(
     pixels: Floats32,
     node_rows: Nodes,
@@ -128,20 +131,61 @@ def bilinear(
         Written where the valid neighbours of the samples carry at least half of the weight.
     """
     width = out.shape[1]
-    rows, cols, values, total, weight = np.empty((5, width))
-    places = np.empty(width, np.int64)
+    buffers, lines = np.empty((5, width)), np.empty((2, node_rows.shape[1]))
+    across, places = np.empty(step), np.empty(width, np.int64)
+    nodes, place = (node_rows, node_cols), (pixels_row, pixels_col, block_row, block_col)
+    _bilinear(
+        pixels,
+        pixels.ravel(),
+        *nodes,
+        *place,
+        samples_down,
+        samples_across,
+        buffers,
+        lines,
+        across,
+        places,
+        out,
+    )
+
+
+@compiled
+def _bilinear(
+    pixels: Floats32,
+    flat: Any,
+    node_rows: Nodes,
+    node_cols: Nodes,
+    pixels_row: int,
+    pixels_col: int,
+    block_row: int,
+    block_col: int,
+    samples_down: int,
+    samples_across: int,
+    buffers: Floats,
+    lines: Floats,
+    across: Line,
+    places: Any,
+    out: Floats32,
+) -> None:
+    width, step = out.shape[1], across.size
+    rows, cols, values, total, weight = buffers[0], buffers[1], buffers[2], buffers[3], buffers[4]
+    line_rows, line_cols = lines[0], lines[1]
     for r in range(out.shape[0]):
-        i, row_in_cell = divmod(block_row + r, step)
-        total[:], weight[:] = 0.0, 0.0
+        i = (block_row + r) // step
+        row_in_cell = block_row + r - i * step
+        for c in range(width):
+            total[c], weight[c] = 0.0, 0.0
         for a in range(samples_down):
             down = (row_in_cell + (a + 0.5) / samples_down) / step
-            line_rows, line_cols = _row_of_nodes(node_rows, i, down), _row_of_nodes(node_cols, i, down)
+            _between_nodes(node_rows, i, down, line_rows)
+            _between_nodes(node_cols, i, down, line_cols)
             for b in range(samples_across):
-                across = (np.arange(step) + (b + 0.5) / samples_across) / step
+                for c in range(step):
+                    across[c] = (c + (b + 0.5) / samples_across) / step
                 _along(line_rows, block_col, across, rows)
                 _along(line_cols, block_col, across, cols)
                 _places(rows, cols, pixels_row, pixels_col, pixels, places)
-                _weighted(pixels, places, rows, cols, values)
+                _weighted(flat, pixels.shape[1], places, rows, cols, values)
                 for c in range(width):
                     value, share = values[c], 1.0
                     if places[c] < 0 or np.isnan(value):
@@ -153,7 +197,6 @@ def bilinear(
                 out[r, c] = total[c] / weight[c]
 
 
-@compiled
 def nearest_pixel(
     pixels: Floats32,
     node_rows: Nodes,
@@ -166,14 +209,33 @@ def nearest_pixel(
     out: Floats32,
 ) -> None:
     """Fill `out` with the source pixel that holds the centre of each grid pixel; see :func:`bilinear`."""
+    place = (pixels_row, pixels_col, block_row, block_col, step)
+    _nearest_pixel(pixels, node_rows, node_cols, *place, np.empty((2, node_rows.shape[1])), out)
+
+
+@compiled
+def _nearest_pixel(
+    pixels: Floats32,
+    node_rows: Nodes,
+    node_cols: Nodes,
+    pixels_row: int,
+    pixels_col: int,
+    block_row: int,
+    block_col: int,
+    step: int,
+    lines: Floats,
+    out: Floats32,
+) -> None:
     height, width = pixels.shape
+    rows, cols = lines[0], lines[1]
     for r in range(out.shape[0]):
-        i, row_in_cell = divmod(block_row + r, step)
-        down = (row_in_cell + 0.5) / step
-        rows, cols = _row_of_nodes(node_rows, i, down), _row_of_nodes(node_cols, i, down)
+        i = (block_row + r) // step
+        down = (block_row + r - i * step + 0.5) / step
+        _between_nodes(node_rows, i, down, rows)
+        _between_nodes(node_cols, i, down, cols)
         for c in range(out.shape[1]):
-            j, col_in_cell = divmod(block_col + c, step)
-            across = (col_in_cell + 0.5) / step
+            j = (block_col + c) // step
+            across = (block_col + c - j * step + 0.5) / step
             # Nested lattices put centres on pixel edges; rounding noise must not choose the neighbour.
             row = np.floor(rows[j] + (rows[j + 1] - rows[j]) * across + 1e-6)
             col = np.floor(cols[j] + (cols[j + 1] - cols[j]) * across + 1e-6)

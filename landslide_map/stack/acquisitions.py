@@ -247,12 +247,16 @@ def _read_composite(composite: RadarComposite, side: str, pol: str, place: _Plac
     return post - place.read(change, decode=mask_db, trim=True, nearest=nearest)
 
 
-@compiled
 def median_of_valid(dates: Floats32) -> Floats32:
     """Return the median over the first axis of the values that are not NaN; NaN where there is none."""
+    out = np.empty(dates.shape[1:], np.float32)
+    _fill_medians(dates, np.empty(len(dates), np.float32), out)
+    return out
+
+
+@compiled
+def _fill_medians(dates: Floats32, valid: Floats32, out: Floats32) -> None:
     count, height, width = dates.shape
-    out = np.empty((height, width), np.float32)
-    valid = np.empty(count, np.float32)
     for r in range(height):
         for c in range(width):
             n = 0
@@ -270,4 +274,3 @@ def median_of_valid(dates: Floats32) -> Floats32:
                 out[r, c] = np.nan
             else:
                 out[r, c] = (np.float64(valid[(n - 1) // 2]) + np.float64(valid[n // 2])) / 2
-    return out

@@ -111,7 +111,9 @@ def shades(dn: Floats32, brightest: float) -> Bytes:
     >>> shades(np.float32([[1000, 4000, np.nan]]), 0.3).tolist()
     [[1, 255, 0]]
     """
-    return _looked_up(np.ascontiguousarray(dn), _shade_table(brightest))
+    found = np.zeros(dn.shape, np.uint8)
+    _look_up(np.ascontiguousarray(dn), _shade_table(brightest), found)
+    return found
 
 
 @cache
@@ -124,21 +126,17 @@ def _shade_table(brightest: float) -> Bytes:
 
 
 @compiled
-def _looked_up(dn: Floats32, table: Bytes) -> Bytes:
-    rows, cols = dn.shape
-    found = np.zeros((rows, cols), np.uint8)
+def _look_up(dn: Floats32, table: Bytes, found: Bytes) -> None:
     last = np.float32(table.size - 1)
-    for r in range(rows):
-        for c in range(cols):
+    for r in range(dn.shape[0]):
+        for c in range(dn.shape[1]):
             value = dn[r, c]
             if value >= 0:
                 found[r, c] = table[int(min(value, last) + np.float32(0.5))]
             elif value < 0:
                 found[r, c] = table[0]
-    return found
 
 
-@compiled
 def change_codes(vv: Floats32, vh: Floats32) -> Bytes:
     """Return the mean change of two polarisations over each 2 x 2 pixels, in steps of 0.1 dB.
 
@@ -152,8 +150,14 @@ def change_codes(vv: Floats32, vh: Floats32) -> Bytes:
     uint8, (ceil(row / 2), ceil(col / 2))
         128 is no change; 0 where neither pixel has both polarisations.
     """
+    found = np.zeros((-(-vv.shape[0] // HALF), -(-vv.shape[1] // HALF)), np.uint8)
+    _fill_change_codes(vv, vh, found)
+    return found
+
+
+@compiled
+def _fill_change_codes(vv: Floats32, vh: Floats32, found: Bytes) -> None:
     rows, cols = vv.shape
-    found = np.zeros((-(-rows // HALF), -(-cols // HALF)), np.uint8)
     for i in range(found.shape[0]):
         for j in range(found.shape[1]):
             total, count = 0.0, 0
@@ -166,7 +170,6 @@ def change_codes(vv: Floats32, vh: Floats32) -> Bytes:
             if count:
                 code = np.rint(total / (2 * count) / CHANGE_STEP_DB) + NO_CHANGE
                 found[i, j] = int(min(max(code, 1.0), 255.0))
-    return found
 
 
 @timings.work("images")

@@ -150,7 +150,8 @@ def normal_scores(
     """
     mapped = np.empty(features.shape, dtype=np.float32)
     # Lines are computed each time: a fortieth of the work for 2,048 windows, and nothing to keep.
-    _interpolate(features, knots, *_lines(knots, scores), mapped)
+    values, places = np.empty(_SCORED_ROWS, features.dtype), np.empty(_SCORED_ROWS, np.uint32)
+    _interpolate(features, knots, *_lines(knots, scores), values, places, mapped)
     return mapped
 
 
@@ -171,10 +172,11 @@ def _lines(
 
 
 @compiled
-def _interpolate(features: Any, knots: Any, start: Any, slope: Any, out: Any) -> None:
+def _interpolate(
+    features: Any, knots: Any, start: Any, slope: Any, values: Any, places: Any, out: Any
+) -> None:
     """Fill `out` with the piecewise linear function of each feature, in the arithmetic of `numpy.interp`."""
     windows, count = features.shape[0], knots.shape[1]
-    values, places = np.empty(_SCORED_ROWS, features.dtype), np.empty(_SCORED_ROWS, np.uint32)
     for begin in range(0, windows, _SCORED_ROWS):
         rows = min(_SCORED_ROWS, windows - begin)
         for i in range(features.shape[1]):

@@ -88,10 +88,13 @@ class QuickScorer:
         thresholds = self._single if single else self.thresholds
         total = np.full(len(values), self.start, self.leaves.dtype)
         blank = self.tiny, self.instead
-        _score(values, self.ends, self.features, thresholds, self.masks, self.leaves, blank, total)
+        columns = np.zeros((self.columns, _ROWS), values.dtype)
+        buffers = columns, np.empty(_ROWS, np.uint32), np.empty(_ROWS, total.dtype)
+        _score(values, self.ends, self.features, thresholds, self.masks, self.leaves, *blank, *buffers, total)
         if self.leaves.dtype == np.float32:
             np.maximum(total, _LEAST, out=total)
-        return np.asarray(_probability(total, total.dtype.type(self.slope)), np.float64)
+        _to_probability(total, total.dtype.type(self.slope))
+        return total.astype(np.float64)
 
     @classmethod
     def of_lightgbm(cls, text: str) -> QuickScorer | None:
@@ -253,15 +256,23 @@ def _downwards(children: Sequence[int]) -> bool:
 
 @compiled
 def _score(
-    values: Any, ends: Any, features: Any, thresholds: Any, masks: Any, leaves: Any, blank: Any, total: Any
+    values: Any,
+    ends: Any,
+    features: Any,
+    thresholds: Any,
+    masks: Any,
+    leaves: Any,
+    tiny: float,
+    instead: float,
+    columns: Any,
+    left: Any,
+    sums: Any,
+    total: Any,
 ) -> None:
     """Add the votes of all trees to `total`, ``(window,)``; see :class:`QuickScorer`.
 
     No branches in the loops over windows, which are always as many, so that LLVM vectorises them.
     """
-    columns = np.zeros((values.shape[1], _ROWS), values.dtype)
-    left, sums = np.empty(_ROWS, np.uint32), np.empty(_ROWS, leaves.dtype)
-    tiny, instead = blank
     for begin in range(0, len(values), _ROWS):
         rows = min(_ROWS, len(values) - begin)
         for r in range(rows):
@@ -270,7 +281,8 @@ def _score(
                 columns[i, r] = value if abs(value) > tiny else instead  # so is NaN
             sums[r] = total[begin + r]
         for tree in range(len(leaves)):
-            left[:] = _ALL
+            for r in range(_ROWS):
+                left[r] = _ALL
             for split in range(ends[tree], ends[tree + 1]):
                 column, threshold, mask = columns[features[split]], thresholds[split], masks[split]
                 for r in range(_ROWS):
@@ -286,13 +298,11 @@ def _score(
 
 
 @compiled
-def _probability(total: Any, slope: float) -> Any:
-    """Return the logistic function of sums of votes, by the C library's `exp`, as both libraries do."""
-    out = np.empty(len(total), total.dtype)
+def _to_probability(total: Any, slope: float) -> None:
+    """Put the logistic function in place of sums of votes, by the C library's `exp`, as both libraries do."""
     one = total.dtype.type(1)
     for r in range(len(total)):
-        out[r] = one / (one + math.exp(-slope * total[r]))
-    return out
+        total[r] = one / (one + math.exp(-slope * total[r]))
 
 
 @compiled
