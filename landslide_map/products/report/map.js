@@ -18,22 +18,15 @@
   });
 
   function paint(ratio) {
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.fillStyle = "#eceff2";
-    context.fillRect(0, 0, canvas.width, canvas.height);
+    map.clear("#eceff2");
     context.imageSmoothingEnabled = view.scale < 3;
     const split = printing ? canvas.width : canvas.width * byId("swipe").value / 100;
     const sides = [[byId("left").value, 0, split], [byId("right").value, split, canvas.width]];
     for (const [index, from, to] of sides) {
-      context.save();
-      context.setTransform(1, 0, 0, 1, 0, 0);
-      context.beginPath();
-      context.rect(from, 0, to - from, canvas.height);
-      context.clip();
-      map.place(ratio);
       const image = images[index];
-      if (image && image.complete && image.naturalWidth) context.drawImage(image, 0, 0, data.width, data.height);
-      context.restore();
+      map.between(from, to, ratio, () => {
+        if (image && image.complete && image.naturalWidth) context.drawImage(image, 0, 0, data.width, data.height);
+      });
     }
     map.place(ratio);
     const outlines = data.outlines.filter((outline) => !hidden.has(outline.k));

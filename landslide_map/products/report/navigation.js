@@ -42,6 +42,24 @@ function navigate(canvas, size, hooks) {
     context.setTransform(view.scale * ratio, 0, 0, view.scale * ratio, view.x * ratio, view.y * ratio);
   }
 
+  function clear(colour) {
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.fillStyle = colour;
+    context.fillRect(0, 0, canvas.width, canvas.height);
+  }
+
+  // Call paint() with the map in place, between two columns of the canvas.
+  function between(from, to, ratio, paint) {
+    context.save();
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.beginPath();
+    context.rect(from, 0, to - from, canvas.height);
+    context.clip();
+    place(ratio);
+    paint();
+    context.restore();
+  }
+
   function zoom(factor, x = canvas.clientWidth / 2, y = canvas.clientHeight / 2) {
     const scale = Math.min(Math.max(view.scale * factor, 0.02), 40);
     view.x = x - (x - view.x) * scale / view.scale;
@@ -116,7 +134,7 @@ function navigate(canvas, size, hooks) {
   canvas.addEventListener("pointercancel", release);
   canvas.addEventListener("wheel", (event) => { event.preventDefault(); zoom(Math.exp(-event.deltaY * 0.0015), ...at(event)); }, { passive: false });
   new ResizeObserver(resize).observe(canvas);
-  return { context, view, fit, zoom, pan, draw, paint, place, resize, scaleBar, show, sight };
+  return { context, view, fit, zoom, pan, draw, paint, place, clear, between, resize, scaleBar, show, sight };
 }
 
 // A Path2D and its box from rings of differences of twice the pixel coordinates.

@@ -59,20 +59,11 @@
   }
 
   function paint(ratio) {
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.fillStyle = "#dfe4e8";
-    context.fillRect(0, 0, canvas.width, canvas.height);
+    map.clear("#dfe4e8");
     context.imageSmoothingEnabled = view.scale * ratio < 2.5;
     const at = swiping() ? split() * ratio : canvas.width;
     for (const [side, from, to] of [["left", 0, at], ["right", at, canvas.width]]) {
-      context.save();
-      context.setTransform(1, 0, 0, 1, 0, 0);
-      context.beginPath();
-      context.rect(from, 0, to - from, canvas.height);
-      context.clip();
-      map.place(ratio);
-      paintLayer(byId(side).value, ratio);
-      context.restore();
+      map.between(from, to, ratio, () => paintLayer(byId(side).value, ratio));
     }
     context.globalAlpha = byId("opacity").value / 100;
     context.imageSmoothingEnabled = false;
