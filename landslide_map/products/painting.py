@@ -66,7 +66,7 @@ class WindowMosaic:
         stop: npt.NDArray[np.integer],
         part_of: npt.NDArray[np.integer],
     ) -> npt.NDArray[np.float64]:
-        """Return the mean of the values of cells over the pixels of things, ``(thing,)``.
+        """Return the mean of the values of cells over the pixels of outlines, ``(outline,)``.
 
         Parameters
         ----------
