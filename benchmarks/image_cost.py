@@ -73,7 +73,7 @@ def read(folder: Path, name: str, write: Callable[[Path], Path]) -> RealScene:
 
 
 def at(model: OutlineModel, cost: float) -> OutlineModel:
-    """Return a model whose variant of the image alone draws from another share."""
+    """Return a model with another share for the variant of the image alone."""
     variants = {**model.variants, IMAGE: replace(model.variants[IMAGE], cost=cost)}
     return replace(model, variants=variants)
 

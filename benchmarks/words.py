@@ -34,7 +34,7 @@ _FORBIDDEN: Final = re.compile(rf"(?<!people )\b(who|whose|whom|{_FIGURES})\b", 
 _INSIDE: Final = re.compile(rf"(?<![a-z])(?:{_FIGURES})(?![a-z])", re.IGNORECASE)
 _PARTS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _SECTIONS: Final = re.compile(r"^[A-Z][A-Za-z ]+\n-{3,}$", re.MULTILINE)
-_FIELD: Final = re.compile(r"^[\w`*., ]+ : .*$|^\w[\w, |.\[\]]*$")
+_FIELD: Final = re.compile(r"^[\w`*., ]+ : .*$|^\w[\w, |.\[\]]*(?<!\.)$")
 _ERRORS: Final = re.compile(r"(Error|Notice|Exit|Refusal|BadParameter)$")
 _ABBREVIATION: Final = re.compile(r"\b(e\.g|i\.e|etc|cf|al|vs|Fig|No|St)\.")
 

@@ -41,7 +41,7 @@ _FEW: Final = 9
 
 
 class GroupedCommand(click.Command):
-    """A command whose help lists options under headings."""
+    """A command with a help that lists options under headings."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, in the order of the command, heading by heading."""

@@ -98,7 +98,7 @@ def run(
 def compiled_ahead(*, alone: bool) -> AbstractContextManager[None]:
     """Compile loops in another process, begun before most imports; only if a run is `alone` on this machine.
 
-    Memory that is limited, or other processes, leave no room for it.
+    A memory limit, or other processes, leave too little memory for it.
     """
     with importing():
         from landslide_map.mapping.compile_ahead import compiling_ahead

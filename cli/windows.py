@@ -77,8 +77,8 @@ def windows(
     `train` and `evaluate` read this layout. Windows that no polygon touches count as free of landslides:
     where the inventory is not complete, say so with --area.
 
-    With the folder of a map that was reviewed in QGIS as --labels, its verdicts decide: confirmed and drawn
-    outlines are landslides, windows with rejected ones alone are none, what is undecided is left out.
+    With the folder of a map that was reviewed in QGIS as --labels, its verdicts decide. Confirmed and drawn
+    outlines are landslides. Windows with rejected ones alone are none. Undecided windows are left out.
     """
     if tiles:
         _cut_tiles(scene, labels, out, channels, name, overwrite, console)

@@ -98,7 +98,7 @@ def cut_windows(
     overwrite: bool = False,
     progress: reporting.Report = reporting.silent,
 ) -> CutWindows:
-    """Cut every window of a scene whose label an inventory decides.
+    """Cut every window of a scene with a label from an inventory.
 
     Writes ``Train.csv`` (``ID, label, group, scene, row, col, x, y, covered``), one float32
     ``train_data/train_data/<ID>.npy`` of shape ``(64, 64, 12)`` for each window (``bands.MODEL_BANDS``), and

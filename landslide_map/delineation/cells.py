@@ -25,7 +25,7 @@ SPREAD: Final = "_spread"
 """Suffix of the layer with the spread of a layer within a cell."""
 SPREAD_SCALE: Final = 4
 VARYING: Final = (NDVI, *DIFFERENCES)
-"""Layers whose spread within cells is kept."""
+"""Layers that keep their spread within cells."""
 _LEAST_DEVIATION: Final = 4.0
 """Code steps (0.5 dB): no change of backscatter is steadier."""
 _LEAST_SHARE: Final = 8

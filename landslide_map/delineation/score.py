@@ -64,7 +64,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class OutlineModel:
-    """The variants, and which candidate is whose."""
+    """The variants, and the variant of each candidate."""
 
     name: str
     variants: Mapping[str, Variant]

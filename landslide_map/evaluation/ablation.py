@@ -46,7 +46,7 @@ SETTINGS: Final = {
 }
 """LightGBM, quick; the default recipe's for channel sets that are needed less often."""
 REPEATS: Final = 3
-"""Shuffles whose figures are averaged."""
+"""Number of shuffles in an average of figures."""
 SEED: Final = 42
 """Seed of the folds and trees of the quick model."""
 _Part = tuple[str, tuple[str, ...], tuple[str, ...]]

@@ -148,7 +148,7 @@ def score_pixels(
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Yield the probabilities ``(y, x)`` of each image: the mean over members.
 
-    Images of at most 512 px are seen whole, their sides reflected up to a multiple of 32 px; larger ones are
+    Images of at most 512 px are read whole, their sides reflected up to a multiple of 32 px. Larger ones are
     cut into overlapping tiles.
 
     Raises

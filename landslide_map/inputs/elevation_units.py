@@ -32,8 +32,8 @@ here."""
 HIGHEST, LOW = 90.0, 10.0
 """Slopes lie between 0 and this, and one in a hundred is below that."""
 SPREAD, ROUGH = 15.0, 0.25
-"""Span of values from which it counts that neighbours differ so much, as a share of all differences: 0.05 to
-0.14 in four elevation models with such a span, 0.27 to 1.1 in slopes."""
+"""Least span of values for the check of roughness, and the share of all differences that neighbours reach.
+That share is 0.05 to 0.14 in four elevation models with such a span, and 0.27 to 1.1 in slopes."""
 
 
 def check_declared_units(path: str | Path, dataset: DatasetReader) -> None:

@@ -29,7 +29,7 @@ class UnopenedBand:
     placed: Grid | None = None
     """Grid of the pixels, if the product declares it outside of the raster."""
     like: Grid | None = None
-    """A band of the same image, whose ground it covers."""
+    """A band of the same image, on the same ground."""
     limits: tuple[float, float] = FLOAT32
 
 

@@ -182,7 +182,7 @@ def _cached(load: Callable[[Path | None], Bundle]) -> Callable[[Path | None], Bu
 
 
 def _refuse_single_result(out: Path) -> None:
-    """Refuse a folder whose polygons are not merged ones, or were changed since, before any work."""
+    """Refuse a folder with other polygons than merged ones, or changed ones, before any work."""
     present = [name for name in (MANIFEST, LANDSLIDES) if (out / name).exists()]
     if present and not (out / SCENES).exists():
         raise OutputExistsError(

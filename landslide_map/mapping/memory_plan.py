@@ -2,8 +2,8 @@
 
 The memory that a run needs is estimated before it begins (:class:`MemoryEstimate`). The estimate adds the
 memory in use already, the size of the scene's rows of blocks, and costs that were measured. The limit then
-chooses (:func:`plan_memory`) how many threads read, how much GDAL keeps decoded, and whether the next row of
-blocks is read while the last one is voted on. None of these decides a bit of the result.
+decides (:func:`plan_memory`) the number of reading threads and the cache of GDAL. It also decides whether the
+next row of blocks is read during the vote on the last one. None of these decides a bit of the result.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class MemoryEstimate:
         return replace(self, votes=0, writing=0)
 
     def of_the_map(self) -> MemoryEstimate:
-        """Return the estimate of a client whose workers predict."""
+        """Return the estimate of a client with workers that predict."""
         return MemoryEstimate(votes=self.votes, writing=self.writing)
 
 

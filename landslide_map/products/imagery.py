@@ -36,7 +36,7 @@ _THREADS: Final = 2
 _CHANGE_DB: Final = 4.0
 """Change of backscatter with the strongest colour."""
 _SMOOTHED: Final = 3
-"""Edge of the square whose mean change is shown, pixels of 20 m."""
+"""Edge of the square of a mean change, pixels of 20 m."""
 _LESS, _SAME, _MORE = (33, 102, 172), (245, 245, 245), (178, 24, 43)
 """Colours of less, the same and more backscatter after the event: blue, white, red."""
 _CHANGE: Final = ("change_red", "change_green", "change_blue")

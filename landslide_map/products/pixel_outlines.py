@@ -44,8 +44,8 @@ FUSION_TAG: Final = "pixel_fusion"
 THRESHOLD: Final = 0.5
 """Probability of pixel members above which a pixel is landslide, as published."""
 SURE: Final = 0.5
-"""Part of the way from the threshold to 1 that the highest pixel of an outline has gone: without such a
-pixel it is not drawn."""
+"""Least height of the highest pixel of an outline between the threshold (0) and 1. Without such a pixel it is
+not drawn."""
 
 
 @dataclass(frozen=True, slots=True)

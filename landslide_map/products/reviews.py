@@ -1,7 +1,7 @@
 """Verdicts of reviewers: read from a GeoPackage, carried over to a new map, counted.
 
-A verdict belongs to an outline by its `uid`, a hash of the geometry, or by overlap: never by `fid` or `id`,
-which are ranks and change from run to run.
+A verdict belongs to an outline by its `uid`, a hash of the geometry, or by overlap. It never belongs by `fid`
+or `id`, which are ranks and change from run to run.
 """
 
 from __future__ import annotations

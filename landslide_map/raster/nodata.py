@@ -59,7 +59,7 @@ def read_valid(
 def without_nodata(stored: npt.NDArray[Any], band: RasterBand) -> npt.NDArray[np.floating[Any]]:
     """Return stored values of a band as floating point, NaN where they are no data.
 
-    Nodata values and limits are compared in the type of the file: a tag of -3.4028234663852886e38 is stored
+    Nodata values and limits are compared in the type of the file. A tag of -3.4028234663852886e38 is stored
     rounded to float32, and a large integer is not rounded before it is compared.
     """
     low, high = band.limits

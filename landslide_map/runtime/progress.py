@@ -26,7 +26,7 @@ RESUMED_S: Final = 0.5
 class Stage(str):
     """Name of a stage that also says what is counted in it, e.g. ``Stage("classify windows", "windows")``.
 
-    A stage whose only step is itself has the total 1 and no unit.
+    A stage of one step has the total 1 and no unit.
     """
 
     unit: str

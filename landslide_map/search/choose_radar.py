@@ -99,11 +99,11 @@ class RadarChoice:
 
 
 def choose_radar(slices: Iterable[Slice], area: Area, event: EventTime, most: int = 3) -> RadarChoice:
-    """Choose per direction the track whose passes compare best.
+    """Choose per direction the track with the passes that compare best.
 
     A track is valid with a pass on each side that covers 90 % of the area. Valid tracks are ranked by
-    coverage (in steps of 5 %), three or more dates before, the same satellite on both sides, and the nearest
-    pass after.
+    coverage (in steps of 5 %), then three or more dates before. Then come the same satellite on both sides,
+    and the nearest pass after.
 
     Parameters
     ----------

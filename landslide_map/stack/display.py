@@ -53,7 +53,7 @@ _TABLE: Final = 8192
 _BRIGHTEST: Final = {"red": 0.30, "green": 0.30, "blue": 0.30, "nir": 0.55}
 """Reflectance that becomes white."""
 _GAMMA: Final = 1.8
-"""Brightens forests, whose visible reflectance is 0.02 to 0.06."""
+"""Brightens forests, of visible reflectance 0.02 to 0.06."""
 _TILE: Final = 512
 
 

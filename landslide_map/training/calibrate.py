@@ -37,8 +37,8 @@ def choose_threshold(probability: Floats) -> float:
     """Return the threshold with the best F1 that calibrated probabilities promise.
 
     The promise needs no labels: a window of probability p is a hit p times. Hits counted from labels give a
-    threshold that depends on the random draw (standard deviation over folds 0.02 against 0.003) and, on
-    windows left out, not a better F1.
+    threshold that depends on the random draw (standard deviation over folds 0.02 against 0.003). On windows
+    left out, F1 is not better.
 
     Parameters
     ----------

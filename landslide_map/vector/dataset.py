@@ -1,6 +1,6 @@
 """Opening of vector files: allowed formats, files of this machine, no references elsewhere.
 
-As for rasters (:mod:`landslide_map.raster.dataset`), the first bytes decide: OGR would follow a VRT, a WFS
+As for rasters (:mod:`landslide_map.raster.dataset`), the first bytes decide. OGR would follow a VRT, a WFS
 or a pipeline of GDAL commands in a file of any name.
 """
 

@@ -78,7 +78,7 @@ class EventOptions:
 
 
 def varied(seed: int, slides_per_km2: float, **fixed: object) -> EventOptions:
-    """Return an event whose scars, forest, soil, season, sun and sizes are drawn from the seed.
+    """Return an event with scars, forest, soil, season, sun and sizes drawn from the seed.
 
     Parameters
     ----------

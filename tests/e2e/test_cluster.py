@@ -305,7 +305,7 @@ class Chatty(SchedulerPlugin):
 def dask_setup(scheduler):
     scheduler.add_plugin(Chatty())
 """
-"""A scheduler whose first answer to a client comes along with another message, for the first clients."""
+"""A scheduler that sends its first answer to the first clients along with another message."""
 
 
 @pytest.mark.parametrize("noisy", [connect.HANDSHAKES - 1, connect.HANDSHAKES])

@@ -46,7 +46,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def forged(good: Path, folder: Path, name: str, content: bytes) -> Path:
-    """Return a copy of a bundle with another file, whose hash is right."""
+    """Return a copy of a bundle with another file of the right hash."""
     shutil.copytree(good, folder)
     (folder / name).write_bytes(content)
     document = json.loads((folder / "bundle.json").read_text())

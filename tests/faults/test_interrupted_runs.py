@@ -1,4 +1,4 @@
-"""Runs that are killed, or whose disk or inputs fail, keep what they finished and end with the same bytes."""
+"""Runs after a kill or a failure of disk or inputs keep finished work and end with the same bytes."""
 
 from __future__ import annotations
 

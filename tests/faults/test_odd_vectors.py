@@ -1,4 +1,4 @@
-"""Vector files whose shapes lie nowhere, and databases that have no end."""
+"""Vector files with shapes that lie nowhere, and databases that have no end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vote on members whose answers are known, so that only the vote itself is tested."""
+"""The vote on members with known answers, so that only the vote itself is tested."""
 
 from __future__ import annotations
 

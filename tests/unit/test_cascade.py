@@ -130,7 +130,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_rule(bundle: Path, out: Path, **rule: Any) -> Bundle:
-    """A copy whose only cascade has this rule."""
+    """A copy with this rule as its only cascade."""
     known = load_bundle(bundle)
     contents: dict[str, Any] = {n: partial(shutil.copyfile, bundle / n) for n in known.document.files}
     numbers = {"threshold": THRESHOLD, "below": 0.06, "found": 100, "lost": 0, "skipped": 500} | rule

@@ -89,7 +89,7 @@ def test_patches_without_data_are_left_out() -> None:
 
 @pytest.fixture(scope="module")
 def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Radar of an event whose scars cover a quarter of the ground."""
+    """Radar of an event with scars on a quarter of the ground."""
     return make_scene(tmp_path_factory.mktemp("dense"), seed=7, size=320).parent / "s1"
 
 

@@ -23,7 +23,7 @@ def encoder() -> nn.Module:
 
 
 def trained(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Return a state dict whose normalisations do something."""
+    """Return a state dict with normalisations that do something."""
     generator = torch.Generator().manual_seed(1)
     state = network.state_dict()
     for key, value in state.items():

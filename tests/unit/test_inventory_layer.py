@@ -20,7 +20,7 @@ from tests.unit.test_project import EVENT, TAGS, document
 
 
 def result(folder: Path) -> Path:
-    """A result whose GeoPackage has the tags of a run."""
+    """A result with the tags of a run in its GeoPackage."""
     finished(folder)
     path = folder / "landslides.gpkg"
     layers = {name: read_layer(path, name)[0] for name in ("landslides", "analysed")}

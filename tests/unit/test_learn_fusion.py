@@ -32,7 +32,7 @@ TRUTH = {"shift": -2.0, "pixels": 0.7, "outlined": 1.0, "outlines": 0.9}
 def event(
     folder: Path, seed: int, *, outlines_know: bool = True, landslides: bool = True
 ) -> tuple[Path, Path]:
-    """Write a map whose pixels are landslide by a known rule, and the inventory."""
+    """Write a map of landslide pixels by a known rule, and the inventory."""
     rng = np.random.default_rng(seed)
     own = 3 * rng.normal(size=(SIZE, SIZE))
     inside = ndimage.gaussian_filter(rng.normal(size=(SIZE, SIZE)), 4) > 0.03

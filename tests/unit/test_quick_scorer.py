@@ -36,7 +36,7 @@ def walked(text: str, features: np.ndarray) -> np.ndarray:
 
 
 def at_the_edges(scorer: QuickScorer, count: int) -> np.ndarray:
-    """Draw windows whose values lie on thresholds, next to them, far away, near 0, or nowhere."""
+    """Draw windows with values on thresholds, next to them, far away, near 0, or nowhere."""
     rng = np.random.default_rng(1)
     values = rng.standard_normal((count, scorer.columns))
     for i in range(scorer.columns):

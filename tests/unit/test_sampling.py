@@ -27,7 +27,7 @@ TILED: dict[str, Any] = {"tiled": True, "blockxsize": 256, "blockysize": 256, "c
 
 
 def position() -> np.ndarray:
-    """A raster whose values encode their place."""
+    """A raster with values that encode their place."""
     return np.arange(SIZE * SIZE, dtype=np.float32).reshape(SIZE, SIZE)
 
 

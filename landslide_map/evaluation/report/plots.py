@@ -33,7 +33,7 @@ NAMED: Final = 9
 _CORNERED: Final = 0.95
 """Area under ROC curves above which they leave the middle of the picture free."""
 _FEW: Final = 5
-"""Curves whose legend fits inside the axes."""
+"""Most curves with a legend inside the axes."""
 
 Curves = Mapping[str, Mapping[str, npt.NDArray[np.float64]]]
 """Name of the ensemble, then of each member -> arrays."""

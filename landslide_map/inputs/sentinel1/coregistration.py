@@ -43,8 +43,8 @@ def correlation(before: Sequence[Pixels], after: Sequence[Pixels]) -> Pixels | N
 
     Notes
     -----
-    The cross-correlations of all chips, without their coarse shades, are added before a peak is sought:
-    what is displaced is displaced everywhere, and what looks alike by chance is not.
+    The cross-correlations of all chips, without their coarse shades, are added before the search for a peak.
+    A displacement is the same everywhere; a chance resemblance is not.
     """
     return cross_correlation(spectra(before), spectra(after))
 

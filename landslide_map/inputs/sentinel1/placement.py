@@ -50,7 +50,7 @@ PLACES: Final = 3
 MOVED_PX: Final = 1.0
 """Least displacement that moves an image: of filtered images it is measured to 0.6 pixels only."""
 TOGETHER_PX: Final = 1.0
-"""Images whose displacements differ less lie on each other."""
+"""Images with less difference of displacement lie on each other."""
 
 Images = tuple[RadarImage, ...]
 Place = npt.NDArray[np.float64]

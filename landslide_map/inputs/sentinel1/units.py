@@ -28,8 +28,8 @@ _LOWEST: Final = (float(np.finfo(np.float32).min), float(np.finfo(float).min))
 SENTINELS: Final = (-99.0, -999.0, -9999.0, -32768.0, *_LOWEST)
 """Values that are fill wherever they occur; 0 is fill where it is far more frequent than its neighbours."""
 VH_AMPLITUDE_DB, RATIO_AMPLITUDE_DB = -10.5, 4.0
-"""Amplitude read as power halves every dB value: VH above the one and VV - VH below the other together
-occur in fewer than 1 in 5,000 real windows."""
+"""Amplitude read as power halves every dB value. VH above the one and VV - VH below the other occur together
+in fewer than 1 in 5,000 real windows."""
 RATIO_REFUSED_DB, RATIO_DOUBTFUL_DB = -2.0, 2.0
 """VV - VH: real windows span -0.8 (both at the noise floor) to 22, scenes 4.9 to 13.3."""
 

@@ -22,7 +22,7 @@ LOWEST_DN, HIGHEST_DN = 0.5, 65535 + DN_OFFSET + 0.5
 """Range of training DN. DN 0 is "no data" in each product of ESA, also after sums and divisions: as
 reflectance it is -0.1, less 1000 it is -1000. Nothing is brighter than DN 65535 without the offset."""
 FEWEST: Final = 20
-"""Pixels whose bands are all equal, from which they are no chance ..."""
+"""Least number of pixels with equal bands that are no chance ..."""
 SHARE: Final = 1e-4
 """... and their share of the pixels seen."""
 STEP_DN: Final = 60.0

@@ -35,7 +35,7 @@ class LooseBands:
 
 
 def loose_bands(folder: Path) -> list[LooseBands]:
-    """Return the images whose bands lie as single files in a folder, not below it."""
+    """Return the images with bands as single files in a folder, not below it."""
     groups: dict[str, dict[str, Path]] = defaultdict(dict)
     for path in sorted(folder.iterdir()):
         if (name := _BAND.match(path.name)) and path.is_file():

@@ -48,8 +48,8 @@ _RIGHT: Final = (False, False)
 def turned_band_notices(name: str, bands: Mapping[str, RasterBand]) -> list[Notice]:
     """Warn (W215) of near infrared that is turned over against the visible bands.
 
-    Green, or what it has beyond red and blue, shows what near infrared shows: in five real images one of
-    both has a correlation of 0.68 or more with it.
+    Green, or its excess over red and blue, resembles near infrared. In five real images one of both has a
+    correlation of 0.68 or more with it.
 
     Parameters
     ----------

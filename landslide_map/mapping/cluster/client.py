@@ -40,8 +40,8 @@ from landslide_map.runtime.timings import WorkerTimings
 from landslide_map.windows import WindowPlan
 
 PATIENCE_S: Final = 60.0
-"""Seconds to wait for a first worker, for another when all are lost (a nanny restarts one in a few), and for
-a finished row to arrive."""
+"""Seconds to wait for a first worker, for another when all are lost, and for a finished row to arrive. A
+nanny restarts a worker in a few seconds."""
 _POLL_S: Final = 1.0
 _DISTRIBUTION: Final = "landslide-map"
 Task: TypeAlias = "Future[Any]"
@@ -228,7 +228,7 @@ class Cluster:
             ) from None
 
     def _forget(self, running: Collection[Task]) -> None:
-        """Cancel futures whose results are no longer needed."""
+        """Cancel futures with results that are no longer needed."""
         with suppress(Exception):  # a lost scheduler no longer has them
             self._client.cancel(list(running), force=True)
 

@@ -69,8 +69,8 @@ PROFILES: Final[dict[str, Profile]] = {
 def with_profile(bundle: Bundle, profile: str) -> Bundle:
     """Return `bundle` with the members of a profile only.
 
-    A scenario keeps its threshold with fewer members, but neither its operating points nor its cascade; one
-    whose calibration was fitted to all of its members is left out unless the profile has them all.
+    A scenario keeps its threshold with fewer members, but neither its operating points nor its cascade. A
+    scenario with a calibration fitted to all of its members is left out unless the profile has them all.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Skipped votes: options, counts and notices.
 
 *Exact early exit* leaves out votes that cannot change a class. A *cascade* leaves out the networks where the
-members on statistics are sure enough, by a rule that was learned on windows no member had seen.
+members on statistics are sure enough. Its rule was learned on windows that no member was trained on.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ class DeviceWorker:
     def predict_batch(self, windows: Tensor) -> Tensor:
         """Return the probability of windows by the present fold, ``(n,)``, on the device.
 
-        On a CPU every pass has `at_once` windows, the last repeated where there are fewer: libraries
-        sum in another order where a product has another size, and bits would depend on how many there are.
+        On a CPU every pass has `at_once` windows, the last repeated where there are fewer. Libraries sum
+        in another order for another size, so bits would depend on the number of windows.
 
         Raises
         ------

@@ -91,7 +91,7 @@ def setting_of(planes: int) -> str:
 
 
 def band_name(position: int) -> str:
-    """Return the name of a published band, whose content its authors do not state."""
+    """Return the name of a published band; its authors do not state its content."""
     return f"ganerod_{position:02d}"
 
 

@@ -75,7 +75,7 @@ PREDICTORS: Final[dict[str, Callable[[bytes], Predictor]]] = {
 }
 """Kind of member -> how one fold's file becomes a predictor."""
 _KEPT, _KEPT_BYTES = 128, 2**20
-"""Folds whose predictors are kept, and the size of the largest of them."""
+"""Number of folds with kept predictors, and the size of the largest of them."""
 ENDING: Final = {"lightgbm": "txt", "xgboost": "ubj", "perceptron": "npz"}
 """Kind of member -> ending of such a file's name."""
 
@@ -83,8 +83,8 @@ ENDING: Final = {"lightgbm": "txt", "xgboost": "ubj", "perceptron": "npz"}
 def predictor_of(kind: str, content: bytes) -> Predictor:
     """Return the predictor of one fold's file; `kind` is a key of :data:`PREDICTORS`.
 
-    Those of the last folds are kept for the same bytes: parsing takes most of the time in which the second
-    small scene of a process is classified.
+    Those of the last folds are kept for the same bytes. Parsing would take most of the time of the second
+    small scene of a process.
     """
     return _kept_predictor(kind, content) if len(content) <= _KEPT_BYTES else PREDICTORS[kind](content)
 

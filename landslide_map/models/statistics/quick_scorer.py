@@ -34,7 +34,7 @@ _TREE: Final = re.compile(r"^Tree=\d+$", re.MULTILINE)
 _ZERO: Final = float(np.float32(1e-35))
 """Up to here LightGBM takes a value for 0."""
 _LEAST: Final = np.float32(-88.7)
-"""XGBoost takes a smaller sum of votes for this one, whose exponential is still finite."""
+"""XGBoost takes a smaller sum of votes for this one: its exponential is still finite."""
 _DEFAULT_LEFT: Final = 2
 """Bit of a split's ``decision_type`` that says nothing where no value counts as missing."""
 
@@ -129,8 +129,8 @@ class QuickScorer:
     def of_xgboost(cls, document: Mapping[str, Any]) -> QuickScorer | None:
         """Return the trees of a :func:`.checked_document`; None for any that they cannot stand for.
 
-        Those are trees of more than :data:`LEAVES` leaves, and trees that send missing values to the left at
-        some splits and to the right at others. XGBoost can predict them.
+        Those are trees of more than :data:`LEAVES` leaves, and trees that send missing values to different
+        sides at different splits. XGBoost can predict them.
         """
         learner = document["learner"]
         trees = learner["gradient_booster"]["model"]["trees"]

@@ -28,7 +28,7 @@ def decided_windows(low: Floats, high: Floats) -> Bools:
 def decided_windows_and_pixels(
     low: Floats, high: Floats, plan: WindowPlan, rows: range, elsewhere: tuple[float, float]
 ) -> Bools:
-    """Return the windows whose own answer is decided, and that of every pixel they cover.
+    """Return the windows with a decided class, also in every pixel that they cover.
 
     These windows and pixels keep their class for all margins within the bounds. A pixel is decided only
     together with all the windows over it, so that none of them counts on another's old bounds.

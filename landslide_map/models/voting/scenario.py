@@ -98,8 +98,8 @@ def bounds(
 ) -> tuple[Floats, Floats]:
     """Return the least and the greatest probability, ``(window,)``, that votes not yet known can still give.
 
-    Means of probabilities or of log-odds rise with every vote, and calibration rises strictly: so votes of 0
-    and of 1 in place of the unknown ones give the bounds, but for rounding in the last places.
+    Means of probabilities or of log-odds rise with every vote, and calibration rises strictly. So votes of 0
+    and of 1 in place of the unknown ones give the bounds, up to rounding in the last places.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ from landslide_map.raster.ground_range.product import annotation_of, product_fil
 EVERY: Final = 64
 """Step between the lines that are read."""
 RUN: Final = 16
-"""Samples whose mean is compared."""
+"""Samples in a mean that is compared."""
 DARKEST: Final = 1e-3
 """Sigma0 with its thermal noise, -30 dB: the noise alone of VV is near -25 dB."""
 ERODED: Final = 3

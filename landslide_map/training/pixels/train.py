@@ -238,7 +238,7 @@ def _member(name: str, recipe: PixelRecipe, spec: SegmentationSpec, state: Fit, 
 
 
 def _figures(state: Fit, recipe: PixelRecipe) -> dict[str, float]:
-    """Return the validation figures of the epoch whose weights are kept."""
+    """Return the validation figures of the epoch with the kept weights."""
     sign = 1 if recipe.stopping.monitor == "f1" else -1
     values = [sign * epoch[recipe.stopping.monitor] for epoch in state.history]
     at = int(np.argmax(values)) if recipe.stopping.keep == "best" else len(values) - 1

@@ -33,7 +33,7 @@ _MIDDLE: Final = 0.5
 
 @dataclass(frozen=True)
 class Trained:
-    """Members whose every fold is finished."""
+    """Members with all folds finished."""
 
     recipe: WindowRecipe
     division: Division

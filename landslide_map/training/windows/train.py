@@ -107,8 +107,8 @@ def train(
 ) -> TrainedWindows:
     """Train the members of a recipe on labelled windows and write a bundle.
 
-    Finished folds and the last epoch of an unfinished one are kept in ``<out>.training``: the same call goes
-    on there after a kill, and ends with the weights it would have had.
+    Finished folds and the last epoch of an unfinished one are kept in ``<out>.training``. After a kill the
+    same call resumes there, and ends with the weights of an uninterrupted run.
 
     Parameters
     ----------

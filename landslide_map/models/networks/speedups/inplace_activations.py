@@ -78,7 +78,7 @@ _LEAN: Final[dict[type[nn.Module], type[nn.Module]]] = {
 def lean_activations(encoder: nn.Module) -> None:
     """Replace rotary embeddings, GELU and StarReLU where no other module reads what they overwrite.
 
-    That is so behind a product, whose result they alone read. Other encoders are left as they are.
+    That is so behind a product with no other reader. Other encoders are left as they are.
     """
     for block in encoder.modules():
         if type(block) is Mlp and type(block.act) in _LEAN:
