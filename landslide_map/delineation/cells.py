@@ -109,7 +109,7 @@ def _fill_medians(codes: Codes, medians: Codes, spreads: Codes, counts: npt.NDAr
 def _shares(codes: Codes, wanted: int) -> Codes:
     """Return the share of pixels of every cell that have one code, of 255."""
     begins = [np.arange(0, length, CELL) for length in codes.shape]
-    rows = np.add.reduceat(codes == wanted, begins[0], axis=0, dtype=np.uint8)
+    rows = np.add.reduceat((codes == wanted).view(np.uint8), begins[0], axis=0, dtype=np.uint8)
     counts = np.add.reduceat(rows, begins[1], axis=1, dtype=np.int64)
     down, across = (np.diff(begin, append=length) for begin, length in zip(begins, codes.shape, strict=True))
     shares: Codes = (255 * counts // np.outer(down, across)).astype(np.uint8)
@@ -182,11 +182,13 @@ def _advanced(counts: npt.NDArray[np.int64], code: int, lower: int, place: int) 
 
 def surrounding_means(cells: Codes) -> npt.NDArray[np.float32]:
     """Return the mean of the cells around every cell, those without a value too."""
-    size = 2 * REACH + 1
-    total, count = (
-        sliding_window_view(np.pad(values, REACH), (size, size)).sum(axis=(2, 3), dtype=np.int64)
-        for values in (cells, np.ones_like(cells))
-    )
+    total, count = cells.astype(np.int64), np.ones(cells.shape, np.int64)
+    for axis in (0, 1):
+        around = [(REACH, REACH) if axis == other else (0, 0) for other in (0, 1)]
+        total, count = (
+            sliding_window_view(np.pad(values, around), 2 * REACH + 1, axis).sum(axis=2)
+            for values in (total, count)
+        )
     means: npt.NDArray[np.float32] = total.astype(np.float32) / count.astype(np.float32)
     return means
 

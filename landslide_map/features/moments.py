@@ -94,8 +94,7 @@ def _sum_columns(strip: Plane, start: int, stop: int, columns: Floats) -> None:
     """Fill count, sum (at MEAN), lowest and highest of the columns ``start`` to ``stop - 1``."""
     count, total = columns[COUNT][start:stop], columns[MEAN][start:stop]
     low, high = columns[LOW][start:stop], columns[HIGH][start:stop]
-    for x in range(count.size):
-        count[x], total[x], low[x], high[x] = 0.0, 0.0, np.inf, -np.inf
+    count[:], total[:], low[:], high[:] = 0.0, 0.0, np.inf, -np.inf
     for row in range(strip.shape[0]):
         line = strip[row][start:stop]
         for x in range(line.size):
@@ -116,8 +115,7 @@ def _sum_deviations(strip: Plane, start: int, stop: int, means: Floats, columns:
     m1, m2 = columns[MEAN][start:stop], columns[M2][start:stop]
     m3, m4 = columns[M3][start:stop], columns[M4][start:stop]
     mean = means[start:stop]
-    for x in range(m1.size):
-        m1[x], m2[x], m3[x], m4[x] = 0.0, 0.0, 0.0, 0.0
+    m1[:], m2[:], m3[:], m4[:] = 0.0, 0.0, 0.0, 0.0
     for row in range(strip.shape[0]):
         line = strip[row][start:stop]
         for x in range(line.size):
