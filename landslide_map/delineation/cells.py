@@ -182,15 +182,16 @@ def _advanced(counts: npt.NDArray[np.int64], code: int, lower: int, place: int) 
 
 def surrounding_means(cells: Codes) -> npt.NDArray[np.float32]:
     """Return the mean of the cells around every cell, those without a value too."""
-    total, count = cells.astype(np.int64), np.ones(cells.shape, np.int64)
+    total, count = _sums_around(cells.astype(np.int64)), _sums_around(np.ones(cells.shape, np.int64))
+    return np.divide(total.astype(np.float32), count.astype(np.float32), dtype=np.float32)
+
+
+def _sums_around(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the sum of the cells around every cell."""
+    padded: npt.NDArray[np.int64] = np.pad(values, REACH)
     for axis in (0, 1):
-        around = [(REACH, REACH) if axis == other else (0, 0) for other in (0, 1)]
-        total, count = (
-            sliding_window_view(np.pad(values, around), 2 * REACH + 1, axis).sum(axis=2)
-            for values in (total, count)
-        )
-    means: npt.NDArray[np.float32] = total.astype(np.float32) / count.astype(np.float32)
-    return means
+        padded = sliding_window_view(padded, 2 * REACH + 1, axis).sum(axis=2)
+    return padded
 
 
 def at_pixels(
