@@ -27,6 +27,8 @@ MISSING: Final = 0
 CLOUD: Final = 1
 FIRST: Final = 2
 """Least code that is a value."""
+SHADED: Final = FIRST + 2
+"""Code of a pixel in cloud shadow, in the layer of water: 2 is dry, 3 is water."""
 NDVI: Final = "ndvi"
 LAYERS: Final = (NDVI, *OPTICAL, *DIFFERENCES, NDVI_BEFORE, SLOPE, WATER_CLASS)
 """Layers of evidence in the order they are stored in."""

@@ -7,9 +7,20 @@ from collections.abc import Mapping
 import numpy as np
 
 from landslide_map.array_types import Floats32
-from landslide_map.bands import DIFFERENCES, NDVI_BEFORE, OPTICAL, SLOPE, SNOW_OR_CLOUD, WATER_CLASS
+from landslide_map.bands import (
+    DIFFERENCES,
+    NDVI_BEFORE,
+    OPTICAL,
+    SHADOW_CLASS,
+    SLOPE,
+    SNOW_OR_CLOUD,
+    WATER_CLASS,
+)
+from landslide_map.delineation.bareness import may_count_brightness
 from landslide_map.delineation.codes import (
+    FIRST,
     NDVI,
+    SHADED,
     SLOPE_STEP,
     Codes,
     change_codes,
@@ -18,11 +29,12 @@ from landslide_map.delineation.codes import (
     optical_codes,
 )
 from landslide_map.delineation.pixels import Strip, strip_of
+from landslide_map.delineation.shade import take_off_shadow
 from landslide_map.grid import BLOCK
 from landslide_map.runtime import timings
 from landslide_map.stack.block_collector import BlockCollector
 
-CHANNELS = (*OPTICAL, SNOW_OR_CLOUD, *DIFFERENCES, NDVI_BEFORE, SLOPE, WATER_CLASS)
+CHANNELS = (*OPTICAL, SNOW_OR_CLOUD, *DIFFERENCES, NDVI_BEFORE, SLOPE, WATER_CLASS, SHADOW_CLASS)
 """Channels of a stack that evidence is made of, where they are there."""
 
 
@@ -52,6 +64,8 @@ class LayerCollector:
             return None
         with timings.work("outline"):
             layers = {name: np.concatenate([block[name] for block in blocks], axis=1) for name in blocks[0]}
+            if may_count_brightness(tuple(layers)):  # without radar a lit shadow could pass for a scar
+                take_off_shadow(layers)
             top = block_row * BLOCK
             return strip_of(layers, top, open_above=top > 0, open_below=top + BLOCK < height)
 
@@ -69,4 +83,6 @@ def codes_of(planes: Mapping[str, Floats32]) -> dict[str, Codes]:
         found[SLOPE] = coded(planes[SLOPE], 0.0, SLOPE_STEP)
     if WATER_CLASS in planes:
         found[WATER_CLASS] = coded(planes[WATER_CLASS], 0.0, 1.0)
+        if SHADOW_CLASS in planes:
+            found[WATER_CLASS][(planes[SHADOW_CLASS] == 1) & (found[WATER_CLASS] == FIRST)] = SHADED
     return found

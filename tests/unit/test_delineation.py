@@ -13,7 +13,15 @@ from shapely.geometry import Polygon
 from landslide_map.bands import DIFFERENCES, DN_OFFSET, OPTICAL, WATER_CLASS
 from landslide_map.delineation.attributes import axis_direction, lengths_and_widths
 from landslide_map.delineation.cells import CELL, at_pixels, cells_of, surroundings
-from landslide_map.delineation.codes import CLOUD, MISSING, NDVI, change_codes, optical_codes, true_ndvi
+from landslide_map.delineation.codes import (
+    CLOUD,
+    MISSING,
+    NDVI,
+    SHADED,
+    change_codes,
+    optical_codes,
+    true_ndvi,
+)
 from landslide_map.delineation.components import runs_at, shapes_of
 from landslide_map.delineation.displacement import Displacement
 from landslide_map.delineation.edges import EDGE_FEATURES, groups, parts, roots, zones
@@ -24,6 +32,7 @@ from landslide_map.delineation.partition import chosen_nodes
 from landslide_map.delineation.pixels import Strip, strip_of
 from landslide_map.delineation.polygons import outlines, paint
 from landslide_map.delineation.score import IMAGE, RADAR, default_model
+from landslide_map.delineation.shade import take_off_shadow
 from landslide_map.delineation.terrain import ObjectHeights
 from landslide_map.delineation.tree import Tree
 from landslide_map.grid import Block
@@ -250,6 +259,33 @@ def test_water_is_found_by_index_and_by_class(by_class: bool) -> None:
     share = node_features(tree, sums)[:, FEATURES.index("water")]
     assert share.max() > 0.7
     assert share.min() == 0
+
+
+@pytest.mark.parametrize("direct", [0.1, 0.4, 0.7])
+def test_ground_in_cloud_shadow_compares_as_in_the_sun(direct: float) -> None:
+    shape = (6 * CELL, 6 * CELL)
+    shadow, scar, pond = (np.zeros(shape, bool) for _ in range(3))
+    shadow[30:60, 20:50], scar[40:44, 30:40], pond[50:55, 25:35] = True, True, True
+    sky = {"red": 0.16, "green": 0.22, "blue": 0.30, "nir": 0.09}  # falls with wavelength
+    kinds = zip(
+        OPTICAL, (0.03, 0.04, 0.02, 0.26), (0.15, 0.12, 0.09, 0.23), (0.02, 0.03, 0.03, 0.01), strict=True
+    )
+    lit, seen = {}, {}
+    for name, wood, soil, water in kinds:
+        ground = np.where(scar, soil, np.where(pond, water, wood))
+        lit[name] = (DN_OFFSET + 10000 * ground).astype(np.float32)
+        light = np.where(shadow, sky[name] + (1 - sky[name]) * direct, 1.0)
+        seen[name] = (DN_OFFSET + 10000 * ground * light).astype(np.float32)
+    clear = np.zeros(shape, np.float32)
+    expected, dark = optical_codes(lit, clear), optical_codes(seen, clear)
+    found = {name: codes.copy() for name, codes in dark.items()}
+    found[WATER_CLASS] = np.where(shadow, SHADED, 2).astype(np.uint8)
+    take_off_shadow(found)
+    for name in (NDVI, *OPTICAL):
+        assert np.array_equal(found[name][~shadow | pond], dark[name][~shadow | pond])
+        apart = np.abs(found[name].astype(int) - expected[name])[shadow & ~pond]
+        assert apart.max() <= 9  # of a scar: its near infrared is 12 % lower than that of the wood
+    assert np.abs(dark["red"].astype(int) - expected["red"])[shadow & scar].min() > 10
 
 
 def test_cells_are_medians_and_surroundings_medians_of_these() -> None:
