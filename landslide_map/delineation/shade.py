@@ -1,8 +1,8 @@
 """Cloud shadow taken off the bands, so that ground in it compares with the sunlit ground around.
 
-The sky lights ground in the shadow of a cloud, more in blue than in the near infrared. How much darker
-the near infrared is than around tells how much direct light is left, because a scar and a forest differ
-little there. The other bands follow from that.
+The sky lights ground in the shadow of a cloud, more in blue than in the near infrared. The direct light
+that is left follows from the near infrared and its surroundings, because a scar and a forest differ little
+there. The other bands follow from that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from landslide_map.delineation.codes import FIRST, LOG_STEP, NDVI, SHADED, Codes
 SKY_LIGHT: Final = {"red": 0.16, "green": 0.22, "blue": 0.30, "nir": 0.09}
 """Share of the light on flat ground that comes from a clear sky: it falls with wavelength."""
 _DIRECT_LEAST: Final = 0.03
-"""Share of the direct light in the deepest shadow that is believed."""
+"""Least share of the direct light: no shadow is taken for a deeper one."""
 _DARKEST: Final = round(-np.log(SKY_LIGHT["nir"] + (1 - SKY_LIGHT["nir"]) * _DIRECT_LEAST) / LOG_STEP)
 
 
