@@ -120,7 +120,9 @@ def review_result(page: Page, result: Path, pictures: Path) -> None:
     page.locator("#comment").fill("fresh scar <b>&")
     page.locator("[data-verdict=confirmed]").click()
     page.wait_for_selector("#message.good")
+    page.locator("#swipe").evaluate("(line) => { line.value = 50; line.oninput(); }")  # no scrolling
     page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(400)
     page.screenshot(path=pictures / "review.png")
     page.locator("#unseen").click()
     page.keyboard.press("Escape")

@@ -113,11 +113,11 @@ def test_work_decorates_functions() -> None:
 def test_an_account_as_values_and_as_text() -> None:
     with timings.collected() as spent, timings.stage("check inputs"), timings.work("read"):
         time.sleep(0.02)
-    values = spent.as_json()
+    before, values = process_memory.peak_memory(), spent.as_json()
     assert values["stages"]["check inputs"]["seconds"] >= 0.02
     assert values["work"]["read"]["busy_seconds"] >= 0.02
     assert values["work"]["read"]["times"] == 1
-    assert values["peak_memory_bytes"] == process_memory.peak_memory()
+    assert before <= values["peak_memory_bytes"] <= process_memory.peak_memory()
     rows = [line.rsplit(maxsplit=2)[0] for line in spent.as_text(work=True).splitlines()]
     assert "check inputs" in rows
     assert "read" in rows
@@ -138,7 +138,7 @@ def test_what_other_processes_spent_is_kept_apart() -> None:
     assert workers["work"]["read"]["cpu_seconds"] == pytest.approx(0.02, abs=0.01)
     assert workers["work"]["vote"]["cpu_seconds"] == pytest.approx(0.03, abs=0.01)
     assert workers["cpu_seconds"] >= 0.05
-    assert workers["peak_memory_bytes"] == process_memory.peak_memory()
+    assert 0 < workers["peak_memory_bytes"] <= process_memory.peak_memory()
     assert "work of workers" in spent.as_text(work=True)
     assert "workers" not in one.as_json()
 

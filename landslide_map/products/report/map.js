@@ -44,6 +44,7 @@
       const x = split / ratio;
       context.fillStyle = "#fff"; context.fillRect(x - 1.5, 0, 3, canvas.clientHeight);
       context.fillStyle = "#1b1f24"; context.fillRect(x - .5, 0, 1, canvas.clientHeight);
+      map.names(ratio, x, ...["left", "right"].map((side) => byId(side).selectedOptions[0].textContent));
     }
     map.scaleBar(ratio);
   }

@@ -98,6 +98,20 @@ function navigate(canvas, size, hooks) {
     context.fillText(metres >= 1000 ? `${metres / 1000} km` : `${metres} m`, x, y - 7);
   }
 
+  // Names of the images on both sides of the line at column `at`, where there is room for them.
+  function names(ratio, at, left, right) {
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.font = "12px system-ui, sans-serif";
+    for (const [text, room, x] of [[left, at, (width) => at - 10 - width], [right, extent()[0] - at, () => at + 10]]) {
+      const width = context.measureText(text).width + 12;
+      if (width + 10 > room) continue;
+      context.fillStyle = "rgba(255,255,255,.9)";
+      context.fillRect(x(width), 10, width, 22);
+      context.fillStyle = "#1b1f24";
+      context.fillText(text, x(width) + 6, 25);
+    }
+  }
+
   // The part of the map that is in sight, in map pixels: left, top, right, bottom.
   const sight = () => [-view.x / view.scale, -view.y / view.scale,
     (canvas.clientWidth - view.x) / view.scale, (canvas.clientHeight - view.y) / view.scale];
@@ -134,7 +148,7 @@ function navigate(canvas, size, hooks) {
   canvas.addEventListener("pointercancel", release);
   canvas.addEventListener("wheel", (event) => { event.preventDefault(); zoom(Math.exp(-event.deltaY * 0.0015), ...at(event)); }, { passive: false });
   new ResizeObserver(resize).observe(canvas);
-  return { context, view, fit, zoom, pan, draw, paint, place, clear, between, resize, scaleBar, show, sight };
+  return { context, view, fit, zoom, pan, draw, paint, place, clear, between, resize, names, scaleBar, show, sight };
 }
 
 // A Path2D and its box from rings of differences of twice the pixel coordinates.

@@ -103,6 +103,7 @@
     context.beginPath();
     for (const side of [-1, 1]) { context.moveTo(x + side * 4, y - 4); context.lineTo(x + side * 8, y); context.lineTo(x + side * 4, y + 4); }
     context.stroke();
+    map.names(ratio, x, ...["left", "right"].map((side) => byId(side).selectedOptions[0].textContent));
   }
 
   // Outlines --------------------------------------------------------------------------------------------
