@@ -236,7 +236,7 @@ def test_when_workers_or_the_scheduler_are_gone_it_says_so_and_keeps_what_is_fin
                 map_scene(scene, out, stride=STRIDE, cluster=workers)
     assert [e.value.code for e in (none_yet, none_left, no_scheduler)] == ["E631", "E631", "E630"]
     assert "1 of 3 rows of blocks are kept" in none_left.value.message
-    assert "the scheduler answers no more" in no_scheduler.value.message
+    assert "the scheduler no longer answers" in no_scheduler.value.message
     result = map_scene(scene, out, stride=STRIDE)
     rows = json.loads(result.manifest.read_text())["counts"]["rows_of_blocks"]
     assert rows == {"predicted": 2, "resumed": 1}

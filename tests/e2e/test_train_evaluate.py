@@ -35,7 +35,7 @@ def test_evaluate_prints_exactly_one_json_object(trained: tuple[Path, Path]) -> 
     assert {"n", "threshold", "f1", "precision", "recall", "auc"} <= set(found)
     assert found["n"] == 60
     assert found["trained_on"] is True
-    assert "flatter" in done.stderr
+    assert "too high" in done.stderr
     assert set(found["scenarios"]) == {"optical and change", "optical"}
 
 
