@@ -38,4 +38,4 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if named or "not slow" not in config.option.markexpr:
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 4)  # each takes up to 2 GB
+    return min(cores + 1, 4)  # tests that wait leave a core idle; each process takes up to 2 GB
