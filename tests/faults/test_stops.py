@@ -19,7 +19,7 @@ from landslide_map.runtime.read_limit import Overdue, timed_read
 from landslide_map_cli import signals
 signals.handle_stops(signals.stop)
 signals.PATIENCE_S = {patience}
-signals.LOOK_S = 0.1
+signals.CHECK_S = 0.1
 signals.watch(Overdue(0.1, {most}).found)
 with timed_read("slow.tif"):
     print("begun", flush=True)
