@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -25,17 +26,23 @@ PATIENCE_S: Final = 30.0
 """Seconds that an orderly stop may take: a network ends its batch, the rows of a block are read."""
 CHECK_S: Final = 5.0
 """Seconds between two checks for overdue reads."""
+_REPEATED_S: Final = 0.05
+"""Seconds until a lost stop is repeated."""
 _STOPS: Final = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 Handler = Callable[[int, FrameType | None], None]
 
-_count = 0
+_report: Final = sys.unraisablehook
+"""Report of other exceptions that Python drops."""
+_count, _number = 0, int(signal.SIGINT)
+"""Stop signals so far, and the last one."""
 _watching = threading.Lock()
 """Held from the first call on: one watcher for a process."""
 
 
 def handle_stops(handler: Handler) -> None:
     """Have `handler` called for every stop signal, unless it is ignored (``nohup``, ``&``)."""
+    sys.unraisablehook = _repeat_stop
     for number in _STOPS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
@@ -43,12 +50,27 @@ def handle_stops(handler: Handler) -> None:
 
 def stop(_signum: int, _frame: FrameType | None) -> None:
     """Raise KeyboardInterrupt once; cleaning up is not disturbed by a second signal, only by a third."""
-    global _count
-    _count += 1
+    global _count, _number
+    _count, _number = _count + 1, _signum
     if _count == 1:
         raise KeyboardInterrupt
     if _count >= _INSISTING:
         leave(_signum, _frame)
+
+
+def _repeat_stop(lost: sys.UnraisableHookArgs) -> None:
+    """Repeat a stop that came in a callback or finaliser: Python drops what these raise, and goes on."""
+    global _count
+    if lost.exc_type is not KeyboardInterrupt or _count != 1:
+        _report(lost)
+        return
+    _count = 0
+    main = threading.main_thread().ident
+    assert main is not None
+    # From another thread, a moment later: here it would be lost again.
+    timer = threading.Timer(_REPEATED_S, signal.pthread_kill, (main, _number))
+    timer.daemon = True
+    timer.start()
 
 
 def leave(_signum: int, _frame: FrameType | None) -> NoReturn:

@@ -63,6 +63,26 @@ def test_signals_that_come_together_are_one() -> None:
     assert "orderly stop" in said
 
 
+CALLBACK = """
+import os, signal, time, weakref
+from landslide_map_cli import signals
+signals.handle_stops(signals.stop)
+class Thing: pass
+thing = Thing()
+reference = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+try:
+    del thing
+    time.sleep(30)
+except KeyboardInterrupt:
+    print("stopped", signals.was_stopped())
+"""
+
+
+def test_a_stop_that_a_callback_loses_is_repeated() -> None:
+    done = subprocess.run([sys.executable, "-c", CALLBACK], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("stopped True\n", "")
+
+
 def test_a_read_that_takes_too_long_ends_with_a_code() -> None:
     with begun(most=0.5) as process:
         _, said = process.communicate(timeout=30)
