@@ -124,22 +124,17 @@ def barenesses(
 ) -> Sums:
     """Return how bare each pixel is against its surroundings, thousandths of NDVI, ``(pixel,)``."""
     near = np.ascontiguousarray(around.stacked[:, :, [around.layers[name] for name in INDEX_LAYERS]])
-    found: Sums = np.empty(len(rows), np.int32)
-    for start in range(0, len(rows), PIXELS):
-        part = slice(start, start + PIXELS)
-        at = at_pixels(near, rows[part], strip.cols[part].astype(np.int64))
-        found[part] = _bareness(strip, part, at, sensors)
-    return found
-
-
-def _bareness(strip: Strip, part: slice, near: npt.NDArray[np.float32], sensors: Sequence[str]) -> Sums:
     columns = [strip.layers.index(name) for name in INDEX_LAYERS]
     changes = [
         i for i, name in enumerate(strip.layers) if name in DIFFERENCES and name.split("_")[0] in sensors
     ]
-    codes = strip.codes[part]
-    known = np.any(codes[:, changes] >= FIRST, axis=1)
-    found: Sums = bareness(codes[:, columns], near, known)
+    found: Sums = np.empty(len(rows), np.int32)
+    for start in range(0, len(rows), PIXELS):
+        part = slice(start, start + PIXELS)
+        at = at_pixels(near, rows[part], strip.cols[part].astype(np.int64))
+        codes = strip.codes[part]
+        known = np.any(codes[:, changes] >= FIRST, axis=1)
+        found[part] = bareness(codes[:, columns], at, known)
     return found
 
 
@@ -169,6 +164,7 @@ def _contrast(near: npt.NDArray[np.float32], codes: Codes) -> Sums:
 def evidence(
     strip: Strip,
     rows: npt.NDArray[np.int64],
+    bare: Sums,
     chosen: slice,
     around: Surroundings,
     windows: WindowLayers | None,
@@ -181,6 +177,8 @@ def evidence(
     strip : Strip
     rows : int64, (pixel,)
         Rows in the grid of all pixels of the strip.
+    bare : int32, (pixel,)
+        Bareness of all pixels of the strip, as from :func:`barenesses`.
     chosen : slice
         Of the pixels.
     around : Surroundings
@@ -201,8 +199,7 @@ def evidence(
     found = np.zeros((len(rows), len(COLUMNS)), np.int32)
     put = {name: found[:, i] for i, name in enumerate(COLUMNS)}
     put[DROP][:] = _drop(near[NDVI], codes[NDVI])
-    own = np.ascontiguousarray(surrounding[:, [around.layers[name] for name in INDEX_LAYERS]])
-    put["bareness"][:] = _bareness(strip, chosen, own, sensors)
+    put["bareness"][:] = bare[chosen]
     for name in OPTICAL:
         put[f"{name}_contrast"][:] = _contrast(near[name], codes[name])
     for name in (NDVI, *OPTICAL):

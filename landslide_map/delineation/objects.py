@@ -142,7 +142,7 @@ def measured(
     sums = np.zeros((len(tree.level), len(COLUMNS) + (0 if extra is None else extra.shape[1])), np.int64)
     for start in range(0, len(rows), PIXELS):
         part = slice(start, start + PIXELS)
-        values = evidence(strip, rows, part, around, windows, sensors)
+        values = evidence(strip, rows, bare, part, around, windows, sensors)
         tree.sums(values if extra is None else np.hstack([values, extra[part]]), part, sums)
     tree.gather(sums)
     return Measures(tree, sums, bare)

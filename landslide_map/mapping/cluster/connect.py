@@ -131,9 +131,8 @@ def _begun(address: str, timeout: float, security: Security | None) -> tuple[Cli
     for _ in range(HANDSHAKES):
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", VersionMismatchWarning
-                )  # reported more exactly by E632 and W630
+                # E632 and W630 report it more exactly.
+                warnings.simplefilter("ignore", VersionMismatchWarning)
                 # Not the default client: what dask computes in this process stays here.
                 return Client(address, timeout=timeout, security=security, set_as_default=False), ""
         except (FatalCommClosedError, TypeError, RuntimeError) as error:  # as dask raises for TLS
