@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +13,8 @@ import xarray as xr
 from rasterio.features import rasterize
 
 from landslide_map import map_scene
-from sample_scenes.make_scene import make_scene
+from tests.support.dense_event import dense_event
+from tests.support.made_once import made_once
 
 SIZE, STRIDE = 64, 32
 QUARTER, ANY, NEXT_TO_NONE = 0.25, 0.02, 0.005
@@ -23,14 +26,18 @@ Windows = tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]
 @pytest.fixture(scope="module")
 def windows(tmp_path_factory: pytest.TempPathFactory) -> Windows:
     """Alarm and true scar fraction of every window, as (row, col) of windows."""
-    scene = make_scene(tmp_path_factory.mktemp("dense"), seed=7)
-    folder = scene.parent
-    scene.write_text(f"{scene.read_text()}output: {{images: false}}\n")
+    scene = dense_event(tmp_path_factory)
+    return made_once(tmp_path_factory, "dense-windows", lambda folder: _windows(scene, folder))
+
+
+def _windows(dense: Path, folder: Path) -> Windows:
+    scene = dense.with_name("without_images.yaml")
+    scene.write_text(f"{dense.read_text()}output: {{images: false}}\n")
     result = map_scene(scene, folder / "out", stride=STRIDE, outline="windows")
     with xr.open_dataset(result.window_record, engine="scipy") as record:
         alarm = (record.probability >= record.threshold).values
-    with rasterio.open(folder / "s2" / "B02.tif") as image:
-        outlines = gpd.read_file(folder / "landslides_truth.gpkg").geometry
+    with rasterio.open(dense.parent / "s2" / "B02.tif") as image:
+        outlines = gpd.read_file(dense.parent / "landslides_truth.gpkg").geometry
         scar = rasterize(outlines, out_shape=image.shape, transform=image.transform)
     starts = range(0, len(scar) - SIZE + 1, STRIDE)
     fraction = np.array([[scar[r : r + SIZE, c : c + SIZE].mean() for c in starts] for r in starts])
@@ -51,7 +58,7 @@ def test_four_fifths_are_found_and_four_fifths_of_the_alarms_are_right(windows: 
         f"alarms on the {free.sum()} scar-free windows {false:.3f}"
     )
     assert positive.sum() >= 40, numbers
-    assert free.sum() >= 40, numbers
+    assert free.sum() >= 36, numbers
     assert recall >= 0.8, numbers
     assert precision >= 0.8, numbers
     assert touched >= 0.9, numbers

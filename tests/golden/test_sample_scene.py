@@ -20,6 +20,7 @@ from scipy import stats
 
 from landslide_map.scene.model import load_scene
 from sample_scenes.make_scene import make_scene
+from tests.support.dense_event import dense_event
 from tests.support.raised import raised
 
 ROOT = Path(__file__).resolve().parents[2] / "sample_scenes"
@@ -44,7 +45,7 @@ Image = npt.NDArray[np.float64]
 @pytest.fixture(scope="module")
 def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of an event so dense that windows of the real class 1 have a counterpart."""
-    return make_scene(tmp_path_factory.mktemp("dense"), seed=7, size=576).parent
+    return dense_event(tmp_path_factory).parent
 
 
 def _on_grid(path: Path, like: rasterio.DatasetReader) -> Image:

@@ -20,7 +20,7 @@ from landslide_map.inputs.sentinel1.coregistration import (
 )
 from landslide_map.inputs.sentinel1.track import open_track
 from landslide_map.scene.model import TrackSpec
-from sample_scenes.make_scene import make_scene
+from tests.support.dense_event import dense_event
 from tests.support.radar_files import LOOKS, decibels, passes, write
 from tests.support.raised import raised
 from tests.support.shared_data import shared_data
@@ -89,12 +89,12 @@ def test_patches_without_data_are_left_out() -> None:
 
 @pytest.fixture(scope="module")
 def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Radar of an event with scars on a quarter of the ground."""
-    return make_scene(tmp_path_factory.mktemp("dense"), seed=7, size=320).parent / "s1"
+    """Radar of an event with scars on half of the ground."""
+    return dense_event(tmp_path_factory).parent / "s1"
 
 
 @pytest.mark.parametrize("moved", [0, 2, 20])
-def test_scars_on_a_quarter_of_a_scene_hide_no_displacement(dense: Path, moved: int) -> None:
+def test_scars_on_half_of_a_scene_hide_no_displacement(dense: Path, moved: int) -> None:
     chips = []
     for date, columns in (("20240728", 0), ("20240821", moved)):
         with rasterio.open(dense / f"desc_{date}_vv.tif") as dataset:
