@@ -33,13 +33,13 @@ from landslide_map.models.bundle.options import PredictionOptions
 from landslide_map.scene.model import load_scene
 from landslide_map.training.windows.train import train
 from landslide_map.windows import WindowPlan, plan_windows
-from sample_scenes.make_scene import make_scene
 from tests.support import messages
 from tests.support.dask_processes import DaskProcesses
 from tests.support.forked import PATIENCE_S, Forked
 from tests.support.network_recipes import labelled_windows, tiny_window_recipe
 from tests.support.raised import raised
 from tests.support.result_files import made
+from tests.support.sample_scene import DENSE, cut_sample
 from tests.support.tall_scene import write_tall_scene
 
 COMMAND = Path(sys.executable).with_name("landslide-map")
@@ -423,7 +423,7 @@ def test_networks_run_on_workers_with_a_gpu_and_the_rest_elsewhere(
 ) -> None:
     """Workers a and b have none; the third one says that it has."""
     train(*labelled_windows(16), tmp_path / "bundle", recipe=tiny_window_recipe())
-    scene = make_scene(tmp_path / "scene", seed=5, size=160)
+    scene = cut_sample(tmp_path / "scene", DENSE, (160, 160))
     options = {"bundle": tmp_path / "bundle", "stride": 48, "device": "cpu", "outline": "windows"}
     here = map_scene(scene, tmp_path / "here", **options)
     for mark in dask.folder.glob("* on *"):

@@ -18,10 +18,10 @@ from landslide_map.errors import LandslideMapError
 from landslide_map.mapping.cluster.connect import connected
 from landslide_map.mapping.cluster.tls import TlsFiles
 from landslide_map.mapping.map_scene import map_scene
-from sample_scenes.make_scene import make_scene
 from tests.support.dask_processes import DaskProcesses
 from tests.support.forked import Forked
 from tests.support.result_files import made
+from tests.support.sample_scene import DENSE, cut_sample
 
 
 def certificates(folder: Path, authority: trustme.CA) -> TlsFiles:
@@ -60,7 +60,7 @@ def tls_options(files: TlsFiles) -> list[str]:
 
 
 def test_a_map_by_tls_has_the_same_bytes(dask: DaskProcesses, ours: TlsFiles, tmp_path: Path) -> None:
-    scene = make_scene(tmp_path / "scene", seed=5, size=160)
+    scene = cut_sample(tmp_path / "scene", DENSE, (160, 160))
     assert dask.address.startswith("tls://127.0.0.1:")
     options = ["--out", "there", "--scheduler", dask.address, *tls_options(ours)]
     with Forked("landslide_map_cli.start", scene, *options, cwd=tmp_path) as run:

@@ -25,14 +25,13 @@ from landslide_map.products.geopackage import read_layer
 from landslide_map.runtime.notices import Notices
 from landslide_map.scene.model import load_scene
 from landslide_map.view.results import ResultView
-from sample_scenes.simulator.event import simulate_event
-from sample_scenes.simulator.options import EventOptions
+from tests.support.sample_scene import DENSE, cut_sample
 from tests.support.tiny_pixel_bundle import CHANNELS, tiny_pixel_bundle, tiny_spec
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return simulate_event(tmp_path_factory.mktemp("scene"), EventOptions(size=128, seed=3))
+    return cut_sample(tmp_path_factory.mktemp("scene"), DENSE, (128, 128))
 
 
 @pytest.fixture(scope="module")

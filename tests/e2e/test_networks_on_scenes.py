@@ -25,15 +25,15 @@ from landslide_map.models.bundle.load import load_bundle
 from landslide_map.scene.model import load_scene
 from landslide_map.training.windows.train import train
 from landslide_map.windows import plan_windows
-from sample_scenes.make_scene import make_scene
 from tests.support import messages
 from tests.support.network_recipes import labelled_windows, tiny_window_recipe
 from tests.support.raised import raised
+from tests.support.sample_scene import DENSE, SAMPLE, cut_sample
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_scene(tmp_path_factory.mktemp("scene"), seed=5, size=160)
+    return cut_sample(tmp_path_factory.mktemp("scene"), DENSE, (160, 160))
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +48,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_map_and_scores_agree(scene: Path, bundle: Path, tmp_path: Path) -> None:
     result = map_scene(scene, tmp_path / "map", bundle=bundle, stride=48, device="cpu")
-    truth = scene.with_name("landslides_truth.gpkg")
-    everything = LabelRule(between="negative")
+    truth = SAMPLE / "landslides_truth.gpkg"
+    everything = LabelRule(0.05, between="negative")
     cut_windows(scene, truth, tmp_path / "data", stride=48, rule=everything, name="s")
     data = read_labelled_windows(tmp_path / "data")
     assert data.windows.ids[4] == "s_00048_00048"

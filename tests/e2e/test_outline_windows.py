@@ -15,7 +15,7 @@ from rasterio.features import rasterize
 
 from landslide_map import map_scene
 from landslide_map.mapping.compile_ahead import LOOPS, compiling_ahead, dispatcher
-from sample_scenes.make_scene import make_scene
+from tests.support.sample_scene import DENSE, DENSE_SHAPE, cut_sample
 
 CLASSES = {3: np.s_[:, 10:30], 9: np.s_[20:45, 35:60], 11: np.s_[60:70, :], 0: np.s_[80:, 80:]}
 """Code of the scene classification -> rows and columns of 20 m that get it."""
@@ -24,7 +24,7 @@ CLASSES = {3: np.s_[:, 10:30], 9: np.s_[20:45, 35:60], 11: np.s_[60:70, :], 0: n
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("outline")
-    scene = make_scene(folder / "scene", seed=11, size=192)
+    scene = cut_sample(folder / "scene", DENSE, DENSE_SHAPE)
     with rasterio.open(scene.parent / "s2" / "SCL.tif", "r+") as file:
         classes = file.read(1)
         for code, part in CLASSES.items():

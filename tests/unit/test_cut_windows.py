@@ -23,12 +23,14 @@ from landslide_map.scene.model import load_scene
 from landslide_map.stack.channels import model_stack
 from landslide_map.vector.inventory import covered_fraction, read_inventory
 from landslide_map.windows import plan_windows
-from sample_scenes.make_scene import EPSG, ULX, ULY, make_scene
+from sample_scenes.make_scene import EPSG, ULX, ULY
 from tests.support.raised import raised
 from tests.support.rasters import grid_at
+from tests.support.sample_scene import DENSE, cut_sample
 
 GRID = grid_at(32651, 300_000, 2_700_000, (128, 192))
 PLAN = plan_windows(GRID.shape, 64)  # 2 x 3 windows of 640 m
+LEFT, TOP = ULX + 10 * DENSE[1], ULY - 10 * DENSE[0]
 
 
 def write(path: Path, shapes: list[object], crs: str | None = "EPSG:32651") -> Path:
@@ -109,18 +111,18 @@ def test_labels_follow_the_rule() -> None:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_scene(tmp_path_factory.mktemp("scene"), seed=3, size=160)
+    return cut_sample(tmp_path_factory.mktemp("scene"), DENSE, (160, 160))
 
 
 def test_windows_hold_the_pixels_of_the_stack_and_lie_where_they_say(scene: Path, tmp_path: Path) -> None:
-    slides = write(tmp_path / "slides.gpkg", [box(ULX, ULY - 640, ULX + 320, ULY)], f"EPSG:{EPSG}")
+    slides = write(tmp_path / "slides.gpkg", [box(LEFT, TOP - 640, LEFT + 320, TOP)], f"EPSG:{EPSG}")
     cut = cut_windows(scene, slides, tmp_path / "data", stride=48, name="here", group_km=0.64)
     table = pd.read_csv(tmp_path / "data" / "Train.csv")
     # Columns 0, 48, 96 of 160: the slide covers half of the first window and nothing beyond column 32.
     assert table["label"].tolist() == [1, 0, 0] + [0] * 5
     assert cut.unlabelled == 1
     assert table["ID"].tolist()[:3] == ["here_00000_00000", "here_00000_00048", "here_00000_00096"]
-    assert (table["x"][0], table["y"][0]) == (ULX + 320, ULY - 320)
+    assert (table["x"][0], table["y"][0]) == (LEFT + 320, TOP - 320)
     assert table["group"].nunique() == cut.groups > 1
     data = read_labelled_windows(tmp_path / "data")
     stack = model_stack(open_inputs(load_scene(scene)), MODEL_BANDS).sel(band=list(MODEL_BANDS)).compute()
@@ -134,8 +136,8 @@ def test_windows_hold_the_pixels_of_the_stack_and_lie_where_they_say(scene: Path
 
 
 def test_windows_outside_the_mapped_area_have_no_label(scene: Path, tmp_path: Path) -> None:
-    slides = write(tmp_path / "slides.gpkg", [box(ULX, ULY - 640, ULX + 640, ULY)], f"EPSG:{EPSG}")
-    area = write(tmp_path / "area.gpkg", [box(ULX, ULY - 1600, ULX + 1280, ULY)], f"EPSG:{EPSG}")
+    slides = write(tmp_path / "slides.gpkg", [box(LEFT, TOP - 640, LEFT + 640, TOP)], f"EPSG:{EPSG}")
+    area = write(tmp_path / "area.gpkg", [box(LEFT, TOP - 1600, LEFT + 1280, TOP)], f"EPSG:{EPSG}")
     cut = cut_windows(scene, slides, tmp_path / "data", stride=32, area=area, name="here")
     # Of the starts 0, 32, 64 and 96 the first three end by column 128, where the mapped area ends.
     table = pd.read_csv(tmp_path / "data" / "Train.csv")
@@ -149,7 +151,7 @@ def test_windows_that_lack_a_sensor_are_left_out_unless_allowed(scene: Path, tmp
     begin = text.index("  ascending:")
     optical_and_descending = scene.with_name("one-track.yaml")
     optical_and_descending.write_text(text[:begin])
-    slides = write(tmp_path / "slides.gpkg", [box(ULX, ULY - 640, ULX + 640, ULY)], f"EPSG:{EPSG}")
+    slides = write(tmp_path / "slides.gpkg", [box(LEFT, TOP - 640, LEFT + 640, TOP)], f"EPSG:{EPSG}")
     with raised("E154", "--allow-missing"):
         cut_windows(optical_and_descending, slides, tmp_path / "data")
     assert not (tmp_path / "data").exists()
@@ -166,10 +168,10 @@ def test_windows_that_lack_a_sensor_are_left_out_unless_allowed(scene: Path, tmp
 def test_a_window_that_one_value_fills_in_some_band_is_not_labelled(scene: Path, tmp_path: Path) -> None:
     """Undeclared fill: a constant is no measurement, though no pixel of it is missing."""
     filled = Path(copytree(scene.parent, tmp_path / "filled")) / scene.name
-    (band,) = filled.parent.rglob("*B02*.tif")
+    band = filled.parent / "s2" / "B02.tif"
     with rasterio.open(band, "r+") as dataset:
         dataset.write(np.full((64, 64), 1200, dataset.dtypes[0]), 1, window=Window(64, 0, 64, 64))
-    slides = write(tmp_path / "slides.gpkg", [box(ULX, ULY - 640, ULX + 640, ULY)], f"EPSG:{EPSG}")
+    slides = write(tmp_path / "slides.gpkg", [box(LEFT, TOP - 640, LEFT + 640, TOP)], f"EPSG:{EPSG}")
     whole, cut = (cut_windows(yaml, slides, tmp_path / yaml.parent.name / "data") for yaml in (scene, filled))
     assert (cut.windows, cut.incomplete) == (whole.windows - 1, whole.incomplete + 1)
     table = pd.read_csv(cut.out / "Train.csv")

@@ -14,7 +14,7 @@ from landslide_map.mapping.estimate import expected_memory, expected_seconds
 from landslide_map.models.bundle.load import load_bundle
 from landslide_map.scene.model import load_scene
 from landslide_map.windows import plan_windows
-from sample_scenes.make_scene import make_scene
+from tests.support.sample_scene import dense_corner
 
 BENCHMARKS = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 ROW = r"\| stride {stride}: [\d,]+ windows \| ([\d.]+) \| [\d.]+ \| [\d.]+ \| [\d.]+ \| ([\d.]+) \|"
@@ -22,9 +22,9 @@ TILE = 10980
 
 
 @pytest.fixture(scope="module")
-def tile(tmp_path_factory: pytest.TempPathFactory) -> SceneInputs:
+def tile() -> SceneInputs:
     """Twelve bands, as the benchmark's, said to be of a full tile."""
-    inputs = open_inputs(load_scene(make_scene(tmp_path_factory.mktemp("scene"), seed=1, size=128)))
+    inputs = replace(open_inputs(load_scene(dense_corner())), optical_before=())
     tracks = {orbit: replace(track, pre=track.pre[:1]) for orbit, track in inputs.tracks.items()}
     return replace(inputs, grid=replace(inputs.grid, width=TILE, height=TILE), tracks=tracks)
 

@@ -29,10 +29,10 @@ from landslide_map.models.networks.runtime import Runtime
 from landslide_map.models.published.import_weights import import_nasios
 from landslide_map.options import Precision
 from landslide_map.training.windows.train import train
-from sample_scenes.make_scene import make_scene
 from tests.support import messages
 from tests.support.network_recipes import labelled_windows, tiny_window_recipe
 from tests.support.raised import raised
+from tests.support.sample_scene import DENSE, cut_sample
 from tests.support.tiny_ensemble import TINY, WINDOWS, network, use_tiny_encoders, write_weights
 
 CPU = torch.device("cpu")
@@ -147,7 +147,7 @@ def test_a_wrong_product_is_noticed_and_float32_votes(
 def test_a_map_keeps_the_notice_and_has_the_bytes_of_float32(
     bundle: Path, kernel: Kernel, tmp_path: Path
 ) -> None:
-    scene = make_scene(tmp_path / "scene", seed=5, size=128)
+    scene = cut_sample(tmp_path / "scene", DENSE, (128, 128))
     scene.write_text(scene.read_text() + "output: {images: false}\n")
     exact = map_scene(scene, tmp_path / "exact", bundle=bundle, outline="windows")
     kernel("linear", off_by_a_tenth)
