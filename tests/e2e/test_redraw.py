@@ -20,16 +20,18 @@ from landslide_map.products.columns import titles_of
 from landslide_map.products.formats import add_formats
 from landslide_map.products.project import write_zipped
 from landslide_map.runtime.own_files import Kind, foreign
-from sample_scenes.simulator import EventOptions, simulate_event
+from tests.support.made_once import made_once
+from tests.support.sample_scene import DENSE, cut_sample
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("redraw")
-    scene = simulate_event(folder / "scene", EventOptions(11, size=128, slides_per_km2=25))
-    scene.write_text(scene.read_text() + "output: {images: false}\n")
-    map_scene(scene, folder / "results")
-    return folder / "results"
+    def made(folder: Path) -> Path:
+        scene = cut_sample(folder / "scene", DENSE, (128, 128))
+        scene.write_text(scene.read_text() + "output: {images: false}\n")
+        return map_scene(scene, folder / "results").out
+
+    return made_once(tmp_path_factory, "redraw", made)
 
 
 def layer(folder: Path, name: str = "landslides") -> gpd.GeoDataFrame:
@@ -61,7 +63,7 @@ def test_a_higher_threshold_draws_fewer_and_names_the_run(results: Path, tmp_pat
 
 
 def test_windows_of_a_larger_stride_are_those_of_a_run_at_it(tmp_path: Path) -> None:
-    scene = simulate_event(tmp_path / "scene", EventOptions(11, size=152, slides_per_km2=25))
+    scene = cut_sample(tmp_path / "scene", DENSE, (152, 152))
     scene.write_text(scene.read_text() + "output: {images: false}\n")
     for stride in (16, 48):
         map_scene(scene, tmp_path / str(stride), stride=stride)

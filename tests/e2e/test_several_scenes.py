@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import zipfile
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -26,6 +27,7 @@ from landslide_map.products.columns import ANALYSED, LANDSLIDES
 from landslide_map.products.geopackage import read_layer
 from tests.support import messages
 from tests.support.killed_process import heard_by
+from tests.support.made_once import made_once
 from tests.support.raised import raised
 from tests.support.sample_scene import cut_sample
 
@@ -51,33 +53,50 @@ def codes(result: SeveralResult) -> list[str]:
     return [error.code for error in result.failures.values() if isinstance(error, LandslideMapError)]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("scenes")
+@dataclass(frozen=True)
+class Made:
+    """Scenes that are read only, and their results."""
 
-
-@pytest.fixture(scope="module")
-def halves(folder: Path) -> list[Path]:
-    return [rows(folder, "north", 0, CUT), rows(folder, "south", CUT, ROWS)]
-
-
-@pytest.fixture(scope="module")
-def small(folder: Path) -> list[Path]:
+    halves: list[Path]
+    small: list[Path]
     """Two scenes of three windows each, without images."""
-    scenes = [rows(folder, "a", 0, 64), rows(folder, "b", 64, CUT)]
-    for scene in scenes:
-        scene.write_text(f"{scene.read_text()}output: {{images: false}}\n")
-    return scenes
+    whole: MapResult
+    both: SeveralResult
+
+    @classmethod
+    def below(cls, folder: Path) -> Made:
+        halves = [rows(folder, "north", 0, CUT), rows(folder, "south", CUT, ROWS)]
+        small = [rows(folder, "a", 0, 64), rows(folder, "b", 64, CUT)]
+        for scene in small:
+            scene.write_text(f"{scene.read_text()}output: {{images: false}}\n")
+        one, options = rows(folder, "whole", 0, ROWS), {"threshold": THRESHOLD, "outline": "windows"}
+        whole = map_scene(one, folder / "whole", **options)
+        return cls(halves, small, whole, map_scenes(halves, folder / "both", **options))
 
 
 @pytest.fixture(scope="module")
-def whole(folder: Path) -> MapResult:
-    return map_scene(rows(folder, "whole", 0, ROWS), folder / "whole", threshold=THRESHOLD, outline="windows")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return made_once(tmp_path_factory, "several-scenes", Made.below)
 
 
-@pytest.fixture(scope="module")
-def both(folder: Path, halves: list[Path]) -> SeveralResult:
-    return map_scenes(halves, folder / "both", threshold=THRESHOLD, outline="windows")
+@pytest.fixture
+def halves(scenes: Made) -> list[Path]:
+    return scenes.halves
+
+
+@pytest.fixture
+def small(scenes: Made) -> list[Path]:
+    return scenes.small
+
+
+@pytest.fixture
+def whole(scenes: Made) -> MapResult:
+    return scenes.whole
+
+
+@pytest.fixture
+def both(scenes: Made) -> SeveralResult:
+    return scenes.both
 
 
 def test_two_halves_merged_are_the_map_of_the_whole(both: SeveralResult, whole: MapResult) -> None:
@@ -153,9 +172,9 @@ def mapped() -> Mapped:
 
 
 def test_a_failing_scene_costs_itself_and_the_command_goes_on_from_there(
-    folder: Path, halves: list[Path], both: SeveralResult, tmp_path: Path, mapped: Mapped
+    halves: list[Path], both: SeveralResult, tmp_path: Path, mapped: Mapped
 ) -> None:
-    broken = rows(folder, "broken", 0, CUT)
+    broken = rows(tmp_path, "broken", 0, CUT)
     good = broken.read_text()
     broken.write_text(good.replace("B04.tif", "absent.tif"))
     reported: list[Outcome] = []
