@@ -98,7 +98,6 @@ for command in chain(*_GROUPS.values()):
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with its documented status; no traceback reaches a user."""
     outlive_readers()
-    handle_stops(stop)
     watch(Overdue().found)
     use_own_data()
     sys.exit(_status(args))
@@ -106,6 +105,7 @@ def main(args: list[str] | None = None) -> NoReturn:
 
 def _status(args: list[str] | None) -> int:
     try:
+        handle_stops(stop)  # a stop raises from here on, and its message is below
         result = cli.main(args=args, prog_name="landslide-map", standalone_mode=False)
     except click.ClickException as error:
         error.show()
