@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
@@ -32,45 +32,99 @@ _STOPS: Final = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 Handler = Callable[[int, FrameType | None], None]
 
-_report: Final = sys.unraisablehook
-"""Report of other exceptions that Python drops."""
-_count, _number = 0, int(signal.SIGINT)
-"""Stop signals so far, and the last one."""
+_report, _print_exception = sys.unraisablehook, sys.excepthook
+"""Reports of other exceptions: those that Python drops, and those that compiled libraries print."""
+_IMPORT_SYSTEM: Final = "<frozen importlib"
+"""Start of the file names of Python's own import code."""
+
+
+class _Stops:
+    """Stop signals of this process. No dataclass: its import takes longer than all others here."""
+
+    count: int = 0
+    """Signals from outside so far."""
+    number: int = int(signal.SIGINT)
+    """Last one."""
+    owed: bool = False
+    """Whether KeyboardInterrupt has still to be raised."""
+    repeats: int = 0
+    """Signals that this process is sending itself."""
+    repeated: int = 0
+    """Signals that it has sent itself."""
+
+
+_stops: Final = _Stops()
 _watching = threading.Lock()
 """Held from the first call on: one watcher for a process."""
 
 
 def handle_stops(handler: Handler) -> None:
     """Have `handler` called for every stop signal, unless it is ignored (``nohup``, ``&``)."""
-    sys.unraisablehook = _repeat_stop
+    sys.unraisablehook, sys.excepthook = _dropped, _printed
     for number in _STOPS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
 
 
-def stop(_signum: int, _frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt once; cleaning up is not disturbed by a second signal, only by a third."""
-    global _count, _number
-    _count, _number = _count + 1, _signum
-    if _count == 1:
+def stop(signum: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt once; cleaning up is not disturbed by a second signal, only by a third.
+
+    Imports are finished first: libraries print an exception that comes while they load, or hide it.
+    """
+    if _stops.repeats:
+        _stops.repeats -= 1
+    else:
+        _stops.count, _stops.number = _stops.count + 1, signum
+        _stops.owed |= _stops.count == 1
+    if _stops.count >= _INSISTING:
+        leave(signum, frame)
+    if _stops.owed and _importing(frame):
+        _repeat()
+    elif _stops.owed:
+        _stops.owed = False
         raise KeyboardInterrupt
-    if _count >= _INSISTING:
-        leave(_signum, _frame)
 
 
-def _repeat_stop(lost: sys.UnraisableHookArgs) -> None:
-    """Repeat a stop that came in a callback or finaliser: Python drops what these raise, and goes on."""
-    global _count
-    if lost.exc_type is not KeyboardInterrupt or _count != 1:
-        _report(lost)
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(_IMPORT_SYSTEM):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _repeat() -> None:
+    """Send the stop again, from another thread and a moment later: at once it would be lost again."""
+    _stops.owed = True
+    if _stops.repeats:
         return
-    _count = 0
-    main = threading.main_thread().ident
-    assert main is not None
-    # From another thread, a moment later: here it would be lost again.
-    timer = threading.Timer(_REPEATED_S, signal.pthread_kill, (main, _number))
+    _stops.repeats = 1
+    timer = threading.Timer(_REPEATED_S, _send_again)
     timer.daemon = True
     timer.start()
+
+
+def _send_again() -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+    _stops.repeated += 1
+    signal.pthread_kill(main, _stops.number)
+
+
+def _dropped(lost: sys.UnraisableHookArgs) -> None:
+    """Repeat a stop that came in a callback or finaliser: Python drops what these raise, and goes on."""
+    if _stops.count and lost.exc_type is KeyboardInterrupt:
+        _repeat()
+    else:
+        _report(lost)
+
+
+def _printed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Repeat a stop that compiled code prints; it may go on, or raise another error."""
+    if _stops.count and kind is KeyboardInterrupt:
+        _repeat()
+    else:
+        _print_exception(kind, error, trace)
 
 
 def leave(_signum: int, _frame: FrameType | None) -> NoReturn:
@@ -98,10 +152,14 @@ def _watch(
     receiver: socket.socket, _kept_open: socket.socket, overdue: Callable[[], LandslideMapError | None]
 ) -> None:
     first: float | None = None
+    received, known = 0, 0
     while True:
         select.select([receiver], [], [], CHECK_S)
         now = time.monotonic()
-        if _stop_received(receiver):
+        received += _received_stops(receiver)
+        from_outside = received - _stops.repeated
+        if from_outside > known:
+            known = from_outside
             if first is not None and now - first >= APART_S:
                 _end("interrupted at once", _INTERRUPTED)
             first = now if first is None else first
@@ -111,13 +169,13 @@ def _watch(
             _end(f"error {refusal.code}: {refusal.message}", refusal.exit_status)
 
 
-def _stop_received(receiver: socket.socket) -> bool:
-    """Return whether a signal came that :func:`stop` handles; a server has a handler of its own."""
+def _received_stops(receiver: socket.socket) -> int:
+    """Return how many signals came that :func:`stop` handles; a server has a handler of its own."""
     try:
         numbers = receiver.recv(4096)
     except BlockingIOError:
-        return False
-    return any(signal.getsignal(number) is stop for number in numbers)
+        return 0
+    return sum(signal.getsignal(number) is stop for number in numbers)
 
 
 def _end(text: str, status: int) -> NoReturn:
@@ -129,4 +187,4 @@ def _end(text: str, status: int) -> NoReturn:
 
 def was_stopped() -> bool:
     """Whether a stop signal has arrived; an interrupted import may fail with another error."""
-    return _count > 0
+    return _stops.count > 0

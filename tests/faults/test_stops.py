@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from landslide_map_cli.signals import APART_S
@@ -78,8 +79,45 @@ except KeyboardInterrupt:
 """
 
 
-def test_a_stop_that_a_callback_loses_is_repeated() -> None:
-    done = subprocess.run([sys.executable, "-c", CALLBACK], capture_output=True, text=True, timeout=60)
+IMPORT = """
+import os, signal, sys, time
+from landslide_map_cli import signals
+signals.handle_stops(signals.stop)
+with open("module_that_hides.py", "w") as file:
+    file.write(
+        "import os, signal, time\\n"
+        "try:\\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\\n"
+        "    time.sleep(0.2)\\n"
+        "except BaseException:\\n"
+        "    raise ImportError('failed to import')\\n"
+    )
+sys.path.insert(0, ".")
+try:
+    import module_that_hides
+    time.sleep(30)
+except KeyboardInterrupt:
+    print("stopped", signals.was_stopped())
+"""
+
+PRINTED = """
+import ctypes, os, signal, time
+from landslide_map_cli import signals
+signals.handle_stops(signals.stop)
+program = b"import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
+try:
+    ctypes.pythonapi.PyRun_SimpleString(program)  # prints what is raised, and goes on
+    time.sleep(30)
+except KeyboardInterrupt:
+    print("stopped", signals.was_stopped())
+"""
+
+
+@pytest.mark.parametrize("program", [CALLBACK, IMPORT, PRINTED], ids=["callback", "import", "compiled code"])
+def test_a_stop_that_is_lost_is_repeated(program: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=tmp_path
+    )
     assert (done.stdout, done.stderr) == ("stopped True\n", "")
 
 
