@@ -6,7 +6,7 @@ import os
 import sys
 from typing import NoReturn
 
-from .signals import handle_stops, leave
+from .signals import handle_stops, leave, leave_with, was_stopped
 
 
 def main() -> NoReturn:
@@ -17,8 +17,11 @@ def main() -> NoReturn:
 
     try:
         run()
-    finally:
+    except SystemExit as ended:
         handle_stops(leave)  # everything is finished
+        if was_stopped() and isinstance(ended.code, int):
+            leave_with(ended.code)
+        raise
 
 
 def _name_files_in_utf8() -> None:
