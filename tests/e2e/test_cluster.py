@@ -10,7 +10,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -42,7 +41,6 @@ from tests.support.result_files import made
 from tests.support.sample_scene import DENSE, cut_sample
 from tests.support.tall_scene import write_tall_scene
 
-COMMAND = Path(sys.executable).with_name("landslide-map")
 STRIDE = 40
 NEVER_DONE = """
 import time
@@ -444,14 +442,10 @@ def test_networks_run_on_workers_with_a_gpu_and_the_rest_elsewhere(
 def test_local_workers_make_the_same_map_and_are_gone_afterwards(
     scene: Path, local: Path, tmp_path: Path
 ) -> None:
-    options = ["--stride", str(STRIDE), "--workers", "2", "--memory", "5GB"]
-    run = subprocess.Popen(
-        [str(COMMAND), str(scene), "--out", str(tmp_path / "out"), *options],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    workers = lists_workers(run)
-    _, said = run.communicate(timeout=PATIENCE_S)
+    options = ["--stride", STRIDE, "--workers", 2, "--memory", "5GB"]
+    with Forked("landslide_map_cli.start", scene, "--out", tmp_path / "out", *options) as run:
+        workers = lists_workers(run)
+        _, said = run.communicate()
     assert run.returncode == 0, said
     assert_gone(workers)
     unknown = [
@@ -474,9 +468,8 @@ def test_ctrl_c_leaves_no_worker_and_no_noise(scene: Path, tmp_path: Path) -> No
     assert re.fullmatch(r"interrupted: .*", said.strip())
 
 
-def lists_workers(run: subprocess.Popen[str] | Forked) -> list[psutil.Process]:
+def lists_workers(run: Forked) -> list[psutil.Process]:
     """Wait until the command says that its workers have tasks, and return them."""
-    assert run.stderr is not None
     said = ""
     for line in run.stderr:
         said += line

