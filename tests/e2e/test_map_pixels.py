@@ -31,7 +31,9 @@ from tests.support.tiny_pixel_bundle import CHANNELS, tiny_pixel_bundle, tiny_sp
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return cut_sample(tmp_path_factory.mktemp("scene"), DENSE, (128, 128))
+    path = cut_sample(tmp_path_factory.mktemp("scene"), DENSE, (128, 128))
+    path.write_text(f"{path.read_text()}output: {{images: false}}\n")
+    return path
 
 
 @pytest.fixture(scope="module")

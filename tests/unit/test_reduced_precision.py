@@ -7,6 +7,7 @@ run.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -62,15 +63,21 @@ def kernel() -> Iterator[Kernel]:
         library._destroy()
 
 
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    """A new path each time: what was tried is remembered by the path of the weights."""
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights")
     with pytest.MonkeyPatch.context() as patch:
         use_tiny_encoders(patch)
         for version in ("v10", "v33"):
-            write_weights(tmp_path, version, 0)
-        import_nasios(tmp_path, tmp_path / "bundle", trust_pickles=True)
-    return tmp_path / "bundle"
+            write_weights(folder, version, 0)
+        import_nasios(folder, folder / "bundle", trust_pickles=True)
+    return folder / "bundle"
+
+
+@pytest.fixture
+def bundle(imported: Path, tmp_path: Path) -> Path:
+    """A new path each time: what was tried is remembered by the path of the weights."""
+    return Path(shutil.copytree(imported, tmp_path / "bundle"))
 
 
 def noise_for_few_channels(images: Tensor, weight: Tensor, *rest: Any) -> Tensor:
