@@ -17,6 +17,9 @@ for _name in ("SIGINT", "SIGHUP", "SIGTERM"):
 # Processes that tests start would compile the package's source again, each for a second.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# No tests, and no examples in docstrings; importing support/preloaded.py takes a second.
+collect_ignore_glob = ["support/*.py"]
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Threads of several processes that wait for each other on the same cores are slower than none.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -26,10 +26,14 @@ _SERVER.set_forkserver_preload(
         "__main__",
         "distributed.cli.dask_scheduler",
         "distributed.cli.dask_worker",
+        "PIL.JpegImagePlugin",
+        "PIL.PngImagePlugin",
         "pyogrio",
+        "scipy.io",
         "landslide_map_cli.main",
         "landslide_map.mapping.map_scene",
         "landslide_map.mapping.cluster.worker",
+        "tests.support.preloaded",
     ]
 )
 
