@@ -134,6 +134,7 @@ def test_progress_is_json_for_programs_and_times_for_people(
     corner: Path, result: Path, tmp_path: Path
 ) -> None:
     without_classes = edited_scene(tmp_path, (f"    SCL: {dense_corner().parent}/s2/SCL.tif\n", ""))
+    without_classes.write_text(f"{without_classes.read_text()}output: {{images: false}}\n")
     done = command(without_classes, "--out", tmp_path / "out", "--json-progress")
     assert done.returncode == 0, done.stderr
     events = [json.loads(line) for line in done.stderr.splitlines()]

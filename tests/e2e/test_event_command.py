@@ -29,7 +29,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
 
 def run_event(served: Loopback, out: Path, *more: str) -> Result:
     west, south, east, north = bounds()
-    box = [f"{value:.6f}" for value in (west + 0.02, south + 0.02, east - 0.02, north - 0.02)]
+    box = [f"{value:.6f}" for value in (west + 0.002, south + 0.002, east - 0.002, north - 0.002)]
     arguments = [
         "event",
         "--event-time",

@@ -24,13 +24,12 @@ from landslide_map.errors import LandslideMapError
 from landslide_map.scene.model import load_scene
 from tests.support.killed_process import changes_below
 from tests.support.loopback import Loopback, loopback
+from tests.support.sample_scene import dense_corner
 from tests.support.stac_items import sentinel1, sentinel2
-
-SAMPLE = Path(__file__).parents[2] / "sample_scenes" / "simulated_event"
 
 
 def bounds() -> tuple[float, float, float, float]:
-    with rasterio.open(SAMPLE / "s2" / "B02.tif") as dataset:
+    with rasterio.open(dense_corner().parent / "s2" / "B02.tif") as dataset:
         return rasterio.warp.transform_bounds(dataset.crs, "EPSG:4326", *dataset.bounds)
 
 
@@ -56,8 +55,9 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
 
 @contextmanager
 def served_sample(folder: Path) -> Iterator[Loopback]:
-    """Yield a catalogue with the images of the sample scene, and one more that is all cloud."""
-    scene = YAML(typ="safe").load((SAMPLE / "scene.yaml").read_text())
+    """Yield a catalogue with the images of a part of the sample scene, and one more that is all cloud."""
+    sample = dense_corner().parent
+    scene = YAML(typ="safe").load((sample / "scene.yaml").read_text())
     with loopback(folder) as served:
         west, south, east, north = bounds()
         box = (west - 0.3, south - 0.3, east + 0.3, north + 0.3)
@@ -68,12 +68,12 @@ def served_sample(folder: Path) -> Iterator[Loopback]:
             for band, asset in item["assets"].items():
                 target = folder / asset["href"].removeprefix(served.url + "/")
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes((SAMPLE / "s2" / f"{band}.tif").read_bytes())
+                target.write_bytes((sample / "s2" / f"{band}.tif").read_bytes())
             href = item["assets"]["B02"]["href"].replace("B02_10m", "SCL_20m")
             item["assets"]["SCL"] = {"href": href}
-            with rasterio.open(SAMPLE / "s2" / "B02.tif") as dataset:
+            with rasterio.open(sample / "s2" / "B02.tif") as dataset:
                 classes = np.full(dataset.shape, 4 if days == 0 else 9, np.uint8)
-            written(folder / href.removeprefix(served.url + "/"), SAMPLE / "s2" / "B02.tif", classes)
+            written(folder / href.removeprefix(served.url + "/"), sample / "s2" / "B02.tif", classes)
             served.items.append(item)
         for state, track in scene["s1"].items():
             for number, one in enumerate([*track["pre"], *track["post"]]):
@@ -86,7 +86,7 @@ def served_sample(folder: Path) -> Iterator[Loopback]:
                     files=served.url,
                 )
                 for band, asset in item["assets"].items():
-                    as_power(SAMPLE / one[band], folder / asset["href"].removeprefix(served.url + "/"))
+                    as_power(sample / one[band], folder / asset["href"].removeprefix(served.url + "/"))
                 served.items.append(item)
         yield served
 
@@ -97,7 +97,7 @@ def utc(time: datetime) -> datetime:
 
 def find(served: Loopback, folder: Path, *more: str) -> Result:
     west, south, east, north = (
-        f"{value:.6f}" for value in np.array(bounds()) + np.array([0.005, 0.005, -0.005, -0.005])
+        f"{value:.6f}" for value in np.array(bounds()) + np.array([0.001, 0.001, -0.001, -0.001])
     )
     arguments = ["find", "--event-time", "2024-08-20T03:12:00Z", "--bbox", west, south, east, north]
     arguments += ["--catalog", f"{served.url}/api", "--no-dem", "--out", str(folder / "scene.yaml"), *more]

@@ -157,7 +157,7 @@ def test_the_default_bundle_has_members_for_what_is_there(
     np.testing.assert_array_equal(default.vote(poisoned).probability, votes.probability)
 
 
-def test_a_run_with_the_default_bundle_imports_neither_torch_nor_sklearn() -> None:
+def test_votes_and_scores_of_the_default_bundle_import_neither_torch_nor_sklearn() -> None:
     program = (
         "import sys\n"
         "sys.modules['sklearn'] = None\n"  # as where it is not installed
@@ -165,7 +165,11 @@ def test_a_run_with_the_default_bundle_imports_neither_torch_nor_sklearn() -> No
         "from tests.support.labelled import made_up_statistics\n"
         "votes = load_bundle().vote(made_up_statistics(3)[0])\n"
         "assert (votes.scenario == 0).all()\n"
-        "assert 'torch' not in sys.modules\n"
+        "from landslide_map.inference.score import score\n"
+        "import numpy as np\n"
+        "windows = np.random.default_rng(0).uniform(1100, 3000, (3, 64, 64, 12))\n"
+        "assert score(windows)['probability'].between(0, 1).all()\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
