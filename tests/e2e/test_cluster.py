@@ -421,7 +421,7 @@ def test_networks_run_on_workers_with_a_gpu_and_the_rest_elsewhere(
 ) -> None:
     """Workers a and b have none; the third one says that it has."""
     train(*labelled_windows(16), tmp_path / "bundle", recipe=tiny_window_recipe())
-    scene = cut_sample(tmp_path / "scene", DENSE, (160, 160))
+    scene = cut_sample(tmp_path / "scene", DENSE, (160, 160), images=False)
     options = {"bundle": tmp_path / "bundle", "stride": 48, "device": "cpu", "outline": "windows"}
     here = map_scene(scene, tmp_path / "here", **options)
     for mark in dask.folder.glob("* on *"):

@@ -36,7 +36,7 @@ from landslide_map.runtime.memory_limit import MemoryPlan, memory_limited_to
 from landslide_map.scene.model import load_scene
 from landslide_map.window_record import WindowRecord, joined
 from landslide_map.windows import WindowPlan, plan_windows
-from tests.support.sample_scene import dense_corner
+from tests.support.sample_scene import DENSE, DENSE_SHAPE, cut_sample
 from tests.support.tall_scene import write_tall_scene
 from tests.support.tiny_ensemble import WINDOWS, use_tiny_encoders, write_weights
 
@@ -185,8 +185,8 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def scene() -> Path:
-    return dense_corner()
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cut_sample(tmp_path_factory.mktemp("scene"), DENSE, DENSE_SHAPE, images=False)
 
 
 def test_a_map_of_networks_keeps_its_classes_and_outlines_and_says_what_it_did(

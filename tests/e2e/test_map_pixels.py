@@ -31,9 +31,7 @@ from tests.support.tiny_pixel_bundle import CHANNELS, tiny_pixel_bundle, tiny_sp
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = cut_sample(tmp_path_factory.mktemp("scene"), DENSE, (128, 128))
-    path.write_text(f"{path.read_text()}output: {{images: false}}\n")
-    return path
+    return cut_sample(tmp_path_factory.mktemp("scene"), DENSE, (128, 128), images=False)
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ from tests.support.sample_scene import DENSE, SAMPLE, cut_sample
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return cut_sample(tmp_path_factory.mktemp("scene"), DENSE, (160, 160))
+    return cut_sample(tmp_path_factory.mktemp("scene"), DENSE, (160, 160), images=False)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_map_and_scores_agree(scene: Path, bundle: Path, tmp_path: Path) -> None:
-    result = map_scene(scene, tmp_path / "map", bundle=bundle, stride=48, device="cpu")
+    result = map_scene(scene, tmp_path / "map", bundle=bundle, stride=48, device="cpu", outline="windows")
     truth = SAMPLE / "landslides_truth.gpkg"
     everything = LabelRule(0.05, between="negative")
     cut_windows(scene, truth, tmp_path / "data", stride=48, rule=everything, name="s")

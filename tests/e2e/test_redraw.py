@@ -27,8 +27,7 @@ from tests.support.sample_scene import DENSE, cut_sample
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def made(folder: Path) -> Path:
-        scene = cut_sample(folder / "scene", DENSE, (128, 128))
-        scene.write_text(scene.read_text() + "output: {images: false}\n")
+        scene = cut_sample(folder / "scene", DENSE, (128, 128), images=False)
         return map_scene(scene, folder / "results").out
 
     return made_once(tmp_path_factory, "redraw", made)
@@ -63,8 +62,7 @@ def test_a_higher_threshold_draws_fewer_and_names_the_run(results: Path, tmp_pat
 
 
 def test_windows_of_a_larger_stride_are_those_of_a_run_at_it(tmp_path: Path) -> None:
-    scene = cut_sample(tmp_path / "scene", DENSE, (152, 152))
-    scene.write_text(scene.read_text() + "output: {images: false}\n")
+    scene = cut_sample(tmp_path / "scene", DENSE, (152, 152), images=False)
     for stride in (16, 48):
         map_scene(scene, tmp_path / str(stride), stride=stride)
     redraw(tmp_path / "16", tmp_path / "out", stride=48)

@@ -154,8 +154,7 @@ def test_a_wrong_product_is_noticed_and_float32_votes(
 def test_a_map_keeps_the_notice_and_has_the_bytes_of_float32(
     bundle: Path, kernel: Kernel, tmp_path: Path
 ) -> None:
-    scene = cut_sample(tmp_path / "scene", DENSE, (128, 128))
-    scene.write_text(scene.read_text() + "output: {images: false}\n")
+    scene = cut_sample(tmp_path / "scene", DENSE, (128, 128), images=False)
     exact = map_scene(scene, tmp_path / "exact", bundle=bundle, outline="windows")
     kernel("linear", off_by_a_tenth)
     options = {"bundle": bundle, "precision": "bfloat16", "outline": "windows"}
