@@ -8,6 +8,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Time says nothing on a busy machine.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Under nohup, or in the background of a script, they are ignored, by every command under test as well.
 for _name in ("SIGINT", "SIGHUP", "SIGTERM"):

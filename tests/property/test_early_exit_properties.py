@@ -35,7 +35,7 @@ def classes(plan: WindowPlan, probability: np.ndarray, threshold: np.ndarray) ->
     return window_mosaic(plan).paint(classify(*means, Reason.NO_DATA), 0, plan.shape[0])
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.data(), plans(), st.integers(0, 2**32 - 1))
 def test_no_value_within_the_bounds_changes_a_pixel_or_window_that_is_decided(
     data: Any, plan: WindowPlan, seed: int
@@ -73,7 +73,6 @@ def test_no_value_within_the_bounds_changes_a_pixel_or_window_that_is_decided(
     assert all(answer == seen[0] for answer in seen)
 
 
-@settings(deadline=None)
 @given(plans(), st.integers(0, 2**32 - 1))
 def test_whatever_is_known_is_decided_unless_it_is_a_tie(plan: WindowPlan, seed: int) -> None:
     margin = np.random.default_rng(seed).choice([-0.49, 0.51], plan.count)  # no sums to 0 but of 51 and 49
@@ -113,7 +112,6 @@ def test_a_window_alone_is_decided_by_its_own_bounds() -> None:
     assert decided_windows(low, high).tolist() == [True, False, False, False, True]
 
 
-@settings(deadline=None)
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from(["probability", "logit"]),

@@ -21,7 +21,7 @@ def pixels_with_gaps(rows, cols, seed, missing):
     return pixels
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     shape=st.tuples(st.integers(64, 110), st.integers(64, 110)),
     stride=st.integers(8, 64),

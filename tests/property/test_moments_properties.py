@@ -3,7 +3,7 @@
 import warnings
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
@@ -33,14 +33,12 @@ def reference(plane):
     return [pixels.size / plane.size, pixels.mean(), pixels.std(), pixels.min(), pixels.max(), *shape]
 
 
-@settings(deadline=None)
 @given(PLANES)
 def test_statistics_of_any_pixels_are_those_of_scipy(plane):
     expected = reference(plane)
     np.testing.assert_allclose(summarise(whole(plane), plane.size)[0, 0], expected, **CLOSE)
 
 
-@settings(deadline=None)
 @given(st.data(), PLANES)
 def test_merging_cells_equals_computing_at_once(data, plane):
     edges = [
@@ -54,7 +52,6 @@ def test_merging_cells_equals_computing_at_once(data, plane):
     np.testing.assert_allclose(got, expected, **CLOSE)
 
 
-@settings(deadline=None)
 @given(PLANES)
 def test_the_order_along_an_axis_changes_nothing_but_rounding(plane):
     got = summarise(whole(np.ascontiguousarray(plane[::-1, ::-1])), plane.size)

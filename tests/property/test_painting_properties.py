@@ -35,7 +35,7 @@ def covering(plan):
     return down[:, None, :, None] & across[None, :, None, :]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data(), plans())
 def test_means_equal_a_loop_over_pixels_and_stay_in_range(data, plan):
     elements = st.one_of(st.floats(-1e6, 1e6, width=32), st.just(float("nan")))
@@ -55,7 +55,7 @@ def test_means_equal_a_loop_over_pixels_and_stay_in_range(data, plan):
             assert np.float32(over.min()) <= found[row, col] <= np.float32(over.max())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data(), plans())
 def test_the_least_equals_a_loop_over_pixels(data, plan):
     values = window_values(data.draw, plan, st.integers(0, 255)).astype(np.uint8)
@@ -63,13 +63,12 @@ def test_the_least_equals_a_loop_over_pixels(data, plan):
     np.testing.assert_array_equal(painted(least_over(values, plan), plan), expected)
 
 
-@settings(deadline=None)
 @given(plans(), st.floats(-1e30, 1e30))
 def test_a_constant_stays_exactly_constant(plan, value):
     assert (mean_over(np.full(plan.grid_shape, value), plan) == np.float32(value)).all()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data(), plans())
 def test_strips_painted_one_by_one_are_the_whole_bit_for_bit(data, plan):
     mosaic = window_mosaic(plan)

@@ -34,7 +34,7 @@ def test_windows_of_a_plane_have_the_medians_of_their_own_pixels():
     assert medians.ravel()[1:].tolist() == expected.tolist()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(hnp.arrays(np.float32, SHAPES, elements=PIXEL))
 def test_the_median_of_any_finite_pixels_is_that_of_numpy(plane):
     pixels = plane[np.isfinite(plane)].astype(np.float64)

@@ -170,7 +170,7 @@ def test_scenes_without_a_landslide_keep_columns_and_types(tmp_path: Path) -> No
 masks = hnp.arrays(bool, st.tuples(st.integers(8, 14), st.integers(8, 14)))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(masks, st.booleans(), st.integers(0, 99))
 def test_two_halves_make_the_outlines_of_the_whole(mask: np.ndarray, along: bool, seed: int) -> None:
     """Cut where no window crosses: half-way, with windows of 4 pixels in either half."""

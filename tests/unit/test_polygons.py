@@ -81,7 +81,7 @@ def components_by_shapely(mask, grid):
 masks = hnp.arrays(bool, st.tuples(st.integers(4, 11), st.integers(4, 11)))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(masks)
 def test_outlines_are_the_unions_of_touching_pixels(mask):
     found = list(outline(mask).geometry)
@@ -91,7 +91,7 @@ def test_outlines_are_the_unions_of_touching_pixels(mask):
     assert all(any(polygon.equals(other) for other in expected) for polygon in found)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(masks, st.integers(0, 99))
 def test_attributes_agree_with_brute_force(mask, seed):
     grid, (record, plan) = grid_of(mask.shape), record_of(mask.shape, seed=seed)
@@ -182,7 +182,7 @@ def test_no_landslide_is_a_layer_with_the_same_columns_and_types():
     assert full["s2_post"].isna().all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(hnp.arrays(np.uint8, (9, 8), elements=st.sampled_from([0, 1, 251, 252, 255])))
 def test_analysed_areas_cover_the_grid_once_and_say_why(codes):
     grid = grid_of(codes.shape)

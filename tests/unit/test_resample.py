@@ -127,7 +127,7 @@ def tiled(band: RasterBand, grid: Grid, height: int, width: int, **how: bool) ->
     return np.block(rows)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(height=st.integers(11, 130), width=st.integers(17, 140), trim=st.booleans(), nearest=st.booleans())
 def test_any_chunking_gives_the_same_bytes_across_zones(across_zones, target, height, width, trim, nearest):
     once = read_block(across_zones, target, whole(target), trim=trim, nearest=nearest)
@@ -276,7 +276,7 @@ def test_edges_of_the_swath_lose_one_pixel_and_isolated_holes_do_not_grow():
     np.testing.assert_array_equal(trimmed, expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
 def test_trimming_counts_missing_neighbours_as_a_convolution_does(seed, share):
     rng = np.random.default_rng(seed)
