@@ -1,7 +1,7 @@
 """The outline model, learned on simulated events: ``python -m benchmarks.learn_outlines --work FOLDER``.
 
 Simulates events of many densities with and without confusers, maps each with all sensors, with one track,
-and with the image alone, and learns what share of a candidate is landslide. Writes
+and, for its own variant, with the image alone. Learns what share of a candidate is landslide. Writes
 ``landslide_map/delineation/learned``. Seeds alone decide the files. Scenes and maps are kept in the work
 folder, so that learning can be repeated in a minute. Only the variant with radar is written by default: the
 shipped one of the image alone is older, and better on real pixels (docs/decisions/0050-outlines.md).
@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import repeat
+from itertools import count, islice, repeat
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -61,7 +61,12 @@ EVENTS: Final = (
 )
 """Slides per km2, confusers, and whether scars, forest and season are those of the default options instead of
 those that the seed draws. Again and again; seeds count from :data:`SEED`."""
-EVENT_COUNT: Final = 20
+EVENT_COUNT: Final = 65
+VARIED_UNTIL: Final = 49
+"""Number of the event from which only those with the default options are learned from."""
+DEFAULT_WEIGHT: Final = 8.0
+"""Weight of a candidate of an event with the default options. Varied scars, forests and seasons are so many
+that trees would spend most of their leaves on them."""
 SEED: Final = 1010
 SIZE: Final = 384
 EXTRAS: Final = 0.4
@@ -78,22 +83,21 @@ READ: Final = {IMAGE: BASE, RADAR: list(FEATURES)}
 without radar: the image alone is scored by contrast with the surroundings, by shape and by nesting."""
 RISING: Final = ("drop", "red_contrast", "loss")
 FALLING: Final = ("cloud", "surrounding_mosaic")
-COSTS: Final = {IMAGE: 0.45, RADAR: 0.55}
-"""Share of landslide from which an outline is drawn. One half makes the most right pixels less wrong ones;
-with a little more, fewer outlines miss every slide, and the pixels stay as right. The shipped trees with
-radar, their calibration and the edges were learned with 0.6.
+COSTS: Final = {IMAGE: 0.45, RADAR: 0.45}
+"""Share of landslide from which an outline is drawn. With radar, more bodies are found than from one half,
+and more than nine of ten outlines still touch a slide (docs/decisions/0067-trees-with-radar.md).
 That of the image alone was chosen on real scenes without landslides, by a rule: ``benchmarks.image_cost``."""
-NAME: Final = "objects-2"
+NAME: Final = "objects-4"
 """Name of the model, the first word of `method` of an outline."""
 EDGE_LEAST: Final = 0.5
-"""Probability from which a pixel near an object belongs to it."""
+"""Part of an object's expected share: from that probability a pixel near the object belongs to it."""
 EDGE_MODEL: Final = "edge.txt"
 EDGE_TREES: Final = 120
 TREES: Final = 240
 SETTINGS: Final[dict[str, Any]] = {
     "objective": "binary",
     "learning_rate": 0.05,
-    "num_leaves": 24,
+    "num_leaves": 63,
     "min_data_in_leaf": 100,
     "feature_fraction": 0.5,
     "bagging_fraction": 0.7,
@@ -105,6 +109,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "force_col_wise": True,
     "verbosity": -1,
 }
+IMAGE_LEAVES: Final = 24
 EDGE_SETTINGS: Final = SETTINGS | {
     "learning_rate": 0.08,
     "num_leaves": 15,
@@ -145,24 +150,39 @@ class Candidates:
 @click.option("--out", type=click.Path(path_type=Path), default=LEARNED, show_default=True)
 def main(work: Path, events: int, processes: int, names: tuple[str, ...], out: Path) -> None:
     """Simulate, map, measure, learn, and write the model."""
+    numbers = list(islice(event_numbers(), events))
     tables: list[Candidates] = []
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for number, found in enumerate(pool.map(tables_of, range(events), repeat(work))):
+        for number, found in zip(
+            numbers, pool.map(tables_of, numbers, repeat(work), repeat(names)), strict=True
+        ):
             click.echo(f"seed {SEED + number}: {sum(len(table.share) for table in found)} candidates")
             tables.extend(found)
     learn(tables, names, out)
 
 
-def tables_of(number: int, work: Path) -> list[Candidates]:
+def event_numbers() -> Iterator[int]:
+    """Yield the numbers of the events that are learned from."""
+    return (number for number in count() if number < VARIED_UNTIL or has_default_options(number))
+
+
+def has_default_options(number: int) -> bool:
+    """Return whether scars, forest and season of an event are those of the default options."""
+    return EVENTS[number % len(EVENTS)][2]
+
+
+def tables_of(number: int, work: Path, names: Sequence[str]) -> list[Candidates]:
     """Simulate an event that the work folder lacks; return its candidates as sets of sensors see them."""
     folder = work / f"event{SEED + number}"
     if not (folder / "scene.yaml").exists():  # written last
         simulate_event(folder, event_of(number))
     draw = np.random.default_rng(SEED + number)
     sensors = {"all": TRACKS, "one": (str(draw.choice(TRACKS)),), "optical": ()}
+    extras = {name: bool(draw.random() < EXTRAS) for name in sensors}
     return [
-        measure(number, folder, name, tracks, extras=bool(draw.random() < EXTRAS))
+        measure(number, folder, name, tracks, extras=extras[name])
         for name, tracks in sensors.items()
+        if (RADAR if tracks else IMAGE) in names
     ]
 
 
@@ -289,12 +309,19 @@ def drawn(table: Candidates, share: npt.NDArray[np.float64]) -> npt.NDArray[np.b
 def fit(tables: Sequence[Candidates], columns: Sequence[str]) -> bytes:
     """Return trees that say what share of a candidate is landslide.
 
-    A candidate counts as two examples, one landslide and one not, weighted by its share.
+    A candidate counts as two examples, one landslide and one not, weighted by its share. The root of its
+    pixels and the kind of its event weigh it too.
     """
     positions = [FEATURES.index(feature) for feature in columns]
     features = np.concatenate([table.features[table.allowed][:, positions] for table in tables])
     share = np.concatenate([table.share[table.allowed] for table in tables])
-    weight = np.sqrt(np.concatenate([table.tree.shape[table.allowed, 0] for table in tables]))
+    weight = np.concatenate(
+        [
+            np.sqrt(table.tree.shape[table.allowed, 0])
+            * (DEFAULT_WEIGHT if has_default_options(table.event) else 1.0)
+            for table in tables
+        ]
+    )
     some, none = share > 0, share < 1
     data = lightgbm.Dataset(
         np.concatenate([features[some], features[none]]),
@@ -303,7 +330,8 @@ def fit(tables: Sequence[Candidates], columns: Sequence[str]) -> bytes:
         params={"verbosity": -1},
     )
     monotone = [1 if name in RISING else -1 if name in FALLING else 0 for name in columns]
-    settings = {**SETTINGS, "monotone_constraints": monotone} if columns == READ[IMAGE] else SETTINGS
+    image = {"monotone_constraints": monotone, "num_leaves": IMAGE_LEAVES}
+    settings = {**SETTINGS, **image} if columns == READ[IMAGE] else SETTINGS
     booster = lightgbm.train(settings, data, num_boost_round=TREES)
     return compact_lightgbm(booster.model_to_string()).encode("ascii")
 

@@ -72,7 +72,7 @@ class OutlineModel:
     edge: Predictor
     """Probability that a pixel near an object belongs to it, from :data:`edges.EDGE_FEATURES`."""
     edge_least: float
-    """Probability from which it does."""
+    """Part of the expected share of the object: from that probability it does."""
 
     def variant_of(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.str_]:
         """Return the name of the variant for each candidate, ``(candidate,)``."""
@@ -105,10 +105,15 @@ class OutlineModel:
         return found
 
     def belongs(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return how far pixels are of the object near them, of ``(pixel, edge feature)``: from a half on."""
+        """Return how far pixels are of the object near them, of ``(pixel, edge feature)``: from a half on.
+
+        The probability of a pixel is that of its object, times that of its place in it. Only the place
+        decides here: otherwise a doubtful object would lose most of its pixels.
+        """
         if not len(features):
             return np.zeros(0, np.float32)
-        return np.clip(self.edge(features) - self.edge_least + 0.5, 0, 1).astype(np.float32)
+        least = self.edge_least * features[:, EDGE_FEATURES.index("share")]
+        return np.clip(self.edge(features) - least + 0.5, 0, 1).astype(np.float32)
 
     def probability(
         self, shares: npt.NDArray[np.float64], features: npt.NDArray[np.float32]
