@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import count, islice, repeat
+from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -61,9 +61,7 @@ EVENTS: Final = (
 )
 """Slides per km2, confusers, and whether scars, forest and season are those of the default options instead of
 those that the seed draws. Again and again; seeds count from :data:`SEED`."""
-EVENT_COUNT: Final = 65
-VARIED_UNTIL: Final = 49
-"""Number of the event from which only those with the default options are learned from."""
+EVENT_COUNT: Final = 124
 DEFAULT_WEIGHT: Final = 8.0
 """Weight of a candidate of an event with the default options. Varied scars, forests and seasons are so many
 that trees would spend most of their leaves on them."""
@@ -93,11 +91,11 @@ EDGE_LEAST: Final = 0.5
 """Part of an object's expected share: from that probability a pixel near the object belongs to it."""
 EDGE_MODEL: Final = "edge.txt"
 EDGE_TREES: Final = 120
-TREES: Final = 240
+TREES: Final = 480
 SETTINGS: Final[dict[str, Any]] = {
     "objective": "binary",
     "learning_rate": 0.05,
-    "num_leaves": 63,
+    "num_leaves": 32,  # more would be read by LightGBM alone, which is slower
     "min_data_in_leaf": 100,
     "feature_fraction": 0.5,
     "bagging_fraction": 0.7,
@@ -109,7 +107,6 @@ SETTINGS: Final[dict[str, Any]] = {
     "force_col_wise": True,
     "verbosity": -1,
 }
-IMAGE_LEAVES: Final = 24
 EDGE_SETTINGS: Final = SETTINGS | {
     "learning_rate": 0.08,
     "num_leaves": 15,
@@ -150,20 +147,12 @@ class Candidates:
 @click.option("--out", type=click.Path(path_type=Path), default=LEARNED, show_default=True)
 def main(work: Path, events: int, processes: int, names: tuple[str, ...], out: Path) -> None:
     """Simulate, map, measure, learn, and write the model."""
-    numbers = list(islice(event_numbers(), events))
     tables: list[Candidates] = []
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for number, found in zip(
-            numbers, pool.map(tables_of, numbers, repeat(work), repeat(names)), strict=True
-        ):
+        for number, found in enumerate(pool.map(tables_of, range(events), repeat(work), repeat(names))):
             click.echo(f"seed {SEED + number}: {sum(len(table.share) for table in found)} candidates")
             tables.extend(found)
     learn(tables, names, out)
-
-
-def event_numbers() -> Iterator[int]:
-    """Yield the numbers of the events that are learned from."""
-    return (number for number in count() if number < VARIED_UNTIL or has_default_options(number))
 
 
 def has_default_options(number: int) -> bool:
@@ -330,8 +319,7 @@ def fit(tables: Sequence[Candidates], columns: Sequence[str]) -> bytes:
         params={"verbosity": -1},
     )
     monotone = [1 if name in RISING else -1 if name in FALLING else 0 for name in columns]
-    image = {"monotone_constraints": monotone, "num_leaves": IMAGE_LEAVES}
-    settings = {**SETTINGS, **image} if columns == READ[IMAGE] else SETTINGS
+    settings = {**SETTINGS, "monotone_constraints": monotone} if columns == READ[IMAGE] else SETTINGS
     booster = lightgbm.train(settings, data, num_boost_round=TREES)
     return compact_lightgbm(booster.model_to_string()).encode("ascii")
 
