@@ -3,7 +3,7 @@
 Simulates events of many densities with and without confusers, maps each with all sensors, with one track,
 and, for its own variant, with the image alone. Learns what share of a candidate is landslide. Writes
 ``landslide_map/delineation/learned``. Seeds alone decide the files. Scenes and maps are kept in the work
-folder, so that learning can be repeated in a minute. Only the variant with radar is written by default: the
+folder, so that learning can be repeated in minutes. Only the variant with radar is written by default: the
 shipped one of the image alone is older, and better on real pixels (docs/decisions/0050-outlines.md).
 """
 
