@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -356,3 +356,12 @@ def test_more_vegetation_lost_never_lowers_what_the_image_says() -> None:
     features[:, FEATURES.index("has_loss")] = 1
     features[:, FEATURES.index("loss")] = np.linspace(-0.2, 0.7, 20)
     assert (np.diff(variant.shares(features), axis=1) >= 0).all()
+
+
+def test_pixels_of_a_doubtful_object_are_decided_by_their_place_in_it() -> None:
+    """Half of the object's share decides: from a fixed half on, a doubtful object would lose most of them."""
+    model = replace(default_model(), edge=lambda features: features[:, 0].astype(np.float64), edge_least=0.5)
+    edges = np.zeros((4, len(EDGE_FEATURES)), np.float32)
+    edges[:, 0] = 0.35, 0.25, 0.5, 0.35
+    edges[:, EDGE_FEATURES.index("share")] = 0.6, 0.6, 0.9, 0.9
+    assert (model.belongs(edges) >= 0.5).tolist() == [True, False, True, False]
