@@ -49,8 +49,8 @@ class _Stops:
     """Last one."""
     owed: bool = False
     """Whether KeyboardInterrupt has still to be raised."""
-    repeats: int = 0
-    """Signals that this process is sending itself."""
+    repeating: bool = False
+    """Whether this process is sending itself one."""
     repeated: int = 0
     """Signals that it has sent itself."""
 
@@ -73,8 +73,8 @@ def stop(signum: int, frame: FrameType | None) -> None:
 
     Imports are finished first: libraries print an exception that comes while they load, or hide it.
     """
-    if _stops.repeats:
-        _stops.repeats -= 1
+    if _stops.repeating:
+        _stops.repeating = False
     else:
         _stops.count, _stops.number = _stops.count + 1, signum
         _stops.owed |= _stops.count == 1
@@ -98,9 +98,9 @@ def _importing(frame: FrameType | None) -> bool:
 def _repeat() -> None:
     """Send the stop again, from another thread and a moment later: at once it would be lost again."""
     _stops.owed = True
-    if _stops.repeats:
+    if _stops.repeating:
         return
-    _stops.repeats = 1
+    _stops.repeating = True
     timer = threading.Timer(_REPEATED_S, _send_again)
     timer.daemon = True
     timer.start()

@@ -24,7 +24,7 @@ from landslide_map.models.bundle.load import DEFAULT
 from tests.support.command import command
 from tests.support.forked import Forked
 from tests.support.result_files import made
-from tests.support.sample_scene import SAMPLE, dense_corner
+from tests.support.sample_scene import SAMPLE, dense_corner, without_images
 
 COMMAND = Path(sys.executable).with_name("landslide-map")
 SCENE = SAMPLE / "scene.yaml"
@@ -134,8 +134,7 @@ def test_progress_is_json_for_programs_and_times_for_people(
     corner: Path, result: Path, tmp_path: Path
 ) -> None:
     without_classes = edited_scene(tmp_path, (f"    SCL: {dense_corner().parent}/s2/SCL.tif\n", ""))
-    without_classes.write_text(f"{without_classes.read_text()}output: {{images: false}}\n")
-    done = command(without_classes, "--out", tmp_path / "out", "--json-progress")
+    done = command(without_images(without_classes), "--out", tmp_path / "out", "--json-progress")
     assert done.returncode == 0, done.stderr
     events = [json.loads(line) for line in done.stderr.splitlines()]
     progress = [event for event in events if event["event"] == "progress"]

@@ -15,6 +15,7 @@ from rasterio.features import rasterize
 from landslide_map import map_scene
 from tests.support.dense_event import dense_event
 from tests.support.made_once import made_once
+from tests.support.sample_scene import without_images
 
 SIZE, STRIDE = 64, 32
 QUARTER, ANY, NEXT_TO_NONE = 0.25, 0.02, 0.005
@@ -31,8 +32,7 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Windows:
 
 
 def _windows(dense: Path, folder: Path) -> Windows:
-    scene = dense.with_name("without_images.yaml")
-    scene.write_text(f"{dense.read_text()}output: {{images: false}}\n")
+    scene = without_images(dense, dense.with_name("without_images.yaml"))
     result = map_scene(scene, folder / "out", stride=STRIDE, outline="windows")
     with xr.open_dataset(result.window_record, engine="scipy") as record:
         alarm = (record.probability >= record.threshold).values

@@ -29,7 +29,7 @@ from tests.support import messages
 from tests.support.killed_process import heard_by
 from tests.support.made_once import made_once
 from tests.support.raised import raised
-from tests.support.sample_scene import cut_sample
+from tests.support.sample_scene import cut_sample, without_images
 
 LEFT, TOP, ROWS, COLS, EMPTY = 798_760, 2_658_120, 256, 320, 128
 """A part, and so many columns without data on the left."""
@@ -66,9 +66,7 @@ class Made:
     @classmethod
     def below(cls, folder: Path) -> Made:
         halves = [rows(folder, "north", 0, CUT), rows(folder, "south", CUT, ROWS)]
-        small = [rows(folder, "a", 0, 64), rows(folder, "b", 64, CUT)]
-        for scene in small:
-            scene.write_text(f"{scene.read_text()}output: {{images: false}}\n")
+        small = [without_images(scene) for scene in (rows(folder, "a", 0, 64), rows(folder, "b", 64, CUT))]
         one, options = rows(folder, "whole", 0, ROWS), {"threshold": THRESHOLD, "outline": "windows"}
         whole = map_scene(one, folder / "whole", **options)
         return cls(halves, small, whole, map_scenes(halves, folder / "both", **options))

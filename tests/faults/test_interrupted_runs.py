@@ -36,6 +36,7 @@ from tests.support.forked import Forked
 from tests.support.killed_process import changes_below, heard_by
 from tests.support.raised import raised
 from tests.support.result_files import made
+from tests.support.sample_scene import without_images
 from tests.support.tall_scene import write_tall_scene
 
 ROWS = 3
@@ -383,8 +384,8 @@ def test_a_disk_that_is_full_while_a_row_is_kept_costs_no_finished_row(
 
 def test_a_quota_too_small_for_the_map_costs_no_finished_row(undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    scene = undisturbed.with_name("without_images.yaml")  # pixels for display are larger than the files
-    scene.write_text(f"{undisturbed.read_text()}\noutput: {{images: false}}\n")
+    # Pixels for display are larger than the files.
+    scene = without_images(undisturbed, undisturbed.with_name("without_images.yaml"))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with pytest.raises(KeyboardInterrupt):
         resumed(scene, out, outline="windows", progress=once_written(interrupt))

@@ -22,10 +22,7 @@ DENSE, DENSE_SHAPE = (512, 0), (192, 192)
 
 
 def cut_sample(folder: Path, corner: tuple[int, int], shape: tuple[int, int], *, images: bool = True) -> Path:
-    """Write the part from row and column `corner` on, of `shape` pixels, below `folder`; return its scene.
-
-    Without `images` for display a map takes two thirds of the time.
-    """
+    """Write the part from row and column `corner` on, of `shape` pixels, below `folder`; return its scene."""
     with rasterio.open(SAMPLE / "s2" / "B04.tif") as red:
         left, top = red.xy(*corner, offset="ul")
         part, crs = (left, top - shape[0] * 10, left + shape[1] * 10, top), red.crs
@@ -50,9 +47,17 @@ def cut_sample(folder: Path, corner: tuple[int, int], shape: tuple[int, int], *,
             with rasterio.open(copy, "w", **kept) as out:
                 out.write(source.read(window=Window(col, row, width, height)))
     scene = Path(shutil.copy(SAMPLE / "scene.yaml", folder))
-    if not images:
-        scene.write_text(f"{scene.read_text()}output: {{images: false}}\n")
-    return scene
+    return scene if images else without_images(scene)
+
+
+def without_images(scene: Path, target: Path | None = None) -> Path:
+    """Write a scene that has no `output` yet without images for display, in place or as `target`; return it.
+
+    A map takes two thirds of the time then.
+    """
+    target = target or scene
+    target.write_text(f"{scene.read_text()}\noutput: {{images: false}}\n")
+    return target
 
 
 @cache
